@@ -1,0 +1,168 @@
+//! The contract between onefold and foreign systems: what a source yields, what a destination is given.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use arrow::array::{RecordBatch, UInt64Array};
+use arrow::datatypes::{DataType, SchemaRef};
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+
+/// A place records come from.
+#[async_trait]
+pub trait Source: Send {
+    /// Returns the schema of every batch, as declared or as inferred when the source was opened.
+    fn schema(&self) -> SchemaRef;
+    /// Returns the next batch after the position reached so far, or `None` when the source is drained.
+    async fn read(&mut self) -> Result<Option<SourceBatch>>;
+    /// Tells the source that everything up to `cursor` is durable.
+    async fn acknowledge(&mut self, cursor: &Cursor) -> Result<()>;
+}
+
+/// A place records are delivered to.
+#[async_trait]
+pub trait Destination: Send + Sync {
+    /// Delivers every row of `delivery` or none, and answers with what became visible outside.
+    async fn deliver(&self, delivery: Delivery) -> Result<Receipt>;
+}
+
+/// One batch of a source: rows that could be read, rows that could not, and the position behind both.
+#[derive(Debug, Clone)]
+pub struct SourceBatch {
+    /// The rows, in the schema of [`Source::schema`].
+    pub records: RecordBatch,
+    /// For each row of `records`, its line (text formats, from 1) or row number (Parquet, from 1) in `file`.
+    pub positions: UInt64Array,
+    /// The file, relative to the source's root, that every row of this batch was read from.
+    pub file: String,
+    /// Rows that cannot be taken, with their reasons.
+    pub rejected: Vec<Rejection>,
+    /// For each column with values that did not parse: how many were made null. Their rows are kept.
+    pub nulled: BTreeMap<String, u64>,
+    /// Where to resume after this batch.
+    pub cursor: Cursor,
+}
+
+/// A row that cannot be taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejection {
+    /// The file, relative to the source's root.
+    pub file: String,
+    /// The line (text formats, from 1) or row (Parquet, from 1).
+    pub position: u64,
+    /// A stable code such as `bad_json_truncated`.
+    pub reason: &'static str,
+    /// What to do about it; never a value of the row.
+    pub hint: String,
+    /// The row as it was read, at most [`Rejection::RAW_BYTES_MAX`] bytes of it.
+    pub raw: String,
+}
+
+impl Rejection {
+    /// How much of a rejected row is kept, in bytes.
+    pub const RAW_BYTES_MAX: usize = 4096;
+}
+
+/// How far a source was read: opaque to the engine, which stores it in the same commit as the records.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Cursor(pub serde_json::Value);
+
+/// A file format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// Comma separated values with a header line.
+    Csv,
+    /// One JSON object on a line.
+    Ndjson,
+    /// Apache Parquet.
+    Parquet,
+    /// One call of the Segment specification on a line of NDJSON.
+    Segment,
+}
+
+/// A declared column of a source: its name as it stands in the file, and its type.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Column {
+    /// The name as it stands in the source.
+    pub name: String,
+    /// The Arrow type that its values are read as.
+    pub data_type: DataType,
+}
+
+/// Which connector to open, and on what.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConnectorSpec {
+    /// Files by path or glob; `.gz` and `.zst` are decompressed.
+    File {
+        /// Paths or globs, relative to the root.
+        paths: Vec<String>,
+    },
+}
+
+/// Everything needed to open a source.
+#[derive(Debug, Clone)]
+pub struct SourceSpec {
+    /// The source's name, for errors.
+    pub name: String,
+    /// Which connector.
+    pub connector: ConnectorSpec,
+    /// How to read it.
+    pub format: Format,
+    /// The declared columns; empty to infer them from a sample.
+    pub columns: Vec<Column>,
+    /// The schema of an earlier run: inference only ever adds columns to it.
+    pub known_schema: Option<SchemaRef>,
+    /// Texts that stand for null, besides the empty one.
+    pub null_values: Vec<String>,
+    /// The folder that relative paths start from and that no path may leave.
+    pub root: PathBuf,
+    /// Rows of one batch at most.
+    pub batch_rows_max: usize,
+}
+
+/// Everything needed to open a destination.
+#[derive(Debug, Clone)]
+pub struct DestinationSpec {
+    /// The destination's name, for errors.
+    pub name: String,
+    /// Which connector: for files, one path with `{segment}`, `{sync}` and `{run}` in it.
+    pub connector: ConnectorSpec,
+    /// How to write it: CSV, NDJSON or Parquet.
+    pub format: Format,
+    /// The folder that relative paths start from and that no path may leave.
+    pub root: PathBuf,
+}
+
+/// Why personal data leaves: a delivery cannot be built without it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Purpose(pub String);
+
+/// Rows on their way out, for one purpose.
+#[derive(Debug)]
+pub struct Delivery {
+    /// Why they leave.
+    pub purpose: Purpose,
+    /// The sync that sends them.
+    pub sync: String,
+    /// The segment they are members of, if any.
+    pub segment: Option<String>,
+    /// The run, unique for ever: delivering the same run twice replaces, never doubles.
+    pub run: String,
+    /// The rows.
+    pub batches: Vec<RecordBatch>,
+    /// Their schema, also when there are none.
+    pub schema: SchemaRef,
+}
+
+/// What became visible outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// Where, such as a path.
+    pub location: String,
+    /// How many rows.
+    pub rows: u64,
+}

@@ -1,0 +1,94 @@
+//! One error for the engine, sorted by what the reader can do next.
+
+/// The result of the engine.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A failure of the engine. Messages are lower case, without a full stop, and name the kind and the thing.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The request is wrong: change it. SQLSTATE 22023, or 42601 with a position.
+    #[error("{message}")]
+    Invalid {
+        /// What is wrong.
+        message: String,
+        /// What to do.
+        hint: String,
+    },
+    /// A named thing is absent. SQLSTATE 42P01 for relations, 42704 otherwise.
+    #[error("{kind} \"{name}\" does not exist")]
+    Missing {
+        /// Such as `relation` or `segment`.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+        /// What to do.
+        hint: String,
+    },
+    /// A named thing is there already. SQLSTATE 42710.
+    #[error("{kind} \"{name}\" already exists")]
+    Exists {
+        /// Such as `segment`.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// The role or the purpose does not allow it. SQLSTATE 42501.
+    #[error("{message}")]
+    Denied {
+        /// What was refused, with no value of a person.
+        message: String,
+        /// What to do.
+        hint: String,
+    },
+    /// Somebody else was faster, or holds the lake. SQLSTATE 40001 or 55006: try again.
+    #[error("{message}")]
+    Conflict {
+        /// With whom.
+        message: String,
+        /// What to do.
+        hint: String,
+    },
+    /// A named bound was reached. SQLSTATE 54000, 53200 or 57014.
+    #[error("{message}")]
+    Limit {
+        /// The SQLSTATE: 54000 too complex, 53200 memory, 57014 cancelled or timed out.
+        sqlstate: &'static str,
+        /// Which bound, and how large it is.
+        message: String,
+        /// What to do.
+        hint: String,
+    },
+    /// Not built. SQLSTATE 0A000.
+    #[error("{what} is not supported")]
+    Unsupported {
+        /// What was asked for.
+        what: String,
+        /// What to do instead.
+        hint: String,
+    },
+    /// The store or a connector did not answer. SQLSTATE 58030: try again.
+    #[error("{message}")]
+    Unavailable {
+        /// What did not answer.
+        message: String,
+        /// What it said.
+        #[source]
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+    /// Stored data is damaged. SQLSTATE XX001.
+    #[error("{message}")]
+    Corrupt {
+        /// What is damaged, and where.
+        message: String,
+        /// What the reader said.
+        #[source]
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+    /// A query failed. The SQLSTATE depends on the root cause.
+    #[error(transparent)]
+    Query(#[from] datafusion::error::DataFusionError),
+    /// A connector failed. SQLSTATE 58030 or 22023.
+    #[error(transparent)]
+    Connector(#[from] connectors::Error),
+}

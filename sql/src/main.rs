@@ -1,0 +1,2 @@
+//! The binary `onefold`.
+fn main() {}
