@@ -1,1 +1,92 @@
-//! Pure functions over columns: normalisers, similarities, privacy. No I/O, no async, no state.
+//! Pure functions over columns: normalisers, similarities, privacy, JSON. No I/O, no async, no state.
+//!
+//! Every function exists twice. The plain Rust function takes and returns values and is what the engine calls; the
+//! column function of the same name wraps it for SQL, and [`all`] lists every one of them. Text columns may be `Utf8`,
+//! `LargeUtf8` or `Utf8View`; text results are always `Utf8View`.
+//!
+//! The invariant: a value never makes an error. What cannot be read as the thing it claims to be becomes null, a null
+//! stays null, and normalising a normalised value changes nothing.
+
+use datafusion_expr::ScalarUDF;
+
+mod column;
+
+/// One form for everything that means the same.
+pub mod normalize {
+    pub mod birth_date;
+    pub mod country;
+    mod country_names;
+    pub mod email;
+    mod fold;
+    pub mod given_name;
+    mod given_names;
+    pub mod mojibake;
+    pub mod name;
+    pub mod phone;
+    pub mod postal_code;
+    pub mod street;
+    pub mod surname;
+    pub mod text;
+}
+
+/// How alike two texts are.
+pub mod similarity {
+    pub mod jaro_winkler;
+    pub mod osa;
+}
+
+/// Less than the value, still of use.
+pub mod privacy {
+    pub mod mask_email;
+    pub mod mask_phone;
+    pub mod sha256_hex;
+}
+
+/// Reading JSON that is kept as text.
+pub mod json {
+    pub mod get;
+    mod scan;
+}
+
+pub use json::get::{Key, json_get, json_get_text};
+pub use normalize::birth_date::normalize_birth_date;
+pub use normalize::country::normalize_country;
+pub use normalize::email::normalize_email;
+pub use normalize::given_name::{given_name_key, same_given_name};
+pub use normalize::mojibake::repair_mojibake;
+pub use normalize::name::normalize_name;
+pub use normalize::phone::normalize_phone;
+pub use normalize::postal_code::normalize_postal_code;
+pub use normalize::street::normalize_street;
+pub use normalize::surname::surname_key;
+pub use normalize::text::normalize_text;
+pub use privacy::mask_email::mask_email;
+pub use privacy::mask_phone::mask_phone;
+pub use privacy::sha256_hex::sha256_hex;
+pub use similarity::jaro_winkler::{jaro_winkler, jaro_winkler_at_least};
+pub use similarity::osa::osa_distance;
+
+/// Returns every function, in the order of its documentation.
+pub fn all() -> Vec<ScalarUDF> {
+    specifications().into_iter().map(column::function).collect()
+}
+
+fn specifications() -> Vec<column::Specification> {
+    vec![
+        normalize::birth_date::specification(),
+        normalize::country::specification(),
+        normalize::email::specification(),
+        normalize::name::specification(),
+        normalize::phone::specification(),
+        normalize::postal_code::specification(),
+        normalize::street::specification(),
+        normalize::text::specification(),
+        similarity::jaro_winkler::specification(),
+        similarity::osa::specification(),
+        privacy::mask_email::specification(),
+        privacy::mask_phone::specification(),
+        privacy::sha256_hex::specification(),
+        json::get::specification(),
+        json::get::specification_of_text(),
+    ]
+}

@@ -1,0 +1,449 @@
+//! From a plain function on values to a function on columns.
+//!
+//! A [`Specification`] says everything about one function: its name, its documentation, an example that a test runs,
+//! and how a batch is evaluated. [`function`] makes a [`ScalarUDF`] of it. Constant arguments stay constants all the
+//! way, so that nothing is expanded to a column; constants alone give a constant.
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, Date32Array, Float64Array, Int64Array, LargeStringArray, StringArray,
+    StringViewArray, StringViewBuilder,
+};
+use arrow::datatypes::{DataType, Field, FieldRef, Int64Type};
+use datafusion_common::{Result, ScalarValue, internal_err, plan_err};
+use datafusion_expr::{
+    ColumnarValue, DocSection, Documentation, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
+    ScalarUDFImpl, Signature, Volatility,
+};
+
+/// The key of a field's metadata under which its logical type stands.
+const LOGICAL_TYPE: &str = "onefold.type";
+
+/// Everything about one function.
+pub(crate) struct Specification {
+    /// The name in SQL.
+    pub(crate) name: &'static str,
+    /// The group in the documentation.
+    pub(crate) section: &'static str,
+    /// What it does, in full sentences.
+    pub(crate) description: &'static str,
+    /// The parameters, in order.
+    pub(crate) parameters: &'static [Parameter],
+    /// How many of the parameters have to be given. Where all have to, a null argument makes a null.
+    pub(crate) required: usize,
+    /// Arguments, and what comes out.
+    pub(crate) example: (&'static [&'static str], &'static str),
+    /// The type of the result.
+    pub(crate) returns: DataType,
+    /// The logical type of the result where the physical one does not say it all.
+    pub(crate) logical_type: Option<&'static str>,
+    /// Evaluates a batch.
+    pub(crate) evaluate: fn(&Arguments) -> Result<ArrayRef>,
+}
+
+/// One parameter of a function.
+pub(crate) struct Parameter {
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// What it means.
+    pub(crate) description: &'static str,
+    /// What may be given.
+    pub(crate) accepts: Accepts,
+}
+
+/// What may be given for a parameter.
+#[derive(Clone, Copy)]
+pub(crate) enum Accepts {
+    /// Text; whole numbers, decimals, dates and timestamps are taken as they are written.
+    Text,
+    /// Text or a whole number, which mean different things.
+    TextOrInteger,
+}
+
+/// Returns the parameter of text called `name`.
+pub(crate) const fn text(name: &'static str, description: &'static str) -> Parameter {
+    Parameter { name, description, accepts: Accepts::Text }
+}
+
+/// Makes the function of `specification`.
+pub(crate) fn function(specification: Specification) -> ScalarUDF {
+    ScalarUDF::from(ColumnFunction::new(specification))
+}
+
+/// The arguments of one batch.
+pub(crate) struct Arguments {
+    values: Vec<ColumnarValue>,
+    rows: usize,
+}
+
+impl Arguments {
+    /// Returns how many rows to produce.
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Returns argument `index` as text; a missing one is null in every row.
+    pub(crate) fn text(&self, index: usize) -> Result<Text<'_>> {
+        match self.values.get(index) {
+            None => Ok(Text::Constant(None)),
+            Some(ColumnarValue::Scalar(ScalarValue::Null)) => Ok(Text::Constant(None)),
+            Some(ColumnarValue::Scalar(scalar)) => match scalar.try_as_str() {
+                Some(value) => Ok(Text::Constant(value)),
+                None => internal_err!("expected text, found {}", scalar.data_type()),
+            },
+            Some(ColumnarValue::Array(array)) => match array.data_type() {
+                DataType::Utf8 => Ok(Text::Utf8(array.as_string::<i32>())),
+                DataType::LargeUtf8 => Ok(Text::LargeUtf8(array.as_string::<i64>())),
+                DataType::Utf8View => Ok(Text::Utf8View(array.as_string_view())),
+                DataType::Null => Ok(Text::Constant(None)),
+                other => internal_err!("expected text, found {other}"),
+            },
+        }
+    }
+
+    /// Returns argument `index` as whole numbers, or `None` if it is not of that type.
+    pub(crate) fn integers(&self, index: usize) -> Option<Integers<'_>> {
+        match self.values.get(index)? {
+            ColumnarValue::Scalar(ScalarValue::Int64(value)) => Some(Integers::Constant(*value)),
+            ColumnarValue::Scalar(_) => None,
+            ColumnarValue::Array(array) => {
+                array.as_primitive_opt::<Int64Type>().map(Integers::Int64)
+            }
+        }
+    }
+
+    /// Applies `map` to each value of the first argument; null stays null.
+    pub(crate) fn map_text<'a, S: AsRef<str>>(
+        &'a self,
+        map: impl Fn(&'a str) -> Option<S>,
+    ) -> Result<ArrayRef> {
+        let values = self.text(0)?;
+        Ok(texts((0..self.rows).map(|row| values.get(row).and_then(&map))))
+    }
+}
+
+/// A column of whole numbers.
+pub(crate) enum Integers<'a> {
+    /// The same in every row.
+    Constant(Option<i64>),
+    /// A column.
+    Int64(&'a Int64Array),
+}
+
+impl Integers<'_> {
+    /// Returns the value of `row`.
+    pub(crate) fn get(&self, row: usize) -> Option<i64> {
+        match self {
+            Integers::Constant(value) => *value,
+            Integers::Int64(array) => array.is_valid(row).then(|| array.value(row)),
+        }
+    }
+}
+
+/// A column of text in any layout.
+pub(crate) enum Text<'a> {
+    /// The same in every row.
+    Constant(Option<&'a str>),
+    /// 32 bit offsets.
+    Utf8(&'a StringArray),
+    /// 64 bit offsets.
+    LargeUtf8(&'a LargeStringArray),
+    /// Views.
+    Utf8View(&'a StringViewArray),
+}
+
+impl<'a> Text<'a> {
+    /// Returns the value of `row`.
+    pub(crate) fn get(&self, row: usize) -> Option<&'a str> {
+        match self {
+            Text::Constant(value) => *value,
+            Text::Utf8(array) => array.is_valid(row).then(|| array.value(row)),
+            Text::LargeUtf8(array) => array.is_valid(row).then(|| array.value(row)),
+            Text::Utf8View(array) => array.is_valid(row).then(|| array.value(row)),
+        }
+    }
+}
+
+/// Collects text into a column.
+pub(crate) fn texts<S: AsRef<str>>(values: impl Iterator<Item = Option<S>>) -> ArrayRef {
+    let mut builder = StringViewBuilder::with_capacity(values.size_hint().0);
+    for value in values {
+        builder.append_option(value);
+    }
+    Arc::new(builder.finish())
+}
+
+/// Collects dates, in days since 1970-01-01, into a column.
+pub(crate) fn dates(values: impl Iterator<Item = Option<i32>>) -> ArrayRef {
+    Arc::new(values.collect::<Date32Array>())
+}
+
+/// Collects whole numbers into a column.
+pub(crate) fn integers(values: impl Iterator<Item = Option<i64>>) -> ArrayRef {
+    Arc::new(values.collect::<Int64Array>())
+}
+
+/// Collects numbers into a column.
+pub(crate) fn floats(values: impl Iterator<Item = Option<f64>>) -> ArrayRef {
+    Arc::new(values.collect::<Float64Array>())
+}
+
+/// A [`Specification`] as the query engine wants it.
+struct ColumnFunction {
+    specification: Specification,
+    signature: Signature,
+    documentation: Documentation,
+}
+
+impl ColumnFunction {
+    fn new(specification: Specification) -> Self {
+        let documentation = document(&specification);
+        let names =
+            specification.parameters.iter().map(|parameter| parameter.name.to_owned()).collect();
+        let signature = Signature::user_defined(Volatility::Immutable);
+        // Names are refused only where they repeat, which the test of all functions would show.
+        let signature = signature.clone().with_parameter_names(names).unwrap_or(signature);
+        Self { specification, signature, documentation }
+    }
+}
+
+fn document(specification: &Specification) -> Documentation {
+    let Specification { name, section, description, parameters, required, example, .. } =
+        specification;
+    let names: Vec<_> = parameters.iter().map(|parameter| parameter.name).collect();
+    let (given, optional) = names.split_at(*required);
+    let optional: String = optional.iter().map(|name| format!(" [, {name}]")).collect();
+    let arguments: Vec<_> =
+        example.0.iter().map(|text| format!("'{}'", text.replace('\'', "''"))).collect();
+    let section = DocSection { include: true, label: section, description: None };
+    let mut builder = Documentation::builder(
+        section,
+        *description,
+        format!("{name}({}{optional})", given.join(", ")),
+    )
+    .with_sql_example(format!("SELECT {name}({}); -- {}", arguments.join(", "), example.1));
+    for parameter in *parameters {
+        builder = builder.with_argument(parameter.name, parameter.description);
+    }
+    builder.build()
+}
+
+impl std::fmt::Debug for ColumnFunction {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "ColumnFunction({})", self.specification.name)
+    }
+}
+
+// The name says which function it is: names are unique, as the test of all functions holds.
+impl PartialEq for ColumnFunction {
+    fn eq(&self, other: &Self) -> bool {
+        self.specification.name == other.specification.name
+    }
+}
+
+impl Eq for ColumnFunction {}
+
+impl Hash for ColumnFunction {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.specification.name.hash(state);
+    }
+}
+
+impl ScalarUDFImpl for ColumnFunction {
+    fn name(&self) -> &str {
+        self.specification.name
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(self.specification.returns.clone())
+    }
+
+    fn return_field_from_args(&self, _: ReturnFieldArgs) -> Result<FieldRef> {
+        let field = Field::new(self.name(), self.specification.returns.clone(), true);
+        Ok(Arc::new(match self.specification.logical_type {
+            Some(logical) => {
+                field.with_metadata([(LOGICAL_TYPE.to_owned(), logical.to_owned())].into())
+            }
+            None => field,
+        }))
+    }
+
+    fn is_strict(&self) -> bool {
+        self.specification.required == self.specification.parameters.len()
+    }
+
+    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
+        let Specification { name, parameters, required, .. } = &self.specification;
+        if types.len() < *required || types.len() > parameters.len() {
+            return plan_err!("function \"{name}\" does not take {} arguments", types.len());
+        }
+        parameters
+            .iter()
+            .zip(types)
+            .map(|(parameter, given)| coerce(name, parameter, given))
+            .collect()
+    }
+
+    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let constant = arguments.args.iter().all(|value| matches!(value, ColumnarValue::Scalar(_)));
+        let rows = if constant { 1 } else { arguments.number_rows };
+        let result = (self.specification.evaluate)(&Arguments { values: arguments.args, rows })?;
+        if constant {
+            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&result, 0)?));
+        }
+        Ok(ColumnarValue::Array(result))
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        Some(&self.documentation)
+    }
+}
+
+fn coerce(function: &str, parameter: &Parameter, given: &DataType) -> Result<DataType> {
+    use DataType::*;
+    match (parameter.accepts, given) {
+        (_, Utf8 | LargeUtf8 | Utf8View) => Ok(given.clone()),
+        (_, Null) => Ok(Utf8View),
+        (_, Dictionary(_, values)) if matches!(values.as_ref(), Utf8 | LargeUtf8 | Utf8View) => {
+            Ok(Utf8View)
+        }
+        (Accepts::TextOrInteger, other) if other.is_integer() => Ok(Int64),
+        (Accepts::Text, other) if other.is_integer() => Ok(Utf8),
+        (Accepts::Text, Date32 | Date64 | Timestamp(_, _) | Decimal128(_, _)) => Ok(Utf8),
+        (_, other) => {
+            plan_err!(
+                "function \"{function}\" does not take {other} for parameter \"{}\"",
+                parameter.name
+            )
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use datafusion_common::config::ConfigOptions;
+
+    use super::*;
+
+    fn run(
+        function: &ScalarUDF,
+        args: Vec<ColumnarValue>,
+        number_rows: usize,
+    ) -> Result<ColumnarValue> {
+        let arg_fields =
+            args.iter().map(|arg| Arc::new(Field::new("a", arg.data_type(), true))).collect();
+        let return_field = Arc::new(Field::new("r", function.return_type(&[])?, true));
+        let config_options = Arc::new(ConfigOptions::new());
+        function.invoke_with_args(ScalarFunctionArgs {
+            args,
+            arg_fields,
+            number_rows,
+            return_field,
+            config_options,
+        })
+    }
+
+    fn shown(value: &ColumnarValue) -> String {
+        match value {
+            ColumnarValue::Scalar(scalar) => scalar.to_string(),
+            ColumnarValue::Array(array) => {
+                ScalarValue::try_from_array(array, 0).unwrap().to_string()
+            }
+        }
+    }
+
+    fn constant(text: Option<&str>) -> ColumnarValue {
+        ColumnarValue::Scalar(ScalarValue::Utf8(text.map(str::to_owned)))
+    }
+
+    #[test]
+    fn names_are_unique_and_everything_is_documented() {
+        let mut names = BTreeSet::new();
+        for function in crate::all() {
+            let name = function.name().to_owned();
+            assert!(names.insert(name.clone()), "{name} is registered twice");
+            let documentation = function.documentation().expect("every function is documented");
+            assert!(documentation.description.ends_with('.'), "{name} has no description");
+            assert!(
+                documentation.sql_example.as_ref().is_some_and(|example| example.contains(&name)),
+                "{name}"
+            );
+            assert!(documentation.syntax_example.starts_with(&name));
+            assert!(!documentation.arguments.as_ref().unwrap().is_empty());
+            assert_eq!(function.signature().volatility, Volatility::Immutable);
+            let parameters = function.signature().parameter_names.as_ref().map(Vec::len);
+            assert_eq!(parameters, documentation.arguments.as_ref().map(Vec::len), "{name}");
+        }
+    }
+
+    #[test]
+    fn examples_are_true_for_constants_and_for_every_layout_of_a_column() {
+        for specification in crate::specifications() {
+            let (arguments, expected) = specification.example;
+            let function = function(specification);
+            let types = vec![DataType::Utf8; arguments.len()];
+            assert_eq!(function.coerce_types(&types).unwrap(), types);
+            let constants = arguments.iter().map(|text| constant(Some(text))).collect();
+            let result = run(&function, constants, 3).unwrap();
+            assert!(matches!(result, ColumnarValue::Scalar(_)));
+            assert_eq!(shown(&result), expected, "{}", function.name());
+            for layout in [DataType::Utf8, DataType::LargeUtf8, DataType::Utf8View] {
+                let column = |text: &&str| {
+                    let array = StringArray::from(vec![Some(*text), None]);
+                    ColumnarValue::Array(arrow::compute::cast(&array, &layout).unwrap())
+                };
+                let result = run(&function, arguments.iter().map(column).collect(), 2).unwrap();
+                assert_eq!(shown(&result), expected, "{} of {layout}", function.name());
+                assert!(result.into_array(2).unwrap().is_null(1), "{} of null", function.name());
+            }
+        }
+    }
+
+    #[test]
+    fn results_have_the_promised_type_also_for_null_and_for_no_rows() {
+        for function in crate::all() {
+            let count = function.documentation().unwrap().arguments.as_ref().unwrap().len();
+            let promised = function.return_type(&[]).unwrap();
+            for null in [constant(None), ColumnarValue::Scalar(ScalarValue::Null)] {
+                let result = run(&function, vec![null; count], 1).unwrap();
+                assert_eq!(result.data_type(), promised, "{}", function.name());
+                assert_eq!(shown(&result), "NULL", "{}", function.name());
+            }
+            let empty = ColumnarValue::Array(Arc::new(StringViewArray::new_null(0)) as ArrayRef);
+            let result = run(&function, vec![empty; count], 0).unwrap().into_array(0).unwrap();
+            assert_eq!((result.len(), result.data_type()), (0, &promised));
+        }
+    }
+
+    #[test]
+    fn wrong_arguments_are_refused_when_planning() {
+        for function in crate::all() {
+            let name = function.name();
+            assert!(function.coerce_types(&[]).is_err(), "{name}");
+            assert!(function.coerce_types(&vec![DataType::Utf8; 5]).is_err(), "{name}");
+            let count = function.documentation().unwrap().arguments.as_ref().unwrap().len();
+            let message =
+                function.coerce_types(&vec![DataType::Binary; count]).unwrap_err().to_string();
+            assert!(
+                message.contains(&format!("function \"{name}\" does not take Binary")),
+                "{message}"
+            );
+        }
+    }
+
+    #[test]
+    fn numbers_and_dates_are_taken_as_they_are_written() {
+        let function =
+            crate::all().into_iter().find(|function| function.name() == "normalize_phone").unwrap();
+        let given = [DataType::Int64, DataType::Null];
+        assert_eq!(function.coerce_types(&given).unwrap(), [DataType::Utf8, DataType::Utf8View]);
+    }
+}

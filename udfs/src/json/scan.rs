@@ -1,0 +1,328 @@
+//! A scanner of JSON text (RFC 8259) that finds one member without building the rest.
+//!
+//! Every scan goes to the end of the text, so that nothing is answered out of text that is no JSON. Nesting is followed
+//! on a stack of one bit a level, not by calls.
+
+use std::borrow::Cow;
+
+/// How deep arrays and objects may nest; text that nests deeper is no JSON to us.
+const DEPTH_MAX: usize = 1024;
+
+/// What stands for text that no string can hold: half a surrogate pair, or the zero character that Postgres refuses.
+const REPLACEMENT: char = '\u{fffd}';
+
+/// A position in JSON text.
+pub(crate) struct Scanner<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Scanner<'a> {
+    /// Starts at the first token of `text`.
+    pub(crate) fn new(text: &'a str) -> Self {
+        let mut scanner = Self { text, at: 0 };
+        scanner.space();
+        scanner
+    }
+
+    /// Returns the last member called `name` of the object that the text is, with the text around it being JSON.
+    pub(crate) fn member(mut self, name: &str) -> Option<&'a str> {
+        let mut found = None;
+        self.take(b'{')?;
+        let mut first = true;
+        while self.more(&mut first, b'}')? {
+            let key = self.string()?;
+            self.space();
+            self.take(b':')?;
+            let value = self.value()?;
+            if is_equal(key, name) {
+                found = Some(value);
+            }
+        }
+        self.end()?;
+        found
+    }
+
+    /// Returns the element at `index` of the array that the text is; from the end where it is negative.
+    pub(crate) fn element(mut self, index: i64) -> Option<&'a str> {
+        let counted = match index {
+            0.. => usize::try_from(index).ok()?,
+            _ => {
+                let length = Self { text: self.text, at: self.at }.elements()?;
+                length.checked_sub(usize::try_from(index.unsigned_abs()).ok()?)?
+            }
+        };
+        let mut found = None;
+        self.take(b'[')?;
+        let mut first = true;
+        let mut at = 0;
+        while self.more(&mut first, b']')? {
+            let value = self.value()?;
+            if at == counted {
+                found = Some(value);
+            }
+            at += 1;
+        }
+        self.end()?;
+        found
+    }
+
+    fn elements(mut self) -> Option<usize> {
+        self.take(b'[')?;
+        let mut first = true;
+        let mut count = 0;
+        while self.more(&mut first, b']')? {
+            self.value()?;
+            count += 1;
+        }
+        Some(count)
+    }
+
+    /// Steps to the next member or element, or over the closing bracket; says whether there is one.
+    fn more(&mut self, first: &mut bool, close: u8) -> Option<bool> {
+        self.space();
+        if self.peek() == Some(close) && *first {
+            self.at += 1;
+            return Some(false);
+        }
+        if !std::mem::take(first) {
+            if self.peek()? == close {
+                self.at += 1;
+                return Some(false);
+            }
+            self.take(b',')?;
+            self.space();
+        }
+        Some(true)
+    }
+
+    /// Scans one value with the white space around it, and returns its text.
+    fn value(&mut self) -> Option<&'a str> {
+        self.space();
+        let start = self.at;
+        let mut nesting = Nesting::default();
+        // Each turn reads one value that is no container, or opens one, then closes all that end behind it.
+        loop {
+            let byte = self.peek()?;
+            if matches!(byte, b'{' | b'[') {
+                self.at += 1;
+                self.space();
+                let close = if byte == b'{' { b'}' } else { b']' };
+                if self.peek()? != close {
+                    nesting.open(byte == b'{')?;
+                    self.name(&nesting)?;
+                    continue;
+                }
+                self.at += 1;
+            } else {
+                self.scalar(byte)?;
+            }
+            loop {
+                let Some(object) = nesting.innermost() else {
+                    return Some(&self.text[start..self.at]);
+                };
+                self.space();
+                match self.peek()? {
+                    b',' => {
+                        self.at += 1;
+                        self.space();
+                        self.name(&nesting)?;
+                        break;
+                    }
+                    b'}' if object => nesting.close(),
+                    b']' if !object => nesting.close(),
+                    _ => return None,
+                }
+                self.at += 1;
+            }
+        }
+    }
+
+    /// Within an object, scans a name and its colon.
+    fn name(&mut self, nesting: &Nesting) -> Option<()> {
+        if nesting.innermost() == Some(true) {
+            self.string()?;
+            self.space();
+            self.take(b':')?;
+            self.space();
+        }
+        Some(())
+    }
+
+    fn scalar(&mut self, byte: u8) -> Option<()> {
+        match byte {
+            b'"' => self.string().map(|_| ()),
+            b't' => self.word("true"),
+            b'f' => self.word("false"),
+            b'n' => self.word("null"),
+            _ => self.number(),
+        }
+    }
+
+    /// Scans a string, and returns what stands between its quotes, escapes and all.
+    fn string(&mut self) -> Option<&'a str> {
+        self.take(b'"')?;
+        let start = self.at;
+        loop {
+            match self.peek()? {
+                b'"' => {
+                    self.at += 1;
+                    return Some(&self.text[start..self.at - 1]);
+                }
+                b'\\' => {
+                    self.at += 1;
+                    match self.peek()? {
+                        b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => self.at += 1,
+                        b'u' => {
+                            let digits = self.text.as_bytes().get(self.at + 1..self.at + 5)?;
+                            if !digits.iter().all(u8::is_ascii_hexdigit) {
+                                return None;
+                            }
+                            self.at += 5;
+                        }
+                        _ => return None,
+                    }
+                }
+                0..=0x1f => return None,
+                _ => self.at += 1,
+            }
+        }
+    }
+
+    fn number(&mut self) -> Option<()> {
+        if self.peek()? == b'-' {
+            self.at += 1;
+        }
+        if self.peek()? == b'0' {
+            self.at += 1;
+        } else {
+            self.digits()?;
+        }
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if matches!(self.peek(), Some(b'e' | b'E')) {
+            self.at += 1;
+            if matches!(self.peek(), Some(b'+' | b'-')) {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        Some(())
+    }
+
+    fn digits(&mut self) -> Option<()> {
+        let start = self.at;
+        while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
+            self.at += 1;
+        }
+        (self.at > start).then_some(())
+    }
+
+    fn word(&mut self, word: &str) -> Option<()> {
+        self.text.as_bytes()[self.at..].starts_with(word.as_bytes()).then(|| self.at += word.len())
+    }
+
+    fn end(&mut self) -> Option<()> {
+        self.space();
+        (self.at == self.text.len()).then_some(())
+    }
+
+    fn space(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    fn take(&mut self, byte: u8) -> Option<()> {
+        (self.peek()? == byte).then(|| self.at += 1)
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+}
+
+/// For each open container whether it is an object.
+#[derive(Default)]
+struct Nesting {
+    bits: [u64; DEPTH_MAX / 64],
+    depth: usize,
+}
+
+impl Nesting {
+    fn open(&mut self, object: bool) -> Option<()> {
+        let word = self.bits.get_mut(self.depth / 64)?;
+        let bit = 1 << (self.depth % 64);
+        *word = if object { *word | bit } else { *word & !bit };
+        self.depth += 1;
+        Some(())
+    }
+
+    fn close(&mut self) {
+        self.depth -= 1;
+    }
+
+    fn innermost(&self) -> Option<bool> {
+        let at = self.depth.checked_sub(1)?;
+        Some(self.bits[at / 64] >> (at % 64) & 1 == 1)
+    }
+}
+
+/// Returns true if a string, as it stands between its quotes, says `text`.
+fn is_equal(raw: &str, text: &str) -> bool {
+    if raw.contains('\\') { unescape(raw) == text } else { raw == text }
+}
+
+/// Returns the text that a string says, given what stands between its quotes. Half a surrogate pair and the zero
+/// character, which no text of Postgres can hold, become U+FFFD.
+pub(crate) fn unescape(raw: &str) -> Cow<'_, str> {
+    if !raw.contains('\\') {
+        return Cow::Borrowed(raw);
+    }
+    let mut text = String::with_capacity(raw.len());
+    let mut rest = raw;
+    while let Some((plain, escape)) = rest.split_once('\\') {
+        text.push_str(plain);
+        let mut chars = escape.chars();
+        let letter = chars.next();
+        rest = chars.as_str();
+        match letter {
+            Some('b') => text.push('\u{8}'),
+            Some('f') => text.push('\u{c}'),
+            Some('n') => text.push('\n'),
+            Some('r') => text.push('\r'),
+            Some('t') => text.push('\t'),
+            Some('u') => {
+                let (c, after) = unescape_unicode(rest);
+                text.push(c);
+                rest = after;
+            }
+            Some(other) => text.push(other),
+            None => {}
+        }
+    }
+    text.push_str(rest);
+    Cow::Owned(text)
+}
+
+/// Decodes what follows `\u`, and a second escape where both make one character.
+fn unescape_unicode(text: &str) -> (char, &str) {
+    let Some((unit, rest)) = code_unit(text) else {
+        return (REPLACEMENT, text);
+    };
+    if matches!(unit, 0xd800..0xdc00)
+        && let Some((low, after)) = rest.strip_prefix("\\u").and_then(code_unit)
+        && matches!(low, 0xdc00..0xe000)
+    {
+        let code = 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
+        return (char::from_u32(code).unwrap_or(REPLACEMENT), after);
+    }
+    (char::from_u32(unit).filter(|c| *c != '\0').unwrap_or(REPLACEMENT), rest)
+}
+
+fn code_unit(text: &str) -> Option<(u32, &str)> {
+    let (digits, rest) = text.split_at_checked(4)?;
+    Some((u32::from_str_radix(digits, 16).ok()?, rest))
+}

@@ -1,0 +1,182 @@
+//! `normalize_birth_date`: dates of birth out of the ways people write them.
+
+use arrow::datatypes::DataType;
+
+use super::country::normalize_country;
+use super::text::trim;
+use crate::column::{Specification, dates, text};
+
+/// The years a customer can be born in. The first day of the first one stands for "unknown" in many systems.
+const YEARS: std::ops::RangeInclusive<i32> = 1900..=2099;
+
+/// Countries that write the month first.
+const MONTH_FIRST: [&str; 9] = ["US", "PH", "FM", "MH", "PW", "PR", "GU", "VI", "AS"];
+
+pub(crate) fn specification() -> Specification {
+    Specification {
+        name: "normalize_birth_date",
+        section: "Normalisation",
+        description: "Reads a date of birth written as `yyyy-mm-dd`, `yyyymmdd`, `dd.mm.yyyy`, `dd/mm/yyyy` or, in the United States \
+                      and some other countries, `mm/dd/yyyy`. Where only one reading is a date, that one is taken. Null for \
+                      what is no date, and for 1900-01-01, which stands for unknown.",
+        parameters: const {
+            &[
+                text("birth_date", "The date."),
+                text(
+                    "country",
+                    "The country of the person: a code or a name. Without it the day comes first.",
+                ),
+            ]
+        },
+        required: 1,
+        example: (&["02/04/2009", "US"], "2009-02-04"),
+        returns: DataType::Date32,
+        logical_type: None,
+        evaluate: |arguments| {
+            let (values, countries) = (arguments.text(0)?, arguments.text(1)?);
+            let date = |row| {
+                values.get(row).and_then(|value| normalize_birth_date(value, countries.get(row)))
+            };
+            Ok(dates((0..arguments.rows()).map(date)))
+        },
+    }
+}
+
+/// Returns the date that `text` says, in days since 1970-01-01, or `None` when it says none. `country`, by code or by
+/// name, decides between day and month first where both could be.
+pub fn normalize_birth_date(text: &str, country: Option<&str>) -> Option<i32> {
+    let text = trim(text);
+    if text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return days(number(&text[..4])?, number(&text[4..6])?, number(&text[6..])?);
+    }
+    let separator =
+        text.chars().find(|c| !c.is_ascii_digit()).filter(|c| matches!(c, '-' | '.' | '/'))?;
+    let mut parts = text.splitn(3, separator).map(str::trim);
+    let (first, second, third) = (parts.next()?, parts.next()?, parts.next()?);
+    if first.len() == 4 {
+        return days(number(first)?, number(second)?, number(without_time(third))?);
+    }
+    let third = without_time(third);
+    if third.len() != 4 {
+        return None;
+    }
+    let (first, second, year) = (number(first)?, number(second)?, number(third)?);
+    let day_first = days(year, second, first);
+    if separator == '.' {
+        return day_first;
+    }
+    let month_first = days(year, first, second);
+    if first <= 12
+        && second <= 12
+        && country.and_then(normalize_country).is_some_and(|code| MONTH_FIRST.contains(&code))
+    {
+        return month_first;
+    }
+    day_first.or(month_first)
+}
+
+/// Cuts a time of day, as in `1987-12-22T00:00:00Z`.
+fn without_time(text: &str) -> &str {
+    text.split_once(['T', 't', ' ']).map_or(text, |(date, _)| date)
+}
+
+fn number(digits: &str) -> Option<i32> {
+    let well_formed =
+        (1..=4).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if well_formed { digits.parse().ok() } else { None }
+}
+
+/// Returns the days from 1970-01-01 to a date that exists and can be a birthday.
+fn days(year: i32, month: i32, day: i32) -> Option<i32> {
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let length = match month {
+        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+        4 | 6 | 9 | 11 => 30,
+        2 if leap => 29,
+        2 => 28,
+        _ => return None,
+    };
+    if !YEARS.contains(&year)
+        || !(1..=length).contains(&day)
+        || (year, month, day) == (*YEARS.start(), 1, 1)
+    {
+        return None;
+    }
+    // Counted in years that begin in March, so that the leap day is the last one.
+    let year = if month <= 2 { year - 1 } else { year };
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    Some(year * 365 + year / 4 - year / 100 + year / 400 + day_of_year - 719_468)
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::temporal_conversions::date32_to_datetime;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn written(days: i32) -> String {
+        date32_to_datetime(days).unwrap().date().to_string()
+    }
+
+    #[test]
+    fn dates_are_read_as_their_country_writes_them() {
+        for (given, country, expected) in [
+            ("1987-12-22", None, Some("1987-12-22")),
+            (" 1987-1-2 ", None, Some("1987-01-02")),
+            ("1987-12-22T00:00:00Z", None, Some("1987-12-22")),
+            ("1987-12-22 00:00:00", Some("US"), Some("1987-12-22")),
+            ("1987/12/22", Some("US"), Some("1987-12-22")),
+            ("19871222", None, Some("1987-12-22")),
+            ("03.10.1985", Some("DE"), Some("1985-10-03")),
+            ("03.10.1985", Some("US"), Some("1985-10-03")),
+            ("3.10.1985", None, Some("1985-10-03")),
+            ("02/04/2009", Some("US"), Some("2009-02-04")),
+            ("02/04/2009", Some("U.S."), Some("2009-02-04")),
+            ("02/04/2009", Some("GB"), Some("2009-04-02")),
+            ("02/04/2009", None, Some("2009-04-02")),
+            ("02/04/2009", Some("nowhere"), Some("2009-04-02")),
+            ("26/08/1969", Some("US"), Some("1969-08-26")),
+            ("08/26/1969", None, Some("1969-08-26")),
+            ("08-26-1969", Some("US"), Some("1969-08-26")),
+            ("29.02.2000", None, Some("2000-02-29")),
+            ("1900-01-02", None, Some("1900-01-02")),
+            ("1900-01-01", None, None),
+            ("01/01/1900", Some("US"), None),
+            ("29.02.1900", None, None),
+            ("31.04.1990", None, None),
+            ("13/13/1990", None, None),
+            ("26.8.69", None, None),
+            ("1899-12-30", None, None),
+            ("2100-01-01", None, None),
+            ("0000-00-00", None, None),
+            ("n/a", None, None),
+            ("NULL", None, None),
+            ("-", None, None),
+            ("", None, None),
+            ("1987-12", None, None),
+            ("１９８７1222", None, None),
+        ] {
+            assert_eq!(
+                normalize_birth_date(given, country).map(written).as_deref(),
+                expected,
+                "{given} {country:?}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn twice_is_once(given in "[0-9]{1,4}[-./][0-9]{1,2}[-./][0-9]{1,4}|[0-9]{8}|.*") {
+            if let Some(once) = normalize_birth_date(&given, None) {
+                prop_assert_eq!(normalize_birth_date(&written(once), Some("US")), Some(once));
+            }
+        }
+
+        #[test]
+        fn every_day_is_counted(day in -25_565i32..47_482) {
+            let expected = (day != -25_567).then_some(day);
+            prop_assert_eq!(normalize_birth_date(&written(day), None), expected);
+        }
+    }
+}
