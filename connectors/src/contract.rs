@@ -28,7 +28,8 @@ pub trait Destination: Send + Sync {
     async fn deliver(&self, delivery: Delivery) -> Result<Receipt>;
 }
 
-/// One batch of a source: rows that could be read, rows that could not, and the position behind both.
+/// One batch of a source: rows that could be read, rows that could not, and the position behind both. A batch may hold
+/// no row at all; its cursor counts nevertheless.
 #[derive(Debug, Clone)]
 pub struct SourceBatch {
     /// The rows, in the schema of [`Source::schema`].
@@ -41,8 +42,16 @@ pub struct SourceBatch {
     pub rejected: Vec<Rejection>,
     /// For each column with values that did not parse: how many were made null. Their rows are kept.
     pub nulled: BTreeMap<String, u64>,
+    /// For each name that stands in the rows but neither in the declared columns nor in the sample that the schema was
+    /// inferred from: how many values were left out. At most [`SourceBatch::IGNORED_NAMES_MAX`] names.
+    pub ignored: BTreeMap<String, u64>,
     /// Where to resume after this batch.
     pub cursor: Cursor,
+}
+
+impl SourceBatch {
+    /// How many unknown names one batch counts one by one.
+    pub const IGNORED_NAMES_MAX: usize = 100;
 }
 
 /// A row that cannot be taken.
@@ -120,8 +129,13 @@ pub struct SourceSpec {
     pub null_values: Vec<String>,
     /// The folder that relative paths start from and that no path may leave.
     pub root: PathBuf,
-    /// Rows of one batch at most.
+    /// Rows of one batch at most, taken and rejected together; [`SourceSpec::BATCH_ROWS_MAX`] is a good choice.
     pub batch_rows_max: usize,
+}
+
+impl SourceSpec {
+    /// The usual bound on the rows of one batch.
+    pub const BATCH_ROWS_MAX: usize = 65_536;
 }
 
 /// Everything needed to open a destination.

@@ -47,6 +47,14 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The process is shutting down: the same request works later.
+    #[error("{connector} \"{name}\" was interrupted")]
+    Interrupted {
+        /// `source` or `destination`.
+        connector: &'static str,
+        /// Its name.
+        name: String,
+    },
 }
 
 impl Error {
@@ -57,6 +65,7 @@ impl Error {
             Error::Damaged { path, .. } => {
                 format!("Replace \"{}\" by a whole copy.", path.display())
             }
+            Error::Interrupted { .. } => "Run it again.".to_owned(),
         }
     }
 }

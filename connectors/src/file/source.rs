@@ -1,0 +1,209 @@
+//! The file source: which files are read, in which order, and one batch after the other.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use tokio::task::{JoinHandle, spawn_blocking};
+
+use super::column::NullTexts;
+use super::csv::CsvFile;
+use super::input::{Origin, Stat};
+use super::mark::{At, Mark, Marks, start_of};
+use super::ndjson::NdjsonFile;
+use super::parquet::ParquetFile;
+use super::part::Filled;
+use super::root::Root;
+use super::schema::{self, Pending};
+use super::segment::SegmentFile;
+use crate::contract::{Cursor, Format, Source, SourceBatch, SourceSpec};
+use crate::error::{Error, Result};
+
+/// Files as a source.
+pub(crate) struct FileSource {
+    name: Arc<str>,
+    schema: SchemaRef,
+    worker: Option<Worker>,
+    /// The next batch, read while the caller works on the one before: one batch ahead, no more.
+    ahead: Option<JoinHandle<(Worker, Result<Option<SourceBatch>>)>>,
+}
+
+impl FileSource {
+    /// Finds the files, tells which of them have something new, and samples those.
+    pub(crate) fn open(spec: SourceSpec, paths: &[String], cursor: &Cursor) -> Result<FileSource> {
+        let root = Root::open("source", &spec.name, &spec.root)?;
+        let marks = Marks::of(cursor).map_err(|error| {
+            root.invalid(
+                "the stored cursor",
+                &format!("It was not written by a file source: {error}."),
+            )
+        })?;
+        let name: Arc<str> = spec.name.as_str().into();
+        let mut pending: Vec<Pending> = Vec::new();
+        for found in root.find(paths, marks.files.keys())? {
+            let origin = Origin::new(&name, &found);
+            let at = match marks.files.get(&found.name) {
+                None => Some(start_of(spec.format)),
+                Some(mark) => mark.resume(&origin, spec.format)?,
+            };
+            pending.extend(at.map(|at| (origin, at)));
+        }
+        let schema = schema::of(&spec, &pending)?;
+        let worker = Worker {
+            format: spec.format,
+            declared: !spec.columns.is_empty(),
+            nulls: NullTexts::new(&spec.null_values),
+            rows_max: spec.batch_rows_max.max(1),
+            schema: Arc::clone(&schema),
+            pending: pending.into(),
+            current: None,
+            marks,
+        };
+        Ok(FileSource { name, schema, worker: Some(worker), ahead: None })
+    }
+}
+
+#[async_trait]
+impl Source for FileSource {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    /// May be cancelled: the batch that was being read is then the next one.
+    async fn read(&mut self) -> Result<Option<SourceBatch>> {
+        if let Some(worker) = self.worker.take() {
+            self.ahead = Some(spawn_blocking(|| worker.work()));
+        }
+        let Some(ahead) = self.ahead.as_mut() else { return Ok(None) };
+        let joined = ahead.await;
+        self.ahead = None;
+        match joined {
+            Ok((worker, batch)) => {
+                match &batch {
+                    Ok(Some(_)) => self.ahead = Some(spawn_blocking(|| worker.work())),
+                    Ok(None) | Err(_) => self.worker = Some(worker),
+                }
+                batch
+            }
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => {
+                    Err(Error::Interrupted { connector: "source", name: self.name.to_string() })
+                }
+            },
+        }
+    }
+
+    /// Does nothing: files stay where they are.
+    async fn acknowledge(&mut self, _: &Cursor) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// The part of the source that blocks.
+struct Worker {
+    format: Format,
+    declared: bool,
+    nulls: NullTexts,
+    rows_max: usize,
+    schema: SchemaRef,
+    pending: VecDeque<Pending>,
+    /// The file that is being read, and where its last batch ended.
+    current: Option<(Pending, Open)>,
+    marks: Marks,
+}
+
+/// A file that is being read.
+enum Open {
+    Csv(Box<CsvFile>),
+    Ndjson(NdjsonFile),
+    Segment(SegmentFile),
+    Parquet(ParquetFile),
+}
+
+impl Worker {
+    fn work(mut self) -> (Worker, Result<Option<SourceBatch>>) {
+        let batch = self.next();
+        (self, batch)
+    }
+
+    fn next(&mut self) -> Result<Option<SourceBatch>> {
+        let ((origin, at), mut file) = match self.current.take() {
+            Some(current) => current,
+            None => {
+                let Some((origin, at)) = self.pending.front() else { return Ok(None) };
+                let file = self.open(origin, *at)?;
+                let Some(pending) = self.pending.pop_front() else { return Ok(None) };
+                (pending, file)
+            }
+        };
+        let filled = match file.read(self.rows_max) {
+            Ok(filled) => filled,
+            Err(error) => {
+                // Half a batch is in the columns: who tries again starts behind the last whole one.
+                self.pending.push_front((origin, at));
+                return Err(error);
+            }
+        };
+        let at = file.at();
+        let mark = Mark::new(&origin, file.stat(), at, filled.last)?;
+        let name = origin.file.to_string();
+        self.marks.files.insert(name.clone(), mark);
+        if !filled.last {
+            self.current = Some(((origin, at), file));
+        }
+        Ok(Some(SourceBatch {
+            records: filled.records,
+            positions: filled.positions,
+            file: name,
+            rejected: filled.rejected,
+            nulled: filled.nulled,
+            ignored: filled.ignored,
+            cursor: self.marks.cursor(),
+        }))
+    }
+
+    fn open(&self, origin: &Origin, at: At) -> Result<Open> {
+        let (schema, nulls) = (&self.schema, &self.nulls);
+        Ok(match self.format {
+            Format::Csv => Open::Csv(Box::new(CsvFile::open(origin, at, schema, nulls)?)),
+            Format::Ndjson => {
+                Open::Ndjson(NdjsonFile::open(origin, at, schema, nulls, self.declared)?)
+            }
+            Format::Segment => Open::Segment(SegmentFile::open(origin, at, schema)?),
+            Format::Parquet => {
+                Open::Parquet(ParquetFile::open(origin, at, schema, nulls, self.rows_max)?)
+            }
+        })
+    }
+}
+
+impl Open {
+    fn read(&mut self, rows_max: usize) -> Result<Filled> {
+        match self {
+            Open::Csv(file) => file.read(rows_max),
+            Open::Ndjson(file) => file.read(rows_max),
+            Open::Segment(file) => file.read(rows_max),
+            Open::Parquet(file) => file.read(rows_max),
+        }
+    }
+
+    fn stat(&self) -> Stat {
+        match self {
+            Open::Csv(file) => file.stat(),
+            Open::Ndjson(file) => file.stat(),
+            Open::Segment(file) => file.stat(),
+            Open::Parquet(file) => file.stat(),
+        }
+    }
+
+    fn at(&self) -> At {
+        match self {
+            Open::Csv(file) => file.at(),
+            Open::Ndjson(file) => file.at(),
+            Open::Segment(file) => file.at(),
+            Open::Parquet(file) => file.at(),
+        }
+    }
+}

@@ -1,0 +1,179 @@
+use std::fs;
+
+use super::Shop;
+use crate::contract::{Cursor, Format};
+use crate::open_source;
+
+const NONE: [&str; 0] = [];
+
+#[test]
+fn nothing_new_is_no_work() {
+    for (format, name, content) in [
+        (Format::Csv, "in.csv", "a,b\n1,x\n"),
+        (Format::Csv, "in.csv.gz", "a,b\n1,x\n"),
+        (Format::Ndjson, "in.ndjson", "{\"a\":1}\n"),
+        (Format::Ndjson, "in.ndjson", ""),
+    ] {
+        let mut shop = Shop::new(format, name).file(name, content);
+        assert_eq!(shop.read().batches.len(), 1);
+        let again = shop.read();
+        assert!(again.batches.is_empty());
+        assert_eq!(again.types(), shop.try_read().unwrap().types());
+    }
+}
+
+#[test]
+fn a_file_that_grew_is_read_from_its_old_end() {
+    let mut shop = Shop::new(Format::Csv, "in.csv").file("in.csv", "a,b\n1,x\n");
+    assert_eq!(shop.read().rows(), ["1|x"]);
+    shop.append("in.csv", "2,\"y\nz\"\n3,w\n");
+    let read = shop.read();
+    assert_eq!(read.rows(), ["2|y\nz", "3|w"]);
+    assert_eq!(read.positions(), [3, 5]);
+    assert!(shop.read().batches.is_empty());
+}
+
+#[test]
+fn a_file_that_changed_is_read_anew() {
+    let mut shop = Shop::new(Format::Csv, "in.csv").file("in.csv", "a,b\n1,x\n");
+    shop.read();
+    shop.write("in.csv", "a,b\n1,y\n2,z\n");
+    assert_eq!(shop.read().rows(), ["1|y", "2|z"]);
+    shop.write("in.csv", "a,b\n");
+    assert_eq!(shop.read().rows(), NONE);
+    let gz = "in.csv.gz";
+    let mut shop = Shop::new(Format::Csv, gz).file(gz, "a\n1\n");
+    shop.read();
+    shop.write(gz, "a\n1\n2\n");
+    assert_eq!(shop.read().rows(), ["1", "2"]);
+}
+
+#[test]
+fn a_change_at_either_end_of_the_read_part_is_seen() {
+    let rows: String = (0..40_000).map(|row| format!("{row:06}\n")).collect();
+    let content = format!("a\n{rows}");
+    for place in [3, content.len() - 3] {
+        let mut shop = Shop::new(Format::Csv, "in.csv").file("in.csv", &content);
+        shop.read();
+        let mut changed = content.clone().into_bytes();
+        changed[place] = b'8';
+        changed.extend_from_slice(b"x\n");
+        shop.write("in.csv", &changed);
+        assert_eq!(shop.read().records.num_rows(), 40_001);
+        shop.append("in.csv", "y\n");
+        assert_eq!(shop.read().records.num_rows(), 1);
+    }
+}
+
+#[test]
+fn a_row_without_line_end_is_read_again_only_if_it_grew() {
+    let csv = |tail: &str| {
+        let mut shop = Shop::new(Format::Csv, "in.csv").file("in.csv", "a,b\n1,x\n2,y");
+        assert_eq!(shop.read().rows(), ["1|x", "2|y"]);
+        shop.append("in.csv", tail);
+        let read = shop.read();
+        (read.rows(), read.positions())
+    };
+    assert_eq!(csv("\n3,z\n"), (vec!["3|z".into()], vec![4]));
+    assert_eq!(csv("\r\n3,z"), (vec!["3|z".into()], vec![4]));
+    assert_eq!(csv("y\n"), (vec!["2|yy".into()], vec![3]));
+}
+
+#[test]
+fn a_quote_that_closes_later_is_read_then() {
+    let mut shop = Shop::new(Format::Csv, "in.csv").file("in.csv", "a,b\n1,x\n2,\"y\n");
+    assert_eq!(shop.read().reasons(), [(3, "csv_unterminated_quote")]);
+    assert!(shop.read().batches.is_empty());
+    shop.append("in.csv", "z\"\n3,w\n");
+    let read = shop.read();
+    assert_eq!(read.rows(), ["2|y\nz", "3|w"]);
+    assert!(read.rejected().is_empty());
+}
+
+#[test]
+fn half_a_line_waits_for_the_rest_unless_the_file_cannot_grow() {
+    let half = "{\"a\":1}\n{\"a\":";
+    let mut shop = Shop::new(Format::Ndjson, "in.ndjson").file("in.ndjson", half);
+    let read = shop.read();
+    assert_eq!((read.rows(), read.reasons()), (vec!["1".into()], vec![]));
+    assert!(shop.read().batches.is_empty());
+    shop.append("in.ndjson", "2}");
+    assert_eq!(shop.read().rows(), ["2"]);
+    shop.append("in.ndjson", "\n{\"a\":3}\n");
+    let read = shop.read();
+    assert_eq!((read.rows(), read.positions()), (vec!["3".into()], vec![3]));
+    let read = Shop::new(Format::Ndjson, "in.gz").file("in.gz", half).read();
+    assert_eq!(read.reasons(), [(2, "bad_json_truncated")]);
+}
+
+/// Whichever batch was the last one that was stored, the next run goes on behind it.
+#[test]
+fn every_cursor_stands_right_behind_its_batch() {
+    let rows: Vec<_> = (0..50).map(|row| format!("{row},\"x\n{row}\"")).collect();
+    let csv = format!("a,b\r\n{}\r\n", rows.join("\r\n"));
+    let ndjson: String = (0..50).map(|row| format!("{{\"a\":{row}}}\n")).collect();
+    for (format, content) in [(Format::Csv, csv), (Format::Ndjson, ndjson)] {
+        for end in ["", ".gz", ".zst"] {
+            let (one, two) = (format!("1{end}"), format!("2{end}"));
+            let mut shop =
+                Shop::new(format, "?*").batch_rows(7).file(&one, &content).file(&two, &content);
+            let whole = shop.try_read().unwrap();
+            let mut seen = 0;
+            for batch in &whole.batches {
+                seen += batch.records.num_rows();
+                shop.cursor = batch.cursor.clone();
+                shop.spec.known_schema = Some(whole.schema.clone());
+                let rest = shop.try_read().unwrap();
+                assert_eq!(rest.rows(), whole.rows()[seen..]);
+                assert_eq!(rest.positions(), whole.positions()[seen..]);
+            }
+            assert_eq!(seen, 100);
+        }
+    }
+}
+
+#[test]
+fn new_files_are_found_and_vanished_ones_are_no_mistake() {
+    let mut shop = Shop::new(Format::Csv, "in/*.csv").file("in/1.csv", "a\n1\n");
+    shop.read();
+    shop.write("in/2.csv", "a,b\n2,x\n");
+    let read = shop.read();
+    assert_eq!(read.types(), ["a:Int64", "b:Utf8"]);
+    assert_eq!(read.rows(), ["2|x"]);
+    fs::remove_file(shop.path("in/1.csv")).unwrap();
+    fs::remove_file(shop.path("in/2.csv")).unwrap();
+    let read = shop.read();
+    assert!(read.batches.is_empty());
+    assert_eq!(read.types(), ["a:Int64", "b:Utf8"]);
+}
+
+#[test]
+fn reading_may_be_cancelled() {
+    let rows: String = (0..100).map(|row| format!("{row}\n")).collect();
+    let shop = Shop::new(Format::Csv, "in.csv").file("in.csv", format!("a\n{rows}")).batch_rows(9);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let mut source = open_source(shop.spec.clone(), &Cursor::default()).unwrap();
+    let mut count = 0;
+    runtime.block_on(async {
+        loop {
+            // Asked once and dropped, then asked again.
+            tokio::select! {
+                biased;
+                batch = source.read() => match batch.unwrap() {
+                    Some(batch) => count += batch.records.num_rows(),
+                    None => break,
+                },
+                () = std::future::ready(()) => {}
+            }
+            tokio::task::yield_now().await;
+        }
+    });
+    assert_eq!(count, 100);
+}
+
+#[test]
+fn a_foreign_cursor_is_refused() {
+    let mut shop = Shop::new(Format::Csv, "in.csv").file("in.csv", "a\n1\n");
+    shop.cursor = Cursor(serde_json::json!({"files": 7}));
+    assert!(shop.refusal().contains("stored cursor"));
+}
