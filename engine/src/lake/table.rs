@@ -1,0 +1,478 @@
+//! A table: its current snapshot, its committer, and the way from one to the next.
+//!
+//! The table is loaded once, when it is opened. From then on each commit, this process's own or another's, is applied to
+//! the snapshot in memory: a commit costs one conditional write and a list of pointers, whatever the size of the table.
+//! Reading the current snapshot takes no lock.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+
+use arc_swap::ArcSwap;
+use arrow::datatypes::SchemaRef;
+use deltalake_core::kernel::Metadata;
+use futures::{StreamExt, TryStreamExt};
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+use parking_lot::Mutex;
+
+use super::commit::Commit;
+use super::file::{FileEntry, Pins};
+use super::log::{self, Entry};
+use super::schema::TableSchema;
+use super::store::unavailable;
+use crate::clock::Clock;
+use crate::{Error, Result};
+
+/// How often a commit is planned anew after another writer was faster.
+const COMMIT_ATTEMPTS_MAX: usize = 64;
+/// How many of the last snapshots are kept for [`Table::snapshot_at`].
+const RECENT_SNAPSHOTS: usize = 8;
+/// The version of an application that has committed nothing; versions are not negative.
+const NOTHING_COMMITTED: i64 = -1;
+/// How many files are looked up at a time.
+const LOOKUPS: usize = 16;
+
+/// One version of a table. It never changes, and its files are not deleted as long as it is held.
+#[derive(Debug)]
+pub struct TableSnapshot {
+    /// The version in the Delta log.
+    pub version: u64,
+    /// The columns as they are stored and as scans yield them; [`super::logical`] gives what queries see.
+    pub schema: SchemaRef,
+    /// The columns again, with what is indexed and how rows are sorted.
+    pub table_schema: Arc<TableSchema>,
+    /// The files, oldest first.
+    pub files: Arc<[FileEntry]>,
+    /// The table's properties.
+    pub properties: Arc<BTreeMap<String, String>>,
+    pub(super) metadata: Arc<Metadata>,
+}
+
+impl TableSnapshot {
+    /// Returns how many rows all files have together.
+    pub fn rows(&self) -> u64 {
+        self.files.iter().map(|file| file.rows).sum()
+    }
+
+    /// Returns this version with these of its files only: for reading what was added.
+    pub fn with_files(&self, files: Vec<FileEntry>) -> Self {
+        Self {
+            version: self.version,
+            schema: Arc::clone(&self.schema),
+            table_schema: Arc::clone(&self.table_schema),
+            files: files.into(),
+            properties: Arc::clone(&self.properties),
+            metadata: Arc::clone(&self.metadata),
+        }
+    }
+
+    /// Returns how many bytes all files have together.
+    pub fn bytes(&self) -> u64 {
+        self.files.iter().map(|file| file.size).sum()
+    }
+
+    fn new(loaded: log::Loaded) -> Self {
+        Self {
+            version: loaded.version,
+            schema: loaded.schema.fields.clone(),
+            table_schema: Arc::new(loaded.schema),
+            files: loaded.files.into(),
+            properties: Arc::new(loaded.properties),
+            metadata: Arc::new(loaded.metadata),
+        }
+    }
+
+    /// Returns the next snapshot.
+    pub(super) fn followed_by(
+        &self,
+        removes: &[FileEntry],
+        adds: &[FileEntry],
+        widened: Option<(Metadata, TableSchema)>,
+    ) -> Self {
+        let removed: HashSet<&str> = removes.iter().map(|file| &*file.path).collect();
+        self.without(&removed, adds.iter().cloned(), widened)
+    }
+
+    fn without(
+        &self,
+        removed: &HashSet<&str>,
+        adds: impl Iterator<Item = FileEntry>,
+        widened: Option<(Metadata, TableSchema)>,
+    ) -> Self {
+        let kept = self
+            .files
+            .iter()
+            .filter(|file| removed.is_empty() || !removed.contains(&*file.path))
+            .cloned();
+        let files = kept.chain(adds).collect();
+        let mut next = Self {
+            version: self.version + 1,
+            schema: self.schema.clone(),
+            table_schema: self.table_schema.clone(),
+            files,
+            properties: self.properties.clone(),
+            metadata: self.metadata.clone(),
+        };
+        if let Some((metadata, schema)) = widened {
+            next.schema = schema.fields.clone();
+            next.table_schema = Arc::new(schema);
+            next.properties = Arc::new(metadata.configuration().clone().into_iter().collect());
+            next.metadata = Arc::new(metadata);
+        }
+        next
+    }
+}
+
+/// A table of the lake. Cheap to clone; clones share one committer.
+#[derive(Clone)]
+pub struct Table(pub(super) Arc<Inner>);
+
+impl fmt::Debug for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Table({}@{})", self.0.path, self.snapshot().version)
+    }
+}
+
+pub(super) struct Inner {
+    pub(super) store: Arc<dyn ObjectStore>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) path: String,
+    current: ArcSwap<TableSnapshot>,
+    /// Held while a commit is made; waiters are served in order.
+    committer: tokio::sync::Mutex<CommitterState>,
+    /// Held while files are deleted or brought back: maintenance and rollbacks take turns.
+    pub(super) upkeep: tokio::sync::Mutex<super::maintenance::UpkeepState>,
+    published: Mutex<Published>,
+    pub(super) pins: Pins,
+    /// When files were removed, in milliseconds, as far as this process has seen it.
+    pub(super) removed_ms: Mutex<HashMap<Arc<str>, i64>>,
+    /// Set when the table was deleted.
+    retired: AtomicBool,
+}
+
+#[derive(Default)]
+struct CommitterState {
+    /// The versions of applications, `None` for one that never committed. Read from the log on first use.
+    apps: HashMap<String, Option<i64>>,
+}
+
+/// Snapshots that can be had again without reading the log.
+#[derive(Default)]
+struct Published {
+    recent: VecDeque<Arc<TableSnapshot>>,
+    held: Vec<Weak<TableSnapshot>>,
+}
+
+impl Published {
+    fn add(&mut self, snapshot: &Arc<TableSnapshot>) {
+        self.held.retain(|held| held.strong_count() > 0);
+        self.held.push(Arc::downgrade(snapshot));
+        self.recent.push_back(snapshot.clone());
+        if self.recent.len() > RECENT_SNAPSHOTS {
+            self.recent.pop_front();
+        }
+    }
+
+    fn find(&self, version: u64) -> Option<Arc<TableSnapshot>> {
+        self.held.iter().filter_map(Weak::upgrade).find(|snapshot| snapshot.version == version)
+    }
+}
+
+impl Table {
+    pub(super) async fn open(
+        store: Arc<dyn ObjectStore>,
+        clock: Arc<dyn Clock>,
+        path: &str,
+    ) -> Result<Self> {
+        let pins = Pins::default();
+        let snapshot = Arc::new(TableSnapshot::new(log::load(&store, path, None, &pins).await?));
+        let upkeep = super::maintenance::UpkeepState::opened(&snapshot);
+        let inner = Inner {
+            store,
+            clock,
+            path: path.to_owned(),
+            current: ArcSwap::new(snapshot.clone()),
+            committer: tokio::sync::Mutex::default(),
+            upkeep: tokio::sync::Mutex::new(upkeep),
+            published: Mutex::default(),
+            pins,
+            removed_ms: Mutex::default(),
+            retired: AtomicBool::new(false),
+        };
+        inner.published.lock().add(&snapshot);
+        Ok(Self(Arc::new(inner)))
+    }
+
+    /// Returns the path in the lake.
+    pub fn path(&self) -> &str {
+        &self.0.path
+    }
+
+    /// Returns the newest snapshot that this process knows. Never waits.
+    pub fn snapshot(&self) -> Arc<TableSnapshot> {
+        self.0.current.load_full()
+    }
+
+    /// Reads what other processes have committed, and returns the newest snapshot.
+    pub async fn refresh(&self) -> Result<Arc<TableSnapshot>> {
+        let mut state = self.0.committer.lock().await;
+        self.check_alive()?;
+        let known = self.snapshot().version;
+        match log::versions_after(&*self.0.store, &self.0.path, known).await?.first() {
+            None => {}
+            Some(next) if *next == known + 1 => {
+                self.catch_up(&mut state, None).await?;
+            }
+            Some(_) => self.reload(&mut state).await?,
+        }
+        Ok(self.snapshot())
+    }
+
+    /// Returns the snapshot of a version; of an old one, only as long as the log reaches back to it.
+    pub async fn snapshot_at(&self, version: u64) -> Result<Arc<TableSnapshot>> {
+        let current = match self.snapshot() {
+            behind if behind.version < version => self.refresh().await?,
+            current => current,
+        };
+        if current.version == version {
+            return Ok(current);
+        }
+        let known = self.0.published.lock().find(version);
+        if let Some(snapshot) = known {
+            return Ok(snapshot);
+        }
+        let loaded = log::load(&self.0.store, &self.0.path, Some(version), &self.0.pins).await?;
+        let snapshot = Arc::new(TableSnapshot::new(loaded));
+        self.0.published.lock().held.push(Arc::downgrade(&snapshot));
+        Ok(snapshot)
+    }
+
+    /// Makes a change visible and durable, all of it or nothing. Fails with [`Error::Conflict`] when another commit came
+    /// between that it may not follow, and when the application has committed this version already.
+    pub async fn commit(&self, commit: Commit) -> Result<Arc<TableSnapshot>> {
+        if commit.is_empty() {
+            return Ok(self.snapshot());
+        }
+        let mut state = self.0.committer.lock().await;
+        let id = log::new_id();
+        for _ in 0..COMMIT_ATTEMPTS_MAX {
+            self.check_alive()?;
+            if let Some((app, version)) = &commit.app {
+                self.check_app(&mut state, app, *version).await?;
+            }
+            let current = self.snapshot();
+            commit.check(&self.0.path, &current)?;
+            let now_us = self.0.clock.now_us();
+            let plan = commit.plan(&self.0.path, &current, &id, now_us)?;
+            let bytes = log::encode(&plan.actions);
+            if log::write(&*self.0.store, &self.0.path, plan.next.version, bytes).await? {
+                for (app, version) in commit.apps() {
+                    state
+                        .apps
+                        .insert(app.clone(), (*version > NOTHING_COMMITTED).then_some(*version));
+                }
+                self.note_removed(
+                    commit.removes.iter().map(|file| (file.path.clone(), now_us / 1000)),
+                );
+                return Ok(self.publish(plan.next));
+            }
+            // Somebody was faster, unless it is our own write whose answer was lost.
+            if self.catch_up(&mut state, Some(&id)).await? {
+                return Ok(self.snapshot());
+            }
+        }
+        Err(Error::Conflict {
+            message: format!("table \"{}\" is committed to by others all the time", self.0.path),
+            hint: "Try again.".into(),
+        })
+    }
+
+    /// Returns the newest version that an application has committed to this table.
+    pub async fn app_version(&self, app: &str) -> Result<Option<i64>> {
+        let mut state = self.0.committer.lock().await;
+        self.load_app(&mut state, app).await
+    }
+
+    /// Makes the table hold the files again that it held at `version`, and lets applications commit again what they
+    /// committed since. Columns that were added since stay.
+    pub async fn rollback_to(&self, version: u64) -> Result<Arc<TableSnapshot>> {
+        let _turn = self.0.upkeep.lock().await;
+        let (target, current) = (self.snapshot_at(version).await?, self.snapshot());
+        let paths = |snapshot: &TableSnapshot| -> HashSet<Arc<str>> {
+            snapshot.files.iter().map(|file| file.path.clone()).collect()
+        };
+        let (wanted, present) = (paths(&target), paths(&current));
+        let adds: Vec<_> =
+            target.files.iter().filter(|file| !present.contains(&file.path)).cloned().collect();
+        let removes =
+            current.files.iter().filter(|file| !wanted.contains(&file.path)).cloned().collect();
+        let lookups = futures::stream::iter(adds.iter().map(|file| self.look_up(version, file)))
+            .buffer_unordered(LOOKUPS);
+        lookups.try_collect::<()>().await?;
+        let mut commit = Commit::rewrite(current.clone(), adds, removes)
+            .with_message(format!("roll back to {version}"));
+        commit.restored_apps = self.apps_since(version, current.version).await?;
+        self.commit(commit).await
+    }
+
+    /// Returns the applications that committed after version `from`, up to `to`, with what they had committed before.
+    async fn apps_since(&self, from: u64, to: u64) -> Result<Vec<(String, i64)>> {
+        let mut names = BTreeSet::new();
+        for version in from + 1..=to {
+            let entry = log::read(&*self.0.store, &self.0.path, version).await?;
+            let entry = entry.ok_or_else(|| missing_version(&self.0.path, version))?;
+            names.extend(entry.apps.into_iter().map(|(app, _)| app));
+        }
+        let mut apps = Vec::new();
+        for app in names {
+            let version = log::app_version(&self.0.store, &self.0.path, Some(from), &app).await?;
+            apps.push((app, version.unwrap_or(NOTHING_COMMITTED)));
+        }
+        Ok(apps)
+    }
+
+    /// Fails when a file of an old version is gone.
+    async fn look_up(&self, version: u64, file: &FileEntry) -> Result<()> {
+        match self.0.store.head(&self.file_path(&file.path)).await {
+            Ok(_) => Ok(()),
+            Err(object_store::Error::NotFound { .. }) => {
+                Err(missing_version(&self.0.path, version))
+            }
+            Err(source) => Err(unavailable(
+                format_args!("look up a file of table \"{}\"", self.0.path),
+                source,
+            )),
+        }
+    }
+
+    /// Returns the path of a data file in the lake.
+    pub(super) fn file_path(&self, file: &str) -> Path {
+        Path::from(format!("{}/{file}", self.0.path))
+    }
+
+    /// Refuses every further commit: the table is being deleted.
+    pub(super) async fn retire(&self) {
+        let _last = self.0.committer.lock().await;
+        self.0.retired.store(true, Ordering::SeqCst);
+    }
+
+    /// Forgets the snapshots that nobody else holds, so that they pin no files.
+    pub(super) fn forget_recent(&self) {
+        self.0.published.lock().recent.clear();
+        self.0.pins.tidy();
+    }
+
+    fn check_alive(&self) -> Result<()> {
+        match self.0.retired.load(Ordering::SeqCst) {
+            false => Ok(()),
+            true => Err(Error::Missing {
+                kind: "table",
+                name: self.0.path.clone(),
+                hint: "It was deleted.".into(),
+            }),
+        }
+    }
+
+    async fn check_app(&self, state: &mut CommitterState, app: &str, version: i64) -> Result<()> {
+        match self.load_app(state, app).await? {
+            Some(committed) if committed >= version => Err(Error::Conflict {
+                message: format!(
+                    "version {version} of \"{app}\" is in table \"{}\" already",
+                    self.0.path
+                ),
+                hint: "Nothing needs to be done.".into(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    async fn load_app(&self, state: &mut CommitterState, app: &str) -> Result<Option<i64>> {
+        if let Some(version) = state.apps.get(app) {
+            return Ok(*version);
+        }
+        let version = log::app_version(&self.0.store, &self.0.path, None, app).await?;
+        let version = version.filter(|version| *version > NOTHING_COMMITTED);
+        state.apps.insert(app.to_owned(), version);
+        Ok(version)
+    }
+
+    /// Applies all commits that follow the current snapshot. Returns whether one of them has the id `own`.
+    async fn catch_up(&self, state: &mut CommitterState, own: Option<&str>) -> Result<bool> {
+        let mut found = false;
+        loop {
+            let version = self.snapshot().version + 1;
+            let Some(entry) = log::read(&*self.0.store, &self.0.path, version).await? else {
+                return Ok(found);
+            };
+            found |= own.is_some() && entry.id.as_deref() == own;
+            self.apply(state, entry)?;
+        }
+    }
+
+    /// Applies one commit of the log to the current snapshot.
+    fn apply(&self, state: &mut CommitterState, entry: Entry) -> Result<()> {
+        let current = self.snapshot();
+        let widened = match entry.metadata {
+            None => None,
+            Some(metadata) => {
+                let (schema, _) = log::schema_of(&self.0.path, &metadata)?;
+                Some((metadata, schema))
+            }
+        };
+        let schema = widened.as_ref().map_or(&*current.table_schema, |(_, schema)| schema);
+        let read = |add: deltalake_core::kernel::Add| {
+            let stats = add.stats.as_deref();
+            FileEntry::from_log(
+                &add.path,
+                add.size,
+                add.modification_time,
+                stats,
+                schema,
+                &self.0.pins,
+            )
+        };
+        let adds = entry.adds.into_iter().map(read).collect::<Result<Vec<_>>>()?;
+        let removed: HashSet<&str> = entry.removes.iter().map(|file| file.path.as_str()).collect();
+        let next = current.without(&removed, adds.into_iter(), widened);
+        let now_ms = self.0.clock.now_us() / 1000;
+        let times = entry
+            .removes
+            .iter()
+            .map(|file| (file.path.as_str().into(), file.deletion_timestamp.unwrap_or(now_ms)));
+        self.note_removed(times);
+        for (app, version) in entry.apps {
+            state.apps.insert(app, (version > NOTHING_COMMITTED).then_some(version));
+        }
+        self.publish(next);
+        Ok(())
+    }
+
+    /// Loads the table anew, after more of the log was cleaned up than this process has read.
+    async fn reload(&self, state: &mut CommitterState) -> Result<()> {
+        let loaded = log::load(&self.0.store, &self.0.path, None, &self.0.pins).await?;
+        state.apps.clear();
+        self.publish(TableSnapshot::new(loaded));
+        Ok(())
+    }
+
+    fn note_removed(&self, files: impl Iterator<Item = (Arc<str>, i64)>) {
+        self.0.removed_ms.lock().extend(files);
+    }
+
+    fn publish(&self, next: TableSnapshot) -> Arc<TableSnapshot> {
+        let next = Arc::new(next);
+        self.0.published.lock().add(&next);
+        self.0.current.store(next.clone());
+        next
+    }
+}
+
+fn missing_version(path: &str, version: u64) -> Error {
+    Error::Missing {
+        kind: "table version",
+        name: format!("{path}@{version}"),
+        hint: "It is newer than the newest one, or it was cleaned up.".into(),
+    }
+}
