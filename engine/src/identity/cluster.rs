@@ -1,0 +1,178 @@
+//! Constrained union-find over one component: edges in a total order, each refused that would put a contradiction into
+//! one cluster.
+//!
+//! The order is (priority, personal before shared, trust, strength, stable hash). Nothing in it depends on arrival, so
+//! clusters don't either. A refusal is for ever within one run, since clusters only grow, and contradictions, values
+//! and records with them. Guarded merging instead of plain components is what keeps one wrong edge from joining two
+//! families (measured beside other clusterings of the same edges; the sources are greedy additive edge contraction,
+//! Keuper et al. 2015, and cannot-link constraints, Wagstaff et al. 2001).
+
+use std::cmp::Reverse;
+
+use super::edges::{Candidate, Edge, Refusal, Violation};
+use super::graph::Graph;
+use super::hash;
+use super::union_find::UnionFind;
+use super::values::ValueClass;
+
+/// Subjects that hang together through values, with everything proposed and refused among them.
+#[derive(Debug, Default)]
+pub(super) struct Component {
+    /// Ascending.
+    pub(super) subjects: Vec<u32>,
+    pub(super) candidates: Vec<Candidate>,
+    pub(super) violations: Vec<Violation>,
+}
+
+/// What became of a component.
+#[derive(Debug, Default)]
+pub(super) struct Clusters {
+    /// For each subject of the component a cluster, or `None` when it belongs to nobody.
+    pub(super) of: Vec<Option<u32>>,
+    pub(super) edges: Vec<Edge>,
+    pub(super) violations: Vec<Violation>,
+}
+
+/// A cluster in the making.
+#[derive(Debug, Clone, Default)]
+struct Part {
+    /// Different descriptions, each with a subject that gives it.
+    people: Vec<(u32, u32)>,
+    records: u32,
+    /// Different values of kinds with a LIMIT, each with a subject that carries it.
+    limited: Vec<(u32, u32)>,
+}
+
+impl Component {
+    fn position(&self, subject: u32) -> u32 {
+        self.subjects.binary_search(&subject).expect("candidates lie within their component") as u32
+    }
+}
+
+/// Clusters the subjects that have a person. Subjects without one stay `None`.
+pub(super) fn cluster(graph: &Graph, component: &mut Component) -> Clusters {
+    let mut clusters =
+        Clusters { violations: std::mem::take(&mut component.violations), ..Clusters::default() };
+    let mut sets = UnionFind::new(component.subjects.len() as u32);
+    if !component.candidates.is_empty() {
+        let mut parts: Vec<Part> =
+            component.subjects.iter().map(|&subject| Part::of(graph, subject)).collect();
+        component.candidates.sort_by_cached_key(|candidate| order(graph, candidate));
+        for candidate in &component.candidates {
+            let left = sets.find(component.position(candidate.left));
+            let right = sets.find(component.position(candidate.right));
+            if left == right {
+                clusters.edges.push(candidate.accepted(false));
+                continue;
+            }
+            if let Some((against, reason)) =
+                refusal(graph, candidate, &parts[left as usize], &parts[right as usize])
+            {
+                clusters.violations.push(candidate.refused(against, reason));
+                continue;
+            }
+            let same_record = candidate.rule == graph.rules.record_rule();
+            let mut joined = std::mem::take(&mut parts[left as usize]);
+            joined.absorb(std::mem::take(&mut parts[right as usize]), same_record);
+            sets.union(left, right);
+            parts[left.min(right) as usize] = joined;
+            clusters.edges.push(candidate.accepted(true));
+        }
+    }
+    let roots = sets.into_roots();
+    let of = component.subjects.iter().zip(roots);
+    clusters.of = of.map(|(&subject, root)| (!graph.is_linker(subject)).then_some(root)).collect();
+    clusters
+}
+
+/// The order in which edges are taken. The hash stands for "any, but always the same".
+fn order(graph: &Graph, candidate: &Candidate) -> impl Ord + use<> {
+    let (left, right) =
+        (&graph.subjects[candidate.left as usize], &graph.subjects[candidate.right as usize]);
+    (
+        candidate.rule != graph.rules.record_rule(),
+        graph.rules.priority(candidate.rule),
+        graph.values.class(candidate.value) == ValueClass::Shared,
+        Reverse(left.trust.min(right.trust)),
+        Reverse(candidate.strength),
+        hash::mix(left.content, right.content),
+        left.content,
+        candidate.rule,
+    )
+}
+
+/// Returns what speaks against joining two parts, and which subject; versions of one record are always joined.
+fn refusal(
+    graph: &Graph,
+    candidate: &Candidate,
+    left: &Part,
+    right: &Part,
+) -> Option<(u32, Refusal)> {
+    if candidate.rule == graph.rules.record_rule() {
+        return None;
+    }
+    if left.records + right.records > graph.rules.merge_limit {
+        return Some((candidate.right, Refusal::MergeLimit));
+    }
+    for &(person, subject) in &left.people {
+        for &(other, other_subject) in &right.people {
+            if let Some(contradiction) = graph.people.contradiction(person, other) {
+                let against =
+                    if other_subject == candidate.right { subject } else { other_subject };
+                return Some((against, contradiction.into()));
+            }
+        }
+    }
+    exceeded(graph, left, right).map(|(kind, against)| (against, Refusal::Limit(kind)))
+}
+
+/// Returns the kind of which two parts have too many values together, and a subject with such a value.
+fn exceeded(graph: &Graph, left: &Part, right: &Part) -> Option<(u16, u32)> {
+    right.limited.iter().find_map(|&(value, subject)| {
+        let kind = graph.values.rule(value);
+        let of_kind = |part: &Part| {
+            part.limited.iter().filter(|(value, _)| graph.values.rule(*value) == kind).count()
+        };
+        let in_both = right.limited.iter().filter(|(value, _)| {
+            graph.values.rule(*value) == kind
+                && left.limited.iter().any(|(other, _)| other == value)
+        });
+        let together = of_kind(left) + of_kind(right) - in_both.count();
+        let limit = graph.rules.kinds[usize::from(kind)].limit?;
+        (together > limit as usize).then_some((kind, subject))
+    })
+}
+
+impl Part {
+    fn of(graph: &Graph, subject: u32) -> Self {
+        if graph.is_linker(subject) {
+            return Self::default();
+        }
+        let limited =
+            |&value: &u32| graph.rules.kinds[usize::from(graph.values.rule(value))].limit.is_some();
+        let row = &graph.subjects[subject as usize];
+        Self {
+            people: vec![(row.person, subject)],
+            records: u32::from(row.record != super::interner::NONE),
+            limited: graph.usable(subject).filter(limited).map(|value| (value, subject)).collect(),
+        }
+    }
+
+    fn absorb(&mut self, other: Self, same_record: bool) {
+        self.records = if same_record {
+            self.records.max(other.records)
+        } else {
+            self.records + other.records
+        };
+        let news = |mine: &[(u32, u32)], theirs: Vec<(u32, u32)>| -> Vec<(u32, u32)> {
+            theirs
+                .into_iter()
+                .filter(|(item, _)| mine.iter().all(|(known, _)| known != item))
+                .collect()
+        };
+        let people = news(&self.people, other.people);
+        self.people.extend(people);
+        let limited = news(&self.limited, other.limited);
+        self.limited.extend(limited);
+    }
+}

@@ -1,0 +1,92 @@
+//! Why subjects are together, and why others are not.
+
+/// Two subjects that a rule puts into one profile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Edge {
+    /// A subject.
+    pub left: u32,
+    /// Another subject.
+    pub right: u32,
+    /// The rule: a number of [`Rules`](super::Rules).
+    pub rule: u16,
+    /// The value that both carry.
+    pub(super) value: u32,
+    /// Whether this edge joined two parts; otherwise they were together already when its turn came.
+    pub joined: bool,
+}
+
+/// An edge that was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Violation {
+    /// A subject.
+    pub left: u32,
+    /// Another subject, which agrees with it on a value.
+    pub right: u32,
+    /// The subject that speaks against it: one of the two, or one that is together with one of them.
+    pub against: u32,
+    /// The rule that proposed the edge: a number of [`Rules`](super::Rules).
+    pub rule: u16,
+    /// The value on which they agree.
+    pub(super) value: u32,
+    /// What refused it.
+    pub reason: Refusal,
+}
+
+/// What refuses an edge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Refusal {
+    /// The given names differ.
+    GivenName,
+    /// The surnames differ and nothing else speaks for one person.
+    Surname,
+    /// One is senior and the other is junior.
+    Suffix,
+    /// The birthdays differ by more than a slip.
+    BirthDate,
+    /// The profile would have more values of this kind than its `LIMIT`.
+    Limit(u16),
+    /// The profile would have more records than `merge_limit`.
+    MergeLimit,
+}
+
+impl Refusal {
+    /// Returns the word that `identity_violations` shows.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::GivenName => "given_name",
+            Self::Surname => "surname",
+            Self::Suffix => "suffix",
+            Self::BirthDate => "birth_date",
+            Self::Limit(_) => "limit",
+            Self::MergeLimit => "merge_limit",
+        }
+    }
+}
+
+/// A proposed edge. `left` has the smaller content of the two, so that nothing hangs on ordinals.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Candidate {
+    pub(super) left: u32,
+    pub(super) right: u32,
+    pub(super) value: u32,
+    pub(super) rule: u16,
+    /// How much more than the value agrees, from 0 to 9.
+    pub(super) strength: u8,
+}
+
+impl Candidate {
+    pub(super) fn refused(self, against: u32, reason: Refusal) -> Violation {
+        Violation {
+            left: self.left,
+            right: self.right,
+            against,
+            rule: self.rule,
+            value: self.value,
+            reason,
+        }
+    }
+
+    pub(super) fn accepted(self, joined: bool) -> Edge {
+        Edge { left: self.left, right: self.right, rule: self.rule, value: self.value, joined }
+    }
+}

@@ -1,0 +1,178 @@
+//! Each distinct text once, in one arena, under a dense number; and the same for 64-bit keys.
+
+use std::hash::{BuildHasher, RandomState};
+
+use super::hash;
+
+/// No number.
+pub(super) const NONE: u32 = u32::MAX;
+
+/// Slots of an empty table; a power of two.
+const SLOTS_MIN: usize = 16;
+
+/// Distinct texts, numbered in order of first appearance.
+#[derive(Debug)]
+pub(super) struct Interner {
+    arena: String,
+    ends: Vec<usize>,
+    /// Open addressing with linear probing, at most three quarters full.
+    slots: Vec<u32>,
+    /// Seeded at random, so that no sender can make texts collide; numbers do not depend on it.
+    hasher: RandomState,
+}
+
+impl Interner {
+    /// Makes an empty interner.
+    pub(super) fn new() -> Self {
+        Self {
+            arena: String::new(),
+            ends: Vec::new(),
+            slots: vec![NONE; SLOTS_MIN],
+            hasher: RandomState::new(),
+        }
+    }
+
+    /// Returns the number of `text`, which is new when it was unseen.
+    pub(super) fn intern(&mut self, text: &str) -> u32 {
+        if self.ends.len() * 4 >= self.slots.len() * 3 {
+            self.grow();
+        }
+        let slot = self.slot_of(text);
+        if self.slots[slot] == NONE {
+            self.slots[slot] = self.ends.len() as u32;
+            self.arena.push_str(text);
+            self.ends.push(self.arena.len());
+        }
+        self.slots[slot]
+    }
+
+    /// Returns the number of `text`, if it was seen.
+    pub(super) fn get(&self, text: &str) -> Option<u32> {
+        Some(self.slots[self.slot_of(text)]).filter(|&id| id != NONE)
+    }
+
+    /// Returns the text of a number that this interner gave.
+    pub(super) fn text(&self, id: u32) -> &str {
+        let id = id as usize;
+        let start = if id == 0 { 0 } else { self.ends[id - 1] };
+        &self.arena[start..self.ends[id]]
+    }
+
+    /// Returns how many texts there are.
+    pub(super) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    fn slot_of(&self, text: &str) -> usize {
+        let mask = self.slots.len() - 1;
+        let mut slot = self.hasher.hash_one(text) as usize & mask;
+        while self.slots[slot] != NONE && self.text(self.slots[slot]) != text {
+            slot = (slot + 1) & mask;
+        }
+        slot
+    }
+
+    fn grow(&mut self) {
+        self.slots = vec![NONE; self.slots.len() * 2];
+        let mask = self.slots.len() - 1;
+        for id in 0..self.ends.len() as u32 {
+            let mut slot = self.hasher.hash_one(self.text(id)) as usize & mask;
+            while self.slots[slot] != NONE {
+                slot = (slot + 1) & mask;
+            }
+            self.slots[slot] = id;
+        }
+    }
+}
+
+/// Distinct 64-bit keys, numbered in order of first appearance.
+#[derive(Debug)]
+pub(super) struct KeyTable {
+    keys: Vec<u64>,
+    slots: Vec<u32>,
+}
+
+impl KeyTable {
+    /// Makes an empty table.
+    pub(super) fn new() -> Self {
+        Self { keys: Vec::new(), slots: vec![NONE; SLOTS_MIN] }
+    }
+
+    /// Returns the number of `key`, which is new when it was unseen.
+    pub(super) fn insert(&mut self, key: u64) -> u32 {
+        if self.keys.len() * 4 >= self.slots.len() * 3 {
+            self.slots = vec![NONE; self.slots.len() * 2];
+            for id in 0..self.keys.len() {
+                let slot = self.slot_of(self.keys[id]);
+                self.slots[slot] = id as u32;
+            }
+        }
+        let slot = self.slot_of(key);
+        if self.slots[slot] == NONE {
+            self.slots[slot] = self.keys.len() as u32;
+            self.keys.push(key);
+        }
+        self.slots[slot]
+    }
+
+    /// Returns the number of `key`, if it was seen.
+    pub(super) fn get(&self, key: u64) -> Option<u32> {
+        Some(self.slots[self.slot_of(key)]).filter(|&id| id != NONE)
+    }
+
+    /// Returns the key of a number that this table gave.
+    pub(super) fn key(&self, id: u32) -> u64 {
+        self.keys[id as usize]
+    }
+
+    /// Returns how many keys there are.
+    pub(super) fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    fn slot_of(&self, key: u64) -> usize {
+        let mask = self.slots.len() - 1;
+        let mut slot = hash::finish(key) as usize & mask;
+        while self.slots[slot] != NONE && self.keys[self.slots[slot] as usize] != key {
+            slot = (slot + 1) & mask;
+        }
+        slot
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_keep_their_numbers_while_the_table_grows() {
+        let mut interner = Interner::new();
+        for round in 0..2 {
+            for i in 0..5_000_u32 {
+                assert_eq!(interner.intern(&format!("text {i}")), i, "round {round}");
+            }
+        }
+        assert_eq!(interner.len(), 5_000);
+        assert_eq!(interner.text(4_321), "text 4321");
+        assert_eq!(
+            (interner.get("text 0"), interner.get("text 5000"), interner.get("")),
+            (Some(0), None, None)
+        );
+        assert_eq!(interner.intern(""), 5_000);
+        assert_eq!(interner.text(5_000), "");
+    }
+
+    #[test]
+    fn keys_keep_their_numbers_while_the_table_grows() {
+        let mut table = KeyTable::new();
+        for round in 0..2 {
+            for i in 0..5_000_u64 {
+                assert_eq!(u64::from(table.insert(i << 32)), i, "round {round}");
+            }
+        }
+        assert_eq!(
+            (table.get(7 << 32), table.get(7), table.key(7), table.len()),
+            (Some(7), None, 7 << 32, 5_000)
+        );
+    }
+}

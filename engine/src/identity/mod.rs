@@ -1,0 +1,50 @@
+//! Identity resolution: which of the records, events and orders belong to one person.
+//!
+//! A *subject* is a distinct tuple of identifiers, as a row carries it, with what the row says about its person. Values
+//! that subjects share propose edges; a value that too many different people use proposes none. A total order of the
+//! edges and a look at contradictions make clusters of them, and a cluster is a profile, whose *anchor* is its oldest
+//! subject.
+//!
+//! ```text
+//!  add(subject) -> normalise -> values: identifiers, blocks of MATCH rules, record keys     graph, values, people
+//!  resolve()    -> count different people per value: personal, shared, nobody               graph
+//!               -> walk the components that new subjects touch                              resolver
+//!               -> propose pairs, veto by name, suffix and birthday                         graph, people
+//!               -> constrained union-find in a total order                                  cluster
+//!               -> lead events and orders to their profile                                  linkers
+//!               -> Delta: which subjects moved from which anchor to which
+//! ```
+//!
+//! The invariant: profiles, edges and violations are a function of the set of subjects and the rules. Batches don't
+//! matter, and the order of arrival only decides which subject is the anchor.
+//!
+//! Nothing here does I/O, and nothing is probabilistic: every edge has one rule, one value and two subjects to show.
+
+mod agreement;
+mod cluster;
+mod edges;
+mod graph;
+mod hash;
+mod interner;
+mod linkers;
+mod people;
+mod person;
+mod pool;
+pub mod profile_id;
+mod reading;
+mod resolver;
+mod rules;
+pub mod union_find;
+mod values;
+
+#[cfg(test)]
+mod tests;
+
+pub use edges::{Edge, Refusal, Violation};
+pub use graph::NewSubject;
+pub use person::PersonFields;
+pub use profile_id::ProfileIds;
+pub use reading::{Counts, EdgeEvidence, ProfileIdentifier, ViolationEvidence};
+pub use resolver::{Change, Delta, Resolver};
+pub use rules::{RECORD_RULE, Rules};
+pub use values::ValueClass;

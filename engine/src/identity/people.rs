@@ -1,0 +1,373 @@
+//! All descriptions of people, each once, and whether two of them can be of one person.
+//!
+//! Pet forms, swapped names, initials and masculine forms of surnames count as agreement (Winkler's standardisation of names).
+//! *Contradictions* are what no shared identifier outweighs: spouses, siblings and twins share a mailbox or an address,
+//! but not a given name and a birthday; a father and a son of one name differ in `Sr` and `Jr` or in the birthday.
+
+use std::collections::HashMap;
+
+use super::agreement::{Agreement, Birth, Contradiction, NameAgreement, SLIP_LENGTH_MIN, is_slip};
+use super::hash;
+use super::interner::{Interner, NONE};
+use super::person::{Field, MIDDLE_PARTS_MAX, Person, PersonFields, SUFFIXES};
+
+/// All distinct descriptions, numbered in order of first appearance.
+#[derive(Debug)]
+pub(super) struct People {
+    persons: Vec<Person>,
+    /// Depends on the description alone, not on its number.
+    contents: Vec<u64>,
+    numbers: HashMap<Person, u32>,
+    parts: Interner,
+    /// For each name part its key: full given name, masculine surname.
+    keys: Vec<u32>,
+    texts: Interner,
+}
+
+impl People {
+    pub(super) fn new() -> Self {
+        Self {
+            persons: Vec::new(),
+            contents: Vec::new(),
+            numbers: HashMap::new(),
+            parts: Interner::new(),
+            keys: Vec::new(),
+            texts: Interner::new(),
+        }
+    }
+
+    /// Normalises a description and returns its number.
+    pub(super) fn add(&mut self, fields: &PersonFields) -> u32 {
+        let country = fields
+            .country
+            .as_deref()
+            .and_then(udfs::normalize_country)
+            .map(|country| country.to_string());
+        let name = match (&fields.name, &fields.first_name, &fields.last_name) {
+            (Some(name), ..) => udfs::normalize_name(name),
+            (None, Some(first), Some(last)) => udfs::normalize_name(&format!("{first} {last}")),
+            (None, first, last) => {
+                first.as_deref().or(last.as_deref()).and_then(udfs::normalize_name)
+            }
+        };
+        let birth = fields
+            .birth_date
+            .as_deref()
+            .and_then(|text| udfs::normalize_birth_date(text, country.as_deref()));
+        let street = fields.street.as_deref().and_then(udfs::normalize_street);
+        let postal_code = fields.postal_code.as_deref().and_then(udfs::normalize_postal_code);
+        let city = fields.city.as_deref().and_then(udfs::normalize_name);
+        let mut text = |text: Option<&str>| text.map_or(NONE, |text| self.texts.intern(text));
+        let mut person = Person {
+            given: NONE,
+            surname: NONE,
+            middle: [NONE; MIDDLE_PARTS_MAX],
+            suffix: 0,
+            birth: birth.and_then(Birth::from_days),
+            street: text(street.as_deref()),
+            postal_code: text(postal_code.as_deref()),
+            city: text(city.as_deref()),
+            country: text(country.as_deref()),
+        };
+        self.set_name(&mut person, name.as_deref().unwrap_or(""));
+        if let Some(&number) = self.numbers.get(&person) {
+            return number;
+        }
+        let number = self.persons.len() as u32;
+        self.contents.push(self.content_of(&person));
+        self.persons.push(person);
+        self.numbers.insert(person, number);
+        number
+    }
+
+    /// Hashes a description by what it says, not by the numbers of its parts.
+    fn content_of(&self, person: &Person) -> u64 {
+        let part = |part: u32| if part == NONE { 0 } else { hash::text(self.parts.text(part)) };
+        let text = |text: u32| if text == NONE { 0 } else { hash::text(self.texts.text(text)) };
+        let birth = person.birth.map_or(0, Birth::as_number);
+        [
+            part(person.given),
+            part(person.surname),
+            part(person.middle[0]),
+            part(person.middle[1]),
+            birth,
+        ]
+        .into_iter()
+        .chain([
+            text(person.street),
+            text(person.postal_code),
+            text(person.city),
+            text(person.country),
+        ])
+        .fold(u64::from(person.suffix), hash::mix)
+    }
+
+    fn set_name(&mut self, person: &mut Person, name: &str) {
+        let mut parts: Vec<&str> = name.split_ascii_whitespace().collect();
+        if parts.len() > 1
+            && let Some(at) = SUFFIXES.iter().position(|suffix| parts.last() == Some(suffix))
+        {
+            parts.pop();
+            person.suffix = at as u8 + 1;
+        }
+        let Some((surname, others)) = parts.split_last() else { return };
+        person.surname = self.part(surname);
+        if let Some((given, middle)) = others.split_first() {
+            person.given = self.part(given);
+            for (place, part) in person.middle.iter_mut().zip(middle) {
+                *place = self.part(part);
+            }
+        }
+    }
+
+    fn part(&mut self, part: &str) -> u32 {
+        let number = self.parts.intern(part);
+        if number as usize == self.keys.len() {
+            self.keys.push(NONE);
+            let key = udfs::surname_key(udfs::given_name_key(part)).into_owned();
+            // A key may be a part of its own, whose key is then itself or the key of that.
+            self.keys[number as usize] = if key == part { number } else { self.part(&key) };
+        }
+        number
+    }
+
+    pub(super) fn get(&self, number: u32) -> &Person {
+        &self.persons[number as usize]
+    }
+
+    pub(super) fn content(&self, number: u32) -> u64 {
+        self.contents[number as usize]
+    }
+
+    /// Returns the ISO code of the person's country.
+    pub(super) fn country(&self, number: u32) -> Option<&str> {
+        let country = self.get(number).country;
+        (country != NONE).then(|| self.texts.text(country))
+    }
+
+    /// Returns a number that is equal for people who agree exactly on a field, or `None` where nothing is said.
+    pub(super) fn match_key(&self, number: u32, field: Field) -> Option<u64> {
+        let person = self.get(number);
+        let text = |text: u32| (text != NONE).then_some(u64::from(text));
+        let key = |part: u32| (part != NONE).then(|| u64::from(self.keys[part as usize]));
+        match field {
+            // Whichever comes first: in some records they are swapped.
+            Field::Name => {
+                let (given, surname) = (key(person.given)?, key(person.surname)?);
+                Some(given.min(surname) << 32 | given.max(surname))
+            }
+            Field::FirstName => key(person.given),
+            Field::LastName => key(person.surname),
+            Field::BirthDate => {
+                person.birth.filter(|birth| !birth.is_new_year()).map(Birth::as_number)
+            }
+            Field::Street => text(person.street),
+            Field::PostalCode => text(person.postal_code),
+            Field::City => text(person.city),
+            Field::Country => text(person.country),
+        }
+    }
+
+    /// Returns a field as evidence shows it.
+    pub(super) fn field_text(&self, number: u32, field: Field) -> Option<String> {
+        let person = self.get(number);
+        let text = |text: u32| (text != NONE).then(|| self.texts.text(text).to_owned());
+        let part = |part: u32| (part != NONE).then(|| self.parts.text(part).to_owned());
+        match field {
+            Field::Name => Some(format!("{} {}", part(person.given)?, part(person.surname)?)),
+            Field::FirstName => part(person.given),
+            Field::LastName => part(person.surname),
+            Field::BirthDate => person
+                .birth
+                .map(|birth| format!("{:04}-{:02}-{:02}", birth.year, birth.month, birth.day)),
+            Field::Street => text(person.street),
+            Field::PostalCode => text(person.postal_code),
+            Field::City => text(person.city),
+            Field::Country => text(person.country),
+        }
+    }
+
+    /// Compares names, as they stand and with given name and surname swapped, and returns the better reading.
+    pub(super) fn names(&self, left: u32, right: u32) -> NameAgreement {
+        let (left, right) = (self.get(left), self.get(right));
+        if left.given == right.given && left.surname == right.surname && left.given != NONE {
+            return NameAgreement { given: Agreement::Same, surname: Agreement::Same };
+        }
+        let straight = NameAgreement {
+            given: self.given(left.given, right.given),
+            surname: self.surname(left, right),
+        };
+        if left.given == NONE || right.given == NONE {
+            return straight;
+        }
+        let turned = |(given, other), (surname, other_surname)| NameAgreement {
+            given: self.given(given, other),
+            surname: self.surname_part(surname, other_surname),
+        };
+        [
+            turned((left.given, right.surname), (left.surname, right.given)),
+            turned((left.surname, right.given), (left.given, right.surname)),
+        ]
+        .into_iter()
+        .filter(|turned| turned.is_alike() && turned.strength() > straight.strength())
+        .max_by_key(|turned| turned.strength())
+        .unwrap_or(straight)
+    }
+
+    /// Returns why two descriptions cannot be of one person, if so.
+    pub(super) fn contradiction(&self, left: u32, right: u32) -> Option<Contradiction> {
+        if left == right {
+            return None;
+        }
+        let names = self.names(left, right);
+        let (left, right) = (self.get(left), self.get(right));
+        if names.given == Agreement::Different {
+            Some(Contradiction::GivenName)
+        } else if left.suffix != 0 && right.suffix != 0 && left.suffix != right.suffix {
+            Some(Contradiction::Suffix)
+        } else if left.birth_agreement(right) == Agreement::Different {
+            Some(Contradiction::BirthDate)
+        } else {
+            None
+        }
+    }
+
+    fn given(&self, left: u32, right: u32) -> Agreement {
+        if left == NONE || right == NONE {
+            return Agreement::Unknown;
+        }
+        if left == right || self.keys[left as usize] == self.keys[right as usize] {
+            return Agreement::Same;
+        }
+        let (left_text, right_text) = (self.parts.text(left), self.parts.text(right));
+        if udfs::same_given_name(left_text, right_text) {
+            return Agreement::Same;
+        }
+        let initial = |short: &str, long: u32| {
+            short.len() == 1
+                && (self.parts.text(long).starts_with(short)
+                    || self.parts.text(self.keys[long as usize]).starts_with(short))
+        };
+        if left_text.len() == 1 || right_text.len() == 1 {
+            let agree = initial(left_text, right) || initial(right_text, left);
+            return if agree { Agreement::Unknown } else { Agreement::Different };
+        }
+        if is_slip(left_text, right_text) { Agreement::Similar } else { Agreement::Different }
+    }
+
+    /// Compares surnames; each half of a double surname may agree, and a lone name may be a given name.
+    fn surname(&self, left: &Person, right: &Person) -> Agreement {
+        if left.surname == NONE || right.surname == NONE {
+            return Agreement::Unknown;
+        }
+        let mut best = self.surname_part(left.surname, right.surname);
+        if best == Agreement::Same {
+            return best;
+        }
+        let is_name =
+            |part: &&u32| **part != NONE && self.parts.text(**part).len() >= SLIP_LENGTH_MIN;
+        for half in left.middle.iter().filter(is_name) {
+            best = best.max(self.surname_part(*half, right.surname));
+        }
+        for half in right.middle.iter().filter(is_name) {
+            best = best.max(self.surname_part(left.surname, *half));
+        }
+        for (lone, other) in [(left, right), (right, left)] {
+            if lone.given == NONE && other.given != NONE {
+                best = best.max(self.given(lone.surname, other.given));
+            }
+        }
+        best
+    }
+
+    fn surname_part(&self, left: u32, right: u32) -> Agreement {
+        let (left, right) = (self.keys[left as usize], self.keys[right as usize]);
+        if left == right {
+            return Agreement::Same;
+        }
+        let (left, right) = (self.parts.text(left), self.parts.text(right));
+        if left.len() == 1 || right.len() == 1 {
+            return if left.as_bytes().first() == right.as_bytes().first() {
+                Agreement::Unknown
+            } else {
+                Agreement::Different
+            };
+        }
+        if is_slip(left, right) { Agreement::Similar } else { Agreement::Different }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(name: &str, birth_date: &str) -> PersonFields {
+        let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        PersonFields { name: text(name), birth_date: text(birth_date), ..PersonFields::default() }
+    }
+
+    #[track_caller]
+    fn check(
+        left: (&str, &str),
+        right: (&str, &str),
+        expected: Option<Contradiction>,
+        alike: bool,
+    ) {
+        let mut people = People::new();
+        let (a, b) = (people.add(&fields(left.0, left.1)), people.add(&fields(right.0, right.1)));
+        assert_eq!(people.contradiction(a, b), expected, "{left:?} {right:?}");
+        assert_eq!(people.contradiction(b, a), expected, "{right:?} {left:?}");
+        assert_eq!(
+            people.names(a, b).is_alike(),
+            alike,
+            "{left:?} {right:?} {:?}",
+            people.names(a, b)
+        );
+        assert_eq!(people.names(a, b), people.names(b, a), "{left:?} {right:?}");
+    }
+
+    #[test]
+    fn one_person_in_two_spellings() {
+        check(("Łukasz Wójcik", ""), ("WOJCIK, Lukasz", ""), None, true);
+        check(("Kuba Nowak", ""), ("Jakub Nowak", ""), None, true);
+        check(("Maria Kowalska", "1980-05-06"), ("Maria Kowalski", "1980-06-05"), None, true);
+        check(("Nowak Paulina", ""), ("Paulina Nowak", ""), None, true);
+        check(("Jennifer Linwood", "1980-05-06"), ("Jwnnifer Linwodo", "1981-05-06"), None, true);
+        check(("Robert L. Jones", "1980-01-01"), ("Bob Jones", "1980-12-24"), None, true);
+        check(("Anna Nowak-Zając", ""), ("Anna Nowak", ""), None, true);
+        check(("P. Nowak", ""), ("Paulina Nowak", ""), None, false);
+        check(("Nowak", ""), ("Paulina Nowak", ""), None, false);
+        check(("", ""), ("Paulina Nowak", ""), None, false);
+        check(("Anna Nowak", ""), ("Anna Zielińska", ""), None, false);
+    }
+
+    #[test]
+    fn two_people() {
+        use Contradiction::{BirthDate, GivenName, Suffix};
+        check(("John Smith", ""), ("Mary Smith", ""), Some(GivenName), false);
+        check(("K. Nowak", ""), ("Paulina Nowak", ""), Some(GivenName), false);
+        check(("David Lars Sr", ""), ("David Lars, Jr.", ""), Some(Suffix), true);
+        check(("David Lars", "1950-02-03"), ("David Lars", "1980-07-08"), Some(BirthDate), true);
+        check(("David Lars", "1950-02-03"), ("David Lars", "1975-02-03"), Some(BirthDate), true);
+    }
+
+    #[test]
+    fn descriptions_are_kept_once_and_hash_alike() {
+        let mut people = People::new();
+        let one = people.add(&fields("Łukasz Wójcik", "1980-05-06"));
+        let address = PersonFields {
+            street: Some("ul. Polna 5".to_owned()),
+            ..fields("Łukasz Wójcik", "1980-05-06")
+        };
+        let with_address = people.add(&address);
+        assert_eq!(people.add(&fields("wojcik, lukasz", "06.05.1980")), one);
+        assert_ne!(one, with_address);
+        let mut others = People::new();
+        let again = (others.add(&address), others.add(&fields("Łukasz Wójcik", "1980-05-06")));
+        assert_eq!(others.content(again.0), people.content(with_address));
+        assert_eq!(others.content(again.1), people.content(one));
+        assert_eq!(people.match_key(one, Field::Street), None);
+        assert_eq!(people.field_text(one, Field::BirthDate).as_deref(), Some("1980-05-06"));
+        assert_eq!(people.match_key(one, Field::Name), people.match_key(with_address, Field::Name));
+    }
+}

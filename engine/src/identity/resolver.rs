@@ -1,0 +1,260 @@
+//! The resolver: takes subjects in log order, and keeps the profiles that follow from all of them.
+//!
+//! [`Resolver::add`] only files a subject. [`Resolver::resolve`] then looks again at the values that new subjects carry
+//! and whether they still identify whom they did, walks from every subject that this touches to all that hang together
+//! with it, and solves each such component anew. A component's result depends on its subjects alone, so that any batching
+//! of a log gives what one run over all of it gives.
+
+use std::collections::HashMap;
+
+use super::cluster::{Clusters, Component, cluster};
+use super::edges::{Candidate, Edge, Violation};
+use super::graph::{Graph, NewSubject};
+use super::interner::NONE;
+use super::linkers;
+use super::pool::Pool;
+use super::rules::Rules;
+use super::values::ValueClass;
+use crate::Result;
+
+/// Profiles over a log of subjects.
+#[derive(Debug)]
+pub struct Resolver {
+    pub(super) graph: Graph,
+    pub(super) anchors: Vec<u32>,
+    /// For each subject the next one of its profile, ascending.
+    pub(super) next_members: Vec<u32>,
+    pub(super) edges: Pool<Edge>,
+    pub(super) violations: Pool<Violation>,
+    pub(super) profile_count: usize,
+    /// The walk that last came by each subject.
+    visits: Vec<u32>,
+    walk: u32,
+}
+
+/// What a run changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Delta {
+    /// Subjects whose profile is another one than before, and new subjects; ascending.
+    pub changed: Vec<Change>,
+    /// How many subjects were looked at.
+    pub subjects_resolved: usize,
+    /// How many components they make.
+    pub components_resolved: usize,
+}
+
+/// A subject that moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Change {
+    /// The subject.
+    pub subject: u32,
+    /// The anchor of its profile before, if it had one.
+    pub before: Option<u32>,
+    /// The anchor of its profile now; `None` when it belongs to nobody.
+    pub after: Option<u32>,
+}
+
+/// What a run proposed for values it came by, so that each value is looked at once.
+#[derive(Default)]
+struct Proposals {
+    candidates: Vec<Candidate>,
+    violations: Vec<Violation>,
+    ranges: HashMap<u32, Ranges>,
+}
+
+#[derive(Clone)]
+struct Ranges {
+    candidates: std::ops::Range<usize>,
+    violations: std::ops::Range<usize>,
+    /// The walk that last came by.
+    walk: u32,
+}
+
+impl Resolver {
+    /// Makes a resolver without subjects.
+    pub fn new(rules: Rules) -> Self {
+        Self {
+            graph: Graph::new(rules),
+            anchors: Vec::new(),
+            next_members: Vec::new(),
+            edges: Pool::new(),
+            violations: Pool::new(),
+            profile_count: 0,
+            visits: Vec::new(),
+            walk: 0,
+        }
+    }
+
+    /// Adds the next subject of the log and returns its ordinal. It has no profile before the next
+    /// [`resolve`](Self::resolve).
+    pub fn add(&mut self, subject: NewSubject<'_>) -> Result<u32> {
+        self.graph.add(&subject)
+    }
+
+    /// Brings profiles up to date with all subjects, and returns what changed.
+    pub fn resolve(&mut self) -> Delta {
+        let resolved = self.anchors.len();
+        let count = self.graph.subjects.len();
+        self.anchors.resize(count, NONE);
+        self.next_members.resize(count, NONE);
+        self.visits.resize(count, 0);
+        let seeds = self.seeds(resolved as u32);
+        if self.walk.checked_add(seeds.len() as u32).is_none() {
+            self.visits.fill(0);
+            self.walk = 0;
+        }
+        let before = self.walk;
+        let (mut proposals, mut delta) = (Proposals::default(), Delta::default());
+        for seed in seeds {
+            if self.visits[seed as usize] > before {
+                continue;
+            }
+            self.walk += 1;
+            let mut component = self.component_of(seed, &mut proposals);
+            let mut clusters = cluster(&self.graph, &mut component);
+            linkers::link(&self.graph, &component, &mut clusters);
+            delta.subjects_resolved += component.subjects.len();
+            delta.components_resolved += 1;
+            self.replace(&component, &clusters, resolved as u32, &mut delta);
+        }
+        delta.changed.sort_unstable_by_key(|change| change.subject);
+        delta
+    }
+
+    /// Returns the subjects from which components must be solved again: new ones, and all of a value that now
+    /// identifies somebody else.
+    fn seeds(&mut self, resolved: u32) -> Vec<u32> {
+        let new = resolved..self.graph.subjects.len() as u32;
+        let mut seeds: Vec<u32> = new.clone().collect();
+        let mut values: Vec<u32> = new.flat_map(|subject| self.graph.values.of(subject)).collect();
+        values.sort_unstable();
+        values.dedup();
+        for value in values {
+            let class = self.graph.classify(value);
+            if class != self.graph.values.class(value) {
+                self.graph.values.set_class(value, class);
+                seeds.extend(
+                    self.graph.values.subjects(value).filter(|&subject| subject < resolved),
+                );
+            }
+        }
+        seeds
+    }
+
+    /// Walks from a subject to all that hang together with it: through identifiers and records to everybody who carries
+    /// them, through blocks of MATCH rules along proposed pairs only.
+    fn component_of(&mut self, seed: u32, proposals: &mut Proposals) -> Component {
+        let mut component = Component::default();
+        let mut open = vec![seed];
+        self.visits[seed as usize] = self.walk;
+        let mut met = Vec::new();
+        while let Some(subject) = open.pop() {
+            component.subjects.push(subject);
+            for value in self.graph.values.of(subject) {
+                if self.graph.values.class(value) == ValueClass::Nobody
+                    || self.graph.values.is_lone(value)
+                {
+                    continue;
+                }
+                let rule = self.graph.values.rule(value);
+                let ranges = proposals.of(&self.graph, value);
+                let first_visit = std::mem::replace(&mut ranges.walk, self.walk) != self.walk;
+                if first_visit {
+                    met.push(value);
+                }
+                let through_all =
+                    self.graph.rules.is_kind(rule) || rule == self.graph.rules.record_rule();
+                let (visits, walk) = (&mut self.visits, self.walk);
+                let mut reach = |other: u32| {
+                    if visits[other as usize] != walk {
+                        visits[other as usize] = walk;
+                        open.push(other);
+                    }
+                };
+                if !through_all {
+                    let range = ranges.candidates.clone();
+                    for candidate in &proposals.candidates[range] {
+                        if candidate.left == subject {
+                            reach(candidate.right);
+                        } else if candidate.right == subject {
+                            reach(candidate.left);
+                        }
+                    }
+                } else if first_visit {
+                    self.graph.values.subjects(value).for_each(&mut reach);
+                }
+            }
+        }
+        component.subjects.sort_unstable();
+        for value in met {
+            let Ranges { candidates, violations, .. } = proposals.ranges[&value].clone();
+            let here = |subject: u32| self.visits[subject as usize] == self.walk;
+            component
+                .candidates
+                .extend(proposals.candidates[candidates].iter().filter(|pair| here(pair.left)));
+            component.violations.extend_from_slice(&proposals.violations[violations]);
+        }
+        component
+    }
+
+    /// Puts the result of a component in place of what its subjects had.
+    fn replace(
+        &mut self,
+        component: &Component,
+        clusters: &Clusters,
+        resolved: u32,
+        delta: &mut Delta,
+    ) {
+        for &subject in &component.subjects {
+            self.edges.clear(subject);
+            self.violations.clear(subject);
+            self.profile_count -= usize::from(self.anchors[subject as usize] == subject);
+        }
+        // Subjects ascend, so that the first one of a cluster is its anchor and the last one seen its end.
+        let mut ends: HashMap<u32, (u32, u32)> = HashMap::new();
+        for (&subject, &cluster) in component.subjects.iter().zip(&clusters.of) {
+            let anchor = match cluster {
+                None => NONE,
+                Some(cluster) => {
+                    let (anchor, end) = ends.entry(cluster).or_insert((subject, subject));
+                    if *end != subject {
+                        self.next_members[*end as usize] = subject;
+                        *end = subject;
+                    }
+                    *anchor
+                }
+            };
+            self.next_members[subject as usize] = NONE;
+            let before = std::mem::replace(&mut self.anchors[subject as usize], anchor);
+            if before != anchor || subject >= resolved {
+                delta.changed.push(Change { subject, before: some(before), after: some(anchor) });
+            }
+            self.profile_count += usize::from(anchor == subject);
+        }
+        for edge in &clusters.edges {
+            self.edges.push(edge.left, *edge);
+        }
+        for violation in &clusters.violations {
+            self.violations.push(violation.left, *violation);
+        }
+    }
+}
+
+impl Proposals {
+    fn of(&mut self, graph: &Graph, value: u32) -> &mut Ranges {
+        self.ranges.entry(value).or_insert_with(|| {
+            let (candidates, violations) = (self.candidates.len(), self.violations.len());
+            graph.propose(value, &mut self.candidates, &mut self.violations);
+            Ranges {
+                candidates: candidates..self.candidates.len(),
+                violations: violations..self.violations.len(),
+                walk: 0,
+            }
+        })
+    }
+}
+
+/// Returns a number unless it is none.
+pub(super) fn some(number: u32) -> Option<u32> {
+    (number != NONE).then_some(number)
+}

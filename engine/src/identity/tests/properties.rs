@@ -1,0 +1,151 @@
+//! Properties: batches and order do not matter.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::*;
+
+const GIVEN: [&str; 8] = ["Jan", "Janek", "Ewa", "Anna", "Ania", "Piotr", "Pjotr", "J."];
+const SURNAMES: [&str; 4] = ["Nowak", "Nowka", "Kowalska", "Lis"];
+const BIRTHS: [&str; 5] = ["1980-05-06", "1980-06-05", "1951-02-03", "1980-01-01", "1999-12-24"];
+
+/// Rows from so few values that families, namesakes, placeholders and shared devices come about by themselves.
+fn row() -> impl Strategy<Value = Row> {
+    let person = (
+        0..12_usize,
+        0..GIVEN.len(),
+        0..SURNAMES.len(),
+        0..BIRTHS.len() * 2,
+        0..4_usize,
+        0..3_usize,
+    );
+    let identifiers = (0..16_usize, 0..12_usize, 0..8_usize);
+    (0..3_u16, person, identifiers, 0..3_usize).prop_map(
+        |(source, person, (email, phone, device), suffix)| {
+            let (key, given, surname, birth, street, shape) = person;
+            let mut row = if shape == 0 {
+                Row { source: 9, ..Row::event() }
+            } else {
+                let name =
+                    format!("{} {}{}", GIVEN[given], SURNAMES[surname], ["", "", " Jr"][suffix]);
+                Row { source, trust: 100 + source, ..Row::record(&format!("{key}"), &name) }
+            };
+            if let Some(birth) = BIRTHS.get(birth).filter(|_| shape > 0) {
+                row = row.born(birth);
+            }
+            if street < 2 && shape > 0 {
+                row = row.lives(&format!("Polna {street}"), "00-001");
+            }
+            if email < 10 {
+                row = row.with(EMAIL, &format!("{email}@x.example"));
+            }
+            if phone < 6 {
+                row = row.with(PHONE, &format!("60112345{phone}"));
+            }
+            if device < 4 {
+                row = row.with(DEVICE, &format!("device {device}"));
+            }
+            if device < 2 {
+                row = row.with(CUSTOMER, &format!("{}", key % 5));
+            }
+            row
+        },
+    )
+}
+
+/// What rows say, so that equal ones are left out: subjects are distinct.
+fn distinct(rows: Vec<Row>) -> Vec<Row> {
+    let mut seen = BTreeSet::new();
+    rows.into_iter().filter(|row| seen.insert(format!("{row:?}"))).collect()
+}
+
+/// All that a resolver holds, in ordinals.
+type State = (Vec<u32>, Vec<Vec<u32>>, BTreeSet<Edge>, BTreeSet<Violation>, Counts);
+
+fn state(resolver: &Resolver) -> State {
+    let (edges, violations) = (resolver.all_edges().collect(), resolver.violations().collect());
+    (resolver.anchors().to_vec(), profiles(resolver), edges, violations, resolver.counts())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn any_batching_gives_what_one_run_gives(
+        rows in prop::collection::vec(row(), 1..60),
+        batches in prop::collection::vec(1_usize..9, 1..60),
+    ) {
+        let rows = distinct(rows);
+        let whole = resolve(&rows);
+        let mut resolver = resolver();
+        let mut anchors: Vec<Option<u32>> = Vec::new();
+        let mut rest = rows.as_slice();
+        for size in batches.iter().cycle() {
+            let (batch, others) = rest.split_at((*size).min(rest.len()));
+            for row in batch {
+                row.add_to(&mut resolver);
+                anchors.push(None);
+            }
+            for change in resolver.resolve().changed {
+                prop_assert_eq!(anchors[change.subject as usize], change.before);
+                anchors[change.subject as usize] = change.after;
+            }
+            rest = others;
+            if rest.is_empty() {
+                break;
+            }
+        }
+        prop_assert_eq!(state(&resolver), state(&whole));
+        let followed: Vec<Option<u32>> = (0..rows.len() as u32).map(|subject| whole.anchor_of(subject)).collect();
+        prop_assert_eq!(anchors, followed, "changes add up");
+    }
+
+    #[test]
+    fn the_order_of_arrival_does_not_matter(
+        (rows, shuffled) in prop::collection::vec(row(), 1..60)
+            .prop_map(distinct)
+            .prop_flat_map(|rows| (Just(rows.clone()), Just((0..rows.len()).collect::<Vec<_>>()).prop_shuffle()))
+    ) {
+        let straight = resolve(&rows);
+        let turned = resolve(&shuffled.iter().map(|&at| rows[at].clone()).collect::<Vec<_>>());
+        let renamed = |members: &Vec<u32>| members.iter().map(|&member| shuffled[member as usize] as u32).collect::<BTreeSet<_>>();
+        let expected: BTreeSet<BTreeSet<u32>> = profiles(&straight).into_iter().map(|members| members.into_iter().collect()).collect();
+        prop_assert_eq!(profiles(&turned).iter().map(renamed).collect::<BTreeSet<_>>(), expected);
+        let name = |subject: u32| shuffled[subject as usize] as u32;
+        let edges: BTreeSet<_> = turned
+            .all_edges()
+            .map(|edge| (name(edge.left), name(edge.right), edge.rule, edge.joined))
+            .collect();
+        prop_assert_eq!(edges, straight.all_edges().map(|edge| (edge.left, edge.right, edge.rule, edge.joined)).collect());
+        let refused: BTreeSet<_> = turned
+            .violations()
+            .map(|violation| (name(violation.left), name(violation.right), name(violation.against), violation.rule, violation.reason))
+            .collect();
+        let expected = straight
+            .violations()
+            .map(|violation| (violation.left, violation.right, violation.against, violation.rule, violation.reason))
+            .collect();
+        prop_assert_eq!(refused, expected);
+    }
+
+    #[test]
+    fn no_profile_contradicts_itself(rows in prop::collection::vec(row(), 1..60)) {
+        let rows = distinct(rows);
+        let resolver = resolve(&rows);
+        for edge in resolver.all_edges() {
+            prop_assert_eq!(resolver.anchor_of(edge.left), resolver.anchor_of(edge.right));
+        }
+        for violation in resolver.violations() {
+            let (left, right) = (&rows[violation.left as usize], &rows[violation.right as usize]);
+            let same = resolver.anchor_of(violation.left) == resolver.anchor_of(violation.right);
+            prop_assert!(!same || left.record.is_some() && right.record.is_some(), "{:?}", violation);
+        }
+        let members: usize = profiles(&resolver).iter().map(Vec::len).sum();
+        prop_assert_eq!(members + resolver.counts().unresolved, rows.len());
+        for anchor in resolver.profiles() {
+            let tree: Vec<Edge> = resolver.edges(anchor).filter(|edge| edge.joined).collect();
+            prop_assert_eq!(tree.len() + 1, resolver.members(anchor).count(), "joining edges make a tree");
+        }
+    }
+}

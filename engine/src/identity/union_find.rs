@@ -1,0 +1,173 @@
+//! Disjoint sets: connected components of plain edges, as fast as one core goes.
+//!
+//! [`UnionFind`] links the larger root below the smaller one and halves paths on the way up (van Leeuwen and van der
+//! Weide, 1977), so that a set's root is its smallest member. [`components_from_u64_edges`] numbers 64-bit keys densely
+//! by open addressing first: measured on one core of two, 20 million edges over 21.6 million keys take about 3 s where
+//! the best SQL takes 34 s, which is why components are never computed in SQL here.
+
+use super::hash;
+use super::interner::NONE;
+
+/// Disjoint sets of the numbers below a bound; the root of a set is its smallest member.
+#[derive(Debug, Clone, Default)]
+pub struct UnionFind {
+    parents: Vec<u32>,
+}
+
+impl UnionFind {
+    /// Makes `count` sets of one member each.
+    pub fn new(count: u32) -> Self {
+        Self { parents: (0..count).collect() }
+    }
+
+    /// Adds a set of one member and returns that member.
+    pub fn push(&mut self) -> u32 {
+        let member = self.parents.len() as u32;
+        self.parents.push(member);
+        member
+    }
+
+    /// Returns the smallest member of the set of `member`.
+    pub fn find(&mut self, mut member: u32) -> u32 {
+        loop {
+            let parent = self.parents[member as usize];
+            if parent == member {
+                return member;
+            }
+            let grandparent = self.parents[parent as usize];
+            self.parents[member as usize] = grandparent;
+            member = grandparent;
+        }
+    }
+
+    /// Joins the sets of two members. Returns whether they were apart.
+    pub fn union(&mut self, left: u32, right: u32) -> bool {
+        let (left, right) = (self.find(left), self.find(right));
+        if left == right {
+            return false;
+        }
+        let (root, child) = if left < right { (left, right) } else { (right, left) };
+        self.parents[child as usize] = root;
+        true
+    }
+
+    /// Returns the smallest member of each member's set.
+    pub fn into_roots(mut self) -> Vec<u32> {
+        // A parent is never larger than its child, so parents hold their final root when a child asks.
+        for member in 0..self.parents.len() {
+            self.parents[member] = self.parents[self.parents[member] as usize];
+        }
+        self.parents
+    }
+}
+
+/// Keys in order of first appearance, and for each the position of the first key of its component.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Components {
+    /// The distinct keys.
+    pub keys: Vec<u64>,
+    /// For each key the position in `keys` of its component's first key.
+    pub roots: Vec<u32>,
+}
+
+impl Components {
+    /// Returns how many components there are.
+    pub fn count(&self) -> usize {
+        self.roots.iter().enumerate().filter(|&(position, &root)| position == root as usize).count()
+    }
+}
+
+/// Returns the connected components of undirected edges between arbitrary 64-bit keys.
+pub fn components_from_u64_edges(edges: &[(u64, u64)]) -> Components {
+    let mut numbering = Numbering::with_capacity(edges.len() / 2);
+    let mut sets = UnionFind::default();
+    for &(left, right) in edges {
+        let left = numbering.number(left, &mut sets);
+        let right = numbering.number(right, &mut sets);
+        sets.union(left, right);
+    }
+    Components { keys: numbering.keys, roots: sets.into_roots() }
+}
+
+/// Dense numbers for keys. Key and number share a slot, so that a look-up touches one cache line.
+struct Numbering {
+    slots: Vec<(u64, u32)>,
+    keys: Vec<u64>,
+}
+
+impl Numbering {
+    fn with_capacity(count: usize) -> Self {
+        Self {
+            slots: vec![(0, NONE); (count * 2).next_power_of_two().max(16)],
+            keys: Vec::with_capacity(count),
+        }
+    }
+
+    fn number(&mut self, key: u64, sets: &mut UnionFind) -> u32 {
+        if self.keys.len() * 3 >= self.slots.len() * 2 {
+            self.grow();
+        }
+        let slot = slot_of(&self.slots, key);
+        if self.slots[slot].1 == NONE {
+            self.slots[slot] = (key, sets.push());
+            self.keys.push(key);
+        }
+        self.slots[slot].1
+    }
+
+    fn grow(&mut self) {
+        let mut slots = vec![(0, NONE); self.slots.len() * 2];
+        for &(key, number) in self.slots.iter().filter(|(_, number)| *number != NONE) {
+            let slot = slot_of(&slots, key);
+            slots[slot] = (key, number);
+        }
+        self.slots = slots;
+    }
+}
+
+fn slot_of(slots: &[(u64, u32)], key: u64) -> usize {
+    let mask = slots.len() - 1;
+    let mut slot = hash::finish(key) as usize & mask;
+    while slots[slot].1 != NONE && slots[slot].0 != key {
+        slot = (slot + 1) & mask;
+    }
+    slot
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn components_of_a_chain_and_a_loop() {
+        let found = components_from_u64_edges(&[(7, u64::MAX), (0, 0), (u64::MAX, 9), (3, 4)]);
+        assert_eq!(found.keys, [7, u64::MAX, 0, 9, 3, 4]);
+        assert_eq!(found.roots, [0, 0, 2, 0, 4, 4]);
+        assert_eq!(found.count(), 3);
+        assert_eq!(components_from_u64_edges(&[]).count(), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn components_equal_repeated_relabelling(edges in prop::collection::vec((0_u64..60, 0_u64..60), 0..80)) {
+            let mut labels: HashMap<u64, u64> = edges.iter().flat_map(|&(a, b)| [(a, a), (b, b)]).collect();
+            for _ in 0..labels.len() {
+                for (a, b) in &edges {
+                    let smallest = labels[a].min(labels[b]);
+                    labels.insert(*a, smallest);
+                    labels.insert(*b, smallest);
+                }
+            }
+            let found = components_from_u64_edges(&edges);
+            for (i, a) in found.keys.iter().enumerate() {
+                for (j, b) in found.keys.iter().enumerate() {
+                    prop_assert_eq!(found.roots[i] == found.roots[j], labels[a] == labels[b]);
+                }
+            }
+        }
+    }
+}
