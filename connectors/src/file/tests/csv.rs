@@ -1,3 +1,5 @@
+//! CSV: types, quoting, and what one bad row costs.
+
 use arrow::datatypes::{DataType, TimeUnit};
 
 use super::{Shop, counts};

@@ -1,3 +1,5 @@
+//! Cursors: what is read again, what is not, and that nothing is lost in between.
+
 use std::fs;
 
 use super::Shop;

@@ -1,3 +1,5 @@
+//! Deliveries: exact texts, whole files, and nothing outside the root.
+
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::sync::Arc;

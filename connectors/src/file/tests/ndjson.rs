@@ -1,3 +1,5 @@
+//! NDJSON: columns of objects, bad lines, and logs that grow while they are read.
+
 use arrow::datatypes::DataType;
 use proptest::prelude::*;
 

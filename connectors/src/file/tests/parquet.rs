@@ -1,3 +1,5 @@
+//! Parquet: types kept exactly over files that differ.
+
 use std::fs::File;
 use std::sync::Arc;
 

@@ -1,3 +1,5 @@
+//! Paths: what is found, and that nothing outside the root is.
+
 use std::fs;
 use std::os::unix::fs::symlink;
 

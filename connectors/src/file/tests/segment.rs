@@ -1,3 +1,5 @@
+//! Calls of the Segment specification: their columns, and each way to be wrong.
+
 use std::collections::BTreeMap;
 
 use super::{Shop, counts};
