@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use connectors::{Column, ConnectorSpec, Format};
+pub use connectors::{Column, ConnectorSpec, Format};
 use serde::{Deserialize, Serialize};
 
 /// One defined object.
@@ -169,12 +169,20 @@ pub struct Source {
     pub format: Format,
     /// Declared columns; empty to infer.
     pub columns: Vec<Column>,
+    /// What `onefold.type` says of declared columns where the Arrow type does not: `varchar(20)`, `uuid`, `json`,
+    /// `jsonb`, `interval`.
+    #[serde(default)]
+    pub logical_types: BTreeMap<String, String>,
     /// Keyed rows or an append log.
     pub shape: Shape,
     /// `NULL VALUES ('', 'n/a')`.
     pub null_values: Vec<String>,
     /// `IDENTIFIERS (kind => expression, ...)`.
     pub identifiers: Vec<IdentifierMapping>,
+    /// `PERSON (field => expression, ...)`: what each row says about its person besides identifiers; the fields are
+    /// `name`, `first_name`, `last_name`, `birth_date`, `street`, `postal_code`, `city` and `country`. A source with
+    /// this clause has one person in each record, so that its key is an identifier too.
+    pub person: BTreeMap<String, String>,
     /// `PUBLIC (column, ...)`: columns that are not personal and may carry statistics.
     pub public_columns: Vec<String>,
     /// `ON ERROR QUARANTINE | SKIP | FAIL`.
@@ -231,15 +239,16 @@ pub enum OnError {
 pub struct Event {
     /// The typed properties of the view `events_<name>`.
     pub properties: Vec<Column>,
+    /// As [`Source::logical_types`].
+    #[serde(default)]
+    pub logical_types: BTreeMap<String, String>,
 }
 
-/// `CREATE IDENTITY GRAPH name IDENTIFIERS (...) [COMPARE (...)] [MATCH (...)] [WITH (...)]`
+/// `CREATE IDENTITY GRAPH name IDENTIFIERS (...) [MATCH (...)] [WITH (...)]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct IdentityGraph {
     /// The identifier kinds, each with its rules.
     pub identifiers: Vec<IdentifierRule>,
-    /// `COMPARE (name => ..., birth_date => ...) ON source`: what a person's records say about the person, by source.
-    pub evidence: Vec<EvidenceMapping>,
     /// Further rules that join records.
     pub matches: Vec<MatchRule>,
     /// `WITH (merge_limit = n)`: records of one profile at most.
@@ -274,21 +283,12 @@ pub struct Normalizer {
     pub arguments: Vec<String>,
 }
 
-/// What a source says about the person of a record, beside identifiers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EvidenceMapping {
-    /// The source.
-    pub source: String,
-    /// What it says: `name`, `first_name`, `last_name`, `birth_date`, `street`, `postal_code`, `city`, `country` to an expression.
-    pub fields: BTreeMap<String, String>,
-}
-
 /// A rule that joins records which agree on everything it names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MatchRule {
     /// Its name, shown in edges.
     pub name: String,
-    /// Evidence fields or identifier kinds that must agree exactly after normalisation: `EXACT ON (name, birth_date)`.
+    /// Person fields or identifier kinds that must agree exactly after normalisation: `EXACT ON (name, birth_date)`.
     pub exact_on: Vec<String>,
     /// The smaller, the stronger, on the same scale as identifiers.
     pub priority: u16,
@@ -347,7 +347,7 @@ pub struct Purpose {
 }
 
 /// What allows a use of personal data (GDPR article 6).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LegalBasis {
     /// Only those who said yes, and none who said no.
@@ -372,6 +372,9 @@ pub struct ConsentFeed {
 pub struct Role {
     /// The SCRAM-SHA-256 verifier, as PostgreSQL writes it: `SCRAM-SHA-256$<iterations>:<salt>$<stored>:<server>`.
     pub verifier: Option<String>,
+    /// `PASSWORD SECRET name`: the secret that holds the password or its verifier, read when the role connects.
+    #[serde(default)]
+    pub password_secret: Option<String>,
     /// Purposes it may declare.
     pub purposes: Vec<String>,
     /// What it may do besides reading.

@@ -1,0 +1,4 @@
+CREATE ATTRIBUTE loyalty_points ON customer
+  FROM (loyalty_members.points)
+  RESOLVE BY LATEST;
+COMMENT ON ATTRIBUTE loyalty_points IS 'Points on the loyalty card joined last';

@@ -1,0 +1,2 @@
+CREATE PURPOSE sms_marketing LEGAL BASIS consent;
+COMMENT ON PURPOSE sms_marketing IS 'Offers by text message';

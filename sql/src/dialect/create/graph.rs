@@ -1,0 +1,193 @@
+//! `CREATE IDENTITY GRAPH`: which identifiers join records, how strongly, and what never identifies anybody.
+
+use engine::catalog::{IdentifierRule, IdentityGraph, Kind, MatchRule, Normalizer};
+use sqlparser::tokenizer::Token;
+
+use super::super::cursor::Cursor;
+use super::super::error::{
+    DUPLICATE_OBJECT, FEATURE_NOT_SUPPORTED, INVALID_PARAMETER_VALUE, ParseError,
+};
+use super::clauses::{Seen, missing, number_options};
+
+/// The weakest priority.
+const PRIORITY_MAX: u64 = 1_000;
+/// The greatest `LIMIT`, `merge_limit` and `shared_limit`.
+const LIMIT_MAX: u64 = 1_000_000;
+/// Records of one profile at most, if nothing is said.
+const MERGE_LIMIT_DEFAULT: u32 = 100;
+/// Different people that share a value at most before it identifies nobody, if nothing is said.
+const SHARED_LIMIT_DEFAULT: u32 = 5;
+
+/// The normalisers, with how many arguments each takes at most.
+const NORMALIZERS: [(&str, usize); 8] = [
+    ("email", 0),
+    ("phone", 1),
+    ("name", 0),
+    ("birth_date", 1),
+    ("country", 0),
+    ("postal_code", 0),
+    ("street", 0),
+    ("text", 0),
+];
+
+/// Reads `IDENTIFIERS (...) [MATCH (...)] [WITH (...)]`.
+pub(crate) fn identity_graph(cursor: &mut Cursor<'_>) -> Result<IdentityGraph, ParseError> {
+    let mut graph = IdentityGraph {
+        identifiers: Vec::new(),
+        matches: Vec::new(),
+        merge_limit: MERGE_LIMIT_DEFAULT,
+        shared_limit: SHARED_LIMIT_DEFAULT,
+    };
+    let mut seen = Seen::default();
+    while !cursor.at_end() {
+        if seen.accept(cursor, "identifiers")? {
+            graph.identifiers = distinct(cursor, identifier_rule, |rule| &rule.kind, "identifier")?;
+        } else if seen.accept(cursor, "match")? {
+            graph.matches = distinct(cursor, match_rule, |rule| &rule.name, "rule")?;
+        } else if seen.accept(cursor, "with")? {
+            let known = [("merge_limit", 1..=LIMIT_MAX), ("shared_limit", 1..=LIMIT_MAX)];
+            number_options(cursor, &known, |name, value| {
+                let value = bounded(value);
+                match name {
+                    "merge_limit" => graph.merge_limit = value,
+                    _ => graph.shared_limit = value,
+                }
+            })?;
+        } else {
+            return Err(seen.unknown(cursor, &["identifiers", "match", "with"]));
+        }
+    }
+    if !seen.has("identifiers") {
+        return Err(missing(
+            cursor,
+            Kind::IdentityGraph,
+            "IDENTIFIERS",
+            "IDENTIFIERS (email NORMALIZE email PRIORITY 1)",
+        ));
+    }
+    Ok(graph)
+}
+
+/// Returns a limit as the catalog holds it.
+fn bounded(value: u64) -> u32 {
+    u32::try_from(value).expect("bounded by LIMIT_MAX")
+}
+
+/// Reads a list of things with different names.
+fn distinct<T>(
+    cursor: &mut Cursor<'_>,
+    mut item: impl FnMut(&mut Cursor<'_>) -> Result<T, ParseError>,
+    name: impl Fn(&T) -> &String,
+    what: &str,
+) -> Result<Vec<T>, ParseError> {
+    let mut names: Vec<String> = Vec::new();
+    cursor.list(|cursor| {
+        let byte = cursor.start();
+        let found = item(cursor)?;
+        if names.contains(name(&found)) {
+            let message = format!("{what} \"{}\" is given twice", name(&found));
+            return Err(cursor.error_at(byte, message).sqlstate(DUPLICATE_OBJECT));
+        }
+        names.push(name(&found).clone());
+        Ok(found)
+    })
+}
+
+/// Reads `email NORMALIZE email PRIORITY 2 LIMIT 5 BLOCK VALUES (...) BLOCK MATCHING '...'`.
+fn identifier_rule(cursor: &mut Cursor<'_>) -> Result<IdentifierRule, ParseError> {
+    let kind = cursor.identifier("a kind of identifier")?;
+    let mut rule = IdentifierRule {
+        kind,
+        normalize: None,
+        priority: u16::try_from(PRIORITY_MAX).expect("a constant that fits"),
+        limit: None,
+        block_values: Vec::new(),
+        block_matching: Vec::new(),
+    };
+    let mut seen = Seen::default();
+    while !matches!(cursor.peek(), None | Some(Token::Comma | Token::RParen)) {
+        if seen.accept(cursor, "normalize")? {
+            rule.normalize = Some(normalizer(cursor)?);
+        } else if seen.accept(cursor, "priority")? {
+            rule.priority = priority(cursor)?;
+        } else if seen.accept(cursor, "limit")? {
+            rule.limit = Some(bounded(cursor.integer("the limit", 1..=LIMIT_MAX)?));
+            if cursor.is("per") {
+                return Err(not_built(cursor, "LIMIT PER"));
+            }
+        } else if seen.accept(cursor, "block values")? {
+            rule.block_values = cursor.list(|cursor| cursor.text("a text in quotes"))?;
+        } else if cursor.accept("block matching") {
+            rule.block_matching.push(cursor.text("a regular expression in quotes")?);
+        } else if cursor.is("expire") {
+            return Err(not_built(cursor, "EXPIRE AFTER"));
+        } else {
+            let clauses = ["normalize", "priority", "limit", "block values", "block matching"];
+            return Err(cursor.expected_one_of("\",\", \")\" or a clause", clauses.into_iter()));
+        }
+    }
+    if !seen.has("priority") {
+        return Err(cursor
+            .error(format!("identifier \"{}\" needs PRIORITY", rule.kind))
+            .hint("The smaller the number, the stronger the identifier: PRIORITY 1."));
+    }
+    Ok(rule)
+}
+
+/// Reads `phone('PL')`.
+fn normalizer(cursor: &mut Cursor<'_>) -> Result<Normalizer, ParseError> {
+    let byte = cursor.start();
+    let known = NORMALIZERS.map(|(name, _)| name);
+    let written = cursor.identifier("a normaliser")?;
+    let function = written.strip_prefix("normalize_").unwrap_or(&written).to_string();
+    let Some((_, arguments_max)) = NORMALIZERS.iter().find(|(name, _)| *name == function) else {
+        let error = cursor.error_at(byte, format!("normaliser \"{function}\" does not exist"));
+        let error = error.sqlstate(INVALID_PARAMETER_VALUE).suggest(&function, known);
+        let hint = error
+            .hint
+            .clone()
+            .unwrap_or_else(|| format!("The normalisers are {}.", known.join(", ")));
+        return Err(error.hint(hint));
+    };
+    let arguments = match cursor.peek() {
+        Some(Token::LParen) => cursor.list(|cursor| cursor.text("a text in quotes"))?,
+        _ => Vec::new(),
+    };
+    if arguments.len() > *arguments_max {
+        return Err(cursor.error_at(
+            byte,
+            format!("normaliser \"{function}\" takes {arguments_max} arguments at most"),
+        ));
+    }
+    Ok(Normalizer { function, arguments })
+}
+
+/// Reads `name EXACT ON (field, ...) PRIORITY n`.
+fn match_rule(cursor: &mut Cursor<'_>) -> Result<MatchRule, ParseError> {
+    let name = cursor.identifier("the name of a rule")?;
+    if cursor.is("fuzzy") {
+        return Err(not_built(cursor, "FUZZY").hint("Use EXACT ON (field, ...)."));
+    }
+    cursor.expect("exact on")?;
+    let exact_on = cursor.list(|cursor| cursor.identifier("a field or a kind of identifier"))?;
+    if cursor.is("when") {
+        return Err(not_built(cursor, "WHEN"));
+    }
+    if !cursor.accept("priority") {
+        return Err(cursor.expected("PRIORITY").hint(
+            "The smaller the number, the stronger the rule, on the same scale as identifiers.",
+        ));
+    }
+    Ok(MatchRule { name, exact_on, priority: priority(cursor)? })
+}
+
+/// Reads a priority.
+fn priority(cursor: &mut Cursor<'_>) -> Result<u16, ParseError> {
+    let priority = cursor.integer("the priority", 1..=PRIORITY_MAX)?;
+    Ok(u16::try_from(priority).expect("bounded by PRIORITY_MAX"))
+}
+
+/// Returns the error for a part of the grammar that is planned.
+fn not_built(cursor: &Cursor<'_>, what: &str) -> ParseError {
+    cursor.error(format!("{what} is not supported")).sqlstate(FEATURE_NOT_SUPPORTED)
+}

@@ -1,0 +1,88 @@
+//! `EXPLAIN`: of a plan, and of what onefold decided.
+
+use sqlparser::tokenizer::Token;
+
+use super::cursor::Cursor;
+use super::error::{INVALID_PARAMETER_VALUE, ParseError};
+use super::inner;
+use super::statement::{ExplainFormat, Statement};
+
+/// What `EXPLAIN` will also answer for, and what answers until then.
+const DECISIONS: [(&str, &str); 4] = [
+    ("merge", "Query identity_edges and profile_merges."),
+    ("segment", "Query segment_members, and profiles for the values that the condition sees."),
+    ("impact", "Change the graph on a copy of the lake and compare."),
+    ("profile", "Query attribute_sources and profile_records."),
+];
+
+/// Reads the rest of `EXPLAIN`.
+pub(crate) fn explain(cursor: &mut Cursor<'_>) -> Result<Statement, ParseError> {
+    for (word, hint) in DECISIONS {
+        if cursor.is(word) {
+            let what = format!("EXPLAIN {}", word.to_uppercase());
+            return Ok(Statement::Unsupported { what, hint: hint.to_string() });
+        }
+    }
+    let (mut analyze, mut verbose, mut format) = (false, false, ExplainFormat::Text);
+    if has_options(cursor) {
+        cursor.list(|cursor| {
+            if cursor.accept("analyze") {
+                analyze = boolean(cursor)?;
+            } else if cursor.accept("verbose") {
+                verbose = boolean(cursor)?;
+            } else if cursor.accept("format") {
+                format = plan_format(cursor)?;
+            } else if ["costs", "settings", "buffers", "wal", "timing", "summary"]
+                .iter()
+                .any(|word| cursor.accept(word))
+            {
+                boolean(cursor)?;
+            } else {
+                return Err(cursor
+                    .expected_one_of("an option", ["analyze", "verbose", "format"].into_iter()));
+            }
+            Ok(())
+        })?;
+    } else {
+        analyze = cursor.accept("analyze");
+        verbose = cursor.accept("verbose");
+    }
+    let start = cursor.start();
+    let statement = inner(cursor)?;
+    match statement.statement {
+        Statement::Query { .. }
+        | Statement::Execute { .. }
+        | Statement::Unsupported { .. }
+        | Statement::Refused { .. } => {}
+        _ => return Err(cursor.error_at(start, "only a query can be explained")),
+    }
+    Ok(Statement::Explain { analyze, verbose, format, statement: Box::new(statement) })
+}
+
+/// Returns whether the bracket that comes next holds options and not a query.
+fn has_options(cursor: &Cursor<'_>) -> bool {
+    cursor.peek() == Some(&Token::LParen)
+        && matches!(cursor.peek_at(1), Some(Token::Word(_)))
+        && !["select", "with", "values", "table"].iter().any(|word| cursor.is_at(1, word))
+}
+
+/// Reads a format.
+fn plan_format(cursor: &mut Cursor<'_>) -> Result<ExplainFormat, ParseError> {
+    for word in ["xml", "yaml"] {
+        if cursor.is(word) {
+            return Err(cursor
+                .error(format!("EXPLAIN format {word} is not supported"))
+                .sqlstate(INVALID_PARAMETER_VALUE)
+                .hint("Use text or json."));
+        }
+    }
+    cursor.choose("a format", &[("text", ExplainFormat::Text), ("json", ExplainFormat::Json)])
+}
+
+/// Reads `true`, `on`, `false`, `off`; nothing is `true`.
+fn boolean(cursor: &mut Cursor<'_>) -> Result<bool, ParseError> {
+    if matches!(cursor.peek(), Some(Token::Comma | Token::RParen)) {
+        return Ok(true);
+    }
+    cursor.choose("", &[("true", true), ("on", true), ("false", false), ("off", false)])
+}

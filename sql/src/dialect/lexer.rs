@@ -1,0 +1,299 @@
+//! From text to statements: tokens with their bytes, split at semicolons, within named bounds.
+//!
+//! The tokens are sqlparser's own, so that what is a string, a comment or a dollar quote here is the same for the
+//! parser of queries. Each keeps the bytes it stands at, so that text can be cut out exactly as it was written.
+
+use std::ops::Range;
+
+use sqlparser::dialect::PostgreSqlDialect;
+use sqlparser::keywords::Keyword;
+use sqlparser::tokenizer::{Location, Token, Tokenizer};
+
+use super::error::{PROGRAM_LIMIT_EXCEEDED, ParseError, STATEMENT_TOO_COMPLEX};
+
+/// Bytes of one input at most.
+pub(crate) const SQL_BYTES_MAX: usize = 256 * 1024;
+/// Tokens of one input at most, white space and comments not counted.
+pub(crate) const TOKENS_MAX: usize = 20_000;
+/// Terms of one flat chain of operators at most: such a chain is a tree as deep as it is long.
+pub(crate) const CHAIN_TERMS_MAX: usize = 1_000;
+
+/// One token and the bytes of the input that it stands at.
+#[derive(Debug, Clone)]
+pub(crate) struct Lexeme {
+    /// The token.
+    pub(crate) token: Token,
+    /// Its first byte.
+    pub(crate) start: usize,
+    /// The byte behind it.
+    pub(crate) end: usize,
+}
+
+/// Returns the tokens of an input without white space and comments, or the bound that it is beyond.
+pub(crate) fn tokenize(input: &str) -> Result<Vec<Lexeme>, ParseError> {
+    if input.len() > SQL_BYTES_MAX {
+        return Err(ParseError::at(
+            input,
+            0,
+            format!("statement text is longer than {SQL_BYTES_MAX} bytes"),
+        )
+        .sqlstate(PROGRAM_LIMIT_EXCEEDED)
+        .hint("Send fewer statements at once, or move long lists of values into a source."));
+    }
+    let mut tokens = Vec::new();
+    Tokenizer::new(&PostgreSqlDialect {}, input)
+        .tokenize_with_location_into_buf(&mut tokens)
+        .map_err(|error| {
+            let byte = byte_at(input, error.location);
+            ParseError::at(input, byte, lower_first(error.message.trim()))
+        })?;
+    let mut walk = Walk { input, byte: 0, line: 1, column: 1 };
+    let mut lexemes: Vec<Lexeme> = Vec::with_capacity(tokens.len());
+    for token in tokens {
+        let start = walk.to(token.span.start);
+        let end = walk.to(token.span.end);
+        if matches!(token.token, Token::Whitespace(_)) {
+            continue;
+        }
+        lexemes.push(Lexeme { token: token.token, start, end });
+    }
+    if lexemes.len() > TOKENS_MAX {
+        let byte = lexemes[TOKENS_MAX].start;
+        return Err(ParseError::at(
+            input,
+            byte,
+            format!("statement has more than {TOKENS_MAX} tokens"),
+        )
+        .sqlstate(STATEMENT_TOO_COMPLEX)
+        .hint("Send fewer statements at once, or move long lists of values into a source."));
+    }
+    check_chains(input, &lexemes)?;
+    Ok(lexemes)
+}
+
+/// Returns the ranges of tokens that are one statement each; empty statements are left out.
+pub(crate) fn split(lexemes: &[Lexeme]) -> Vec<Range<usize>> {
+    let mut statements = Vec::new();
+    let mut start = 0;
+    for (index, lexeme) in lexemes.iter().enumerate() {
+        if lexeme.token == Token::SemiColon {
+            if start < index {
+                statements.push(start..index);
+            }
+            start = index + 1;
+        }
+    }
+    if start < lexemes.len() {
+        statements.push(start..lexemes.len());
+    }
+    statements
+}
+
+/// Returns the byte that a line and a column, both from 1 and in characters, stand for.
+pub(crate) fn byte_at(input: &str, location: Location) -> usize {
+    Walk { input, byte: 0, line: 1, column: 1 }.to(location)
+}
+
+/// Makes a message of sqlparser one of ours.
+pub(crate) fn lower_first(message: &str) -> String {
+    let mut chars = message.chars();
+    match chars.next() {
+        Some(first) => first.to_lowercase().chain(chars).collect(),
+        None => String::new(),
+    }
+}
+
+/// A place in the input that only moves forward.
+struct Walk<'a> {
+    input: &'a str,
+    byte: usize,
+    line: u64,
+    column: u64,
+}
+
+impl Walk<'_> {
+    /// Moves to a place and returns its byte.
+    fn to(&mut self, location: Location) -> usize {
+        for character in self.input[self.byte..].chars() {
+            if (self.line, self.column) >= (location.line, location.column) {
+                break;
+            }
+            self.byte += character.len_utf8();
+            if character == '\n' {
+                self.line += 1;
+                self.column = 1;
+            } else {
+                self.column += 1;
+            }
+        }
+        self.byte
+    }
+}
+
+/// How many operators of each strength stand in a row at one depth of brackets.
+#[derive(Clone, Copy, Default)]
+struct Chain {
+    /// `AND`, `OR`.
+    logical: usize,
+    /// Everything that binds more tightly; starts anew with each logical operator.
+    scalar: usize,
+    /// `UNION`, `INTERSECT`, `EXCEPT`.
+    set: usize,
+}
+
+/// Refuses flat chains, which parse in a loop and then overflow the stack of whoever walks or drops the tree.
+fn check_chains(input: &str, lexemes: &[Lexeme]) -> Result<(), ParseError> {
+    let mut outer: Vec<(Chain, Keyword)> = Vec::new();
+    let mut chain = Chain::default();
+    let mut previous = Keyword::NoKeyword;
+    for lexeme in lexemes {
+        let keyword = match &lexeme.token {
+            Token::Word(word) => word.keyword,
+            _ => Keyword::NoKeyword,
+        };
+        match &lexeme.token {
+            Token::LParen | Token::LBracket | Token::LBrace => {
+                outer.push((std::mem::take(&mut chain), Keyword::NoKeyword));
+            }
+            Token::RParen | Token::RBracket | Token::RBrace => {
+                while let Some((before, opener)) = outer.pop() {
+                    chain = before;
+                    if opener == Keyword::NoKeyword {
+                        break;
+                    }
+                }
+            }
+            Token::SemiColon => {
+                outer.clear();
+                chain = Chain::default();
+            }
+            Token::Comma => chain = Chain { set: chain.set, ..Chain::default() },
+            Token::Word(_) => match keyword {
+                Keyword::CASE => outer.push((std::mem::take(&mut chain), keyword)),
+                Keyword::END => {
+                    if let Some((before, _)) = outer.pop_if(|(_, opener)| *opener == Keyword::CASE)
+                    {
+                        chain = before;
+                    }
+                }
+                Keyword::AND | Keyword::OR => {
+                    chain.logical += 1;
+                    chain.scalar = 0;
+                }
+                Keyword::UNION | Keyword::INTERSECT | Keyword::EXCEPT => {
+                    chain = Chain { set: chain.set + 1, ..Chain::default() };
+                }
+                Keyword::FROM if previous == Keyword::DISTINCT => {}
+                Keyword::SELECT | Keyword::FROM | Keyword::WHERE | Keyword::HAVING => {
+                    chain = Chain { set: chain.set, ..Chain::default() };
+                }
+                Keyword::IS
+                | Keyword::LIKE
+                | Keyword::ILIKE
+                | Keyword::IN
+                | Keyword::BETWEEN
+                | Keyword::COLLATE
+                | Keyword::AT
+                | Keyword::NOT
+                | Keyword::SIMILAR
+                | Keyword::JOIN => {
+                    chain.scalar += 1;
+                }
+                _ => {}
+            },
+            Token::Period
+            | Token::Number(..)
+            | Token::SingleQuotedString(_)
+            | Token::DollarQuotedString(_)
+            | Token::EscapedStringLiteral(_)
+            | Token::Placeholder(_)
+            | Token::RArrow => {}
+            _ => chain.scalar += 1,
+        }
+        if chain.logical.max(chain.scalar).max(chain.set) >= CHAIN_TERMS_MAX {
+            return Err(ParseError::at(
+                input,
+                lexeme.start,
+                format!("more than {CHAIN_TERMS_MAX} terms in one chain of operators"),
+            )
+            .sqlstate(STATEMENT_TOO_COMPLEX)
+            .hint("Use IN (...), or move the values into a source and join it."));
+        }
+        previous = keyword;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns the texts of the statements of an input.
+    fn texts(input: &str) -> Vec<&str> {
+        let lexemes = tokenize(input).unwrap();
+        split(&lexemes)
+            .into_iter()
+            .map(|range| &input[lexemes[range.start].start..lexemes[range.end - 1].end])
+            .collect()
+    }
+
+    #[test]
+    fn statements_are_split_only_at_real_semicolons() {
+        for (input, expected) in [
+            ("", vec![]),
+            (" ; ;; -- nothing; here\n /* nor; /* here; */ */ ;", vec![]),
+            ("select 1", vec!["select 1"]),
+            ("select ';' ; select 2;", vec!["select ';'", "select 2"]),
+            (
+                "select $$a;b$$; select $x$ $$;$$ $x$",
+                vec!["select $$a;b$$", "select $x$ $$;$$ $x$"],
+            ),
+            ("/* ; */ select 'it''s;' -- ;\n, 1; x", vec!["select 'it''s;' -- ;\n, 1", "x"]),
+            ("select \"a;b\", e'\\';', 1", vec!["select \"a;b\", e'\\';', 1"]),
+            (
+                "select 'żółć;'; select 'ß'\r\n; select 3",
+                vec!["select 'żółć;'", "select 'ß'", "select 3"],
+            ),
+        ] {
+            assert_eq!(texts(input), expected, "{input}");
+        }
+    }
+
+    #[test]
+    fn an_unterminated_string_is_an_error_with_a_position() {
+        for input in ["select 'a", "select $$a", "select \"a", "select /* a"] {
+            let error = tokenize(input).unwrap_err();
+            assert_eq!(error.sqlstate, "42601", "{input}");
+            assert!(error.position >= 1 && error.position <= input.len() + 1, "{input}: {error:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_too_large_is_refused() {
+        let chain = |term: &str, operator: &str, terms: usize| {
+            format!("select {}", vec![term; terms].join(operator))
+        };
+        for (input, sqlstate) in [
+            (format!("select '{}'", "x".repeat(SQL_BYTES_MAX)), "54000"),
+            (chain("1", ", ", 10_001), "54001"),
+            (chain("1", "+", 1_001), "54001"),
+            (chain("'a'", "||", 1_001), "54001"),
+            (chain("a = 1", " or ", 1_001), "54001"),
+            (chain("1", " union all select ", 1_001), "54001"),
+            (format!("select 1{}", "::int".repeat(1_001)), "54001"),
+            (chain("case when a then b end", "+", 1_001), "54001"),
+            (format!("select a{}", " is distinct from b".repeat(1_001)), "54001"),
+        ] {
+            assert_eq!(tokenize(&input).unwrap_err().sqlstate, sqlstate, "{}", &input[..40]);
+        }
+        for input in [
+            chain("1", "+", 1_000),
+            chain("a = 1", " or ", 1_000),
+            chain("1", " union all select ", 1_000),
+            format!("select a in ({})", vec!["1"; 9_000].join(",")),
+            chain("a + b + c", ", ", 2_000),
+        ] {
+            assert!(tokenize(&input).is_ok(), "{}", &input[..40]);
+        }
+    }
+}

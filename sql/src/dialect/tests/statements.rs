@@ -1,0 +1,340 @@
+//! What each statement means.
+
+use engine::catalog::Kind;
+
+use super::*;
+
+/// Checks that each text means what its debug form says.
+fn check(cases: &[(&str, &str)]) {
+    for (sql, expected) in cases {
+        let found = format!("{:?}", one(sql).statement);
+        assert_eq!(&found, expected, "{sql}");
+    }
+}
+
+#[test]
+fn parameters_of_the_session() {
+    check(&[
+        (
+            "SET cdp.purpose = 'analytics'",
+            r#"Set { name: "cdp.purpose", value: Some(["analytics"]), local: false }"#,
+        ),
+        (
+            "set local Statement_Timeout to 500",
+            r#"Set { name: "statement_timeout", value: Some(["500"]), local: true }"#,
+        ),
+        (
+            "SET SESSION extra_float_digits = -1;",
+            r#"Set { name: "extra_float_digits", value: Some(["-1"]), local: false }"#,
+        ),
+        (
+            "SET search_path TO public, \"Sources\", 'x'",
+            r#"Set { name: "search_path", value: Some(["public", "Sources", "x"]), local: false }"#,
+        ),
+        ("SET search_path TO DEFAULT", r#"Set { name: "search_path", value: None, local: false }"#),
+        (
+            "SET standard_conforming_strings = on",
+            r#"Set { name: "standard_conforming_strings", value: Some(["on"]), local: false }"#,
+        ),
+        ("SET TIME ZONE 'UTC'", r#"Set { name: "timezone", value: Some(["UTC"]), local: false }"#),
+        ("SET TIME ZONE LOCAL", r#"Set { name: "timezone", value: None, local: false }"#),
+        (
+            "SET NAMES 'utf8'",
+            r#"Set { name: "client_encoding", value: Some(["utf8"]), local: false }"#,
+        ),
+        (
+            "SET datafusion.runtime.memory_limit = '1G'",
+            r#"Set { name: "datafusion.runtime.memory_limit", value: Some(["1G"]), local: false }"#,
+        ),
+        (
+            "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
+            r#"SetTransaction { modes: TransactionModes { isolation: None, read_only: Some(true), deferrable: None }, session: true }"#,
+        ),
+        (
+            "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ WRITE",
+            r#"SetTransaction { modes: TransactionModes { isolation: Some("serializable"), read_only: Some(false), deferrable: None }, session: false }"#,
+        ),
+        ("SHOW cdp.purpose", r#"Show { name: "cdp.purpose" }"#),
+        ("SHOW TIME ZONE", r#"Show { name: "timezone" }"#),
+        ("show transaction isolation level", r#"Show { name: "transaction_isolation" }"#),
+        ("SHOW ALL", "ShowAll"),
+        ("RESET ALL", "Reset { name: None }"),
+        ("RESET cdp.purpose", r#"Reset { name: Some("cdp.purpose") }"#),
+        ("DISCARD ALL", "Discard { target: All }"),
+        ("DISCARD TEMP", "Discard { target: Temporary }"),
+    ]);
+}
+
+#[test]
+fn transactions() {
+    let none = "TransactionModes { isolation: None, read_only: None, deferrable: None }";
+    check(&[
+        ("BEGIN", &format!("Begin {{ modes: {none} }}")),
+        ("begin work", &format!("Begin {{ modes: {none} }}")),
+        (
+            "START TRANSACTION READ ONLY, NOT DEFERRABLE",
+            "Begin { modes: TransactionModes { isolation: None, read_only: Some(true), deferrable: Some(false) } }",
+        ),
+        (
+            "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
+            r#"Begin { modes: TransactionModes { isolation: Some("read committed"), read_only: Some(false), deferrable: None } }"#,
+        ),
+        ("COMMIT", "Commit { chain: false }"),
+        ("END TRANSACTION AND CHAIN", "Commit { chain: true }"),
+        ("ROLLBACK", "Rollback { chain: false }"),
+        ("ABORT AND NO CHAIN", "Rollback { chain: false }"),
+        ("ROLLBACK TO SAVEPOINT a", r#"RollbackTo { name: "a" }"#),
+        ("ROLLBACK WORK TO \"A\"", r#"RollbackTo { name: "A" }"#),
+        ("SAVEPOINT a", r#"Savepoint { name: "a" }"#),
+        ("RELEASE a", r#"Release { name: "a" }"#),
+        ("LISTEN c", r#"Listen { channel: "c" }"#),
+        ("UNLISTEN *", "Unlisten { channel: None }"),
+        ("NOTIFY c, 'x'", r#"Notify { channel: "c", payload: "x" }"#),
+    ]);
+}
+
+#[test]
+fn objects() {
+    check(&[
+        ("DROP SEGMENT IF EXISTS vips", r#"Drop { kind: Segment, name: "vips", if_exists: true }"#),
+        (
+            "drop identity graph customer restrict",
+            r#"Drop { kind: IdentityGraph, name: "customer", if_exists: false }"#,
+        ),
+        (
+            "COMMENT ON CONSENT FEED l IS 'it''s'",
+            r#"Comment { kind: ConsentFeed, name: "l", comment: Some("it's") }"#,
+        ),
+        ("COMMENT ON ROLE r IS NULL", r#"Comment { kind: Role, name: "r", comment: None }"#),
+        (
+            "COMMENT ON SEGMENT s IS $tag$a;b$tag$",
+            r#"Comment { kind: Segment, name: "s", comment: Some("a;b") }"#,
+        ),
+        ("REFRESH ALL", "Refresh { target: All, full: false }"),
+        ("REFRESH ALL FULL", "Refresh { target: All, full: true }"),
+        ("REFRESH SOURCES", "Refresh { target: Kind(Source), full: false }"),
+        ("REFRESH TRAITS", "Refresh { target: Kind(Trait), full: false }"),
+        (
+            "REFRESH SOURCE crm_contacts FULL",
+            r#"Refresh { target: Object(Source, "crm_contacts"), full: true }"#,
+        ),
+        (
+            "REFRESH GRAPH customer",
+            r#"Refresh { target: Object(IdentityGraph, "customer"), full: false }"#,
+        ),
+        ("REFRESH CONSENT FEED l", r#"Refresh { target: Object(ConsentFeed, "l"), full: false }"#),
+        ("RUN SYNC m", r#"RunSync { name: "m", dry_run: false }"#),
+        ("RUN SYNC m DRY RUN", r#"RunSync { name: "m", dry_run: true }"#),
+        ("SHOW SEGMENTS", "ShowObjects { kind: Segment, like: None }"),
+        (
+            "SHOW IDENTITY GRAPHS LIKE 'c%'",
+            r#"ShowObjects { kind: IdentityGraph, like: Some("c%") }"#,
+        ),
+        (
+            "SHOW CREATE IDENTITY GRAPH customer",
+            r#"ShowCreate { kind: IdentityGraph, name: "customer" }"#,
+        ),
+    ]);
+    for kind in Kind::ALL {
+        let word = kind.word();
+        assert!(
+            matches!(one(&format!("DROP {word} x")).statement, Statement::Drop { kind: k, .. } if k == kind)
+        );
+        assert!(
+            matches!(one(&format!("SHOW {word}s")).statement, Statement::ShowObjects { kind: k, .. } if k == kind)
+        );
+    }
+}
+
+#[test]
+fn cursors() {
+    check(&[
+        ("FETCH c", r#"Fetch { direction: Forward(1), cursor: "c" }"#),
+        ("FETCH NEXT FROM c", r#"Fetch { direction: Forward(1), cursor: "c" }"#),
+        ("FETCH 100 IN c", r#"Fetch { direction: Forward(100), cursor: "c" }"#),
+        ("FETCH -2 c", r#"Fetch { direction: Forward(-2), cursor: "c" }"#),
+        ("FETCH ALL FROM \"C\"", r#"Fetch { direction: ForwardAll, cursor: "C" }"#),
+        ("FETCH FORWARD 5 FROM c", r#"Fetch { direction: Forward(5), cursor: "c" }"#),
+        ("FETCH BACKWARD ALL FROM c", r#"Fetch { direction: BackwardAll, cursor: "c" }"#),
+        ("FETCH ABSOLUTE -1 FROM c", r#"Fetch { direction: Absolute(-1), cursor: "c" }"#),
+        ("MOVE FORWARD FROM c", r#"Move { direction: Forward(1), cursor: "c" }"#),
+        ("CLOSE ALL", "Close { cursor: None }"),
+        ("CLOSE c", r#"Close { cursor: Some("c") }"#),
+        ("EXECUTE p", r#"Execute { name: "p", arguments: [] }"#),
+        (
+            "EXECUTE p (1, 'a,b', f(2, 3))",
+            r#"Execute { name: "p", arguments: ["1", "'a,b'", "f(2, 3)"] }"#,
+        ),
+        ("DEALLOCATE PREPARE p", r#"Deallocate { name: Some("p") }"#),
+        ("DEALLOCATE ALL", "Deallocate { name: None }"),
+    ]);
+    let declared = one("DECLARE \"c 1\" BINARY NO SCROLL CURSOR WITH HOLD FOR SELECT 1").statement;
+    let Statement::Declare { name, binary, scroll, hold, query } = declared else {
+        panic!("no cursor")
+    };
+    assert_eq!((name.as_str(), binary, scroll, hold), ("c 1", true, false, true));
+    assert_eq!((query.text.as_str(), query.offset), ("SELECT 1", 52));
+    let prepared =
+        one("PREPARE p (int, text, timestamptz, regclass, jsonb) AS SELECT $1").statement;
+    let Statement::Prepare { name, types, statement } = prepared else {
+        panic!("nothing prepared")
+    };
+    assert_eq!((name.as_str(), statement.text.as_str()), ("p", "SELECT $1"));
+    let types: Vec<bool> = types.iter().map(Option::is_some).collect();
+    assert_eq!(types, [true, true, true, false, false]);
+}
+
+#[test]
+fn copies() {
+    let copy = |sql: &str| match one(sql).statement {
+        Statement::Copy { input, options } => (input, options),
+        other => panic!("{sql}: {other:?}"),
+    };
+    let text = CopyOptions {
+        format: CopyFormat::Text,
+        header: false,
+        delimiter: b'\t',
+        null: "\\N".to_string(),
+        quote: b'"',
+        escape: b'"',
+        force_quote: ForceQuote::None,
+    };
+    let csv = CopyOptions {
+        format: CopyFormat::Csv,
+        delimiter: b',',
+        null: String::new(),
+        ..text.clone()
+    };
+    let binary = CopyOptions { format: CopyFormat::Binary, ..text.clone() };
+    for (options, expected) in [
+        ("", text.clone()),
+        ("WITH (FORMAT csv, HEADER)", CopyOptions { header: true, ..csv.clone() }),
+        (
+            "(FORMAT 'csv', HEADER off, DELIMITER ';', NULL 'x')",
+            CopyOptions { delimiter: b';', null: "x".into(), ..csv.clone() },
+        ),
+        ("WITH CSV HEADER", CopyOptions { header: true, ..csv.clone() }),
+        (
+            "CSV QUOTE AS '''' FORCE QUOTE a, b",
+            CopyOptions {
+                quote: b'\'',
+                escape: b'\'',
+                force_quote: ForceQuote::Columns(vec!["a".into(), "b".into()]),
+                ..csv.clone()
+            },
+        ),
+        (
+            "(FORMAT csv, FORCE_QUOTE *)",
+            CopyOptions { force_quote: ForceQuote::All, ..csv.clone() },
+        ),
+        ("WITH BINARY", binary.clone()),
+        ("(FORMAT binary)", binary.clone()),
+        ("WITH (ENCODING 'UTF8')", text.clone()),
+    ] {
+        let (input, found) = copy(&format!("COPY (SELECT 1) TO STDOUT {options}"));
+        assert_eq!(found, expected, "{options}");
+        assert!(
+            matches!(input, CopyInput::Query(query) if query.text == "SELECT 1" && query.offset == 6)
+        );
+    }
+    let (input, _) = copy("COPY sources.\"Odd\" (a, B) TO STDOUT");
+    assert!(matches!(input, CopyInput::Relation { select, offset: 5 }
+        if select == "SELECT \"a\", \"b\" FROM \"sources\".\"Odd\""));
+    let (_, options) = copy("COPY BINARY profiles TO STDOUT");
+    assert_eq!(options, binary);
+}
+
+#[test]
+fn explanations() {
+    for (sql, analyze, verbose, format) in [
+        ("EXPLAIN SELECT 1", false, false, ExplainFormat::Text),
+        ("EXPLAIN ANALYZE VERBOSE SELECT 1", true, true, ExplainFormat::Text),
+        (
+            "EXPLAIN (ANALYZE, VERBOSE off, FORMAT JSON, COSTS false) SELECT 1",
+            true,
+            false,
+            ExplainFormat::Json,
+        ),
+        ("EXPLAIN (SELECT 1)", false, false, ExplainFormat::Text),
+    ] {
+        let Statement::Explain { analyze: a, verbose: v, format: f, statement } =
+            one(sql).statement
+        else {
+            panic!("{sql}")
+        };
+        assert_eq!((a, v, f), (analyze, verbose, format), "{sql}");
+        assert!(matches!(statement.statement, Statement::Query { .. }), "{sql}");
+        assert_eq!(statement.text, sql[statement.offset..], "{sql}");
+    }
+}
+
+#[test]
+fn queries_keep_their_text_and_place() {
+    let sql = " -- one\n SELECT 'ż' ; /* two */ (VALUES (1)) ;\n WITH a AS (SELECT 1) SELECT * FROM a FOR UPDATE";
+    let all = parse(sql).unwrap();
+    let texts: Vec<&str> = all.iter().map(|parsed| parsed.text.as_str()).collect();
+    assert_eq!(
+        texts,
+        ["SELECT 'ż'", "(VALUES (1))", "WITH a AS (SELECT 1) SELECT * FROM a FOR UPDATE"]
+    );
+    for parsed in all {
+        assert!(matches!(parsed.statement, Statement::Query { .. }), "{}", parsed.text);
+        assert_eq!(&sql[parsed.offset..parsed.offset + parsed.text.len()], parsed.text);
+    }
+    for sql in [
+        "select traits->>'email', properties->'a'->>0 from events where event ilike 'a%' and x !~* 'b'",
+        "select count(*) filter (where a is distinct from b), sum(x) over (partition by y order by z) from t",
+        "select '1 day'::interval + now() at time zone 'UTC', array[1,2], e'\\n', $1::int",
+        "select * from a left join lateral (select 1) b on true where (a, b) in (values (1, 2)) limit 1 offset 2",
+    ] {
+        assert!(matches!(one(sql).statement, Statement::Query { .. }), "{sql}");
+    }
+}
+
+#[test]
+fn what_is_not_taken_says_what_to_do_instead() {
+    for (sql, expected) in [
+        ("SPLIT PROFILE 'a' ON IDENTIFIER (email, 'x')", "SPLIT PROFILE"),
+        ("ERASE PROFILE BY email 'a@b.example'", "ERASE"),
+        ("INSERT INTO profiles VALUES (1)", "INSERT"),
+        ("UPDATE profiles SET a = 1", "UPDATE"),
+        ("DELETE FROM profiles", "DELETE"),
+        ("CREATE TABLE a (b int)", "CREATE TABLE"),
+        ("CREATE OR REPLACE VIEW a AS SELECT 1", "CREATE OR REPLACE VIEW"),
+        ("CREATE TYPE a AS ENUM ()", "CREATE TYPE"),
+        ("ALTER ROLE a PASSWORD 'x'", "ALTER ROLE"),
+        ("DROP TABLE a", "DROP TABLE"),
+        ("COMMENT ON TABLE a IS 'x'", "COMMENT TABLE"),
+        ("DROP SEGMENT a CASCADE", "DROP ... CASCADE"),
+        ("EXPLAIN MERGE a, b", "EXPLAIN MERGE"),
+        ("EXPLAIN SEGMENT s FOR 'ada@x.example'", "EXPLAIN SEGMENT"),
+        ("PREPARE TRANSACTION 'x'", "two-phase commit"),
+        ("SELECT 1 INTO a", "a query that writes"),
+        ("WITH a AS (DELETE FROM b) SELECT 1", "a query that writes"),
+        ("COPY profiles FROM STDIN", "COPY FROM STDIN"),
+        ("SHOW TABLES", "SHOW TABLES"),
+        ("SET ROLE a", "SET ROLE"),
+        ("VACUUM", "VACUUM"),
+        ("GRANT SELECT ON a TO b", "GRANT"),
+        ("REFRESH MATERIALIZED VIEW a", "REFRESH MATERIALIZED VIEW"),
+    ] {
+        let Statement::Unsupported { what, hint } = one(sql).statement else { panic!("{sql}") };
+        assert_eq!(what, expected, "{sql}");
+        assert!(hint.ends_with('.') || hint.ends_with("..."), "{sql}: {hint}");
+    }
+    for sql in [
+        "COPY (SELECT 1) TO '/tmp/x'",
+        "COPY profiles TO PROGRAM 'sh'",
+        "COPY profiles FROM '/etc/passwd'",
+        "CREATE EXTERNAL TABLE a STORED AS CSV LOCATION '/etc/passwd'",
+        "CREATE FOREIGN DATA WRAPPER a",
+        "CREATE EXTENSION a",
+        "CREATE FUNCTION a() RETURNS int LANGUAGE c AS 'x'",
+        "LOAD 'x'",
+        "ATTACH 'x'",
+        "DO $$ begin end $$",
+        "ALTER SYSTEM SET a = 1",
+    ] {
+        assert!(matches!(one(sql).statement, Statement::Refused { .. }), "{sql}");
+    }
+}
