@@ -37,6 +37,9 @@ pub struct Resolver {
 pub struct Delta {
     /// Subjects whose profile is another one than before, and new subjects; ascending.
     pub changed: Vec<Change>,
+    /// The anchors, before and now, of all profiles that were looked at, ascending: their edges, refusals or the classes
+    /// of their identifiers may be other ones, even where no subject moved.
+    pub touched: Vec<u32>,
     /// How many subjects were looked at.
     pub subjects_resolved: usize,
     /// How many components they make.
@@ -116,7 +119,15 @@ impl Resolver {
             delta.subjects_resolved += component.subjects.len();
             delta.components_resolved += 1;
             self.replace(&component, &clusters, resolved as u32, &mut delta);
+            delta.touched.extend(
+                component
+                    .subjects
+                    .iter()
+                    .filter_map(|subject| some(self.anchors[*subject as usize])),
+            );
         }
+        delta.touched.sort_unstable();
+        delta.touched.dedup();
         delta.changed.sort_unstable_by_key(|change| change.subject);
         delta
     }
@@ -226,6 +237,9 @@ impl Resolver {
             };
             self.next_members[subject as usize] = NONE;
             let before = std::mem::replace(&mut self.anchors[subject as usize], anchor);
+            delta
+                .touched
+                .extend([before, anchor].into_iter().filter(|&profile| profile == subject));
             if before != anchor || subject >= resolved {
                 delta.changed.push(Change { subject, before: some(before), after: some(anchor) });
             }

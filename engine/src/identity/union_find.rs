@@ -8,6 +8,9 @@
 use super::hash;
 use super::interner::NONE;
 
+/// Edges whose slots are fetched together: misses of one block overlap instead of being waited for one by one.
+const EDGES_AHEAD: usize = 32;
+
 /// Disjoint sets of the numbers below a bound; the root of a set is its smallest member.
 #[derive(Debug, Clone, Default)]
 pub struct UnionFind {
@@ -79,12 +82,16 @@ impl Components {
 
 /// Returns the connected components of undirected edges between arbitrary 64-bit keys.
 pub fn components_from_u64_edges(edges: &[(u64, u64)]) -> Components {
-    let mut numbering = Numbering::with_capacity(edges.len() / 2);
+    // Graphs of identifiers have about as many keys as edges.
+    let mut numbering = Numbering::with_capacity(edges.len());
     let mut sets = UnionFind::default();
-    for &(left, right) in edges {
-        let left = numbering.number(left, &mut sets);
-        let right = numbering.number(right, &mut sets);
-        sets.union(left, right);
+    for block in edges.chunks(EDGES_AHEAD) {
+        numbering.warm(block);
+        for &(left, right) in block {
+            let left = numbering.number(left, &mut sets);
+            let right = numbering.number(right, &mut sets);
+            sets.union(left, right);
+        }
     }
     Components { keys: numbering.keys, roots: sets.into_roots() }
 }
@@ -97,14 +104,21 @@ struct Numbering {
 
 impl Numbering {
     fn with_capacity(count: usize) -> Self {
-        Self {
-            slots: vec![(0, NONE); (count * 2).next_power_of_two().max(16)],
-            keys: Vec::with_capacity(count),
-        }
+        let slots = (count + count / 4).next_power_of_two().max(16);
+        Self { slots: vec![(0, NONE); slots], keys: Vec::with_capacity(count) }
+    }
+
+    /// Brings the slots of a block of edges into the cache.
+    fn warm(&self, block: &[(u64, u64)]) {
+        let mask = self.slots.len() - 1;
+        let number = |key| self.slots[hash::finish(key) as usize & mask].1;
+        std::hint::black_box(
+            block.iter().fold(0, |sum, &(left, right)| sum ^ number(left) ^ number(right)),
+        );
     }
 
     fn number(&mut self, key: u64, sets: &mut UnionFind) -> u32 {
-        if self.keys.len() * 3 >= self.slots.len() * 2 {
+        if self.keys.len() * 5 >= self.slots.len() * 4 {
             self.grow();
         }
         let slot = slot_of(&self.slots, key);

@@ -295,7 +295,12 @@ fn an_older_subject_becomes_the_anchor_when_it_joins() {
     ];
     assert_eq!(
         delta,
-        Delta { changed: moved.to_vec(), subjects_resolved: 3, components_resolved: 1 }
+        Delta {
+            changed: moved.to_vec(),
+            touched: vec![0, 1],
+            subjects_resolved: 3,
+            components_resolved: 1
+        }
     );
     assert_eq!(resolver.resolve(), Delta::default());
 }
