@@ -92,3 +92,39 @@ pub enum Error {
     #[error(transparent)]
     Connector(#[from] connectors::Error),
 }
+
+impl Error {
+    /// Returns the SQLSTATE.
+    pub fn sqlstate(&self) -> &'static str {
+        match self {
+            Error::Invalid { .. } => "22023",
+            Error::Missing { kind: "relation", .. } => "42P01",
+            Error::Missing { .. } => "42704",
+            Error::Exists { .. } => "42710",
+            Error::Denied { .. } => "42501",
+            Error::Conflict { .. } => "55006",
+            Error::Limit { sqlstate, .. } => sqlstate,
+            Error::Unsupported { .. } => "0A000",
+            Error::Unavailable { .. } => "58030",
+            Error::Corrupt { .. } => "XX001",
+            Error::Query(_) => "XX000",
+            Error::Connector(connectors::Error::Invalid { .. }) => "22023",
+            Error::Connector(_) => "58030",
+        }
+    }
+
+    /// Returns what the reader can do about it, if anything is known.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Error::Invalid { hint, .. }
+            | Error::Missing { hint, .. }
+            | Error::Denied { hint, .. }
+            | Error::Conflict { hint, .. }
+            | Error::Limit { hint, .. }
+            | Error::Unsupported { hint, .. } => Some(hint.clone()),
+            Error::Exists { kind, .. } => Some(format!("CREATE OR REPLACE {} puts this one in its place.", kind.to_uppercase())),
+            Error::Connector(error) => Some(error.hint()),
+            Error::Unavailable { .. } | Error::Corrupt { .. } | Error::Query(_) => None,
+        }
+    }
+}

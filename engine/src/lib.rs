@@ -1,8 +1,40 @@
-//! The customer data platform: lake, catalog, ingest, identity, profiles, consent, queries, segments, activation.
+//! The customer data platform: everything behind the front door.
+//!
+//! The life of a record, in the order in which the modules meet it:
+//!
+//! 1. [`ingest`] reads a source, sets aside what cannot be taken, and gives each row its subject;
+//! 2. [`lake`] keeps rows as Delta tables; [`catalog`] makes versions of several tables visible together;
+//! 3. [`identity`] works out which subjects are one person, [`identity_refresh`] keeps that as tables;
+//! 4. [`consent`] says who allows what, since when;
+//! 5. [`profile`] makes one row for each person;
+//! 6. [`query`] plans every SELECT, and lets a session see only people who allow its purpose;
+//! 7. [`segment`] keeps who is a member of what, [`activation`] sends rows out and records it;
+//! 8. [`jobs`] runs all of it, in order; [`audit`] and [`observe`] tell what happened.
+//!
+//! [`Engine`] is the facade.
 
+pub mod activation;
+pub mod audit;
+mod buckets;
 pub mod catalog;
 pub mod clock;
+pub mod consent;
+mod engine;
 mod error;
+mod functions;
+pub mod identity;
+pub mod identity_refresh;
+pub mod ingest;
+pub mod jobs;
 pub mod lake;
+pub mod observe;
+pub mod options;
+pub mod profile;
+pub mod query;
+pub mod segment;
+mod table_read;
+pub mod tables;
 
+pub use engine::{Engine, Live, Put};
 pub use error::{Error, Result};
+pub use options::{EngineOptions, Mode};

@@ -1,5 +1,17 @@
 //! What is defined in a lake, and which version of each table is current.
+//!
+//! The catalog is a sequence of numbered documents, each a whole [`CatalogState`]: the definitions, the version of every
+//! table, how far each source was read, and which inputs each derived table covers. A document is created only if its
+//! number is free, so that publishing one makes several tables visible together or not at all. Readers hold a
+//! [`Published`] and never wait; the newest document is the truth, and a table that ran ahead of it (a crash
+//! between its commit and the publication) is rolled back when the lake is next opened for writing.
 
+mod check;
 mod definition;
+mod state;
+mod store;
 
+pub use check::check_references;
 pub use definition::*;
+pub use state::{CatalogState, Coverage, SourceState, TableState};
+pub use store::{Catalog, Change, Published};

@@ -1,0 +1,203 @@
+//! Consent feeds: queries over sources whose rows go into the ledger.
+//!
+//! A feed over a log of events is run over the files that it has not seen; one that joins, groups or reads keyed records is run
+//! whole, and its rows take the place of those it gave before.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::compute::{cast, concat_batches};
+use arrow::datatypes::{DataType, TimeUnit};
+use datafusion::common::ScalarValue;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::collect;
+
+use crate::catalog::{Body, Change, Coverage, Kind, Published};
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::jobs::Run;
+use crate::lake::{Commit, FileEntry, TableSnapshot};
+use crate::query::access::Visible;
+use crate::query::planner::{parse_one, physical, plan};
+use crate::query::relations::Relation;
+use crate::tables;
+
+/// The columns that a feed must give, and the one that it may.
+const COLUMNS: [&str; 5] = ["identifier_kind", "identifier", "purpose", "status", "captured_at"];
+
+/// Brings the ledger up to date with every feed, adds it to `change`, and returns how many rows are new; `None` if nothing is.
+pub async fn refresh_feeds(engine: &Engine, run: &Run<'_>, change: &mut Change) -> Result<Option<u64>> {
+    let (now, full) = (run.now, run.full);
+    let published = engine.catalog().current();
+    let (mut adds, mut removes, mut rows) = (vec![], vec![], 0);
+    if published.state.of_kind(Kind::ConsentFeed).next().is_none() {
+        return Ok(None);
+    }
+    let table = engine.catalog().table(tables::CONSENT_LEDGER.path, || tables::CONSENT_LEDGER.table_schema()).await?;
+    let ledger = table.snapshot();
+    let mut coverages = Vec::new();
+    for definition in published.state.of_kind(Kind::ConsentFeed) {
+        let Body::ConsentFeed(feed) = &definition.body else { continue };
+        let name = format!("consent feed {}", definition.name);
+        let covered = published.state.coverage.get(&name);
+        let due = Feed { engine, published: &published, name: &definition.name, query: &feed.query };
+        let (plan, inputs) = due.inputs().await?;
+        let coverage = Coverage { inputs, definition_version: published.state.version_of(Kind::ConsentFeed, &definition.name), at: now };
+        if !full && covered.is_some_and(|covered| covered.inputs == coverage.inputs && covered.definition_version == coverage.definition_version) {
+            continue;
+        }
+        run.begin().await?;
+        let added = match covered.filter(|covered| !full && covered.definition_version == coverage.definition_version) {
+            Some(covered) if row_wise(&plan)? => due.added_files(covered).await?,
+            _ => None,
+        };
+        let batch = match added {
+            Some((source, files)) => due.run(now, Some((source, files))).await?,
+            None => {
+                removes.extend(ledger.files.iter().filter(|file| feed_of(file).as_deref() == Some(definition.name.as_str())).cloned());
+                due.run(now, None).await?
+            }
+        };
+        rows += batch.num_rows() as u64;
+        if batch.num_rows() > 0 {
+            adds.extend(crate::ingest::write(&table, batch).await?);
+        }
+        coverages.push((name, coverage));
+    }
+    if coverages.is_empty() {
+        return Ok(None);
+    }
+    let snapshot = match (adds.is_empty(), removes.is_empty()) {
+        (true, true) => ledger,
+        (_, true) => table.commit(Commit::append(adds)).await?,
+        _ => table.commit(Commit::rewrite(ledger, adds, removes)).await?,
+    };
+    change.table(&table, snapshot);
+    change.edit(move |state| {
+        state.coverage.extend(coverages);
+        Ok(())
+    });
+    Ok(Some(rows))
+}
+
+/// The feed whose rows a file of the ledger holds: each file is one feed's.
+fn feed_of(file: &FileEntry) -> Option<String> {
+    match file.bounds.first()?.min.as_ref()? {
+        ScalarValue::Utf8(Some(feed)) | ScalarValue::Utf8View(Some(feed)) => Some(feed.clone()),
+        _ => None,
+    }
+}
+
+/// Tells whether each row of the result follows from one row of one relation.
+fn row_wise(plan: &LogicalPlan) -> Result<bool> {
+    let (mut scans, mut other) = (0, false);
+    plan.apply_with_subqueries(|node| {
+        match node {
+            LogicalPlan::TableScan(_) => scans += 1,
+            LogicalPlan::Projection(_) | LogicalPlan::Filter(_) | LogicalPlan::SubqueryAlias(_) => {}
+            _ => other = true,
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(scans == 1 && !other)
+}
+
+struct Feed<'a> {
+    engine: &'a Engine,
+    published: &'a Arc<Published>,
+    name: &'a str,
+    query: &'a str,
+}
+
+impl Feed<'_> {
+    /// Plans the feed and returns the versions of the tables that it reads.
+    async fn inputs(&self) -> Result<(LogicalPlan, std::collections::BTreeMap<String, u64>)> {
+        let live = self.engine.live();
+        let relations = self.engine.internal_relations(self.published, &live.people, Visible::Everyone);
+        let state = self.engine.planner().state(&relations.scope());
+        let plan = plan(&state, relations.facts(), parse_one(self.query)?).await?;
+        let mut inputs = std::collections::BTreeMap::new();
+        plan.apply_with_subqueries(|node| {
+            if let LogicalPlan::TableScan(scan) = node {
+                let path = tables::source_path(scan.table_name.table());
+                inputs.insert(path.clone(), self.published.version(&path));
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+        Ok((plan, inputs))
+    }
+
+    /// Returns the files that were added to the feed's source since `covered`, if files were only added.
+    async fn added_files(&self, covered: &Coverage) -> Result<Option<(String, Arc<TableSnapshot>)>> {
+        let [(path, version)] = covered.inputs.iter().collect::<Vec<_>>()[..] else { return Ok(None) };
+        let Some(table) = self.published.tables().find(|table| table.path() == path) else { return Ok(None) };
+        let Some(now) = self.published.table(path) else { return Ok(None) };
+        let Ok(before) = table.snapshot_at(*version).await else { return Ok(None) };
+        if before.files.iter().any(|old| !now.files.iter().any(|file| file.path == old.path)) {
+            return Ok(None);
+        }
+        let added: Vec<FileEntry> = now.files.iter().filter(|file| !before.files.iter().any(|old| old.path == file.path)).cloned().collect();
+        Ok(Some((path.clone(), Arc::new(now.with_files(added)))))
+    }
+
+    /// Runs the feed, over all rows or over those of `only`, and returns its rows for the ledger.
+    async fn run(&self, now: i64, only: Option<(String, Arc<TableSnapshot>)>) -> Result<RecordBatch> {
+        let live = self.engine.live();
+        let mut relations = self.engine.internal_relations(self.published, &live.people, Visible::Everyone);
+        if let Some((path, snapshot)) = only {
+            let source = path.trim_start_matches("sources/").to_owned();
+            relations = Arc::new(self.engine.internal(self.published, &live.people, Visible::Everyone).with(vec![Relation::governed("sources", &source, vec![(path, snapshot)])]));
+        }
+        let state = self.engine.planner().state(&relations.scope());
+        let plan = plan(&state, relations.facts(), parse_one(self.query)?).await?;
+        let schema = Arc::new(plan.schema().as_arrow().clone());
+        let physical = physical(&state, &plan).await?;
+        let batches = collect(physical, state.task_ctx()).await?;
+        let rows = concat_batches(&schema, &batches).map_err(DataFusionError::from)?;
+        self.ledger_rows(&rows, now)
+    }
+
+    fn ledger_rows(&self, rows: &RecordBatch, now: i64) -> Result<RecordBatch> {
+        let column = |name: &str| {
+            rows.column_by_name(name).ok_or_else(|| Error::Invalid {
+                message: format!("consent feed \"{}\" has no column \"{name}\"", self.name),
+                hint: format!("A consent feed selects {}, and may select further columns.", COLUMNS.join(", ")),
+            })
+        };
+        let micros = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+        let count = rows.num_rows();
+        let mut columns: Vec<ArrayRef> = vec![Arc::new(StringArray::from_iter_values(std::iter::repeat_n(self.name, count)))];
+        for name in &COLUMNS[..4] {
+            columns.push(Arc::new(tables::texts(column(name)?)?));
+        }
+        let captured = cast(column("captured_at")?, &micros).map_err(|_| Error::Invalid {
+            message: format!("column \"captured_at\" of consent feed \"{}\" is no time", self.name),
+            hint: "Cast it: captured_at::timestamptz.".into(),
+        })?;
+        columns.push(captured);
+        columns.push(Arc::new(TimestampMicrosecondArray::from(vec![now; count]).with_timezone("UTC")));
+        columns.push(Arc::new(StringArray::from(vec![None::<&str>; count])));
+        columns.push(details(rows)?);
+        tables::CONSENT_LEDGER.batch(columns)
+    }
+}
+
+/// Writes the further columns of each row as JSON.
+fn details(rows: &RecordBatch) -> Result<ArrayRef> {
+    let schema = rows.schema();
+    let further: Vec<(String, StringArray)> = schema
+        .fields()
+        .iter()
+        .zip(rows.columns())
+        .filter(|(field, _)| !COLUMNS.contains(&field.name().as_str()))
+        .map(|(field, column)| Ok((serde_json::Value::from(field.name().as_str()).to_string(), tables::texts(column)?)))
+        .collect::<Result<_>>()?;
+    let detail = |row: usize| {
+        let held = further.iter().filter(|(_, column)| column.is_valid(row));
+        let pairs: Vec<String> = held.map(|(name, column)| format!("{name}:{}", serde_json::Value::from(column.value(row)))).collect();
+        (!pairs.is_empty()).then(|| format!("{{{}}}", pairs.join(",")))
+    };
+    Ok(Arc::new((0..rows.num_rows()).map(detail).collect::<StringArray>()))
+}

@@ -1,0 +1,352 @@
+//! The facade: one open lake, and everything that can be asked of it.
+//!
+//! Readers take a [`Live`] state: what is published, who is whose, and who may be seen for which purpose, all of one moment.
+//! Writers publish through the catalog and then make the next `Live`; a withdrawal of consent makes one, too, before it
+//! is acknowledged.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use arc_swap::ArcSwap;
+use parking_lot::RwLock;
+use tokio::sync::Mutex;
+
+use crate::audit::{AuditLog, Class, Entry};
+use crate::catalog::{Body, Capability, Catalog, Change, Definition, Kind, LegalBasis, Published, Role};
+use crate::consent::{self, ConsentBook, Status};
+use crate::error::{Error, Result};
+use crate::ingest::IngestMemory;
+use crate::lake::{Lake, LakeLocation};
+use crate::options::{EngineOptions, Mode};
+use crate::query::access::{Access, People, Visible};
+use crate::query::governed::ScanStore;
+use crate::query::planner::Planner;
+use crate::query::postgres::{SessionFacts, Snapshot};
+use crate::query::relations::{Relations, Viewer};
+use crate::query::session::QuerySession;
+
+/// The name under which onefold's own queries run.
+const INTERNAL: &str = "onefold";
+
+/// One consistent state for readers.
+pub struct Live {
+    /// What is published.
+    pub published: Arc<Published>,
+    /// Which profile each subject belongs to.
+    pub people: Arc<People>,
+    /// By purpose: who may be seen.
+    pub visible: HashMap<String, Visible>,
+}
+
+/// How a definition is put into the catalog.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Put {
+    /// It must not be there.
+    Create,
+    /// In place of the one that is there.
+    Replace,
+    /// Only if it is not there.
+    IfAbsent,
+}
+
+/// An open lake. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+struct Inner {
+    options: EngineOptions,
+    catalog: Catalog,
+    planner: Planner,
+    store: ScanStore,
+    audit: Arc<AuditLog>,
+    live: ArcSwap<Live>,
+    book: RwLock<ConsentBook>,
+    /// Held while definitions, consent or derived tables change.
+    pub(crate) writing: Mutex<Writing>,
+    started_at_us: i64,
+    next_pid: AtomicI32,
+}
+
+/// What the one writer keeps between changes.
+#[derive(Default)]
+pub(crate) struct Writing {
+    pub(crate) ingest: IngestMemory,
+    pub(crate) identity: Option<crate::identity_refresh::Memory>,
+}
+
+impl Engine {
+    /// Opens a lake, and makes it if there is none.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] if another process writes to it and this one wants to.
+    pub async fn open(options: EngineOptions) -> Result<Self> {
+        let lake = Lake::open(&options.location, Arc::clone(&options.clock)).await?;
+        let lease = match options.mode {
+            Mode::Write => Some(lake.acquire_lease(&options.owner).await?),
+            Mode::Read => None,
+        };
+        let catalog = Catalog::open(lake.clone(), lease, Arc::clone(&options.clock)).await?;
+        let planner = Planner::new(&lake, options.target_partitions, options.memory_bytes_max)?;
+        let store = ScanStore { store: lake.store(), url: lake.object_store_url(), runs: Arc::default() };
+        let local: Option<PathBuf> = match &options.location {
+            LakeLocation::Directory(folder) => Some(folder.clone()),
+            LakeLocation::Url { .. } => None,
+        };
+        let audit = AuditLog::new(lake, Arc::clone(&options.clock), local);
+        let live = Live { published: catalog.current(), people: Arc::default(), visible: HashMap::new() };
+        let started_at_us = options.clock.now_us();
+        let engine = Self(Arc::new(Inner {
+            options,
+            catalog,
+            planner,
+            store,
+            audit,
+            live: ArcSwap::from_pointee(live),
+            book: RwLock::default(),
+            writing: Mutex::default(),
+            started_at_us,
+            next_pid: AtomicI32::new(1),
+        }));
+        engine.reload_people().await?;
+        Ok(engine)
+    }
+
+    /// Writes what waits and gives the lake back.
+    pub async fn close(&self) -> Result<()> {
+        self.0.audit.flush().await?;
+        self.0.catalog.release().await
+    }
+
+    /// Returns the newest state for readers.
+    pub fn live(&self) -> Arc<Live> {
+        self.0.live.load_full()
+    }
+
+    /// Returns the role named `name`.
+    pub fn role(&self, name: &str) -> Option<Role> {
+        match self.live().published.state.get(Kind::Role, name).map(|definition| definition.body.clone()) {
+            Some(Body::Role(role)) => Some(role),
+            _ => None,
+        }
+    }
+
+    /// Opens a session of `role`.
+    pub fn session(&self, role: &str) -> Result<QuerySession> {
+        let pid = self.0.next_pid.fetch_add(1, Ordering::Relaxed);
+        QuerySession::new(self.clone(), role, pid)
+    }
+
+    /// Returns when this process opened the lake, in microseconds since 1970.
+    pub fn started_at_us(&self) -> i64 {
+        self.0.started_at_us
+    }
+
+    /// Returns the definitions in the catalog.
+    pub fn definitions(&self) -> Vec<Definition> {
+        self.live().published.state.all().cloned().collect()
+    }
+
+    pub(crate) fn catalog(&self) -> &Catalog {
+        &self.0.catalog
+    }
+
+    pub(crate) fn planner(&self) -> &Planner {
+        &self.0.planner
+    }
+
+    pub(crate) fn audit(&self) -> &Arc<AuditLog> {
+        &self.0.audit
+    }
+
+    /// Returns the time, which is later than that of every publication: what happens next is told from what was.
+    pub(crate) fn now(&self) -> i64 {
+        self.0.options.clock.now_us().max(self.0.catalog.current().state.published_at + 1)
+    }
+
+    pub(crate) fn options(&self) -> &EngineOptions {
+        &self.0.options
+    }
+
+    pub(crate) fn store(&self) -> &ScanStore {
+        &self.0.store
+    }
+
+    pub(crate) fn book(&self) -> &RwLock<ConsentBook> {
+        &self.0.book
+    }
+
+    /// Waits until nobody else writes.
+    pub(crate) async fn writing(&self) -> tokio::sync::MutexGuard<'_, Writing> {
+        self.0.writing.lock().await
+    }
+
+    /// Builds what `viewer` may name in `live`.
+    pub(crate) fn relations(&self, live: &Live, viewer: &Viewer, access: Option<Arc<Access>>, facts: &Arc<SessionFacts>) -> Relations {
+        let functions = crate::functions::session_functions(self, access.as_ref(), live);
+        let system = crate::observe::relations(self, live, viewer, access.as_ref());
+        let (planner, store) = (self.0.planner.clone(), self.0.store.clone());
+        Relations::new(&live.published, viewer, access, planner, store, Arc::clone(facts), functions, system)
+    }
+
+    /// Makes what was published visible to readers; people and consent are as they were.
+    pub(crate) fn show(&self, published: Arc<Published>) {
+        let before = self.live();
+        let visible = self.visible(&published, &before.people);
+        self.0.live.store(Arc::new(Live { published, people: Arc::clone(&before.people), visible }));
+    }
+
+    /// Makes what was published visible to readers together with the people that belong to it.
+    pub(crate) fn show_people(&self, published: Arc<Published>, people: Arc<People>, book: ConsentBook) {
+        *self.0.book.write() = book;
+        let visible = self.visible(&published, &people);
+        self.0.live.store(Arc::new(Live { published, people, visible }));
+    }
+
+    /// Decides anew who may be seen; the answers in the book have changed.
+    pub(crate) fn show_consent(&self, published: Arc<Published>) {
+        self.show(published);
+    }
+
+    /// Builds what onefold's own queries may name: everything, as far as `visible` goes.
+    pub(crate) fn internal(&self, published: &Arc<Published>, people: &Arc<People>, visible: Visible) -> Relations {
+        let purpose = "service".to_owned();
+        let viewer = Viewer { role: INTERNAL.into(), capabilities: vec![], purpose: Some((purpose.clone(), LegalBasis::Contract)) };
+        let access = Access { role: INTERNAL.into(), purpose, visible, people: Arc::clone(people) };
+        let facts = SessionFacts::new(INTERNAL.into(), crate::query::DATABASE.into(), 0, self.0.started_at_us, Snapshot::new(vec![], &[]));
+        let (planner, store) = (self.0.planner.clone(), self.0.store.clone());
+        Relations::new(published, &viewer, Some(Arc::new(access)), planner, store, facts, vec![], vec![])
+    }
+
+    /// As [`Engine::internal`], ready to be planned with.
+    pub(crate) fn internal_relations(&self, published: &Arc<Published>, people: &Arc<People>, visible: Visible) -> Arc<Relations> {
+        Arc::new(self.internal(published, people, visible))
+    }
+
+    /// Builds what a query of onefold's own may name for `purpose`: what anybody sees for it, and no more.
+    pub(crate) fn purpose_relations(&self, live: &Live, purpose: &str) -> Result<Arc<Relations>> {
+        let basis = crate::query::session::basis_of(live, purpose);
+        let (Some(basis), Some(visible)) = (basis, live.visible.get(purpose).cloned()) else {
+            return Err(Error::Missing { kind: "purpose", name: purpose.into(), hint: "SHOW PURPOSES lists what there is.".into() });
+        };
+        let viewer = Viewer { role: INTERNAL.into(), capabilities: vec![], purpose: Some((purpose.to_owned(), basis)) };
+        let access = Arc::new(Access { role: INTERNAL.into(), purpose: purpose.to_owned(), visible, people: Arc::clone(&live.people) });
+        let facts = SessionFacts::new(INTERNAL.into(), crate::query::DATABASE.into(), 0, self.0.started_at_us, Snapshot::new(vec![], &[]));
+        Ok(Arc::new(self.relations(live, &viewer, Some(access), &facts)))
+    }
+
+    fn visible(&self, published: &Published, people: &People) -> HashMap<String, Visible> {
+        let book = self.0.book.read();
+        let purposes = published.state.of_kind(Kind::Purpose).filter_map(|definition| match definition.body {
+            Body::Purpose(purpose) => Some((definition.name.clone(), purpose.basis)),
+            _ => None,
+        });
+        purposes.map(|(name, basis)| { let seen = consent::visible(&book, people, &name, basis); (name, seen) }).collect()
+    }
+
+    /// Reads people and consent from the lake, as a process does that has just opened it.
+    pub(crate) async fn reload_people(&self) -> Result<()> {
+        let published = self.0.catalog.current();
+        let people = crate::identity_refresh::load_people(self.0.catalog.lake(), &published).await?;
+        let mut book = ConsentBook::default();
+        crate::identity_refresh::load_identifiers(self.0.catalog.lake(), &published, &mut book).await?;
+        consent::load_answers(self.0.catalog.lake(), &published, &mut book).await?;
+        self.show_people(published, Arc::new(people), book);
+        Ok(())
+    }
+
+    /// Puts definitions into the catalog, all or none.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] for [`Put::Create`], [`Error::Invalid`] and [`Error::Missing`] if one does not fit the others.
+    pub async fn define(&self, definitions: Vec<(Definition, Put)>) -> Result<()> {
+        let _writing = self.writing().await;
+        let now = self.now();
+        let mut change = Change::default();
+        change.edit(move |state| {
+            for (definition, put) in definitions {
+                let kind = definition.body.kind();
+                let there = state.get(kind, &definition.name).is_some();
+                match put {
+                    Put::Create if there => return Err(Error::Exists { kind: kind.word(), name: definition.name }),
+                    Put::IfAbsent if there => continue,
+                    _ => {}
+                }
+                state.put(definition, now);
+            }
+            crate::catalog::check_references(state)
+        });
+        let published = self.0.catalog.publish(change).await?;
+        self.show(published);
+        Ok(())
+    }
+
+    /// Removes a definition, and what was derived from it alone.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] unless `if_exists`; [`Error::Invalid`] if others refer to it.
+    pub async fn remove(&self, kind: Kind, name: &str, if_exists: bool) -> Result<bool> {
+        let _writing = self.writing().await;
+        if self.live().published.state.get(kind, name).is_none() {
+            if if_exists {
+                return Ok(false);
+            }
+            self.live().published.state.expect(kind, name)?;
+        }
+        let mut change = Change::default();
+        let owned = name.to_owned();
+        change.edit(move |state| {
+            state.remove(kind, &owned);
+            crate::catalog::check_references(state)
+        });
+        if kind == Kind::Segment {
+            change.drop_table(crate::tables::segment_path(name));
+            change.drop_table(crate::tables::former_path(name));
+        }
+        let published = self.0.catalog.publish(change).await?;
+        self.show(published);
+        Ok(true)
+    }
+
+    /// Puts a comment on an object.
+    pub async fn comment(&self, kind: Kind, name: &str, comment: Option<String>) -> Result<()> {
+        let _writing = self.writing().await;
+        let mut change = Change::default();
+        let owned = name.to_owned();
+        change.edit(move |state| state.comment(kind, &owned, comment));
+        let published = self.0.catalog.publish(change).await?;
+        self.show(published);
+        Ok(())
+    }
+
+    /// Records somebody's answer; it is in force for every statement that begins after this returns.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] if the session may not, [`Error::Invalid`] if the identifier cannot be read,
+    /// [`Error::Missing`] for an unknown kind or purpose.
+    pub async fn record_consent(&self, session: &QuerySession, kind: &str, value: &str, purpose: &str, status: &str) -> Result<()> {
+        session.require(Capability::Consent, "record consent")?;
+        let parsed = Status::of(status).ok_or_else(|| Error::Invalid {
+            message: format!("consent status \"{status}\" is not known"),
+            hint: format!("Use one of {}.", Status::WORDS.join(", ")),
+        })?;
+        let _writing = self.writing().await;
+        let published = self.0.catalog.current();
+        published.state.expect(Kind::Purpose, purpose)?;
+        let normalized = consent::normalizer(&published)?.normalize(kind, value)?;
+        let entry = Entry {
+            role: session.role().to_owned(),
+            purpose: purpose.to_owned(),
+            class: Class::Consent,
+            relations: vec!["public.consent_ledger".into()],
+        };
+        let _audited = self.0.audit.begin(entry).await?;
+        let now = self.now();
+        let row = consent::LedgerRow { kind, value, purpose, status: status.trim(), at: now, by: session.role() };
+        let published = consent::append_recorded(&self.0.catalog, row).await?;
+        self.0.book.write().record(kind, &normalized, purpose, parsed, now);
+        self.show_consent(published);
+        Ok(())
+    }
+}

@@ -1,0 +1,479 @@
+//! The identity graph as a derived table: from the subjects of the lake to who is whose.
+//!
+//! The [`Resolver`] keeps the graph in memory and is fed the subjects that it has not seen; what follows from it is
+//! written to [`PEOPLE`](tables::PEOPLE), the identifiers, edges, refused edges and merges of the profiles that a refresh touched. All of it is a pure
+//! function of the subjects and the graph's definition: dropped and rebuilt, the same rows come back.
+
+use std::collections::{BTreeSet, HashMap};
+
+use arrow::array::{
+    Array, AsArray, BooleanBuilder, Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
+};
+use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use datafusion::common::ScalarValue;
+use std::sync::Arc;
+
+use crate::buckets::{BUCKET_SUBJECTS, bucket_of, replace_buckets, sort_by_subject};
+use crate::catalog::{Body, Catalog, Change, Coverage, Kind, Published};
+use crate::consent::ConsentBook;
+use crate::error::{Error, Result};
+use crate::identity::{NewSubject, PersonFields, ProfileIds, Resolver, Rules, ValueClass};
+use crate::ingest::{PERSON_FIELDS, RECORD_KIND};
+use crate::jobs::Run;
+use crate::lake::{Lake, TableSnapshot};
+use crate::query::access::{NO_SUBJECT, People};
+use crate::tables::{self, SystemLayout};
+
+/// The name under which coverage is kept.
+pub const IDENTITY: &str = "identity";
+
+/// What the one writer keeps of the graph between refreshes.
+pub struct Memory {
+    resolver: Resolver,
+    /// The definitions it was made with: the graph's version, and each source's trust.
+    made_with: (u64, Vec<(String, u16)>),
+    sources: Vec<String>,
+    /// Where each subject was first seen: the source's number, the record's key, and when.
+    seen: Vec<Seen>,
+}
+
+struct Seen {
+    source: u16,
+    record_key: Option<Box<str>>,
+    at: i64,
+}
+
+/// What a refresh of the graph yields.
+pub struct Refreshed {
+    /// Who is whose now.
+    pub people: Arc<People>,
+    /// The anchors of profiles that are made otherwise than before, and of those that are gone.
+    pub touched: BTreeSet<u32>,
+    /// Subjects that were looked at.
+    pub subjects_resolved: usize,
+}
+
+/// Brings the graph up to date and adds its tables to `change`; `None` if nothing is new.
+pub async fn refresh(catalog: &Catalog, memory: &mut Option<Memory>, change: &mut Change, run: &Run<'_>) -> Result<Option<Refreshed>> {
+    let published = catalog.current();
+    let Some((name, graph)) = published.state.graph() else { return Ok(None) };
+    let coverage = Coverage {
+        inputs: [(tables::SUBJECTS.path.to_owned(), published.version(tables::SUBJECTS.path))].into(),
+        definition_version: published.state.version_of(Kind::IdentityGraph, name),
+        at: run.now,
+    };
+    let covered = published.state.coverage.get(IDENTITY);
+    let trusts = trusts(&published);
+    let unchanged = covered.is_some_and(|covered| covered.inputs == coverage.inputs && covered.definition_version == coverage.definition_version);
+    let same_trust = memory.as_ref().is_none_or(|memory| memory.made_with.1 == trusts);
+    if unchanged && same_trust && !run.full {
+        return Ok(None);
+    }
+    run.begin().await?;
+    let made_with = (coverage.definition_version, trusts);
+    if run.full || memory.as_ref().is_some_and(|memory| memory.made_with != made_with) {
+        *memory = None;
+    }
+    let fresh = memory.is_none();
+    if fresh {
+        let resolver = Resolver::new(Rules::from_graph(graph)?);
+        *memory = Some(Memory { resolver, made_with, sources: vec![], seen: vec![] });
+    }
+    let Some(memory) = memory.as_mut() else { return Ok(None) };
+    memory.load(catalog.lake(), &published).await?;
+    let delta = memory.resolver.resolve();
+    let touched: BTreeSet<u32> = if fresh {
+        memory.resolver.profiles().chain(stored_anchors(catalog.lake(), &published).await?).collect()
+    } else {
+        let moved = delta.changed.iter().flat_map(|moved| [moved.before, moved.after]).flatten();
+        moved.chain(delta.touched.iter().copied()).collect()
+    };
+    let ids = ProfileIds::new(published.state.profile_key()?);
+    memory.write(catalog, change, &ids, &touched, fresh, &delta).await?;
+    change.edit(move |state| {
+        state.coverage.insert(IDENTITY.to_owned(), coverage);
+        Ok(())
+    });
+    let people = memory.people(&ids, published.state.sequence + 1);
+    Ok(Some(Refreshed { people: Arc::new(people), touched, subjects_resolved: delta.subjects_resolved }))
+}
+
+fn trusts(published: &Published) -> Vec<(String, u16)> {
+    let sources = published.state.of_kind(Kind::Source);
+    sources.filter_map(|definition| match &definition.body { Body::Source(source) => Some((definition.name.clone(), source.trust)), _ => None }).collect()
+}
+
+/// The anchors that the lake has now: a rebuilt graph may not have them any more.
+async fn stored_anchors(lake: &Lake, published: &Published) -> Result<Vec<u32>> {
+    let people = load_people(lake, published).await?;
+    Ok(people.profiles().map(|(anchor, _)| anchor).collect())
+}
+
+impl Memory {
+    /// Feeds the resolver the subjects that it has not seen.
+    async fn load(&mut self, lake: &Lake, published: &Published) -> Result<()> {
+        let from = self.seen.len() as i64;
+        let subjects = rows_from(lake, published, &tables::SUBJECTS, from).await?;
+        let identifiers = rows_from(lake, published, &tables::SUBJECT_IDENTIFIERS, from).await?;
+        let mut identifiers = identifiers.iter().map(IdentifierRows::new).collect::<Result<Vec<_>>>()?.into_iter();
+        let mut rows = identifiers.next();
+        let mut at = 0;
+        for batch in &subjects {
+            let texts: Vec<_> = (1..11).map(|column| tables::texts(batch.column(column))).collect::<Result<_>>()?;
+            let numbers = batch.column(0).as_primitive::<Int64Type>();
+            let times = batch.column(11).as_primitive::<TimestampMicrosecondType>();
+            for row in 0..batch.num_rows() {
+                if numbers.value(row) < from {
+                    continue;
+                }
+                if numbers.value(row) != self.seen.len() as i64 {
+                    return Err(gap(self.seen.len()));
+                }
+                let mut values: Vec<(u16, String)> = Vec::new();
+                while let Some(current) = &rows {
+                    if at >= current.subjects.len() {
+                        rows = identifiers.next();
+                        at = 0;
+                        continue;
+                    }
+                    if current.subjects.value(at) > numbers.value(row) {
+                        break;
+                    }
+                    if current.subjects.value(at) == numbers.value(row) && current.kinds.value(at) != RECORD_KIND {
+                        if let Some(kind) = self.resolver.rules().kind(current.kinds.value(at)) {
+                            values.push((kind, current.values.value(at).to_owned()));
+                        }
+                    }
+                    at += 1;
+                }
+                let text = |column: usize| texts[column].is_valid(row).then(|| texts[column].value(row));
+                self.add(text(0).unwrap_or_default(), text(1), &values, &|field| text(2 + field).map(str::to_owned), times.value(row))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, source: &str, record: Option<&str>, values: &[(u16, String)], field: &dyn Fn(usize) -> Option<String>, at: i64) -> Result<()> {
+        let number = match self.sources.iter().position(|known| known == source) {
+            Some(number) => number,
+            None => {
+                self.sources.push(source.to_owned());
+                self.sources.len() - 1
+            }
+        };
+        let person = record.map(|_| PersonFields {
+            name: field(0),
+            first_name: field(1),
+            last_name: field(2),
+            birth_date: field(3),
+            street: field(4),
+            postal_code: field(5),
+            city: field(6),
+            country: field(7),
+        });
+        debug_assert_eq!(PERSON_FIELDS.len(), 8);
+        let identifiers: Vec<(u16, &str)> = values.iter().map(|(kind, value)| (*kind, value.as_str())).collect();
+        let trust = self.made_with.1.iter().find(|(name, _)| name == source).map_or(100, |(_, trust)| *trust);
+        let source = u16::try_from(number).map_err(|_| too_many_sources())?;
+        self.resolver.add(NewSubject { source, trust, record, identifiers: &identifiers, person: person.as_ref() })?;
+        self.seen.push(Seen { source, record_key: record.map(Into::into), at });
+        Ok(())
+    }
+
+    fn people(&self, ids: &ProfileIds, version: u64) -> People {
+        let anchors: Vec<u32> = (0..self.seen.len() as u32).map(|subject| self.resolver.anchor_of(subject).unwrap_or(NO_SUBJECT)).collect();
+        let profile_ids = anchors.iter().map(|anchor| if *anchor == NO_SUBJECT { 0 } else { ids.id_of(u64::from(*anchor)) }).collect();
+        People::new(version, profile_ids, anchors)
+    }
+
+    async fn write(
+        &self,
+        catalog: &Catalog,
+        change: &mut Change,
+        ids: &ProfileIds,
+        touched: &BTreeSet<u32>,
+        fresh: bool,
+        delta: &crate::identity::Delta,
+    ) -> Result<()> {
+        let moved: BTreeSet<u32> = if fresh {
+            (0..=bucket_of(self.seen.len().saturating_sub(1) as u32)).collect()
+        } else {
+            delta.changed.iter().map(|moved| bucket_of(moved.subject)).collect()
+        };
+        put(catalog, change, &tables::PEOPLE, &moved, self.people_rows(ids, &moved)?).await?;
+        let dirty: BTreeSet<u32> = touched.iter().map(|anchor| bucket_of(*anchor)).collect();
+        let anchors: Vec<u32> = self.resolver.profiles().filter(|anchor| dirty.contains(&bucket_of(*anchor))).collect();
+        put(catalog, change, &tables::PROFILE_IDENTIFIERS, &dirty, self.identifier_rows(ids, &anchors)?).await?;
+        let (edges, merges) = self.edge_rows(ids, &anchors)?;
+        put(catalog, change, &tables::IDENTITY_EDGES, &dirty, edges).await?;
+        put(catalog, change, &tables::PROFILE_MERGES, &dirty, merges).await?;
+        put(catalog, change, &tables::IDENTITY_VIOLATIONS, &dirty, self.violation_rows(ids, &anchors)?).await
+    }
+
+    fn people_rows(&self, ids: &ProfileIds, buckets: &BTreeSet<u32>) -> Result<RecordBatch> {
+        let (mut subjects, mut anchors, mut profiles) = (Int64Builder::new(), Int64Builder::new(), Int64Builder::new());
+        for bucket in buckets {
+            let end = (bucket + 1).saturating_mul(BUCKET_SUBJECTS).min(self.seen.len() as u32);
+            for subject in bucket * BUCKET_SUBJECTS..end {
+                let anchor = self.resolver.anchor_of(subject);
+                subjects.append_value(i64::from(subject));
+                anchors.append_option(anchor.map(i64::from));
+                profiles.append_option(anchor.map(|anchor| ids.id_of(u64::from(anchor))));
+            }
+        }
+        tables::PEOPLE.batch(vec![Arc::new(subjects.finish()), Arc::new(anchors.finish()), Arc::new(profiles.finish())])
+    }
+
+    fn identifier_rows(&self, ids: &ProfileIds, anchors: &[u32]) -> Result<RecordBatch> {
+        let (mut subject, mut profile) = (Int64Builder::new(), Int64Builder::new());
+        let (mut kind, mut value, mut status) = (StringBuilder::new(), StringBuilder::new(), StringBuilder::new());
+        let mut at = TimestampMicrosecondBuilder::new().with_timezone("UTC");
+        let kinds: Vec<&str> = self.resolver.rules().kinds().collect();
+        for anchor in anchors {
+            for identifier in self.resolver.identifiers(*anchor) {
+                subject.append_value(i64::from(*anchor));
+                profile.append_value(ids.id_of(u64::from(*anchor)));
+                kind.append_value(kinds[usize::from(identifier.kind)]);
+                value.append_value(identifier.value);
+                status.append_value(class_word(identifier.class));
+                at.append_value(self.seen[identifier.first_subject as usize].at);
+            }
+        }
+        tables::PROFILE_IDENTIFIERS.batch(vec![
+            Arc::new(subject.finish()),
+            Arc::new(profile.finish()),
+            Arc::new(kind.finish()),
+            Arc::new(value.finish()),
+            Arc::new(status.finish()),
+            Arc::new(at.finish()),
+        ])
+    }
+
+    fn edge_rows(&self, ids: &ProfileIds, anchors: &[u32]) -> Result<(RecordBatch, RecordBatch)> {
+        let (mut subject, mut profile) = (Int64Builder::new(), Int64Builder::new());
+        let (mut rule, mut value, mut joined) = (StringBuilder::new(), StringBuilder::new(), BooleanBuilder::new());
+        let mut records = Records::new(2);
+        let mut at = TimestampMicrosecondBuilder::new().with_timezone("UTC");
+        let (mut m_subject, mut m_merged, mut m_profile) = (Int64Builder::new(), Int64Builder::new(), Int64Builder::new());
+        let (mut m_rule, mut m_at) = (StringBuilder::new(), TimestampMicrosecondBuilder::new().with_timezone("UTC"));
+        for anchor in anchors {
+            let id = ids.id_of(u64::from(*anchor));
+            let mut parts = Parts::default();
+            for edge in self.resolver.edges(*anchor) {
+                let evidence = self.resolver.explain(edge);
+                let observed = self.seen[edge.left as usize].at.max(self.seen[edge.right as usize].at);
+                subject.append_value(i64::from(*anchor));
+                profile.append_value(id);
+                rule.append_value(&evidence.rule);
+                value.append_value(&evidence.value);
+                records.append(self, &[edge.left, edge.right]);
+                joined.append_value(edge.joined);
+                at.append_value(observed);
+                if let Some(merged) = parts.join(edge.left, edge.right) {
+                    m_subject.append_value(i64::from(*anchor));
+                    m_merged.append_value(ids.id_of(u64::from(merged)));
+                    m_profile.append_value(id);
+                    m_rule.append_value(&evidence.rule);
+                    m_at.append_value(observed);
+                }
+            }
+        }
+        let [left_source, left_key, right_source, right_key] = records.finish::<4>();
+        let edges = tables::IDENTITY_EDGES.batch(vec![
+            Arc::new(subject.finish()),
+            Arc::new(profile.finish()),
+            Arc::new(rule.finish()),
+            Arc::new(value.finish()),
+            left_source,
+            left_key,
+            right_source,
+            right_key,
+            Arc::new(joined.finish()),
+            Arc::new(at.finish()),
+        ])?;
+        let merges = tables::PROFILE_MERGES.batch(vec![
+            Arc::new(m_subject.finish()),
+            Arc::new(m_merged.finish()),
+            Arc::new(m_profile.finish()),
+            Arc::new(m_rule.finish()),
+            Arc::new(m_at.finish()),
+        ])?;
+        Ok((edges, merges))
+    }
+
+    fn violation_rows(&self, ids: &ProfileIds, anchors: &[u32]) -> Result<RecordBatch> {
+        let (mut subject, mut profile) = (Int64Builder::new(), Int64Builder::new());
+        let mut texts: [StringBuilder; 4] = std::array::from_fn(|_| StringBuilder::new());
+        let mut records = Records::new(3);
+        let mut at = TimestampMicrosecondBuilder::new().with_timezone("UTC");
+        for anchor in anchors {
+            for violation in self.resolver.violations_of(*anchor) {
+                let evidence = self.resolver.explain_violation(violation);
+                subject.append_value(i64::from(*anchor));
+                profile.append_value(ids.id_of(u64::from(*anchor)));
+                texts[0].append_value(&evidence.rule);
+                texts[1].append_value(&evidence.value);
+                texts[2].append_value(evidence.reason);
+                texts[3].append_option(evidence.limited_kind.as_deref());
+                records.append(self, &[evidence.left, evidence.right, evidence.against]);
+                at.append_value(self.seen[evidence.left as usize].at.max(self.seen[evidence.right as usize].at));
+            }
+        }
+        let [rule, value, reason, limited] = texts.map(|mut column| Arc::new(column.finish()) as arrow::array::ArrayRef);
+        let mut columns: Vec<arrow::array::ArrayRef> = vec![Arc::new(subject.finish()), Arc::new(profile.finish()), rule, value, reason, limited];
+        columns.extend(records.finish::<6>());
+        columns.push(Arc::new(at.finish()));
+        tables::IDENTITY_VIOLATIONS.batch(columns)
+    }
+}
+
+/// The parts of one profile as its edges join them, in the order of the edges.
+#[derive(Default)]
+struct Parts {
+    parents: HashMap<u32, u32>,
+}
+
+impl Parts {
+    fn root(&self, mut subject: u32) -> u32 {
+        while let Some(parent) = self.parents.get(&subject) {
+            subject = *parent;
+        }
+        subject
+    }
+
+    /// Joins two subjects and returns the anchor of the part that lost its own, if they were apart.
+    fn join(&mut self, left: u32, right: u32) -> Option<u32> {
+        let (left, right) = (self.root(left), self.root(right));
+        if left == right {
+            return None;
+        }
+        let (older, younger) = (left.min(right), left.max(right));
+        self.parents.insert(younger, older);
+        Some(younger)
+    }
+}
+
+/// Columns that name records: a source and a key each.
+struct Records {
+    columns: Vec<StringBuilder>,
+}
+
+impl Records {
+    fn new(records: usize) -> Self {
+        Self { columns: (0..records * 2).map(|_| StringBuilder::new()).collect() }
+    }
+
+    fn append(&mut self, memory: &Memory, subjects: &[u32]) {
+        for (place, subject) in subjects.iter().enumerate() {
+            let seen = &memory.seen[*subject as usize];
+            self.columns[place * 2].append_value(&memory.sources[usize::from(seen.source)]);
+            self.columns[place * 2 + 1].append_option(seen.record_key.as_deref());
+        }
+    }
+
+    fn finish<const N: usize>(mut self) -> [arrow::array::ArrayRef; N] {
+        std::array::from_fn(|at| Arc::new(self.columns[at].finish()) as arrow::array::ArrayRef)
+    }
+}
+
+fn class_word(class: ValueClass) -> &'static str {
+    match class {
+        ValueClass::Personal => "personal",
+        ValueClass::Shared => "shared",
+        ValueClass::Nobody => "nobody",
+    }
+}
+
+async fn put(catalog: &Catalog, change: &mut Change, layout: &SystemLayout, dirty: &BTreeSet<u32>, rows: RecordBatch) -> Result<()> {
+    let table = catalog.table(layout.path, || layout.table_schema()).await?;
+    let dirty: Vec<u32> = dirty.iter().copied().collect();
+    let snapshot = replace_buckets(catalog.lake(), &table, &dirty, &sort_by_subject(&rows)?).await?;
+    change.table(&table, snapshot);
+    Ok(())
+}
+
+struct IdentifierRows {
+    subjects: arrow::array::Int64Array,
+    kinds: arrow::array::StringArray,
+    values: arrow::array::StringArray,
+}
+
+impl IdentifierRows {
+    fn new(batch: &RecordBatch) -> Result<Self> {
+        Ok(Self {
+            subjects: batch.column(0).as_primitive::<Int64Type>().clone(),
+            kinds: tables::texts(batch.column(1))?,
+            values: tables::texts(batch.column(2))?,
+        })
+    }
+}
+
+/// Reads the rows of a subjects' table from the files that hold subjects from `from` on.
+async fn rows_from(lake: &Lake, published: &Published, layout: &SystemLayout, from: i64) -> Result<Vec<RecordBatch>> {
+    let Some(table) = published.table(layout.path) else { return Ok(vec![]) };
+    let schema = layout.schema();
+    let mut batches = Vec::new();
+    for file in table.files.iter() {
+        let newest = file.bounds.first().and_then(|bounds| bounds.max.clone());
+        if matches!(newest, Some(ScalarValue::Int64(Some(newest))) if newest < from) {
+            continue;
+        }
+        batches.extend(crate::table_read::read_file(lake, layout.path, file, &schema).await?);
+    }
+    Ok(batches)
+}
+
+fn gap(subject: usize) -> Error {
+    Error::Corrupt { message: format!("subject {subject} is missing in table \"{}\"", tables::SUBJECTS.path), source: None }
+}
+
+fn too_many_sources() -> Error {
+    Error::Limit { sqlstate: "54000", message: "a lake has at most 65536 sources".into(), hint: "Drop sources that are not read any more.".into() }
+}
+
+/// Reads who is whose.
+pub async fn load_people(lake: &Lake, published: &Published) -> Result<People> {
+    let Some(table) = published.table(tables::PEOPLE.path) else { return Ok(People::default()) };
+    let (mut profile_ids, mut anchors) = (vec![], vec![]);
+    for batch in sorted_rows(lake, tables::PEOPLE.path, &table, &["_subject", "anchor", "profile_id"]).await? {
+        let [subjects, of_anchor, of_profile] = [0, 1, 2].map(|at| batch.column(at).as_primitive::<Int64Type>().clone());
+        for row in 0..batch.num_rows() {
+            if subjects.value(row) != anchors.len() as i64 {
+                return Err(gap(anchors.len()));
+            }
+            anchors.push(if of_anchor.is_null(row) { NO_SUBJECT } else { of_anchor.value(row) as u32 });
+            profile_ids.push(if of_profile.is_null(row) { 0 } else { of_profile.value(row) });
+        }
+    }
+    Ok(People::new(published.state.sequence, profile_ids, anchors))
+}
+
+/// Reads a bucketed table in the order of subjects.
+async fn sorted_rows(lake: &Lake, path: &str, table: &TableSnapshot, columns: &[&str]) -> Result<Vec<RecordBatch>> {
+    let first = |file: &crate::lake::FileEntry| match file.bounds.first().and_then(|bounds| bounds.min.clone()) {
+        Some(ScalarValue::Int64(Some(first))) => first,
+        _ => i64::MAX,
+    };
+    let mut files: Vec<_> = table.files.iter().cloned().collect();
+    files.sort_by_key(first);
+    let schema = crate::table_read::project(&table.schema, columns)?;
+    let mut batches = Vec::new();
+    for file in &files {
+        batches.extend(crate::table_read::read_file(lake, path, file, &schema).await?);
+    }
+    Ok(batches)
+}
+
+/// Reads whose the identifiers are into `book`.
+pub async fn load_identifiers(lake: &Lake, published: &Published, book: &mut ConsentBook) -> Result<()> {
+    let Some(table) = published.table(tables::PROFILE_IDENTIFIERS.path) else { return Ok(()) };
+    let columns = ["_subject", "kind", "value", "status"];
+    for batch in crate::table_read::read_table(lake, tables::PROFILE_IDENTIFIERS.path, &table, &columns).await? {
+        let anchors = batch.column(0).as_primitive::<Int64Type>();
+        let [kinds, values, classes] = [tables::texts(batch.column(1))?, tables::texts(batch.column(2))?, tables::texts(batch.column(3))?];
+        for row in 0..batch.num_rows() {
+            book.hold(anchors.value(row) as u32, kinds.value(row), values.value(row), classes.value(row) != "nobody");
+        }
+    }
+    Ok(())
+}

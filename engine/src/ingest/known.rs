@@ -1,0 +1,150 @@
+//! What ingest remembers of the rows that a source's table holds, so that a row is taken once.
+//!
+//! Kept in memory between refreshes and rebuilt from the table when a process first reads the source. Bound: 40 bytes a
+//! row, key or message.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+/// What is known of the rows of one source.
+#[derive(Debug)]
+pub enum Known {
+    /// By key: the current version.
+    Records(KnownRecords),
+    /// The message ids that were taken.
+    Messages(HashMap<u128, ()>),
+    /// A log without message ids: nothing, its lines are looked up when a file is read again.
+    Lines,
+}
+
+/// The current and the superseded versions of keyed rows.
+#[derive(Debug, Default)]
+pub struct KnownRecords {
+    current: HashMap<u128, Version>,
+    /// Key, version and content of rows that were replaced.
+    superseded: HashMap<u128, ()>,
+    /// The keys of the rows that are not written yet.
+    incoming: Vec<u128>,
+}
+
+/// One version of a keyed row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Version {
+    /// What orders versions: a time in microseconds, or a number; absent sorts first.
+    pub order: Option<i64>,
+    /// A hash of the whole row.
+    pub content: u128,
+    /// Which file of the table holds it; [`Version::INCOMING`] for rows of the running refresh.
+    pub file: u32,
+}
+
+impl Version {
+    /// The file number of rows that are not written yet.
+    pub const INCOMING: u32 = u32::MAX;
+}
+
+/// What becomes of a keyed row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// It is the only version of its key.
+    New,
+    /// It replaces this version.
+    Replaces(Version),
+    /// A newer version is there already: it belongs to the history.
+    Older,
+    /// It is there already.
+    Duplicate,
+}
+
+impl KnownRecords {
+    /// Notes a version that a table holds.
+    pub fn load_current(&mut self, key: u128, version: Version) {
+        self.current.insert(key, version);
+    }
+
+    /// Notes a version that the history holds.
+    pub fn load_superseded(&mut self, key: u128, content: u128) {
+        self.superseded.insert(key ^ content.rotate_left(17), ());
+    }
+
+    /// Takes a row and tells what becomes of it.
+    ///
+    /// Of two versions with one order the later arrival wins: sources correct themselves without a new time stamp.
+    pub fn take(&mut self, key: u128, order: Option<i64>, content: u128) -> Taken {
+        let incoming = Version { order, content, file: Version::INCOMING };
+        match self.current.entry(key) {
+            Entry::Vacant(slot) => {
+                slot.insert(incoming);
+                self.incoming.push(key);
+                Taken::New
+            }
+            Entry::Occupied(slot) if slot.get().content == content => Taken::Duplicate,
+            Entry::Occupied(mut slot) => {
+                if self.superseded.contains_key(&(key ^ content.rotate_left(17))) {
+                    return Taken::Duplicate;
+                }
+                if order < slot.get().order {
+                    self.superseded.insert(key ^ content.rotate_left(17), ());
+                    return Taken::Older;
+                }
+                let replaced = slot.insert(incoming);
+                self.superseded.insert(key ^ replaced.content.rotate_left(17), ());
+                self.incoming.push(key);
+                Taken::Replaces(replaced)
+            }
+        }
+    }
+
+    /// Says that the rows that were incoming are in `file` now.
+    pub fn settle(&mut self, file: u32) {
+        for key in std::mem::take(&mut self.incoming) {
+            self.moved(key, file);
+        }
+    }
+
+    /// Says that the current version of `key` is in `file` now.
+    pub fn moved(&mut self, key: u128, file: u32) {
+        if let Some(version) = self.current.get_mut(&key) {
+            version.file = file;
+        }
+    }
+
+    /// Gives files the numbers of the committed table.
+    pub fn renumber(&mut self, numbers: &HashMap<u32, u32>) {
+        if numbers.iter().all(|(before, after)| before == after) {
+            return;
+        }
+        for version in self.current.values_mut() {
+            version.file = numbers.get(&version.file).copied().unwrap_or(version.file);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_newest_version_stands_and_the_others_are_history() {
+        let mut known = KnownRecords::default();
+        assert_eq!(known.take(1, Some(10), 100), Taken::New);
+        assert_eq!(known.take(1, Some(20), 200), Taken::Replaces(Version { order: Some(10), content: 100, file: Version::INCOMING }));
+        assert_eq!(known.take(1, Some(15), 150), Taken::Older);
+        for content in [100, 150, 200] {
+            assert_eq!(known.take(1, Some(10), content), Taken::Duplicate, "{content}");
+        }
+    }
+
+    proptest! {
+        /// Whatever the order of arrival, the version with the greatest time is current in the end.
+        #[test]
+        fn arrival_order_does_not_choose_the_version(times in proptest::collection::hash_set(0i64..1000, 1..20)) {
+            let mut known = KnownRecords::default();
+            for time in &times {
+                known.take(7, Some(*time), *time as u128 + 5000);
+            }
+            prop_assert_eq!(known.current[&7].order, times.into_iter().max());
+        }
+    }
+}

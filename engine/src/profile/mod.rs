@@ -1,0 +1,287 @@
+//! Unified profiles: one row for each person, with golden values and traits.
+//!
+//! A refresh finds the people whose records, events or identity changed, works out their rows anew, and copies everybody
+//! else's. An attribute is chosen among the values of a person's records by a [survivorship rule](survivorship); a trait is a
+//! query that is run for the touched people alone, through the same governed leaf that enforces consent. Both
+//! depend on nobody else's rows, so what a refresh leaves out cannot change: incremental equals full rebuild.
+
+mod inputs;
+pub mod survivorship;
+mod traits;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringBuilder, TimestampMicrosecondArray, UInt32Array, new_null_array};
+use arrow::compute::{concat_batches, take};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::error::DataFusionError;
+
+use crate::buckets::{bucket_of, read_buckets, replace_buckets, sort_by_subject};
+use crate::catalog::{Attribute, Body, Change, Coverage, Kind, Published};
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::jobs::Run;
+use crate::lake::{Table, TableSchema};
+use crate::query::access::{People, SubjectSet};
+use crate::query::governed::{PROFILE_ID, SUBJECT};
+use crate::tables;
+use survivorship::Choice;
+
+/// The name under which coverage is kept.
+pub const PROFILES: &str = "profiles";
+
+/// What a refresh of the profiles did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ProfileReport {
+    /// People whose rows were worked out anew.
+    pub touched: usize,
+    /// People there are.
+    pub profiles: usize,
+    /// Whether everybody was.
+    pub full: bool,
+}
+
+/// Brings the profiles up to date for `people` and adds their tables to `change`; `None` if nothing is new.
+///
+/// `moved` are the anchors whose profile is made otherwise than before.
+pub async fn refresh(
+    engine: &Engine,
+    run: &Run<'_>,
+    change: &mut Change,
+    people: &Arc<People>,
+    moved: &BTreeSet<u32>,
+) -> Result<Option<ProfileReport>> {
+    let published = engine.catalog().current();
+    let coverage = coverage_now(&published, run.now);
+    let covered = published.state.coverage.get(PROFILES).cloned();
+    let same_definitions = covered.as_ref().is_some_and(|covered| covered.definition_version == coverage.definition_version);
+    let same_inputs = covered.as_ref().is_some_and(|covered| covered.inputs == coverage.inputs);
+    if same_definitions && same_inputs && moved.is_empty() && !run.full {
+        return Ok(None);
+    }
+    run.begin().await?;
+    let touched = match &covered {
+        Some(covered) if same_definitions && !run.full => {
+            inputs::touched(engine.catalog(), &published, covered, people).await?.map(|mut touched| {
+                touched.extend(moved);
+                touched
+            })
+        }
+        _ => None,
+    };
+    let everybody = || people.profiles().map(|(anchor, _)| anchor).collect::<BTreeSet<u32>>();
+    let full = touched.is_none();
+    let touched = touched.unwrap_or_else(everybody);
+    let refresh = Refresh { engine, published: &published, people, touched: &touched, full };
+    let (profiles, sources) = refresh.rows().await?;
+    refresh.write(change, profiles, sources).await?;
+    change.edit(move |state| {
+        state.coverage.insert(PROFILES.to_owned(), coverage);
+        Ok(())
+    });
+    Ok(Some(ProfileReport { touched: touched.len(), profiles: people.profiles().count(), full }))
+}
+
+/// The inputs of the profiles as they are published: every table of every source.
+fn coverage_now(published: &Published, now: i64) -> Coverage {
+    let inputs = published.state.tables.iter().filter(|(path, _)| path.starts_with("sources/"));
+    let inputs = inputs.map(|(path, table)| (path.clone(), table.version)).collect();
+    let state = &published.state;
+    let definition_version = [Kind::Attribute, Kind::Trait, Kind::IdentityGraph, Kind::Source].map(|kind| state.newest_of(kind)).into_iter().max();
+    // Dropping an attribute or a trait leaves no newer one behind: their number counts, too.
+    let count = (state.of_kind(Kind::Attribute).count() + state.of_kind(Kind::Trait).count()) as u64;
+    Coverage { inputs, definition_version: definition_version.unwrap_or(0) << 16 | count, at: now }
+}
+
+struct Refresh<'a> {
+    engine: &'a Engine,
+    published: &'a Arc<Published>,
+    people: &'a Arc<People>,
+    touched: &'a BTreeSet<u32>,
+    full: bool,
+}
+
+impl Refresh<'_> {
+    /// Works out the rows of the touched people: their profiles, and where their values come from.
+    async fn rows(&self) -> Result<(RecordBatch, RecordBatch)> {
+        let anchors: Vec<u32> = self.touched.iter().copied().filter(|anchor| self.people.anchor(*anchor) == Some(*anchor)).collect();
+        let ids: Vec<i64> = anchors.iter().map(|anchor| self.people.profile_id(*anchor).unwrap_or(0)).collect();
+        let mut fields = vec![Field::new(SUBJECT, DataType::Int64, true), Field::new(PROFILE_ID, DataType::Int64, true)];
+        let subjects: ArrayRef = Arc::new(Int64Array::from_iter_values(anchors.iter().map(|anchor| i64::from(*anchor))));
+        let mut columns = vec![subjects, Arc::new(Int64Array::from(ids.clone())) as ArrayRef];
+        let mut lineage = Lineage::default();
+        let mut add = |name: &str, values: ArrayRef| -> Result<()> {
+            if fields.iter().any(|field: &Field| field.name() == name) {
+                return Err(twice(name));
+            }
+            fields.push(Field::new(name, values.data_type().clone(), true));
+            columns.push(values);
+            Ok(())
+        };
+        let candidates = inputs::candidates(self.engine, self.published, self.people, self.touched, self.full).await?;
+        for definition in self.published.state.of_kind(Kind::Attribute) {
+            let Body::Attribute(attribute) = &definition.body else { continue };
+            let values = &candidates[&definition.name];
+            let choices = survivorship::choose(&values.candidates, &attribute.rule, &source_ranks(attribute));
+            let chosen = place(&anchors, &choices);
+            let rows: UInt32Array = chosen.iter().map(|choice| choice.map(|choice| choice.row)).collect();
+            add(&definition.name, take(&values.values, &rows, None).map_err(DataFusionError::from)?)?;
+            lineage.add(&definition.name, attribute, &anchors, &ids, &chosen, values);
+        }
+        let visible = self.visible();
+        for definition in self.published.state.of_kind(Kind::Trait) {
+            let Body::Trait(computed) = &definition.body else { continue };
+            let rows = traits::compute(self.engine, self.published, self.people, &visible, &definition.name, &computed.query).await?;
+            for (name, values) in rows.place(&definition.name, &ids)? {
+                add(&name, values)?;
+            }
+        }
+        let rows = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(DataFusionError::from)?;
+        Ok((rows, lineage.finish()?))
+    }
+
+    /// The subjects of the touched people: whose rows traits are computed from.
+    fn visible(&self) -> Arc<SubjectSet> {
+        let mut touched = SubjectSet::with_capacity(self.people.subject_count());
+        self.touched.iter().for_each(|anchor| touched.insert(*anchor));
+        let mut subjects = SubjectSet::with_capacity(self.people.subject_count());
+        for subject in 0..self.people.subject_count() as u32 {
+            if self.people.anchor(subject).is_some_and(|anchor| touched.contains(anchor)) {
+                subjects.insert(subject);
+            }
+        }
+        Arc::new(subjects)
+    }
+
+    async fn write(&self, change: &mut Change, profiles: RecordBatch, sources: RecordBatch) -> Result<()> {
+        let catalog = self.engine.catalog();
+        let path = self.profiles_path(&profiles.schema());
+        let table = catalog.table(&path, || layout(&profiles.schema())).await?;
+        self.replace(change, &table, profiles, self.full).await?;
+        if let Some(before) = &self.published.state.profiles_path {
+            if *before != path {
+                change.drop_table(before.clone());
+            }
+        }
+        change.edit(move |state| {
+            state.profiles_path = Some(path);
+            Ok(())
+        });
+        let table = catalog.table(tables::ATTRIBUTE_SOURCES.path, || tables::ATTRIBUTE_SOURCES.table_schema()).await?;
+        self.replace(change, &table, sources, self.full).await
+    }
+
+    /// Puts the rows of the touched people in the place of those they had.
+    async fn replace(&self, change: &mut Change, table: &Table, rows: RecordBatch, all: bool) -> Result<()> {
+        let lake = self.engine.catalog().lake();
+        let mut dirty: BTreeSet<u32> = self.touched.iter().map(|anchor| bucket_of(*anchor)).collect();
+        if all {
+            dirty.extend(0..=bucket_of(self.people.subject_count() as u32));
+        }
+        let dirty: Vec<u32> = dirty.into_iter().collect();
+        let kept = read_buckets(lake, table, &dirty, |anchor| !all && !self.touched.contains(&anchor)).await?;
+        let rows = crate::table_read::adapt(&rows, &kept.schema())?;
+        let rows = concat_batches(&kept.schema(), [&kept, &rows]).map_err(DataFusionError::from)?;
+        let snapshot = replace_buckets(lake, table, &dirty, &sort_by_subject(&rows)?).await?;
+        change.table(table, snapshot);
+        Ok(())
+    }
+
+    /// The path of a table with these columns: the one there is, or a new one if its columns are others.
+    fn profiles_path(&self, schema: &SchemaRef) -> String {
+        let Some(path) = &self.published.state.profiles_path else { return tables::PROFILES_PATH.to_owned() };
+        let fits = self.published.table(path).is_some_and(|table| {
+            let same = |(have, want): (&Arc<Field>, &Arc<Field>)| have.name() == want.name() && crate::lake::physical_field(want).is_ok_and(|want| want.data_type() == have.data_type());
+            table.schema.fields().len() == schema.fields().len() && table.schema.fields().iter().zip(schema.fields()).all(same)
+        });
+        if fits {
+            return path.clone();
+        }
+        let number: u64 = path.rsplit_once("_v").and_then(|(_, number)| number.parse().ok()).unwrap_or(1);
+        format!("{}_v{}", tables::PROFILES_PATH, number + 1)
+    }
+}
+
+fn layout(schema: &SchemaRef) -> TableSchema {
+    let owned = vec![SUBJECT.to_owned()];
+    TableSchema { stats_columns: owned.clone(), sort: owned, ..TableSchema::new(Arc::clone(schema)) }
+}
+
+fn twice(name: &str) -> Error {
+    Error::Invalid {
+        message: format!("column \"{name}\" of profiles is defined twice"),
+        hint: "Attributes and the columns of traits share one name space: rename one.".into(),
+    }
+}
+
+/// The rank of each source of an attribute, in the order in which it names them.
+fn source_ranks(attribute: &Attribute) -> BTreeMap<&str, u16> {
+    let mut ranks = BTreeMap::new();
+    for input in &attribute.inputs {
+        let next = ranks.len() as u16;
+        ranks.entry(input.source.as_str()).or_insert(next);
+    }
+    ranks
+}
+
+/// Brings choices, which are sorted by anchor, to the order of `anchors`.
+fn place(anchors: &[u32], choices: &[Choice]) -> Vec<Option<Choice>> {
+    let mut choices = choices.iter().peekable();
+    let mut placed = Vec::with_capacity(anchors.len());
+    for anchor in anchors {
+        while choices.next_if(|choice| choice.anchor < *anchor).is_some() {}
+        placed.push(choices.next_if(|choice| choice.anchor == *anchor).copied());
+    }
+    placed
+}
+
+/// Where the golden values come from.
+#[derive(Default)]
+struct Lineage {
+    subjects: Vec<i64>,
+    ids: Vec<i64>,
+    attributes: StringBuilder,
+    sources: StringBuilder,
+    keys: StringBuilder,
+    times: Vec<i64>,
+    rules: StringBuilder,
+}
+
+impl Lineage {
+    fn add(&mut self, name: &str, attribute: &Attribute, anchors: &[u32], ids: &[i64], chosen: &[Option<Choice>], values: &inputs::Values) {
+        let rule = survivorship::rule_word(&attribute.rule);
+        for ((anchor, id), choice) in anchors.iter().zip(ids).zip(chosen) {
+            let Some(choice) = choice else { continue };
+            let candidate = &values.candidates[choice.candidate as usize];
+            self.subjects.push(i64::from(*anchor));
+            self.ids.push(*id);
+            self.attributes.append_value(name);
+            self.sources.append_value(&candidate.source);
+            self.keys.append_value(&*candidate.key);
+            self.times.push(candidate.at);
+            self.rules.append_value(rule);
+        }
+    }
+
+    fn finish(mut self) -> Result<RecordBatch> {
+        let texts = |mut column: StringBuilder| Arc::new(column.finish()) as ArrayRef;
+        let rows = self.subjects.len();
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(Int64Array::from(std::mem::take(&mut self.subjects))),
+            Arc::new(Int64Array::from(std::mem::take(&mut self.ids))),
+            texts(self.attributes),
+            texts(self.sources),
+            texts(self.keys),
+            Arc::new(TimestampMicrosecondArray::from(std::mem::take(&mut self.times)).with_timezone("UTC")),
+            texts(self.rules),
+        ];
+        debug_assert!(columns.iter().all(|column| column.len() == rows));
+        tables::ATTRIBUTE_SOURCES.batch(columns)
+    }
+}
+
+/// Returns a column of nothing for `rows` rows, as texts.
+fn nothing(rows: usize) -> ArrayRef {
+    new_null_array(&DataType::Utf8, rows)
+}

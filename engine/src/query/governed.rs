@@ -1,0 +1,381 @@
+//! Personal tables as a session sees them: the only way from a query to a person's rows.
+//!
+//! A [`GovernedTable`] shows `profile_id` and the columns of a table, and scans into a [`GovernedScanExec`], a leaf
+//! without children, statistics or pushed-down limits. Below it lies a plain Parquet scan that nothing outside can
+//! see, which is told by a [`Selection`](super::selection::Selection) to read the rows of visible people and no others.
+//! Of a query's filters only comparisons of a column with literals reach the leaf, since those cannot fail and so
+//! cannot tell anything about a row that is not returned; the leaf applies them whole before it cuts batches.
+
+use std::sync::Arc;
+
+use arrow::array::AsArray;
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::{DFSchema, ScalarValue};
+use datafusion::datasource::TableType;
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::datasource::table_schema::TableSchema as ScanSchema;
+use datafusion::error::{DataFusionError, Result as DataFusionResult};
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::logical_expr::utils::conjunction;
+use datafusion::logical_expr::{Between, BinaryExpr, Expr, Operator, TableProviderFilterPushDown};
+use datafusion::parquet::arrow::ProjectionMask;
+use datafusion::parquet::arrow::async_reader::{ParquetObjectReader, ParquetRecordBatchStreamBuilder};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::datasource::physical_plan::parquet::ParquetRowSelection;
+use futures::TryStreamExt;
+use object_store::ObjectStore;
+
+use super::access::Access;
+use super::scan::{GovernedScanExec, OutputColumn};
+use super::selection::{BATCH_ROWS, Piece, Run, RunCache, Selection, runs_of};
+use crate::lake::{FileEntry, TableSnapshot};
+
+/// The system column that holds the subject of a row; queries see `profile_id` in its place.
+pub const SUBJECT: &str = "_subject";
+
+/// The column of every personal relation that names the profile.
+pub const PROFILE_ID: &str = "profile_id";
+
+/// Where governed scans read from: one lake's store, and what is remembered of its files.
+#[derive(Debug, Clone)]
+pub struct ScanStore {
+    /// The store.
+    pub store: Arc<dyn ObjectStore>,
+    /// Its name inside plans.
+    pub url: ObjectStoreUrl,
+    /// The runs of its files.
+    pub runs: Arc<RunCache>,
+}
+
+impl ScanStore {
+    /// Returns the subjects of the rows of `file` as runs.
+    async fn runs(&self, file: &ScannedFile) -> DataFusionResult<Arc<[Run]>> {
+        if let Some(runs) = self.runs.get(&file.path) {
+            return Ok(runs);
+        }
+        let path = object_store::path::Path::from(file.path.as_str());
+        let reader = ParquetObjectReader::new(Arc::clone(&self.store), path).with_file_size(file.size);
+        let builder = ParquetRecordBatchStreamBuilder::new(reader).await?;
+        let mask = ProjectionMask::columns(builder.parquet_schema(), [SUBJECT]);
+        let mut stream = builder.with_projection(mask).with_batch_size(65_536).build()?;
+        let mut subjects = Vec::new();
+        while let Some(batch) = stream.try_next().await? {
+            let column = batch.column_by_name(SUBJECT).ok_or_else(|| corrupt(&file.path))?;
+            let column = column.as_primitive_opt::<Int64Type>().ok_or_else(|| corrupt(&file.path))?;
+            subjects.push(column.clone());
+        }
+        let runs = runs_of(subjects.iter().flat_map(|column| column.iter()));
+        Ok(self.runs.insert(file.path.clone(), runs))
+    }
+}
+
+fn corrupt(path: &str) -> DataFusionError {
+    DataFusionError::External(Box::new(crate::Error::Corrupt {
+        message: format!("file \"{path}\" has no system column \"{SUBJECT}\" of type bigint"),
+        source: None,
+    }))
+}
+
+/// A file of a governed table.
+#[derive(Debug, Clone)]
+struct ScannedFile {
+    path: String,
+    size: u64,
+    rows: u64,
+}
+
+/// A personal table: its rows exist for an [`Access`] or they do not.
+#[derive(Debug)]
+pub struct GovernedTable {
+    name: String,
+    files: Vec<ScannedFile>,
+    /// The columns in the files, texts as views.
+    physical: SchemaRef,
+    /// The columns that queries see.
+    shown: SchemaRef,
+    store: ScanStore,
+}
+
+impl GovernedTable {
+    /// Returns its qualified name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Builds the relation `name` over the rows of `snapshots`, each with its table's path; they share the columns of
+    /// the first.
+    ///
+    /// Columns whose name starts with an underscore are system columns and stay out of sight.
+    pub fn new(name: impl Into<String>, snapshots: &[(String, Arc<TableSnapshot>)], store: ScanStore) -> Self {
+        let files = snapshots.iter().flat_map(|(table, snapshot)| {
+            let scanned = move |file: &FileEntry| ScannedFile { path: format!("{table}/{}", file.path), size: file.size, rows: file.rows };
+            snapshot.files.iter().map(scanned)
+        });
+        let files = files.collect();
+        let base = snapshots.first().map_or_else(|| Arc::new(Schema::empty()), |(_, snapshot)| Arc::clone(&snapshot.schema));
+        let physical = Arc::new(Schema::new(base.fields().iter().map(|field| with_views(field)).collect::<Vec<_>>()));
+        let mut shown = vec![Arc::new(Field::new(PROFILE_ID, DataType::Int64, true))];
+        shown.extend(
+            physical
+                .fields()
+                .iter()
+                .filter(|field| !field.name().starts_with('_') && field.name() != PROFILE_ID)
+                .map(|field| crate::lake::logical_field(field)),
+        );
+        Self { name: name.into(), files, physical, shown: Arc::new(Schema::new(shown)), store }
+    }
+
+    /// Splits the filters that reach the leaf: those over `profile_id` select runs, the others rows.
+    fn split_filters<'a>(&self, filters: &'a [Expr]) -> (Vec<&'a Expr>, Vec<&'a Expr>) {
+        filters
+            .iter()
+            .filter(|filter| leakproof(filter))
+            .partition(|filter| filter.column_refs().iter().all(|column| column.name == PROFILE_ID))
+    }
+
+    /// Returns the filters that Parquet can apply while it reads: those over columns stored as they are shown.
+    fn parquet_filters(&self, filters: &[&Expr]) -> Vec<Expr> {
+        let stored_as_shown = |name: &str| {
+            match (self.physical.field_with_name(name), self.shown.field_with_name(name)) {
+                (Ok(physical), Ok(shown)) => physical.data_type() == shown.data_type(),
+                _ => false,
+            }
+        };
+        filters
+            .iter()
+            .filter(|filter| filter.column_refs().iter().all(|column| stored_as_shown(&column.name)))
+            .map(|filter| unqualified((*filter).clone()))
+            .collect()
+    }
+
+    fn inner_scan(
+        &self,
+        session: &dyn Session,
+        selection: &Selection,
+        columns: Vec<usize>,
+        filters: Vec<Expr>,
+    ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+        let mut source = ParquetSource::new(ScanSchema::from_file_schema(Arc::clone(&self.physical)))
+            .with_table_parquet_options(session.table_options().parquet.clone())
+            .with_enable_page_index(true)
+            .with_bloom_filter_on_read(true);
+        if let Some(filter) = conjunction(filters) {
+            let schema = DFSchema::try_from(Arc::clone(&self.physical))?;
+            source = source.with_predicate(session.create_physical_expr(filter, &schema)?).with_pushdown_filters(true);
+        }
+        let groups = selection.partitions.iter().map(|pieces| pieces.iter().map(|piece| self.partitioned_file(piece)).collect());
+        let config = FileScanConfigBuilder::new(self.store.url.clone(), Arc::new(source))
+            .with_file_groups(groups.map(FileGroup::new).collect())
+            .with_projection_indices(Some(columns))?
+            .with_batch_size(Some(BATCH_ROWS))
+            .build();
+        Ok(DataSourceExec::from_data_source(config))
+    }
+
+    fn partitioned_file(&self, piece: &Piece) -> PartitionedFile {
+        let file = &self.files[piece.file];
+        let scanned = PartitionedFile::new(file.path.clone(), file.size);
+        if piece.rows() == file.rows {
+            return scanned;
+        }
+        scanned.with_extension(ParquetRowSelection::new(piece.row_selection(file.rows)))
+    }
+}
+
+/// Reads texts and bytes as views, which share their buffers with the page.
+fn with_views(field: &Arc<Field>) -> Arc<Field> {
+    let data_type = match field.data_type() {
+        DataType::Utf8 | DataType::LargeUtf8 => DataType::Utf8View,
+        DataType::Binary | DataType::LargeBinary => DataType::BinaryView,
+        other => other.clone(),
+    };
+    Arc::new(field.as_ref().clone().with_data_type(data_type).with_nullable(true))
+}
+
+/// Tells whether evaluating `filter` on a hidden row could not show: no cast, no arithmetic, no function.
+fn leakproof(filter: &Expr) -> bool {
+    let literal = |expr: &Expr| matches!(expr, Expr::Literal(value, _) if !value.is_null());
+    let column = |expr: &Expr| matches!(expr, Expr::Column(_));
+    match filter {
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::And | Operator::Or, right }) => leakproof(left) && leakproof(right),
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+            matches!(op, Operator::Eq | Operator::NotEq | Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq)
+                && (column(left) && literal(right) || literal(left) && column(right))
+        }
+        Expr::IsNull(inner) | Expr::IsNotNull(inner) => column(inner),
+        Expr::InList(list) => column(&list.expr) && list.list.iter().all(literal),
+        Expr::Between(Between { expr, low, high, .. }) => column(expr) && literal(low) && literal(high),
+        _ => false,
+    }
+}
+
+/// Drops the relation's name from the columns of `filter`, which is evaluated on the bare table.
+fn unqualified(filter: Expr) -> Expr {
+    use datafusion::common::tree_node::{Transformed, TreeNode};
+    let bare = filter.transform(|expr| match expr {
+        Expr::Column(column) if column.relation.is_some() => {
+            Ok(Transformed::yes(Expr::Column(datafusion::common::Column::new_unqualified(column.name))))
+        }
+        other => Ok(Transformed::no(other)),
+    });
+    bare.expect("the closure returns no error").data
+}
+
+/// Evaluates a leakproof filter over `profile_id` alone; `None` is unknown.
+fn evaluate_on_profile(filter: &Expr, id: Option<i64>) -> Option<bool> {
+    let value = |expr: &Expr| match expr {
+        Expr::Literal(ScalarValue::Int64(value), _) => *value,
+        _ => None,
+    };
+    match filter {
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
+            match (evaluate_on_profile(left, id), evaluate_on_profile(right, id)) {
+                (Some(false), _) | (_, Some(false)) => Some(false),
+                (Some(true), Some(true)) => Some(true),
+                _ => None,
+            }
+        }
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => {
+            match (evaluate_on_profile(left, id), evaluate_on_profile(right, id)) {
+                (Some(true), _) | (_, Some(true)) => Some(true),
+                (Some(false), Some(false)) => Some(false),
+                _ => None,
+            }
+        }
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+            let (a, b) = if matches!(**left, Expr::Column(_)) { (id?, value(right)?) } else { (value(left)?, id?) };
+            match op {
+                Operator::Eq => Some(a == b),
+                Operator::NotEq => Some(a != b),
+                Operator::Lt => Some(a < b),
+                Operator::LtEq => Some(a <= b),
+                Operator::Gt => Some(a > b),
+                Operator::GtEq => Some(a >= b),
+                _ => None,
+            }
+        }
+        Expr::IsNull(_) => Some(id.is_none()),
+        Expr::IsNotNull(_) => Some(id.is_some()),
+        Expr::InList(list) => {
+            let id = id?;
+            let found = list.list.iter().any(|item| value(item) == Some(id));
+            Some(found != list.negated)
+        }
+        Expr::Between(between) => {
+            let id = id?;
+            Some((value(&between.low)? <= id && id <= value(&between.high)?) != between.negated)
+        }
+        _ => None,
+    }
+}
+
+/// Tells whether a filter over `profile_id` is one that [`evaluate_on_profile`] decides.
+fn decidable_on_profile(filter: &Expr) -> bool {
+    evaluate_on_profile(filter, Some(0)).is_some()
+}
+
+#[async_trait]
+impl TableProvider for GovernedTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.shown)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> DataFusionResult<Vec<TableProviderFilterPushDown>> {
+        // Inexact, also where the leaf is exact: a filter of the plan that the leaf repeats costs little, and one
+        // that the leaf alone applied would be lost with any mistake here.
+        Ok(filters
+            .iter()
+            .map(|filter| {
+                if leakproof(filter) { TableProviderFilterPushDown::Inexact } else { TableProviderFilterPushDown::Unsupported }
+            })
+            .collect())
+    }
+
+    async fn scan(
+        &self,
+        session: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        _limit: Option<usize>,
+    ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+        let access = Access::of(session)?;
+        let all: Vec<usize> = (0..self.shown.fields().len()).collect();
+        let shown: &[usize] = projection.map_or(&all, |projection| projection);
+        let output = Arc::new(self.shown.project(shown)?);
+
+        let (on_profile, on_rows) = self.split_filters(filters);
+        let on_profile: Vec<&Expr> = on_profile.into_iter().filter(|filter| decidable_on_profile(filter)).collect();
+        let mut runs = Vec::with_capacity(self.files.len());
+        for file in &self.files {
+            runs.push(self.store.runs(file).await?);
+        }
+        let selection = Selection::new(&runs, &access, session.config().target_partitions(), |id| {
+            Ok(on_profile.iter().all(|filter| evaluate_on_profile(filter, id) == Some(true)))
+        })?;
+
+        let mut columns = Vec::new();
+        let mut plan = Vec::with_capacity(shown.len());
+        for field in output.fields() {
+            let source = if field.name() == PROFILE_ID { SUBJECT } else { field.name() };
+            let physical = self.physical.index_of(source)?;
+            let at = columns.iter().position(|column| *column == physical).unwrap_or_else(|| {
+                columns.push(physical);
+                columns.len() - 1
+            });
+            plan.push(if field.name() == PROFILE_ID { OutputColumn::ProfileId } else { OutputColumn::Stored(at) });
+        }
+        let only_profile_ids = plan.iter().all(|column| matches!(column, OutputColumn::ProfileId));
+        let inner = if only_profile_ids {
+            None
+        } else {
+            Some(self.inner_scan(session, &selection, columns.clone(), self.parquet_filters(&on_rows))?)
+        };
+        let filter = on_rows
+            .into_iter()
+            .filter(|filter| filter.column_refs().iter().all(|column| output.index_of(&column.name).is_ok()))
+            .map(|filter| unqualified(filter.clone()))
+            .collect::<Vec<_>>();
+        let filter = match conjunction(filter) {
+            Some(filter) => Some(session.create_physical_expr(filter, &DFSchema::try_from(Arc::clone(&output))?)?),
+            None => None,
+        };
+        let subject_at = columns.iter().position(|column| self.physical.field(*column).name() == SUBJECT);
+        Ok(Arc::new(GovernedScanExec::new(self.name.clone(), output, plan, subject_at, selection, runs, inner, filter, access)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use datafusion::prelude::{col, lit};
+
+    #[test]
+    fn only_comparisons_with_literals_are_leakproof() {
+        for filter in [col("a").eq(lit(1)), lit(2).lt(col("b")), col("a").is_null(), col("a").in_list(vec![lit(1)], false)] {
+            assert!(leakproof(&filter), "{filter}");
+        }
+        let divided = lit(1) / col("a");
+        let cast = datafusion::logical_expr::cast(col("a"), DataType::Int64);
+        for filter in [divided.gt(lit(0)), cast.eq(lit(1)), col("a").like(lit("x%")), col("a").eq(col("b"))] {
+            assert!(!leakproof(&filter), "{filter}");
+        }
+    }
+
+    #[test]
+    fn filters_on_profile_id_follow_sql() {
+        let check = |filter: Expr, id, want| assert_eq!(evaluate_on_profile(&filter, id), want, "{filter} of {id:?}");
+        check(col("profile_id").eq(lit(5i64)), Some(5), Some(true));
+        check(lit(5i64).gt(col("profile_id")), Some(7), Some(false));
+        check(col("profile_id").eq(lit(5i64)), None, None);
+        check(col("profile_id").in_list(vec![lit(1i64), lit(2i64)], true), Some(2), Some(false));
+        check(col("profile_id").is_null(), None, Some(true));
+    }
+}

@@ -1,0 +1,21 @@
+//! From text to rows: the planner, what a session may name, and the leaf below which consent is enforced.
+//!
+//! A [`QuerySession`](session::QuerySession) belongs to one connection. For each statement it takes one consistent state of the lake, builds the
+//! [`Relations`](relations::Relations) that its role may name for its purpose, and plans with the one [`Planner`](planner::Planner). Rows of persons come
+//! only from a [`GovernedTable`](governed::GovernedTable), whose leaf asks for the statement's [`Access`](access::Access).
+
+pub mod access;
+pub mod governed;
+pub mod planner;
+pub mod postgres;
+pub mod relations;
+pub mod scan;
+pub mod selection;
+pub mod session;
+pub mod system;
+
+/// The name of the one database.
+pub const DATABASE: &str = "onefold";
+
+/// The schema of business relations.
+pub const PUBLIC: &str = "public";

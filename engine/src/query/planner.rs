@@ -1,0 +1,287 @@
+//! The one function that plans every SELECT: from the wire, a segment, a trait, a view, a consent feed, COPY or ingest.
+//!
+//! A [`Planner`] holds what all statements of a process share: the functions, the memory and the store. A statement adds the
+//! relations that it may name and, if it may see persons, its [`Access`]. What is planned is checked before it is
+//! returned: every scan must be one of ours, and nothing in the plan may write, configure or reach outside.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::datatypes::DataType;
+use datafusion::arrow::compute::cast;
+use datafusion::catalog::memory::MemorySchemaProvider;
+use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider, TableProvider};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::datasource::{MemTable, source_as_provider};
+use datafusion::error::{DataFusionError, Result as DataFusionResult};
+use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::object_store::ObjectStoreRegistry;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::{ExecutionPlan, collect};
+use datafusion::prelude::SessionConfig;
+use datafusion::sql::parser::Statement as ParsedStatement;
+use datafusion::sql::sqlparser::ast::Statement;
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::Parser;
+use object_store::ObjectStore;
+use url::Url;
+
+use super::access::Access;
+use super::governed::GovernedTable;
+use super::postgres::{self, SessionFacts};
+use super::scan::GovernedScanExec;
+use super::system::SystemTable;
+use crate::error::{Error, Result};
+use crate::lake::{Lake, LakeTable};
+
+/// How deep expressions may nest.
+const RECURSION_MAX: usize = 50;
+
+/// How many consumers an out-of-memory error names.
+const CONSUMERS_NAMED: std::num::NonZeroUsize = std::num::NonZeroUsize::new(3).expect("three is not zero");
+
+/// What all statements of one process share.
+#[derive(Clone)]
+pub struct Planner {
+    runtime: Arc<RuntimeEnv>,
+    target_partitions: usize,
+}
+
+/// What may be named in a statement.
+pub struct Scope {
+    /// The relations, by schema.
+    pub catalogs: Arc<dyn CatalogProviderList>,
+    /// What the statement's functions may know of its session.
+    pub facts: Arc<SessionFacts>,
+    /// Who may be seen; without it a personal relation refuses to be scanned.
+    pub access: Option<Arc<Access>>,
+    /// Functions that belong to this statement alone, such as `consent_allows`.
+    pub functions: Vec<Arc<datafusion::logical_expr::ScalarUDF>>,
+}
+
+impl Planner {
+    /// Builds the planner of a process that reads `lake` with at most `memory_bytes_max` of operator memory.
+    pub fn new(lake: &Lake, target_partitions: usize, memory_bytes_max: usize) -> Result<Self> {
+        let pool = TrackConsumersPool::new(FairSpillPool::new(memory_bytes_max), CONSUMERS_NAMED);
+        let url = lake.object_store_url();
+        let url: &Url = url.as_ref();
+        let registry = OneStore { url: url.clone(), store: lake.store() };
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(pool))
+            .with_object_store_registry(Arc::new(registry))
+            .build_arc()?;
+        Ok(Self { runtime, target_partitions })
+    }
+
+    /// Builds the state that one statement is planned and run with.
+    pub fn state(&self, scope: &Scope) -> SessionState {
+        let mut config = SessionConfig::new()
+            .with_target_partitions(self.target_partitions)
+            .with_batch_size(super::selection::BATCH_ROWS)
+            .with_default_catalog_and_schema(super::DATABASE, super::PUBLIC)
+            .with_create_default_catalog_and_schema(false)
+            .with_information_schema(false);
+        let options = config.options_mut();
+        options.sql_parser.dialect = datafusion::common::config::Dialect::PostgreSQL;
+        options.sql_parser.parse_float_as_decimal = true;
+        options.sql_parser.collect_spans = true;
+        options.execution.time_zone = Some("+00:00".into());
+        options.execution.parquet.pushdown_filters = true;
+        options.execution.parquet.reorder_filters = true;
+        options.explain.logical_plan_only = false;
+        if let Some(access) = &scope.access {
+            config = config.with_extension(Arc::clone(access));
+        }
+        let builder = SessionStateBuilder::new()
+            .with_config(config)
+            .with_runtime_env(Arc::clone(&self.runtime))
+            .with_catalog_list(Arc::clone(&scope.catalogs));
+        let own = udfs::all().into_iter().map(Arc::new).chain(scope.functions.iter().cloned());
+        postgres::extend(builder, &scope.facts, own.collect()).build()
+    }
+
+    /// Evaluates scalar expressions over the rows of `batch` and returns them as texts, in the order of the rows.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] that names the expression which does not fit.
+    pub async fn evaluate(&self, batch: &RecordBatch, expressions: &[String]) -> Result<Vec<ArrayRef>> {
+        let columns = self.evaluate_as_is(batch, expressions).await?;
+        columns.iter().map(|column| Ok(cast(column, &DataType::Utf8).map_err(DataFusionError::from)?)).collect()
+    }
+
+    /// Evaluates scalar expressions over the rows of `batch`, each in its own type.
+    pub async fn evaluate_as_is(&self, batch: &RecordBatch, expressions: &[String]) -> Result<Vec<ArrayRef>> {
+        if expressions.is_empty() {
+            return Ok(vec![]);
+        }
+        let scope = Scope::of_table("input", Arc::new(MemTable::try_new(batch.schema(), vec![vec![batch.clone()]])?))?;
+        let mut state = self.state(&scope);
+        // One partition keeps the rows in order.
+        state = SessionStateBuilder::new_from_existing(state.clone())
+            .with_config(state.config().clone().with_target_partitions(1))
+            .build();
+        let list: Vec<String> = expressions.iter().enumerate().map(|(at, expression)| format!("({expression}) AS c{at}")).collect();
+        let statement = parse_one(&format!("SELECT {} FROM input", list.join(", ")))?;
+        let plan = plan(&state, &scope.facts, statement).await?;
+        let physical = state.create_physical_plan(&plan).await?;
+        let batches = collect(physical, state.task_ctx()).await?;
+        let schema = Arc::new(plan.schema().as_arrow().clone());
+        let whole = arrow::compute::concat_batches(&schema, &batches).map_err(DataFusionError::from)?;
+        if whole.num_rows() != batch.num_rows() {
+            return Err(Error::Invalid {
+                message: format!("an expression over the rows of a source changes their number: {}", expressions.join(", ")),
+                hint: "Write scalar expressions over one row: no aggregates, no set-returning functions.".into(),
+            });
+        }
+        Ok(whole.columns().to_vec())
+    }
+}
+
+impl Scope {
+    /// Returns the scope of an internal statement over a single table.
+    pub fn of_table(name: &str, table: Arc<dyn TableProvider>) -> Result<Self> {
+        let schema = MemorySchemaProvider::new();
+        schema.register_table(name.into(), table)?;
+        Ok(Self {
+            catalogs: Arc::new(OneCatalog { schemas: vec![(super::PUBLIC.into(), Arc::new(schema))] }),
+            facts: SessionFacts::new("onefold".into(), super::DATABASE.into(), 0, 0, postgres::Snapshot::new(vec![], &[])),
+            access: None,
+            functions: vec![],
+        })
+    }
+}
+
+/// Parses the text of one SELECT.
+pub fn parse_one(sql: &str) -> Result<Statement> {
+    let mut statements = Parser::new(&PostgreSqlDialect {})
+        .with_recursion_limit(RECURSION_MAX)
+        .try_with_sql(sql)
+        .and_then(|mut parser| parser.parse_statements())
+        .map_err(|error| DataFusionError::SQL(Box::new(error), None))?;
+    match (statements.pop(), statements.pop()) {
+        (Some(statement), None) => Ok(statement),
+        _ => Err(Error::Invalid { message: "one statement was expected".into(), hint: "Send statements one by one.".into() }),
+    }
+}
+
+/// Plans one statement in `state` and checks the plan: the one way from text to rows.
+pub async fn plan(state: &SessionState, facts: &Arc<SessionFacts>, mut statement: Statement) -> Result<LogicalPlan> {
+    postgres::rewrite(&mut statement, facts);
+    let plan = state.statement_to_plan(ParsedStatement::Statement(Box::new(statement))).await?;
+    check(&plan)?;
+    Ok(postgres::ObjectNames::new(facts).present(plan)?)
+}
+
+/// Makes the physical plan and checks it: no scan but ours is visible in it.
+pub async fn physical(state: &SessionState, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
+    let physical = state.create_physical_plan(plan).await?;
+    check_physical(&physical)?;
+    Ok(physical)
+}
+
+/// Refuses a plan that holds anything but reading: the second lock behind the allow-list of statements.
+fn check(plan: &LogicalPlan) -> Result<()> {
+    let mut refused = None;
+    plan.apply_with_subqueries(|node| {
+        let allowed = match node {
+            LogicalPlan::TableScan(scan) => known_provider(&scan.source),
+            LogicalPlan::Ddl(_) | LogicalPlan::Dml(_) | LogicalPlan::Copy(_) | LogicalPlan::Extension(_) => false,
+            LogicalPlan::Statement(_) | LogicalPlan::DescribeTable(_) | LogicalPlan::Analyze(_) => false,
+            _ => true,
+        };
+        if allowed {
+            return Ok(TreeNodeRecursion::Continue);
+        }
+        refused = Some(node.display().to_string().split_whitespace().next().unwrap_or("statement").trim_end_matches(':').to_owned());
+        Ok(TreeNodeRecursion::Stop)
+    })?;
+    match refused {
+        None => Ok(()),
+        Some(what) => Err(Error::Denied {
+            message: format!("{what} is not allowed in a query"),
+            hint: "Queries read relations of this database and nothing else.".into(),
+        }),
+    }
+}
+
+fn known_provider(source: &Arc<dyn datafusion::logical_expr::TableSource>) -> bool {
+    let Ok(provider) = source_as_provider(source) else { return false };
+    let provider: &dyn std::any::Any = provider.as_ref();
+    provider.is::<GovernedTable>()
+        || provider.is::<SystemTable>()
+        || provider.is::<MemTable>()
+        || provider.is::<LakeTable>()
+        || provider.is::<datafusion::datasource::ViewTable>()
+        || provider.is::<datafusion::datasource::cte_worktable::CteWorkTable>()
+}
+
+fn check_physical(plan: &Arc<dyn ExecutionPlan>) -> Result<()> {
+    let node: &dyn std::any::Any = plan.as_ref();
+    if plan.children().is_empty() && !node.is::<GovernedScanExec>() {
+        let name = plan.name();
+        let allowed = ["DataSourceExec", "PlaceholderRowExec", "EmptyExec", "WorkTableExec", "LazyMemoryExec", "SystemScanExec", "ExplainExec"];
+        if !allowed.contains(&name) {
+            return Err(Error::Denied {
+                message: format!("{name} is not allowed in a plan"),
+                hint: "Queries read relations of this database and nothing else.".into(),
+            });
+        }
+    }
+    plan.children().into_iter().try_for_each(check_physical)
+}
+
+/// A registry that knows the lake's store and no other, and learns none.
+#[derive(Debug)]
+struct OneStore {
+    url: Url,
+    store: Arc<dyn ObjectStore>,
+}
+
+impl ObjectStoreRegistry for OneStore {
+    fn register_store(&self, _: &Url, _: Arc<dyn ObjectStore>) -> Option<Arc<dyn ObjectStore>> {
+        None
+    }
+
+    fn get_store(&self, url: &Url) -> DataFusionResult<Arc<dyn ObjectStore>> {
+        if url.scheme() == self.url.scheme() && url.host_str() == self.url.host_str() {
+            return Ok(Arc::clone(&self.store));
+        }
+        Err(DataFusionError::External(Box::new(Error::Denied {
+            message: "no store but the lake's can be read".into(),
+            hint: "Load files with CREATE SOURCE.".into(),
+        })))
+    }
+}
+
+/// A list with one catalog, the database.
+#[derive(Debug)]
+pub struct OneCatalog {
+    /// Its schemas, by name.
+    pub schemas: Vec<(String, Arc<dyn SchemaProvider>)>,
+}
+
+impl CatalogProviderList for OneCatalog {
+    fn register_catalog(&self, _: String, _: Arc<dyn CatalogProvider>) -> Option<Arc<dyn CatalogProvider>> {
+        None
+    }
+
+    fn catalog_names(&self) -> Vec<String> {
+        vec![super::DATABASE.into()]
+    }
+
+    fn catalog(&self, name: &str) -> Option<Arc<dyn CatalogProvider>> {
+        (name == super::DATABASE).then(|| Arc::new(OneCatalog { schemas: self.schemas.clone() }) as Arc<dyn CatalogProvider>)
+    }
+}
+
+impl CatalogProvider for OneCatalog {
+    fn schema_names(&self) -> Vec<String> {
+        self.schemas.iter().map(|(name, _)| name.clone()).collect()
+    }
+
+    fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
+        self.schemas.iter().find(|(schema, _)| schema == name).map(|(_, provider)| Arc::clone(provider))
+    }
+}

@@ -1,0 +1,272 @@
+//! The opaque leaf below which consent is enforced.
+//!
+//! [`GovernedScanExec`] has no children, so that neither `EXPLAIN` nor an optimizer rule can look at, move or measure
+//! what lies below. It reads the selected rows, puts `profile_id` in the place of the subject, applies the leakproof
+//! filters, and cuts whole batches: what comes out depends on visible rows alone.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, Int64Builder, RecordBatch, RecordBatchOptions};
+use arrow::compute::{BatchCoalescer, cast, filter_record_batch};
+use arrow::datatypes::{Int64Type, SchemaRef};
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::error::{DataFusionError, Result as DataFusionResult};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, ReplaceChildrenOptions};
+use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
+use futures::{StreamExt, TryStreamExt, stream};
+
+use super::access::Access;
+use super::selection::{BATCH_ROWS, Run, Selection};
+
+/// Where a column of the output comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutputColumn {
+    /// From the subject, by the identity graph of this statement.
+    ProfileId,
+    /// From this column of the inner scan.
+    Stored(usize),
+}
+
+/// A governed scan: the visible rows of one table.
+#[derive(Debug)]
+pub struct GovernedScanExec {
+    table: String,
+    output: SchemaRef,
+    columns: Vec<OutputColumn>,
+    /// Where the inner scan holds the subject, if it was asked for.
+    subject_at: Option<usize>,
+    selection: Selection,
+    runs: Vec<Arc<[Run]>>,
+    /// Absent when the output follows from the runs alone.
+    inner: Option<Arc<dyn ExecutionPlan>>,
+    filter: Option<Arc<dyn PhysicalExpr>>,
+    access: Arc<Access>,
+    properties: Arc<PlanProperties>,
+    metrics: ExecutionPlanMetricsSet,
+}
+
+impl GovernedScanExec {
+    /// Builds the leaf over an inner scan that reads exactly the rows of `selection`.
+    #[expect(clippy::too_many_arguments, reason = "one caller, and every argument is a part of the leaf")]
+    pub(super) fn new(
+        table: String,
+        output: SchemaRef,
+        columns: Vec<OutputColumn>,
+        subject_at: Option<usize>,
+        selection: Selection,
+        runs: Vec<Arc<[Run]>>,
+        inner: Option<Arc<dyn ExecutionPlan>>,
+        filter: Option<Arc<dyn PhysicalExpr>>,
+        access: Arc<Access>,
+    ) -> Self {
+        let properties = Arc::new(PlanProperties::new(
+            EquivalenceProperties::new(Arc::clone(&output)),
+            Partitioning::UnknownPartitioning(selection.partitions.len()),
+            EmissionType::Incremental,
+            Boundedness::Bounded,
+        ));
+        let metrics = ExecutionPlanMetricsSet::new();
+        Self { table, output, columns, subject_at, selection, runs, inner, filter, access, properties, metrics }
+    }
+
+    /// Builds the rows of `partition` from the runs: profile ids, or nothing but their number.
+    fn from_runs(&self, partition: usize) -> DataFusionResult<Vec<RecordBatch>> {
+        let total = self.selection.rows(partition) as usize;
+        let mut batches = Vec::with_capacity(total.div_ceil(BATCH_ROWS));
+        if self.columns.is_empty() {
+            let mut left = total;
+            while left > 0 {
+                let rows = left.min(BATCH_ROWS);
+                batches.push(with_rows(&self.output, vec![], rows)?);
+                left -= rows;
+            }
+            return Ok(batches);
+        }
+        let mut ids = Int64Builder::with_capacity(total.min(BATCH_ROWS));
+        let mut failed = None;
+        for piece in &self.selection.partitions[partition] {
+            piece.for_each_run(&self.runs[piece.file], |subject, mut rows| {
+                let id = self.access.people.profile_id(subject);
+                while rows > 0 {
+                    let taken = rows.min(BATCH_ROWS - ids.values_slice().len());
+                    (0..taken).for_each(|_| ids.append_option(id));
+                    rows -= taken;
+                    if ids.values_slice().len() == BATCH_ROWS {
+                        match self.ids_batch(&mut ids) {
+                            Ok(batch) => batches.push(batch),
+                            Err(error) => failed = Some(error),
+                        }
+                    }
+                }
+            });
+        }
+        if !ids.values_slice().is_empty() {
+            batches.push(self.ids_batch(&mut ids)?);
+        }
+        failed.map_or(Ok(batches), Err)
+    }
+
+    fn ids_batch(&self, ids: &mut Int64Builder) -> DataFusionResult<RecordBatch> {
+        let ids: ArrayRef = Arc::new(ids.finish());
+        let rows = ids.len();
+        with_rows(&self.output, vec![ids; self.columns.len()], rows)
+    }
+}
+
+fn with_rows(schema: &SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> DataFusionResult<RecordBatch> {
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?)
+}
+
+/// What one partition needs to turn a batch of the inner scan into one of the output.
+struct Shaper {
+    output: SchemaRef,
+    columns: Vec<OutputColumn>,
+    subject_at: Option<usize>,
+    filter: Option<Arc<dyn PhysicalExpr>>,
+    access: Arc<Access>,
+}
+
+impl Shaper {
+    fn shape(&self, batch: &RecordBatch) -> DataFusionResult<RecordBatch> {
+        let mut columns = Vec::with_capacity(self.columns.len());
+        for (column, field) in self.columns.iter().zip(self.output.fields()) {
+            columns.push(match column {
+                OutputColumn::ProfileId => self.profile_ids(batch)?,
+                OutputColumn::Stored(at) if batch.column(*at).data_type() == field.data_type() => Arc::clone(batch.column(*at)),
+                OutputColumn::Stored(at) => cast(batch.column(*at), field.data_type())?,
+            });
+        }
+        let shaped = with_rows(&self.output, columns, batch.num_rows())?;
+        let Some(filter) = &self.filter else { return Ok(shaped) };
+        let kept = filter.evaluate(&shaped)?.into_array(shaped.num_rows())?;
+        Ok(filter_record_batch(&shaped, kept.as_boolean())?)
+    }
+
+    fn profile_ids(&self, batch: &RecordBatch) -> DataFusionResult<ArrayRef> {
+        let at = self.subject_at.ok_or_else(|| DataFusionError::Internal("the subject was not read".into()))?;
+        let subjects = batch.column(at).as_primitive::<Int64Type>();
+        let people = &self.access.people;
+        if subjects.null_count() == 0 {
+            let ids = subjects.values().iter().map(|subject| people.profile_id(*subject as u32).unwrap_or(0));
+            let ids: Vec<i64> = ids.collect();
+            if !ids.contains(&0) {
+                return Ok(Arc::new(Int64Array::from(ids)));
+            }
+        }
+        Ok(Arc::new(subjects.iter().map(|subject| people.profile_id(subject? as u32)).collect::<Int64Array>()))
+    }
+}
+
+/// Cuts what one partition reads into whole batches.
+struct Cutter {
+    input: SendableRecordBatchStream,
+    shaper: Shaper,
+    coalescer: BatchCoalescer,
+    drained: bool,
+}
+
+impl Cutter {
+    async fn next(&mut self) -> DataFusionResult<Option<RecordBatch>> {
+        loop {
+            if let Some(batch) = self.coalescer.next_completed_batch() {
+                return Ok(Some(batch));
+            }
+            if self.drained {
+                return Ok(None);
+            }
+            match self.input.next().await {
+                Some(batch) => {
+                    let batch = self.shaper.shape(&batch?)?;
+                    if batch.num_rows() == BATCH_ROWS && self.coalescer.is_empty() {
+                        return Ok(Some(batch));
+                    }
+                    self.coalescer.push_batch(batch)?;
+                }
+                None => {
+                    self.drained = true;
+                    self.coalescer.finish_buffered_batch()?;
+                }
+            }
+        }
+    }
+}
+
+impl DisplayAs for GovernedScanExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.output.fields().iter().map(|field| field.name().as_str()).collect();
+        write!(f, "GovernedScanExec: table={}, purpose={}, columns=[{}]", self.table, self.access.purpose, names.join(", "))
+    }
+}
+
+impl ExecutionPlan for GovernedScanExec {
+    fn name(&self) -> &str {
+        "GovernedScanExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![]
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        _: Vec<Arc<dyn ExecutionPlan>>,
+        _: ReplaceChildrenOptions,
+    ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn with_new_children(self: Arc<Self>, _: Vec<Arc<dyn ExecutionPlan>>) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> DataFusionResult<TreeNodeRecursion>,
+    ) -> DataFusionResult<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> DataFusionResult<SendableRecordBatchStream> {
+        let measured = BaselineMetrics::new(&self.metrics, partition);
+        let record = move |batch: RecordBatch| {
+            measured.record_output(batch.num_rows());
+            batch
+        };
+        let Some(inner) = &self.inner else {
+            let batches = self.from_runs(partition)?;
+            let batches = stream::iter(batches).map(move |batch| Ok(record(batch)));
+            return Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.output), batches)));
+        };
+        let shaper = Shaper {
+            output: Arc::clone(&self.output),
+            columns: self.columns.clone(),
+            subject_at: self.subject_at,
+            filter: self.filter.clone(),
+            access: Arc::clone(&self.access),
+        };
+        let cutter = Cutter {
+            input: inner.execute(partition, context)?,
+            shaper,
+            coalescer: BatchCoalescer::new(Arc::clone(&self.output), BATCH_ROWS),
+            drained: false,
+        };
+        let batches = stream::try_unfold(cutter, |mut cutter| async move {
+            Ok(cutter.next().await?.map(|batch| (batch, cutter)))
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.output), batches.map_ok(record))))
+    }
+}

@@ -1,0 +1,306 @@
+//! One connection's view of the lake: its role, its purpose, and the statements that it plans and runs.
+//!
+//! Each statement takes the newest live state when it is run, not when it was planned: who may be seen is always decided
+//! by the consent that is in force when the statement begins. A plan is kept only as long as the catalog, the role's
+//! definition and the purpose are those it was made for; otherwise it is made anew from the text.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Schema, SchemaRef};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::{ParamValues, ScalarValue};
+use datafusion::datasource::source_as_provider;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::execute_stream;
+use datafusion::sql::sqlparser::ast::Statement;
+use futures::StreamExt;
+
+use super::access::Access;
+use super::governed::GovernedTable;
+use super::planner::{physical, plan};
+use super::postgres::{self, SessionFacts};
+use super::relations::{Relations, Viewer};
+use crate::audit::{Class, Entry};
+use crate::catalog::{Body, Capability, Kind, LegalBasis, Role};
+use crate::engine::{Engine, Live};
+use crate::error::{Error, Result};
+
+/// A statement that was planned.
+#[derive(Debug, Clone)]
+pub struct Planned {
+    statement: Statement,
+    plan: LogicalPlan,
+    stamp: Stamp,
+    /// The columns of its rows.
+    pub schema: SchemaRef,
+    /// The types of its parameters, in order.
+    pub parameter_types: Vec<DataType>,
+    declared_types: Vec<Option<DataType>>,
+}
+
+/// What a plan was made for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Stamp {
+    sequence: u64,
+    purpose: Option<String>,
+    search_path: Vec<String>,
+}
+
+/// One connection.
+pub struct QuerySession {
+    engine: Engine,
+    role: String,
+    purpose: Option<String>,
+    facts: Arc<SessionFacts>,
+    /// For which catalog version and purpose the facts describe relations.
+    described: parking_lot::Mutex<Option<Stamp>>,
+}
+
+impl QuerySession {
+    /// Opens a session of `role`, which starts in its purpose if it has exactly one.
+    pub(crate) fn new(engine: Engine, role: &str, backend_pid: i32) -> Result<Self> {
+        let live = engine.live();
+        let definition = role_of(&live, role)?;
+        let purpose = match definition.purposes.as_slice() {
+            [only] => Some(only.clone()),
+            _ => None,
+        };
+        let snapshot = postgres::Snapshot::new(vec![], &[]);
+        let facts = SessionFacts::new(role.to_owned(), super::DATABASE.to_owned(), backend_pid, engine.started_at_us(), snapshot);
+        facts.share("cdp.purpose", purpose.as_deref().unwrap_or(""));
+        Ok(Self { engine, role: role.to_owned(), purpose, facts, described: parking_lot::Mutex::new(None) })
+    }
+
+    /// Returns the role.
+    pub fn role(&self) -> &str {
+        &self.role
+    }
+
+    /// Returns the engine.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Returns the declared purpose.
+    pub fn purpose(&self) -> Option<&str> {
+        self.purpose.as_deref()
+    }
+
+    /// Returns what the session's functions know of it: its settings among them.
+    pub fn facts(&self) -> &Arc<SessionFacts> {
+        &self.facts
+    }
+
+    /// Declares a purpose; `None` takes the declaration back.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] if it is not granted to the role; an unknown purpose is answered alike.
+    pub fn set_purpose(&mut self, purpose: Option<&str>) -> Result<()> {
+        if let Some(purpose) = purpose {
+            let live = self.engine.live();
+            let granted = role_of(&live, &self.role)?.purposes.clone();
+            if !granted.iter().any(|granted| granted == purpose) {
+                let hint = match granted.as_slice() {
+                    [] => "No purpose is granted to this role.".to_owned(),
+                    some => format!("Purposes granted to this role: {}.", some.join(", ")),
+                };
+                return Err(Error::Denied { message: format!("purpose \"{purpose}\" is not granted to role \"{}\"", self.role), hint });
+            }
+        }
+        self.purpose = purpose.map(str::to_owned);
+        self.facts.share("cdp.purpose", self.purpose.as_deref().unwrap_or(""));
+        Ok(())
+    }
+
+    /// Returns the number of the catalog document that statements see now.
+    pub fn catalog_version(&self) -> u64 {
+        self.engine.live().published.state.sequence
+    }
+
+    /// Fails unless the role has `capability`.
+    pub fn require(&self, capability: Capability, what: &str) -> Result<()> {
+        let live = self.engine.live();
+        if role_of(&live, &self.role)?.capabilities.contains(&capability) {
+            return Ok(());
+        }
+        Err(Error::Denied {
+            message: format!("role \"{}\" may not {what}", self.role),
+            hint: format!("Roles that may are made with MAY ({}).", format!("{capability:?}").to_lowercase()),
+        })
+    }
+
+    /// Plans one SELECT; `parameter_types` are those that the client declared.
+    pub async fn plan(&self, statement: &Statement, parameter_types: &[Option<DataType>]) -> Result<Planned> {
+        let live = self.engine.live();
+        let (plan, stamp) = self.plan_now(&live, statement).await?;
+        let schema: SchemaRef = Arc::new(Schema::new(plan.schema().fields().iter().cloned().collect::<Vec<_>>()));
+        let parameter_types_found = parameter_types_of(&plan, parameter_types)?;
+        Ok(Planned {
+            statement: statement.clone(),
+            plan,
+            stamp,
+            schema,
+            parameter_types: parameter_types_found,
+            declared_types: parameter_types.to_vec(),
+        })
+    }
+
+    /// Runs a planned statement; its rows are those of people who allow the purpose when this is called.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] if it reads persons without a purpose, and all that running can meet.
+    pub async fn execute(&self, planned: &Planned, parameters: Vec<ScalarValue>) -> Result<SendableRecordBatchStream> {
+        let live = self.engine.live();
+        let mut plan = planned.plan.clone();
+        if planned.stamp != self.stamp(&live) {
+            plan = self.plan_now(&live, &planned.statement).await?.0;
+            let now: SchemaRef = Arc::new(Schema::new(plan.schema().fields().iter().cloned().collect::<Vec<_>>()));
+            if now.fields() != planned.schema.fields() {
+                return Err(Error::Invalid {
+                    message: "cached plan must not change result type".into(),
+                    hint: "Prepare the statement again.".into(),
+                });
+            }
+        }
+        if !planned.declared_types.is_empty() || !parameters.is_empty() {
+            plan = plan.with_param_values(ParamValues::List(parameters.into_iter().map(Into::into).collect()))?;
+        }
+        self.run(&live, plan).await
+    }
+
+    /// Plans and runs one SELECT without parameters.
+    pub async fn query(&self, statement: &Statement) -> Result<SendableRecordBatchStream> {
+        let live = self.engine.live();
+        let (plan, _) = self.plan_now(&live, statement).await?;
+        self.run(&live, plan).await
+    }
+
+    async fn plan_now(&self, live: &Live, statement: &Statement) -> Result<(LogicalPlan, Stamp)> {
+        let relations = self.relations(live)?;
+        self.describe(live, &relations);
+        let state = self.engine.planner().state(&relations.scope());
+        let plan = plan(&state, &self.facts, statement.clone()).await?;
+        Ok((plan, self.stamp(live)))
+    }
+
+    async fn run(&self, live: &Live, plan: LogicalPlan) -> Result<SendableRecordBatchStream> {
+        let relations = self.relations(live)?;
+        let state = self.engine.planner().state(&relations.scope());
+        let personal = personal_relations(&plan)?;
+        if !personal.is_empty() && self.purpose.is_none() {
+            return Err(super::access::no_purpose());
+        }
+        let physical = physical(&state, &plan).await?;
+        let stream = execute_stream(physical, state.task_ctx())?;
+        if personal.is_empty() {
+            return Ok(stream);
+        }
+        let entry = Entry {
+            role: self.role.clone(),
+            purpose: self.purpose.clone().unwrap_or_default(),
+            class: Class::Read,
+            relations: personal,
+        };
+        let statement = self.engine.audit().begin(entry).await?;
+        let schema = stream.schema();
+        let counted = stream.scan((statement, 0u64), |(statement, rows), batch| {
+            match &batch {
+                Ok(batch) => {
+                    *rows += batch.num_rows() as u64;
+                    statement.rows(*rows);
+                }
+                Err(_) => statement.failed(),
+            }
+            futures::future::ready(Some(batch))
+        });
+        Ok(Box::pin(datafusion::physical_plan::stream::RecordBatchStreamAdapter::new(schema, counted)))
+    }
+
+    /// Returns the relations that this session may name now.
+    pub(crate) fn relations(&self, live: &Live) -> Result<Arc<Relations>> {
+        let viewer = self.viewer(live)?;
+        let access = self.access(live, &viewer)?;
+        Ok(Arc::new(self.engine.relations(live, &viewer, access, &self.facts)))
+    }
+
+    fn viewer(&self, live: &Live) -> Result<Viewer> {
+        let role = role_of(live, &self.role)?;
+        let purpose = match &self.purpose {
+            // Granted once and taken back since: the session goes on without a purpose.
+            Some(purpose) if role.purposes.contains(purpose) => basis_of(live, purpose).map(|basis| (purpose.clone(), basis)),
+            _ => None,
+        };
+        Ok(Viewer { role: self.role.clone(), capabilities: role.capabilities.clone(), purpose })
+    }
+
+    fn access(&self, live: &Live, viewer: &Viewer) -> Result<Option<Arc<Access>>> {
+        let Some((purpose, _)) = &viewer.purpose else { return Ok(None) };
+        let visible = live.visible.get(purpose).cloned().ok_or_else(|| Error::Denied {
+            message: format!("purpose \"{purpose}\" has no consent to go by"),
+            hint: "Its definition is not in force yet: try again.".into(),
+        })?;
+        let access = Access { role: self.role.clone(), purpose: purpose.clone(), visible, people: Arc::clone(&live.people) };
+        Ok(Some(Arc::new(access)))
+    }
+
+    fn stamp(&self, live: &Live) -> Stamp {
+        Stamp { sequence: live.published.state.sequence, purpose: self.purpose.clone(), search_path: self.facts.search_path() }
+    }
+
+    /// Shows the catalog functions the relations of this statement.
+    fn describe(&self, live: &Live, relations: &Relations) {
+        let stamp = Stamp { search_path: vec![], ..self.stamp(live) };
+        let mut described = self.described.lock();
+        if described.as_ref() != Some(&stamp) {
+            let roles: Vec<String> = live.published.state.of_kind(Kind::Role).map(|role| role.name.clone()).collect();
+            self.facts.set_snapshot(postgres::Snapshot::new(relations.describe(), &roles));
+            *described = Some(stamp);
+        }
+    }
+}
+
+fn role_of<'a>(live: &'a Live, name: &str) -> Result<&'a Role> {
+    match live.published.state.get(Kind::Role, name).map(|definition| &definition.body) {
+        Some(Body::Role(role)) => Ok(role),
+        _ => Err(Error::Denied { message: format!("role \"{name}\" does not exist"), hint: "It was dropped; connect as another role.".into() }),
+    }
+}
+
+/// Returns what allows a purpose.
+pub(crate) fn basis_of(live: &Live, purpose: &str) -> Option<LegalBasis> {
+    match live.published.state.get(Kind::Purpose, purpose).map(|definition| &definition.body) {
+        Some(Body::Purpose(purpose)) => Some(purpose.basis),
+        _ => None,
+    }
+}
+
+/// Returns the personal relations that a plan reads, each once, sorted.
+fn personal_relations(plan: &LogicalPlan) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node {
+            let provider = source_as_provider(&scan.source)?;
+            let provider: &dyn std::any::Any = provider.as_ref();
+            if let Some(table) = provider.downcast_ref::<GovernedTable>() {
+                names.push(table.name().to_owned());
+            }
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    names.sort();
+    names.dedup();
+    Ok(names)
+}
+
+/// Returns the type of each parameter: as declared, as the plan needs it, or text.
+fn parameter_types_of(plan: &LogicalPlan, declared: &[Option<DataType>]) -> Result<Vec<DataType>> {
+    let inferred = plan.get_parameter_types()?;
+    let numbers = inferred.keys().filter_map(|name| name.trim_start_matches('$').parse::<usize>().ok());
+    let count = numbers.max().unwrap_or(0).max(declared.len());
+    let type_of = |at: usize| {
+        let declared = declared.get(at).cloned().flatten();
+        declared.or_else(|| inferred.get(&format!("${}", at + 1)).cloned().flatten()).unwrap_or(DataType::Utf8)
+    };
+    Ok((0..count).map(type_of).collect())
+}

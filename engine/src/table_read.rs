@@ -1,0 +1,65 @@
+//! Reading a table whole, file by file: for rebuilding what is kept in memory, and for rewrites.
+
+use std::sync::Arc;
+
+use arrow::array::{RecordBatch, RecordBatchOptions, new_null_array};
+use arrow::compute::cast;
+use arrow::datatypes::{Schema, SchemaRef};
+use datafusion::error::DataFusionError;
+use datafusion::parquet::arrow::ProjectionMask;
+use datafusion::parquet::arrow::async_reader::{ParquetObjectReader, ParquetRecordBatchStreamBuilder};
+use futures::TryStreamExt;
+use object_store::path::Path;
+
+use crate::error::{Error, Result};
+use crate::lake::{FileEntry, Lake, TableSnapshot};
+
+/// Rows that are decoded at a time.
+const READ_ROWS: usize = 65_536;
+
+/// Reads `columns` of every file of `snapshot`, a version of the table at `table`, in the order of files and rows.
+pub async fn read_table(lake: &Lake, table: &str, snapshot: &TableSnapshot, columns: &[&str]) -> Result<Vec<RecordBatch>> {
+    let schema = project(&snapshot.schema, columns)?;
+    let mut batches = Vec::new();
+    for file in snapshot.files.iter() {
+        batches.extend(read_file(lake, table, file, &schema).await?);
+    }
+    Ok(batches)
+}
+
+/// Returns the named columns of `schema`, in the order of the names.
+pub fn project(schema: &Schema, columns: &[&str]) -> Result<SchemaRef> {
+    let fields = columns.iter().map(|name| Ok(schema.field_with_name(name).map_err(DataFusionError::from)?.clone()));
+    Ok(Arc::new(Schema::new(fields.collect::<Result<Vec<_>>>()?)))
+}
+
+/// Reads the columns of `schema` from one file; columns that the file was written without are null.
+pub async fn read_file(lake: &Lake, table: &str, file: &FileEntry, schema: &SchemaRef) -> Result<Vec<RecordBatch>> {
+    let path = format!("{table}/{}", file.path);
+    let damaged = |source: DataFusionError| Error::Corrupt {
+        message: format!("file \"{path}\" of the lake cannot be read"),
+        source: Some(Box::new(source)),
+    };
+    let reader = ParquetObjectReader::new(lake.store(), Path::from(path.as_str())).with_file_size(file.size);
+    let builder = ParquetRecordBatchStreamBuilder::new(reader).await.map_err(|error| damaged(error.into()))?;
+    let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+    let mask = ProjectionMask::columns(builder.parquet_schema(), names.iter().copied());
+    let mut stream = builder.with_projection(mask).with_batch_size(READ_ROWS).build().map_err(|error| damaged(error.into()))?;
+    let mut batches = Vec::new();
+    while let Some(batch) = stream.try_next().await.map_err(|error| damaged(error.into()))? {
+        batches.push(adapt(&batch, schema)?);
+    }
+    Ok(batches)
+}
+
+/// Brings a batch to `schema`: columns by name, casts where a type was laid out otherwise, nulls where one is absent.
+pub fn adapt(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+    let columns = schema.fields().iter().map(|field| match batch.column_by_name(field.name()) {
+        Some(column) if column.data_type() == field.data_type() => Ok(Arc::clone(column)),
+        Some(column) => Ok(cast(column, field.data_type()).map_err(DataFusionError::from)?),
+        None => Ok(new_null_array(field.data_type(), batch.num_rows())),
+    });
+    let columns = columns.collect::<Result<Vec<_>>>()?;
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options).map_err(DataFusionError::from)?)
+}
