@@ -1,7 +1,7 @@
 //! How far two values agree, in levels (Fellegi and Sunter, 1969).
 //!
-//! Slips of the keyboard are Damerau's: a letter too many, too few, wrong, or two swapped. In birthdays they are day and
-//! month swapped, one part mistyped, and the first of January for an unknown day.
+//! Slips of the keyboard are Damerau's: a letter too many, too few, wrong, or two swapped. In birthdays they are day
+//! and month swapped, one part mistyped, and the first of January for an unknown day.
 
 use chrono::{Datelike, Days, NaiveDate};
 

@@ -1,4 +1,5 @@
-//! Stable 64-bit hashes: the same content gives the same number in every process, on every machine and in every version.
+//! Stable 64-bit hashes: the same content gives the same number in every process, on every machine and in every
+//! version.
 //!
 //! They order edges that are equal in every other way and key blocks of records, so they must not change between
 //! releases; the standard library's hashers don't promise that. The mixing step is the folded multiplication of wyhash

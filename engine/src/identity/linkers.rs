@@ -90,7 +90,8 @@ impl Linking<'_> {
         }
     }
 
-    /// Judges all waiting linkers by identifiers of this priority and stronger ones. Returns whether any found a profile.
+    /// Judges all waiting linkers by identifiers of this priority and stronger ones. Returns whether any found a
+    /// profile.
     fn pass(&mut self, rank: u16) -> bool {
         let found: Vec<Found> =
             self.waiting.iter().filter_map(|&position| self.decide(position, rank)).collect();
@@ -120,7 +121,8 @@ impl Linking<'_> {
         None
     }
 
-    /// Founds a profile on each strongest identifier of this priority that nobody knows. Returns whether any was founded.
+    /// Founds a profile on each strongest identifier of this priority that nobody knows. Returns whether any was
+    /// founded.
     fn found_profiles(&mut self, rank: u16) -> bool {
         let mut founders: HashMap<u32, Owner> = HashMap::new();
         let mut found = Vec::new();

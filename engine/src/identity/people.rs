@@ -1,8 +1,9 @@
 //! All descriptions of people, each once, and whether two of them can be of one person.
 //!
-//! Pet forms, swapped names, initials and masculine forms of surnames count as agreement (Winkler's standardisation of names).
-//! *Contradictions* are what no shared identifier outweighs: spouses, siblings and twins share a mailbox or an address,
-//! but not a given name and a birthday; a father and a son of one name differ in `Sr` and `Jr` or in the birthday.
+//! Pet forms, swapped names, initials and masculine forms of surnames count as agreement (Winkler's standardisation of
+//! names). *Contradictions* are what no shared identifier outweighs: spouses, siblings and twins share a mailbox or an
+//! address, but not a given name and a birthday; a father and a son of one name differ in `Sr` and `Jr` or in the
+//! birthday.
 
 use std::collections::HashMap;
 

@@ -80,7 +80,8 @@ impl Resolver {
         &self.graph.rules
     }
 
-    /// Returns the oldest subject of the profile of `subject`, or `None` when it belongs to nobody or is not resolved yet.
+    /// Returns the oldest subject of the profile of `subject`, or `None` when it belongs to nobody or is not resolved
+    /// yet.
     pub fn anchor_of(&self, subject: u32) -> Option<u32> {
         self.anchors.get(subject as usize).copied().and_then(some)
     }

@@ -1,9 +1,9 @@
 //! The resolver: takes subjects in log order, and keeps the profiles that follow from all of them.
 //!
-//! [`Resolver::add`] only files a subject. [`Resolver::resolve`] then looks again at the values that new subjects carry
-//! and whether they still identify whom they did, walks from every subject that this touches to all that hang together
-//! with it, and solves each such component anew. A component's result depends on its subjects alone, so that any batching
-//! of a log gives what one run over all of it gives.
+//! [`Resolver::add`] only files a subject. [`Resolver::resolve`] then looks again at the values that new subjects
+//! carry and whether they still identify whom they did, walks from every subject that this touches to all that hang
+//! together with it, and solves each such component anew. A component's result depends on its subjects alone, so that
+//! any batching of a log gives what one run over all of it gives.
 
 use std::collections::HashMap;
 
@@ -37,8 +37,8 @@ pub struct Resolver {
 pub struct Delta {
     /// Subjects whose profile is another one than before, and new subjects; ascending.
     pub changed: Vec<Change>,
-    /// The anchors, before and now, of all profiles that were looked at, ascending: their edges, refusals or the classes
-    /// of their identifiers may be other ones, even where no subject moved.
+    /// The anchors, before and now, of all profiles that were looked at, ascending: their edges, refusals or the
+    /// classes of their identifiers may be other ones, even where no subject moved.
     pub touched: Vec<u32>,
     /// How many subjects were looked at.
     pub subjects_resolved: usize,

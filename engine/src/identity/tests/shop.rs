@@ -1,7 +1,7 @@
 //! The rules of the shop project against the truth of its corpus: all sources in, scored as `truth/records.csv` says.
 //!
-//! The bars are those the project promises; what is reached is printed. They stand well above the bars, so that a corpus
-//! drawn from another seed passes, too.
+//! The bars are those the project promises; what is reached is printed. They stand well above the bars, so that a
+//! corpus drawn from another seed passes, too.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
