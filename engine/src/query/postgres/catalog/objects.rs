@@ -1,0 +1,273 @@
+//! The relations of `pg_catalog` that describe users' objects.
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::common::Result;
+
+use super::definition::{DEFINITIONS, Definition, stored_rows};
+use super::keys::{key_columns, key_name};
+use super::rows::{Cell, Rows};
+use super::{keys, server};
+use crate::query::postgres::facts::{Numbered, OWNER_OID, RelationKind, Snapshot};
+use crate::query::postgres::types::{self, PgType, pg_type_of};
+
+/// `pg_am.oid` of tables and of indexes.
+const HEAP: i64 = 2;
+const BTREE: i64 = 403;
+
+/// Builds a relation of `pg_catalog`.
+pub(super) fn build(
+    definition: &'static Definition,
+    snapshot: &Snapshot,
+    database: &str,
+) -> Result<RecordBatch> {
+    match definition.name {
+        "pg_class" => classes(definition, snapshot),
+        "pg_attribute" => attributes(definition, snapshot),
+        "pg_type" => types_and_rows(definition, snapshot),
+        "pg_namespace" => namespaces(definition, snapshot),
+        "pg_index" => keys::indexes(definition, snapshot),
+        "pg_constraint" => keys::constraints(definition, snapshot),
+        "pg_description" => descriptions(definition, snapshot),
+        "pg_database" => server::databases(definition, database),
+        "pg_roles" => server::roles(definition, snapshot),
+        "pg_user" => server::users(definition, snapshot),
+        "pg_tables" => server::tables(definition, snapshot),
+        "pg_views" => server::views(definition, snapshot),
+        "pg_indexes" => keys::index_definitions(definition, snapshot),
+        "pg_rewrite" => server::view_rules(definition, snapshot),
+        name => {
+            let mut rows = Rows::all(definition)?;
+            stored_rows(name).iter().for_each(|row| rows.push_copy(row));
+            rows.finish()
+        }
+    }
+}
+
+fn kind(relation: &Numbered) -> &'static str {
+    match relation.relation.kind {
+        RelationKind::Table => "r",
+        RelationKind::View => "v",
+    }
+}
+
+fn classes(definition: &'static Definition, snapshot: &Snapshot) -> Result<RecordBatch> {
+    let mut rows = Rows::new(
+        definition,
+        &[
+            "oid",
+            "relname",
+            "relnamespace",
+            "reltype",
+            "relowner",
+            "relam",
+            "relfilenode",
+            "reltuples",
+            "relhasindex",
+            "relpersistence",
+            "relkind",
+            "relnatts",
+            "relhasrules",
+            "relispopulated",
+            "relreplident",
+        ],
+    )?;
+    let heap = |kind: &str| Cell::Int(if kind == "r" { HEAP } else { 0 });
+    for known in DEFINITIONS.iter() {
+        let schema = snapshot.schema_oid(known.schema).unwrap_or_default();
+        rows.push(&[
+            known.oid.into(),
+            known.name.into(),
+            schema.into(),
+            0.into(),
+            OWNER_OID.into(),
+            heap(known.kind),
+            0.into(),
+            Cell::Int(-1),
+            (known.kind == "r").into(),
+            "p".into(),
+            known.kind.into(),
+            Cell::Int(known.columns.len() as i64),
+            (known.kind == "v").into(),
+            true.into(),
+            "n".into(),
+        ]);
+    }
+    for r in &snapshot.relations {
+        let kind = kind(r);
+        rows.push(&[
+            r.oid.into(),
+            r.relation.name.as_str().into(),
+            r.schema_oid.into(),
+            r.row_type.into(),
+            OWNER_OID.into(),
+            heap(kind),
+            0.into(),
+            Cell::Int(-1),
+            r.key.is_some().into(),
+            "p".into(),
+            kind.into(),
+            Cell::Int(r.relation.columns.len() as i64),
+            (kind == "v").into(),
+            true.into(),
+            (if kind == "r" { "d" } else { "n" }).into(),
+        ]);
+        if let Some((index, _)) = r.key {
+            rows.push(&[
+                index.into(),
+                key_name(r).as_str().into(),
+                r.schema_oid.into(),
+                0.into(),
+                OWNER_OID.into(),
+                BTREE.into(),
+                0.into(),
+                Cell::Int(-1),
+                false.into(),
+                "p".into(),
+                "i".into(),
+                Cell::Int(r.relation.primary_key.len() as i64),
+                false.into(),
+                true.into(),
+                "n".into(),
+            ]);
+        }
+    }
+    rows.finish()
+}
+
+fn attributes(definition: &'static Definition, snapshot: &Snapshot) -> Result<RecordBatch> {
+    let mut rows = Rows::new(
+        definition,
+        &[
+            "attrelid",
+            "attname",
+            "atttypid",
+            "attstattarget",
+            "attlen",
+            "attnum",
+            "attndims",
+            "attcacheoff",
+            "atttypmod",
+            "attbyval",
+            "attalign",
+            "attstorage",
+            "attnotnull",
+            "attislocal",
+            "attcollation",
+        ],
+    )?;
+    let mut push =
+        |relation: u32, name: &str, number: i64, t: &PgType, modifier: i32, not_null: bool| {
+            let dimensions = i64::from(t.element != 0 && t.len == -1 && t.name.starts_with('_'));
+            rows.push(&[
+                relation.into(),
+                name.into(),
+                t.oid.into(),
+                Cell::Int(-1),
+                Cell::Int(t.len.into()),
+                number.into(),
+                dimensions.into(),
+                Cell::Int(-1),
+                Cell::Int(modifier.into()),
+                t.by_value.into(),
+                t.align.as_str().into(),
+                t.storage.as_str().into(),
+                not_null.into(),
+                true.into(),
+                t.collation.into(),
+            ]);
+        };
+    for known in DEFINITIONS.iter() {
+        for (at, column) in known.columns.iter().enumerate() {
+            if let Some(t) = types::by_name(column.pg_type) {
+                push(known.oid, column.name, at as i64 + 1, t, -1, !column.nullable);
+            }
+        }
+    }
+    for r in &snapshot.relations {
+        let key = key_columns(r);
+        for (at, column) in r.relation.columns.iter().enumerate() {
+            let (t, modifier) = pg_type_of(column);
+            let number = at as i64 + 1;
+            // Columns of views can be null as far as PostgreSQL knows.
+            let not_null = key.contains(&number)
+                || (!column.is_nullable() && r.relation.kind == RelationKind::Table);
+            push(r.oid, column.name(), number, t, modifier, not_null);
+        }
+        if let Some((index, _)) = r.key {
+            for (at, number) in key.iter().enumerate() {
+                if let Some(column) =
+                    usize::try_from(*number - 1).ok().and_then(|n| r.relation.columns.get(n))
+                {
+                    let (t, modifier) = pg_type_of(column);
+                    push(index, column.name(), at as i64 + 1, t, modifier, false);
+                }
+            }
+        }
+    }
+    rows.finish()
+}
+
+fn types_and_rows(definition: &'static Definition, snapshot: &Snapshot) -> Result<RecordBatch> {
+    let mut rows = Rows::all(definition)?;
+    stored_rows("pg_type").iter().for_each(|row| rows.push_copy(row));
+    for r in &snapshot.relations {
+        let (oid, schema, relation) =
+            (r.row_type.to_string(), r.schema_oid.to_string(), r.oid.to_string());
+        rows.push_copy(&[
+            &oid,
+            &r.relation.name,
+            &schema,
+            "10",
+            "-1",
+            "f",
+            "c",
+            "C",
+            "f",
+            "t",
+            ",",
+            &relation,
+            "-",
+            "0",
+            "0",
+            "record_in",
+            "record_out",
+            "record_recv",
+            "record_send",
+            "-",
+            "-",
+            "-",
+            "d",
+            "x",
+            "f",
+            "0",
+            "-1",
+            "0",
+            "0",
+            "\\N",
+            "\\N",
+            "\\N",
+        ]);
+    }
+    rows.finish()
+}
+
+fn namespaces(definition: &'static Definition, snapshot: &Snapshot) -> Result<RecordBatch> {
+    let mut rows = Rows::new(definition, &["oid", "nspname", "nspowner"])?;
+    for (name, oid) in &snapshot.schemas {
+        rows.push(&[(*oid).into(), name.as_str().into(), OWNER_OID.into()]);
+    }
+    rows.finish()
+}
+
+fn descriptions(definition: &'static Definition, snapshot: &Snapshot) -> Result<RecordBatch> {
+    let mut rows = Rows::all(definition)?;
+    let class = super::CLASS_OIDS.get("pg_class").copied().unwrap_or_default();
+    for r in &snapshot.relations {
+        for number in 0..=r.relation.columns.len() as i64 {
+            if let Some(comment) = super::column_comment(snapshot, r.oid, number) {
+                rows.push(&[r.oid.into(), class.into(), number.into(), comment.into()]);
+            }
+        }
+    }
+    rows.finish()
+}

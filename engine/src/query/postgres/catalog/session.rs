@@ -1,0 +1,100 @@
+//! The relations of `pg_catalog` that describe the session that reads them.
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::common::Result;
+
+use super::definition::Definition;
+use super::rows::{Cell, Rows};
+use crate::query::postgres::facts::{DATABASE_OID, SessionFacts};
+use crate::query::postgres::settings::SETTINGS;
+
+/// Builds a relation that differs from session to session; `None` for all others.
+pub(super) fn build(
+    definition: &'static Definition,
+    facts: &SessionFacts,
+) -> Result<Option<RecordBatch>> {
+    match (definition.schema, definition.name) {
+        ("pg_catalog", "pg_settings") => settings(definition, facts).map(Some),
+        ("pg_catalog", "pg_stat_activity") => activity(definition, facts).map(Some),
+        ("information_schema", "enabled_roles" | "applicable_roles") => {
+            roles(definition, facts).map(Some)
+        }
+        _ => Ok(None),
+    }
+}
+
+fn settings(definition: &'static Definition, facts: &SessionFacts) -> Result<RecordBatch> {
+    let mut rows = Rows::new(
+        definition,
+        &[
+            "name",
+            "setting",
+            "category",
+            "short_desc",
+            "context",
+            "vartype",
+            "source",
+            "boot_val",
+            "reset_val",
+            "pending_restart",
+        ],
+    )?;
+    for known in &SETTINGS {
+        let value = facts.setting(known.name).unwrap_or_default();
+        let source = if value == known.default { "default" } else { "session" };
+        rows.push(&[
+            known.name.into(),
+            value.as_str().into(),
+            (if known.user { "Client" } else { "Preset Options" }).into(),
+            known.description.into(),
+            (if known.user { "user" } else { "internal" }).into(),
+            known.kind.into(),
+            source.into(),
+            known.default.into(),
+            known.default.into(),
+            false.into(),
+        ]);
+    }
+    rows.finish()
+}
+
+/// A session sees itself; what others run is not its business.
+fn activity(definition: &'static Definition, facts: &SessionFacts) -> Result<RecordBatch> {
+    let columns = [
+        "datid",
+        "datname",
+        "pid",
+        "usesysid",
+        "usename",
+        "application_name",
+        "backend_start",
+        "state",
+        "backend_type",
+    ];
+    let mut rows = Rows::new(definition, &columns)?;
+    let snapshot = facts.snapshot();
+    let role =
+        snapshot.roles.iter().find(|(name, _)| *name == facts.role).map_or(0, |(_, oid)| *oid);
+    let application = facts.setting("application_name").unwrap_or_default();
+    rows.push(&[
+        DATABASE_OID.into(),
+        facts.database.as_str().into(),
+        Cell::Int(facts.backend_pid.into()),
+        role.into(),
+        facts.role.as_str().into(),
+        application.as_str().into(),
+        Cell::Time(facts.started_at_us),
+        "active".into(),
+        "client backend".into(),
+    ]);
+    rows.finish()
+}
+
+fn roles(definition: &'static Definition, facts: &SessionFacts) -> Result<RecordBatch> {
+    if definition.name == "applicable_roles" {
+        return Rows::all(definition)?.finish();
+    }
+    let mut rows = Rows::all(definition)?;
+    rows.push(&[facts.role.as_str().into()]);
+    rows.finish()
+}

@@ -1,0 +1,354 @@
+//! What catalog functions and relations know: the relations that a role can see, and the session that asks.
+//!
+//! A [`Snapshot`] is made once for each catalog version and role, and shared by all sessions of that role; it numbers
+//! every relation with an oid that depends on names alone, so that oids survive restarts. [`SessionFacts`] is one
+//! session: who, where, its settings and the snapshot it reads now.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::Field;
+use parking_lot::RwLock;
+
+use super::catalog::Tables;
+use super::settings;
+
+/// What a relation is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RelationKind {
+    /// Rows of its own.
+    Table,
+    /// A query over others.
+    View,
+}
+
+/// A relation that the role can see.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Relation {
+    /// Its schema.
+    pub schema: String,
+    /// Its name.
+    pub name: String,
+    /// Table or view.
+    pub kind: RelationKind,
+    /// `COMMENT ON`.
+    pub comment: Option<String>,
+    /// Its columns; metadata may hold the logical type and a comment.
+    pub columns: Vec<Field>,
+    /// The columns of its primary key, in order; empty for none.
+    pub primary_key: Vec<String>,
+    /// The query of a view.
+    pub definition: Option<String>,
+}
+
+/// A relation with the oids it has in the catalog.
+#[derive(Debug)]
+pub struct Numbered {
+    /// The relation.
+    pub relation: Relation,
+    /// Its oid.
+    pub oid: u32,
+    /// The oid of its schema.
+    pub schema_oid: u32,
+    /// The oid of its row type.
+    pub row_type: u32,
+    /// The oids of the primary key's index and constraint.
+    pub key: Option<(u32, u32)>,
+}
+
+/// The oid of the role that owns everything.
+pub(super) const OWNER_OID: u32 = 10;
+/// The role that owns everything; nobody can log in as it.
+pub(super) const OWNER: &str = "onefold";
+/// The oid of the one database.
+pub(super) const DATABASE_OID: u32 = 5;
+/// Oids of users' objects are at least this.
+pub(super) const FIRST_OID: u32 = 16384;
+/// Oids fit clients that read them as signed integers.
+const OID_MAX: u32 = i32::MAX as u32;
+
+/// The schemas that PostgreSQL itself has, with their oids.
+pub(super) const SYSTEM_SCHEMAS: [(&str, u32); 2] =
+    [("pg_catalog", 11), ("information_schema", 13207)];
+const PUBLIC_OID: u32 = 2200;
+
+/// The relations and roles of one catalog version as one role sees them.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Relations, sorted by schema and name.
+    pub relations: Vec<Numbered>,
+    /// Schemas with their oids: the system's, `public`, and those of the relations.
+    pub schemas: Vec<(String, u32)>,
+    /// Roles with their oids.
+    pub roles: Vec<(String, u32)>,
+    /// Relation oid to place in `relations`.
+    by_oid: HashMap<u32, usize>,
+    /// Catalog relations, built when first read.
+    pub(super) tables: Tables,
+}
+
+impl Snapshot {
+    /// Numbers relations and roles. The same names get the same oids, in whatever order they come.
+    pub fn new(mut relations: Vec<Relation>, roles: &[String]) -> Arc<Snapshot> {
+        relations.sort_by(|a, b| (&a.schema, &a.name).cmp(&(&b.schema, &b.name)));
+        let mut oids = Oids::default();
+        let mut schemas: Vec<(String, u32)> =
+            SYSTEM_SCHEMAS.iter().map(|(name, oid)| (name.to_string(), *oid)).collect();
+        schemas.push(("public".to_string(), PUBLIC_OID));
+        for relation in &relations {
+            if !schemas.iter().any(|(name, _)| *name == relation.schema) {
+                schemas.push((relation.schema.clone(), oids.next(&["schema", &relation.schema])));
+            }
+        }
+        let roles = sorted(roles)
+            .into_iter()
+            .map(|role| (role.clone(), oids.next(&["role", role])))
+            .collect();
+        let numbered: Vec<Numbered> = relations
+            .into_iter()
+            .map(|relation| {
+                let schema = schemas.iter().find(|(name, _)| *name == relation.schema);
+                let mut number = |kind| oids.next(&[kind, &relation.schema, &relation.name]);
+                let (oid, row_type) = (number("relation"), number("row type"));
+                let key = (!relation.primary_key.is_empty())
+                    .then(|| (number("index"), number("constraint")));
+                Numbered {
+                    oid,
+                    row_type,
+                    key,
+                    schema_oid: schema.map_or(PUBLIC_OID, |(_, oid)| *oid),
+                    relation,
+                }
+            })
+            .collect();
+        let by_oid = numbered.iter().enumerate().map(|(at, r)| (r.oid, at)).collect();
+        Arc::new(Snapshot {
+            relations: numbered,
+            schemas,
+            roles,
+            by_oid,
+            tables: Tables::default(),
+        })
+    }
+
+    /// Returns the relation with this oid.
+    pub fn relation(&self, oid: u32) -> Option<&Numbered> {
+        self.by_oid.get(&oid).map(|&at| &self.relations[at])
+    }
+
+    /// Returns the relation with this name.
+    pub fn named(&self, schema: &str, name: &str) -> Option<&Numbered> {
+        let order = |r: &Numbered| {
+            (r.relation.schema.as_str(), r.relation.name.as_str()).cmp(&(schema, name))
+        };
+        self.relations.binary_search_by(order).ok().map(|at| &self.relations[at])
+    }
+
+    /// Returns the oid of a schema.
+    pub fn schema_oid(&self, name: &str) -> Option<u32> {
+        self.schemas.iter().find(|(schema, _)| schema == name).map(|(_, oid)| *oid)
+    }
+
+    /// Returns the name of a role; the owner of everything included.
+    pub fn role_name(&self, oid: u32) -> Option<&str> {
+        if oid == OWNER_OID {
+            return Some(OWNER);
+        }
+        self.roles.iter().find(|(_, role)| *role == oid).map(|(name, _)| name.as_str())
+    }
+
+    /// Returns the relation whose primary key has this index or constraint.
+    pub fn with_key(&self, oid: u32) -> Option<&Numbered> {
+        self.relations
+            .iter()
+            .find(|r| r.key.is_some_and(|(index, constraint)| oid == index || oid == constraint))
+    }
+}
+
+fn sorted(names: &[String]) -> Vec<&String> {
+    let mut names: Vec<&String> = names.iter().filter(|name| *name != OWNER).collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// Numbers that depend on names: a hash, and the next free number where two names meet.
+#[derive(Default)]
+struct Oids {
+    taken: HashSet<u32>,
+}
+
+impl Oids {
+    fn next(&mut self, name: &[&str]) -> u32 {
+        // FNV-1a: stable over versions of Rust and of onefold.
+        let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
+        for part in name {
+            for byte in part.bytes().chain([0]) {
+                hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+            }
+        }
+        let range = u64::from(OID_MAX - FIRST_OID);
+        let mut oid = FIRST_OID
+            + u32::try_from(hash % range).expect("a remainder of a 31 bit number fits 32 bits");
+        while !self.taken.insert(oid) {
+            oid = if oid == OID_MAX { FIRST_OID } else { oid + 1 };
+        }
+        oid
+    }
+}
+
+/// One session, as its functions see it.
+#[derive(Debug)]
+pub struct SessionFacts {
+    /// The role that logged in.
+    pub role: String,
+    /// The database, which is also the name of the DataFusion catalog.
+    pub database: String,
+    /// The number that cancels this session's queries.
+    pub backend_pid: i32,
+    /// When the server started, in microseconds since 1970.
+    pub started_at_us: i64,
+    settings: RwLock<BTreeMap<&'static str, String>>,
+    custom: RwLock<BTreeMap<String, String>>,
+    snapshot: RwLock<Arc<Snapshot>>,
+}
+
+impl SessionFacts {
+    /// Makes the facts of a session whose settings are all at their defaults.
+    pub fn new(
+        role: String,
+        database: String,
+        backend_pid: i32,
+        started_at_us: i64,
+        snapshot: Arc<Snapshot>,
+    ) -> Arc<SessionFacts> {
+        Arc::new(SessionFacts {
+            role,
+            database,
+            backend_pid,
+            started_at_us,
+            settings: RwLock::default(),
+            custom: RwLock::default(),
+            snapshot: RwLock::new(snapshot),
+        })
+    }
+
+    /// Returns the relations that the session sees now.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.snapshot.read())
+    }
+
+    /// Shows the session a newer catalog version.
+    pub fn set_snapshot(&self, snapshot: Arc<Snapshot>) {
+        *self.snapshot.write() = snapshot;
+    }
+
+    /// Returns the value of a setting; `None` when there is no such setting. Dotted names are those shared by
+    /// [`SessionFacts::share`].
+    pub fn setting(&self, name: &str) -> Option<String> {
+        match settings::find(name) {
+            Some(known) => Some(
+                self.settings
+                    .read()
+                    .get(known.name)
+                    .cloned()
+                    .unwrap_or_else(|| known.default.to_string()),
+            ),
+            None => self.custom.read().get(&name.to_lowercase()).cloned(),
+        }
+    }
+
+    /// Changes a setting; `None` brings the default back. Returns false when there is no such setting or a session may
+    /// not change it.
+    pub fn set(&self, name: &str, value: Option<&str>) -> bool {
+        let Some(known) = settings::find(name).filter(|known| known.user) else {
+            return false;
+        };
+        let mut settings = self.settings.write();
+        match value {
+            Some(value) => settings.insert(known.name, value.to_string()),
+            None => settings.remove(known.name),
+        };
+        true
+    }
+
+    /// Shows a dotted setting, such as `cdp.purpose`, to `current_setting`. The session layer owns it: it cannot be
+    /// changed from here by a statement.
+    pub fn share(&self, name: &str, value: &str) {
+        self.custom.write().insert(name.to_lowercase(), value.to_string());
+    }
+
+    /// Returns the schemas that unqualified names are looked up in, those that exist, `pg_catalog` first.
+    pub fn search_path(&self) -> Vec<String> {
+        let snapshot = self.snapshot();
+        let path = self.setting("search_path").unwrap_or_default();
+        let mut schemas = settings::schemas_of(&path, &self.role);
+        schemas.retain(|schema| snapshot.schema_oid(schema).is_some());
+        if !schemas.iter().any(|schema| schema == "pg_catalog") {
+            schemas.insert(0, "pg_catalog".to_string());
+        }
+        schemas
+    }
+
+    /// Returns the schema that `current_schema()` names: the first of the path that a user can own.
+    pub fn current_schema(&self) -> Option<String> {
+        let path = self.setting("search_path").unwrap_or_default();
+        let snapshot = self.snapshot();
+        settings::schemas_of(&path, &self.role)
+            .into_iter()
+            .find(|schema| snapshot.schema_oid(schema).is_some())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn relation(schema: &str, name: &str) -> Relation {
+        let (schema, name) = (schema.to_string(), name.to_string());
+        Relation {
+            schema,
+            name,
+            kind: RelationKind::Table,
+            comment: None,
+            columns: vec![],
+            primary_key: vec![],
+            definition: None,
+        }
+    }
+
+    #[test]
+    fn oids_depend_on_names_alone() {
+        let one = Snapshot::new(vec![relation("public", "a"), relation("cdp", "b")], &[]);
+        let two = Snapshot::new(
+            vec![relation("cdp", "b"), relation("public", "c"), relation("public", "a")],
+            &["x".into()],
+        );
+        for (schema, name) in [("public", "a"), ("cdp", "b")] {
+            assert_eq!(
+                one.named(schema, name).map(|r| r.oid),
+                two.named(schema, name).map(|r| r.oid)
+            );
+        }
+        assert!(two.relations.iter().all(|r| r.oid >= FIRST_OID));
+    }
+
+    #[test]
+    fn settings_have_defaults_and_only_some_change() {
+        let facts = SessionFacts::new(
+            "ada".into(),
+            "onefold".into(),
+            1,
+            0,
+            Snapshot::new(vec![relation("cdp", "b")], &[]),
+        );
+        assert_eq!(facts.setting("timezone").as_deref(), Some("UTC"));
+        assert!(facts.set("SEARCH_PATH", Some("nowhere, cdp")));
+        assert_eq!(facts.search_path(), ["pg_catalog", "cdp"]);
+        assert_eq!(facts.current_schema().as_deref(), Some("cdp"));
+        assert!(!facts.set("server_version", Some("16")));
+        assert!(!facts.set("cdp.purpose", Some("analytics")));
+        facts.share("cdp.purpose", "analytics");
+        assert_eq!(facts.setting("cdp.purpose").as_deref(), Some("analytics"));
+    }
+}

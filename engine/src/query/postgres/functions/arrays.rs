@@ -1,0 +1,87 @@
+//! Functions over arrays. A vector of `pg_catalog` counts from 0, an array from 1.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int32Builder, ListArray, ListBuilder};
+use datafusion::arrow::buffer::{NullBuffer, OffsetBuffer};
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::{Result, plan_err};
+use datafusion::logical_expr::Volatility;
+
+use super::{Body, Call, Function, Kind};
+use crate::query::postgres::types::TYPE_KEY;
+
+const ARRAY_AND_DIMENSION: &[Kind] = &[Kind::Any, Kind::Int];
+
+pub(super) const FUNCTIONS: &[Function] = &[
+    Function::new("array_lower", ARRAY_AND_DIMENSION, "int4", Body::Int(lower))
+        .with(Volatility::Immutable),
+    Function::new("array_upper", ARRAY_AND_DIMENSION, "int4", Body::Int(upper))
+        .with(Volatility::Immutable),
+    Function::new("array_subscripts", ARRAY_AND_DIMENSION, "_int4", Body::Column(subscripts))
+        .with(Volatility::Immutable),
+    Function::new("array_or_empty", &[Kind::Any], "", Body::Column(or_empty))
+        .with_nulls()
+        .with(Volatility::Immutable),
+];
+
+/// The number of the first element.
+fn first(call: &Call<'_>) -> i64 {
+    let logical = call.fields.first().and_then(|field| field.metadata().get(TYPE_KEY));
+    i64::from(!logical.is_some_and(|name| name.ends_with("vector")))
+}
+
+fn length(call: &Call<'_>, row: usize) -> Result<Option<i64>> {
+    let Some(lists) = call.arguments[0].as_list_opt::<i32>() else {
+        return plan_err!("an array is expected, not {}", call.arguments[0].data_type());
+    };
+    // Arrays here have one dimension; an empty one has no bounds.
+    let length = lists.value_length(row);
+    Ok((call.int(1, row) == Some(1) && length > 0).then_some(i64::from(length)))
+}
+
+fn lower(call: &Call<'_>, row: usize) -> Result<Option<i64>> {
+    Ok(length(call, row)?.map(|_| first(call)))
+}
+
+fn upper(call: &Call<'_>, row: usize) -> Result<Option<i64>> {
+    Ok(length(call, row)?.map(|length| first(call) + length - 1))
+}
+
+/// The numbers of the elements: what `generate_subscripts` unnests.
+fn subscripts(call: &Call<'_>) -> Result<ArrayRef> {
+    let DataType::List(item) = call.result.data_type() else {
+        return plan_err!("array_subscripts returns a list");
+    };
+    let first = i32::try_from(first(call)).unwrap_or(1);
+    let mut lists = ListBuilder::new(Int32Builder::new()).with_field(Arc::clone(item));
+    for row in 0..call.rows {
+        let valid = call.arguments[0].is_valid(row);
+        let length = if valid { length(call, row)?.unwrap_or(0) } else { 0 };
+        (0..i32::try_from(length).unwrap_or(0))
+            .for_each(|at| lists.values().append_value(first + at));
+        lists.append(valid);
+    }
+    Ok(Arc::new(lists.finish()))
+}
+
+/// An array, empty where it is null: `ARRAY(SELECT ...)` over no rows is an empty array.
+fn or_empty(call: &Call<'_>) -> Result<ArrayRef> {
+    let array = &call.arguments[0];
+    let Some(lists) = array.as_list_opt::<i32>().filter(|lists| lists.null_count() > 0) else {
+        return Ok(Arc::clone(array));
+    };
+    let DataType::List(item) = lists.data_type() else { return Ok(Arc::clone(array)) };
+    // A null list may hide elements: take the valid ones only.
+    let valid = |row: usize| if lists.is_valid(row) { lists.value_length(row) as usize } else { 0 };
+    let offsets = OffsetBuffer::from_lengths((0..lists.len()).map(valid));
+    let parts: Vec<ArrayRef> =
+        (0..lists.len()).filter(|row| lists.is_valid(*row)).map(|row| lists.value(row)).collect();
+    let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
+    let values = if parts.is_empty() {
+        lists.values().slice(0, 0)
+    } else {
+        datafusion::arrow::compute::concat(&parts)?
+    };
+    Ok(Arc::new(ListArray::try_new(Arc::clone(item), offsets, values, None::<NullBuffer>)?))
+}

@@ -1,0 +1,160 @@
+//! Functions that describe objects of the catalog.
+
+use datafusion::common::Result;
+
+use super::{Body, Call, Function, Kind, definitions_of, names};
+use crate::query::postgres::catalog::{CLASS_OIDS, column_comment};
+use crate::query::postgres::facts::{Numbered, RelationKind};
+use crate::query::postgres::types;
+
+const OID: &[Kind] = &[Kind::Int];
+const OID_AND_FLAG: &[Kind] = &[Kind::Int, Kind::Bool];
+/// For objects of which there are none here: triggers, rules, functions in SQL, extended statistics, partitions.
+const NONE: Body = Body::Text(|_, _| Ok(None));
+/// The size of a relation would count people whom the session must not see.
+const UNKNOWN_SIZE: Body = Body::Int(|_, _| Ok(None));
+
+pub(super) const FUNCTIONS: &[Function] = &[
+    Function::new("format_type", &[Kind::Int, Kind::Int], "text", Body::Text(format_type))
+        .with_nulls(),
+    Function::new("pg_get_userbyid", OID, "name", Body::Text(user_name)),
+    Function::new(
+        "pg_get_expr",
+        &[Kind::Text, Kind::Int, Kind::Bool],
+        "text",
+        Body::Text(expression),
+    )
+    .at_least(2),
+    Function::new("pg_get_constraintdef", OID_AND_FLAG, "text", Body::Text(constraint)).at_least(1),
+    Function::new(
+        "pg_get_indexdef",
+        &[Kind::Int, Kind::Int, Kind::Bool],
+        "text",
+        Body::Text(index),
+    )
+    .at_least(1),
+    Function::new("pg_get_viewdef", &[Kind::Object, Kind::Any], "text", Body::Text(view))
+        .at_least(1),
+    Function::new("pg_get_ruledef", OID_AND_FLAG, "text", NONE).at_least(1),
+    Function::new("pg_get_triggerdef", OID_AND_FLAG, "text", NONE).at_least(1),
+    Function::new("pg_get_functiondef", OID, "text", NONE),
+    Function::new("pg_get_function_result", OID, "text", NONE),
+    Function::new("pg_get_function_arguments", OID, "text", NONE),
+    Function::new("pg_get_function_identity_arguments", OID, "text", NONE),
+    Function::new("pg_get_function_sqlbody", OID, "text", NONE),
+    Function::new("pg_get_statisticsobjdef", OID, "text", NONE),
+    Function::new("pg_get_statisticsobjdef_columns", OID, "text", NONE),
+    Function::new("pg_get_partkeydef", OID, "text", NONE),
+    Function::new("pg_get_partition_constraintdef", OID, "text", NONE),
+    Function::new("pg_get_serial_sequence", &[Kind::Text, Kind::Text], "text", NONE),
+    Function::new("obj_description", &[Kind::Int, Kind::Text], "text", Body::Text(object_comment))
+        .at_least(1),
+    Function::new(
+        "col_description",
+        &[Kind::Int, Kind::Int],
+        "text",
+        Body::Text(comment_of_column),
+    ),
+    Function::new("shobj_description", &[Kind::Int, Kind::Text], "text", NONE),
+    Function::new(
+        "pg_tablespace_location",
+        OID,
+        "text",
+        Body::Text(|_, _| Ok(Some(String::new()))),
+    ),
+    Function::new("pg_relation_is_publishable", &[Kind::Object], "bool", Body::Bool(publishable)),
+    Function::new("pg_relation_size", &[Kind::Object, Kind::Text], "int8", UNKNOWN_SIZE)
+        .at_least(1),
+    Function::new("pg_table_size", &[Kind::Object], "int8", UNKNOWN_SIZE),
+    Function::new("pg_indexes_size", &[Kind::Object], "int8", UNKNOWN_SIZE),
+    Function::new("pg_total_relation_size", &[Kind::Object], "int8", UNKNOWN_SIZE),
+    Function::new("pg_database_size", &[Kind::Object], "int8", UNKNOWN_SIZE),
+    Function::new("pg_tablespace_size", &[Kind::Object], "int8", UNKNOWN_SIZE),
+];
+
+fn oid(call: &Call<'_>, row: usize) -> Option<u32> {
+    u32::try_from(call.int(0, row)?).ok()
+}
+
+fn format_type(call: &Call<'_>, row: usize) -> Result<Option<String>> {
+    let Some(oid) = call.int(0, row) else { return Ok(None) };
+    if let Some(relation) = call.snapshot.relations.iter().find(|r| i64::from(r.row_type) == oid) {
+        return Ok(Some(names::qualified(
+            call,
+            &relation.relation.schema,
+            &relation.relation.name,
+        )));
+    }
+    Ok(Some(types::format_type(oid, call.int(1, row).unwrap_or(-1))))
+}
+
+fn user_name(call: &Call<'_>, row: usize) -> Result<Option<String>> {
+    let Some(oid) = call.int(0, row) else { return Ok(None) };
+    let known = u32::try_from(oid).ok().and_then(|oid| call.snapshot.role_name(oid));
+    Ok(Some(known.map_or_else(|| format!("unknown (OID={oid})"), str::to_string)))
+}
+
+/// Expressions in the catalog are kept as text.
+fn expression(call: &Call<'_>, row: usize) -> Result<Option<String>> {
+    Ok(call.text(0, row).map(str::to_string))
+}
+
+fn with_key<'a>(call: &'a Call<'_>, row: usize) -> Option<&'a Numbered> {
+    call.snapshot.with_key(oid(call, row)?)
+}
+
+fn constraint(call: &Call<'_>, row: usize) -> Result<Option<String>> {
+    Ok(with_key(call, row).map(definitions_of::constraint))
+}
+
+fn index(call: &Call<'_>, row: usize) -> Result<Option<String>> {
+    let Some(relation) = with_key(call, row) else { return Ok(None) };
+    Ok(match call.int(1, row) {
+        None | Some(0) => {
+            let r = &relation.relation;
+            // Pretty text names a schema only where the search path does not lead to it.
+            let table = match call.bool(2, row) {
+                Some(true) => names::qualified(call, &r.schema, &r.name),
+                _ => definitions_of::table(relation),
+            };
+            Some(definitions_of::index_on(relation, &table))
+        }
+        // A column of the index: its name.
+        Some(column) => {
+            let at = usize::try_from(column - 1).ok();
+            at.and_then(|at| relation.relation.primary_key.get(at))
+                .map(|name| super::quote_ident(name))
+        }
+    })
+}
+
+fn view(call: &Call<'_>, row: usize) -> Result<Option<String>> {
+    let oid = names::object(call, 0, row, "regclass")?;
+    Ok(oid
+        .and_then(|oid| call.snapshot.relation(u32::try_from(oid).ok()?))
+        .and_then(definitions_of::view))
+}
+
+fn object_comment(call: &Call<'_>, row: usize) -> Result<Option<String>> {
+    let relations =
+        call.text(1, row).is_none_or(|class| CLASS_OIDS.contains_key(class) && class == "pg_class");
+    Ok(oid(call, row)
+        .filter(|_| relations)
+        .and_then(|oid| column_comment(call.snapshot, oid, 0))
+        .map(str::to_string))
+}
+
+fn comment_of_column(call: &Call<'_>, row: usize) -> Result<Option<String>> {
+    let Some((oid, column)) =
+        oid(call, row).zip(call.int(1, row)).filter(|(_, column)| *column > 0)
+    else {
+        return Ok(None);
+    };
+    Ok(column_comment(call.snapshot, oid, column).map(str::to_string))
+}
+
+fn publishable(call: &Call<'_>, row: usize) -> Result<Option<bool>> {
+    let relation = names::object(call, 0, row, "regclass")?
+        .and_then(|oid| call.snapshot.relation(u32::try_from(oid).ok()?));
+    Ok(Some(relation.is_some_and(|r| r.relation.kind == RelationKind::Table)))
+}

@@ -1,0 +1,66 @@
+//! PostgreSQL's functions that DataFusion lacks, or answers otherwise.
+//!
+//! A function is one [`Function`] line in the list of its file: name, parameters, result type and body. The body sees
+//! whole columns through a [`Call`], or one row at a time where the function is for catalogs only. Functions are strict
+//! as in PostgreSQL: a null argument gives null, except where the list says otherwise.
+
+mod age;
+mod allowed;
+mod arrays;
+mod bounded;
+mod call;
+pub(super) mod definitions_of;
+mod describe;
+mod names;
+mod now;
+mod privileges;
+mod session;
+mod single_value;
+mod text;
+mod to_char;
+mod visibility;
+
+use std::sync::Arc;
+
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
+
+pub use allowed::{AllowedFunctions, allowed_functions};
+pub(super) use call::{Body, Call, Function, Kind, failure};
+use names::NAME_SUFFIX;
+pub(super) use names::REG_TYPES;
+pub(super) use text::quote_ident;
+
+use super::facts::SessionFacts;
+use call::PgFunction;
+
+/// Returns the scalar functions of a session. They replace DataFusion's functions of the same name.
+pub fn functions(facts: &Arc<SessionFacts>) -> Vec<ScalarUDF> {
+    let lists: [&'static [Function]; 10] = [
+        session::FUNCTIONS,
+        visibility::FUNCTIONS,
+        describe::FUNCTIONS,
+        names::FUNCTIONS,
+        privileges::FUNCTIONS,
+        text::FUNCTIONS,
+        arrays::FUNCTIONS,
+        to_char::FUNCTIONS,
+        age::FUNCTIONS,
+        now::FUNCTIONS,
+    ];
+    let listed = lists.into_iter().flatten().map(|function| PgFunction::udf(function, facts));
+    listed.chain([now::now()]).chain(bounded::functions()).collect()
+}
+
+/// Returns the functions that show the objects of [`REG_TYPES`] by name, each with its type.
+pub(super) fn name_functions(facts: &Arc<SessionFacts>) -> Vec<(&'static str, ScalarUDF)> {
+    let named = |function: &'static Function| {
+        let reg = function.name.strip_suffix(NAME_SUFFIX)?;
+        REG_TYPES.contains(&reg).then(|| (reg, PgFunction::udf(function, facts)))
+    };
+    names::FUNCTIONS.iter().filter_map(named).collect()
+}
+
+/// Returns the aggregate functions of a session that DataFusion lacks.
+pub fn aggregates() -> Vec<AggregateUDF> {
+    vec![single_value::single_value()]
+}

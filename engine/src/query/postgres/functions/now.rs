@@ -1,0 +1,72 @@
+//! The time of the statement, and times from numbers.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, AsArray, TimestampMicrosecondArray};
+use datafusion::arrow::datatypes::{DataType, Float64Type};
+use datafusion::common::{Result, ScalarValue, internal_err};
+use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
+
+use super::{Body, Call, Function, Kind};
+use crate::query::postgres::types::{UTC, arrow_type};
+
+pub(super) const FUNCTIONS: &[Function] =
+    &[Function::new("to_timestamp", &[Kind::Float], "timestamptz", Body::Column(to_timestamp))
+        .with(Volatility::Immutable)];
+
+/// Seconds since 1970 as a time.
+fn to_timestamp(call: &Call<'_>) -> Result<ArrayRef> {
+    let seconds = call.arguments[0].as_primitive::<Float64Type>();
+    // Numbers out of range saturate, as casts of floats do.
+    let micros: TimestampMicrosecondArray =
+        seconds.iter().map(|s| s.map(|s| (s * 1e6).round() as i64)).collect();
+    Ok(Arc::new(micros.with_timezone(UTC)))
+}
+
+/// Returns `now()`: one time for the whole statement, with time zone and in microseconds.
+pub(super) fn now() -> ScalarUDF {
+    let aliases = ["current_timestamp", "transaction_timestamp", "statement_timestamp"];
+    ScalarUDF::from(Now {
+        signature: Signature::nullary(Volatility::Stable),
+        aliases: aliases.map(str::to_string).to_vec(),
+    })
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Now {
+    signature: Signature,
+    aliases: Vec<String>,
+}
+
+impl ScalarUDFImpl for Now {
+    fn name(&self) -> &str {
+        "now"
+    }
+
+    fn aliases(&self) -> &[String] {
+        &self.aliases
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(arrow_type("timestamptz"))
+    }
+
+    fn invoke_with_args(&self, _: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        internal_err!("now() is replaced by the time of the statement when it is planned")
+    }
+
+    fn simplify(&self, args: Vec<Expr>, info: &SimplifyContext) -> Result<ExprSimplifyResult> {
+        let Some(now) = info.query_execution_start_time() else {
+            return Ok(ExprSimplifyResult::Original(args));
+        };
+        let now = ScalarValue::TimestampMicrosecond(Some(now.timestamp_micros()), Some(UTC.into()));
+        Ok(ExprSimplifyResult::Simplified(Expr::Literal(now, None)))
+    }
+}

@@ -1,0 +1,315 @@
+//! `to_char(x, pattern)`: times and numbers by PostgreSQL's patterns.
+//!
+//! DataFusion's function of this name takes other patterns and answers with the pattern itself where it does not know a
+//! letter; here a pattern that is not known is an error.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Datelike, NaiveDateTime, Timelike};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringBuilder};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{DataType, TimestampMicrosecondType};
+use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
+use datafusion::common::{Result, plan_err};
+
+use super::age::micros;
+use super::{Body, Call, Function, Kind, failure};
+use crate::Error;
+
+mod number;
+
+pub(super) const FUNCTIONS: &[Function] =
+    &[Function::new("to_char", &[Kind::Any, Kind::Text], "text", Body::Column(to_char))];
+
+fn to_char(call: &Call<'_>) -> Result<ArrayRef> {
+    let array = &call.arguments[0];
+    match array.data_type() {
+        DataType::Timestamp(_, _) | DataType::Date32 | DataType::Date64 => times(call),
+        numeric if numeric.is_numeric() => numbers(call),
+        other => plan_err!("to_char() takes a time or a number, not {other}"),
+    }
+}
+
+fn unsupported(what: String) -> datafusion::error::DataFusionError {
+    let hint = "The patterns are those of PostgreSQL, such as YYYY-MM-DD HH24:MI:SS or 999,990.00."
+        .to_string();
+    failure(Error::Unsupported { what, hint })
+}
+
+fn numbers(call: &Call<'_>) -> Result<ArrayRef> {
+    // Text of a decimal keeps all its digits; floats go through their shortest text.
+    let options = FormatOptions::default();
+    let values = ArrayFormatter::try_new(&call.arguments[0], &options)?;
+    let mut out = StringBuilder::new();
+    for row in 0..call.rows {
+        match call.text(1, row).filter(|_| call.arguments[0].is_valid(row)) {
+            Some(pattern) => {
+                out.append_value(number::format(&values.value(row).try_to_string()?, pattern)?)
+            }
+            None => out.append_null(),
+        }
+    }
+    Ok(Arc::new(out.finish()))
+}
+
+fn times(call: &Call<'_>) -> Result<ArrayRef> {
+    let array = &call.arguments[0];
+    let zoned = matches!(array.data_type(), DataType::Timestamp(_, Some(_)));
+    let zone =
+        call.facts.setting("TimeZone").filter(|_| zoned).unwrap_or_else(|| "UTC".to_string());
+    let local = if zoned && !matches!(zone.as_str(), "UTC" | "Etc/UTC" | "GMT") {
+        // The wall clock of the session's zone.
+        let there = cast(
+            array,
+            &DataType::Timestamp(
+                datafusion::arrow::datatypes::TimeUnit::Microsecond,
+                Some(zone.as_str().into()),
+            ),
+        )?;
+        cast(
+            &there,
+            &DataType::Timestamp(datafusion::arrow::datatypes::TimeUnit::Microsecond, None),
+        )?
+    } else {
+        micros(array)?
+    };
+    let local = local.as_primitive::<TimestampMicrosecondType>();
+    let mut out = StringBuilder::new();
+    let mut parsed: Option<(String, Vec<Part>)> = None;
+    for row in 0..call.rows {
+        let time = local
+            .is_valid(row)
+            .then(|| DateTime::from_timestamp_micros(local.value(row)))
+            .flatten();
+        let Some((time, pattern)) = time.zip(call.text(1, row)) else {
+            out.append_null();
+            continue;
+        };
+        if parsed.as_ref().is_none_or(|(known, _)| known != pattern) {
+            parsed = Some((pattern.to_string(), parse(pattern)?));
+        }
+        let parts = parsed.as_ref().map_or(&[][..], |(_, parts)| parts);
+        let mut text = String::new();
+        parts.iter().for_each(|part| part.write(time.naive_utc(), &zone, &mut text));
+        out.append_value(text);
+    }
+    Ok(Arc::new(out.finish()))
+}
+
+/// A piece of a pattern.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    Text(String),
+    Field { name: &'static str, fill: bool, ordinal: Option<bool>, shape: Shape },
+}
+
+/// How the pattern was written: `MONTH`, `Month` or `month`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    Upper,
+    Title,
+    Lower,
+}
+
+/// Every pattern, longer ones before those they begin with.
+const FIELDS: [&str; 45] = [
+    "SSSSS", "SSSS", "SS", "Y,YYY", "YYYY", "YYY", "YY", "IYYY", "IYY", "IY", "MONTH", "MON", "MM",
+    "MI", "MS", "US", "DAY", "DDD", "DD", "DY", "HH24", "HH12", "HH", "IDDD", "ID", "IW", "WW",
+    "A.M.", "P.M.", "AM", "PM", "B.C.", "A.D.", "BC", "AD", "TZ", "OF", "CC", "RM", "Q", "J", "D",
+    "W", "Y", "I",
+];
+
+fn parse(pattern: &str) -> Result<Vec<Part>> {
+    let mut parts = Vec::new();
+    let mut rest = pattern;
+    while let Some(letter) = rest.chars().next() {
+        let (fill, after) = match rest.get(..2) {
+            Some(two) if two.eq_ignore_ascii_case("FM") => (false, &rest[2..]),
+            _ => (true, rest),
+        };
+        let found = FIELDS.iter().find(|name| {
+            after.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name))
+        });
+        if let Some(name) = found {
+            let written = &after[..name.len()];
+            rest = &after[name.len()..];
+            let ordinal = match rest.get(..2) {
+                Some("TH") => Some(true),
+                Some("th") => Some(false),
+                _ => None,
+            };
+            rest = &rest[if ordinal.is_some() { 2 } else { 0 }..];
+            parts.push(Part::Field { name, fill, ordinal, shape: shape(written) });
+        } else if letter == '"' {
+            let (text, after) = rest[1..].split_once('"').unwrap_or((&rest[1..], ""));
+            parts.push(Part::Text(text.to_string()));
+            rest = after;
+        } else if letter.is_ascii_alphabetic() && !matches!(letter, 'T') {
+            return Err(unsupported(format!("the pattern \"{rest}\" of to_char()")));
+        } else {
+            parts.push(Part::Text(letter.to_string()));
+            rest = &rest[letter.len_utf8()..];
+        }
+    }
+    Ok(parts)
+}
+
+fn shape(written: &str) -> Shape {
+    let mut letters = written.chars().filter(char::is_ascii_alphabetic);
+    match (letters.next(), letters.next()) {
+        (Some(first), _) if first.is_ascii_lowercase() => Shape::Lower,
+        (Some(_), Some(second)) if second.is_ascii_lowercase() => Shape::Title,
+        _ => Shape::Upper,
+    }
+}
+
+const MONTHS: [&str; 12] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
+const DAYS: [&str; 7] =
+    ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+const ROMAN: [&str; 12] =
+    ["I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII"];
+
+impl Part {
+    fn write(&self, time: NaiveDateTime, zone: &str, out: &mut String) {
+        let (name, fill, ordinal, shape) = match self {
+            Part::Text(text) => return out.push_str(text),
+            Part::Field { name, fill, ordinal, shape } => (*name, *fill, *ordinal, *shape),
+        };
+        if let Some((value, width)) = numeric(name, time) {
+            let text = if fill { format!("{value:0width$}") } else { value.to_string() };
+            out.push_str(&text);
+            if let Some(upper) = ordinal {
+                out.push_str(ending(value, upper));
+            }
+            return;
+        }
+        let (text, width) = word(name, time, zone);
+        let text = match shape {
+            Shape::Upper => text.to_uppercase(),
+            Shape::Lower => text.to_lowercase(),
+            Shape::Title => text,
+        };
+        out.push_str(&text);
+        if fill {
+            (text.len()..width).for_each(|_| out.push(' '));
+        }
+    }
+}
+
+/// The number that a pattern stands for, and its width.
+fn numeric(name: &str, time: NaiveDateTime) -> Option<(i64, usize)> {
+    let year = i64::from(time.year());
+    let iso = i64::from(time.iso_week().year());
+    let hour12 = i64::from(time.hour12().1);
+    let seconds = i64::from(time.num_seconds_from_midnight());
+    let micros = i64::from(time.nanosecond() / 1000);
+    Some(match name {
+        "YYYY" => (year, 4),
+        "YYY" => (year.rem_euclid(1000), 3),
+        "YY" => (year.rem_euclid(100), 2),
+        "Y" => (year.rem_euclid(10), 1),
+        "IYYY" => (iso, 4),
+        "IYY" => (iso.rem_euclid(1000), 3),
+        "IY" => (iso.rem_euclid(100), 2),
+        "I" => (iso.rem_euclid(10), 1),
+        "MM" => (time.month().into(), 2),
+        "DD" => (time.day().into(), 2),
+        "DDD" => (time.ordinal().into(), 3),
+        "IDDD" => (i64::from(time.iso_week().week0() * 7 + time.weekday().number_from_monday()), 3),
+        "D" => (time.weekday().number_from_sunday().into(), 1),
+        "ID" => (time.weekday().number_from_monday().into(), 1),
+        "HH24" => (time.hour().into(), 2),
+        "HH12" | "HH" => (hour12, 2),
+        "MI" => (time.minute().into(), 2),
+        "SS" => (time.second().into(), 2),
+        "MS" => (micros / 1000, 3),
+        "US" => (micros, 6),
+        "SSSS" | "SSSSS" => (seconds, 1),
+        "IW" => (time.iso_week().week().into(), 2),
+        "WW" => (i64::from((time.ordinal() - 1) / 7 + 1), 2),
+        "W" => (i64::from((time.day() - 1) / 7 + 1), 1),
+        "Q" => (i64::from((time.month() - 1) / 3 + 1), 1),
+        "CC" => ((year - 1).div_euclid(100) + 1, 2),
+        "J" => (i64::from(time.date().num_days_from_ce()) + 1_721_425, 1),
+        _ => return None,
+    })
+}
+
+/// The word that a pattern stands for as a title, and the width that it is filled to.
+fn word(name: &str, time: NaiveDateTime, zone: &str) -> (String, usize) {
+    let month = MONTHS[time.month0() as usize];
+    let day = DAYS[time.weekday().num_days_from_sunday() as usize];
+    let afternoon = time.hour12().0;
+    match name {
+        "MONTH" => (month.to_string(), 9),
+        "MON" => (month[..3].to_string(), 0),
+        "DAY" => (day.to_string(), 9),
+        "DY" => (day[..3].to_string(), 0),
+        "AM" | "PM" => ((if afternoon { "PM" } else { "AM" }).to_string(), 0),
+        "A.M." | "P.M." => ((if afternoon { "P.M." } else { "A.M." }).to_string(), 0),
+        "BC" | "AD" => ((if time.year() < 1 { "BC" } else { "AD" }).to_string(), 0),
+        "B.C." | "A.D." => ((if time.year() < 1 { "B.C." } else { "A.D." }).to_string(), 0),
+        "RM" => (ROMAN[time.month0() as usize].to_string(), 4),
+        "TZ" => (zone.to_string(), 0),
+        "OF" => ("+00".to_string(), 0),
+        _ => {
+            let text = format!("{:04}", time.year());
+            (format!("{},{}", &text[..1], &text[1..]), 0)
+        }
+    }
+}
+
+fn ending(value: i64, upper: bool) -> &'static str {
+    let at = match (value % 100, value % 10) {
+        (11..=13, _) => 3,
+        (_, 1) => 0,
+        (_, 2) => 1,
+        (_, 3) => 2,
+        _ => 3,
+    };
+    if upper { ["ST", "ND", "RD", "TH"][at] } else { ["st", "nd", "rd", "th"][at] }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formats_times_as_postgres_does() {
+        let time = DateTime::from_timestamp_micros(1_770_987_909_012_345)
+            .map(|t| t.naive_utc())
+            .unwrap_or_default();
+        let check = |pattern: &str, expected: &str| {
+            let mut out = String::new();
+            parse(pattern)
+                .map(|parts| parts.iter().for_each(|p| p.write(time, "UTC", &mut out)))
+                .ok();
+            assert_eq!(out, expected, "{pattern}");
+        };
+        check("YYYY-MM-DD HH24:MI:SS.US", "2026-02-13 13:05:09.012345");
+        check("FMDay, FMDDth FMMonth YYYY", "Friday, 13th February 2026");
+        check("Month|mon|DY", "February |feb|FRI");
+        check("YYYY-\"W\"IW-ID Q HH12 am", "2026-W07-5 1 01 pm");
+        check("YYYY-MM-DD\"T\"HH24:MI:SS TZ", "2026-02-13T13:05:09 UTC");
+        check("J DDD WW W CC", "2461085 044 07 2 21");
+    }
+
+    #[test]
+    fn refuses_what_it_does_not_know() {
+        assert!(parse("%Y-%m").is_err());
+        assert!(parse("bogus").is_err());
+    }
+}

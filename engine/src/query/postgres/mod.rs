@@ -1,0 +1,65 @@
+//! The Postgres face of the planner: what makes a DataFusion session answer as PostgreSQL 15 does.
+//!
+//! A statement passes through here in this order. [`rewrite`] changes the parsed statement: names, casts to object names,
+//! syntax that only PostgreSQL has. While it is planned, [`PostgresTypes`] and [`PostgresOperators`] give types and literals
+//! PostgreSQL's meaning. [`CorrelatedSubqueries`] and [`ObjectNames`] then change the plan, and [`ObjectNames::present`] its
+//! result. Relations of [`pg_catalog`] and [`information_schema`] and the [`functions()`] read one [`SessionFacts`], whose
+//! [`Snapshot`] holds what the role can see: nothing here names a relation that the snapshot does not hold.
+//!
+//! [`extend`] puts all of it into a session.
+
+mod catalog;
+mod facts;
+mod functions;
+mod object_names;
+mod planners;
+mod rewrite;
+pub mod settings;
+mod subqueries;
+#[cfg(test)]
+mod tests;
+pub mod types;
+
+use std::sync::Arc;
+
+use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::SessionStateDefaults;
+use datafusion::logical_expr::planner::ExprPlanner;
+use datafusion::optimizer::{Analyzer, AnalyzerRule};
+
+pub use catalog::{information_schema, pg_catalog};
+pub use facts::{Relation, RelationKind, SessionFacts, Snapshot};
+pub use functions::{AllowedFunctions, aggregates, allowed_functions, functions};
+pub use object_names::ObjectNames;
+pub use planners::{PostgresOperators, PostgresTypes};
+pub use rewrite::{column_name, rewrite};
+pub use subqueries::CorrelatedSubqueries;
+
+/// Gives a session PostgreSQL's functions, types, operators and rules, and of DataFusion's functions those that are
+/// allowed. Call it on a builder without default features. `more` are functions of onefold's own.
+pub fn extend(
+    builder: SessionStateBuilder,
+    facts: &Arc<SessionFacts>,
+    more: Vec<Arc<datafusion::logical_expr::ScalarUDF>>,
+) -> SessionStateBuilder {
+    let allowed = allowed_functions();
+    let mut scalar = allowed.scalar.clone();
+    scalar.extend(functions(facts).into_iter().map(Arc::new));
+    scalar.extend(more);
+    let mut aggregate = allowed.aggregate.clone();
+    aggregate.extend(aggregates().into_iter().map(Arc::new));
+    let mut planners: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(PostgresOperators)];
+    planners.extend(SessionStateDefaults::default_expr_planners());
+    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> =
+        vec![Arc::new(ObjectNames::new(facts)), Arc::new(CorrelatedSubqueries::new())];
+    rules.extend(Analyzer::new().rules);
+    builder
+        .with_scalar_functions(scalar)
+        .with_higher_order_functions(allowed.higher_order.clone())
+        .with_aggregate_functions(aggregate)
+        .with_window_functions(allowed.window.clone())
+        .with_table_function_list(allowed.table.clone())
+        .with_expr_planners(planners)
+        .with_type_planner(Arc::new(PostgresTypes))
+        .with_analyzer_rules(rules)
+}

@@ -1,0 +1,242 @@
+//! What depends on types while a statement is planned: names of types, literals that take the type of the other side, and
+//! subscripts of vectors.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
+use datafusion::common::metadata::FieldMetadata;
+use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::logical_expr::expr::Cast;
+use datafusion::logical_expr::planner::{
+    ExprPlanner, PlannerResult, RawBinaryExpr, RawFieldAccessExpr, TypePlanner,
+};
+use datafusion::logical_expr::{Expr, ExprSchemable, GetFieldAccess, lit};
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, CharacterLength, DataType as SqlType, ExactNumberInfo, TimezoneInfo,
+};
+
+use super::functions::failure;
+use super::rewrite::{array_elements, element_type};
+use super::types::{self, TYPE_KEY};
+use crate::Error;
+
+/// Plans the types of SQL as PostgreSQL means them.
+#[derive(Debug)]
+pub struct PostgresTypes;
+
+impl TypePlanner for PostgresTypes {
+    fn plan_type_field(&self, sql: &SqlType) -> Result<Option<FieldRef>> {
+        if let Some(element) = element_type(sql) {
+            let Some(element) = self.plan_type_field(element)? else { return Ok(None) };
+            // Arrays of arrays are of the same type as arrays.
+            let item = Arc::new(element.as_ref().clone().with_name("item"));
+            let logical = item
+                .metadata()
+                .get(TYPE_KEY)
+                .map_or("text[]".to_string(), |name| format!("{name}[]"));
+            return Ok(Some(Arc::new(typed(DataType::List(item), &logical))));
+        }
+        Ok(field(sql)?.map(Arc::new))
+    }
+}
+
+/// Types that Arrow's own say. A cast to one of them names nothing else: DataFusion then keeps in step whether its result
+/// can be null.
+const PLAIN: [&str; 12] = [
+    "bool",
+    "int2",
+    "int4",
+    "int8",
+    "float4",
+    "float8",
+    "text",
+    "bytea",
+    "date",
+    "timestamp",
+    "timestamptz",
+    "interval",
+];
+
+fn typed(data_type: DataType, logical: &str) -> Field {
+    if PLAIN.contains(&logical) {
+        return Field::new("", data_type, true);
+    }
+    Field::new("", data_type, true)
+        .with_metadata(HashMap::from([(TYPE_KEY.to_string(), logical.to_string())]))
+}
+
+fn field(sql: &SqlType) -> Result<Option<Field>> {
+    let of = |name: &str| Some(typed(types::arrow_type(name), name));
+    let length = |length: &Option<CharacterLength>| match length {
+        Some(CharacterLength::IntegerLength { length, .. }) => {
+            typed(DataType::Utf8, &format!("varchar({length})"))
+        }
+        _ => typed(DataType::Utf8, "varchar"),
+    };
+    Ok(match sql {
+        SqlType::Bool | SqlType::Boolean => of("bool"),
+        SqlType::SmallInt(_) | SqlType::Int2(_) => of("int2"),
+        SqlType::Int(_) | SqlType::Integer(_) | SqlType::Int4(_) => of("int4"),
+        SqlType::BigInt(_) | SqlType::Int8(_) => of("int8"),
+        SqlType::Real | SqlType::Float4 => of("float4"),
+        SqlType::Float(ExactNumberInfo::Precision(bits)) if *bits <= 24 => of("float4"),
+        SqlType::Float(_) | SqlType::DoublePrecision | SqlType::Float8 | SqlType::Double(_) => {
+            of("float8")
+        }
+        SqlType::Text | SqlType::String(_) => of("text"),
+        SqlType::Varchar(n) | SqlType::CharacterVarying(n) | SqlType::CharVarying(n) => {
+            Some(length(n))
+        }
+        SqlType::Char(_) | SqlType::Character(_) => Some(typed(DataType::Utf8, "bpchar")),
+        SqlType::Bytea => of("bytea"),
+        SqlType::Date => of("date"),
+        SqlType::Time(_, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => {
+            Some(typed(DataType::Time64(TimeUnit::Microsecond), "time"))
+        }
+        SqlType::Timestamp(_, TimezoneInfo::Tz | TimezoneInfo::WithTimeZone) => of("timestamptz"),
+        SqlType::Timestamp(_, _) => of("timestamp"),
+        SqlType::Interval { .. } => of("interval"),
+        SqlType::Uuid => of("uuid"),
+        SqlType::JSON => of("json"),
+        SqlType::JSONB => of("jsonb"),
+        SqlType::Regclass => of("regclass"),
+        SqlType::Custom(name, _) => {
+            let last = name.0.last().and_then(|part| part.as_ident());
+            let Some(ident) = last else { return Ok(None) };
+            let text = if ident.quote_style.is_some() {
+                ident.value.clone()
+            } else {
+                ident.value.to_lowercase()
+            };
+            match types::by_name(&text) {
+                // The modifier of numeric matters, and DataFusion reads it from its own spelling.
+                Some(found) if found.name == "numeric" => return Ok(None),
+                Some(found) => Some(typed(types::arrow_type(&found.name), &found.name)),
+                None => {
+                    return Err(failure(Error::Missing {
+                        kind: "type",
+                        name: name.to_string(),
+                        hint: "Check its spelling; there are no types of users.".to_string(),
+                    }));
+                }
+            }
+        }
+        _ => None,
+    })
+}
+
+/// Plans operators and subscripts whose meaning depends on types.
+#[derive(Debug)]
+pub struct PostgresOperators;
+
+impl ExprPlanner for PostgresOperators {
+    fn plan_binary_op(
+        &self,
+        expr: RawBinaryExpr,
+        schema: &DFSchema,
+    ) -> Result<PlannerResult<RawBinaryExpr>> {
+        let RawBinaryExpr { op, mut left, mut right } = expr;
+        let compares = matches!(
+            op,
+            BinaryOperator::Eq
+                | BinaryOperator::NotEq
+                | BinaryOperator::Lt
+                | BinaryOperator::LtEq
+                | BinaryOperator::Gt
+                | BinaryOperator::GtEq
+        );
+        if compares
+            || matches!(
+                op,
+                BinaryOperator::Plus
+                    | BinaryOperator::Minus
+                    | BinaryOperator::Multiply
+                    | BinaryOperator::Divide
+            )
+        {
+            if let Some(typed) = take_type(&right, &left, schema)? {
+                right = typed;
+            } else if let Some(typed) = take_type(&left, &right, schema)? {
+                left = typed;
+            }
+        }
+        Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }))
+    }
+
+    fn plan_field_access(
+        &self,
+        expr: RawFieldAccessExpr,
+        schema: &DFSchema,
+    ) -> Result<PlannerResult<RawFieldAccessExpr>> {
+        let RawFieldAccessExpr { field_access, expr } = expr;
+        // Vectors of the catalog count from 0.
+        let field_access = match field_access {
+            GetFieldAccess::ListIndex { key } if is_vector(&expr, schema) => {
+                GetFieldAccess::ListIndex { key: Box::new(*key + lit(1_i64)) }
+            }
+            other => other,
+        };
+        Ok(PlannerResult::Original(RawFieldAccessExpr { field_access, expr }))
+    }
+}
+
+fn is_vector(expr: &Expr, schema: &DFSchema) -> bool {
+    let field = expr.to_field(schema).map(|(_, field)| field);
+    field.is_ok_and(|field| {
+        field.metadata().get(TYPE_KEY).is_some_and(|name| name.ends_with("vector"))
+    })
+}
+
+/// A literal of unknown type takes the type of the other side, as PostgreSQL has it: `oid = '16384'`, `flag = 't'`,
+/// `roles = '{0}'`, `id = '7c0e...'` over a uuid. `None` where DataFusion does the same.
+fn take_type(literal: &Expr, other: &Expr, schema: &DFSchema) -> Result<Option<Expr>> {
+    let Expr::Literal(ScalarValue::Utf8(Some(text)), None) = uncast(literal) else {
+        return Ok(None);
+    };
+    let Ok((_, field)) = other.to_field(schema) else { return Ok(None) };
+    let data_type = field.data_type();
+    let cast = |expr: Expr, to: &DataType| Expr::Cast(Cast::new(Box::new(expr), to.clone()));
+    let same = std::ptr::eq(uncast(literal), literal);
+    Ok(match data_type {
+        DataType::Boolean if same => boolean(text).map(lit),
+        integer if integer.is_integer() && same => Some(cast(lit(text.trim()), integer)),
+        DataType::List(item) if same => array_elements(text).map(|elements| {
+            let value = |element: Option<String>| {
+                cast(element.map_or(lit(ScalarValue::Null), lit), item.data_type())
+            };
+            let elements: Vec<Expr> = elements.into_iter().map(value).collect();
+            let array = datafusion::functions_nested::expr_fn::make_array(elements);
+            cast(array, data_type)
+        }),
+        DataType::FixedSizeBinary(16) => {
+            let parsed = uuid::Uuid::parse_str(text.trim()).ok();
+            parsed.map(|id| {
+                let value = ScalarValue::FixedSizeBinary(16, Some(id.as_bytes().to_vec()));
+                let metadata = HashMap::from([(TYPE_KEY.to_string(), "uuid".to_string())]);
+                Expr::Literal(value, Some(FieldMetadata::from(metadata)))
+            })
+        }
+        _ => None,
+    })
+}
+
+/// A literal behind a cast to text or uuid.
+fn uncast(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Cast(Cast { expr: inner, field })
+            if field.metadata().get(TYPE_KEY).is_some_and(|name| name == "uuid") =>
+        {
+            inner
+        }
+        other => other,
+    }
+}
+
+fn boolean(text: &str) -> Option<bool> {
+    match text.trim().to_lowercase().as_str() {
+        "t" | "true" | "y" | "yes" | "on" | "1" => Some(true),
+        "f" | "false" | "n" | "no" | "off" | "0" => Some(false),
+        _ => None,
+    }
+}

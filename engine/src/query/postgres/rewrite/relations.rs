@@ -1,0 +1,183 @@
+//! Names and functions in `FROM`.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    Expr, Ident, ObjectName, Select, SelectItem, TableAlias, TableAliasColumnDef, TableFactor,
+    TableFunctionArgs, Value, VisitMut, VisitorMut,
+};
+
+use super::{call, expressions, function_name, normal, parts};
+use crate::query::postgres::catalog::definition;
+use crate::query::postgres::facts::SessionFacts;
+
+/// The schema that DataFusion looks in for names without one.
+const DEFAULT_SCHEMA: &str = "public";
+
+/// Resolves a relation's name, and makes a function in `FROM` a relation.
+pub(super) fn rewrite(factor: &mut TableFactor, facts: &SessionFacts, ctes: &[Vec<String>]) {
+    match factor {
+        TableFactor::Table { name, args: None, .. } => resolve(name, facts, ctes),
+        TableFactor::Table { name, args: Some(args), alias, with_ordinality: false, .. } => {
+            let Some(function) = function_name(name) else { return };
+            if let Some(relation) = relation(&function, args, alias) {
+                *factor = relation;
+            } else {
+                *name = ObjectName::from(vec![Ident::new(function.as_str())]);
+                *alias = Some(with_column(alias.take(), &function));
+            }
+        }
+        TableFactor::UNNEST { alias, array_exprs, .. } if array_exprs.len() == 1 => {
+            *alias = Some(with_column(alias.take(), "unnest"));
+        }
+        _ => {}
+    }
+}
+
+/// Gives a name without schema the schema that the search path finds it in.
+fn resolve(name: &mut ObjectName, facts: &SessionFacts, ctes: &[Vec<String>]) {
+    let names = parts(name);
+    let [table] = names.as_slice() else { return };
+    if ctes.iter().flatten().any(|cte| cte == table) {
+        return;
+    }
+    let snapshot = facts.snapshot();
+    let has = |schema: &String| {
+        definition(schema, table).is_some() || snapshot.named(schema, table).is_some()
+    };
+    match facts.search_path().into_iter().find(has) {
+        Some(schema) if schema != DEFAULT_SCHEMA => {
+            let quoted = |part: &str| Ident::with_quote('"', part);
+            *name = ObjectName::from(vec![quoted(&schema), quoted(table)]);
+        }
+        _ => {}
+    }
+}
+
+/// The relation for a function in `FROM`; `None` for functions that DataFusion knows as relations.
+fn relation(
+    function: &str,
+    args: &TableFunctionArgs,
+    alias: &mut Option<TableAlias>,
+) -> Option<TableFactor> {
+    let values: Vec<Expr> = args
+        .args
+        .iter()
+        .filter_map(|arg| match arg {
+            datafusion::sql::sqlparser::ast::FunctionArg::Unnamed(
+                datafusion::sql::sqlparser::ast::FunctionArgExpr::Expr(expr),
+            ) => Some(expr.clone()),
+            _ => None,
+        })
+        .collect();
+    let unnest = |array: Expr, alias: Option<TableAlias>| TableFactor::UNNEST {
+        alias: Some(with_column(alias, function)),
+        array_exprs: vec![array],
+        with_offset: false,
+        with_offset_alias: None,
+        with_ordinality: false,
+    };
+    match function {
+        "unnest" if values.len() == 1 => Some(unnest(values.into_iter().next()?, alias.take())),
+        "generate_subscripts" => Some(unnest(call("array_subscripts", values), alias.take())),
+        // With constant bounds a series is a stream, otherwise an array.
+        "generate_series" | "range" if values.iter().all(is_constant) => None,
+        "generate_series" | "range" => Some(unnest(call(function, values), alias.take())),
+        // Any other function is one row.
+        _ => {
+            let name = Ident::new(function);
+            let query = expressions::select(vec![SelectItem::ExprWithAlias {
+                expr: call(function, values),
+                alias: name,
+            }]);
+            let alias = with_column(alias.take(), function);
+            Some(TableFactor::Derived {
+                lateral: false,
+                subquery: Box::new(query),
+                alias: Some(alias),
+                sample: None,
+            })
+        }
+    }
+}
+
+fn is_constant(expr: &Expr) -> bool {
+    match expr {
+        Expr::Value(_) | Expr::TypedString(_) | Expr::Interval(_) => true,
+        Expr::UnaryOp { expr, .. } | Expr::Cast { expr, .. } | Expr::Nested(expr) => {
+            is_constant(expr)
+        }
+        _ => false,
+    }
+}
+
+/// The one column of a function is named like its alias, or like the function.
+fn with_column(alias: Option<TableAlias>, function: &str) -> TableAlias {
+    let mut alias = alias.unwrap_or_else(|| TableAlias {
+        explicit: true,
+        name: Ident::new(function),
+        columns: vec![],
+        at: None,
+    });
+    if alias.columns.is_empty() {
+        alias.columns = vec![TableAliasColumnDef { name: alias.name.clone(), data_type: None }];
+    }
+    alias
+}
+
+/// Replaces `t.tableoid` by the oid of the relation: every row of a relation has the same.
+pub(super) fn replace_table_oids(select: &mut Select, facts: &SessionFacts) {
+    let mut oids: Vec<(String, u32)> = Vec::new();
+    let snapshot = facts.snapshot();
+    let factors = select.from.iter().flat_map(|from| {
+        std::iter::once(&from.relation).chain(from.joins.iter().map(|j| &j.relation))
+    });
+    for factor in factors {
+        let TableFactor::Table { name, alias, args: None, .. } = factor else { continue };
+        let names = parts(name);
+        let found = match names.as_slice() {
+            [.., schema, table] => definition(schema, table)
+                .map(|known| known.oid)
+                .or_else(|| snapshot.named(schema, table).map(|relation| relation.oid)),
+            [table] => definition("pg_catalog", table).map(|known| known.oid),
+            [] => None,
+        };
+        if let (Some(oid), Some(table)) = (found, names.last()) {
+            oids.push((
+                alias.as_ref().map_or_else(|| table.clone(), |alias| normal(&alias.name)),
+                oid,
+            ));
+        }
+    }
+    if !oids.is_empty() {
+        let _ = select.visit(&mut TableOids { oids });
+    }
+}
+
+struct TableOids {
+    oids: Vec<(String, u32)>,
+}
+
+impl VisitorMut for TableOids {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        let found = match expr {
+            Expr::CompoundIdentifier(parts) => match parts.as_slice() {
+                [.., alias, column] if normal(column) == "tableoid" => {
+                    let alias = normal(alias);
+                    self.oids.iter().find(|(known, _)| *known == alias)
+                }
+                _ => None,
+            },
+            Expr::Identifier(column) if normal(column) == "tableoid" => {
+                self.oids.first().filter(|_| self.oids.len() == 1)
+            }
+            _ => None,
+        };
+        if let Some((_, oid)) = found {
+            *expr = Expr::Value(Value::Number(oid.to_string(), false).into());
+        }
+        ControlFlow::Continue(())
+    }
+}
