@@ -1,10 +1,10 @@
 //! Profile ids: a keyed permutation of log positions, so that an id tells nobody how many profiles came before it.
 //!
-//! The permutation is a balanced Feistel network of [`ROUNDS`] rounds over 54 bits whose round function is
-//! HMAC-SHA-256; results outside of 53 bits are permuted again until they fit ("cycle walking", Black and Rogaway,
-//! Ciphers with Arbitrary Finite Domains, 2002), one and a half rounds more at the most on average. Luby and Rackoff
-//! (1988) show that four rounds make a strong pseudo-random permutation. No table, no state, no collision: a lake's
-//! ids depend on its log and its key alone.
+//! The permutation is a balanced Feistel network of six rounds over 54 bits whose round function is HMAC-SHA-256;
+//! results outside of 53 bits are permuted again until they fit ("cycle walking", Black and Rogaway, Ciphers with
+//! Arbitrary Finite Domains, 2002), which takes two permutations on average. Luby and Rackoff (1988) show that four
+//! rounds make a strong pseudo-random permutation. No table, no state, no collision: a lake's ids depend on its log and
+//! its key alone.
 
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
