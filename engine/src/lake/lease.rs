@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 
 use super::Lake;
 use super::documents::{Created, numbers};
-use super::store::{DurableDirectory, unavailable};
+use super::store::{DurableDirectory, create_folder, unavailable};
 use crate::clock::Clock;
 use crate::{Error, Result};
 
@@ -252,9 +252,13 @@ impl Renewal {
 /// Locks the file, and clears away what a dead writer left; `None` when somebody else has it.
 fn try_lock(directory: &FilePath, lock: &FilePath) -> std::io::Result<Option<std::fs::File>> {
     if let Some(folder) = lock.parent() {
-        std::fs::create_dir_all(folder)?;
+        create_folder(folder)?;
     }
-    let file = std::fs::OpenOptions::new().write(true).create(true).truncate(false).open(lock)?;
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(lock)?;
     match file.try_lock() {
         Ok(()) => {}
         Err(std::fs::TryLockError::WouldBlock) => return Ok(None),

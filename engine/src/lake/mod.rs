@@ -19,6 +19,7 @@ mod file;
 mod lease;
 mod log;
 mod maintenance;
+mod rollback;
 mod scan;
 mod schema;
 mod store;

@@ -183,7 +183,7 @@ fn balance(
     let mut files: Vec<_> = files.collect();
     let mut balanced: Vec<(u64, Vec<PartitionedFile>)> =
         vec![(0, Vec::new()); groups.clamp(1, files.len().max(1))];
-    files.sort_by(|(a, _), (b, _)| b.size.cmp(&a.size));
+    files.sort_by_key(|(file, _)| std::cmp::Reverse(file.size));
     for (file, rows) in files {
         let lightest = balanced
             .iter_mut()

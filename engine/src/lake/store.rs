@@ -293,7 +293,7 @@ fn create_parent(file: &FilePath) -> io::Result<()> {
 }
 
 /// Creates a folder and those above it, for their owner only, and fsyncs the names of the new ones.
-fn create_folder(folder: &FilePath) -> io::Result<()> {
+pub(super) fn create_folder(folder: &FilePath) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());
     }

@@ -4,7 +4,7 @@
 //! the snapshot in memory: a commit costs one conditional write and a list of pointers, whatever the size of the table.
 //! Reading the current snapshot takes no lock.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -12,16 +12,14 @@ use std::sync::{Arc, Weak};
 use arc_swap::ArcSwap;
 use arrow::datatypes::SchemaRef;
 use deltalake_core::kernel::Metadata;
-use futures::{StreamExt, TryStreamExt};
+use object_store::ObjectStore;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
 use parking_lot::Mutex;
 
 use super::commit::Commit;
 use super::file::{FileEntry, Pins};
 use super::log::{self, Entry};
 use super::schema::TableSchema;
-use super::store::unavailable;
 use crate::clock::Clock;
 use crate::{Error, Result};
 
@@ -30,9 +28,7 @@ const COMMIT_ATTEMPTS_MAX: usize = 64;
 /// How many of the last snapshots are kept for [`Table::snapshot_at`].
 const RECENT_SNAPSHOTS: usize = 8;
 /// The version of an application that has committed nothing; versions are not negative.
-const NOTHING_COMMITTED: i64 = -1;
-/// How many files are looked up at a time.
-const LOOKUPS: usize = 16;
+pub(super) const NOTHING_COMMITTED: i64 = -1;
 
 /// One version of a table. It never changes, and its files are not deleted as long as it is held.
 #[derive(Debug)]
@@ -295,58 +291,6 @@ impl Table {
         self.load_app(&mut state, app).await
     }
 
-    /// Makes the table hold the files again that it held at `version`, and lets applications commit again what they
-    /// committed since. Columns that were added since stay.
-    pub async fn rollback_to(&self, version: u64) -> Result<Arc<TableSnapshot>> {
-        let _turn = self.0.upkeep.lock().await;
-        let (target, current) = (self.snapshot_at(version).await?, self.snapshot());
-        let paths = |snapshot: &TableSnapshot| -> HashSet<Arc<str>> {
-            snapshot.files.iter().map(|file| file.path.clone()).collect()
-        };
-        let (wanted, present) = (paths(&target), paths(&current));
-        let adds: Vec<_> =
-            target.files.iter().filter(|file| !present.contains(&file.path)).cloned().collect();
-        let removes =
-            current.files.iter().filter(|file| !wanted.contains(&file.path)).cloned().collect();
-        let lookups = futures::stream::iter(adds.iter().map(|file| self.look_up(version, file)))
-            .buffer_unordered(LOOKUPS);
-        lookups.try_collect::<()>().await?;
-        let mut commit = Commit::rewrite(current.clone(), adds, removes)
-            .with_message(format!("roll back to {version}"));
-        commit.restored_apps = self.apps_since(version, current.version).await?;
-        self.commit(commit).await
-    }
-
-    /// Returns the applications that committed after version `from`, up to `to`, with what they had committed before.
-    async fn apps_since(&self, from: u64, to: u64) -> Result<Vec<(String, i64)>> {
-        let mut names = BTreeSet::new();
-        for version in from + 1..=to {
-            let entry = log::read(&*self.0.store, &self.0.path, version).await?;
-            let entry = entry.ok_or_else(|| missing_version(&self.0.path, version))?;
-            names.extend(entry.apps.into_iter().map(|(app, _)| app));
-        }
-        let mut apps = Vec::new();
-        for app in names {
-            let version = log::app_version(&self.0.store, &self.0.path, Some(from), &app).await?;
-            apps.push((app, version.unwrap_or(NOTHING_COMMITTED)));
-        }
-        Ok(apps)
-    }
-
-    /// Fails when a file of an old version is gone.
-    async fn look_up(&self, version: u64, file: &FileEntry) -> Result<()> {
-        match self.0.store.head(&self.file_path(&file.path)).await {
-            Ok(_) => Ok(()),
-            Err(object_store::Error::NotFound { .. }) => {
-                Err(missing_version(&self.0.path, version))
-            }
-            Err(source) => Err(unavailable(
-                format_args!("look up a file of table \"{}\"", self.0.path),
-                source,
-            )),
-        }
-    }
-
     /// Returns the path of a data file in the lake.
     pub(super) fn file_path(&self, file: &str) -> Path {
         Path::from(format!("{}/{file}", self.0.path))
@@ -466,13 +410,5 @@ impl Table {
         self.0.published.lock().add(&next);
         self.0.current.store(next.clone());
         next
-    }
-}
-
-fn missing_version(path: &str, version: u64) -> Error {
-    Error::Missing {
-        kind: "table version",
-        name: format!("{path}@{version}"),
-        hint: "It is newer than the newest one, or it was cleaned up.".into(),
     }
 }
