@@ -76,7 +76,7 @@ async fn send(engine: &Engine, name: &str, destination: &Destination, delivery: 
         name: name.into(),
         connector: destination.connector.clone(),
         format: destination.format,
-        root: engine.options().out_root.clone(),
+        root: engine.file_root()?,
     };
     Ok(connectors::open_destination(spec)?.deliver(delivery).await?)
 }

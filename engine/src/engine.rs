@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use parking_lot::RwLock;
@@ -66,7 +66,8 @@ struct Inner {
     /// Held while definitions, consent or derived tables change.
     pub(crate) writing: Mutex<Writing>,
     started_at_us: i64,
-    next_pid: AtomicI32,
+    /// Counts the times that what somebody may see became other than before.
+    epoch: AtomicU64,
 }
 
 /// What the one writer keeps between changes.
@@ -107,10 +108,36 @@ impl Engine {
             book: RwLock::default(),
             writing: Mutex::default(),
             started_at_us,
-            next_pid: AtomicI32::new(1),
+            epoch: AtomicU64::new(1),
         }));
         engine.reload_people().await?;
+        engine.record_file_root().await?;
         Ok(engine)
+    }
+
+    /// Notes in the lake which folder its files are read from.
+    async fn record_file_root(&self) -> Result<()> {
+        let Some(root) = self.0.options.file_root.as_ref().filter(|_| self.0.catalog.writable()) else { return Ok(()) };
+        let root = root.display().to_string();
+        if self.live().published.state.file_root.as_ref() == Some(&root) {
+            return Ok(());
+        }
+        let mut change = Change::default();
+        change.edit(move |state| {
+            state.file_root = Some(root);
+            Ok(())
+        });
+        self.show(self.0.catalog.publish(change).await?);
+        Ok(())
+    }
+
+    /// Returns the folder that file sources read from and destinations write to.
+    pub(crate) fn file_root(&self) -> Result<PathBuf> {
+        let recorded = self.0.catalog.current().state.file_root.clone().map(PathBuf::from);
+        self.0.options.file_root.clone().or(recorded).ok_or_else(|| Error::Invalid {
+            message: "it is not known which folder files are read from".into(),
+            hint: "Apply a project to this lake: its folder is noted then.".into(),
+        })
     }
 
     /// Writes what waits and gives the lake back.
@@ -132,9 +159,8 @@ impl Engine {
         }
     }
 
-    /// Opens a session of `role`.
-    pub fn session(&self, role: &str) -> Result<QuerySession> {
-        let pid = self.0.next_pid.fetch_add(1, Ordering::Relaxed);
+    /// Opens a session of `role`, which its client knows by the number `pid`.
+    pub fn session(&self, role: &str, pid: i32) -> Result<QuerySession> {
         QuerySession::new(self.clone(), role, pid)
     }
 
@@ -163,14 +189,6 @@ impl Engine {
     /// Returns the time, which is later than that of every publication: what happens next is told from what was.
     pub(crate) fn now(&self) -> i64 {
         self.0.options.clock.now_us().max(self.0.catalog.current().state.published_at + 1)
-    }
-
-    pub(crate) fn options(&self) -> &EngineOptions {
-        &self.0.options
-    }
-
-    pub(crate) fn store(&self) -> &ScanStore {
-        &self.0.store
     }
 
     pub(crate) fn book(&self) -> &RwLock<ConsentBook> {
@@ -202,11 +220,18 @@ impl Engine {
         *self.0.book.write() = book;
         let visible = self.visible(&published, &people);
         self.0.live.store(Arc::new(Live { published, people, visible }));
+        self.0.epoch.fetch_add(1, Ordering::SeqCst);
     }
 
     /// Decides anew who may be seen; the answers in the book have changed.
     pub(crate) fn show_consent(&self, published: Arc<Published>) {
         self.show(published);
+        self.0.epoch.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Returns a number that changes when what somebody may see becomes other than before.
+    pub fn epoch(&self) -> u64 {
+        self.0.epoch.load(Ordering::SeqCst)
     }
 
     /// Builds what onefold's own queries may name: everything, as far as `visible` goes.
@@ -278,7 +303,7 @@ impl Engine {
             crate::catalog::check_references(state)
         });
         let published = self.0.catalog.publish(change).await?;
-        self.show(published);
+        self.show_consent(published);
         Ok(())
     }
 
@@ -305,7 +330,7 @@ impl Engine {
             change.drop_table(crate::tables::former_path(name));
         }
         let published = self.0.catalog.publish(change).await?;
-        self.show(published);
+        self.show_consent(published);
         Ok(true)
     }
 

@@ -111,7 +111,7 @@ impl Engine {
             catalog: self.catalog(),
             planner: self.planner(),
             run,
-            file_root: self.options().file_root.clone(),
+            file_root: self.file_root()?,
         };
         let report = ingest::refresh_source(&intake, &mut writing.ingest, name).await?;
         self.show(self.catalog().current());

@@ -26,10 +26,9 @@ pub struct EngineOptions {
     pub owner: String,
     /// The time.
     pub clock: Arc<dyn Clock>,
-    /// The folder that file sources read from and none may leave.
-    pub file_root: PathBuf,
-    /// The folder that file destinations write to and none may leave.
-    pub out_root: PathBuf,
+    /// The folder that file sources read from and destinations write to, and that none may leave; it is recorded in
+    /// the lake, and the recorded one holds when none is given.
+    pub file_root: Option<PathBuf>,
     /// How many partitions of a plan run at a time.
     pub target_partitions: usize,
     /// Bytes that operators of all statements may hold together.

@@ -7,9 +7,15 @@ use arrow::compute::cast;
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::error::DataFusionError;
 use datafusion::parquet::arrow::ProjectionMask;
-use datafusion::parquet::arrow::async_reader::{ParquetObjectReader, ParquetRecordBatchStreamBuilder};
-use futures::TryStreamExt;
+use datafusion::parquet::arrow::arrow_reader::ArrowReaderOptions;
+use datafusion::parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStreamBuilder};
+use datafusion::parquet::errors::{ParquetError, Result as ParquetResult};
+use datafusion::parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use futures::{FutureExt, TryStreamExt};
 use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
 
 use crate::error::{Error, Result};
 use crate::lake::{FileEntry, Lake, TableSnapshot};
@@ -40,7 +46,7 @@ pub async fn read_file(lake: &Lake, table: &str, file: &FileEntry, schema: &Sche
         message: format!("file \"{path}\" of the lake cannot be read"),
         source: Some(Box::new(source)),
     };
-    let reader = ParquetObjectReader::new(lake.store(), Path::from(path.as_str())).with_file_size(file.size);
+    let reader = StoreReader::new(lake.store(), &path, file.size);
     let builder = ParquetRecordBatchStreamBuilder::new(reader).await.map_err(|error| damaged(error.into()))?;
     let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
     let mask = ProjectionMask::columns(builder.parquet_schema(), names.iter().copied());
@@ -62,4 +68,36 @@ pub fn adapt(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
     let columns = columns.collect::<Result<Vec<_>>>()?;
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options).map_err(DataFusionError::from)?)
+}
+
+/// Reads byte ranges of one Parquet file of a store.
+pub struct StoreReader {
+    store: Arc<dyn ObjectStore>,
+    path: Path,
+    size: u64,
+}
+
+impl StoreReader {
+    /// Reads the file at `path`, which is `size` bytes long.
+    pub fn new(store: Arc<dyn ObjectStore>, path: &str, size: u64) -> Self {
+        Self { store, path: Path::from(path), size }
+    }
+}
+
+impl AsyncFileReader for StoreReader {
+    fn get_bytes(&mut self, range: std::ops::Range<u64>) -> BoxFuture<'_, ParquetResult<Bytes>> {
+        async move { self.store.get_range(&self.path, range).await.map_err(|error| ParquetError::External(Box::new(error))) }.boxed()
+    }
+
+    fn get_byte_ranges(&mut self, ranges: Vec<std::ops::Range<u64>>) -> BoxFuture<'_, ParquetResult<Vec<Bytes>>> {
+        async move { self.store.get_ranges(&self.path, &ranges).await.map_err(|error| ParquetError::External(Box::new(error))) }.boxed()
+    }
+
+    fn get_metadata<'a>(&'a mut self, _: Option<&'a ArrowReaderOptions>) -> BoxFuture<'a, ParquetResult<Arc<ParquetMetaData>>> {
+        async move {
+            let size = self.size;
+            Ok(Arc::new(ParquetMetaDataReader::new().load_and_finish(self, size).await?))
+        }
+        .boxed()
+    }
 }

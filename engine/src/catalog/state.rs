@@ -35,6 +35,8 @@ pub struct CatalogState {
     pub coverage: BTreeMap<String, Coverage>,
     /// The next subject ordinal.
     pub next_subject: u64,
+    /// The folder that file sources read from.
+    pub file_root: Option<String>,
     /// Where the profiles lie; their columns follow the definitions, and other columns make another table.
     pub profiles_path: Option<String>,
 }
@@ -100,6 +102,7 @@ impl CatalogState {
             sources: BTreeMap::new(),
             coverage: BTreeMap::new(),
             next_subject: 0,
+            file_root: None,
             profiles_path: None,
         }
     }

@@ -70,6 +70,13 @@ impl UpkeepState {
 }
 
 impl Table {
+    /// Does what is due besides merging files: writes a checkpoint and cleans up the log below it, deletes unreferenced
+    /// files. Changes no version.
+    pub async fn upkeep(&self) -> Result<Report> {
+        let mut state = self.0.upkeep.lock().await;
+        self.upkeep_in_turn(&mut state).await
+    }
+
     /// Does what is due: merges small files, writes a checkpoint and cleans up the log below it, deletes unreferenced
     /// files. Costs next to nothing when nothing is due.
     pub async fn maintain(&self) -> Result<Report> {
@@ -80,19 +87,28 @@ impl Table {
             Err(Error::Conflict { .. }) => (0, 0),
             outcome => outcome?,
         };
+        Ok(Report {
+            files_merged: report.files_merged,
+            files_written: report.files_written,
+            ..self.upkeep_in_turn(&mut state).await?
+        })
+    }
+
+    async fn upkeep_in_turn(&self, state: &mut UpkeepState) -> Result<Report> {
+        let mut report = Report::default();
         let version = self.snapshot().version;
         let checkpoint = match state.checkpoint {
             Some(checkpoint) => checkpoint,
             None => *state.checkpoint.insert(self.newest_checkpoint().await?),
         };
         if version >= checkpoint + CHECKPOINT_EVERY {
-            report.checkpoint = Some(self.checkpoint_in_turn(&mut state).await?);
+            report.checkpoint = Some(self.checkpoint_in_turn(state).await?);
             report.log_entries_deleted = self.clean_log_in_turn(HISTORY).await?;
         }
         let now_ms = self.0.clock.now_us() / 1000;
         let vacuumed_ms = *state.vacuumed_ms.get_or_insert(now_ms);
         if now_ms - vacuumed_ms >= VACUUM_EVERY_MS {
-            report.files_deleted = self.vacuum_in_turn(&mut state, HISTORY).await?;
+            report.files_deleted = self.vacuum_in_turn(state, HISTORY).await?;
         }
         Ok(report)
     }

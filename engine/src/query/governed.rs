@@ -23,7 +23,7 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Between, BinaryExpr, Expr, Operator, TableProviderFilterPushDown};
 use datafusion::parquet::arrow::ProjectionMask;
-use datafusion::parquet::arrow::async_reader::{ParquetObjectReader, ParquetRecordBatchStreamBuilder};
+use datafusion::parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::datasource::physical_plan::parquet::ParquetRowSelection;
 use futures::TryStreamExt;
@@ -33,6 +33,7 @@ use super::access::Access;
 use super::scan::{GovernedScanExec, OutputColumn};
 use super::selection::{BATCH_ROWS, Piece, Run, RunCache, Selection, runs_of};
 use crate::lake::{FileEntry, TableSnapshot};
+use crate::table_read::StoreReader;
 
 /// The system column that holds the subject of a row; queries see `profile_id` in its place.
 pub const SUBJECT: &str = "_subject";
@@ -57,8 +58,7 @@ impl ScanStore {
         if let Some(runs) = self.runs.get(&file.path) {
             return Ok(runs);
         }
-        let path = object_store::path::Path::from(file.path.as_str());
-        let reader = ParquetObjectReader::new(Arc::clone(&self.store), path).with_file_size(file.size);
+        let reader = StoreReader::new(Arc::clone(&self.store), &file.path, file.size);
         let builder = ParquetRecordBatchStreamBuilder::new(reader).await?;
         let mask = ProjectionMask::columns(builder.parquet_schema(), [SUBJECT]);
         let mut stream = builder.with_projection(mask).with_batch_size(65_536).build()?;
@@ -159,7 +159,7 @@ impl GovernedTable {
         columns: Vec<usize>,
         filters: Vec<Expr>,
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
-        let mut source = ParquetSource::new(ScanSchema::from_file_schema(Arc::clone(&self.physical)))
+        let mut source = ParquetSource::new(ScanSchema::from(Arc::clone(&self.physical)))
             .with_table_parquet_options(session.table_options().parquet.clone())
             .with_enable_page_index(true)
             .with_bloom_filter_on_read(true);
@@ -172,6 +172,8 @@ impl GovernedTable {
             .with_file_groups(groups.map(FileGroup::new).collect())
             .with_projection_indices(Some(columns))?
             .with_batch_size(Some(BATCH_ROWS))
+            // Otherwise a partition that is done takes files from another, and cuts would not be where they were made.
+            .with_preserve_order(true)
             .build();
         Ok(DataSourceExec::from_data_source(config))
     }

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Schema, SchemaRef};
-use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::datasource::source_as_provider;
 use datafusion::execution::SendableRecordBatchStream;
@@ -29,11 +29,11 @@ use crate::error::{Error, Result};
 /// A statement that was planned.
 #[derive(Debug, Clone)]
 pub struct Planned {
+    /// The columns of its rows, named as PostgreSQL names them.
+    pub schema: SchemaRef,
     statement: Statement,
     plan: LogicalPlan,
     stamp: Stamp,
-    /// The columns of its rows.
-    pub schema: SchemaRef,
     /// The types of its parameters, in order.
     pub parameter_types: Vec<DataType>,
     declared_types: Vec<Option<DataType>>,
@@ -51,7 +51,7 @@ struct Stamp {
 pub struct QuerySession {
     engine: Engine,
     role: String,
-    purpose: Option<String>,
+    purpose: parking_lot::RwLock<Option<String>>,
     facts: Arc<SessionFacts>,
     /// For which catalog version and purpose the facts describe relations.
     described: parking_lot::Mutex<Option<Stamp>>,
@@ -69,7 +69,7 @@ impl QuerySession {
         let snapshot = postgres::Snapshot::new(vec![], &[]);
         let facts = SessionFacts::new(role.to_owned(), super::DATABASE.to_owned(), backend_pid, engine.started_at_us(), snapshot);
         facts.share("cdp.purpose", purpose.as_deref().unwrap_or(""));
-        Ok(Self { engine, role: role.to_owned(), purpose, facts, described: parking_lot::Mutex::new(None) })
+        Ok(Self { engine, role: role.to_owned(), purpose: purpose.into(), facts, described: parking_lot::Mutex::new(None) })
     }
 
     /// Returns the role.
@@ -83,8 +83,8 @@ impl QuerySession {
     }
 
     /// Returns the declared purpose.
-    pub fn purpose(&self) -> Option<&str> {
-        self.purpose.as_deref()
+    pub fn purpose(&self) -> Option<String> {
+        self.purpose.read().clone()
     }
 
     /// Returns what the session's functions know of it: its settings among them.
@@ -96,7 +96,7 @@ impl QuerySession {
     ///
     /// # Errors
     /// [`Error::Denied`] if it is not granted to the role; an unknown purpose is answered alike.
-    pub fn set_purpose(&mut self, purpose: Option<&str>) -> Result<()> {
+    pub fn set_purpose(&self, purpose: Option<&str>) -> Result<()> {
         if let Some(purpose) = purpose {
             let live = self.engine.live();
             let granted = role_of(&live, &self.role)?.purposes.clone();
@@ -108,8 +108,8 @@ impl QuerySession {
                 return Err(Error::Denied { message: format!("purpose \"{purpose}\" is not granted to role \"{}\"", self.role), hint });
             }
         }
-        self.purpose = purpose.map(str::to_owned);
-        self.facts.share("cdp.purpose", self.purpose.as_deref().unwrap_or(""));
+        *self.purpose.write() = purpose.map(str::to_owned);
+        self.facts.share("cdp.purpose", purpose.unwrap_or(""));
         Ok(())
     }
 
@@ -134,7 +134,7 @@ impl QuerySession {
     pub async fn plan(&self, statement: &Statement, parameter_types: &[Option<DataType>]) -> Result<Planned> {
         let live = self.engine.live();
         let (plan, stamp) = self.plan_now(&live, statement).await?;
-        let schema: SchemaRef = Arc::new(Schema::new(plan.schema().fields().iter().cloned().collect::<Vec<_>>()));
+        let schema = columns_of(&plan);
         let parameter_types_found = parameter_types_of(&plan, parameter_types)?;
         Ok(Planned {
             statement: statement.clone(),
@@ -155,7 +155,7 @@ impl QuerySession {
         let mut plan = planned.plan.clone();
         if planned.stamp != self.stamp(&live) {
             plan = self.plan_now(&live, &planned.statement).await?.0;
-            let now: SchemaRef = Arc::new(Schema::new(plan.schema().fields().iter().cloned().collect::<Vec<_>>()));
+            let now = columns_of(&plan);
             if now.fields() != planned.schema.fields() {
                 return Err(Error::Invalid {
                     message: "cached plan must not change result type".into(),
@@ -188,7 +188,8 @@ impl QuerySession {
         let relations = self.relations(live)?;
         let state = self.engine.planner().state(&relations.scope());
         let personal = personal_relations(&plan)?;
-        if !personal.is_empty() && self.purpose.is_none() {
+        let purpose = self.purpose();
+        if !personal.is_empty() && purpose.is_none() {
             return Err(super::access::no_purpose());
         }
         let physical = physical(&state, &plan).await?;
@@ -198,7 +199,7 @@ impl QuerySession {
         }
         let entry = Entry {
             role: self.role.clone(),
-            purpose: self.purpose.clone().unwrap_or_default(),
+            purpose: purpose.unwrap_or_default(),
             class: Class::Read,
             relations: personal,
         };
@@ -226,7 +227,7 @@ impl QuerySession {
 
     fn viewer(&self, live: &Live) -> Result<Viewer> {
         let role = role_of(live, &self.role)?;
-        let purpose = match &self.purpose {
+        let purpose = match &self.purpose() {
             // Granted once and taken back since: the session goes on without a purpose.
             Some(purpose) if role.purposes.contains(purpose) => basis_of(live, purpose).map(|basis| (purpose.clone(), basis)),
             _ => None,
@@ -245,7 +246,7 @@ impl QuerySession {
     }
 
     fn stamp(&self, live: &Live) -> Stamp {
-        Stamp { sequence: live.published.state.sequence, purpose: self.purpose.clone(), search_path: self.facts.search_path() }
+        Stamp { sequence: live.published.state.sequence, purpose: self.purpose(), search_path: self.facts.search_path() }
     }
 
     /// Shows the catalog functions the relations of this statement.
@@ -265,6 +266,12 @@ fn role_of<'a>(live: &'a Live, name: &str) -> Result<&'a Role> {
         Some(Body::Role(role)) => Ok(role),
         _ => Err(Error::Denied { message: format!("role \"{name}\" does not exist"), hint: "It was dropped; connect as another role.".into() }),
     }
+}
+
+/// Returns the columns of a plan's rows under the names that a client sees.
+fn columns_of(plan: &LogicalPlan) -> SchemaRef {
+    let named = |field: &Arc<arrow::datatypes::Field>| field.as_ref().clone().with_name(postgres::column_name(field.name()));
+    Arc::new(Schema::new(plan.schema().fields().iter().map(named).collect::<Vec<_>>()))
 }
 
 /// Returns what allows a purpose.

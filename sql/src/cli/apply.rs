@@ -1,0 +1,105 @@
+//! `check`, `plan`, `apply` and `refresh`.
+
+use std::path::Path;
+
+use engine::jobs::{Target, Trigger};
+use engine::{Engine, Mode, Put};
+use tokio_util::sync::CancellationToken;
+
+use super::failure::Failure;
+use super::lake::{location, open, start_log};
+use super::progress::Progress;
+use super::{CHANGES, CONFIGURATION, INTERRUPTED, LakeArguments, SUCCESS};
+use crate::project::{self, Project};
+
+/// Checks a project without a lake.
+pub(super) fn check(root: &Path) -> Result<u8, Failure> {
+    let project = Project::load(root)?;
+    let problems = project.check();
+    for problem in &problems {
+        eprintln!("{problem}");
+    }
+    if !problems.is_empty() {
+        return Ok(CONFIGURATION);
+    }
+    println!("{} objects, no problems", project.definitions.len());
+    Ok(SUCCESS)
+}
+
+/// Shows what applying a project would change.
+pub(super) async fn plan(root: &Path, lake: &LakeArguments) -> Result<u8, Failure> {
+    let project = checked(root)?;
+    start_log(project.config.log.level.word());
+    let engine = open(location(lake, Some((root, &project.config)))?, Mode::Read, Some(root)).await?;
+    let plan = project::plan(&project, &engine.definitions());
+    print!("{plan}");
+    Ok(if plan.is_empty() { SUCCESS } else { CHANGES })
+}
+
+/// Brings the definitions of a lake in line with a project.
+pub(super) async fn apply(root: &Path, lake: &LakeArguments) -> Result<u8, Failure> {
+    let project = checked(root)?;
+    start_log(project.config.log.level.word());
+    let engine = open(location(lake, Some((root, &project.config)))?, Mode::Write, Some(root)).await?;
+    let result = apply_to(&engine, &project).await;
+    engine.close().await?;
+    print!("{}", result?);
+    Ok(SUCCESS)
+}
+
+/// Puts what a project defines into a lake and removes what it does not, and returns what was done.
+pub(super) async fn apply_to(engine: &Engine, project: &Project) -> Result<project::Plan, Failure> {
+    let plan = project::plan(project, &engine.definitions());
+    let added = plan.added.iter().map(|addition| (addition.definition.clone(), Put::Create));
+    let changed = plan.changed.iter().map(|change| (change.after.clone(), Put::Replace));
+    engine.define(added.chain(changed).collect()).await?;
+    for removed in &plan.removed {
+        engine.remove(removed.body.kind(), &removed.name, true).await?;
+    }
+    Ok(plan)
+}
+
+fn checked(root: &Path) -> Result<Project, Failure> {
+    let project = Project::load(root)?;
+    let problems = project.check();
+    if problems.is_empty() { Ok(project) } else { Err(project::Problems(problems).into()) }
+}
+
+/// Loads a project for `demo`, whose files are known to be whole.
+pub(super) fn load(root: &Path) -> Result<Project, Failure> {
+    checked(root)
+}
+
+/// Reads sources and brings everything derived up to date.
+pub(super) async fn refresh(
+    lake: &LakeArguments,
+    source: Option<String>,
+    segment: Option<String>,
+    full: bool,
+    shutdown: CancellationToken,
+) -> Result<u8, Failure> {
+    start_log("info");
+    let engine = open(location(lake, None)?, Mode::Write, None).await?;
+    let target = match (source, segment) {
+        (Some(source), _) => Target::Source(source),
+        (None, Some(segment)) => Target::Segment(segment),
+        (None, None) => Target::All,
+    };
+    let progress = Progress::new();
+    let report = |object: &str, step: Option<&engine::jobs::Step>| progress.step(object, step);
+    let result = tokio::select! {
+        result = engine.refresh(&target, full, Trigger::Demand, &report) => result,
+        () = shutdown.cancelled() => {
+            // What was published stays, what was not never was.
+            progress.finish();
+            return Ok(INTERRUPTED);
+        }
+    };
+    progress.finish();
+    engine.close().await?;
+    for step in result? {
+        let what = if step.worked { format!("{} rows in, {} rows out", step.rows_in, step.rows_out) } else { "nothing new".into() };
+        println!("{}: {what}", step.object);
+    }
+    Ok(SUCCESS)
+}

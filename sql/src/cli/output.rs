@@ -1,0 +1,93 @@
+//! Rows on stdout: as a table, as CSV, as JSON.
+
+use std::io::Write;
+
+use arrow::array::{Array, RecordBatch};
+use arrow::datatypes::{DataType, SchemaRef};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use comfy_table::{ContentArrangement, Table, presets};
+
+use super::Format;
+use super::failure::Failure;
+
+/// Writes rows with the columns of `schema`.
+pub(super) fn write_rows(format: Format, schema: &SchemaRef, batches: &[RecordBatch]) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    match format {
+        Format::Table => table(&mut out, schema, batches),
+        Format::Csv => csv(&mut out, schema, batches),
+        Format::Json => json(&mut out, schema, batches),
+    }
+}
+
+fn options() -> FormatOptions<'static> {
+    FormatOptions::new()
+        .with_timestamp_tz_format(Some("%Y-%m-%d %H:%M:%S%.f%:z"))
+        .with_timestamp_format(Some("%Y-%m-%d %H:%M:%S%.f"))
+}
+
+/// Calls `visit` with each row's values as texts, `None` for null.
+fn each_row(batches: &[RecordBatch], mut visit: impl FnMut(&[Option<String>]) -> Result<(), Failure>) -> Result<(), Failure> {
+    let options = options();
+    for batch in batches {
+        let formatters = batch.columns().iter().map(|column| ArrayFormatter::try_new(column, &options)).collect::<Result<Vec<_>, _>>();
+        let formatters = formatters.map_err(|error| Failure::failed("a column cannot be written", error))?;
+        for row in 0..batch.num_rows() {
+            let values: Vec<Option<String>> =
+                batch.columns().iter().zip(&formatters).map(|(column, formatter)| column.is_valid(row).then(|| formatter.value(row).to_string())).collect();
+            visit(&values)?;
+        }
+    }
+    Ok(())
+}
+
+fn table(out: &mut impl Write, schema: &SchemaRef, batches: &[RecordBatch]) -> Result<(), Failure> {
+    let mut table = Table::new();
+    table.load_preset(presets::ASCII_MARKDOWN).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(schema.fields().iter().map(|field| field.name()));
+    let mut rows = 0;
+    each_row(batches, |values| {
+        table.add_row(values.iter().map(|value| value.as_deref().unwrap_or("")));
+        rows += 1;
+        Ok(())
+    })?;
+    writeln!(out, "{table}\n({rows} {})", if rows == 1 { "row" } else { "rows" })?;
+    Ok(())
+}
+
+fn csv(out: &mut impl Write, schema: &SchemaRef, batches: &[RecordBatch]) -> Result<(), Failure> {
+    let quoted = |value: &str| match value.contains(['"', ',', '\n', '\r']) {
+        true => format!("\"{}\"", value.replace('"', "\"\"")),
+        false => value.to_owned(),
+    };
+    let header: Vec<String> = schema.fields().iter().map(|field| quoted(field.name())).collect();
+    writeln!(out, "{}", header.join(","))?;
+    each_row(batches, |values| {
+        let line: Vec<String> = values.iter().map(|value| value.as_deref().map(quoted).unwrap_or_default()).collect();
+        Ok(writeln!(out, "{}", line.join(","))?)
+    })
+}
+
+fn json(out: &mut impl Write, schema: &SchemaRef, batches: &[RecordBatch]) -> Result<(), Failure> {
+    let names: Vec<String> = schema.fields().iter().map(|field| serde_json::Value::from(field.name().as_str()).to_string()).collect();
+    // Numbers are written with all their digits, as JSON allows.
+    let bare = |data_type: &DataType| data_type.is_numeric() || matches!(data_type, DataType::Boolean);
+    let bare: Vec<bool> = schema.fields().iter().map(|field| bare(field.data_type())).collect();
+    write!(out, "[")?;
+    let mut first = true;
+    each_row(batches, |values| {
+        write!(out, "{}", if std::mem::take(&mut first) { "\n" } else { ",\n" })?;
+        let pairs: Vec<String> = values
+            .iter()
+            .zip(names.iter().zip(&bare))
+            .map(|(value, (name, bare))| match value {
+                None => format!("{name}:null"),
+                Some(value) if *bare && !matches!(value.as_str(), "NaN" | "inf" | "-inf") => format!("{name}:{value}"),
+                Some(value) => format!("{name}:{}", serde_json::Value::from(value.as_str())),
+            })
+            .collect();
+        Ok(write!(out, "  {{{}}}", pairs.join(","))?)
+    })?;
+    writeln!(out, "{}]", if first { "" } else { "\n" })?;
+    Ok(())
+}

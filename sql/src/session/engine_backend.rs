@@ -1,0 +1,288 @@
+//! The engine behind the front: sessions, queries and onefold's own statements.
+//!
+//! Each of our statements is one call of the engine; what a role may do is asked here, before anything is done.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use async_trait::async_trait;
+use datafusion::common::ScalarValue;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use engine::catalog::{Body, Capability, Definition, Kind};
+use engine::jobs::{Target, Trigger};
+use engine::query::session::Planned;
+use engine::{Engine, Error, Put, Result};
+use futures::stream;
+use sqlparser::ast::Statement as SqlStatement;
+use sqlparser::dialect::PostgreSqlDialect;
+use sqlparser::parser::Parser;
+
+use super::backend::{Backend, Client, Outcome, Plan, QuerySession, Status};
+use super::record_consent::RecordConsent;
+use crate::dialect::{CreateMode, RefreshTarget, Statement};
+
+/// The engine as a backend.
+pub(crate) struct EngineBackend(pub(crate) Engine);
+
+#[async_trait]
+impl Backend for EngineBackend {
+    fn verifier(&self, role: &str) -> Option<String> {
+        self.0.role(role)?.verifier
+    }
+
+    async fn open(&self, role: &str, client: Client) -> Result<Arc<dyn QuerySession>> {
+        Ok(Arc::new(EngineSession { session: self.0.session(role, client.pid)? }))
+    }
+}
+
+/// A session of the engine.
+pub(crate) struct EngineSession {
+    pub(crate) session: engine::query::session::QuerySession,
+}
+
+/// What a plan is made of.
+enum Inner {
+    Query(Planned),
+    RecordConsent(RecordConsent),
+}
+
+#[async_trait]
+impl QuerySession for EngineSession {
+    fn status(&self) -> Status {
+        Status { purpose: self.session.purpose(), epoch: self.session.engine().epoch() }
+    }
+
+    async fn set(&self, name: &str, value: &str) -> Result<()> {
+        if name == "cdp.purpose" {
+            return self.session.set_purpose(Some(value).filter(|value| !value.is_empty()));
+        }
+        // The front has checked the value; a setting that functions do not read is the front's alone.
+        self.session.facts().set(name, Some(value));
+        Ok(())
+    }
+
+    async fn plan(&self, sql: &str, parameters: &[Option<DataType>]) -> Result<Plan> {
+        let statement = parse(sql)?;
+        if let Some(call) = RecordConsent::of(&statement)? {
+            let schema = Arc::new(Schema::new(vec![Field::new("record_consent", DataType::Boolean, false)]));
+            let parameters = vec![Arc::new(Field::new("", DataType::Utf8, true)); call.parameters()];
+            return Ok(Plan { schema, parameters, changes_the_lake: true, inner: Arc::new(Inner::RecordConsent(call)) });
+        }
+        let planned = self.session.plan(&statement, parameters).await?;
+        let of = |data_type: &DataType| Arc::new(Field::new("", data_type.clone(), true));
+        let parameters: Vec<FieldRef> = planned.parameter_types.iter().map(of).collect();
+        Ok(Plan { schema: Arc::clone(&planned.schema), parameters, changes_the_lake: false, inner: Arc::new(Inner::Query(planned)) })
+    }
+
+    async fn execute(&self, plan: &Plan, parameters: Vec<ScalarValue>) -> Result<SendableRecordBatchStream> {
+        match plan.inner.downcast_ref::<Inner>() {
+            Some(Inner::Query(planned)) => self.session.execute(planned, parameters).await,
+            Some(Inner::RecordConsent(call)) => {
+                let [kind, value, purpose, status] = call.arguments(&parameters)?;
+                self.session.engine().record_consent(&self.session, &kind, &value, &purpose, &status).await?;
+                rows(&plan.schema, vec![Arc::new(BooleanArray::from(vec![true]))])
+            }
+            None => Err(Error::Invalid { message: "the plan is not of this server".into(), hint: "Prepare the statement again.".into() }),
+        }
+    }
+
+    fn columns(&self, statement: &Statement) -> Option<SchemaRef> {
+        let names: &[&str] = match statement {
+            Statement::ShowObjects { .. } => &["name", "comment"],
+            Statement::ShowCreate { .. } => &["name", "definition"],
+            Statement::RunSync { .. } => &["run", "rows", "held_back", "location"],
+            _ => return None,
+        };
+        Some(Arc::new(Schema::new(names.iter().map(|name| Field::new(*name, DataType::Utf8, true)).collect::<Vec<_>>())))
+    }
+
+    async fn run(&self, statement: &Statement) -> Result<Outcome> {
+        let engine = self.session.engine();
+        match statement {
+            Statement::Create { definition, mode, .. } => self.create(definition, *mode).await,
+            Statement::Drop { kind, name, if_exists } => {
+                self.may_define(*kind, name)?;
+                engine.remove(*kind, name, *if_exists).await?;
+                Ok(done(format!("DROP {}", words(*kind))))
+            }
+            Statement::Comment { kind, name, comment } => {
+                self.may_define(*kind, name)?;
+                engine.comment(*kind, name, comment.clone()).await?;
+                Ok(done("COMMENT".into()))
+            }
+            Statement::Refresh { target, full } => self.refresh(target, *full).await,
+            Statement::RunSync { name, dry_run } => self.run_sync(statement, name, *dry_run).await,
+            Statement::ShowObjects { kind, like } => self.show_objects(statement, *kind, like.as_deref()),
+            Statement::ShowCreate { kind, name } => self.show_create(statement, *kind, name),
+            _ => Err(Error::Unsupported { what: "this statement here".into(), hint: "Send it as a statement of its own.".into() }),
+        }
+    }
+}
+
+impl EngineSession {
+    /// Fails unless the role may define objects of this kind: everything, or segments for its own purposes.
+    fn may_define(&self, kind: Kind, name: &str) -> Result<()> {
+        if kind == Kind::Segment {
+            let own = match self.session.engine().live().published.state.get(kind, name).map(|definition| definition.body.clone()) {
+                Some(Body::Segment(segment)) => self.owns(&segment.purpose),
+                _ => true,
+            };
+            if own && self.session.require(Capability::Segment, "define segments").is_ok() {
+                return Ok(());
+            }
+        }
+        self.session.require(Capability::Define, &format!("define a {}", kind.word()))
+    }
+
+    fn owns(&self, purpose: &str) -> bool {
+        self.session.engine().role(self.session.role()).is_some_and(|role| role.purposes.iter().any(|own| own == purpose))
+    }
+
+    async fn create(&self, definition: &Definition, mode: CreateMode) -> Result<Outcome> {
+        let kind = definition.body.kind();
+        self.may_define(kind, &definition.name)?;
+        if let Body::Segment(segment) = &definition.body
+            && !self.owns(&segment.purpose)
+        {
+            self.session.require(Capability::Define, &format!("define a segment for purpose \"{}\"", segment.purpose))?;
+        }
+        let put = match mode {
+            CreateMode::Create => Put::Create,
+            CreateMode::OrReplace => Put::Replace,
+            CreateMode::IfNotExists => Put::IfAbsent,
+        };
+        self.session.engine().define(vec![(definition.clone(), put)]).await?;
+        Ok(done(format!("CREATE {}", words(kind))))
+    }
+
+    async fn refresh(&self, target: &RefreshTarget, full: bool) -> Result<Outcome> {
+        let target = match target {
+            RefreshTarget::All => Target::All,
+            RefreshTarget::Object(Kind::Source, name) => Target::Source(name.clone()),
+            RefreshTarget::Object(Kind::Segment, name) => Target::Segment(name.clone()),
+            RefreshTarget::Object(Kind::IdentityGraph | Kind::Trait | Kind::Attribute, _) => Target::Profiles,
+            RefreshTarget::Kind(Kind::IdentityGraph | Kind::Trait | Kind::Attribute) => Target::Profiles,
+            RefreshTarget::Kind(_) => Target::All,
+            RefreshTarget::Object(kind, _) => {
+                return Err(Error::Unsupported { what: format!("REFRESH {}", words(*kind)), hint: "REFRESH ALL brings everything up to date.".into() });
+            }
+        };
+        if let Target::Segment(name) = &target {
+            self.may_define(Kind::Segment, name).or_else(|_| self.session.require(Capability::Refresh, "refresh"))?;
+        } else {
+            self.session.require(Capability::Refresh, "refresh")?;
+        }
+        let steps = self.session.engine().refresh(&target, full, Trigger::Demand, &|_, _| {}).await?;
+        let worked = steps.iter().filter(|step| step.worked).count();
+        Ok(done(format!("REFRESH {worked}")))
+    }
+
+    async fn run_sync(&self, statement: &Statement, name: &str, dry_run: bool) -> Result<Outcome> {
+        let engine = self.session.engine();
+        let state = engine.live();
+        if let Body::Sync(sync) = &state.published.state.expect(Kind::Sync, name)?.body
+            && !self.owns(&sync.purpose)
+        {
+            return Err(Error::Denied {
+                message: format!("sync \"{name}\" is for purpose \"{}\", which is not granted to role \"{}\"", sync.purpose, self.session.role()),
+                hint: "Run it as a role with that purpose.".into(),
+            });
+        }
+        self.session.require(Capability::Sync, "run syncs")?;
+        let report = engine::activation::run_sync(engine, name, self.session.role(), dry_run).await?;
+        let texts = [report.run, report.rows.to_string(), report.held_back.to_string()].map(Some);
+        self.texts(statement, format!("RUN SYNC {}", report.rows), vec![texts.into_iter().chain([report.location]).collect()])
+    }
+
+    fn show_objects(&self, statement: &Statement, kind: Kind, like: Option<&str>) -> Result<Outcome> {
+        let live = self.session.engine().live();
+        let matcher = like.map(like_pattern);
+        let visible = |definition: &&Definition| match &definition.body {
+            Body::Segment(segment) => self.owns(&segment.purpose) || self.session.require(Capability::Define, "").is_ok(),
+            Body::Purpose(_) => true,
+            _ => self.session.require(Capability::Define, "").is_ok() || matches!(kind, Kind::Sync | Kind::Destination),
+        };
+        let rows = live
+            .published
+            .state
+            .of_kind(kind)
+            .filter(visible)
+            .filter(|definition| matcher.as_ref().is_none_or(|matches| matches(&definition.name)))
+            .map(|definition| vec![Some(definition.name.clone()), definition.comment.clone()])
+            .collect();
+        self.texts(statement, "SHOW".into(), rows)
+    }
+
+    fn show_create(&self, statement: &Statement, kind: Kind, name: &str) -> Result<Outcome> {
+        self.may_define(kind, name)?;
+        if kind == Kind::Role {
+            return Err(Error::Denied { message: "the definition of a role is not shown".into(), hint: "It holds the verifier of a password.".into() });
+        }
+        let live = self.session.engine().live();
+        let definition = live.published.state.expect(kind, name)?;
+        self.texts(statement, "SHOW".into(), vec![vec![Some(definition.name.clone()), Some(definition.sql.clone())]])
+    }
+
+    /// Answers with rows of texts.
+    fn texts(&self, statement: &Statement, tag: String, table: Vec<Vec<Option<String>>>) -> Result<Outcome> {
+        let schema = self.columns(statement).unwrap_or_else(|| Arc::new(Schema::empty()));
+        let column = |at: usize| Arc::new(table.iter().map(|row| row[at].as_deref()).collect::<StringArray>()) as ArrayRef;
+        let columns = (0..schema.fields().len()).map(column).collect();
+        Ok(Outcome::Rows { tag, rows: rows(&schema, columns)? })
+    }
+}
+
+fn done(tag: String) -> Outcome {
+    Outcome::Done { tag, notices: vec![] }
+}
+
+fn words(kind: Kind) -> String {
+    kind.word().to_uppercase()
+}
+
+fn parse(sql: &str) -> Result<SqlStatement> {
+    let statements = Parser::parse_sql(&PostgreSqlDialect {}, sql).map_err(|error| datafusion::error::DataFusionError::SQL(Box::new(error), None))?;
+    statements.into_iter().next().ok_or_else(|| Error::Invalid { message: "there is no statement".into(), hint: "Send one.".into() })
+}
+
+fn rows(schema: &SchemaRef, columns: Vec<ArrayRef>) -> Result<SendableRecordBatchStream> {
+    let batch = RecordBatch::try_new(Arc::clone(schema), columns).map_err(datafusion::error::DataFusionError::from)?;
+    Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(schema), stream::iter([Ok(batch)]))))
+}
+
+/// Returns a test for names that are like a pattern of `%` and `_`.
+fn like_pattern(pattern: &str) -> impl Fn(&str) -> bool {
+    let pattern: Vec<char> = pattern.chars().collect();
+    move |name| {
+        let name: Vec<char> = name.chars().collect();
+        // reach[j]: the pattern so far matches the first j characters of the name.
+        let mut reach: Vec<bool> = (0..=name.len()).map(|length| length == 0).collect();
+        for symbol in &pattern {
+            let mut next = vec![false; name.len() + 1];
+            next[0] = *symbol == '%' && reach[0];
+            for length in 1..=name.len() {
+                next[length] = match symbol {
+                    '%' => reach[length] || next[length - 1],
+                    '_' => reach[length - 1],
+                    letter => reach[length - 1] && *letter == name[length - 1],
+                };
+            }
+            reach = next;
+        }
+        reach[name.len()]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn like_is_sql_like() {
+        for (pattern, name, want) in [("%", "", true), ("a%", "abc", true), ("_b%", "abc", true), ("a", "abc", false), ("%c", "abc", true), ("_", "", false)] {
+            assert_eq!(like_pattern(pattern)(name), want, "{name} LIKE {pattern}");
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Where a session stands in a transaction, and which statements may run there.
+
+use std::borrow::Cow;
+
+use crate::dialect::Statement;
+use crate::wire::{WireError, sqlstate};
+
+/// Savepoints of one transaction at most.
+const SAVEPOINTS_MAX: usize = 1_000;
+
+/// Where a session stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TransactionState {
+    /// Outside of a block.
+    Idle,
+    /// Inside of one.
+    Block,
+    /// Inside of one in which a statement failed.
+    Failed,
+}
+
+type Values = Vec<Cow<'static, str>>;
+
+/// A savepoint, with the settings that it goes back to.
+#[derive(Debug, Clone)]
+struct Savepoint {
+    name: String,
+    settings: (Values, Values),
+}
+
+/// The transaction of a session.
+#[derive(Debug)]
+pub(crate) struct Transaction {
+    state: TransactionState,
+    savepoints: Vec<Savepoint>,
+}
+
+impl Transaction {
+    /// Returns no transaction.
+    pub(crate) fn new() -> Transaction {
+        Transaction { state: TransactionState::Idle, savepoints: Vec::new() }
+    }
+
+    /// Returns where the session stands.
+    pub(crate) fn state(&self) -> TransactionState {
+        self.state
+    }
+
+    /// Returns whether the session is inside of a block.
+    pub(crate) fn is_open(&self) -> bool {
+        self.state != TransactionState::Idle
+    }
+
+    /// Opens a block.
+    pub(crate) fn begin(&mut self) {
+        self.state = TransactionState::Block;
+    }
+
+    /// Notes that a statement failed.
+    pub(crate) fn fail(&mut self) {
+        if self.state == TransactionState::Block {
+            self.state = TransactionState::Failed;
+        }
+    }
+
+    /// Closes the block, and returns whether it was whole.
+    pub(crate) fn end(&mut self) -> bool {
+        let whole = self.state == TransactionState::Block;
+        *self = Transaction::new();
+        whole
+    }
+
+    /// Sets a savepoint.
+    pub(crate) fn save(&mut self, name: &str, settings: (Values, Values)) -> Result<(), WireError> {
+        self.require_block("SAVEPOINT")?;
+        if self.savepoints.len() >= SAVEPOINTS_MAX {
+            let message = format!("too many savepoints: the bound is {SAVEPOINTS_MAX}");
+            return Err(WireError::new(sqlstate::LIMIT_EXCEEDED, message));
+        }
+        self.savepoints.push(Savepoint { name: name.to_owned(), settings });
+        Ok(())
+    }
+
+    /// Goes back to a savepoint, which heals a failed block, and returns the settings of then.
+    pub(crate) fn back_to(&mut self, name: &str) -> Result<(Values, Values), WireError> {
+        self.require_block("ROLLBACK TO SAVEPOINT")?;
+        let index = self.find(name)?;
+        self.savepoints.truncate(index + 1);
+        self.state = TransactionState::Block;
+        Ok(self.savepoints[index].settings.clone())
+    }
+
+    /// Forgets a savepoint and those set after it.
+    pub(crate) fn release(&mut self, name: &str) -> Result<(), WireError> {
+        self.require_block("RELEASE SAVEPOINT")?;
+        let index = self.find(name)?;
+        self.savepoints.truncate(index);
+        Ok(())
+    }
+
+    fn find(&self, name: &str) -> Result<usize, WireError> {
+        self.savepoints.iter().rposition(|savepoint| savepoint.name == name).ok_or_else(|| {
+            WireError::new(
+                sqlstate::INVALID_SAVEPOINT,
+                format!("savepoint \"{name}\" does not exist"),
+            )
+        })
+    }
+
+    /// Refuses what only makes sense inside of a block.
+    pub(crate) fn require_block(&self, what: &str) -> Result<(), WireError> {
+        if self.is_open() {
+            return Ok(());
+        }
+        let message = format!("{what} can only be used in transaction blocks");
+        Err(WireError::new(sqlstate::NO_ACTIVE_SQL_TRANSACTION, message))
+    }
+
+    /// Refuses everything but the end of a block that has failed.
+    pub(crate) fn admit(&self, statement: &Statement) -> Result<(), WireError> {
+        let ends = matches!(
+            statement,
+            Statement::Commit { .. } | Statement::Rollback { .. } | Statement::RollbackTo { .. }
+        );
+        if self.state == TransactionState::Failed && !ends { Err(aborted()) } else { Ok(()) }
+    }
+
+    /// Refuses a change of the lake where it could not be undone or was ruled out.
+    pub(crate) fn admit_change(&self, what: &str, read_only: bool) -> Result<(), WireError> {
+        if read_only {
+            let message = format!("cannot execute {what} in a read-only transaction");
+            return Err(WireError::new(sqlstate::READ_ONLY_SQL_TRANSACTION, message));
+        }
+        if self.is_open() {
+            return Err(inside_block(what));
+        }
+        Ok(())
+    }
+}
+
+/// The answer to statements of a block that has failed.
+pub(crate) fn aborted() -> WireError {
+    WireError::new(
+        sqlstate::IN_FAILED_SQL_TRANSACTION,
+        "current transaction is aborted, commands ignored until end of transaction block",
+    )
+}
+
+/// The answer to a change of the lake inside of a block.
+pub(crate) fn inside_block(what: &str) -> WireError {
+    WireError::new(
+        sqlstate::ACTIVE_SQL_TRANSACTION,
+        format!("{what} cannot run inside a transaction block"),
+    )
+    .hint("It commits by itself and could not be rolled back: run it alone, with autocommit.")
+}
+
+/// Returns the name of a statement that changes the lake, for messages; `None` if it does not.
+pub(crate) fn changes_the_lake(statement: &Statement) -> Option<String> {
+    match statement {
+        Statement::Create { definition, .. } => {
+            Some(format!("CREATE {}", definition.body.kind().word().to_uppercase()))
+        }
+        Statement::Drop { kind, .. } => Some(format!("DROP {}", kind.word().to_uppercase())),
+        Statement::Comment { .. } => Some("COMMENT".to_owned()),
+        Statement::Refresh { .. } => Some("REFRESH".to_owned()),
+        Statement::RunSync { dry_run: false, .. } => Some("RUN SYNC".to_owned()),
+        _ => None,
+    }
+}

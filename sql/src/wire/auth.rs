@@ -1,0 +1,196 @@
+//! SCRAM-SHA-256: the only way in.
+//!
+//! The server keeps verifiers, never passwords. The state of an exchange lives in one call of [`authenticate`] and is
+//! shared with nobody. A user who does not exist, one who may not log in and one who is held off go through the same
+//! exchange with a verifier that nothing matches, and get the same answer. The salt of such a user is always the same,
+//! since it is derived from the name and a secret of the server.
+//!
+//! The final comparison is pgwire's: it compares SHA-256 of a value that the client cannot steer with the stored key, so
+//! that its duration says nothing that helps to guess.
+
+use std::net::IpAddr;
+
+use bytes::{Bytes, BytesMut};
+use hmac::{Hmac, Mac};
+use pgwire::api::auth::sasl::SCRAM_SHA_256_METHOD;
+use pgwire::api::auth::sasl::scram::{ScramSecret, ScramServerAuth};
+use pgwire::messages::startup::Authentication;
+use sha2::Sha256;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::Instant;
+
+use super::error::{WireError, sqlstate};
+use super::frame::{self, Body};
+use super::limits::AUTHENTICATION_BYTES_MAX;
+use super::message;
+use super::server::{Shared, Socket};
+
+/// Rounds of the verifiers that onefold makes, hence of those that it invents.
+const ITERATIONS: usize = 15_000;
+/// Bytes of their salt.
+const SALT_BYTES: usize = 16;
+/// Bytes of a key.
+const KEY_BYTES: usize = 32;
+
+/// Proves that the client is `user`. Every failure ends the connection.
+pub(super) async fn authenticate(
+    socket: &mut Socket,
+    shared: &Shared,
+    user: &str,
+    address: IpAddr,
+) -> Result<(), WireError> {
+    let admitted = shared.throttle.admits(user, address, Instant::now());
+    let stored = shared.backend.verifier(user).and_then(|verifier| parse_verifier(&verifier));
+    let secret = stored.filter(|_| admitted).unwrap_or_else(|| invented(user, &shared.mock_key));
+
+    let methods = vec![SCRAM_SHA_256_METHOD.to_owned()];
+    send(socket, &Authentication::SASL(methods)).await?;
+    let first = initial_response(read_response(socket).await?)?;
+    let refused = |_| wrong_message();
+    let (challenge, exchange) = ScramServerAuth::new()
+        .on_client_first_message_with_secret(&first, secret)
+        .map_err(refused)?;
+    send(socket, &Authentication::SASLContinue(challenge.into())).await?;
+    let last = read_response(socket).await?;
+    match exchange.on_client_final_message(&last) {
+        Ok(signature) => {
+            shared.throttle.succeeded(user, address);
+            send(socket, &Authentication::SASLFinal(signature.into())).await
+        }
+        Err(pgwire::error::PgWireError::InvalidPassword(_)) => {
+            shared.throttle.failed(user, address, Instant::now());
+            tracing::info!(user, %address, "a log-in failed");
+            Err(WireError::fatal(
+                sqlstate::INVALID_PASSWORD,
+                format!("password authentication failed for user \"{user}\""),
+            ))
+        }
+        Err(_) => Err(wrong_message()),
+    }
+}
+
+fn wrong_message() -> WireError {
+    WireError::protocol("malformed SCRAM message")
+}
+
+async fn send(socket: &mut Socket, step: &Authentication) -> Result<(), WireError> {
+    let mut out = BytesMut::new();
+    message::authentication(step, &mut out);
+    socket.write_all(&out).await.map_err(|_| gone())?;
+    socket.flush().await.map_err(|_| gone())
+}
+
+fn gone() -> WireError {
+    WireError::protocol("unexpected EOF on client connection")
+}
+
+/// Reads the body of one message of type `p`. Nothing else is understood before the log-in is over.
+async fn read_response(socket: &mut Socket) -> Result<Bytes, WireError> {
+    let mut head = BytesMut::zeroed(5);
+    socket.read_exact(&mut head).await.map_err(|_| gone())?;
+    let (kind, length) = frame::header(&head, |_| AUTHENTICATION_BYTES_MAX)?.ok_or_else(gone)?;
+    if kind != b'p' {
+        return Err(WireError::protocol(format!(
+            "expected SASL response, got message type {kind}"
+        )));
+    }
+    let mut body = BytesMut::zeroed(length);
+    socket.read_exact(&mut body).await.map_err(|_| gone())?;
+    Ok(body.freeze())
+}
+
+/// Reads the mechanism and its first message.
+fn initial_response(body: Bytes) -> Result<Bytes, WireError> {
+    let mut body = Body(body);
+    if body.text()? != SCRAM_SHA_256_METHOD {
+        return Err(WireError::protocol(
+            "client selected an invalid SASL authentication mechanism",
+        ));
+    }
+    let length = usize::try_from(body.i32()?).map_err(|_| wrong_message())?;
+    let first = body.bytes(length)?;
+    if body.0.is_empty() { Ok(first) } else { Err(wrong_message()) }
+}
+
+/// Reads `SCRAM-SHA-256$<iterations>:<salt>$<stored key>:<server key>`.
+fn parse_verifier(text: &str) -> Option<ScramSecret> {
+    let (parameters, keys) = text.strip_prefix("SCRAM-SHA-256$")?.split_once('$')?;
+    let (iterations, salt) = parameters.split_once(':')?;
+    let (stored, server) = keys.split_once(':')?;
+    let (stored_key, server_key) = (from_base64(stored)?, from_base64(server)?);
+    let whole = stored_key.len() == KEY_BYTES && server_key.len() == KEY_BYTES;
+    whole.then_some(ScramSecret::Verifier {
+        salt: from_base64(salt)?,
+        iterations: iterations.parse().ok().filter(|rounds| *rounds > 0)?,
+        stored_key,
+        server_key,
+    })
+}
+
+/// Returns a verifier that no password matches, for a user who has none.
+fn invented(user: &str, key: &[u8; 32]) -> ScramSecret {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
+    mac.update(user.as_bytes());
+    let salt = mac.finalize().into_bytes()[..SALT_BYTES].to_vec();
+    let random: [u8; KEY_BYTES] = rand::random();
+    ScramSecret::Verifier {
+        salt,
+        iterations: ITERATIONS,
+        stored_key: random.to_vec(),
+        server_key: random.to_vec(),
+    }
+}
+
+fn from_base64(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
+    let (mut bits, mut count) = (0u32, 0u32);
+    for letter in text.trim_end_matches('=').bytes() {
+        let value = match letter {
+            b'A'..=b'Z' => letter - b'A',
+            b'a'..=b'z' => letter - b'a' + 26,
+            b'0'..=b'9' => letter - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            _ => return None,
+        };
+        bits = (bits << 6 | u32::from(value)) & 0x00ff_ffff;
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            bytes.push(u8::try_from((bits >> count) & 0xff).ok()?);
+        }
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn verifiers_of_postgres_are_read() {
+        let text = "SCRAM-SHA-256$4096:bWFkZS11cC1zYWx0LTEyMw==$6YlRFSRqCvOPFtpnBnFqpPWp1EHHBhcAGDRaaESvvRk=:R5mHLpU4jBGwXCrG1fG8OcIvBB1rCKl4SPjDVTYJ0ys=";
+        let Some(ScramSecret::Verifier { salt, iterations, stored_key, .. }) = parse_verifier(text)
+        else {
+            panic!("must be read");
+        };
+        assert_eq!(
+            (salt.as_slice(), iterations, stored_key.len()),
+            (&b"made-up-salt-123"[..], 4096, 32)
+        );
+        for broken in ["", "md5abc", "SCRAM-SHA-256$4096:x$y:z", "SCRAM-SHA-256$0:AAAA$AAAA:AAAA"] {
+            assert!(parse_verifier(broken).is_none(), "{broken}");
+        }
+    }
+
+    #[test]
+    fn a_user_who_does_not_exist_has_a_lasting_salt() {
+        let salt = |user: &str, key: &[u8; 32]| match invented(user, key) {
+            ScramSecret::Verifier { salt, .. } => salt,
+            ScramSecret::SaltedPassword { .. } => Vec::new(),
+        };
+        assert_eq!(salt("nobody", &[1; 32]), salt("nobody", &[1; 32]));
+        assert_ne!(salt("nobody", &[1; 32]), salt("no-one", &[1; 32]));
+        assert_ne!(salt("nobody", &[1; 32]), salt("nobody", &[2; 32]));
+    }
+}

@@ -1,0 +1,283 @@
+//! The extended protocol: Parse, Bind, Describe, Execute, Close.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{Schema, SchemaRef};
+
+use super::cursor::rows_of;
+use super::portal::{PortalState, Prepared, formats_of, place_of};
+use super::query::{Delivery, Planned, planned_text};
+use super::setting::{show_all_schema, show_schema};
+use super::statement::{How, no_statement, oid_of, parse, tag_of};
+use super::{Connection, Run};
+use crate::dialect::{Parsed, Statement};
+use crate::wire::encode::{Format, RowEncoder};
+use crate::wire::error::{WireError, sqlstate};
+use crate::wire::frame::{Bind, Frontend, Target};
+use crate::wire::limits::PORTALS_MAX;
+use crate::wire::message;
+use crate::wire::output::Framing;
+use crate::wire::parameter;
+
+impl Connection {
+    /// Handles one message of the extended protocol.
+    pub(super) async fn extended(&mut self, message: Frontend) -> Run<()> {
+        match message {
+            Frontend::Parse { name, text, types } => self.parse_message(&name, &text, types).await,
+            Frontend::Bind(bind) => self.bind(bind),
+            Frontend::Describe { target: Target::Statement, name } => {
+                self.describe_statement(&name)
+            }
+            Frontend::Describe { target: Target::Portal, name } => self.describe_portal(&name),
+            Frontend::Execute { portal, rows_max } => self.execute(&portal, rows_max).await,
+            Frontend::Close { target, name } => {
+                match target {
+                    Target::Statement => drop(self.session.statements.remove(&name)),
+                    Target::Portal => {
+                        self.session.portals.remove(&name);
+                        self.session.cursors.remove(&name);
+                    }
+                }
+                message::close_complete(&mut self.outbox);
+                Ok(())
+            }
+            // The others are handled before it comes to this.
+            _ => Err(WireError::protocol("unexpected message").into()),
+        }
+    }
+
+    async fn parse_message(&mut self, name: &str, text: &str, types: Vec<u32>) -> Run<()> {
+        if name.is_empty() {
+            self.session.statements.remove("");
+        }
+        let mut statements = parse(text)?;
+        if statements.len() > 1 {
+            let message = "cannot insert multiple commands into a prepared statement";
+            return Err(WireError::new(sqlstate::SYNTAX_ERROR, message).into());
+        }
+        let parsed = statements.pop();
+        let mut plan = None;
+        if let Some(parsed) = &parsed {
+            self.session.transaction.admit(&parsed.statement)?;
+            // The query of a cursor may have parameters, as drivers send it.
+            let query = match &parsed.statement {
+                Statement::Declare { query, .. } => query,
+                _ => parsed,
+            };
+            if let Some(sql) = planned_text(query)? {
+                let declared = types.iter().map(|oid| parameter::arrow_of(*oid)).collect();
+                let planned = self.plan(sql, declared).await;
+                plan = Some(planned.map_err(|halt| halt.at(place_of(text, Some(query))))?);
+            }
+        }
+        let parameters = Prepared::parameters_of(plan.as_ref(), &types);
+        self.keep(name, Prepared { source: text.into(), parsed, plan, parameters })?;
+        message::parse_complete(&mut self.outbox);
+        Ok(())
+    }
+
+    fn bind(&mut self, bind: Bind) -> Run<()> {
+        let Some(prepared) = self.session.statements.get(&bind.statement).cloned() else {
+            return Err(no_statement(&bind.statement).into());
+        };
+        if let Some(parsed) = &prepared.parsed {
+            self.session.transaction.admit(&parsed.statement)?;
+        }
+        let (given, wanted) = (bind.values.len(), prepared.parameters.len());
+        if given != wanted {
+            let message = format!(
+                "bind message supplies {given} parameters, but prepared statement \"{}\" requires {wanted}",
+                bind.statement
+            );
+            return Err(WireError::new(sqlstate::PROTOCOL_VIOLATION, message).into());
+        }
+        let formats = formats_of(&bind.formats)?;
+        if formats.len() > 1 && formats.len() != given {
+            let count = formats.len();
+            let message =
+                format!("bind message has {count} parameter formats but {given} parameters");
+            return Err(WireError::new(sqlstate::PROTOCOL_VIOLATION, message).into());
+        }
+        let format_of = |index: usize| match formats.as_slice() {
+            [] => Format::Text,
+            [all] => *all,
+            each => each[index],
+        };
+        let values = bind.values.iter().zip(&prepared.parameters).enumerate().map(
+            |(index, (value, parameter))| {
+                parameter::decode(
+                    value.as_deref(),
+                    format_of(index),
+                    oid_of(parameter),
+                    &parameter.field,
+                    index,
+                )
+            },
+        );
+        let values = values.collect::<Result<Vec<_>, _>>()?;
+        let result_formats = formats_of(&bind.result_formats)?;
+        if !bind.portal.is_empty() && self.session.portals.contains_key(&bind.portal) {
+            let message = format!("cursor \"{}\" already exists", bind.portal);
+            return Err(WireError::new(sqlstate::DUPLICATE_CURSOR, message).into());
+        }
+        if self.session.portals.len() >= PORTALS_MAX
+            && !self.session.portals.contains_key(&bind.portal)
+        {
+            let message = format!("too many portals: the bound is {PORTALS_MAX}");
+            return Err(WireError::new(sqlstate::LIMIT_EXCEEDED, message)
+                .hint("Close those that are done.")
+                .into());
+        }
+        self.session.portals.insert(bind.portal, Self::portal(prepared, values, result_formats));
+        message::bind_complete(&mut self.outbox);
+        Ok(())
+    }
+
+    fn describe_statement(&mut self, name: &str) -> Run<()> {
+        let Some(prepared) = self.session.statements.get(name).cloned() else {
+            return Err(no_statement(name).into());
+        };
+        let types = prepared.parameters.iter().map(oid_of).collect();
+        message::parameter_description(types, &mut self.outbox);
+        self.describe(&prepared, &[])
+    }
+
+    /// Describes a portal. A cursor that was declared in SQL is one, too: drivers ask for its columns before they fetch.
+    fn describe_portal(&mut self, name: &str) -> Run<()> {
+        if let Some(cursor) = self.session.cursors.get(name) {
+            let formats = [if cursor.binary { Format::Binary } else { Format::Text }];
+            let zone = self.session.settings.zone();
+            let encoder = RowEncoder::new(&cursor.plan.schema, &formats, zone);
+            message::row_description(&encoder, &mut self.outbox);
+            return Ok(());
+        }
+        let Some(portal) = self.session.portals.get(name) else {
+            return Err(no_portal(name).into());
+        };
+        let (prepared, formats) = (portal.prepared.clone(), portal.formats.clone());
+        self.describe(&prepared, &formats)
+    }
+
+    fn describe(&mut self, prepared: &Prepared, formats: &[Format]) -> Run<()> {
+        match self.columns_of(prepared)? {
+            Some(schema) => {
+                let encoder = RowEncoder::new(&schema, formats, self.session.settings.zone());
+                message::row_description(&encoder, &mut self.outbox);
+            }
+            None => message::no_data(&mut self.outbox),
+        }
+        Ok(())
+    }
+
+    /// Returns the columns that a statement will answer with, `None` if it has no rows.
+    fn columns_of(&self, prepared: &Prepared) -> Run<Option<SchemaRef>> {
+        let Some(Parsed { statement, .. }) = &prepared.parsed else { return Ok(None) };
+        let of = |schema: Schema| Some(Arc::new(schema));
+        Ok(match statement {
+            Statement::Query { .. } | Statement::Explain { .. } => prepared.schema().cloned(),
+            Statement::Show { name } => of(show_schema(name)?),
+            Statement::ShowAll => of(show_all_schema()),
+            Statement::Fetch { cursor, .. } => Some(self.cursor(cursor)?.plan.schema.clone()),
+            Statement::Execute { name, .. } => match self.session.statements.get(name) {
+                Some(inner) => self.columns_of(inner)?,
+                None => return Err(no_statement(name).into()),
+            },
+            Statement::ShowObjects { .. }
+            | Statement::ShowCreate { .. }
+            | Statement::Refresh { .. }
+            | Statement::RunSync { .. } => self.session.engine.columns(statement),
+            _ => None,
+        })
+    }
+
+    async fn execute(&mut self, name: &str, rows_max: u32) -> Run<()> {
+        let rows_max = if rows_max == 0 { u64::MAX } else { u64::from(rows_max) };
+        let Some(portal) = self.session.portals.get_mut(name) else {
+            return Err(no_portal(name).into());
+        };
+        let state = std::mem::replace(&mut portal.state, PortalState::Done);
+        let (prepared, values, formats) =
+            (portal.prepared.clone(), portal.values.clone(), portal.formats.clone());
+        let Some(parsed) = &prepared.parsed else {
+            message::empty_query(&mut self.outbox);
+            return Ok(());
+        };
+        self.session.transaction.admit(&parsed.statement)?;
+        match (state, &parsed.statement) {
+            (PortalState::Done, _) => self.execute_again(name, parsed),
+            (PortalState::Suspended(run, encoder), statement) => {
+                self.check_epoch(&run, &format!("portal \"{name}\""))?;
+                let framing = Framing::Rows(encoder.clone());
+                let place = prepared.place();
+                let (sent, run) = self
+                    .continue_rows(run, framing, rows_max)
+                    .await
+                    .map_err(|halt| halt.at(place))?;
+                let next = (!sent.finished).then(|| PortalState::Suspended(run, encoder));
+                self.complete_portal(name, next, tag_of(statement, sent.rows))
+            }
+            (PortalState::Ready, Statement::Query { .. } | Statement::Explain { .. }) => {
+                let Some(plan) = prepared.plan.clone() else { return Err(no_statement("").into()) };
+                let delivery = Delivery { formats, describe: false, rows_max };
+                let started = self.send_rows(Planned::Plan(plan, values), delivery).await;
+                let (sent, run, encoder) = started.map_err(|halt| halt.at(prepared.place()))?;
+                let next = (!sent.finished).then(|| PortalState::Suspended(run, encoder));
+                self.complete_portal(name, next, tag_of(&parsed.statement, sent.rows))
+            }
+            (state, Statement::Fetch { direction, cursor }) => {
+                let left = match state {
+                    PortalState::Fetching(left) => left,
+                    _ => rows_of(*direction),
+                };
+                let delivery = Delivery { formats, describe: false, rows_max: rows_max.min(left) };
+                let sent = self.fetch(cursor, *direction, delivery).await?;
+                let left = left.saturating_sub(sent.rows);
+                let next = (!sent.finished && left > 0).then_some(PortalState::Fetching(left));
+                self.complete_portal(name, next, format!("FETCH {}", sent.rows))
+            }
+            _ => {
+                let how = How {
+                    source: &prepared.source,
+                    prepared: Some((&prepared, &values)),
+                    formats: &formats,
+                    describe: false,
+                    followed: false,
+                };
+                let tag = self.statement(parsed, how).await?;
+                message::complete(&tag, &mut self.outbox);
+                Ok(())
+            }
+        }
+    }
+
+    /// Says that a portal has more rows, and keeps it, or that it is done.
+    fn complete_portal(&mut self, name: &str, next: Option<PortalState>, tag: String) -> Run<()> {
+        match (next, self.session.portals.get_mut(name)) {
+            (Some(next), Some(portal)) => {
+                portal.state = next;
+                message::portal_suspended(&mut self.outbox);
+            }
+            _ => message::complete(&tag, &mut self.outbox),
+        }
+        Ok(())
+    }
+
+    /// A query that has given all its rows gives none; anything else may not run twice.
+    fn execute_again(&mut self, name: &str, parsed: &Parsed) -> Run<()> {
+        match &parsed.statement {
+            Statement::Query { .. } | Statement::Explain { .. } | Statement::Fetch { .. } => {
+                message::complete(&tag_of(&parsed.statement, 0), &mut self.outbox);
+                Ok(())
+            }
+            _ => Err(WireError::new(
+                sqlstate::OBJECT_NOT_IN_STATE,
+                format!("portal \"{name}\" cannot be run"),
+            )
+            .into()),
+        }
+    }
+}
+
+fn no_portal(name: &str) -> WireError {
+    WireError::new(sqlstate::INVALID_CURSOR_NAME, format!("portal \"{name}\" does not exist"))
+}

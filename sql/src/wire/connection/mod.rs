@@ -1,0 +1,234 @@
+//! One connection after its log-in: messages in, answers out.
+//!
+//! Answers gather in `outbox` and are written when the connection is about to wait, so that a pipeline of messages gets
+//! its answers in few packets. Statements run through [`Connection::on_cpu`], which is the only place where a connection
+//! waits for the engine: it goes on reading meanwhile, and stops the work at once when it is cancelled, when its time is
+//! over, when the client has gone and when the server shuts down.
+
+mod admitted;
+mod cursor;
+mod extended;
+mod portal;
+mod query;
+mod setting;
+mod statement;
+mod transaction;
+mod work;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use pgwire::messages::response::TransactionStatus;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::time::Instant;
+
+use super::cancel::Registration;
+use super::error::{WireError, sqlstate};
+use super::frame::{self, Frontend};
+use super::limits::{FLUSH_BYTES, IDLE_BUFFER_BYTES_MAX};
+use super::message;
+use super::server::{Shared, Socket};
+use crate::session::backend::QuerySession;
+use crate::session::{Settings, Transaction, TransactionState};
+pub(super) use admitted::Admitted;
+use cursor::Cursor;
+use portal::{Portal, Prepared};
+use work::Halt;
+
+/// How long a goodbye may take to be written.
+const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Why the handling of a message stopped.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// The statement failed; the connection goes on.
+    Failed(WireError),
+    /// The connection ends, with a last word or without.
+    Closed(Option<WireError>),
+}
+
+impl From<WireError> for Stop {
+    fn from(error: WireError) -> Stop {
+        match error.severity {
+            super::error::Severity::Error => Stop::Failed(error),
+            super::error::Severity::Fatal => Stop::Closed(Some(error)),
+        }
+    }
+}
+
+/// The result of handling a message.
+pub(super) type Run<T> = Result<T, Stop>;
+
+/// What a session holds.
+struct Session {
+    engine: Arc<dyn QuerySession>,
+    settings: Settings,
+    transaction: Transaction,
+    statements: HashMap<String, Arc<Prepared>>,
+    portals: HashMap<String, Portal>,
+    cursors: HashMap<String, Cursor>,
+}
+
+/// One connection.
+pub(super) struct Connection {
+    reader: ReadHalf<Socket>,
+    writer: WriteHalf<Socket>,
+    inbox: BytesMut,
+    outbox: BytesMut,
+    shared: Arc<Shared>,
+    registration: Registration,
+    session: Session,
+    /// After an error of the extended protocol: everything up to the next Sync is ignored.
+    skipping: bool,
+}
+
+impl Connection {
+    /// Serves the connection until either side ends it.
+    pub(super) async fn run(mut self) {
+        let Err(stop) = self.serve().await else { return };
+        if let Stop::Closed(Some(error)) | Stop::Failed(error) = stop {
+            message::error(&error.into_fatal(), &mut self.outbox);
+            let _ = tokio::time::timeout(GOODBYE_TIMEOUT, async {
+                self.writer.write_all_buf(&mut self.outbox).await?;
+                self.writer.shutdown().await
+            })
+            .await;
+        }
+    }
+
+    async fn serve(&mut self) -> Run<()> {
+        loop {
+            let message = self.next().await?;
+            match message {
+                Frontend::Terminate => return Err(Stop::Closed(None)),
+                Frontend::Query(text) => {
+                    self.skipping = false;
+                    match self.simple_query(&text).await {
+                        Err(Stop::Failed(error)) => self.fail(&error),
+                        done => done?,
+                    }
+                    self.end_implicit_transaction();
+                    self.ready();
+                }
+                Frontend::Sync => {
+                    self.skipping = false;
+                    self.end_implicit_transaction();
+                    self.ready();
+                    self.flush().await?;
+                }
+                Frontend::Flush => self.flush().await?,
+                Frontend::Copy => {}
+                Frontend::FunctionCall => {
+                    let error = WireError::new(
+                        sqlstate::FEATURE_NOT_SUPPORTED,
+                        "function calls are not supported",
+                    )
+                    .hint("Call the function in a SELECT.");
+                    self.fail(&error);
+                    self.ready();
+                }
+                _ if self.skipping => {}
+                message => match self.extended(message).await {
+                    Err(Stop::Failed(error)) => {
+                        self.fail(&error);
+                        self.skipping = true;
+                    }
+                    done => done?,
+                },
+            }
+            if self.outbox.len() >= FLUSH_BYTES {
+                self.flush().await?;
+            }
+        }
+    }
+
+    /// Tells the client about an error, and notes it in the transaction.
+    fn fail(&mut self, error: &WireError) {
+        self.session.transaction.fail();
+        message::error(error, &mut self.outbox);
+    }
+
+    /// Says that the next statement may come.
+    fn ready(&mut self) {
+        self.report_settings();
+        let status = match self.session.transaction.state() {
+            TransactionState::Idle => TransactionStatus::Idle,
+            TransactionState::Block => TransactionStatus::Transaction,
+            TransactionState::Failed => TransactionStatus::Error,
+        };
+        message::ready(status, &mut self.outbox);
+    }
+
+    fn report_settings(&mut self) {
+        for (name, value) in self.session.settings.take_reports() {
+            message::parameter_status(name, &value, &mut self.outbox);
+        }
+    }
+
+    /// Returns the next message, after everything that was said has been written.
+    async fn next(&mut self) -> Run<Frontend> {
+        let idle = match self.session.transaction.is_open() {
+            true => self.session.settings.timeout("idle_in_transaction_session_timeout"),
+            false => None,
+        };
+        let idle = idle.map(|idle| Instant::now() + idle);
+        loop {
+            if let Some(message) = frame::take(&mut self.inbox)? {
+                return Ok(message);
+            }
+            self.flush().await?;
+            if self.inbox.is_empty() && self.inbox.capacity() > IDLE_BUFFER_BYTES_MAX {
+                self.inbox = BytesMut::new();
+            }
+            tokio::select! {
+                biased;
+                () = self.shared.shutdown.cancelled() => return Err(shutting_down()),
+                () = sleep(idle), if idle.is_some() => {
+                    return Err(Stop::Closed(Some(WireError::fatal(
+                        sqlstate::IDLE_IN_TRANSACTION_TIMEOUT,
+                        "terminating connection due to idle-in-transaction timeout",
+                    ))));
+                }
+                read = self.reader.read_buf(&mut self.inbox) => match read {
+                    Ok(0) | Err(_) => return Err(Stop::Closed(None)),
+                    Ok(_) => {}
+                },
+            }
+        }
+    }
+
+    /// Writes everything that was said.
+    async fn flush(&mut self) -> Run<()> {
+        if self.outbox.is_empty() {
+            return Ok(());
+        }
+        let written = async {
+            self.writer.write_all_buf(&mut self.outbox).await?;
+            self.writer.flush().await
+        };
+        tokio::select! {
+            biased;
+            written = written => written.map_err(|_| Stop::Closed(None))?,
+            () = self.shared.shutdown.cancelled() => return Err(shutting_down()),
+        }
+        if self.outbox.capacity() > IDLE_BUFFER_BYTES_MAX {
+            self.outbox = BytesMut::new();
+        }
+        Ok(())
+    }
+}
+
+fn shutting_down() -> Stop {
+    let message = "terminating connection due to administrator command";
+    Stop::Closed(Some(WireError::fatal(sqlstate::ADMIN_SHUTDOWN, message)))
+}
+
+/// Waits until a time; for ever if there is none.
+async fn sleep(until: Option<Instant>) {
+    match until {
+        Some(until) => tokio::time::sleep_until(until).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,137 @@
+//! Prepared statements, and portals: statements with values, about to run or half-way.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, FieldRef, SchemaRef};
+use datafusion::common::ScalarValue;
+
+use crate::dialect::{Parsed, Statement};
+use crate::session::backend::Plan;
+use crate::wire::encode::{Format, RowEncoder};
+use crate::wire::error::{Place, WireError, sqlstate};
+use crate::wire::output::RowRun;
+use crate::wire::types::PgType;
+
+/// A statement that was prepared by the protocol or by `PREPARE`.
+pub(super) struct Prepared {
+    /// The whole text that it came in, for positions.
+    pub(super) source: Arc<str>,
+    /// The statement; `None` for an empty text.
+    pub(super) parsed: Option<Parsed>,
+    /// Its plan, if it is one that the engine plans.
+    pub(super) plan: Option<Plan>,
+    /// Its parameters.
+    pub(super) parameters: Vec<Parameter>,
+}
+
+/// A parameter of a prepared statement.
+#[derive(Debug, Clone)]
+pub(super) struct Parameter {
+    /// The type that the client sends.
+    pub(super) oid: u32,
+    /// The type that the plan wants.
+    pub(super) field: FieldRef,
+}
+
+impl Prepared {
+    /// Takes the parameters from a plan; a declared type stands, an open one is the plan's.
+    pub(super) fn parameters_of(plan: Option<&Plan>, declared: &[u32]) -> Vec<Parameter> {
+        let fields = plan.map_or(&[][..], |plan| &plan.parameters);
+        fields
+            .iter()
+            .enumerate()
+            .map(|(index, field)| {
+                let oid = declared.get(index).copied().filter(|oid| *oid != 0);
+                Parameter {
+                    oid: oid.unwrap_or_else(|| PgType::of(field).oid),
+                    field: field.clone(),
+                }
+            })
+            .collect()
+    }
+
+    /// Returns the columns of its plan.
+    pub(super) fn schema(&self) -> Option<&SchemaRef> {
+        self.plan.as_ref().map(|plan| &plan.schema)
+    }
+
+    /// Returns where the statement stands in its text.
+    pub(super) fn place(&self) -> Place<'_> {
+        place_of(&self.source, self.parsed.as_ref())
+    }
+}
+
+/// Returns where a statement stands in the text that it came in. The plan of an `EXPLAIN` is made of a text of which the
+/// statement inside is the end, so that its positions count from there.
+pub(super) fn place_of<'a>(source: &'a str, parsed: Option<&'a Parsed>) -> Place<'a> {
+    match parsed {
+        Some(Parsed { statement: Statement::Explain { statement, .. }, .. }) => {
+            Place { source, offset: statement.offset, text: &statement.text }
+        }
+        Some(parsed) => Place { source, offset: parsed.offset, text: &parsed.text },
+        None => Place { source, offset: 0, text: "" },
+    }
+}
+
+/// A prepared statement with values.
+pub(super) struct Portal {
+    /// The statement.
+    pub(super) prepared: Arc<Prepared>,
+    /// The values of its parameters.
+    pub(super) values: Vec<ScalarValue>,
+    /// How its columns are wanted.
+    pub(super) formats: Vec<Format>,
+    /// How far it is.
+    pub(super) state: PortalState,
+}
+
+/// How far a portal is.
+pub(super) enum PortalState {
+    /// It has not run.
+    Ready,
+    /// It has more rows.
+    Suspended(Box<RowRun>, RowEncoder),
+    /// It is a `FETCH` of which so many rows are left.
+    Fetching(u64),
+    /// It has run.
+    Done,
+}
+
+/// Reads the format codes of a message.
+pub(super) fn formats_of(codes: &[i16]) -> Result<Vec<Format>, WireError> {
+    codes
+        .iter()
+        .map(|code| match code {
+            0 => Ok(Format::Text),
+            1 => Ok(Format::Binary),
+            other => Err(WireError::new(
+                sqlstate::INVALID_PARAMETER_VALUE,
+                format!("unsupported format code: {other}"),
+            )),
+        })
+        .collect()
+}
+
+/// Returns whether two schemas are the same to a client that knows one of them.
+pub(super) fn same_columns(known: &SchemaRef, found: &SchemaRef) -> bool {
+    known.fields().len() == found.fields().len()
+        && known
+            .fields()
+            .iter()
+            .zip(found.fields())
+            .all(|(known, found)| same_type(known.data_type(), found.data_type()))
+}
+
+/// Views and dictionaries of strings look the same on the wire, and plans may differ from their results in them.
+fn same_type(known: &DataType, found: &DataType) -> bool {
+    let base = |data_type: &DataType| match data_type {
+        DataType::Dictionary(_, values) => values.as_ref().clone(),
+        DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
+        DataType::LargeBinary | DataType::BinaryView => DataType::Binary,
+        other => other.clone(),
+    };
+    let (known, found) = (base(known), base(found));
+    known == found
+        || known.equals_datatype(&found)
+        || PgType::of_plain(&known) == PgType::of_plain(&found)
+}

@@ -1,0 +1,247 @@
+//! Queries: planned, run, encoded and sent, all in one piece of work on the CPU runtime.
+
+use datafusion::common::ScalarValue;
+use futures::FutureExt;
+
+use super::portal::same_columns;
+use super::{Connection, Halt};
+use crate::dialect::{CopyOptions, ExplainFormat, Parsed, Statement};
+use crate::session::backend::{Plan, QuerySession};
+use crate::wire::copy::CopyEncoder;
+use crate::wire::encode::{Format, RowEncoder};
+use crate::wire::error::{WireError, sqlstate};
+use crate::wire::message;
+use crate::wire::output::{Framing, RowRun, Sent, WorkError};
+
+/// What is to be run.
+#[derive(Clone)]
+pub(super) enum Planned {
+    /// A text that was not planned yet, and must have no parameters.
+    Text(String),
+    /// A plan with the values of its parameters.
+    Plan(Plan, Vec<ScalarValue>),
+}
+
+/// How a result is to be sent.
+pub(super) struct Delivery {
+    /// How its columns are written.
+    pub(super) formats: Vec<Format>,
+    /// Whether it is described first.
+    pub(super) describe: bool,
+    /// Rows at most.
+    pub(super) rows_max: u64,
+}
+
+/// Whether a query that changes the lake may run, decided before it is known to be one.
+type Verdict = Result<(), WireError>;
+
+impl Connection {
+    /// Runs a query and sends its rows. If not all were wanted, the run comes back to be continued.
+    pub(super) async fn send_rows(
+        &mut self,
+        planned: Planned,
+        delivery: Delivery,
+    ) -> Result<(Sent, Box<RowRun>, RowEncoder), Halt> {
+        let engine = self.session.engine.clone();
+        let zone = self.session.settings.zone();
+        let verdict = self.verdict();
+        self.on_cpu(move |output| {
+            async move {
+                let (plan, mut run) = start(engine.as_ref(), planned, verdict).await?;
+                let encoder = RowEncoder::new(&plan.schema, &delivery.formats, zone);
+                if delivery.describe {
+                    message::row_description(&encoder, &mut output.buffer);
+                }
+                let framing = Framing::Rows(encoder.clone());
+                let sent = run.send(&framing, delivery.rows_max, output).await?;
+                Ok((sent, Box::new(run), encoder))
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    /// Runs a query and sends its rows as a COPY. Returns how many they were.
+    pub(super) async fn send_copy(
+        &mut self,
+        planned: Planned,
+        options: CopyOptions,
+    ) -> Result<u64, Halt> {
+        let engine = self.session.engine.clone();
+        let zone = self.session.settings.zone();
+        let verdict = self.verdict();
+        self.on_cpu(move |output| {
+            async move {
+                let (plan, mut run) = start(engine.as_ref(), planned, verdict).await?;
+                let framing = Framing::Copy(CopyEncoder::new(&plan.schema, options, zone));
+                if let Framing::Copy(encoder) = &framing {
+                    encoder.begin(&mut output.buffer);
+                }
+                let sent = run.send(&framing, u64::MAX, output).await?;
+                if let Framing::Copy(encoder) = &framing {
+                    encoder.end(&mut output.buffer);
+                }
+                Ok(sent.rows)
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    /// Starts a query without reading it, for a cursor.
+    pub(super) async fn start_run(
+        &mut self,
+        planned: Planned,
+    ) -> Result<(Plan, Box<RowRun>), Halt> {
+        let engine = self.session.engine.clone();
+        let verdict = self.verdict();
+        self.on_cpu(move |_| {
+            async move {
+                let (plan, run) = start(engine.as_ref(), planned, verdict).await?;
+                Ok((plan, Box::new(run)))
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    /// Sends more rows of a run.
+    pub(super) async fn continue_rows(
+        &mut self,
+        mut run: Box<RowRun>,
+        framing: Framing,
+        rows_max: u64,
+    ) -> Result<(Sent, Box<RowRun>), Halt> {
+        self.on_cpu(move |output| {
+            async move {
+                let sent = run.send(&framing, rows_max, output).await?;
+                Ok((sent, run))
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    /// Plans a text.
+    pub(super) async fn plan(
+        &mut self,
+        text: String,
+        parameters: Vec<Option<arrow::datatypes::DataType>>,
+    ) -> Result<Plan, Halt> {
+        let engine = self.session.engine.clone();
+        self.on_cpu(move |_| {
+            async move { engine.plan(&text, &parameters).await.map_err(WorkError::planning) }
+                .boxed()
+        })
+        .await
+    }
+
+    /// Works out the values of `EXECUTE name(expression, ...)`: the engine reads them as a row.
+    pub(super) async fn values_of(
+        &mut self,
+        expressions: &[String],
+    ) -> Result<Vec<ScalarValue>, Halt> {
+        if expressions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let text = format!("SELECT ({})", expressions.join("), ("));
+        let engine = self.session.engine.clone();
+        let verdict = self.verdict();
+        self.on_cpu(move |_| {
+            async move {
+                let (_, mut run) = start(engine.as_ref(), Planned::Text(text), verdict).await?;
+                run.first_row().await
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    /// Decides whether a query that changes the lake may run now.
+    fn verdict(&self) -> Verdict {
+        self.session.transaction.admit_change("this function", self.is_read_only())
+    }
+
+    /// Refuses to continue an answer whose ground has changed since it began.
+    pub(super) fn check_epoch(&self, run: &RowRun, what: &str) -> Result<(), WireError> {
+        if self.session.engine.status().epoch == run.epoch {
+            return Ok(());
+        }
+        let message =
+            format!("{what} cannot be continued: consent, policies or definitions have changed");
+        Err(WireError::new(sqlstate::OBJECT_NOT_IN_STATE, message).hint("Run the query again."))
+    }
+}
+
+/// Plans what is not planned, and starts it.
+async fn start(
+    engine: &dyn QuerySession,
+    planned: Planned,
+    verdict: Verdict,
+) -> Result<(Plan, RowRun), WorkError> {
+    let epoch = engine.status().epoch;
+    let (plan, values) = match planned {
+        Planned::Plan(plan, values) => (plan, values),
+        Planned::Text(text) => {
+            let plan = engine.plan(&text, &[]).await.map_err(WorkError::planning)?;
+            if !plan.parameters.is_empty() {
+                return Err(WireError::new("42P02", "there is no parameter $1")
+                    .hint("Values for parameters come with the extended protocol or with EXECUTE.")
+                    .into());
+            }
+            (plan, Vec::new())
+        }
+    };
+    if plan.changes_the_lake {
+        verdict?;
+    }
+    let stream = engine.execute(&plan, values).await.map_err(WorkError::running)?;
+    if !same_columns(&plan.schema, &stream.schema()) {
+        return Err(WireError::new(
+            sqlstate::FEATURE_NOT_SUPPORTED,
+            "cached plan must not change result type",
+        )
+        .hint("Prepare the statement again.")
+        .into());
+    }
+    Ok((plan, RowRun::new(stream, epoch)))
+}
+
+/// Returns the text that the engine plans a statement from; `None` for those that it does not plan.
+pub(super) fn planned_text(parsed: &Parsed) -> Result<Option<String>, WireError> {
+    match &parsed.statement {
+        Statement::Query { .. } => Ok(Some(parsed.text.clone())),
+        Statement::Explain { analyze, verbose, format, statement } => {
+            match &statement.statement {
+                Statement::Unsupported { what, hint } => return Err(unsupported(what, hint)),
+                Statement::Refused { what, hint } => return Err(refused(what, hint)),
+                Statement::Query { .. } => {}
+                _ => {
+                    return Err(unsupported(
+                        "EXPLAIN of this statement",
+                        "Explain the query itself.",
+                    ));
+                }
+            }
+            if *format == ExplainFormat::Json {
+                return Err(unsupported("EXPLAIN (FORMAT JSON)", "Use the text format."));
+            }
+            let analyze = if *analyze { "ANALYZE " } else { "" };
+            let verbose = if *verbose { "VERBOSE " } else { "" };
+            Ok(Some(format!("EXPLAIN {analyze}{verbose}{}", statement.text)))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// The answer to what is recognised and not built.
+pub(super) fn unsupported(what: &str, hint: &str) -> WireError {
+    let error = WireError::new(sqlstate::FEATURE_NOT_SUPPORTED, format!("{what} is not supported"));
+    if hint.is_empty() { error } else { error.hint(hint.to_owned()) }
+}
+
+/// The answer to what is never allowed.
+pub(super) fn refused(what: &str, hint: &str) -> WireError {
+    let error = WireError::new(sqlstate::INSUFFICIENT_PRIVILEGE, format!("{what} is not allowed"));
+    if hint.is_empty() { error } else { error.hint(hint.to_owned()) }
+}

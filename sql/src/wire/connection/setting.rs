@@ -1,0 +1,148 @@
+//! `SET`, `SHOW`, `RESET`, `DISCARD`.
+
+use super::portal::place_of;
+use super::{Connection, Run};
+use crate::dialect::DiscardTarget;
+use crate::session::{Change, Settings};
+use crate::wire::encode::{Format, RowEncoder};
+use crate::wire::error::{Phase, WireError, from_engine, sqlstate};
+use crate::wire::message;
+
+impl Connection {
+    /// Sets one setting; no values stand for its default.
+    pub(super) async fn set(
+        &mut self,
+        name: &str,
+        values: Option<&[String]>,
+        local: bool,
+    ) -> Run<String> {
+        let change = self.session.settings.check(name, values)?;
+        let in_block = self.session.transaction.is_open();
+        if local && !in_block {
+            self.warn(
+                sqlstate::NO_ACTIVE_SQL_TRANSACTION,
+                "SET LOCAL can only be used in transaction blocks",
+            );
+            return Ok("SET".to_owned());
+        }
+        // A setting of the transaction lives as long as the transaction.
+        let local = local || change.name().starts_with("transaction_");
+        self.tell_engine(&change).await?;
+        self.session.settings.store(change, local);
+        Ok("SET".to_owned())
+    }
+
+    /// Takes one setting, or all, back to what they were at the start of the session.
+    pub(super) async fn reset(&mut self, name: Option<&str>) -> Run<String> {
+        let changes = match name {
+            Some(name) => vec![self.session.settings.check(name, None)?],
+            None => self.session.settings.reset_all(),
+        };
+        for change in changes {
+            self.tell_engine(&change).await?;
+            self.session.settings.store(change, false);
+        }
+        Ok("RESET".to_owned())
+    }
+
+    /// Tells the engine of a change before it is stored. Under another purpose nothing that was begun goes on.
+    async fn tell_engine(&mut self, change: &Change) -> Run<()> {
+        if change.is_purpose() && self.session.settings.get("cdp.purpose")? == change.value {
+            return Ok(());
+        }
+        let told = self.session.engine.set(change.name(), &change.value).await;
+        told.map_err(|error| from_engine(&error, Phase::Planning, place_of("", None)))?;
+        if change.is_purpose() {
+            self.session.portals.clear();
+            self.session.cursors.clear();
+        }
+        Ok(())
+    }
+
+    /// Tells the engine of changes that the end of a transaction made, and which it had accepted before.
+    pub(super) async fn tell_engine_all(&mut self, changes: Vec<Change>) -> Run<()> {
+        for change in changes {
+            let told = self.session.engine.set(change.name(), &change.value).await;
+            told.map_err(|error| from_engine(&error, Phase::Planning, place_of("", None)))?;
+            if change.is_purpose() {
+                self.session.portals.clear();
+                self.session.cursors.clear();
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends the value of a setting.
+    pub(super) fn show(&mut self, name: &str, describe: bool, formats: &[Format]) -> Run<()> {
+        let value = self.session.settings.get(name)?.to_owned();
+        if describe {
+            let encoder =
+                RowEncoder::new(&show_schema(name)?, formats, self.session.settings.zone());
+            message::row_description(&encoder, &mut self.outbox);
+        }
+        message::text_row([value.as_str()], &mut self.outbox);
+        Ok(())
+    }
+
+    /// Sends every setting.
+    pub(super) fn show_all(&mut self, describe: bool, formats: &[Format]) {
+        if describe {
+            let encoder =
+                RowEncoder::new(&show_all_schema(), formats, self.session.settings.zone());
+            message::row_description(&encoder, &mut self.outbox);
+        }
+        for (name, value, about) in self.session.settings.all() {
+            message::text_row([name, value, about], &mut self.outbox);
+        }
+    }
+
+    /// Forgets what the session has gathered.
+    pub(super) async fn discard(&mut self, target: DiscardTarget) -> Run<String> {
+        let what = match target {
+            DiscardTarget::All => "ALL",
+            DiscardTarget::Plans => "PLANS",
+            DiscardTarget::Sequences => "SEQUENCES",
+            DiscardTarget::Temporary => "TEMP",
+        };
+        if target == DiscardTarget::All {
+            if self.session.transaction.is_open() {
+                let message = "DISCARD ALL cannot run inside a transaction block";
+                return Err(WireError::new(sqlstate::ACTIVE_SQL_TRANSACTION, message).into());
+            }
+            self.session.cursors.clear();
+            self.session.portals.clear();
+            self.session.statements.clear();
+            self.reset(None).await?;
+        }
+        Ok(format!("DISCARD {what}"))
+    }
+
+    /// Sends a warning.
+    pub(super) fn warn(&mut self, sqlstate: &str, text: &str) {
+        message::notice("WARNING", sqlstate, text, &mut self.outbox);
+    }
+
+    /// Sends a notice, if they are wanted.
+    pub(super) fn notice(&mut self, text: &str) {
+        if self.session.settings.wants_notices() {
+            message::notice("NOTICE", "00000", text, &mut self.outbox);
+        }
+    }
+}
+
+/// Returns the column of `SHOW name`.
+pub(super) fn show_schema(name: &str) -> Result<arrow::datatypes::Schema, WireError> {
+    Ok(text_columns(&[Settings::spelled(name)?]))
+}
+
+/// Returns the columns of `SHOW ALL`.
+pub(super) fn show_all_schema() -> arrow::datatypes::Schema {
+    text_columns(&["name", "setting", "description"])
+}
+
+fn text_columns(names: &[&str]) -> arrow::datatypes::Schema {
+    use arrow::datatypes::{DataType, Field};
+    arrow::datatypes::Schema::new(
+        names.iter().map(|name| Field::new(*name, DataType::Utf8, false)).collect::<Vec<_>>(),
+    )
+}

@@ -1,0 +1,332 @@
+//! One statement of either protocol: what each kind does, and the tag that it ends with.
+
+use datafusion::common::ScalarValue;
+use futures::FutureExt;
+
+use super::cursor::Declared;
+use super::portal::{Parameter, Portal, PortalState, Prepared, place_of};
+use super::query::{Delivery, Planned, planned_text, refused, unsupported};
+use super::{Connection, Run};
+use crate::dialect::{self, CopyInput, CopyOptions, Parsed, Statement};
+use crate::session::backend::Outcome;
+use crate::session::changes_the_lake;
+use crate::wire::encode::{Format, RowEncoder};
+use crate::wire::error::{Place, WireError, sqlstate};
+use crate::wire::limits::{SQL_BYTES_MAX, STATEMENTS_MAX};
+use crate::wire::message;
+use crate::wire::output::{Framing, RowRun, WorkError};
+use crate::wire::parameter;
+use crate::wire::types::PgType;
+
+/// How a statement is run.
+pub(super) struct How<'a> {
+    /// The whole text that it came in.
+    pub(super) source: &'a str,
+    /// Its plan and the values of its parameters, if the protocol made them.
+    pub(super) prepared: Option<(&'a Prepared, &'a [ScalarValue])>,
+    /// How its columns are written.
+    pub(super) formats: &'a [Format],
+    /// Whether its columns are described first.
+    pub(super) describe: bool,
+    /// Whether other statements follow it in the same text.
+    pub(super) followed: bool,
+}
+
+impl How<'_> {
+    fn delivery(&self) -> Delivery {
+        Delivery { formats: self.formats.to_vec(), describe: self.describe, rows_max: u64::MAX }
+    }
+}
+
+impl Connection {
+    /// Runs a text of statements, one after the other.
+    pub(super) async fn simple_query(&mut self, text: &str) -> Run<()> {
+        let statements = parse(text)?;
+        if statements.is_empty() {
+            message::empty_query(&mut self.outbox);
+            return Ok(());
+        }
+        let count = statements.len();
+        for (index, parsed) in statements.iter().enumerate() {
+            let how = How {
+                source: text,
+                prepared: None,
+                formats: &[],
+                describe: true,
+                followed: index + 1 < count,
+            };
+            let tag = self.statement(parsed, how).await?;
+            message::complete(&tag, &mut self.outbox);
+        }
+        Ok(())
+    }
+
+    /// Runs one statement and returns its tag.
+    pub(super) async fn statement(&mut self, parsed: &Parsed, how: How<'_>) -> Run<String> {
+        self.session.transaction.admit(&parsed.statement)?;
+        match &parsed.statement {
+            Statement::Query { .. } | Statement::Explain { .. } => self.query(parsed, how).await,
+            Statement::Set { name, value, local } => self.set(name, value.as_deref(), *local).await,
+            Statement::SetTransaction { modes, session } => {
+                self.set_transaction(*modes, *session).await
+            }
+            Statement::Show { name } => {
+                self.show(name, how.describe, how.formats).map(|()| "SHOW".to_owned())
+            }
+            Statement::ShowAll => {
+                self.show_all(how.describe, how.formats);
+                Ok("SHOW".to_owned())
+            }
+            Statement::Reset { name } => self.reset(name.as_deref()).await,
+            Statement::Discard { target } => self.discard(*target).await,
+            Statement::Begin { modes } => self.begin(*modes).await,
+            Statement::Commit { chain } => self.end_block(true, *chain).await,
+            Statement::Rollback { chain } => self.end_block(false, *chain).await,
+            Statement::Savepoint { name } => self.savepoint(name),
+            Statement::RollbackTo { name } => self.rollback_to(name).await,
+            Statement::Release { name } => self.release(name),
+            Statement::Prepare { name, types, statement } => {
+                self.prepare(name, types, statement, how.source).await
+            }
+            Statement::Execute { name, arguments } => {
+                self.execute_prepared(name, arguments, how).await
+            }
+            Statement::Deallocate { name } => self.deallocate(name.as_deref()),
+            Statement::Declare { name, binary, scroll, hold, query } => {
+                let declared = Declared { name, binary: *binary, scroll: *scroll, hold: *hold };
+                self.declare(declared, how.source, query, how.prepared).await
+            }
+            Statement::Fetch { direction, cursor } => {
+                let sent = self.fetch(cursor, *direction, how.delivery()).await?;
+                Ok(format!("FETCH {}", sent.rows))
+            }
+            Statement::Move { direction, cursor } => {
+                let sent = self.move_cursor(cursor, *direction).await?;
+                Ok(format!("MOVE {}", sent.rows))
+            }
+            Statement::Close { cursor } => self.close_cursors(cursor.as_deref()),
+            Statement::Unlisten { .. } => Ok("UNLISTEN".to_owned()),
+            Statement::Listen { .. } => {
+                Err(unsupported("LISTEN", "Nothing sends notifications here.").into())
+            }
+            Statement::Notify { .. } => {
+                Err(unsupported("NOTIFY", "Nothing listens to notifications here.").into())
+            }
+            Statement::Copy { input, options } => self.copy(input, options, how.source).await,
+            Statement::Unsupported { what, hint } => {
+                Err(unsupported(what, hint).at(place_of_start(how.source, parsed)).into())
+            }
+            Statement::Refused { what, hint } => {
+                Err(refused(what, hint).at(place_of_start(how.source, parsed)).into())
+            }
+            Statement::Create { .. }
+            | Statement::Drop { .. }
+            | Statement::Comment { .. }
+            | Statement::Refresh { .. }
+            | Statement::RunSync { .. }
+            | Statement::ShowObjects { .. }
+            | Statement::ShowCreate { .. } => self.own_statement(parsed, how).await,
+        }
+    }
+
+    async fn query(&mut self, parsed: &Parsed, how: How<'_>) -> Run<String> {
+        let planned = match how
+            .prepared
+            .and_then(|(prepared, values)| prepared.plan.as_ref().zip(Some(values)))
+        {
+            Some((plan, values)) => Planned::Plan(plan.clone(), values.to_vec()),
+            None => Planned::Text(planned_text(parsed)?.unwrap_or_else(|| parsed.text.clone())),
+        };
+        let place = place_of(how.source, Some(parsed));
+        let (sent, _, _) =
+            self.send_rows(planned, how.delivery()).await.map_err(|halt| halt.at(place))?;
+        Ok(tag_of(&parsed.statement, sent.rows))
+    }
+
+    /// Runs a statement of onefold's own. One that changes the lake commits by itself, so that it must stand where
+    /// nothing could undo it: outside of a block, and last in its text.
+    async fn own_statement(&mut self, parsed: &Parsed, how: How<'_>) -> Run<String> {
+        if let Some(what) = changes_the_lake(&parsed.statement) {
+            self.session.transaction.admit_change(&what, self.is_read_only())?;
+            if how.followed {
+                let message = format!("{what} must be the last statement of its text");
+                return Err(WireError::new(sqlstate::ACTIVE_SQL_TRANSACTION, message)
+                    .hint("It commits by itself, so that an error behind it could not undo it: send it alone.")
+                    .into());
+            }
+        }
+        let engine = self.session.engine.clone();
+        let zone = self.session.settings.zone();
+        let (statement, formats, describe) =
+            (parsed.statement.clone(), how.formats.to_vec(), how.describe);
+        let done = self.on_cpu(move |output| {
+            async move {
+                match engine.run(&statement).await.map_err(WorkError::running)? {
+                    Outcome::Done { tag, notices } => Ok((tag, notices)),
+                    Outcome::Rows { tag, rows } => {
+                        let encoder = RowEncoder::new(&rows.schema(), &formats, zone);
+                        if describe {
+                            message::row_description(&encoder, &mut output.buffer);
+                        }
+                        RowRun::new(rows, 0)
+                            .send(&Framing::Rows(encoder), u64::MAX, output)
+                            .await?;
+                        Ok((tag, Vec::new()))
+                    }
+                }
+            }
+            .boxed()
+        });
+        let (tag, notices) =
+            done.await.map_err(|halt| halt.at(place_of(how.source, Some(parsed))))?;
+        for notice in notices {
+            self.notice(&notice);
+        }
+        Ok(tag)
+    }
+
+    async fn copy(
+        &mut self,
+        input: &CopyInput,
+        options: &CopyOptions,
+        source: &str,
+    ) -> Run<String> {
+        let (text, place) = match input {
+            CopyInput::Query(query) => (query.text.clone(), place_of(source, Some(query))),
+            CopyInput::Relation { select, offset } => (
+                select.clone(),
+                Place { source, offset: *offset, text: source.get(*offset..).unwrap_or_default() },
+            ),
+        };
+        let rows = self
+            .send_copy(Planned::Text(text), options.clone())
+            .await
+            .map_err(|halt| halt.at(place))?;
+        Ok(format!("COPY {rows}"))
+    }
+
+    async fn prepare(
+        &mut self,
+        name: &str,
+        types: &[Option<arrow::datatypes::DataType>],
+        statement: &Parsed,
+        source: &str,
+    ) -> Run<String> {
+        let plan = match planned_text(statement)? {
+            Some(text) => {
+                let planned = self.plan(text, types.to_vec()).await;
+                Some(planned.map_err(|halt| halt.at(place_of(source, Some(statement))))?)
+            }
+            None => None,
+        };
+        let parameters = Prepared::parameters_of(plan.as_ref(), &[]);
+        let prepared =
+            Prepared { source: source.into(), parsed: Some(statement.clone()), plan, parameters };
+        self.keep(name, prepared)?;
+        Ok("PREPARE".to_owned())
+    }
+
+    /// Keeps a prepared statement under a name that is free.
+    pub(super) fn keep(&mut self, name: &str, prepared: Prepared) -> Result<(), WireError> {
+        if !name.is_empty() && self.session.statements.contains_key(name) {
+            let message = format!("prepared statement \"{name}\" already exists");
+            return Err(WireError::new(sqlstate::DUPLICATE_PREPARED_STATEMENT, message));
+        }
+        if self.session.statements.len() >= STATEMENTS_MAX {
+            let message = format!("too many prepared statements: the bound is {STATEMENTS_MAX}");
+            return Err(WireError::new(sqlstate::LIMIT_EXCEEDED, message)
+                .hint("Use DEALLOCATE for those that are done."));
+        }
+        self.session.statements.insert(name.to_owned(), prepared.into());
+        Ok(())
+    }
+
+    async fn execute_prepared(
+        &mut self,
+        name: &str,
+        arguments: &[String],
+        how: How<'_>,
+    ) -> Run<String> {
+        let Some(prepared) = self.session.statements.get(name).cloned() else {
+            return Err(no_statement(name).into());
+        };
+        if arguments.len() != prepared.parameters.len() {
+            let (given, wanted) = (arguments.len(), prepared.parameters.len());
+            let message = format!("wrong number of parameters for prepared statement \"{name}\"");
+            let mut error = WireError::new(sqlstate::SYNTAX_ERROR, message);
+            error.detail = Some(format!("Expected {wanted} parameters but got {given}."));
+            return Err(error.into());
+        }
+        let nowhere = Place { source: how.source, offset: 0, text: "" };
+        let values = self.values_of(arguments).await.map_err(|halt| halt.at(nowhere))?;
+        let cast = |(value, parameter): (ScalarValue, &Parameter)| {
+            parameter::cast(value, &parameter.field)
+        };
+        let values = values
+            .into_iter()
+            .zip(&prepared.parameters)
+            .map(cast)
+            .collect::<Result<Vec<_>, _>>()?;
+        let Some(parsed) = &prepared.parsed else { return Ok("EXECUTE".to_owned()) };
+        let how = How { source: &prepared.source, prepared: Some((&prepared, &values)), ..how };
+        Box::pin(self.statement(parsed, how)).await
+    }
+
+    fn deallocate(&mut self, name: Option<&str>) -> Run<String> {
+        match name {
+            None => {
+                self.session.statements.clear();
+                Ok("DEALLOCATE ALL".to_owned())
+            }
+            Some(name) => match self.session.statements.remove(name) {
+                Some(_) => Ok("DEALLOCATE".to_owned()),
+                None => Err(no_statement(name).into()),
+            },
+        }
+    }
+
+    /// Makes a portal of a statement that has no parameters left open.
+    pub(super) fn portal(
+        prepared: std::sync::Arc<Prepared>,
+        values: Vec<ScalarValue>,
+        formats: Vec<Format>,
+    ) -> Portal {
+        Portal { prepared, values, formats, state: PortalState::Ready }
+    }
+}
+
+/// Reads a text of statements, within its bound.
+pub(super) fn parse(text: &str) -> Result<Vec<Parsed>, WireError> {
+    if text.len() > SQL_BYTES_MAX {
+        let message = format!("the statement is too long: the bound is {SQL_BYTES_MAX} bytes");
+        return Err(
+            WireError::new(sqlstate::LIMIT_EXCEEDED, message).hint("Pass values as parameters.")
+        );
+    }
+    Ok(dialect::parse(text)?)
+}
+
+/// Returns the tag of a query.
+pub(super) fn tag_of(statement: &Statement, rows: u64) -> String {
+    match statement {
+        Statement::Explain { .. } => "EXPLAIN".to_owned(),
+        _ => format!("SELECT {rows}"),
+    }
+}
+
+/// The answer to the name of a statement that was not prepared.
+pub(super) fn no_statement(name: &str) -> WireError {
+    WireError::new(
+        sqlstate::INVALID_SQL_STATEMENT_NAME,
+        format!("prepared statement \"{name}\" does not exist"),
+    )
+}
+
+fn place_of_start(source: &str, parsed: &Parsed) -> Option<usize> {
+    (parsed.offset <= source.len()).then(|| dialect::position_of(source, parsed.offset))
+}
+
+/// Returns the type that a parameter's field has on the wire.
+pub(super) fn oid_of(parameter: &Parameter) -> u32 {
+    if parameter.oid == 0 { PgType::of(&parameter.field).oid } else { parameter.oid }
+}

@@ -1,0 +1,182 @@
+//! Rows of `COPY ... TO STDOUT` as text, CSV or PostgreSQL's binary format.
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::Schema;
+use bytes::{BufMut, BytesMut};
+
+use super::encode::{Column, Format, RowEncoder, Zone, write_sized};
+use super::message;
+use crate::dialect::{CopyFormat, CopyOptions, ForceQuote};
+
+/// What a binary COPY begins with: a signature, no flags and no extension.
+const BINARY_HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+/// What it ends with, where the number of columns of another row would stand.
+const BINARY_TRAILER: i16 = -1;
+
+/// Writes the rows of one COPY.
+pub(crate) struct CopyEncoder {
+    rows: RowEncoder,
+    options: CopyOptions,
+    /// CSV: for each column, whether its values are always quoted.
+    quoted: Vec<bool>,
+}
+
+impl CopyEncoder {
+    /// Makes an encoder for rows of a schema.
+    pub(crate) fn new(schema: &Schema, options: CopyOptions, zone: Zone) -> CopyEncoder {
+        let rows = RowEncoder::new(schema, &[format_of(options.format)], zone);
+        let quoted = rows
+            .names()
+            .map(|name| match &options.force_quote {
+                ForceQuote::None => false,
+                ForceQuote::All => true,
+                ForceQuote::Columns(columns) => columns.iter().any(|column| column == name),
+            })
+            .collect();
+        CopyEncoder { rows, options, quoted }
+    }
+
+    /// Appends the messages before the first row.
+    pub(crate) fn begin(&self, out: &mut BytesMut) {
+        message::copy_out(format_of(self.options.format), self.rows.width(), out);
+        match self.options.format {
+            CopyFormat::Binary => message::copy_data(out, |out| out.put_slice(BINARY_HEADER)),
+            format if self.options.header => message::copy_data(out, |out| {
+                for (index, name) in self.rows.names().enumerate() {
+                    if index > 0 {
+                        out.put_u8(self.options.delimiter);
+                    }
+                    let start = out.len();
+                    out.put_slice(name.as_bytes());
+                    match format {
+                        CopyFormat::Csv => self.quote_csv(start, false, out),
+                        _ => self.escape_text(start, out),
+                    }
+                }
+                out.put_u8(b'\n');
+            }),
+            _ => {}
+        }
+    }
+
+    /// Appends the messages behind the last row.
+    pub(crate) fn end(&self, out: &mut BytesMut) {
+        if self.options.format == CopyFormat::Binary {
+            message::copy_data(out, |out| out.put_i16(BINARY_TRAILER));
+        }
+        message::copy_done(out);
+    }
+
+    /// Appends one CopyData message for each of the rows of `batch` from `start` on, until `rows_max` are written or
+    /// `out` holds `bytes_max`. Returns how many it wrote.
+    pub(crate) fn copy_rows(
+        &self,
+        batch: &RecordBatch,
+        start: usize,
+        rows_max: usize,
+        bytes_max: usize,
+        out: &mut BytesMut,
+    ) -> usize {
+        let arrays = self.rows.unpack(batch);
+        let columns = self.rows.columns(&arrays);
+        let end = batch.num_rows().min(start.saturating_add(rows_max));
+        let mut row = start;
+        while row < end {
+            message::copy_data(out, |out| match self.options.format {
+                CopyFormat::Binary => {
+                    out.put_i16(i16::try_from(columns.len()).unwrap_or(i16::MAX));
+                    for column in &columns {
+                        write_sized(column.as_ref(), row, out);
+                    }
+                }
+                CopyFormat::Text | CopyFormat::Csv => self.put_line(&columns, row, out),
+            });
+            row += 1;
+            if out.len() >= bytes_max {
+                break;
+            }
+        }
+        row - start
+    }
+
+    fn put_line(&self, columns: &[Box<dyn Column + '_>], row: usize, out: &mut BytesMut) {
+        for (index, column) in columns.iter().enumerate() {
+            if index > 0 {
+                out.put_u8(self.options.delimiter);
+            }
+            if column.is_null(row) {
+                out.put_slice(self.options.null.as_bytes());
+                continue;
+            }
+            let start = out.len();
+            column.write(row, out);
+            match self.options.format {
+                CopyFormat::Csv => {
+                    let forced = self.quoted.get(index).copied().unwrap_or(false);
+                    // A lone \. would be taken for the end of the data.
+                    let is_end = columns.len() == 1 && &out[start..] == b"\\.";
+                    self.quote_csv(start, forced || is_end, out);
+                }
+                _ => self.escape_text(start, out),
+            }
+        }
+        out.put_u8(b'\n');
+    }
+
+    /// Puts what stands behind `start` in quotes if it needs them.
+    fn quote_csv(&self, start: usize, forced: bool, out: &mut BytesMut) {
+        let CopyOptions { delimiter, quote, escape, .. } = self.options;
+        let raw = &out[start..];
+        let special =
+            |byte: &u8| *byte == delimiter || *byte == quote || matches!(byte, b'\n' | b'\r');
+        if !forced && raw != self.options.null.as_bytes() && !raw.iter().any(special) {
+            return;
+        }
+        let raw = raw.to_vec();
+        out.truncate(start);
+        out.put_u8(quote);
+        for byte in raw {
+            if byte == quote || byte == escape {
+                out.put_u8(escape);
+            }
+            out.put_u8(byte);
+        }
+        out.put_u8(quote);
+    }
+
+    /// Escapes what stands behind `start` with backslashes.
+    fn escape_text(&self, start: usize, out: &mut BytesMut) {
+        let delimiter = self.options.delimiter;
+        let special =
+            |byte: &u8| *byte == delimiter || *byte == b'\\' || matches!(byte, 0x08..=0x0d);
+        if !out[start..].iter().any(special) {
+            return;
+        }
+        let raw = out[start..].to_vec();
+        out.truncate(start);
+        for byte in raw {
+            let escaped = match byte {
+                0x08 => b'b',
+                b'\t' => b't',
+                b'\n' => b'n',
+                0x0b => b'v',
+                0x0c => b'f',
+                b'\r' => b'r',
+                other if other == b'\\' || other == delimiter => other,
+                other => {
+                    out.put_u8(other);
+                    continue;
+                }
+            };
+            out.put_u8(b'\\');
+            out.put_u8(escaped);
+        }
+    }
+}
+
+fn format_of(format: CopyFormat) -> Format {
+    match format {
+        CopyFormat::Text | CopyFormat::Csv => Format::Text,
+        CopyFormat::Binary => Format::Binary,
+    }
+}

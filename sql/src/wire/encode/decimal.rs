@@ -1,0 +1,142 @@
+//! Decimals of every width and scale: text with exactly their scale, binary as digits to the base of 10,000.
+
+use std::io::Write;
+
+use arrow::array::{Array, AsArray};
+use arrow::datatypes::{
+    DataType, Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type, i256,
+};
+use bytes::{BufMut, BytesMut};
+
+use super::{Column, Format, cell};
+
+/// Digits of the largest 256-bit number, and its sign.
+const DIGITS_MAX: usize = 80;
+/// The sign word of a negative numeric.
+const NEGATIVE: u16 = 0x4000;
+
+/// Writes any decimal array.
+pub(super) fn decimal(array: &dyn Array, format: Format) -> Box<dyn Column + '_> {
+    macro_rules! arm {
+        ($arrow:ty, $scale:expr) => {{
+            let values = array.as_primitive::<$arrow>();
+            let scale = i32::from(*$scale);
+            match format {
+                Format::Text => {
+                    cell(array, move |row, out| put_text(i128::from(values.value(row)), scale, out))
+                }
+                Format::Binary => cell(array, move |row, out| {
+                    put_binary(i128::from(values.value(row)), scale, out)
+                }),
+            }
+        }};
+    }
+    match array.data_type() {
+        DataType::Decimal32(_, scale) => arm!(Decimal32Type, scale),
+        DataType::Decimal64(_, scale) => arm!(Decimal64Type, scale),
+        DataType::Decimal256(_, scale) => {
+            let values = array.as_primitive::<Decimal256Type>();
+            let scale = i32::from(*scale);
+            cell(array, move |row, out| {
+                let mut digits = [0u8; DIGITS_MAX];
+                let (negative, digits) = digits_of_wide(values.value(row), &mut digits);
+                match format {
+                    Format::Text => put_digits(negative, digits, scale, out),
+                    Format::Binary => put_groups(negative, digits, scale, out),
+                }
+            })
+        }
+        DataType::Decimal128(_, scale) => arm!(Decimal128Type, scale),
+        _ => cell(array, |_, _| {}),
+    }
+}
+
+/// Appends a decimal as text with exactly `scale` digits behind the point.
+pub(super) fn put_text(value: i128, scale: i32, out: &mut BytesMut) {
+    let mut buffer = itoa::Buffer::new();
+    put_digits(value < 0, buffer.format(value.unsigned_abs()).as_bytes(), scale, out);
+}
+
+/// Appends a decimal as a binary numeric.
+pub(super) fn put_binary(value: i128, scale: i32, out: &mut BytesMut) {
+    let mut buffer = itoa::Buffer::new();
+    put_groups(value < 0, buffer.format(value.unsigned_abs()).as_bytes(), scale, out);
+}
+
+fn digits_of_wide(value: i256, digits: &mut [u8; DIGITS_MAX]) -> (bool, &[u8]) {
+    let mut rest = &mut digits[..];
+    // 80 bytes hold every 256-bit number: 2^255 has 77 digits.
+    let _ = write!(rest, "{value}");
+    let length = DIGITS_MAX - rest.len();
+    match digits[..length].split_first() {
+        Some((b'-', magnitude)) => (true, magnitude),
+        _ => (false, &digits[..length]),
+    }
+}
+
+fn put_digits(negative: bool, digits: &[u8], scale: i32, out: &mut BytesMut) {
+    if negative {
+        out.put_u8(b'-');
+    }
+    let Ok(scale) = usize::try_from(scale) else {
+        out.put_slice(digits);
+        if digits != b"0" {
+            out.put_bytes(b'0', scale.unsigned_abs() as usize);
+        }
+        return;
+    };
+    if scale == 0 {
+        out.put_slice(digits);
+    } else if digits.len() > scale {
+        let (whole, fraction) = digits.split_at(digits.len() - scale);
+        out.put_slice(whole);
+        out.put_u8(b'.');
+        out.put_slice(fraction);
+    } else {
+        out.put_slice(b"0.");
+        out.put_bytes(b'0', scale - digits.len());
+        out.put_slice(digits);
+    }
+}
+
+/// Writes count, weight, sign, display scale and groups of four digits, aligned at the decimal point.
+fn put_groups(negative: bool, digits: &[u8], scale: i32, out: &mut BytesMut) {
+    let display_scale = u16::try_from(scale.max(0)).unwrap_or(0);
+    if digits == b"0" {
+        out.put_i16(0);
+        out.put_i16(0);
+        out.put_u16(0);
+        out.put_u16(display_scale);
+        return;
+    }
+    // The power of ten of the first and of the last digit.
+    let first = i32::try_from(digits.len()).unwrap_or(0) - scale - 1;
+    let weight = first.div_euclid(4);
+    let lowest = (-scale).div_euclid(4);
+    let digit = |power: i32| {
+        usize::try_from(first - power)
+            .ok()
+            .and_then(|index| digits.get(index))
+            .map_or(0, |digit| i16::from(digit - b'0'))
+    };
+    let at = out.len();
+    out.put_i16(0);
+    out.put_i16(i16::try_from(weight).unwrap_or(i16::MAX));
+    out.put_u16(if negative { NEGATIVE } else { 0 });
+    out.put_u16(display_scale);
+    let mut significant = 0i16;
+    let mut written = 0i16;
+    for group in (lowest..=weight).rev() {
+        let power = group * 4;
+        let value =
+            digit(power + 3) * 1000 + digit(power + 2) * 100 + digit(power + 1) * 10 + digit(power);
+        out.put_i16(value);
+        written += 1;
+        if value != 0 {
+            significant = written;
+        }
+    }
+    // Zero groups at the end are not sent.
+    out.truncate(at + 8 + usize::try_from(significant).unwrap_or(0) * 2);
+    out[at..at + 2].copy_from_slice(&significant.to_be_bytes());
+}

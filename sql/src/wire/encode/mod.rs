@@ -1,0 +1,296 @@
+//! Rows of a result as Postgres messages, straight from the columns of a batch.
+//!
+//! A [`RowEncoder`] is made once for a result, from its schema and the formats that the client chose. For each batch it
+//! makes one [`Column`] for each column, which knows the array, the type and the format, so that the loop over rows does
+//! no more than ask each column to write itself at the end of one buffer. A value writes its body only; the length
+//! before it is filled in afterwards. No value is made into a `String` on its way.
+//!
+//! Every Arrow type has a writer, and writing cannot fail: a result never breaks off half-way because of a type.
+
+mod decimal;
+mod float;
+mod interval;
+mod json;
+mod list;
+mod number;
+mod record;
+mod text;
+mod time;
+mod zone;
+
+pub(crate) use interval::Span;
+pub(crate) use time::{EPOCH_SHIFT_DAYS, EPOCH_SHIFT_US};
+pub(crate) use zone::Zone;
+
+use arrow::array::{Array, ArrayRef, RecordBatch, make_array, new_null_array};
+use arrow::buffer::NullBuffer;
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, FieldRef, Schema};
+use bytes::{BufMut, BytesMut};
+
+use super::types::{Logical, PgType, is_nested};
+
+/// How a column is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// As people read it.
+    Text,
+    /// As machines do.
+    Binary,
+}
+
+/// One column of one batch, ready to write any of its rows.
+pub(crate) trait Column: Send {
+    /// Returns whether the value of `row` is null.
+    fn is_null(&self, row: usize) -> bool;
+    /// Writes the body of the value of `row`, which is not null, at the end of `out`.
+    fn write(&self, row: usize, out: &mut BytesMut);
+}
+
+struct Cell<F> {
+    nulls: Option<NullBuffer>,
+    write: F,
+}
+
+impl<F: Fn(usize, &mut BytesMut) + Send> Column for Cell<F> {
+    fn is_null(&self, row: usize) -> bool {
+        self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row))
+    }
+
+    fn write(&self, row: usize, out: &mut BytesMut) {
+        (self.write)(row, out);
+    }
+}
+
+/// Makes a column of an array and of what writes one of its rows.
+fn cell<'a>(
+    array: &dyn Array,
+    write: impl Fn(usize, &mut BytesMut) + Send + 'a,
+) -> Box<dyn Column + 'a> {
+    Box::new(Cell { nulls: array.logical_nulls(), write })
+}
+
+/// Writes a length, then what `body` writes.
+fn sized(out: &mut BytesMut, body: impl FnOnce(&mut BytesMut)) {
+    let at = out.len();
+    out.put_i32(0);
+    body(out);
+    set_length(out, at, 4);
+}
+
+/// Fills in the length at `at` of everything behind it; `less` is what the length does not count.
+pub(crate) fn set_length(out: &mut BytesMut, at: usize, less: usize) {
+    // A row cannot reach 2 GiB: values are capped far below it where they are made.
+    let length = i32::try_from(out.len() - at - less).unwrap_or(i32::MAX);
+    out[at..at + 4].copy_from_slice(&length.to_be_bytes());
+}
+
+/// Writes rows of one result.
+#[derive(Debug, Clone)]
+pub(crate) struct RowEncoder {
+    fields: Vec<EncodedField>,
+    zone: Zone,
+}
+
+#[derive(Debug, Clone)]
+struct EncodedField {
+    field: FieldRef,
+    pg_type: PgType,
+    format: Format,
+}
+
+impl RowEncoder {
+    /// Makes an encoder; `formats` has one entry for all columns or one for each, and none means text.
+    pub(crate) fn new(schema: &Schema, formats: &[Format], zone: Zone) -> RowEncoder {
+        let format = |index: usize| match formats {
+            [] => Format::Text,
+            [all] => *all,
+            each => each.get(index).copied().unwrap_or(Format::Text),
+        };
+        let fields = schema.fields().iter().enumerate().map(|(index, field)| EncodedField {
+            field: field.clone(),
+            pg_type: PgType::of(field),
+            format: format(index),
+        });
+        RowEncoder { fields: fields.collect(), zone }
+    }
+
+    /// Returns how many columns a row has.
+    pub(crate) fn width(&self) -> usize {
+        self.fields.len()
+    }
+
+    /// Returns the names of the columns.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.fields.iter().map(|field| field.field.name().as_str())
+    }
+
+    /// Returns name, type and format of each column, for RowDescription.
+    pub(crate) fn description(&self) -> impl Iterator<Item = (&str, PgType, Format)> {
+        self.fields.iter().map(|field| (field.field.name().as_str(), field.pg_type, field.format))
+    }
+
+    /// Makes the columns of a batch. The arrays are held by the result, since some must be unpacked first.
+    pub(crate) fn unpack(&self, batch: &RecordBatch) -> Vec<ArrayRef> {
+        batch.columns().iter().map(unpacked).collect()
+    }
+
+    /// Makes one writer for each of the arrays that [`RowEncoder::unpack`] gave.
+    pub(crate) fn columns<'a>(&'a self, arrays: &'a [ArrayRef]) -> Vec<Box<dyn Column + 'a>> {
+        self.fields
+            .iter()
+            .zip(arrays)
+            .map(|(field, array)| column(array.as_ref(), &field.field, field.format, &self.zone))
+            .collect()
+    }
+
+    /// Appends DataRow messages for the rows of `batch` from `start` on, until `rows_max` are written or `out` holds
+    /// `bytes_max`. Returns how many it wrote, at least one when there is one.
+    pub(crate) fn data_rows(
+        &self,
+        batch: &RecordBatch,
+        start: usize,
+        rows_max: usize,
+        bytes_max: usize,
+        out: &mut BytesMut,
+    ) -> usize {
+        let arrays = self.unpack(batch);
+        let columns = self.columns(&arrays);
+        let width = i16::try_from(columns.len()).unwrap_or(i16::MAX);
+        let end = batch.num_rows().min(start.saturating_add(rows_max));
+        let mut row = start;
+        while row < end {
+            out.put_u8(b'D');
+            let at = out.len();
+            out.put_i32(0);
+            out.put_i16(width);
+            for column in &columns {
+                write_sized(column.as_ref(), row, out);
+            }
+            set_length(out, at, 0);
+            row += 1;
+            if out.len() >= bytes_max {
+                break;
+            }
+        }
+        row - start
+    }
+}
+
+/// Writes the value of a row with its length before it, which is -1 for null.
+pub(crate) fn write_sized(column: &dyn Column, row: usize, out: &mut BytesMut) {
+    if column.is_null(row) {
+        out.put_i32(-1);
+    } else {
+        sized(out, |out| column.write(row, out));
+    }
+}
+
+/// Returns the array itself, or its values for the encodings that have no place for a row number of their own.
+fn unpacked(array: &ArrayRef) -> ArrayRef {
+    let target = match array.data_type() {
+        DataType::RunEndEncoded(_, values) => values.data_type().clone(),
+        DataType::ListView(element) => DataType::List(element.clone()),
+        DataType::LargeListView(element) => DataType::LargeList(element.clone()),
+        _ => return array.clone(),
+    };
+    // These casts exist for every value type; should one be missing, null is what can be said about the value.
+    cast(array, &target).unwrap_or_else(|_| new_null_array(&target, array.len()))
+}
+
+/// Makes the writer of one array.
+fn column<'a>(
+    array: &'a dyn Array,
+    field: &Field,
+    format: Format,
+    zone: &Zone,
+) -> Box<dyn Column + 'a> {
+    let logical = Logical::of(field);
+    if let DataType::Dictionary(_, _) = array.data_type() {
+        return text::dictionary(array, field, format, zone);
+    }
+    match logical {
+        Logical::Uuid => return text::uuid(array, format),
+        Logical::Jsonb => return text::jsonb(array, format),
+        Logical::Timestamp if array.data_type() == &DataType::Int64 => {
+            return time::timestamp_us(array, format);
+        }
+        Logical::Time if array.data_type() == &DataType::Int64 => {
+            return time::time_us(array, format);
+        }
+        Logical::Interval => {
+            if let Some(column) = interval::from_text(array, format) {
+                return column;
+            }
+        }
+        Logical::Number(_) => {
+            if let Some(column) = number::unsigned_32(array, format) {
+                return column;
+            }
+        }
+        Logical::Int2Vector | Logical::OidVector => {
+            if let Some(column) = list::vector(array, logical, format, zone) {
+                return column;
+            }
+        }
+        _ => {}
+    }
+    match array.data_type() {
+        DataType::Null => cell(array, |_, _| {}),
+        DataType::Boolean => text::boolean(array, format),
+        data_type if data_type.is_integer() => number::integer(array, format),
+        data_type if data_type.is_floating() => float::float(array, format),
+        DataType::Decimal32(_, _)
+        | DataType::Decimal64(_, _)
+        | DataType::Decimal128(_, _)
+        | DataType::Decimal256(_, _) => decimal::decimal(array, format),
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => text::string(array),
+        DataType::Binary
+        | DataType::LargeBinary
+        | DataType::BinaryView
+        | DataType::FixedSizeBinary(_) => text::bytea(array, format),
+        DataType::Date32 | DataType::Date64 => time::date(array, format),
+        DataType::Time32(_) | DataType::Time64(_) => time::time(array, format),
+        DataType::Timestamp(_, _) => time::timestamp(array, format, zone),
+        DataType::Interval(_) | DataType::Duration(_) => interval::interval(array, format),
+        DataType::List(element)
+        | DataType::LargeList(element)
+        | DataType::FixedSizeList(element, _)
+            if !is_nested(element.data_type()) =>
+        {
+            list::list(array, element, format, zone)
+        }
+        DataType::Struct(fields) => record::record(array, fields, format, zone),
+        _ => json::jsonb(array, format, zone),
+    }
+}
+
+/// Makes a writer that owns its array, for arrays that were unpacked on the way.
+fn owned(array: ArrayRef, field: &Field, format: Format, zone: &Zone) -> Box<dyn Column> {
+    let nulls = array.logical_nulls();
+    let (field, zone) = (field.clone(), zone.clone());
+    Box::new(Cell {
+        nulls,
+        write: move |row: usize, out: &mut BytesMut| {
+            column(array.as_ref(), &field, format, &zone).write(row, out)
+        },
+    })
+}
+
+/// Makes the writer of a child array, unpacking it if need be.
+fn child<'a>(
+    array: &'a ArrayRef,
+    field: &Field,
+    format: Format,
+    zone: &Zone,
+) -> Box<dyn Column + 'a> {
+    match array.data_type() {
+        DataType::RunEndEncoded(_, _) | DataType::ListView(_) | DataType::LargeListView(_) => {
+            owned(make_array(unpacked(array).to_data()), field, format, zone)
+        }
+        _ => column(array.as_ref(), field, format, zone),
+    }
+}
+
+#[cfg(test)]
+mod tests;

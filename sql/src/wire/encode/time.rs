@@ -1,0 +1,237 @@
+//! Dates, times and timestamps of every unit: ISO text with trimmed fractions, or microseconds and days since 2000.
+
+use arrow::array::{Array, AsArray};
+use arrow::datatypes::{
+    DataType, Date32Type, Date64Type, Int64Type, Time32MillisecondType, Time32SecondType,
+    Time64MicrosecondType, Time64NanosecondType, TimeUnit, TimestampMicrosecondType,
+    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
+};
+use bytes::{BufMut, BytesMut};
+
+use super::number::put_number;
+use super::text::put_two;
+use super::{Column, Format, Zone, cell};
+
+/// Days from 1970-01-01 to 2000-01-01, where Postgres begins to count.
+pub(crate) const EPOCH_SHIFT_DAYS: i32 = 10_957;
+/// The same in microseconds.
+pub(crate) const EPOCH_SHIFT_US: i64 = 946_684_800_000_000;
+const SECOND_US: i64 = 1_000_000;
+const DAY_SECONDS: i64 = 86_400;
+const DAY_MS: i64 = DAY_SECONDS * 1000;
+
+/// Gives each row of a time-like array in microseconds.
+type Micros<'a> = Box<dyn Fn(usize) -> i64 + Send + 'a>;
+
+/// Writes dates.
+pub(super) fn date(array: &dyn Array, format: Format) -> Box<dyn Column + '_> {
+    let days: Box<dyn Fn(usize) -> i32 + Send> = match array.data_type() {
+        DataType::Date64 => {
+            let values = array.as_primitive::<Date64Type>();
+            Box::new(move |row| {
+                i32::try_from(values.value(row).div_euclid(DAY_MS)).unwrap_or(i32::MAX)
+            })
+        }
+        _ => {
+            let values = array.as_primitive::<Date32Type>();
+            Box::new(move |row| values.value(row))
+        }
+    };
+    match format {
+        Format::Text => cell(array, move |row, out| put_date(days(row), out)),
+        Format::Binary => cell(array, move |row, out: &mut BytesMut| {
+            out.put_i32(days(row).saturating_sub(EPOCH_SHIFT_DAYS))
+        }),
+    }
+}
+
+/// Writes times of day.
+pub(super) fn time(array: &dyn Array, format: Format) -> Box<dyn Column + '_> {
+    macro_rules! micros {
+        ($arrow:ty, $convert:expr) => {{
+            let values = array.as_primitive::<$arrow>();
+            Box::new(move |row: usize| $convert(i64::from(values.value(row)))) as Micros
+        }};
+    }
+    let micros = match array.data_type() {
+        DataType::Time32(TimeUnit::Second) => {
+            micros!(Time32SecondType, |value: i64| value * SECOND_US)
+        }
+        DataType::Time32(_) => micros!(Time32MillisecondType, |value: i64| value * 1000),
+        DataType::Time64(TimeUnit::Nanosecond) => {
+            micros!(Time64NanosecondType, |value: i64| value / 1000)
+        }
+        _ => micros!(Time64MicrosecondType, |value: i64| value),
+    };
+    of_time(array, format, micros)
+}
+
+/// Writes microseconds since midnight that are kept as a bigint.
+pub(super) fn time_us(array: &dyn Array, format: Format) -> Box<dyn Column + '_> {
+    let values = array.as_primitive::<Int64Type>();
+    of_time(array, format, Box::new(move |row| values.value(row)))
+}
+
+fn of_time<'a>(array: &'a dyn Array, format: Format, micros: Micros<'a>) -> Box<dyn Column + 'a> {
+    match format {
+        Format::Text => cell(array, move |row, out| put_time(micros(row), out)),
+        Format::Binary => cell(array, move |row, out: &mut BytesMut| out.put_i64(micros(row))),
+    }
+}
+
+/// Writes timestamps; those with a zone in the zone of the session.
+pub(super) fn timestamp<'a>(
+    array: &'a dyn Array,
+    format: Format,
+    zone: &Zone,
+) -> Box<dyn Column + 'a> {
+    macro_rules! micros {
+        ($arrow:ty, $convert:expr) => {{
+            let values = array.as_primitive::<$arrow>();
+            Box::new(move |row: usize| $convert(values.value(row))) as Micros
+        }};
+    }
+    let micros = match array.data_type() {
+        DataType::Timestamp(TimeUnit::Second, _) => {
+            micros!(TimestampSecondType, |value: i64| value.saturating_mul(SECOND_US))
+        }
+        DataType::Timestamp(TimeUnit::Millisecond, _) => {
+            micros!(TimestampMillisecondType, |value: i64| value.saturating_mul(1000))
+        }
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => {
+            micros!(TimestampNanosecondType, |value: i64| value.div_euclid(1000))
+        }
+        _ => micros!(TimestampMicrosecondType, |value: i64| value),
+    };
+    match array.data_type() {
+        DataType::Timestamp(_, Some(_)) => {
+            let zone = zone.clone();
+            of_timestamp(array, format, micros, Some(zone))
+        }
+        _ => of_timestamp(array, format, micros, None),
+    }
+}
+
+/// Writes a timestamp without a zone that is kept as a bigint.
+pub(super) fn timestamp_us(array: &dyn Array, format: Format) -> Box<dyn Column + '_> {
+    let values = array.as_primitive::<Int64Type>();
+    of_timestamp(array, format, Box::new(move |row| values.value(row)), None)
+}
+
+fn of_timestamp<'a>(
+    array: &'a dyn Array,
+    format: Format,
+    micros: Micros<'a>,
+    zone: Option<Zone>,
+) -> Box<dyn Column + 'a> {
+    match (format, zone) {
+        (Format::Binary, _) => cell(array, move |row, out: &mut BytesMut| {
+            out.put_i64(match micros(row) {
+                infinite @ (i64::MAX | i64::MIN) => infinite,
+                finite => finite.saturating_sub(EPOCH_SHIFT_US),
+            });
+        }),
+        (Format::Text, None) => cell(array, move |row, out| put_timestamp(micros(row), None, out)),
+        (Format::Text, Some(zone)) => cell(array, move |row, out| {
+            let value = micros(row);
+            put_timestamp(value, Some(zone.offset_at(value.div_euclid(SECOND_US))), out);
+        }),
+    }
+}
+
+/// Splits days since 1970 into year, month and day of the proleptic Gregorian calendar; year 0 is 1 BC.
+fn civil(days: i64) -> (i64, u32, u32) {
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    (year, u32::try_from(month).unwrap_or(1), u32::try_from(day).unwrap_or(1))
+}
+
+/// Appends year, month and day, and returns whether they are before Christ.
+fn put_civil(days: i64, out: &mut BytesMut) -> bool {
+    let (year, month, day) = civil(days);
+    let before_christ = year <= 0;
+    let year = if before_christ { 1 - year } else { year };
+    match u32::try_from(year) {
+        Ok(year) if year < 10_000 => {
+            put_two(year / 100, out);
+            put_two(year % 100, out);
+        }
+        _ => put_number(year, out),
+    }
+    out.put_u8(b'-');
+    put_two(month, out);
+    out.put_u8(b'-');
+    put_two(day, out);
+    before_christ
+}
+
+fn put_date(days: i32, out: &mut BytesMut) {
+    if put_civil(i64::from(days), out) {
+        out.put_slice(b" BC");
+    }
+}
+
+/// Appends a time of day, with the fraction of its second as far as it is not zero.
+pub(super) fn put_time(micros: i64, out: &mut BytesMut) {
+    let seconds = micros.div_euclid(SECOND_US);
+    put_two(u32::try_from(seconds / 3600).unwrap_or(0), out);
+    out.put_u8(b':');
+    put_two(u32::try_from(seconds / 60 % 60).unwrap_or(0), out);
+    out.put_u8(b':');
+    put_two(u32::try_from(seconds % 60).unwrap_or(0), out);
+    put_fraction(u32::try_from(micros.rem_euclid(SECOND_US)).unwrap_or(0), out);
+}
+
+fn put_fraction(micros: u32, out: &mut BytesMut) {
+    if micros == 0 {
+        return;
+    }
+    out.put_u8(b'.');
+    put_two(micros / 10_000, out);
+    put_two(micros / 100 % 100, out);
+    put_two(micros % 100, out);
+    while out.last() == Some(&b'0') {
+        out.truncate(out.len() - 1);
+    }
+}
+
+/// Appends a timestamp, shifted by and followed by `offset` if there is one.
+pub(super) fn put_timestamp(micros: i64, offset: Option<i32>, out: &mut BytesMut) {
+    match micros {
+        i64::MAX => return out.put_slice(b"infinity"),
+        i64::MIN => return out.put_slice(b"-infinity"),
+        _ => {}
+    }
+    let seconds = micros.div_euclid(SECOND_US) + i64::from(offset.unwrap_or(0));
+    let before_christ = put_civil(seconds.div_euclid(DAY_SECONDS), out);
+    out.put_u8(b' ');
+    put_time(seconds.rem_euclid(DAY_SECONDS) * SECOND_US + micros.rem_euclid(SECOND_US), out);
+    if let Some(offset) = offset {
+        put_offset(offset, out);
+    }
+    if before_christ {
+        out.put_slice(b" BC");
+    }
+}
+
+fn put_offset(offset: i32, out: &mut BytesMut) {
+    out.put_u8(if offset < 0 { b'-' } else { b'+' });
+    let seconds = offset.unsigned_abs();
+    put_two(seconds / 3600, out);
+    if !seconds.is_multiple_of(3600) {
+        out.put_u8(b':');
+        put_two(seconds / 60 % 60, out);
+    }
+    if !seconds.is_multiple_of(60) {
+        out.put_u8(b':');
+        put_two(seconds % 60, out);
+    }
+}

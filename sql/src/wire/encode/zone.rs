@@ -1,0 +1,101 @@
+//! The time zone of a session: a fixed offset or a zone of the IANA database.
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+use arrow::array::timezone::Tz;
+use chrono::{DateTime, Offset, TimeZone};
+
+/// A time zone under the name that the session shows.
+#[derive(Debug, Clone)]
+pub(crate) struct Zone {
+    name: Arc<str>,
+    rule: Rule,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Rule {
+    /// Seconds east of Greenwich.
+    Fixed(i32),
+    Named(Tz),
+}
+
+impl Zone {
+    /// Returns UTC.
+    pub(crate) fn utc() -> Zone {
+        Zone { name: "UTC".into(), rule: Rule::Fixed(0) }
+    }
+
+    /// Reads a value of the setting `TimeZone`: a name of the IANA database, hours such as `2`, or a POSIX offset such
+    /// as `UTC-2` and `+05:30`, in which east is negative. `None` when it is none of these.
+    pub(crate) fn parse(text: &str) -> Option<Zone> {
+        let text = text.trim();
+        if let Ok(hours) = text.parse::<f64>()
+            && hours.abs() < 24.0
+            && !text.starts_with(['+'])
+        {
+            #[expect(clippy::cast_possible_truncation, reason = "below a day in seconds")]
+            let seconds = (hours * 3600.0).round() as i32;
+            return Some(Zone { name: posix_name(seconds).into(), rule: Rule::Fixed(seconds) });
+        }
+        if ["utc", "gmt", "zulu", "uct", "z", "etc/utc", "etc/gmt"]
+            .contains(&text.to_ascii_lowercase().as_str())
+        {
+            let name = if text.eq_ignore_ascii_case("utc") { "UTC" } else { text };
+            return Some(Zone { name: name.into(), rule: Rule::Fixed(0) });
+        }
+        if let Some(seconds) = posix_offset(text) {
+            return Some(Zone { name: text.into(), rule: Rule::Fixed(seconds) });
+        }
+        if !text.starts_with(|first: char| first.is_ascii_alphabetic()) {
+            return None;
+        }
+        Tz::from_str(text).ok().map(|zone| Zone { name: text.into(), rule: Rule::Named(zone) })
+    }
+
+    /// Returns the name that `SHOW TimeZone` answers with.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns the seconds to add to a UTC time to get the local time.
+    pub(super) fn offset_at(&self, utc_seconds: i64) -> i32 {
+        match self.rule {
+            Rule::Fixed(seconds) => seconds,
+            Rule::Named(zone) => DateTime::from_timestamp(utc_seconds, 0).map_or(0, |time| {
+                zone.offset_from_utc_datetime(&time.naive_utc()).fix().local_minus_utc()
+            }),
+        }
+    }
+}
+
+/// Reads `UTC+2`, `<+02>-02` or `+05:30`: the sign is POSIX's, so that west is positive.
+fn posix_offset(text: &str) -> Option<i32> {
+    let offset = match text.strip_prefix('<') {
+        Some(rest) => rest.split_once('>')?.1,
+        None => text.trim_start_matches(|letter: char| letter.is_ascii_alphabetic()),
+    };
+    let (sign, digits) = match offset.split_at_checked(1)? {
+        ("+", digits) => (-1, digits),
+        ("-", digits) => (1, digits),
+        _ => return None,
+    };
+    let mut parts =
+        digits.splitn(3, ':').map(|part| part.parse::<i32>().ok().filter(|_| part.len() <= 2));
+    let hours = parts.next()??;
+    let minutes = parts.next().unwrap_or(Some(0))?;
+    let seconds = parts.next().unwrap_or(Some(0))?;
+    (hours < 24 && minutes < 60 && seconds < 60)
+        .then_some(sign * (hours * 3600 + minutes * 60 + seconds))
+}
+
+/// Names a fixed offset as PostgreSQL does: `<+02>-02`.
+fn posix_name(seconds: i32) -> String {
+    let (hours, minutes) = (seconds.abs() / 3600, seconds.abs() / 60 % 60);
+    let (sign, opposite) = if seconds < 0 { ('-', '+') } else { ('+', '-') };
+    if minutes == 0 {
+        format!("<{sign}{hours:02}>{opposite}{hours:02}")
+    } else {
+        format!("<{sign}{hours:02}:{minutes:02}>{opposite}{hours:02}:{minutes:02}")
+    }
+}

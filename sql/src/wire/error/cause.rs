@@ -1,0 +1,237 @@
+//! What Arrow and DataFusion say, sorted by SQLSTATE, without the values that running queries put into it.
+
+use arrow::error::ArrowError;
+use datafusion::common::SchemaError;
+use datafusion::error::DataFusionError;
+
+use super::{Phase, Place, WireError, sqlstate};
+use crate::dialect::nearest;
+
+/// Sorts an error of Arrow.
+pub(super) fn from_arrow(error: &ArrowError) -> WireError {
+    match error {
+        ArrowError::DivideByZero => WireError::new("22012", "division by zero"),
+        ArrowError::ArithmeticOverflow(_) => WireError::new("22003", "value out of range"),
+        ArrowError::CastError(message) | ArrowError::ParseError(message) => bad_value(message),
+        ArrowError::ComputeError(message) | ArrowError::InvalidArgumentError(message) => {
+            failed_run(message)
+        }
+        ArrowError::NotYetImplemented(_) => WireError::new(
+            sqlstate::FEATURE_NOT_SUPPORTED,
+            "this operation on these types is not supported",
+        ),
+        ArrowError::MemoryError(_) | ArrowError::OffsetOverflowError(_) => out_of_memory(),
+        ArrowError::IoError(_, _) | ArrowError::ParquetError(_) | ArrowError::IpcError(_) => {
+            unreadable()
+        }
+        _ => failed_run(""),
+    }
+}
+
+/// Sorts an error of DataFusion.
+pub(super) fn from_datafusion(
+    error: &DataFusionError,
+    phase: Phase,
+    place: Place<'_>,
+) -> WireError {
+    match error {
+        DataFusionError::SchemaError(error, _) => from_schema(error, place),
+        DataFusionError::Plan(message) => from_plan(message, place),
+        DataFusionError::SQL(error, _) => from_parser(&error.to_string(), place),
+        DataFusionError::NotImplemented(message) => {
+            WireError::new(sqlstate::FEATURE_NOT_SUPPORTED, tidy(message))
+        }
+        DataFusionError::ResourcesExhausted(_) => out_of_memory(),
+        DataFusionError::Configuration(message) if phase == Phase::Planning => {
+            WireError::new(sqlstate::INVALID_PARAMETER_VALUE, tidy(message))
+        }
+        DataFusionError::Execution(message) => match phase {
+            Phase::Planning => WireError { message: tidy(message).into(), ..failed_run(message) },
+            Phase::Running => failed_run(message),
+        },
+        DataFusionError::ParquetError(_)
+        | DataFusionError::ObjectStore(_)
+        | DataFusionError::IoError(_) => unreadable(),
+        _ => WireError::new(sqlstate::INTERNAL_ERROR, "internal error of the query engine")
+            .hint("The server's log has more about it; the statement itself may well be right."),
+    }
+}
+
+fn from_schema(error: &SchemaError, place: Place<'_>) -> WireError {
+    match error {
+        SchemaError::FieldNotFound { field, valid_fields } => {
+            let names = valid_fields.iter().map(|column| column.name.as_str());
+            let wire =
+                WireError::new("42703", format!("column \"{}\" does not exist", field.flat_name()))
+                    .at(place.of_word(&field.flat_name()).or_else(|| place.of_word(&field.name)));
+            match nearest(&field.name, names) {
+                Some(near) => wire.hint(format!("Did you mean \"{near}\"?")),
+                None => wire,
+            }
+        }
+        SchemaError::AmbiguousReference { field } => {
+            WireError::new("42702", format!("column reference \"{}\" is ambiguous", field.name))
+                .hint("Write the name of the relation before it.")
+                .at(place.of_word(&field.name))
+        }
+        SchemaError::DuplicateQualifiedField { name, .. }
+        | SchemaError::DuplicateUnqualifiedField { name } => {
+            WireError::new("42701", format!("column \"{name}\" specified more than once"))
+        }
+    }
+}
+
+/// Sorts what the planner says, by the beginnings of its texts.
+fn from_plan(message: &str, place: Place<'_>) -> WireError {
+    let message = message.trim_start_matches("Error during planning: ");
+    let between = |before: &str, after: &str| {
+        message.strip_prefix(before).and_then(|rest| rest.find(after).map(|end| &rest[..end]))
+    };
+    if let Some(name) = between("table function '", "' not found") {
+        return WireError::new("42883", format!("function {name} does not exist"))
+            .at(place.of_word(name));
+    }
+    if let Some(name) =
+        between("table '", "' not found").or_else(|| message.strip_prefix("Table not found: "))
+    {
+        // Catalog, schema and name; the catalog is always the same, and the schema mostly.
+        let name = if name.matches('.').count() == 2 {
+            name.split_once('.').map_or(name, |(_, rest)| rest)
+        } else {
+            name
+        };
+        let name = name.strip_prefix("public.").unwrap_or(name);
+        let last = name.rsplit('.').next().unwrap_or(name);
+        return WireError::new("42P01", format!("relation \"{name}\" does not exist"))
+            .hint("\\d or information_schema.tables lists the relations that you can read.")
+            .at(place.of_word(name).or_else(|| place.of_word(last)));
+    }
+    if let Some(name) = between("Invalid function '", "'") {
+        let wire = WireError::new("42883", format!("function {name} does not exist"))
+            .at(place.of_word(name));
+        return match message
+            .split_once("Did you mean '")
+            .and_then(|(_, rest)| rest.split_once('\''))
+        {
+            Some((near, _)) if nearest(name, [near]).is_some() => {
+                wire.hint(format!("Did you mean \"{near}\"?"))
+            }
+            _ => wire,
+        };
+    }
+    if let Some((_, rest)) =
+        message.split_once("No function matches the given name and argument types '")
+    {
+        let call = rest.split('\'').next().unwrap_or_default();
+        let name = call.split('(').next().unwrap_or_default();
+        return WireError::new("42883", format!("function {call} does not exist"))
+            .hint("You might need to add explicit type casts.")
+            .at(place.of_word(name));
+    }
+    let sqlstate = if message.contains("GROUP BY") || message.contains("non-aggregate") {
+        "42803"
+    } else if message.contains("coerce")
+        || message.contains("common argument type")
+        || message.contains("type_coercion")
+    {
+        "42804"
+    } else if message.starts_with("column '") && message.contains("not found") {
+        "42703"
+    } else {
+        "42000"
+    };
+    WireError::new(sqlstate, tidy(message))
+}
+
+/// Reads `... at Line: 1, Column: 8` off a parser's message.
+fn from_parser(message: &str, place: Place<'_>) -> WireError {
+    let message = message.trim_start_matches("sql parser error: ");
+    let (text, position) = match message.rsplit_once(" at Line: ") {
+        Some((text, numbers)) => {
+            let (line, column) = numbers.split_once(", Column: ").unwrap_or((numbers, "1"));
+            let position = line.trim().parse().ok().zip(column.trim().parse().ok());
+            (text, position.and_then(|(line, column)| place.of_line(line, column)))
+        }
+        None => (message, None),
+    };
+    WireError::new(sqlstate::SYNTAX_ERROR, tidy(text)).at(position)
+}
+
+/// Says what a running query may say about its failure: which kind it was.
+fn failed_run(message: &str) -> WireError {
+    let lower = message.to_ascii_lowercase();
+    let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
+    if has(&["divide by zero", "division by zero"]) {
+        WireError::new("22012", "division by zero")
+    } else if has(&["overflow", "out of range", "too large", "too big"]) {
+        WireError::new("22003", "value out of range")
+    } else if has(&["cast", "parse", "invalid input syntax"]) {
+        bad_value(message)
+    } else if has(&["more than one row", "scalar subquery"]) {
+        WireError::new("21000", "more than one row returned by a subquery used as an expression")
+    } else if has(&["regular expression", "regex"]) {
+        WireError::new("2201B", "invalid regular expression")
+    } else {
+        WireError::new("22000", "the query failed on a value that it met")
+            .hint("The message is withheld, since it may hold values of rows that you cannot read.")
+    }
+}
+
+/// A value that has not the form of its type: only the type is named, never the value.
+fn bad_value(message: &str) -> WireError {
+    let wanted = [
+        ("Int8", "smallint"),
+        ("Int16", "smallint"),
+        ("Int32", "integer"),
+        ("Int64", "bigint"),
+        ("Float32", "real"),
+        ("Float64", "double precision"),
+        ("Decimal", "numeric"),
+        ("Boolean", "boolean"),
+        ("Date32", "date"),
+        ("Date64", "date"),
+        ("Timestamp", "timestamp"),
+        ("timestamp", "timestamp"),
+        ("Time32", "time"),
+        ("Time64", "time"),
+        ("Interval", "interval"),
+        ("interval", "interval"),
+        ("uuid", "uuid"),
+        ("json", "json"),
+    ];
+    // Such messages end in the type: "Cannot cast string 'x' to value of Int64 type". The quoted value is skipped.
+    let tail = message.rsplit('\'').next().unwrap_or(message);
+    match wanted.iter().find(|(arrow, _)| tail.contains(arrow)) {
+        Some((_, name)) => WireError::new(
+            sqlstate::INVALID_TEXT_REPRESENTATION,
+            format!("invalid input syntax for type {name}"),
+        ),
+        None => WireError::new(
+            sqlstate::INVALID_TEXT_REPRESENTATION,
+            "a value has not the form of its type",
+        ),
+    }
+}
+
+fn out_of_memory() -> WireError {
+    WireError::new("53200", "out of memory for this query")
+        .hint("Read fewer columns or rows, or aggregate before you join and sort.")
+}
+
+fn unreadable() -> WireError {
+    WireError::new("58030", "stored data could not be read")
+        .hint("Try again; the server's log has more about it.")
+}
+
+/// Makes one line of somebody else's message, in our form.
+fn tidy(message: &str) -> String {
+    let line = message.lines().next().unwrap_or_default();
+    let line = line.trim_start_matches("Error during planning: ").trim_end_matches(['.', ' ']);
+    let mut letters = line.chars();
+    match (letters.next(), letters.clone().next()) {
+        (Some(first), Some(second)) if first.is_uppercase() && !second.is_uppercase() => {
+            first.to_lowercase().chain(letters).collect()
+        }
+        _ => line.to_owned(),
+    }
+}

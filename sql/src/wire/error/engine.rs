@@ -1,0 +1,183 @@
+//! Errors of the engine, and of DataFusion and Arrow below it, by what they mean to the client.
+
+use std::borrow::Cow;
+
+use arrow::error::ArrowError;
+use datafusion::common::diagnostic::Diagnostic;
+use datafusion::error::DataFusionError;
+
+use super::cause::{from_arrow, from_datafusion};
+use super::{Place, WireError, sqlstate};
+
+/// What the engine was doing, which decides whether its words may be passed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Reading and planning a statement: messages speak of the statement.
+    Planning,
+    /// Running it: messages may speak of rows.
+    Running,
+}
+
+/// Turns an error of the engine into one for the client.
+pub(crate) fn from_engine(error: &engine::Error, phase: Phase, place: Place<'_>) -> WireError {
+    let (sqlstate, hint): (&'static str, Option<&str>) = match error {
+        engine::Error::Invalid { hint, .. } => (sqlstate::INVALID_PARAMETER_VALUE, Some(hint)),
+        engine::Error::Missing { kind, hint, .. } => {
+            let relation = matches!(*kind, "relation" | "table" | "view");
+            (if relation { "42P01" } else { sqlstate::UNDEFINED_OBJECT }, Some(hint))
+        }
+        engine::Error::Exists { .. } => ("42710", None),
+        engine::Error::Denied { hint, .. } => (sqlstate::INSUFFICIENT_PRIVILEGE, Some(hint)),
+        engine::Error::Conflict { hint, .. } => ("40001", Some(hint)),
+        engine::Error::Limit { sqlstate, hint, .. } => (sqlstate, Some(hint)),
+        engine::Error::Unsupported { hint, .. } => (sqlstate::FEATURE_NOT_SUPPORTED, Some(hint)),
+        engine::Error::Unavailable { .. } => ("58030", Some("Try again.")),
+        engine::Error::Corrupt { .. } => ("XX001", None),
+        engine::Error::Query(error) => return from_query(error, phase, place),
+        engine::Error::Connector(_) => ("58030", None),
+        _ => (sqlstate::INTERNAL_ERROR, None),
+    };
+    let mut wire = WireError::new(sqlstate, error.to_string());
+    wire.hint = hint.filter(|hint| !hint.is_empty()).map(|hint| Cow::Owned(hint.to_owned()));
+    if let engine::Error::Missing { name, .. } = error {
+        wire.position = place.of_word(name);
+    }
+    wire
+}
+
+/// What an error wraps, once all wrappings are off.
+enum Root<'a> {
+    Engine(&'a engine::Error),
+    Arrow(&'a ArrowError),
+    Query(&'a DataFusionError),
+}
+
+fn from_query(error: &DataFusionError, phase: Phase, place: Place<'_>) -> WireError {
+    let mut diagnostic = None;
+    let wire = match root(error, &mut diagnostic) {
+        Root::Engine(error) => return from_engine(error, phase, place),
+        Root::Arrow(error) => from_arrow(error),
+        Root::Query(error) => from_datafusion(error, phase, place),
+    };
+    let span = diagnostic.and_then(|diagnostic: &Diagnostic| diagnostic.span);
+    let position = span.and_then(|span| place.of_line(span.start.line, span.start.column));
+    let position = position.or(wire.position);
+    wire.at(position)
+}
+
+fn root<'a>(error: &'a DataFusionError, diagnostic: &mut Option<&'a Diagnostic>) -> Root<'a> {
+    match error {
+        DataFusionError::Context(_, inner) => root(inner, diagnostic),
+        DataFusionError::Shared(inner) => root(inner, diagnostic),
+        DataFusionError::Diagnostic(found, inner) => {
+            *diagnostic = Some(found);
+            root(inner, diagnostic)
+        }
+        DataFusionError::Collection(all) => match all.first() {
+            Some(first) => root(first, diagnostic),
+            None => Root::Query(error),
+        },
+        DataFusionError::ArrowError(inner, _) => match inner.as_ref() {
+            ArrowError::ExternalError(external) => {
+                root_of_external(external.as_ref(), error, diagnostic)
+            }
+            inner => Root::Arrow(inner),
+        },
+        DataFusionError::External(external) => {
+            root_of_external(external.as_ref(), error, diagnostic)
+        }
+        _ => Root::Query(error),
+    }
+}
+
+fn root_of_external<'a>(
+    external: &'a (dyn std::error::Error + Send + Sync + 'static),
+    outer: &'a DataFusionError,
+    diagnostic: &mut Option<&'a Diagnostic>,
+) -> Root<'a> {
+    if let Some(error) = external.downcast_ref::<engine::Error>() {
+        Root::Engine(error)
+    } else if let Some(error) = external.downcast_ref::<DataFusionError>() {
+        root(error, diagnostic)
+    } else if let Some(error) = external.downcast_ref::<ArrowError>() {
+        Root::Arrow(error)
+    } else {
+        Root::Query(outer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::common::{Column, SchemaError};
+
+    use super::*;
+
+    fn wire(error: DataFusionError, phase: Phase, text: &str) -> WireError {
+        from_engine(&engine::Error::Query(error), phase, Place { source: text, offset: 0, text })
+    }
+
+    #[test]
+    fn root_causes_have_their_sqlstate() {
+        let cases = [
+            (DataFusionError::Plan("table 'onefold.public.profils' not found".into()), "42P01"),
+            (DataFusionError::Plan("Invalid function 'lenght'.\nDid you mean 'length'?".into()), "42883"),
+            (
+                DataFusionError::Plan(
+                    "No function matches the given name and argument types 'round(Utf8)'. You might need".into(),
+                ),
+                "42883",
+            ),
+            (DataFusionError::from(ArrowError::DivideByZero).context("somewhere"), "22012"),
+            (ArrowError::CastError("Cannot cast string 'ada' to value of Int64 type".into()).into(), "22P02"),
+            (ArrowError::ArithmeticOverflow("Overflow happened on: 1 + 2".into()).into(), "22003"),
+            (DataFusionError::ResourcesExhausted("...".into()), "53200"),
+            (DataFusionError::NotImplemented("Unsupported".into()), "0A000"),
+            (DataFusionError::Internal("a bug".into()), "XX000"),
+            (
+                DataFusionError::External(Box::new(engine::Error::Denied {
+                    message: "no".into(),
+                    hint: "Ask.".into(),
+                })),
+                "42501",
+            ),
+        ];
+        for (error, sqlstate) in cases {
+            let text = error.to_string();
+            assert_eq!(wire(error, Phase::Running, "select 1").sqlstate, sqlstate, "{text}");
+        }
+    }
+
+    #[test]
+    fn no_value_of_a_row_is_in_a_message_of_a_running_query() {
+        let secret = "ada@example.com";
+        for error in [
+            ArrowError::CastError(format!("Cannot cast string '{secret}' to value of Int64 type"))
+                .into(),
+            ArrowError::ParseError(format!(
+                "Error parsing timestamp from '{secret}': error parsing date"
+            ))
+            .into(),
+            ArrowError::ComputeError(format!("bad {secret}")).into(),
+            DataFusionError::Execution(format!("cannot use {secret}")),
+            DataFusionError::Internal(secret.to_owned()),
+        ] {
+            let wire = wire(error, Phase::Running, "select 1");
+            assert!(!format!("{wire:?}").contains(secret), "{wire:?}");
+        }
+    }
+
+    #[test]
+    fn a_misspelt_column_gets_a_hint_and_a_position() {
+        let error = DataFusionError::SchemaError(
+            Box::new(SchemaError::FieldNotFound {
+                field: Box::new(Column::from_name("emial")),
+                valid_fields: vec![Column::from_name("email"), Column::from_name("phone")],
+            }),
+            Box::new(None),
+        );
+        let wire = wire(error, Phase::Planning, "select emial from profiles");
+        assert_eq!((wire.sqlstate, wire.position), ("42703", Some(8)));
+        assert_eq!(wire.hint.as_deref(), Some("Did you mean \"email\"?"));
+        assert_eq!(wire.message, "column \"emial\" does not exist");
+    }
+}

@@ -1,0 +1,68 @@
+//! Where in the client's text something stands, in characters from 1, as psql wants it to draw its caret.
+
+/// A statement within the text that the client sent.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place<'a> {
+    /// The whole text.
+    pub(crate) source: &'a str,
+    /// The byte of `source` that the statement starts at.
+    pub(crate) offset: usize,
+    /// The statement.
+    pub(crate) text: &'a str,
+}
+
+impl Place<'_> {
+    /// Returns the position of a line and a column of the statement, both from 1; `None` for those outside of it.
+    pub(crate) fn of_line(&self, line: u64, column: u64) -> Option<usize> {
+        let line = usize::try_from(line).ok()?.checked_sub(1)?;
+        let column = usize::try_from(column).ok()?.checked_sub(1)?;
+        let mut before = 0;
+        for (index, text) in self.text.split_inclusive('\n').enumerate() {
+            let length = text.chars().count();
+            if index == line {
+                return (column <= length).then(|| self.start() + before + column);
+            }
+            before += length;
+        }
+        None
+    }
+
+    /// Returns the position of a word of the statement if it stands there exactly once.
+    pub(crate) fn of_word(&self, word: &str) -> Option<usize> {
+        if word.is_empty() || !word.is_ascii() {
+            return None;
+        }
+        let text = self.text.to_ascii_lowercase();
+        let word = word.to_ascii_lowercase();
+        let is_part = |letter: char| letter.is_alphanumeric() || letter == '_' || letter == '$';
+        let mut found = text.match_indices(&word).filter(|(at, _)| {
+            !text[..*at].chars().next_back().is_some_and(is_part)
+                && !text[at + word.len()..].chars().next().is_some_and(is_part)
+        });
+        let (at, _) = found.next()?;
+        found.next().is_none().then(|| self.start() + text[..at].chars().count())
+    }
+
+    /// Returns the position of the statement's first character.
+    fn start(&self) -> usize {
+        let end = self.source.floor_char_boundary(self.offset);
+        self.source[..end].chars().count() + 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_count_characters_of_the_whole_text() {
+        let source = "select 'ż'; select\n nme from t";
+        let place = Place { source, offset: 13, text: &source[13..] };
+        assert_eq!(&source[13..19], "select");
+        assert_eq!(place.of_line(2, 2), Some(21));
+        assert_eq!(place.of_word("nme"), Some(21));
+        assert_eq!(place.of_word("t"), Some(30));
+        assert_eq!(place.of_word("om"), None);
+        assert_eq!(place.of_line(9, 1), None);
+    }
+}

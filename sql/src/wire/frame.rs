@@ -1,0 +1,248 @@
+//! What a client says, read off its bytes.
+//!
+//! A frame is a type byte, a length and a body. The length is checked against a bound for the type before any byte of
+//! the body is waited for, and the body is read with checked reads only: a message that is too short is a protocol error
+//! and never a panic. (The decoders of pgwire index behind the end of short messages, which is why they are not used.)
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use super::error::{WireError, sqlstate};
+use super::limits::{BIND_MESSAGE_BYTES_MAX, SMALL_MESSAGE_BYTES_MAX, TEXT_MESSAGE_BYTES_MAX};
+
+/// A message of a client that has logged in.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Frontend {
+    /// A text of statements, to be run at once.
+    Query(String),
+    /// A statement to be prepared.
+    Parse { name: String, text: String, types: Vec<u32> },
+    /// Values for the parameters of a prepared statement.
+    Bind(Bind),
+    /// A question about what a statement or portal will answer with.
+    Describe { target: Target, name: String },
+    /// A portal to be run, for so many rows at most; 0 for all.
+    Execute { portal: String, rows_max: u32 },
+    /// A statement or portal that is no longer needed.
+    Close { target: Target, name: String },
+    /// Send what there is.
+    Flush,
+    /// The end of a series of messages.
+    Sync,
+    /// Goodbye.
+    Terminate,
+    /// A piece of `COPY ... FROM STDIN`, or its end: ignored, as PostgreSQL does outside of such a COPY.
+    Copy,
+    /// The old function call.
+    FunctionCall,
+}
+
+/// The values of a Bind message, and how results are wanted.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Bind {
+    pub(crate) portal: String,
+    pub(crate) statement: String,
+    pub(crate) formats: Vec<i16>,
+    pub(crate) values: Vec<Option<Bytes>>,
+    pub(crate) result_formats: Vec<i16>,
+}
+
+/// What Describe and Close speak of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// A prepared statement.
+    Statement,
+    /// A portal.
+    Portal,
+}
+
+/// Takes one message off the front of `inbox`, or returns `None` if it has not come whole.
+pub(crate) fn take(inbox: &mut BytesMut) -> Result<Option<Frontend>, WireError> {
+    let Some((kind, length)) = header(inbox, bound_of)? else { return Ok(None) };
+    if inbox.len() < length + 5 {
+        inbox.reserve(length + 5 - inbox.len());
+        return Ok(None);
+    }
+    inbox.advance(5);
+    let mut body = Body(inbox.split_to(length).freeze());
+    let message = decode(kind, &mut body)?;
+    if body.0.has_remaining() {
+        return Err(WireError::protocol("invalid message format"));
+    }
+    Ok(Some(message))
+}
+
+/// Reads the type and the length of the body at the front of `inbox`, and refuses what is too long.
+pub(crate) fn header(
+    inbox: &BytesMut,
+    bound_of: impl FnOnce(u8) -> usize,
+) -> Result<Option<(u8, usize)>, WireError> {
+    let Some((kind, length)) = inbox.first().zip(inbox.get(1..5)) else { return Ok(None) };
+    let length = i32::from_be_bytes([length[0], length[1], length[2], length[3]]);
+    match usize::try_from(length).ok().and_then(|length| length.checked_sub(4)) {
+        Some(length) if length <= bound_of(*kind) => Ok(Some((*kind, length))),
+        Some(_) => Err(WireError::fatal(sqlstate::LIMIT_EXCEEDED, "message is too long")),
+        None => Err(WireError::protocol("invalid message length")),
+    }
+}
+
+fn bound_of(kind: u8) -> usize {
+    match kind {
+        b'Q' | b'P' => TEXT_MESSAGE_BYTES_MAX,
+        b'B' => BIND_MESSAGE_BYTES_MAX,
+        b'd' => TEXT_MESSAGE_BYTES_MAX,
+        _ => SMALL_MESSAGE_BYTES_MAX,
+    }
+}
+
+fn decode(kind: u8, body: &mut Body) -> Result<Frontend, WireError> {
+    Ok(match kind {
+        b'Q' => Frontend::Query(body.text()?),
+        b'P' => {
+            let (name, text) = (body.text()?, body.text()?);
+            let count = body.count(4)?;
+            let types = (0..count).map(|_| body.u32()).collect::<Result<_, _>>()?;
+            Frontend::Parse { name, text, types }
+        }
+        b'B' => Frontend::Bind(decode_bind(body)?),
+        b'D' => Frontend::Describe { target: body.target()?, name: body.text()? },
+        b'E' => Frontend::Execute { portal: body.text()?, rows_max: body.u32()? },
+        b'C' => Frontend::Close { target: body.target()?, name: body.text()? },
+        b'H' => Frontend::Flush,
+        b'S' => Frontend::Sync,
+        b'X' => Frontend::Terminate,
+        b'd' | b'c' | b'f' => {
+            body.0.advance(body.0.len());
+            Frontend::Copy
+        }
+        b'F' => {
+            body.0.advance(body.0.len());
+            Frontend::FunctionCall
+        }
+        other => return Err(WireError::protocol(format!("invalid frontend message type {other}"))),
+    })
+}
+
+fn decode_bind(body: &mut Body) -> Result<Bind, WireError> {
+    let (portal, statement) = (body.text()?, body.text()?);
+    let count = body.count(2)?;
+    let formats = (0..count).map(|_| body.i16()).collect::<Result<_, _>>()?;
+    let count = body.count(4)?;
+    let values = (0..count).map(|_| body.value()).collect::<Result<_, _>>()?;
+    let count = body.count(2)?;
+    let result_formats = (0..count).map(|_| body.i16()).collect::<Result<_, _>>()?;
+    Ok(Bind { portal, statement, formats, values, result_formats })
+}
+
+/// A body, with reads that check its length.
+pub(crate) struct Body(pub(crate) Bytes);
+
+fn short() -> WireError {
+    WireError::protocol("insufficient data left in message")
+}
+
+impl Body {
+    pub(crate) fn i16(&mut self) -> Result<i16, WireError> {
+        self.0.try_get_i16().map_err(|_| short())
+    }
+
+    pub(crate) fn u32(&mut self) -> Result<u32, WireError> {
+        self.0.try_get_u32().map_err(|_| short())
+    }
+
+    pub(crate) fn i32(&mut self) -> Result<i32, WireError> {
+        self.0.try_get_i32().map_err(|_| short())
+    }
+
+    /// Reads how many elements follow, which must have room for `width` bytes each.
+    fn count(&mut self, width: usize) -> Result<usize, WireError> {
+        let count = usize::from(self.0.try_get_u16().map_err(|_| short())?);
+        if count * width > self.0.len() { Err(short()) } else { Ok(count) }
+    }
+
+    /// Reads so many bytes.
+    pub(crate) fn bytes(&mut self, length: usize) -> Result<Bytes, WireError> {
+        if length > self.0.len() { Err(short()) } else { Ok(self.0.split_to(length)) }
+    }
+
+    fn value(&mut self) -> Result<Option<Bytes>, WireError> {
+        match self.i32()? {
+            -1 => Ok(None),
+            length => usize::try_from(length)
+                .map_err(|_| short())
+                .and_then(|length| self.bytes(length))
+                .map(Some),
+        }
+    }
+
+    /// Reads a text that ends with a zero byte.
+    pub(crate) fn text(&mut self) -> Result<String, WireError> {
+        let end = self.0.iter().position(|byte| *byte == 0).ok_or_else(short)?;
+        let text = self.bytes(end)?;
+        self.0.advance(1);
+        String::from_utf8(text.into()).map_err(|_| {
+            WireError::fatal(
+                sqlstate::CHARACTER_NOT_IN_REPERTOIRE,
+                "invalid byte sequence for encoding \"UTF8\"",
+            )
+        })
+    }
+
+    fn target(&mut self) -> Result<Target, WireError> {
+        match self.0.try_get_u8().map_err(|_| short())? {
+            b'S' => Ok(Target::Statement),
+            b'P' => Ok(Target::Portal),
+            other => Err(WireError::protocol(format!("invalid message subtype {other}"))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn take_of(bytes: &[u8]) -> Result<Option<Frontend>, WireError> {
+        take(&mut BytesMut::from(bytes))
+    }
+
+    #[test]
+    fn whole_messages_are_taken_and_parts_wait() {
+        let mut inbox = BytesMut::from(&b"Q\0\0\0\x0dselect 1\0S\0\0\0\x04X\0\0"[..]);
+        assert_eq!(take(&mut inbox), Ok(Some(Frontend::Query("select 1".into()))));
+        assert_eq!(take(&mut inbox), Ok(Some(Frontend::Sync)));
+        assert_eq!(take(&mut inbox), Ok(None));
+    }
+
+    #[test]
+    fn every_broken_message_is_an_error_and_never_a_panic() {
+        for bytes in [
+            &b"Q\0\0\0\x03"[..],
+            b"Q\xff\xff\xff\xff",
+            b"Q\x7f\xff\xff\xff",
+            b"Q\0\0\0\x06ab",
+            b"B\0\0\0\x0c\0\0\0\0\0\0\xff\xff",
+            b"B\0\0\0\x0c\0\0\xff\xff\0\0\0\0",
+            b"B\0\0\0\x10\0\0\0\0\0\x01\0\0\0\x05ab",
+            b"P\0\0\0\x08\0\0\xff\xff",
+            b"D\0\0\0\x06Z\0",
+            b"S\0\0\0\x05\0",
+            b"?\0\0\0\x04",
+            b"Q\0\0\0\x07\xff\xfe\0",
+        ] {
+            let error = take_of(bytes).expect_err("must be refused");
+            assert_eq!(error.severity, crate::wire::error::Severity::Fatal, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn random_bytes_never_panic() {
+        use rand::{Rng, SeedableRng};
+        let mut random = rand::rngs::StdRng::seed_from_u64(7);
+        for _ in 0..20_000 {
+            let kind = b"QPBDECHSXdcfFp?"[random.random_range(0..15)];
+            let length = random.random_range(0..40u8);
+            let mut bytes = vec![kind, 0, 0, 0, length];
+            bytes.extend((0..length).map(|_| random.random::<u8>() & 3));
+            let _ = take_of(&bytes);
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Every bound of the Postgres front, by name.
+
+use std::time::Duration;
+
+/// Bytes after which encoded rows are handed to the socket.
+pub(crate) const FLUSH_BYTES: usize = 64 * 1024;
+/// Chunks of rows that wait between the query and the socket.
+pub(crate) const CHUNKS_IN_FLIGHT_MAX: usize = 2;
+/// Bytes of further messages that are read while a statement runs.
+pub(crate) const READ_AHEAD_BYTES_MAX: usize = 64 * 1024;
+/// Capacity that an empty buffer of a connection keeps.
+pub(crate) const IDLE_BUFFER_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of one SQL text.
+pub(crate) const SQL_BYTES_MAX: usize = 256 * 1024;
+/// Bytes of a Query or Parse message: larger than [`SQL_BYTES_MAX`], so that a long text gets an answer.
+pub(crate) const TEXT_MESSAGE_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of a Bind message.
+pub(crate) const BIND_MESSAGE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes of every other message.
+pub(crate) const SMALL_MESSAGE_BYTES_MAX: usize = 10_000;
+/// Bytes of a start-up packet.
+pub(crate) const STARTUP_BYTES_MAX: usize = 10_000;
+/// Bytes of a message during authentication.
+pub(crate) const AUTHENTICATION_BYTES_MAX: usize = 16 * 1024;
+/// Packets before the start-up message: one for TLS, one for GSS, and each of them once more.
+pub(crate) const NEGOTIATIONS_MAX: usize = 4;
+/// Prepared statements of one session.
+pub(crate) const STATEMENTS_MAX: usize = 1_000;
+/// Portals of one session.
+pub(crate) const PORTALS_MAX: usize = 100;
+/// Cursors of one session.
+pub(crate) const CURSORS_MAX: usize = 100;
+/// Addresses and users whose failed log-ins are remembered.
+pub(crate) const FAILURES_REMEMBERED_MAX: usize = 10_000;
+/// How long a shutdown waits for connections to say goodbye.
+pub(crate) const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
+/// How long the server rests when it cannot accept, as when it is out of file descriptors.
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The bounds that a configuration may choose.
+#[derive(Debug, Clone)]
+pub(crate) struct Limits {
+    /// Connections at a time.
+    pub(crate) connections_max: usize,
+    /// Connections at a time that have not said who they are.
+    pub(crate) unauthenticated_max: usize,
+    /// How long a client may take to say who it is.
+    pub(crate) authentication_timeout: Duration,
+    /// The longest that a statement may run, whatever `statement_timeout` says; `None` for no bound.
+    pub(crate) statement_timeout_max: Option<Duration>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            connections_max: 1_000,
+            unauthenticated_max: 64,
+            authentication_timeout: Duration::from_secs(10),
+            statement_timeout_max: None,
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! What the server says, appended to the buffer of a connection.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use pgwire::messages::Message;
+use pgwire::messages::copy::CopyOutResponse;
+use pgwire::messages::data::ParameterDescription;
+use pgwire::messages::response::{
+    CommandComplete, ErrorResponse, NoticeResponse, ReadyForQuery, TransactionStatus,
+};
+use pgwire::messages::startup::{
+    Authentication, BackendKeyData, NegotiateProtocolVersion, ParameterStatus, SecretKey,
+};
+
+use super::encode::{Format, RowEncoder, set_length};
+use super::error::WireError;
+
+/// Characters of a notice at most.
+const NOTICE_CHARS_MAX: usize = 8_000;
+/// Messages without a body.
+const PARSE_COMPLETE: u8 = b'1';
+const BIND_COMPLETE: u8 = b'2';
+const CLOSE_COMPLETE: u8 = b'3';
+const COPY_DONE: u8 = b'c';
+const EMPTY_QUERY: u8 = b'I';
+const NO_DATA: u8 = b'n';
+const PORTAL_SUSPENDED: u8 = b's';
+
+/// Appends a message of pgwire. One that it refuses to encode is left out and logged.
+fn put(message: &impl Message, out: &mut BytesMut) {
+    let start = out.len();
+    if let Err(error) = message.encode(out) {
+        out.truncate(start);
+        tracing::error!(%error, "a message could not be encoded");
+    }
+}
+
+fn put_empty(kind: u8, out: &mut BytesMut) {
+    out.put_u8(kind);
+    out.put_i32(4);
+}
+
+/// Appends a step of the authentication.
+pub(crate) fn authentication(message: &Authentication, out: &mut BytesMut) {
+    put(message, out);
+}
+
+/// Says which minor version is spoken and which options are not known.
+pub(crate) fn negotiate_version(version: i32, unknown: Vec<String>, out: &mut BytesMut) {
+    put(&NegotiateProtocolVersion::new(version, unknown), out);
+}
+
+/// Appends the value of a setting that clients follow.
+pub(crate) fn parameter_status(name: &str, value: &str, out: &mut BytesMut) {
+    put(&ParameterStatus::new(name.to_owned(), value.to_owned()), out);
+}
+
+/// Appends what a client needs to cancel its statements.
+pub(crate) fn backend_key(pid: i32, secret: i32, out: &mut BytesMut) {
+    put(&BackendKeyData::new(pid, SecretKey::I32(secret)), out);
+}
+
+/// Says that the next statement may come.
+pub(crate) fn ready(status: TransactionStatus, out: &mut BytesMut) {
+    put(&ReadyForQuery::new(status), out);
+}
+
+/// Says what a statement did.
+pub(crate) fn complete(tag: &str, out: &mut BytesMut) {
+    put(&CommandComplete::new(tag.to_owned()), out);
+}
+
+/// Appends an error.
+pub(crate) fn error(error: &WireError, out: &mut BytesMut) {
+    let severity = error.severity.word();
+    let mut fields = vec![
+        (b'S', severity.to_owned()),
+        (b'V', severity.to_owned()),
+        (b'C', error.sqlstate.to_owned()),
+        (b'M', without_zeros(&error.message)),
+    ];
+    fields.extend(error.detail.as_ref().map(|detail| (b'D', without_zeros(detail))));
+    fields.extend(error.hint.as_ref().map(|hint| (b'H', without_zeros(hint))));
+    fields.extend(error.position.map(|position| (b'P', position.to_string())));
+    put(&ErrorResponse::new(fields), out);
+}
+
+/// Appends a notice or warning: `severity` is one of the words that psql prints.
+pub(crate) fn notice(severity: &str, sqlstate: &str, text: &str, out: &mut BytesMut) {
+    let text: String = text.chars().take(NOTICE_CHARS_MAX).collect();
+    let fields = vec![
+        (b'S', severity.to_owned()),
+        (b'V', severity.to_owned()),
+        (b'C', sqlstate.to_owned()),
+        (b'M', without_zeros(&text)),
+    ];
+    put(&NoticeResponse::new(fields), out);
+}
+
+/// Appends the types of the parameters of a statement.
+pub(crate) fn parameter_description(types: Vec<u32>, out: &mut BytesMut) {
+    put(&ParameterDescription::new(types), out);
+}
+
+/// Appends the columns of a result.
+pub(crate) fn row_description(encoder: &RowEncoder, out: &mut BytesMut) {
+    out.put_u8(b'T');
+    let at = out.len();
+    out.put_i32(0);
+    out.put_i16(i16::try_from(encoder.width()).unwrap_or(i16::MAX));
+    for (name, pg_type, format) in encoder.description() {
+        // A zero byte would end the name early and shift everything behind it.
+        out.extend(name.bytes().filter(|byte| *byte != 0));
+        out.put_u8(0);
+        // Neither table nor column: results are of queries.
+        out.put_i32(0);
+        out.put_i16(0);
+        out.put_u32(pg_type.oid);
+        out.put_i16(pg_type.size);
+        out.put_i32(pg_type.modifier);
+        out.put_i16(code_of(format));
+    }
+    set_length(out, at, 0);
+}
+
+/// Appends one row of texts.
+pub(crate) fn text_row<'a>(values: impl IntoIterator<Item = &'a str>, out: &mut BytesMut) {
+    out.put_u8(b'D');
+    let at = out.len();
+    out.put_i32(0);
+    out.put_i16(0);
+    let mut count = 0i16;
+    for value in values {
+        out.put_i32(i32::try_from(value.len()).unwrap_or(i32::MAX));
+        out.put_slice(value.as_bytes());
+        count += 1;
+    }
+    out[at + 4..at + 6].copy_from_slice(&count.to_be_bytes());
+    set_length(out, at, 0);
+}
+
+/// Says that rows of a COPY follow.
+pub(crate) fn copy_out(format: Format, columns: usize, out: &mut BytesMut) {
+    let code = code_of(format);
+    let columns_i16 = i16::try_from(columns).unwrap_or(i16::MAX);
+    put(&CopyOutResponse::new(i8::from(code == 1), columns_i16, vec![code; columns]), out);
+}
+
+/// Appends a piece of a COPY.
+pub(crate) fn copy_data(out: &mut BytesMut, body: impl FnOnce(&mut BytesMut)) {
+    out.put_u8(b'd');
+    let at = out.len();
+    out.put_i32(0);
+    body(out);
+    set_length(out, at, 0);
+}
+
+/// Ends a COPY.
+pub(crate) fn copy_done(out: &mut BytesMut) {
+    put_empty(COPY_DONE, out);
+}
+
+/// Answers Parse.
+pub(crate) fn parse_complete(out: &mut BytesMut) {
+    put_empty(PARSE_COMPLETE, out);
+}
+
+/// Answers Bind.
+pub(crate) fn bind_complete(out: &mut BytesMut) {
+    put_empty(BIND_COMPLETE, out);
+}
+
+/// Answers Close.
+pub(crate) fn close_complete(out: &mut BytesMut) {
+    put_empty(CLOSE_COMPLETE, out);
+}
+
+/// Answers a text without a statement.
+pub(crate) fn empty_query(out: &mut BytesMut) {
+    put_empty(EMPTY_QUERY, out);
+}
+
+/// Says that a statement has no rows.
+pub(crate) fn no_data(out: &mut BytesMut) {
+    put_empty(NO_DATA, out);
+}
+
+/// Says that a portal has more rows.
+pub(crate) fn portal_suspended(out: &mut BytesMut) {
+    put_empty(PORTAL_SUSPENDED, out);
+}
+
+/// Returns the number that the protocol has for a format.
+pub(crate) fn code_of(format: Format) -> i16 {
+    match format {
+        Format::Text => 0,
+        Format::Binary => 1,
+    }
+}
+
+fn without_zeros(text: &str) -> String {
+    text.replace('\0', "")
+}
+
+/// Returns an error alone, as it is sent to clients that are turned away.
+pub(crate) fn refusal(refused: &WireError) -> Bytes {
+    let mut out = BytesMut::new();
+    error(refused, &mut out);
+    out.freeze()
+}

@@ -1,0 +1,170 @@
+//! The way of rows from a query, on the CPU runtime, to the socket, on the network runtime.
+
+use arrow::array::RecordBatch;
+use bytes::{Bytes, BytesMut};
+use datafusion::common::ScalarValue;
+use datafusion::execution::SendableRecordBatchStream;
+use futures::StreamExt;
+use tokio::sync::mpsc;
+
+use super::copy::CopyEncoder;
+use super::encode::RowEncoder;
+use super::error::{Phase, WireError, sqlstate};
+use super::limits::FLUSH_BYTES;
+
+/// Why work on the CPU runtime ended without an answer.
+#[derive(Debug)]
+pub(crate) enum WorkError {
+    /// The engine failed.
+    Engine(engine::Error, Phase),
+    /// The front itself refused, or the connection is gone.
+    Wire(WireError),
+}
+
+impl WorkError {
+    /// Wraps an error of planning.
+    pub(crate) fn planning(error: engine::Error) -> WorkError {
+        WorkError::Engine(error, Phase::Planning)
+    }
+
+    /// Wraps an error of running.
+    pub(crate) fn running(error: engine::Error) -> WorkError {
+        WorkError::Engine(error, Phase::Running)
+    }
+}
+
+impl From<WireError> for WorkError {
+    fn from(error: WireError) -> WorkError {
+        WorkError::Wire(error)
+    }
+}
+
+/// The bytes that work has written. What it has not flushed when it ends goes to the connection with its result.
+pub(crate) struct Output {
+    /// Whole messages.
+    pub(crate) buffer: BytesMut,
+    chunks: mpsc::Sender<Bytes>,
+}
+
+impl Output {
+    /// Makes an empty output.
+    pub(crate) fn new(chunks: mpsc::Sender<Bytes>) -> Output {
+        Output { buffer: BytesMut::new(), chunks }
+    }
+
+    /// Hands over what there is, and waits for room if the client is slow.
+    pub(crate) async fn flush(&mut self) -> Result<(), WorkError> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        self.chunks
+            .send(self.buffer.split().freeze())
+            .await
+            .map_err(|_| WireError::new(sqlstate::QUERY_CANCELED, "the connection is gone").into())
+    }
+}
+
+/// How rows are framed.
+pub(crate) enum Framing {
+    /// As DataRow messages.
+    Rows(RowEncoder),
+    /// As CopyData messages.
+    Copy(CopyEncoder),
+    /// Not at all: `MOVE` only counts them.
+    Skipped,
+}
+
+/// A result that is being sent: its stream, and the batch of which some rows were sent already.
+pub(crate) struct RowRun {
+    stream: SendableRecordBatchStream,
+    batch: Option<(RecordBatch, usize)>,
+    /// What the session stood on when the query began.
+    pub(crate) epoch: u64,
+}
+
+/// How far sending came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sent {
+    /// How many rows.
+    pub(crate) rows: u64,
+    /// Whether none is left. Not known, hence false, when exactly as many came as were asked for.
+    pub(crate) finished: bool,
+}
+
+impl RowRun {
+    /// Takes a stream that has not been read.
+    pub(crate) fn new(stream: SendableRecordBatchStream, epoch: u64) -> RowRun {
+        RowRun { stream, batch: None, epoch }
+    }
+
+    /// Sends rows until `rows_max` are sent or none is left.
+    pub(crate) async fn send(
+        &mut self,
+        framing: &Framing,
+        rows_max: u64,
+        output: &mut Output,
+    ) -> Result<Sent, WorkError> {
+        let mut rows = 0;
+        while rows < rows_max {
+            let (batch, start) = match self.batch.take() {
+                Some(rest) => rest,
+                None => match self.next_batch(output).await? {
+                    Some(batch) => (batch, 0),
+                    None => return Ok(Sent { rows, finished: true }),
+                },
+            };
+            let left = usize::try_from(rows_max - rows).unwrap_or(usize::MAX);
+            let encoded = match framing {
+                Framing::Rows(encoder) => {
+                    encoder.data_rows(&batch, start, left, FLUSH_BYTES, &mut output.buffer)
+                }
+                Framing::Copy(encoder) => {
+                    encoder.copy_rows(&batch, start, left, FLUSH_BYTES, &mut output.buffer)
+                }
+                Framing::Skipped => left.min(batch.num_rows() - start),
+            };
+            rows += u64::try_from(encoded).unwrap_or(0);
+            if start + encoded < batch.num_rows() {
+                self.batch = Some((batch, start + encoded));
+            }
+            if output.buffer.len() >= FLUSH_BYTES {
+                output.flush().await?;
+            }
+        }
+        Ok(Sent { rows, finished: false })
+    }
+
+    /// Reads the values of the first row; none if there is no row.
+    pub(crate) async fn first_row(&mut self) -> Result<Vec<ScalarValue>, WorkError> {
+        while let Some(batch) = self.stream.next().await {
+            let batch = batch.map_err(|error| WorkError::running(error.into()))?;
+            if batch.num_rows() > 0 {
+                let values =
+                    batch.columns().iter().map(|column| ScalarValue::try_from_array(column, 0));
+                return values
+                    .collect::<Result<_, _>>()
+                    .map_err(|error| WorkError::running(error.into()));
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    /// Waits for the next batch. If it is not there at once, the client first gets the rows that are.
+    async fn next_batch(&mut self, output: &mut Output) -> Result<Option<RecordBatch>, WorkError> {
+        loop {
+            let next = match futures::poll!(self.stream.next()) {
+                std::task::Poll::Ready(next) => next,
+                std::task::Poll::Pending => {
+                    output.flush().await?;
+                    self.stream.next().await
+                }
+            };
+            match next {
+                None => return Ok(None),
+                Some(Ok(batch)) if batch.num_rows() == 0 => {}
+                Some(Ok(batch)) => return Ok(Some(batch)),
+                Some(Err(error)) => return Err(WorkError::running(error.into())),
+            }
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Parameters in binary.
+
+use datafusion::common::ScalarValue;
+
+use super::{bad_binary, decimal, text, unknown_type, utc};
+use crate::wire::encode::{EPOCH_SHIFT_DAYS, EPOCH_SHIFT_US};
+use crate::wire::error::WireError;
+use crate::wire::types::oid;
+
+/// Digits that a group of a numeric stands for.
+const GROUP: i128 = 10_000;
+const NEGATIVE: u16 = 0x4000;
+const POSITIVE: u16 = 0;
+
+/// Takes exactly so many bytes.
+fn exactly<const N: usize>(bytes: &[u8]) -> Result<[u8; N], WireError> {
+    bytes.try_into().map_err(|_| bad_binary())
+}
+
+/// Reads a value that is no array.
+pub(super) fn scalar(bytes: &[u8], oid: u32) -> Result<ScalarValue, WireError> {
+    Ok(match oid {
+        oid::BOOL => ScalarValue::Boolean(Some(exactly::<1>(bytes)? != [0])),
+        oid::INT2 => ScalarValue::Int16(Some(i16::from_be_bytes(exactly(bytes)?))),
+        oid::INT4 => ScalarValue::Int32(Some(i32::from_be_bytes(exactly(bytes)?))),
+        oid::INT8 => ScalarValue::Int64(Some(i64::from_be_bytes(exactly(bytes)?))),
+        oid::OID | oid::XID | oid::CID | oid::REGCLASS | oid::REGTYPE | oid::REGPROC => {
+            ScalarValue::Int64(Some(i64::from(u32::from_be_bytes(exactly(bytes)?))))
+        }
+        oid::FLOAT4 => ScalarValue::Float32(Some(f32::from_be_bytes(exactly(bytes)?))),
+        oid::FLOAT8 => ScalarValue::Float64(Some(f64::from_be_bytes(exactly(bytes)?))),
+        oid::NUMERIC => numeric(bytes)?,
+        oid::BYTEA => ScalarValue::Binary(Some(bytes.to_vec())),
+        oid::UUID => ScalarValue::Binary(Some(exactly::<16>(bytes)?.to_vec())),
+        oid::DATE => {
+            let days = i32::from_be_bytes(exactly(bytes)?);
+            ScalarValue::Date32(Some(days.checked_add(EPOCH_SHIFT_DAYS).ok_or_else(bad_binary)?))
+        }
+        oid::TIME => ScalarValue::Time64Microsecond(Some(i64::from_be_bytes(exactly(bytes)?))),
+        oid::TIMESTAMP => ScalarValue::TimestampMicrosecond(Some(micros(bytes)?), None),
+        oid::TIMESTAMPTZ => ScalarValue::TimestampMicrosecond(Some(micros(bytes)?), utc()),
+        oid::INTERVAL => interval(bytes)?,
+        oid::JSONB => match bytes.split_first() {
+            Some((1, json)) => ScalarValue::Utf8(Some(text::utf8(json)?.to_owned())),
+            _ => return Err(bad_binary()),
+        },
+        0
+        | oid::TEXT
+        | oid::VARCHAR
+        | oid::BPCHAR
+        | oid::NAME
+        | oid::CHAR
+        | oid::JSON
+        | oid::UNKNOWN => ScalarValue::Utf8(Some(text::utf8(bytes)?.to_owned())),
+        other => return Err(unknown_type(other)),
+    })
+}
+
+fn micros(bytes: &[u8]) -> Result<i64, WireError> {
+    i64::from_be_bytes(exactly(bytes)?).checked_add(EPOCH_SHIFT_US).ok_or_else(bad_binary)
+}
+
+fn interval(bytes: &[u8]) -> Result<ScalarValue, WireError> {
+    let bytes = exactly::<16>(bytes)?;
+    let micros = i64::from_be_bytes(exactly(&bytes[..8])?);
+    let days = i32::from_be_bytes(exactly(&bytes[8..12])?);
+    let months = i32::from_be_bytes(exactly(&bytes[12..])?);
+    let nanos = micros.checked_mul(1000).ok_or_else(bad_binary)?;
+    Ok(ScalarValue::new_interval_mdn(months, days, nanos))
+}
+
+/// Reads groups of four digits: how many, the weight of the first, the sign, and the digits behind the point.
+fn numeric(bytes: &[u8]) -> Result<ScalarValue, WireError> {
+    let word = |at: usize| -> Result<[u8; 2], WireError> {
+        exactly(bytes.get(at..at + 2).ok_or_else(bad_binary)?)
+    };
+    let count = usize::try_from(i16::from_be_bytes(word(0)?)).map_err(|_| bad_binary())?;
+    let weight = i32::from(i16::from_be_bytes(word(2)?));
+    let sign = u16::from_be_bytes(word(4)?);
+    let scale = i32::from(u16::from_be_bytes(word(6)?));
+    if sign != NEGATIVE && sign != POSITIVE {
+        return Err(WireError::new("0A000", "numeric values that are no number are not supported")
+            .hint("Use double precision."));
+    }
+    if bytes.len() != 8 + count * 2 {
+        return Err(bad_binary());
+    }
+    let overflow = || WireError::new("22003", "value out of range for type numeric");
+    let scale = i8::try_from(scale).ok().filter(|scale| *scale <= 38).ok_or_else(overflow)?;
+    let mut value: i128 = 0;
+    for index in 0..count {
+        let group = i128::from(i16::from_be_bytes(word(8 + index * 2)?));
+        value = value
+            .checked_mul(GROUP)
+            .and_then(|value| value.checked_add(group))
+            .ok_or_else(overflow)?;
+    }
+    // The last group ends at this power of ten; the value must end at the scale.
+    let last = 4 * (weight - i32::try_from(count).map_err(|_| bad_binary())? + 1);
+    let shift = last + i32::from(scale);
+    let power = 10i128.checked_pow(shift.unsigned_abs());
+    let value = match (value, power) {
+        (0, _) => 0,
+        (_, None) => return Err(overflow()),
+        (value, Some(power)) if shift >= 0 => value.checked_mul(power).ok_or_else(overflow)?,
+        (value, Some(power)) => value / power,
+    };
+    Ok(decimal(if sign == NEGATIVE { -value } else { value }, scale))
+}

@@ -1,0 +1,165 @@
+//! Values of parameters: read by the type that the client sends, then cast to the type that the plan wants.
+
+mod array;
+mod binary;
+mod declared;
+mod text;
+
+pub(crate) use declared::arrow_of;
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field};
+use datafusion::common::ScalarValue;
+
+use super::encode::Format;
+use super::error::{WireError, sqlstate};
+use super::types::{Logical, element_of, oid};
+
+/// Decimals are read with as many digits as Arrow's 128 bits hold.
+const DECIMAL_PRECISION: u8 = 38;
+
+/// Reads the value of the parameter at `index`, counted from 0.
+pub(crate) fn decode(
+    value: Option<&[u8]>,
+    format: Format,
+    oid: u32,
+    field: &Field,
+    index: usize,
+) -> Result<ScalarValue, WireError> {
+    let Some(bytes) = value else { return null(field) };
+    let value = match (format, element_of(oid)) {
+        (Format::Text, Some(element)) => {
+            text::utf8(bytes).and_then(|text| array::from_text(text, element))
+        }
+        (Format::Text, None) => text::utf8(bytes).and_then(|text| text::scalar(text, oid)),
+        (Format::Binary, Some(element)) => array::from_binary(bytes, element),
+        (Format::Binary, None) => binary::scalar(bytes, oid),
+    };
+    value.and_then(|value| cast(value, field)).map_err(|mut error| {
+        error.detail = Some(format!("It is the value of parameter ${}.", index + 1));
+        error
+    })
+}
+
+/// Casts a value to the type of a parameter.
+pub(crate) fn cast(value: ScalarValue, field: &Field) -> Result<ScalarValue, WireError> {
+    let target = field.data_type();
+    if value.is_null() {
+        return null(field);
+    }
+    if value.data_type() == *target {
+        return Ok(value);
+    }
+    // A uuid is bytes or text, depending on where it is compared.
+    let value = match (&value, Logical::of(field), target) {
+        (
+            ScalarValue::Utf8(Some(text)),
+            Logical::Uuid,
+            DataType::Binary | DataType::FixedSizeBinary(_),
+        ) => ScalarValue::Binary(Some(text::uuid(text)?.to_vec())),
+        (
+            ScalarValue::Binary(Some(bytes)),
+            _,
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View,
+        ) if bytes.len() == 16 => ScalarValue::Utf8(Some(uuid_text(bytes))),
+        (ScalarValue::Binary(Some(bytes)), _, DataType::FixedSizeBinary(width))
+            if usize::try_from(*width).ok() == Some(bytes.len()) =>
+        {
+            return Ok(ScalarValue::FixedSizeBinary(*width, Some(bytes.clone())));
+        }
+        _ => value,
+    };
+    // Neither the value nor what Arrow says about it is repeated.
+    value.cast_to(target).map_err(|_| {
+        WireError::new(
+            sqlstate::INVALID_TEXT_REPRESENTATION,
+            "a parameter has a value that its type does not allow",
+        )
+    })
+}
+
+fn null(field: &Field) -> Result<ScalarValue, WireError> {
+    ScalarValue::try_from(field.data_type()).map_err(|_| {
+        let message = format!("could not determine data type of parameter \"{}\"", field.name());
+        WireError::new(sqlstate::INDETERMINATE_DATATYPE, message)
+            .hint("Cast the parameter, as in $1::text.")
+    })
+}
+
+fn uuid_text(bytes: &[u8]) -> String {
+    let hex = hex::encode(bytes);
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+}
+
+/// The name of a type, for messages.
+fn name_of(oid: u32) -> &'static str {
+    match oid {
+        oid::BOOL => "boolean",
+        oid::BYTEA => "bytea",
+        oid::INT2 => "smallint",
+        oid::INT4 => "integer",
+        oid::INT8 => "bigint",
+        oid::OID => "oid",
+        oid::FLOAT4 => "real",
+        oid::FLOAT8 => "double precision",
+        oid::NUMERIC => "numeric",
+        oid::DATE => "date",
+        oid::TIME => "time",
+        oid::TIMESTAMP => "timestamp",
+        oid::TIMESTAMPTZ => "timestamp with time zone",
+        oid::INTERVAL => "interval",
+        oid::UUID => "uuid",
+        oid::JSON => "json",
+        oid::JSONB => "jsonb",
+        _ => "text",
+    }
+}
+
+fn bad_text(oid: u32) -> WireError {
+    let message = format!("invalid input syntax for type {}", name_of(oid));
+    WireError::new(sqlstate::INVALID_TEXT_REPRESENTATION, message)
+}
+
+fn bad_binary() -> WireError {
+    WireError::new(
+        sqlstate::INVALID_BINARY_REPRESENTATION,
+        "incorrect binary data format in bind parameter",
+    )
+}
+
+fn unknown_type(oid: u32) -> WireError {
+    let message = format!("parameters of the type with oid {oid} are not supported in binary");
+    WireError::new(sqlstate::FEATURE_NOT_SUPPORTED, message).hint("Send the value as text.")
+}
+
+/// Makes the value of an array of the values of its elements.
+fn list_of(values: &[ScalarValue], element: u32) -> ScalarValue {
+    let data_type = values
+        .iter()
+        .find(|value| !value.is_null())
+        .map(ScalarValue::data_type)
+        .or_else(|| arrow_of(element))
+        .unwrap_or(DataType::Utf8);
+    let values: Vec<ScalarValue> = values
+        .iter()
+        .map(|value| match value.is_null() {
+            true => ScalarValue::try_from(&data_type).unwrap_or(ScalarValue::Null),
+            false => value.clone(),
+        })
+        .collect();
+    ScalarValue::List(ScalarValue::new_list(&values, &data_type, true))
+}
+
+/// Makes a decimal of digits, a sign and a scale.
+fn decimal(digits: i128, scale: i8) -> ScalarValue {
+    ScalarValue::Decimal128(Some(digits), DECIMAL_PRECISION, scale)
+}
+
+/// The zone of timestamps with one: their values are UTC.
+fn utc() -> Option<Arc<str>> {
+    Some("+00:00".into())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,127 @@
+//! Parameters as drivers send them.
+
+use arrow::datatypes::{DataType, Field, TimeUnit};
+use datafusion::common::ScalarValue;
+
+use super::*;
+
+fn natural(oid: u32) -> Field {
+    Field::new("$1", arrow_of(oid).unwrap_or(DataType::Utf8), true)
+}
+
+fn from_text(text: &str, oid: u32, field: &Field) -> Result<ScalarValue, WireError> {
+    decode(Some(text.as_bytes()), Format::Text, oid, field, 0)
+}
+
+#[test]
+fn texts_are_read_by_their_type() {
+    for (text, oid, expected) in [
+        ("t", oid::BOOL, ScalarValue::Boolean(Some(true))),
+        ("off", oid::BOOL, ScalarValue::Boolean(Some(false))),
+        (" 42 ", oid::INT4, ScalarValue::Int32(Some(42))),
+        ("-9223372036854775808", oid::INT8, ScalarValue::Int64(Some(i64::MIN))),
+        ("Infinity", oid::FLOAT8, ScalarValue::Float64(Some(f64::INFINITY))),
+        ("\\xdeadbeef", oid::BYTEA, ScalarValue::Binary(Some(vec![0xde, 0xad, 0xbe, 0xef]))),
+        ("a\\001\\\\", oid::BYTEA, ScalarValue::Binary(Some(vec![b'a', 1, b'\\']))),
+        ("2024-02-29", oid::DATE, ScalarValue::Date32(Some(19782))),
+        ("ada", oid::TEXT, ScalarValue::Utf8(Some("ada".into()))),
+        ("1 mon 2 days", oid::INTERVAL, ScalarValue::new_interval_mdn(1, 2, 0)),
+        (
+            "2024-01-01 00:00:00+01",
+            oid::TIMESTAMPTZ,
+            ScalarValue::TimestampMicrosecond(Some(1_704_063_600_000_000), Some("+00:00".into())),
+        ),
+    ] {
+        assert_eq!(from_text(text, oid, &natural(oid)).unwrap(), expected, "{text}");
+    }
+}
+
+#[test]
+fn decimals_keep_their_digits() {
+    let target = |scale| Field::new("$1", DataType::Decimal128(18, scale), true);
+    for (text, digits) in [("12.5", 1250), ("-0.01", -1), ("1e3", 100_000), ("0", 0), (".5", 50)] {
+        let value = from_text(text, oid::NUMERIC, &target(2)).unwrap();
+        assert_eq!(value, ScalarValue::Decimal128(Some(digits), 18, 2), "{text}");
+    }
+    // What PostgreSQL sends for 12345.678, -0.0001 and 10000.
+    for (bytes, digits, scale) in [
+        (&b"\x00\x03\x00\x01\x00\x00\x00\x03\x00\x01\x09\x29\x1a\x7c"[..], 12_345_678, 3),
+        (b"\x00\x01\xff\xff\x40\x00\x00\x04\x00\x01", -1, 4),
+        (b"\x00\x01\x00\x01\x00\x00\x00\x00\x00\x01", 10_000, 0),
+        (b"\x00\x00\x00\x00\x00\x00\x00\x02", 0, 2),
+    ] {
+        let value = decode(Some(bytes), Format::Binary, oid::NUMERIC, &target(scale), 0).unwrap();
+        assert_eq!(value, ScalarValue::Decimal128(Some(digits), 18, scale));
+    }
+}
+
+#[test]
+fn binary_values_count_from_the_year_2000() {
+    let one =
+        |oid, bytes: &[u8]| decode(Some(bytes), Format::Binary, oid, &natural(oid), 0).unwrap();
+    assert_eq!(one(oid::DATE, &[0, 0, 0, 1]), ScalarValue::Date32(Some(10_958)));
+    assert_eq!(
+        one(oid::TIMESTAMP, &1_000_000i64.to_be_bytes()),
+        ScalarValue::TimestampMicrosecond(Some(946_684_801_000_000), None)
+    );
+    assert_eq!(one(oid::JSONB, b"\x01{}"), ScalarValue::Utf8(Some("{}".into())));
+}
+
+#[test]
+fn arrays_of_both_formats_are_read() {
+    let field = natural(1007);
+    let text = from_text("{1, NULL ,3}", 1007, &field).unwrap();
+    let mut bytes = b"\0\0\0\x01\0\0\0\x01\0\0\0\x17\0\0\0\x03\0\0\0\x01".to_vec();
+    bytes.extend_from_slice(b"\0\0\0\x04\0\0\0\x01\xff\xff\xff\xff\0\0\0\x04\0\0\0\x03");
+    let binary = decode(Some(&bytes), Format::Binary, 1007, &field, 0).unwrap();
+    assert_eq!(text, binary);
+    assert_eq!(text.to_string(), "[1, , 3]");
+
+    let texts = from_text(r#"{a,"b c","x\"y",NULL,"NULL",""}"#, 1009, &natural(1009)).unwrap();
+    assert_eq!(texts.to_string(), r#"[a, b c, x"y, , NULL, ]"#);
+    assert_eq!(from_text("{}", 1007, &field).unwrap().to_string(), "[]");
+    assert_eq!(from_text("{{1},{2}}", 1007, &field).unwrap_err().sqlstate, "0A000");
+    assert_eq!(from_text("{1", 1007, &field).unwrap_err().sqlstate, "22P02");
+}
+
+#[test]
+fn a_uuid_becomes_what_it_is_compared_with() {
+    let text = "550e8400-e29b-41d4-a716-446655440000";
+    let bytes = text::uuid(text).unwrap().to_vec();
+    for data_type in [DataType::Binary, DataType::FixedSizeBinary(16), DataType::Utf8] {
+        let field = Field::new("$1", data_type.clone(), true);
+        let from_binary = decode(Some(&bytes), Format::Binary, oid::UUID, &field, 0).unwrap();
+        let from_text = from_text(text, oid::UUID, &field).unwrap();
+        assert_eq!(from_binary, from_text, "{data_type}");
+        assert_eq!(from_text.data_type(), data_type);
+    }
+}
+
+#[test]
+fn refusals_name_the_type_and_never_the_value() {
+    for (text, oid, sqlstate) in [
+        ("ada@example.com", oid::INT4, "22P02"),
+        ("99999999999", oid::INT4, "22003"),
+        ("99999999999999999999", oid::INT8, "22003"),
+        ("maybe", oid::BOOL, "22P02"),
+        ("2024-02-30", oid::DATE, "22P02"),
+        ("1.2.3", oid::NUMERIC, "22P02"),
+        ("NaN", oid::NUMERIC, "0A000"),
+        ("nonsense", oid::UUID, "22P02"),
+    ] {
+        let error = from_text(text, oid, &natural(oid)).unwrap_err();
+        assert_eq!(error.sqlstate, sqlstate, "{text}");
+        assert!(!format!("{error:?}").contains(text), "{error:?}");
+    }
+    let field = Field::new("$1", DataType::Int64, true);
+    assert_eq!(
+        decode(Some(&[1, 2]), Format::Binary, oid::INT8, &field, 0).unwrap_err().sqlstate,
+        "22P03"
+    );
+    assert_eq!(
+        decode(None, Format::Binary, oid::INT8, &field, 0).unwrap(),
+        ScalarValue::Int64(None)
+    );
+    let timestamp = Field::new("$1", DataType::Timestamp(TimeUnit::Microsecond, None), true);
+    assert!(decode(Some(b"2024-01-01"), Format::Text, oid::UNKNOWN, &timestamp, 0).is_ok());
+}
