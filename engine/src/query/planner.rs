@@ -99,7 +99,10 @@ impl Planner {
             .with_runtime_env(Arc::clone(&self.runtime))
             .with_catalog_list(Arc::clone(&scope.catalogs));
         let own = udfs::all().into_iter().map(Arc::new).chain(scope.functions.iter().cloned());
-        postgres::extend(builder, &scope.facts, own.collect()).build()
+        let mut state = postgres::extend(builder, &scope.facts, own.collect()).build();
+        // The time that now() gives to the whole statement.
+        state.mark_start_execution();
+        state
     }
 
     /// Evaluates scalar expressions over the rows of `batch` and returns them as texts, in the order of the rows.

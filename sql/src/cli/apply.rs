@@ -32,7 +32,7 @@ pub(super) async fn plan(root: &Path, lake: &LakeArguments) -> Result<u8, Failur
     start_log(project.config.log.level.word());
     let engine = open(location(lake, Some((root, &project.config)))?, Mode::Read, Some(root)).await?;
     let plan = project::plan(&project, &engine.definitions());
-    print!("{plan}");
+    println!("{plan}");
     Ok(if plan.is_empty() { SUCCESS } else { CHANGES })
 }
 
@@ -43,7 +43,7 @@ pub(super) async fn apply(root: &Path, lake: &LakeArguments) -> Result<u8, Failu
     let engine = open(location(lake, Some((root, &project.config)))?, Mode::Write, Some(root)).await?;
     let result = apply_to(&engine, &project).await;
     engine.close().await?;
-    print!("{}", result?);
+    println!("{}", result?);
     Ok(SUCCESS)
 }
 

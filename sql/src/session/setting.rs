@@ -262,7 +262,7 @@ impl Setting {
             Rule::DateStyle => date_style(&joined).ok_or_else(|| {
                 self.unsupported(&joined, "Dates are shown in the ISO format.".to_owned())
             }),
-            Rule::Encoding => match joined.to_ascii_lowercase().replace(['-', '_'], "").as_str() {
+            Rule::Encoding => match encoding_name(&joined).as_str() {
                 "utf8" | "unicode" | "" => Ok(Cow::Borrowed("UTF8")),
                 _ => Err(self.unsupported(&joined, "Text is sent as UTF8.".to_owned())),
             },
@@ -289,6 +289,14 @@ impl Setting {
         );
         WireError::new(sqlstate::FEATURE_NOT_SUPPORTED, message).hint(hint)
     }
+}
+
+/// Returns the letters and digits of the name of an encoding, which is all that counts, as in PostgreSQL.
+fn encoding_name(text: &str) -> String {
+    text.chars()
+        .filter(char::is_ascii_alphanumeric)
+        .map(|letter| letter.to_ascii_lowercase())
+        .collect()
 }
 
 fn same_word(word: &str, value: &str) -> bool {

@@ -205,6 +205,7 @@ mod tests {
             ("timezone", "2", "<+02>-02"),
             ("datestyle", "iso, dmy", "ISO, DMY"),
             ("client_encoding", "utf-8", "UTF8"),
+            ("client_encoding", "'utf-8'", "UTF8"),
             ("statement_timeout", "90000", "90s"),
             ("statement_timeout", "1500", "1500ms"),
             ("statement_timeout", "0", "0"),

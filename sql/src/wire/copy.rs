@@ -19,6 +19,9 @@ pub(crate) struct CopyEncoder {
     options: CopyOptions,
     /// CSV: for each column, whether its values are always quoted.
     quoted: Vec<bool>,
+    /// Binary: whether the header is still to be sent. As PostgreSQL sends it, it stands in one message with the row
+    /// or the trailer behind it, and drivers count on that.
+    header_due: bool,
 }
 
 impl CopyEncoder {
@@ -33,14 +36,15 @@ impl CopyEncoder {
                 ForceQuote::Columns(columns) => columns.iter().any(|column| column == name),
             })
             .collect();
-        CopyEncoder { rows, options, quoted }
+        let header_due = options.format == CopyFormat::Binary;
+        CopyEncoder { rows, options, quoted, header_due }
     }
 
     /// Appends the messages before the first row.
     pub(crate) fn begin(&self, out: &mut BytesMut) {
         message::copy_out(format_of(self.options.format), self.rows.width(), out);
         match self.options.format {
-            CopyFormat::Binary => message::copy_data(out, |out| out.put_slice(BINARY_HEADER)),
+            CopyFormat::Binary => {}
             format if self.options.header => message::copy_data(out, |out| {
                 for (index, name) in self.rows.names().enumerate() {
                     if index > 0 {
@@ -60,9 +64,13 @@ impl CopyEncoder {
     }
 
     /// Appends the messages behind the last row.
-    pub(crate) fn end(&self, out: &mut BytesMut) {
+    pub(crate) fn end(&mut self, out: &mut BytesMut) {
         if self.options.format == CopyFormat::Binary {
-            message::copy_data(out, |out| out.put_i16(BINARY_TRAILER));
+            let header = self.take_header();
+            message::copy_data(out, |out| {
+                out.put_slice(header);
+                out.put_i16(BINARY_TRAILER);
+            });
         }
         message::copy_done(out);
     }
@@ -70,13 +78,14 @@ impl CopyEncoder {
     /// Appends one CopyData message for each of the rows of `batch` from `start` on, until `rows_max` are written or
     /// `out` holds `bytes_max`. Returns how many it wrote.
     pub(crate) fn copy_rows(
-        &self,
+        &mut self,
         batch: &RecordBatch,
         start: usize,
         rows_max: usize,
         bytes_max: usize,
         out: &mut BytesMut,
     ) -> usize {
+        let mut header = if batch.num_rows() > start { self.take_header() } else { &[] };
         let arrays = self.rows.unpack(batch);
         let columns = self.rows.columns(&arrays);
         let end = batch.num_rows().min(start.saturating_add(rows_max));
@@ -84,6 +93,7 @@ impl CopyEncoder {
         while row < end {
             message::copy_data(out, |out| match self.options.format {
                 CopyFormat::Binary => {
+                    out.put_slice(std::mem::take(&mut header));
                     out.put_i16(i16::try_from(columns.len()).unwrap_or(i16::MAX));
                     for column in &columns {
                         write_sized(column.as_ref(), row, out);
@@ -97,6 +107,11 @@ impl CopyEncoder {
             }
         }
         row - start
+    }
+
+    /// Returns the header if it is still to be sent.
+    fn take_header(&mut self) -> &'static [u8] {
+        if std::mem::take(&mut self.header_due) { BINARY_HEADER } else { &[] }
     }
 
     fn put_line(&self, columns: &[Box<dyn Column + '_>], row: usize, out: &mut BytesMut) {

@@ -100,7 +100,7 @@ impl RowRun {
     /// Sends rows until `rows_max` are sent or none is left.
     pub(crate) async fn send(
         &mut self,
-        framing: &Framing,
+        framing: &mut Framing,
         rows_max: u64,
         output: &mut Output,
     ) -> Result<Sent, WorkError> {

@@ -52,8 +52,8 @@ impl Connection {
                 if delivery.describe {
                     message::row_description(&encoder, &mut output.buffer);
                 }
-                let framing = Framing::Rows(encoder.clone());
-                let sent = run.send(&framing, delivery.rows_max, output).await?;
+                let mut framing = Framing::Rows(encoder.clone());
+                let sent = run.send(&mut framing, delivery.rows_max, output).await?;
                 Ok((sent, Box::new(run), encoder))
             }
             .boxed()
@@ -73,12 +73,12 @@ impl Connection {
         self.on_cpu(move |output| {
             async move {
                 let (plan, mut run) = start(engine.as_ref(), planned, verdict).await?;
-                let framing = Framing::Copy(CopyEncoder::new(&plan.schema, options, zone));
+                let mut framing = Framing::Copy(CopyEncoder::new(&plan.schema, options, zone));
                 if let Framing::Copy(encoder) = &framing {
                     encoder.begin(&mut output.buffer);
                 }
-                let sent = run.send(&framing, u64::MAX, output).await?;
-                if let Framing::Copy(encoder) = &framing {
+                let sent = run.send(&mut framing, u64::MAX, output).await?;
+                if let Framing::Copy(encoder) = &mut framing {
                     encoder.end(&mut output.buffer);
                 }
                 Ok(sent.rows)
@@ -109,12 +109,12 @@ impl Connection {
     pub(super) async fn continue_rows(
         &mut self,
         mut run: Box<RowRun>,
-        framing: Framing,
+        mut framing: Framing,
         rows_max: u64,
     ) -> Result<(Sent, Box<RowRun>), Halt> {
         self.on_cpu(move |output| {
             async move {
-                let sent = run.send(&framing, rows_max, output).await?;
+                let sent = run.send(&mut framing, rows_max, output).await?;
                 Ok((sent, run))
             }
             .boxed()

@@ -169,7 +169,7 @@ impl Connection {
                             message::row_description(&encoder, &mut output.buffer);
                         }
                         RowRun::new(rows, 0)
-                            .send(&Framing::Rows(encoder), u64::MAX, output)
+                            .send(&mut Framing::Rows(encoder), u64::MAX, output)
                             .await?;
                         Ok((tag, Vec::new()))
                     }
