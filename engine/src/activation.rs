@@ -7,7 +7,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray,
+};
 use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::{DataType, Int64Type, SchemaRef};
 use connectors::{Delivery, DestinationSpec, Purpose, Receipt};
@@ -42,14 +45,30 @@ pub struct SyncReport {
 /// # Errors
 /// [`Error::Denied`] if its query may not be read for its purpose, [`Error::Connector`] if the destination refuses; then
 /// nothing is visible there.
-pub async fn run_sync(engine: &Engine, name: &str, role: &str, dry_run: bool) -> Result<SyncReport> {
+pub async fn run_sync(
+    engine: &Engine,
+    name: &str,
+    role: &str,
+    dry_run: bool,
+) -> Result<SyncReport> {
     let live = engine.live();
     let state = &live.published.state;
-    let (Body::Sync(sync), run) = (&state.expect(Kind::Sync, name)?.body, Uuid::new_v4().simple().to_string()) else {
-        return Err(Error::Missing { kind: "sync", name: name.into(), hint: "SHOW SYNCS lists what there is.".into() });
+    let (Body::Sync(sync), run) =
+        (&state.expect(Kind::Sync, name)?.body, Uuid::new_v4().simple().to_string())
+    else {
+        return Err(Error::Missing {
+            kind: "sync",
+            name: name.into(),
+            hint: "SHOW SYNCS lists what there is.".into(),
+        });
     };
-    let Body::Destination(destination) = &state.expect(Kind::Destination, &sync.destination)?.body else {
-        return Err(Error::Missing { kind: "destination", name: sync.destination.clone(), hint: "SHOW DESTINATIONS lists what there is.".into() });
+    let Body::Destination(destination) = &state.expect(Kind::Destination, &sync.destination)?.body
+    else {
+        return Err(Error::Missing {
+            kind: "destination",
+            name: sync.destination.clone(),
+            hint: "SHOW DESTINATIONS lists what there is.".into(),
+        });
     };
     let (schema, batches) = read(engine, &live, name, sync).await?;
     let (batches, disclosed, held_back) = still_allowed(engine, sync, &batches)?;
@@ -57,21 +76,37 @@ pub async fn run_sync(engine: &Engine, name: &str, role: &str, dry_run: bool) ->
     if dry_run {
         return Ok(SyncReport { run, rows, held_back, location: None });
     }
-    let entry = Entry { role: role.into(), purpose: sync.purpose.clone(), class: Class::Disclosure, relations: vec![format!("sync {name}")] };
+    let entry = Entry {
+        role: role.into(),
+        purpose: sync.purpose.clone(),
+        class: Class::Disclosure,
+        relations: vec![format!("sync {name}")],
+    };
     let mut audited = engine.audit().begin(entry).await?;
     disclose(engine, name, sync, &run, role, &disclosed).await?;
     let segment = match &sync.input {
         SyncInput::Segment { segment, .. } => Some(segment.clone()),
         SyncInput::Query(_) => None,
     };
-    let delivery =
-        Delivery { purpose: Purpose(sync.purpose.clone()), sync: name.into(), segment, run: run.clone(), batches, schema };
+    let delivery = Delivery {
+        purpose: Purpose(sync.purpose.clone()),
+        sync: name.into(),
+        segment,
+        run: run.clone(),
+        batches,
+        schema,
+    };
     let receipt = send(engine, &sync.destination, destination, delivery).await?;
     audited.rows(receipt.rows);
     Ok(SyncReport { run, rows: receipt.rows, held_back, location: Some(receipt.location) })
 }
 
-async fn send(engine: &Engine, name: &str, destination: &Destination, delivery: Delivery) -> Result<Receipt> {
+async fn send(
+    engine: &Engine,
+    name: &str,
+    destination: &Destination,
+    delivery: Delivery,
+) -> Result<Receipt> {
     let spec = DestinationSpec {
         name: name.into(),
         connector: destination.connector.clone(),
@@ -82,7 +117,12 @@ async fn send(engine: &Engine, name: &str, destination: &Destination, delivery: 
 }
 
 /// Reads the rows of a sync for its purpose.
-async fn read(engine: &Engine, live: &Live, name: &str, sync: &Sync) -> Result<(SchemaRef, Vec<RecordBatch>)> {
+async fn read(
+    engine: &Engine,
+    live: &Live,
+    name: &str,
+    sync: &Sync,
+) -> Result<(SchemaRef, Vec<RecordBatch>)> {
     let query = match &sync.input {
         SyncInput::Query(query) => query.clone(),
         SyncInput::Segment { segment, columns } => segment_query(live, segment, columns)?,
@@ -93,7 +133,8 @@ async fn read(engine: &Engine, live: &Live, name: &str, sync: &Sync) -> Result<(
     if plan.schema().index_of_column_by_name(None, PROFILE_ID).is_none() {
         return Err(Error::Invalid {
             message: format!("sync \"{name}\" does not select {PROFILE_ID}"),
-            hint: "Consent is looked at for each person as rows leave: select profile_id, too.".into(),
+            hint: "Consent is looked at for each person as rows leave: select profile_id, too."
+                .into(),
         });
     }
     let schema: SchemaRef = Arc::new(plan.schema().as_arrow().clone());
@@ -107,27 +148,43 @@ fn segment_query(live: &Live, segment: &str, columns: &[String]) -> Result<Strin
     let list = match columns {
         [] => "p.*".to_owned(),
         some => {
-            let others = some.iter().filter(|column| *column != PROFILE_ID).map(|column| format!(", p.{}", quoted(column)));
+            let others = some
+                .iter()
+                .filter(|column| *column != PROFILE_ID)
+                .map(|column| format!(", p.{}", quoted(column)));
             format!("p.{PROFILE_ID}{}", others.collect::<String>())
         }
     };
-    Ok(format!("SELECT {list} FROM public.profiles p JOIN segments.{} s ON s.{PROFILE_ID} = p.{PROFILE_ID} ORDER BY p.{PROFILE_ID}", quoted(segment)))
+    Ok(format!(
+        "SELECT {list} FROM public.profiles p JOIN segments.{} s ON s.{PROFILE_ID} = p.{PROFILE_ID} ORDER BY p.{PROFILE_ID}",
+        quoted(segment)
+    ))
 }
 
 /// Keeps the rows of people who allow the purpose now, and returns who they are and how many rows were held back.
-fn still_allowed(engine: &Engine, sync: &Sync, batches: &[RecordBatch]) -> Result<(Vec<RecordBatch>, BTreeSet<u32>, u64)> {
+fn still_allowed(
+    engine: &Engine,
+    sync: &Sync,
+    batches: &[RecordBatch],
+) -> Result<(Vec<RecordBatch>, BTreeSet<u32>, u64)> {
     let live = engine.live();
     let visible = live.visible.get(&sync.purpose);
     let ids = ProfileIds::new(live.published.state.profile_key()?);
     let (mut kept, mut disclosed, mut held_back) = (vec![], BTreeSet::new(), 0);
     for batch in batches {
-        let column = batch.column_by_name(PROFILE_ID).ok_or_else(|| DataFusionError::Internal("a sync selects profile_id".into()))?;
+        let column = batch
+            .column_by_name(PROFILE_ID)
+            .ok_or_else(|| DataFusionError::Internal("a sync selects profile_id".into()))?;
         let profiles = cast(column, &DataType::Int64).map_err(DataFusionError::from)?;
         let profiles = profiles.as_primitive::<Int64Type>();
         let keep: BooleanArray = (0..batch.num_rows())
             .map(|row| {
-                let anchor = profiles.is_valid(row).then(|| profiles.value(row)).and_then(|id| crate::segment::anchor_of(&ids, &live.people, id));
-                let allowed = anchor.filter(|anchor| visible.is_some_and(|visible| visible.contains(*anchor)));
+                let anchor = profiles
+                    .is_valid(row)
+                    .then(|| profiles.value(row))
+                    .and_then(|id| crate::segment::anchor_of(&ids, &live.people, id));
+                let allowed = anchor
+                    .filter(|anchor| visible.is_some_and(|visible| visible.contains(*anchor)));
                 disclosed.extend(allowed);
                 Some(allowed.is_some())
             })
@@ -140,10 +197,19 @@ fn still_allowed(engine: &Engine, sync: &Sync, batches: &[RecordBatch]) -> Resul
 }
 
 /// Writes who is about to be disclosed, and returns once that is durable.
-async fn disclose(engine: &Engine, name: &str, sync: &Sync, run: &str, role: &str, people: &BTreeSet<u32>) -> Result<()> {
+async fn disclose(
+    engine: &Engine,
+    name: &str,
+    sync: &Sync,
+    run: &str,
+    role: &str,
+    people: &BTreeSet<u32>,
+) -> Result<()> {
     let now = engine.now();
     let count = people.len();
-    let same = |value: &str| Arc::new(StringArray::from_iter_values(std::iter::repeat_n(value, count))) as ArrayRef;
+    let same = |value: &str| {
+        Arc::new(StringArray::from_iter_values(std::iter::repeat_n(value, count))) as ArrayRef
+    };
     let batch = tables::DISCLOSURES.batch(vec![
         Arc::new(Int64Array::from_iter_values(people.iter().map(|anchor| i64::from(*anchor)))),
         same(name),
@@ -153,9 +219,13 @@ async fn disclose(engine: &Engine, name: &str, sync: &Sync, run: &str, role: &st
         same(role),
         Arc::new(TimestampMicrosecondArray::from(vec![now; count]).with_timezone("UTC")),
     ])?;
-    let table = engine.catalog().table(tables::DISCLOSURES.path, || tables::DISCLOSURES.table_schema()).await?;
+    let table = engine
+        .catalog()
+        .table(tables::DISCLOSURES.path, || tables::DISCLOSURES.table_schema())
+        .await?;
     if count > 0 {
-        let snapshot = crate::ingest::append(&table, crate::ingest::write(&table, batch).await?).await?;
+        let snapshot =
+            crate::ingest::append(&table, crate::ingest::write(&table, batch).await?).await?;
         let mut change = Change::default();
         change.table(&table, snapshot);
         let published = engine.catalog().publish(change).await?;

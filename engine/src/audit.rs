@@ -58,8 +58,19 @@ pub struct Entry {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "line", rename_all = "snake_case")]
 enum Line {
-    Begin { statement: Uuid, at: i64, role: String, purpose: String, class: Class, relations: Vec<String> },
-    End { statement: Uuid, status: String, rows: u64 },
+    Begin {
+        statement: Uuid,
+        at: i64,
+        role: String,
+        purpose: String,
+        class: Class,
+        relations: Vec<String>,
+    },
+    End {
+        statement: Uuid,
+        status: String,
+        rows: u64,
+    },
 }
 
 /// The audit log of one process.
@@ -110,18 +121,24 @@ impl AuditLog {
     pub async fn begin(self: &Arc<Self>, entry: Entry) -> Result<Statement> {
         let id = Uuid::new_v4();
         let Entry { role, purpose, class, relations } = entry;
-        let line = Line::Begin { statement: id, at: self.clock.now_us(), role, purpose, class, relations };
+        let line =
+            Line::Begin { statement: id, at: self.clock.now_us(), role, purpose, class, relations };
         let number = self.add(&line)?;
         self.sync(number).await?;
         Ok(Statement { log: Arc::clone(self), id, rows: 0, failed: false })
     }
 
     fn add(&self, line: &Line) -> Result<u64> {
-        let text = serde_json::to_string(line)
-            .map_err(|source| Error::Unavailable { message: "an audit entry cannot be written".into(), source: Some(Box::new(source)) })?;
+        let text = serde_json::to_string(line).map_err(|source| Error::Unavailable {
+            message: "an audit entry cannot be written".into(),
+            source: Some(Box::new(source)),
+        })?;
         let mut pending = self.pending.lock();
         if pending.lines.len() + text.len() > PENDING_BYTES_MAX {
-            return Err(Error::Unavailable { message: "the audit log is not written fast enough".into(), source: None });
+            return Err(Error::Unavailable {
+                message: "the audit log is not written fast enough".into(),
+                source: None,
+            });
         }
         pending.lines.extend_from_slice(text.as_bytes());
         pending.lines.push(b'\n');
@@ -174,23 +191,40 @@ impl AuditLog {
     pub async fn read(&self) -> Result<RecordBatch> {
         self.flush().await?;
         let store = self.lake.store();
-        let mut objects: Vec<_> = store
-            .list(Some(&Path::from(FOLDER)))
-            .try_collect()
-            .await
-            .map_err(|source| Error::Unavailable { message: "the audit log cannot be listed".into(), source: Some(Box::new(source)) })?;
+        let mut objects: Vec<_> =
+            store.list(Some(&Path::from(FOLDER))).try_collect().await.map_err(|source| {
+                Error::Unavailable {
+                    message: "the audit log cannot be listed".into(),
+                    source: Some(Box::new(source)),
+                }
+            })?;
         objects.sort_by(|a, b| a.location.cmp(&b.location));
         let mut begun = Vec::new();
         let mut ended = std::collections::HashMap::new();
         for object in objects {
-            let unreadable = |source| Error::Unavailable { message: format!("audit segment \"{}\" cannot be read", object.location), source: Some(Box::new(source)) };
-            let bytes = store.get(&object.location).await.map_err(unreadable)?.bytes().await.map_err(unreadable)?;
+            let unreadable = |source| Error::Unavailable {
+                message: format!("audit segment \"{}\" cannot be read", object.location),
+                source: Some(Box::new(source)),
+            };
+            let bytes = store
+                .get(&object.location)
+                .await
+                .map_err(unreadable)?
+                .bytes()
+                .await
+                .map_err(unreadable)?;
             // A last line without its end was never acknowledged.
-            for line in bytes.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n")) {
-                let line: Line = serde_json::from_slice(line)
-                    .map_err(|source| Error::Corrupt { message: format!("audit segment \"{}\" is damaged", object.location), source: Some(Box::new(source)) })?;
+            for line in
+                bytes.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n"))
+            {
+                let line: Line = serde_json::from_slice(line).map_err(|source| Error::Corrupt {
+                    message: format!("audit segment \"{}\" is damaged", object.location),
+                    source: Some(Box::new(source)),
+                })?;
                 match line {
-                    Line::End { statement, status, rows } => drop(ended.insert(statement, (status, rows))),
+                    Line::End { statement, status, rows } => {
+                        drop(ended.insert(statement, (status, rows)))
+                    }
                     begin => begun.push(begin),
                 }
             }
@@ -199,7 +233,10 @@ impl AuditLog {
     }
 }
 
-fn as_batch(begun: Vec<Line>, ended: &std::collections::HashMap<Uuid, (String, u64)>) -> Result<RecordBatch> {
+fn as_batch(
+    begun: Vec<Line>,
+    ended: &std::collections::HashMap<Uuid, (String, u64)>,
+) -> Result<RecordBatch> {
     let (mut ids, mut times, mut texts) = (vec![], vec![], [const { Vec::new() }; 5]);
     let mut counts = vec![];
     for line in begun {
@@ -214,15 +251,27 @@ fn as_batch(begun: Vec<Line>, ended: &std::collections::HashMap<Uuid, (String, u
             Class::Disclosure => "disclosure",
         };
         let status = end.map_or("started", |(status, _)| status.as_str());
-        for (column, value) in texts.iter_mut().zip([role, purpose, class.into(), relations.join(", "), status.into()]) {
+        for (column, value) in
+            texts.iter_mut().zip([role, purpose, class.into(), relations.join(", "), status.into()])
+        {
             column.push(value);
         }
         counts.push(end.map(|(_, rows)| *rows as i64));
     }
-    let [roles, purposes, classes, relations, statuses] = texts.map(|column| Arc::new(StringArray::from(column)) as ArrayRef);
+    let [roles, purposes, classes, relations, statuses] =
+        texts.map(|column| Arc::new(StringArray::from(column)) as ArrayRef);
     let times: ArrayRef = Arc::new(TimestampMicrosecondArray::from(times).with_timezone("UTC"));
     let ids: ArrayRef = Arc::new(StringArray::from(ids));
-    tables::AUDIT_LOG.batch(vec![ids, times, roles, purposes, classes, relations, statuses, Arc::new(Int64Array::from(counts))])
+    tables::AUDIT_LOG.batch(vec![
+        ids,
+        times,
+        roles,
+        purposes,
+        classes,
+        relations,
+        statuses,
+        Arc::new(Int64Array::from(counts)),
+    ])
 }
 
 async fn append_local(
@@ -267,7 +316,10 @@ fn open_segment(folder: &std::path::Path, segment: &str) -> std::io::Result<std:
 }
 
 fn unwritten(source: Box<dyn std::error::Error + Send + Sync>) -> Error {
-    Error::Unavailable { message: "the audit log cannot be written, so no row may leave".into(), source: Some(source) }
+    Error::Unavailable {
+        message: "the audit log cannot be written, so no row may leave".into(),
+        source: Some(source),
+    }
 }
 
 impl Statement {

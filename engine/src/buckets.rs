@@ -28,8 +28,16 @@ pub fn bucket_of(subject: u32) -> u32 {
 /// Returns the bucket that a file covers.
 fn bucket_of_file(file: &FileEntry) -> Result<u32> {
     match file.bounds.first().and_then(|bounds| bounds.min.clone()) {
-        Some(ScalarValue::Int64(Some(subject))) => Ok(bucket_of(u32::try_from(subject).unwrap_or(u32::MAX))),
-        _ => Err(Error::Corrupt { message: format!("file \"{}\" of a derived table does not say which subjects it covers", file.path), source: None }),
+        Some(ScalarValue::Int64(Some(subject))) => {
+            Ok(bucket_of(u32::try_from(subject).unwrap_or(u32::MAX)))
+        }
+        _ => Err(Error::Corrupt {
+            message: format!(
+                "file \"{}\" of a derived table does not say which subjects it covers",
+                file.path
+            ),
+            source: None,
+        }),
     }
 }
 
@@ -48,13 +56,22 @@ pub fn split(rows: &RecordBatch) -> Result<BTreeMap<u32, RecordBatch>> {
 }
 
 fn subjects_of(rows: &RecordBatch) -> Result<arrow::array::Int64Array> {
-    let column = rows.column_by_name(SUBJECT).and_then(|column| column.as_primitive_opt::<Int64Type>());
-    column.cloned().ok_or_else(|| Error::Corrupt { message: format!("a derived table has no column \"{SUBJECT}\""), source: None })
+    let column =
+        rows.column_by_name(SUBJECT).and_then(|column| column.as_primitive_opt::<Int64Type>());
+    column.cloned().ok_or_else(|| Error::Corrupt {
+        message: format!("a derived table has no column \"{SUBJECT}\""),
+        source: None,
+    })
 }
 
 /// Replaces the rows of `dirty` buckets by those of `rows`, which are sorted by subject and lie in dirty buckets only, and
 /// returns the new version.
-pub async fn replace_buckets(lake: &Lake, table: &Table, dirty: &[u32], rows: &RecordBatch) -> Result<Arc<TableSnapshot>> {
+pub async fn replace_buckets(
+    lake: &Lake,
+    table: &Table,
+    dirty: &[u32],
+    rows: &RecordBatch,
+) -> Result<Arc<TableSnapshot>> {
     let before = table.snapshot();
     let mut new = split(rows)?;
     let mut had: BTreeMap<u32, Vec<FileEntry>> = BTreeMap::new();
@@ -81,7 +98,13 @@ pub async fn replace_buckets(lake: &Lake, table: &Table, dirty: &[u32], rows: &R
     table.commit(Commit::rewrite(before, adds, removes)).await
 }
 
-async fn same(lake: &Lake, table: &Table, files: &[FileEntry], rows: &RecordBatch, schema: &SchemaRef) -> Result<bool> {
+async fn same(
+    lake: &Lake,
+    table: &Table,
+    files: &[FileEntry],
+    rows: &RecordBatch,
+    schema: &SchemaRef,
+) -> Result<bool> {
     if files.iter().map(|file| file.rows).sum::<u64>() != rows.num_rows() as u64 {
         return Ok(false);
     }
@@ -94,7 +117,12 @@ async fn same(lake: &Lake, table: &Table, files: &[FileEntry], rows: &RecordBatc
 }
 
 /// Reads the rows of `dirty` buckets whose subject passes `keep`.
-pub async fn read_buckets(lake: &Lake, table: &Table, dirty: &[u32], keep: impl Fn(u32) -> bool) -> Result<RecordBatch> {
+pub async fn read_buckets(
+    lake: &Lake,
+    table: &Table,
+    dirty: &[u32],
+    keep: impl Fn(u32) -> bool,
+) -> Result<RecordBatch> {
     let snapshot = table.snapshot();
     let mut batches = Vec::new();
     for file in snapshot.files.iter() {
@@ -103,7 +131,8 @@ pub async fn read_buckets(lake: &Lake, table: &Table, dirty: &[u32], keep: impl 
         }
         for batch in read_file(lake, table.path(), file, &snapshot.schema).await? {
             let subjects = subjects_of(&batch)?;
-            let kept = (0..batch.num_rows() as u32).filter(|row| keep(subjects.value(*row as usize) as u32));
+            let kept = (0..batch.num_rows() as u32)
+                .filter(|row| keep(subjects.value(*row as usize) as u32));
             let kept = UInt32Array::from_iter_values(kept);
             batches.push(take_record_batch(&batch, &kept).map_err(DataFusionError::from)?);
         }

@@ -14,7 +14,9 @@ use parking_lot::RwLock;
 use tokio::sync::Mutex;
 
 use crate::audit::{AuditLog, Class, Entry};
-use crate::catalog::{Body, Capability, Catalog, Change, Definition, Kind, LegalBasis, Published, Role};
+use crate::catalog::{
+    Body, Capability, Catalog, Change, Definition, Kind, LegalBasis, Published, Role,
+};
 use crate::consent::{self, ConsentBook, Status};
 use crate::error::{Error, Result};
 use crate::ingest::IngestMemory;
@@ -90,13 +92,15 @@ impl Engine {
         };
         let catalog = Catalog::open(lake.clone(), lease, Arc::clone(&options.clock)).await?;
         let planner = Planner::new(&lake, options.target_partitions, options.memory_bytes_max)?;
-        let store = ScanStore { store: lake.store(), url: lake.object_store_url(), runs: Arc::default() };
+        let store =
+            ScanStore { store: lake.store(), url: lake.object_store_url(), runs: Arc::default() };
         let local: Option<PathBuf> = match &options.location {
             LakeLocation::Directory(folder) => Some(folder.clone()),
             LakeLocation::Url { .. } => None,
         };
         let audit = AuditLog::new(lake, Arc::clone(&options.clock), local);
-        let live = Live { published: catalog.current(), people: Arc::default(), visible: HashMap::new() };
+        let live =
+            Live { published: catalog.current(), people: Arc::default(), visible: HashMap::new() };
         let started_at_us = options.clock.now_us();
         let engine = Self(Arc::new(Inner {
             options,
@@ -117,7 +121,10 @@ impl Engine {
 
     /// Notes in the lake which folder its files are read from.
     async fn record_file_root(&self) -> Result<()> {
-        let Some(root) = self.0.options.file_root.as_ref().filter(|_| self.0.catalog.writable()) else { return Ok(()) };
+        let Some(root) = self.0.options.file_root.as_ref().filter(|_| self.0.catalog.writable())
+        else {
+            return Ok(());
+        };
         let root = root.display().to_string();
         if self.live().published.state.file_root.as_ref() == Some(&root) {
             return Ok(());
@@ -153,7 +160,13 @@ impl Engine {
 
     /// Returns the role named `name`.
     pub fn role(&self, name: &str) -> Option<Role> {
-        match self.live().published.state.get(Kind::Role, name).map(|definition| definition.body.clone()) {
+        match self
+            .live()
+            .published
+            .state
+            .get(Kind::Role, name)
+            .map(|definition| definition.body.clone())
+        {
             Some(Body::Role(role)) => Some(role),
             _ => None,
         }
@@ -201,22 +214,46 @@ impl Engine {
     }
 
     /// Builds what `viewer` may name in `live`.
-    pub(crate) fn relations(&self, live: &Live, viewer: &Viewer, access: Option<Arc<Access>>, facts: &Arc<SessionFacts>) -> Relations {
+    pub(crate) fn relations(
+        &self,
+        live: &Live,
+        viewer: &Viewer,
+        access: Option<Arc<Access>>,
+        facts: &Arc<SessionFacts>,
+    ) -> Relations {
         let functions = crate::functions::session_functions(self, access.as_ref(), live);
         let system = crate::observe::relations(self, live, viewer, access.as_ref());
         let (planner, store) = (self.0.planner.clone(), self.0.store.clone());
-        Relations::new(&live.published, viewer, access, planner, store, Arc::clone(facts), functions, system)
+        Relations::new(
+            &live.published,
+            viewer,
+            access,
+            planner,
+            store,
+            Arc::clone(facts),
+            functions,
+            system,
+        )
     }
 
     /// Makes what was published visible to readers; people and consent are as they were.
     pub(crate) fn show(&self, published: Arc<Published>) {
         let before = self.live();
         let visible = self.visible(&published, &before.people);
-        self.0.live.store(Arc::new(Live { published, people: Arc::clone(&before.people), visible }));
+        self.0.live.store(Arc::new(Live {
+            published,
+            people: Arc::clone(&before.people),
+            visible,
+        }));
     }
 
     /// Makes what was published visible to readers together with the people that belong to it.
-    pub(crate) fn show_people(&self, published: Arc<Published>, people: Arc<People>, book: ConsentBook) {
+    pub(crate) fn show_people(
+        &self,
+        published: Arc<Published>,
+        people: Arc<People>,
+        book: ConsentBook,
+    ) {
         *self.0.book.write() = book;
         let visible = self.visible(&published, &people);
         self.0.live.store(Arc::new(Live { published, people, visible }));
@@ -235,17 +272,46 @@ impl Engine {
     }
 
     /// Builds what onefold's own queries may name: everything, as far as `visible` goes.
-    pub(crate) fn internal(&self, published: &Arc<Published>, people: &Arc<People>, visible: Visible) -> Relations {
+    pub(crate) fn internal(
+        &self,
+        published: &Arc<Published>,
+        people: &Arc<People>,
+        visible: Visible,
+    ) -> Relations {
         let purpose = "service".to_owned();
-        let viewer = Viewer { role: INTERNAL.into(), capabilities: vec![], purpose: Some((purpose.clone(), LegalBasis::Contract)) };
+        let viewer = Viewer {
+            role: INTERNAL.into(),
+            capabilities: vec![],
+            purpose: Some((purpose.clone(), LegalBasis::Contract)),
+        };
         let access = Access { role: INTERNAL.into(), purpose, visible, people: Arc::clone(people) };
-        let facts = SessionFacts::new(INTERNAL.into(), crate::query::DATABASE.into(), 0, self.0.started_at_us, Snapshot::new(vec![], &[]));
+        let facts = SessionFacts::new(
+            INTERNAL.into(),
+            crate::query::DATABASE.into(),
+            0,
+            self.0.started_at_us,
+            Snapshot::new(vec![], &[]),
+        );
         let (planner, store) = (self.0.planner.clone(), self.0.store.clone());
-        Relations::new(published, &viewer, Some(Arc::new(access)), planner, store, facts, vec![], vec![])
+        Relations::new(
+            published,
+            &viewer,
+            Some(Arc::new(access)),
+            planner,
+            store,
+            facts,
+            vec![],
+            vec![],
+        )
     }
 
     /// As [`Engine::internal`], ready to be planned with.
-    pub(crate) fn internal_relations(&self, published: &Arc<Published>, people: &Arc<People>, visible: Visible) -> Arc<Relations> {
+    pub(crate) fn internal_relations(
+        &self,
+        published: &Arc<Published>,
+        people: &Arc<People>,
+        visible: Visible,
+    ) -> Arc<Relations> {
         Arc::new(self.internal(published, people, visible))
     }
 
@@ -253,29 +319,56 @@ impl Engine {
     pub(crate) fn purpose_relations(&self, live: &Live, purpose: &str) -> Result<Arc<Relations>> {
         let basis = crate::query::session::basis_of(live, purpose);
         let (Some(basis), Some(visible)) = (basis, live.visible.get(purpose).cloned()) else {
-            return Err(Error::Missing { kind: "purpose", name: purpose.into(), hint: "SHOW PURPOSES lists what there is.".into() });
+            return Err(Error::Missing {
+                kind: "purpose",
+                name: purpose.into(),
+                hint: "SHOW PURPOSES lists what there is.".into(),
+            });
         };
-        let viewer = Viewer { role: INTERNAL.into(), capabilities: vec![], purpose: Some((purpose.to_owned(), basis)) };
-        let access = Arc::new(Access { role: INTERNAL.into(), purpose: purpose.to_owned(), visible, people: Arc::clone(&live.people) });
-        let facts = SessionFacts::new(INTERNAL.into(), crate::query::DATABASE.into(), 0, self.0.started_at_us, Snapshot::new(vec![], &[]));
+        let viewer = Viewer {
+            role: INTERNAL.into(),
+            capabilities: vec![],
+            purpose: Some((purpose.to_owned(), basis)),
+        };
+        let access = Arc::new(Access {
+            role: INTERNAL.into(),
+            purpose: purpose.to_owned(),
+            visible,
+            people: Arc::clone(&live.people),
+        });
+        let facts = SessionFacts::new(
+            INTERNAL.into(),
+            crate::query::DATABASE.into(),
+            0,
+            self.0.started_at_us,
+            Snapshot::new(vec![], &[]),
+        );
         Ok(Arc::new(self.relations(live, &viewer, Some(access), &facts)))
     }
 
     fn visible(&self, published: &Published, people: &People) -> HashMap<String, Visible> {
         let book = self.0.book.read();
-        let purposes = published.state.of_kind(Kind::Purpose).filter_map(|definition| match definition.body {
-            Body::Purpose(purpose) => Some((definition.name.clone(), purpose.basis)),
-            _ => None,
-        });
-        purposes.map(|(name, basis)| { let seen = consent::visible(&book, people, &name, basis); (name, seen) }).collect()
+        let purposes =
+            published.state.of_kind(Kind::Purpose).filter_map(|definition| match definition.body {
+                Body::Purpose(purpose) => Some((definition.name.clone(), purpose.basis)),
+                _ => None,
+            });
+        purposes
+            .map(|(name, basis)| {
+                let seen = consent::visible(&book, people, &name, basis);
+                (name, seen)
+            })
+            .collect()
     }
 
     /// Reads people and consent from the lake, as a process does that has just opened it.
     pub(crate) async fn reload_people(&self) -> Result<()> {
         let published = self.0.catalog.current();
-        let people = crate::identity_refresh::load_people(self.0.catalog.lake(), &published).await?;
+        let people =
+            crate::identity_refresh::load_people(self.0.catalog.lake(), &published).await?;
         let mut book = ConsentBook::default();
-        crate::identity_refresh::load_identifiers(self.0.catalog.lake(), &published, &mut book).await?;
+        crate::identity_refresh::load_identifiers(self.0.catalog.lake(), &published, &mut book)
+            .await?;
         consent::load_answers(self.0.catalog.lake(), &published, &mut book).await?;
         self.show_people(published, Arc::new(people), book);
         Ok(())
@@ -294,7 +387,9 @@ impl Engine {
                 let kind = definition.body.kind();
                 let there = state.get(kind, &definition.name).is_some();
                 match put {
-                    Put::Create if there => return Err(Error::Exists { kind: kind.word(), name: definition.name }),
+                    Put::Create if there => {
+                        return Err(Error::Exists { kind: kind.word(), name: definition.name });
+                    }
                     Put::IfAbsent if there => continue,
                     _ => {}
                 }
@@ -350,7 +445,14 @@ impl Engine {
     /// # Errors
     /// [`Error::Denied`] if the session may not, [`Error::Invalid`] if the identifier cannot be read,
     /// [`Error::Missing`] for an unknown kind or purpose.
-    pub async fn record_consent(&self, session: &QuerySession, kind: &str, value: &str, purpose: &str, status: &str) -> Result<()> {
+    pub async fn record_consent(
+        &self,
+        session: &QuerySession,
+        kind: &str,
+        value: &str,
+        purpose: &str,
+        status: &str,
+    ) -> Result<()> {
         session.require(Capability::Consent, "record consent")?;
         let parsed = Status::of(status).ok_or_else(|| Error::Invalid {
             message: format!("consent status \"{status}\" is not known"),
@@ -368,7 +470,14 @@ impl Engine {
         };
         let _audited = self.0.audit.begin(entry).await?;
         let now = self.now();
-        let row = consent::LedgerRow { kind, value, purpose, status: status.trim(), at: now, by: session.role() };
+        let row = consent::LedgerRow {
+            kind,
+            value,
+            purpose,
+            status: status.trim(),
+            at: now,
+            by: session.role(),
+        };
         let published = consent::append_recorded(&self.0.catalog, row).await?;
         self.0.book.write().record(kind, &normalized, purpose, parsed, now);
         self.show_consent(published);

@@ -122,7 +122,10 @@ impl Error {
             | Error::Conflict { hint, .. }
             | Error::Limit { hint, .. }
             | Error::Unsupported { hint, .. } => Some(hint.clone()),
-            Error::Exists { kind, .. } => Some(format!("CREATE OR REPLACE {} puts this one in its place.", kind.to_uppercase())),
+            Error::Exists { kind, .. } => Some(format!(
+                "CREATE OR REPLACE {} puts this one in its place.",
+                kind.to_uppercase()
+            )),
             Error::Connector(error) => Some(error.hint()),
             Error::Unavailable { .. } | Error::Corrupt { .. } | Error::Query(_) => None,
         }

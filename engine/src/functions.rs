@@ -7,7 +7,9 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::ScalarValue;
 use datafusion::error::Result as DataFusionResult;
-use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{
+    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
 
 use crate::consent::{Answer, Normalizer, normalizer};
 use crate::engine::{Engine, Live};
@@ -15,13 +17,34 @@ use crate::identity::ProfileIds;
 use crate::query::access::Access;
 
 /// Returns the functions of a statement with this access; without one there are none.
-pub fn session_functions(engine: &Engine, access: Option<&Arc<Access>>, live: &Live) -> Vec<Arc<ScalarUDF>> {
-    let (Some(access), Ok(key)) = (access, live.published.state.profile_key()) else { return vec![] };
+pub fn session_functions(
+    engine: &Engine,
+    access: Option<&Arc<Access>>,
+    live: &Live,
+) -> Vec<Arc<ScalarUDF>> {
+    let (Some(access), Ok(key)) = (access, live.published.state.profile_key()) else {
+        return vec![];
+    };
     let normalizer = normalizer(&live.published).ok().map(Arc::new);
-    let people = Arc::new(Known { engine: engine.clone(), access: Arc::clone(access), ids: ProfileIds::new(key), normalizer });
+    let people = Arc::new(Known {
+        engine: engine.clone(),
+        access: Arc::clone(access),
+        ids: ProfileIds::new(key),
+        normalizer,
+    });
     vec![
-        Arc::new(ScalarUDF::from(PersonFunction::new("consent_allows", &[DataType::Int64, DataType::Utf8], DataType::Boolean, Arc::clone(&people)))),
-        Arc::new(ScalarUDF::from(PersonFunction::new("resolve_profile", &[DataType::Utf8, DataType::Utf8], DataType::Int64, people))),
+        Arc::new(ScalarUDF::from(PersonFunction::new(
+            "consent_allows",
+            &[DataType::Int64, DataType::Utf8],
+            DataType::Boolean,
+            Arc::clone(&people),
+        ))),
+        Arc::new(ScalarUDF::from(PersonFunction::new(
+            "resolve_profile",
+            &[DataType::Utf8, DataType::Utf8],
+            DataType::Int64,
+            people,
+        ))),
     ]
 }
 
@@ -59,7 +82,10 @@ impl Known {
     fn resolve(&self, kind: &str, value: &str) -> Option<i64> {
         let value = self.normalizer.as_ref()?.normalized(kind, value)?;
         let book = self.engine.book().read();
-        let mut found = book.holders(kind, &value).iter().filter(|anchor| book.identifies(**anchor, kind, &value));
+        let mut found = book
+            .holders(kind, &value)
+            .iter()
+            .filter(|anchor| book.identifies(**anchor, kind, &value));
         let (first, second) = (found.next()?, found.next());
         if second.is_some() {
             return None;
@@ -77,9 +103,19 @@ struct PersonFunction {
 }
 
 impl PersonFunction {
-    fn new(name: &'static str, arguments: &[DataType], returns: DataType, known: Arc<Known>) -> Self {
+    fn new(
+        name: &'static str,
+        arguments: &[DataType],
+        returns: DataType,
+        known: Arc<Known>,
+    ) -> Self {
         // Stable, never immutable: consent changes between statements.
-        Self { name, signature: Signature::exact(arguments.to_vec(), Volatility::Stable), returns, known }
+        Self {
+            name,
+            signature: Signature::exact(arguments.to_vec(), Volatility::Stable),
+            returns,
+            known,
+        }
     }
 }
 
@@ -117,7 +153,8 @@ impl ScalarUDFImpl for PersonFunction {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> DataFusionResult<ColumnarValue> {
-        let all_scalar = args.args.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
+        let all_scalar =
+            args.args.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
         let rows = if all_scalar { 1 } else { args.number_rows };
         let arrays = ColumnarValue::values_to_arrays(&args.args)?;
         let second = cast(&arrays[1], &DataType::Utf8)?;
@@ -134,7 +171,9 @@ impl ScalarUDFImpl for PersonFunction {
         } else {
             let kinds = cast(&arrays[0], &DataType::Utf8)?;
             let kinds = kinds.as_string::<i32>();
-            let resolve = |row: usize| self.known.resolve(kinds.is_valid(row).then(|| kinds.value(row))?, text(row)?);
+            let resolve = |row: usize| {
+                self.known.resolve(kinds.is_valid(row).then(|| kinds.value(row))?, text(row)?)
+            };
             Arc::new((0..rows).map(resolve).collect::<Int64Array>())
         };
         match all_scalar {

@@ -7,7 +7,8 @@
 use std::collections::{BTreeSet, HashMap};
 
 use arrow::array::{
-    Array, AsArray, BooleanBuilder, Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
+    Array, AsArray, BooleanBuilder, Int64Builder, RecordBatch, StringBuilder,
+    TimestampMicrosecondBuilder,
 };
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use datafusion::common::ScalarValue;
@@ -54,17 +55,26 @@ pub struct Refreshed {
 }
 
 /// Brings the graph up to date and adds its tables to `change`; `None` if nothing is new.
-pub async fn refresh(catalog: &Catalog, memory: &mut Option<Memory>, change: &mut Change, run: &Run<'_>) -> Result<Option<Refreshed>> {
+pub async fn refresh(
+    catalog: &Catalog,
+    memory: &mut Option<Memory>,
+    change: &mut Change,
+    run: &Run<'_>,
+) -> Result<Option<Refreshed>> {
     let published = catalog.current();
     let Some((name, graph)) = published.state.graph() else { return Ok(None) };
     let coverage = Coverage {
-        inputs: [(tables::SUBJECTS.path.to_owned(), published.version(tables::SUBJECTS.path))].into(),
+        inputs: [(tables::SUBJECTS.path.to_owned(), published.version(tables::SUBJECTS.path))]
+            .into(),
         definition_version: published.state.version_of(Kind::IdentityGraph, name),
         at: run.now,
     };
     let covered = published.state.coverage.get(IDENTITY);
     let trusts = trusts(&published);
-    let unchanged = covered.is_some_and(|covered| covered.inputs == coverage.inputs && covered.definition_version == coverage.definition_version);
+    let unchanged = covered.is_some_and(|covered| {
+        covered.inputs == coverage.inputs
+            && covered.definition_version == coverage.definition_version
+    });
     let same_trust = memory.as_ref().is_none_or(|memory| memory.made_with.1 == trusts);
     if unchanged && same_trust && !run.full {
         return Ok(None);
@@ -83,7 +93,11 @@ pub async fn refresh(catalog: &Catalog, memory: &mut Option<Memory>, change: &mu
     memory.load(catalog.lake(), &published).await?;
     let delta = memory.resolver.resolve();
     let touched: BTreeSet<u32> = if fresh {
-        memory.resolver.profiles().chain(stored_anchors(catalog.lake(), &published).await?).collect()
+        memory
+            .resolver
+            .profiles()
+            .chain(stored_anchors(catalog.lake(), &published).await?)
+            .collect()
     } else {
         let moved = delta.changed.iter().flat_map(|moved| [moved.before, moved.after]).flatten();
         moved.chain(delta.touched.iter().copied()).collect()
@@ -95,12 +109,21 @@ pub async fn refresh(catalog: &Catalog, memory: &mut Option<Memory>, change: &mu
         Ok(())
     });
     let people = memory.people(&ids, published.state.sequence + 1);
-    Ok(Some(Refreshed { people: Arc::new(people), touched, subjects_resolved: delta.subjects_resolved }))
+    Ok(Some(Refreshed {
+        people: Arc::new(people),
+        touched,
+        subjects_resolved: delta.subjects_resolved,
+    }))
 }
 
 fn trusts(published: &Published) -> Vec<(String, u16)> {
     let sources = published.state.of_kind(Kind::Source);
-    sources.filter_map(|definition| match &definition.body { Body::Source(source) => Some((definition.name.clone(), source.trust)), _ => None }).collect()
+    sources
+        .filter_map(|definition| match &definition.body {
+            Body::Source(source) => Some((definition.name.clone(), source.trust)),
+            _ => None,
+        })
+        .collect()
 }
 
 /// The anchors that the lake has now: a rebuilt graph may not have them any more.
@@ -115,11 +138,13 @@ impl Memory {
         let from = self.seen.len() as i64;
         let subjects = rows_from(lake, published, &tables::SUBJECTS, from).await?;
         let identifiers = rows_from(lake, published, &tables::SUBJECT_IDENTIFIERS, from).await?;
-        let mut identifiers = identifiers.iter().map(IdentifierRows::new).collect::<Result<Vec<_>>>()?.into_iter();
+        let mut identifiers =
+            identifiers.iter().map(IdentifierRows::new).collect::<Result<Vec<_>>>()?.into_iter();
         let mut rows = identifiers.next();
         let mut at = 0;
         for batch in &subjects {
-            let texts: Vec<_> = (1..11).map(|column| tables::texts(batch.column(column))).collect::<Result<_>>()?;
+            let texts: Vec<_> =
+                (1..11).map(|column| tables::texts(batch.column(column))).collect::<Result<_>>()?;
             let numbers = batch.column(0).as_primitive::<Int64Type>();
             let times = batch.column(11).as_primitive::<TimestampMicrosecondType>();
             for row in 0..batch.num_rows() {
@@ -139,21 +164,37 @@ impl Memory {
                     if current.subjects.value(at) > numbers.value(row) {
                         break;
                     }
-                    if current.subjects.value(at) == numbers.value(row) && current.kinds.value(at) != RECORD_KIND {
+                    if current.subjects.value(at) == numbers.value(row)
+                        && current.kinds.value(at) != RECORD_KIND
+                    {
                         if let Some(kind) = self.resolver.rules().kind(current.kinds.value(at)) {
                             values.push((kind, current.values.value(at).to_owned()));
                         }
                     }
                     at += 1;
                 }
-                let text = |column: usize| texts[column].is_valid(row).then(|| texts[column].value(row));
-                self.add(text(0).unwrap_or_default(), text(1), &values, &|field| text(2 + field).map(str::to_owned), times.value(row))?;
+                let text =
+                    |column: usize| texts[column].is_valid(row).then(|| texts[column].value(row));
+                self.add(
+                    text(0).unwrap_or_default(),
+                    text(1),
+                    &values,
+                    &|field| text(2 + field).map(str::to_owned),
+                    times.value(row),
+                )?;
             }
         }
         Ok(())
     }
 
-    fn add(&mut self, source: &str, record: Option<&str>, values: &[(u16, String)], field: &dyn Fn(usize) -> Option<String>, at: i64) -> Result<()> {
+    fn add(
+        &mut self,
+        source: &str,
+        record: Option<&str>,
+        values: &[(u16, String)],
+        field: &dyn Fn(usize) -> Option<String>,
+        at: i64,
+    ) -> Result<()> {
         let number = match self.sources.iter().position(|known| known == source) {
             Some(number) => number,
             None => {
@@ -172,17 +213,34 @@ impl Memory {
             country: field(7),
         });
         debug_assert_eq!(PERSON_FIELDS.len(), 8);
-        let identifiers: Vec<(u16, &str)> = values.iter().map(|(kind, value)| (*kind, value.as_str())).collect();
-        let trust = self.made_with.1.iter().find(|(name, _)| name == source).map_or(100, |(_, trust)| *trust);
+        let identifiers: Vec<(u16, &str)> =
+            values.iter().map(|(kind, value)| (*kind, value.as_str())).collect();
+        let trust = self
+            .made_with
+            .1
+            .iter()
+            .find(|(name, _)| name == source)
+            .map_or(100, |(_, trust)| *trust);
         let source = u16::try_from(number).map_err(|_| too_many_sources())?;
-        self.resolver.add(NewSubject { source, trust, record, identifiers: &identifiers, person: person.as_ref() })?;
+        self.resolver.add(NewSubject {
+            source,
+            trust,
+            record,
+            identifiers: &identifiers,
+            person: person.as_ref(),
+        })?;
         self.seen.push(Seen { source, record_key: record.map(Into::into), at });
         Ok(())
     }
 
     fn people(&self, ids: &ProfileIds, version: u64) -> People {
-        let anchors: Vec<u32> = (0..self.seen.len() as u32).map(|subject| self.resolver.anchor_of(subject).unwrap_or(NO_SUBJECT)).collect();
-        let profile_ids = anchors.iter().map(|anchor| if *anchor == NO_SUBJECT { 0 } else { ids.id_of(u64::from(*anchor)) }).collect();
+        let anchors: Vec<u32> = (0..self.seen.len() as u32)
+            .map(|subject| self.resolver.anchor_of(subject).unwrap_or(NO_SUBJECT))
+            .collect();
+        let profile_ids = anchors
+            .iter()
+            .map(|anchor| if *anchor == NO_SUBJECT { 0 } else { ids.id_of(u64::from(*anchor)) })
+            .collect();
         People::new(version, profile_ids, anchors)
     }
 
@@ -202,16 +260,32 @@ impl Memory {
         };
         put(catalog, change, &tables::PEOPLE, &moved, self.people_rows(ids, &moved)?).await?;
         let dirty: BTreeSet<u32> = touched.iter().map(|anchor| bucket_of(*anchor)).collect();
-        let anchors: Vec<u32> = self.resolver.profiles().filter(|anchor| dirty.contains(&bucket_of(*anchor))).collect();
-        put(catalog, change, &tables::PROFILE_IDENTIFIERS, &dirty, self.identifier_rows(ids, &anchors)?).await?;
+        let anchors: Vec<u32> =
+            self.resolver.profiles().filter(|anchor| dirty.contains(&bucket_of(*anchor))).collect();
+        put(
+            catalog,
+            change,
+            &tables::PROFILE_IDENTIFIERS,
+            &dirty,
+            self.identifier_rows(ids, &anchors)?,
+        )
+        .await?;
         let (edges, merges) = self.edge_rows(ids, &anchors)?;
         put(catalog, change, &tables::IDENTITY_EDGES, &dirty, edges).await?;
         put(catalog, change, &tables::PROFILE_MERGES, &dirty, merges).await?;
-        put(catalog, change, &tables::IDENTITY_VIOLATIONS, &dirty, self.violation_rows(ids, &anchors)?).await
+        put(
+            catalog,
+            change,
+            &tables::IDENTITY_VIOLATIONS,
+            &dirty,
+            self.violation_rows(ids, &anchors)?,
+        )
+        .await
     }
 
     fn people_rows(&self, ids: &ProfileIds, buckets: &BTreeSet<u32>) -> Result<RecordBatch> {
-        let (mut subjects, mut anchors, mut profiles) = (Int64Builder::new(), Int64Builder::new(), Int64Builder::new());
+        let (mut subjects, mut anchors, mut profiles) =
+            (Int64Builder::new(), Int64Builder::new(), Int64Builder::new());
         for bucket in buckets {
             let end = (bucket + 1).saturating_mul(BUCKET_SUBJECTS).min(self.seen.len() as u32);
             for subject in bucket * BUCKET_SUBJECTS..end {
@@ -221,12 +295,17 @@ impl Memory {
                 profiles.append_option(anchor.map(|anchor| ids.id_of(u64::from(anchor))));
             }
         }
-        tables::PEOPLE.batch(vec![Arc::new(subjects.finish()), Arc::new(anchors.finish()), Arc::new(profiles.finish())])
+        tables::PEOPLE.batch(vec![
+            Arc::new(subjects.finish()),
+            Arc::new(anchors.finish()),
+            Arc::new(profiles.finish()),
+        ])
     }
 
     fn identifier_rows(&self, ids: &ProfileIds, anchors: &[u32]) -> Result<RecordBatch> {
         let (mut subject, mut profile) = (Int64Builder::new(), Int64Builder::new());
-        let (mut kind, mut value, mut status) = (StringBuilder::new(), StringBuilder::new(), StringBuilder::new());
+        let (mut kind, mut value, mut status) =
+            (StringBuilder::new(), StringBuilder::new(), StringBuilder::new());
         let mut at = TimestampMicrosecondBuilder::new().with_timezone("UTC");
         let kinds: Vec<&str> = self.resolver.rules().kinds().collect();
         for anchor in anchors {
@@ -251,17 +330,21 @@ impl Memory {
 
     fn edge_rows(&self, ids: &ProfileIds, anchors: &[u32]) -> Result<(RecordBatch, RecordBatch)> {
         let (mut subject, mut profile) = (Int64Builder::new(), Int64Builder::new());
-        let (mut rule, mut value, mut joined) = (StringBuilder::new(), StringBuilder::new(), BooleanBuilder::new());
+        let (mut rule, mut value, mut joined) =
+            (StringBuilder::new(), StringBuilder::new(), BooleanBuilder::new());
         let mut records = Records::new(2);
         let mut at = TimestampMicrosecondBuilder::new().with_timezone("UTC");
-        let (mut m_subject, mut m_merged, mut m_profile) = (Int64Builder::new(), Int64Builder::new(), Int64Builder::new());
-        let (mut m_rule, mut m_at) = (StringBuilder::new(), TimestampMicrosecondBuilder::new().with_timezone("UTC"));
+        let (mut m_subject, mut m_merged, mut m_profile) =
+            (Int64Builder::new(), Int64Builder::new(), Int64Builder::new());
+        let (mut m_rule, mut m_at) =
+            (StringBuilder::new(), TimestampMicrosecondBuilder::new().with_timezone("UTC"));
         for anchor in anchors {
             let id = ids.id_of(u64::from(*anchor));
             let mut parts = Parts::default();
             for edge in self.resolver.edges(*anchor) {
                 let evidence = self.resolver.explain(edge);
-                let observed = self.seen[edge.left as usize].at.max(self.seen[edge.right as usize].at);
+                let observed =
+                    self.seen[edge.left as usize].at.max(self.seen[edge.right as usize].at);
                 subject.append_value(i64::from(*anchor));
                 profile.append_value(id);
                 rule.append_value(&evidence.rule);
@@ -316,11 +399,21 @@ impl Memory {
                 texts[2].append_value(evidence.reason);
                 texts[3].append_option(evidence.limited_kind.as_deref());
                 records.append(self, &[evidence.left, evidence.right, evidence.against]);
-                at.append_value(self.seen[evidence.left as usize].at.max(self.seen[evidence.right as usize].at));
+                at.append_value(
+                    self.seen[evidence.left as usize].at.max(self.seen[evidence.right as usize].at),
+                );
             }
         }
-        let [rule, value, reason, limited] = texts.map(|mut column| Arc::new(column.finish()) as arrow::array::ArrayRef);
-        let mut columns: Vec<arrow::array::ArrayRef> = vec![Arc::new(subject.finish()), Arc::new(profile.finish()), rule, value, reason, limited];
+        let [rule, value, reason, limited] =
+            texts.map(|mut column| Arc::new(column.finish()) as arrow::array::ArrayRef);
+        let mut columns: Vec<arrow::array::ArrayRef> = vec![
+            Arc::new(subject.finish()),
+            Arc::new(profile.finish()),
+            rule,
+            value,
+            reason,
+            limited,
+        ];
         columns.extend(records.finish::<6>());
         columns.push(Arc::new(at.finish()));
         tables::IDENTITY_VIOLATIONS.batch(columns)
@@ -384,10 +477,17 @@ fn class_word(class: ValueClass) -> &'static str {
     }
 }
 
-async fn put(catalog: &Catalog, change: &mut Change, layout: &SystemLayout, dirty: &BTreeSet<u32>, rows: RecordBatch) -> Result<()> {
+async fn put(
+    catalog: &Catalog,
+    change: &mut Change,
+    layout: &SystemLayout,
+    dirty: &BTreeSet<u32>,
+    rows: RecordBatch,
+) -> Result<()> {
     let table = catalog.table(layout.path, || layout.table_schema()).await?;
     let dirty: Vec<u32> = dirty.iter().copied().collect();
-    let snapshot = replace_buckets(catalog.lake(), &table, &dirty, &sort_by_subject(&rows)?).await?;
+    let snapshot =
+        replace_buckets(catalog.lake(), &table, &dirty, &sort_by_subject(&rows)?).await?;
     change.table(&table, snapshot);
     Ok(())
 }
@@ -409,7 +509,12 @@ impl IdentifierRows {
 }
 
 /// Reads the rows of a subjects' table from the files that hold subjects from `from` on.
-async fn rows_from(lake: &Lake, published: &Published, layout: &SystemLayout, from: i64) -> Result<Vec<RecordBatch>> {
+async fn rows_from(
+    lake: &Lake,
+    published: &Published,
+    layout: &SystemLayout,
+    from: i64,
+) -> Result<Vec<RecordBatch>> {
     let Some(table) = published.table(layout.path) else { return Ok(vec![]) };
     let schema = layout.schema();
     let mut batches = Vec::new();
@@ -424,24 +529,39 @@ async fn rows_from(lake: &Lake, published: &Published, layout: &SystemLayout, fr
 }
 
 fn gap(subject: usize) -> Error {
-    Error::Corrupt { message: format!("subject {subject} is missing in table \"{}\"", tables::SUBJECTS.path), source: None }
+    Error::Corrupt {
+        message: format!("subject {subject} is missing in table \"{}\"", tables::SUBJECTS.path),
+        source: None,
+    }
 }
 
 fn too_many_sources() -> Error {
-    Error::Limit { sqlstate: "54000", message: "a lake has at most 65536 sources".into(), hint: "Drop sources that are not read any more.".into() }
+    Error::Limit {
+        sqlstate: "54000",
+        message: "a lake has at most 65536 sources".into(),
+        hint: "Drop sources that are not read any more.".into(),
+    }
 }
 
 /// Reads who is whose.
 pub async fn load_people(lake: &Lake, published: &Published) -> Result<People> {
     let Some(table) = published.table(tables::PEOPLE.path) else { return Ok(People::default()) };
     let (mut profile_ids, mut anchors) = (vec![], vec![]);
-    for batch in sorted_rows(lake, tables::PEOPLE.path, &table, &["_subject", "anchor", "profile_id"]).await? {
-        let [subjects, of_anchor, of_profile] = [0, 1, 2].map(|at| batch.column(at).as_primitive::<Int64Type>().clone());
+    for batch in
+        sorted_rows(lake, tables::PEOPLE.path, &table, &["_subject", "anchor", "profile_id"])
+            .await?
+    {
+        let [subjects, of_anchor, of_profile] =
+            [0, 1, 2].map(|at| batch.column(at).as_primitive::<Int64Type>().clone());
         for row in 0..batch.num_rows() {
             if subjects.value(row) != anchors.len() as i64 {
                 return Err(gap(anchors.len()));
             }
-            anchors.push(if of_anchor.is_null(row) { NO_SUBJECT } else { of_anchor.value(row) as u32 });
+            anchors.push(if of_anchor.is_null(row) {
+                NO_SUBJECT
+            } else {
+                of_anchor.value(row) as u32
+            });
             profile_ids.push(if of_profile.is_null(row) { 0 } else { of_profile.value(row) });
         }
     }
@@ -449,8 +569,17 @@ pub async fn load_people(lake: &Lake, published: &Published) -> Result<People> {
 }
 
 /// Reads a bucketed table in the order of subjects.
-async fn sorted_rows(lake: &Lake, path: &str, table: &TableSnapshot, columns: &[&str]) -> Result<Vec<RecordBatch>> {
-    let first = |file: &crate::lake::FileEntry| match file.bounds.first().and_then(|bounds| bounds.min.clone()) {
+async fn sorted_rows(
+    lake: &Lake,
+    path: &str,
+    table: &TableSnapshot,
+    columns: &[&str],
+) -> Result<Vec<RecordBatch>> {
+    let first = |file: &crate::lake::FileEntry| match file
+        .bounds
+        .first()
+        .and_then(|bounds| bounds.min.clone())
+    {
         Some(ScalarValue::Int64(Some(first))) => first,
         _ => i64::MAX,
     };
@@ -465,14 +594,30 @@ async fn sorted_rows(lake: &Lake, path: &str, table: &TableSnapshot, columns: &[
 }
 
 /// Reads whose the identifiers are into `book`.
-pub async fn load_identifiers(lake: &Lake, published: &Published, book: &mut ConsentBook) -> Result<()> {
+pub async fn load_identifiers(
+    lake: &Lake,
+    published: &Published,
+    book: &mut ConsentBook,
+) -> Result<()> {
     let Some(table) = published.table(tables::PROFILE_IDENTIFIERS.path) else { return Ok(()) };
     let columns = ["_subject", "kind", "value", "status"];
-    for batch in crate::table_read::read_table(lake, tables::PROFILE_IDENTIFIERS.path, &table, &columns).await? {
+    for batch in
+        crate::table_read::read_table(lake, tables::PROFILE_IDENTIFIERS.path, &table, &columns)
+            .await?
+    {
         let anchors = batch.column(0).as_primitive::<Int64Type>();
-        let [kinds, values, classes] = [tables::texts(batch.column(1))?, tables::texts(batch.column(2))?, tables::texts(batch.column(3))?];
+        let [kinds, values, classes] = [
+            tables::texts(batch.column(1))?,
+            tables::texts(batch.column(2))?,
+            tables::texts(batch.column(3))?,
+        ];
         for row in 0..batch.num_rows() {
-            book.hold(anchors.value(row) as u32, kinds.value(row), values.value(row), classes.value(row) != "nobody");
+            book.hold(
+                anchors.value(row) as u32,
+                kinds.value(row),
+                values.value(row),
+                classes.value(row) != "nobody",
+            );
         }
     }
     Ok(())

@@ -58,13 +58,21 @@ pub enum Trigger {
 
 impl Engine {
     /// Brings `target` and all that it depends on up to date; with `full`, derived tables are rebuilt from nothing.
-    pub async fn refresh(&self, target: &Target, full: bool, trigger: Trigger, progress: Progress<'_>) -> Result<Vec<Step>> {
+    pub async fn refresh(
+        &self,
+        target: &Target,
+        full: bool,
+        trigger: Trigger,
+        progress: Progress<'_>,
+    ) -> Result<Vec<Step>> {
         let mut writing = self.writing().await;
         let current = self.catalog().current();
         let state = &current.state;
         let mut steps = Vec::new();
         let sources: Vec<String> = match target {
-            Target::All | Target::Profiles | Target::Segment(_) => state.of_kind(Kind::Source).map(|source| source.name.clone()).collect(),
+            Target::All | Target::Profiles | Target::Segment(_) => {
+                state.of_kind(Kind::Source).map(|source| source.name.clone()).collect()
+            }
             Target::Source(name) => vec![state.expect(Kind::Source, name)?.name.clone()],
         };
         if let Target::Segment(name) = target {
@@ -72,32 +80,58 @@ impl Engine {
         }
         let run = |object: String| Run::new(self, object, trigger, full, progress);
         for source in sources {
-            let step = self.step(run(format!("source {source}")), async |run: &Run<'_>| self.refresh_source(&mut writing, run, &source).await);
+            let step = self.step(run(format!("source {source}")), async |run: &Run<'_>| {
+                self.refresh_source(&mut writing, run, &source).await
+            });
             steps.push(step.await?);
         }
         if matches!(target, Target::Source(_)) {
             return Ok(steps);
         }
-        steps.push(self.step(run("consent ledger".into()), async |run: &Run<'_>| self.refresh_consent(run).await).await?);
-        steps.push(self.step(run("profiles".into()), async |run: &Run<'_>| self.refresh_profiles(&mut writing, run).await).await?);
+        steps.push(
+            self.step(run("consent ledger".into()), async |run: &Run<'_>| {
+                self.refresh_consent(run).await
+            })
+            .await?,
+        );
+        steps.push(
+            self.step(run("profiles".into()), async |run: &Run<'_>| {
+                self.refresh_profiles(&mut writing, run).await
+            })
+            .await?,
+        );
         let segments: Vec<String> = match target {
-            Target::All => self.catalog().current().state.of_kind(Kind::Segment).map(|segment| segment.name.clone()).collect(),
+            Target::All => self
+                .catalog()
+                .current()
+                .state
+                .of_kind(Kind::Segment)
+                .map(|segment| segment.name.clone())
+                .collect(),
             Target::Segment(name) => vec![name.clone()],
             _ => vec![],
         };
         for name in segments {
-            let step = self.step(run(format!("segment {name}")), async |run: &Run<'_>| self.refresh_segment(run, &name).await);
+            let step = self.step(run(format!("segment {name}")), async |run: &Run<'_>| {
+                self.refresh_segment(run, &name).await
+            });
             steps.push(step.await?);
         }
         Ok(steps)
     }
 
     /// Notes how a step ends.
-    async fn step(&self, run: Run<'_>, work: impl AsyncFnOnce(&Run<'_>) -> Result<Step>) -> Result<Step> {
+    async fn step(
+        &self,
+        run: Run<'_>,
+        work: impl AsyncFnOnce(&Run<'_>) -> Result<Step>,
+    ) -> Result<Step> {
         (run.progress)(&run.object, None);
         let result = work(&run).await;
         match &result {
-            Ok(step) if run.begun.load(Ordering::SeqCst) => run.note("done", Some(step), None).await?,
+            Ok(step) if run.begun.load(Ordering::SeqCst) => {
+                run.note("done", Some(step), None).await?
+            }
             Ok(_) => {}
             Err(error) => run.note("failed", None, Some(error)).await?,
         }
@@ -106,7 +140,12 @@ impl Engine {
         Ok(step)
     }
 
-    async fn refresh_source(&self, writing: &mut Writing, run: &Run<'_>, name: &str) -> Result<Step> {
+    async fn refresh_source(
+        &self,
+        writing: &mut Writing,
+        run: &Run<'_>,
+        name: &str,
+    ) -> Result<Step> {
         let intake = Intake {
             catalog: self.catalog(),
             planner: self.planner(),
@@ -120,7 +159,9 @@ impl Engine {
 
     async fn refresh_consent(&self, run: &Run<'_>) -> Result<Step> {
         let mut change = Change::default();
-        let Some(rows) = consent::refresh_feeds(self, run, &mut change).await? else { return Ok(run.idle()) };
+        let Some(rows) = consent::refresh_feeds(self, run, &mut change).await? else {
+            return Ok(run.idle());
+        };
         let published = self.catalog().publish(change).await?;
         let mut book = self.book().read().clone();
         book.forget_answers();
@@ -143,13 +184,20 @@ impl Engine {
     async fn unify(&self, writing: &mut Writing, run: &Run<'_>) -> Result<Step> {
         let mut change = Change::default();
         let live = self.live();
-        let refreshed = identity_refresh::refresh(self.catalog(), &mut writing.identity, &mut change, run).await?;
+        let refreshed =
+            identity_refresh::refresh(self.catalog(), &mut writing.identity, &mut change, run)
+                .await?;
         let (people, moved, looked_at) = match &refreshed {
-            Some(refreshed) => (Arc::clone(&refreshed.people), Some(&refreshed.touched), refreshed.subjects_resolved),
+            Some(refreshed) => (
+                Arc::clone(&refreshed.people),
+                Some(&refreshed.touched),
+                refreshed.subjects_resolved,
+            ),
             None => (Arc::clone(&live.people), None, 0),
         };
         let nobody = BTreeSet::new();
-        let report = profile::refresh(self, run, &mut change, &people, moved.unwrap_or(&nobody)).await?;
+        let report =
+            profile::refresh(self, run, &mut change, &people, moved.unwrap_or(&nobody)).await?;
         if refreshed.is_none() && report.is_none() {
             return Ok(run.idle());
         }
@@ -157,7 +205,8 @@ impl Engine {
         if refreshed.is_some() {
             let mut book = self.book().read().clone();
             book.forget_people();
-            identity_refresh::load_identifiers(self.catalog().lake(), &published, &mut book).await?;
+            identity_refresh::load_identifiers(self.catalog().lake(), &published, &mut book)
+                .await?;
             self.show_people(published, people, book);
         } else {
             self.show(published);
@@ -168,7 +217,9 @@ impl Engine {
 
     async fn refresh_segment(&self, run: &Run<'_>, name: &str) -> Result<Step> {
         let mut change = Change::default();
-        let Some(report) = segment::refresh(self, run, &mut change, name).await? else { return Ok(run.idle()) };
+        let Some(report) = segment::refresh(self, run, &mut change, name).await? else {
+            return Ok(run.idle());
+        };
         let published = self.catalog().publish(change).await?;
         self.show(published);
         Ok(run.done(report.members as u64, (report.entered + report.exited) as u64))
@@ -223,9 +274,17 @@ impl Engine {
     async fn run_due(&self, due: &Definition) -> Result<()> {
         let quiet: Progress<'_> = &|_, _| {};
         match due.body.kind() {
-            Kind::Source => drop(self.refresh(&Target::Source(due.name.clone()), false, Trigger::Schedule, quiet).await?),
-            Kind::Trait => drop(self.refresh(&Target::Profiles, false, Trigger::Schedule, quiet).await?),
-            Kind::Segment => drop(self.refresh(&Target::Segment(due.name.clone()), false, Trigger::Schedule, quiet).await?),
+            Kind::Source => drop(
+                self.refresh(&Target::Source(due.name.clone()), false, Trigger::Schedule, quiet)
+                    .await?,
+            ),
+            Kind::Trait => {
+                drop(self.refresh(&Target::Profiles, false, Trigger::Schedule, quiet).await?)
+            }
+            Kind::Segment => drop(
+                self.refresh(&Target::Segment(due.name.clone()), false, Trigger::Schedule, quiet)
+                    .await?,
+            ),
             _ => drop(activation::run_sync(self, &due.name, SCHEDULER, false).await?),
         }
         Ok(())
@@ -265,7 +324,10 @@ impl Engine {
 
 /// Tells whether small files of the table at `path` may be merged.
 fn merges_files(path: &str) -> bool {
-    path.starts_with("sources/") || path.starts_with("cdp/") || path == tables::SUBJECTS.path || path == tables::SUBJECT_IDENTIFIERS.path
+    path.starts_with("sources/")
+        || path.starts_with("cdp/")
+        || path == tables::SUBJECTS.path
+        || path == tables::SUBJECT_IDENTIFIERS.path
 }
 
 /// How often it is looked whether something is due.
@@ -303,9 +365,24 @@ pub struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(engine: &'a Engine, object: String, trigger: Trigger, full: bool, progress: Progress<'a>) -> Self {
+    fn new(
+        engine: &'a Engine,
+        object: String,
+        trigger: Trigger,
+        full: bool,
+        progress: Progress<'a>,
+    ) -> Self {
         let id = Uuid::new_v4().to_string();
-        Self { engine, id, object, trigger, full, now: engine.now(), progress, begun: AtomicBool::new(false) }
+        Self {
+            engine,
+            id,
+            object,
+            trigger,
+            full,
+            now: engine.now(),
+            progress,
+            begun: AtomicBool::new(false),
+        }
     }
 
     /// Notes that work begins: called once it is known that there is any, and before the first of it.
@@ -317,7 +394,12 @@ impl<'a> Run<'a> {
     }
 
     fn done(&self, rows_in: u64, rows_out: u64) -> Step {
-        Step { object: self.object.clone(), rows_in, rows_out, worked: self.begun.load(Ordering::SeqCst) }
+        Step {
+            object: self.object.clone(),
+            rows_in,
+            rows_out,
+            worked: self.begun.load(Ordering::SeqCst),
+        }
     }
 
     fn idle(&self) -> Step {
@@ -326,7 +408,9 @@ impl<'a> Run<'a> {
 
     async fn note(&self, status: &str, step: Option<&Step>, error: Option<&Error>) -> Result<()> {
         let text = |value: &str| Arc::new(StringArray::from(vec![value])) as ArrayRef;
-        let count = |value: Option<u64>| Arc::new(Int64Array::from(vec![value.map(|value| value as i64)])) as ArrayRef;
+        let count = |value: Option<u64>| {
+            Arc::new(Int64Array::from(vec![value.map(|value| value as i64)])) as ArrayRef
+        };
         let trigger = match self.trigger {
             Trigger::Demand => "demand",
             Trigger::Schedule => "schedule",
@@ -345,7 +429,8 @@ impl<'a> Run<'a> {
             Arc::new(StringArray::from(vec![error])),
         ])?;
         let catalog = self.engine.catalog();
-        let table = catalog.table(tables::REFRESHES.path, || tables::REFRESHES.table_schema()).await?;
+        let table =
+            catalog.table(tables::REFRESHES.path, || tables::REFRESHES.table_schema()).await?;
         let snapshot = ingest::append(&table, ingest::write(&table, batch).await?).await?;
         let mut change = Change::default();
         change.table(&table, snapshot);

@@ -5,7 +5,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, new_null_array};
+use arrow::array::{
+    ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    new_null_array,
+};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::error::DataFusionError;
 
@@ -21,14 +24,37 @@ use crate::query::system::Rows;
 use crate::tables::{self, SystemLayout};
 
 /// Returns the relations about onefold itself that `viewer` may read.
-pub fn relations(engine: &Engine, live: &Live, viewer: &Viewer, access: Option<&Arc<Access>>) -> Vec<Relation> {
+pub fn relations(
+    engine: &Engine,
+    live: &Live,
+    viewer: &Viewer,
+    access: Option<&Arc<Access>>,
+) -> Vec<Relation> {
     let published = &live.published;
-    let mut found = vec![purposes(published, viewer), my_access(published, viewer), segments(published, viewer)];
+    let mut found = vec![
+        purposes(published, viewer),
+        my_access(published, viewer),
+        segments(published, viewer),
+    ];
     if viewer.operates() {
         found.push(sources(published));
-        found.push(stored(engine, published, ("cdp", "refreshes"), "every step of every refresh: when it began and how it ended", &tables::REFRESHES, &[]));
+        found.push(stored(
+            engine,
+            published,
+            ("cdp", "refreshes"),
+            "every step of every refresh: when it began and how it ended",
+            &tables::REFRESHES,
+            &[],
+        ));
         let hidden: &[&str] = if viewer.may(Capability::Audit) { &[] } else { &["raw"] };
-        found.push(stored(engine, published, ("cdp", "quarantine"), "rows that could not be taken", &tables::QUARANTINE, hidden));
+        found.push(stored(
+            engine,
+            published,
+            ("cdp", "quarantine"),
+            "rows that could not be taken",
+            &tables::QUARANTINE,
+            hidden,
+        ));
         found.push(objects(published));
         found.push(syncs(published));
     }
@@ -49,17 +75,24 @@ pub fn relations(engine: &Engine, live: &Live, viewer: &Viewer, access: Option<&
 
 /// A relation whose rows are ready.
 fn ready(schema: &str, name: &str, comment: &str, columns: Vec<(Field, ArrayRef)>) -> Relation {
-    let fields: SchemaRef = Arc::new(Schema::new(columns.iter().map(|(field, _)| field.clone()).collect::<Vec<_>>()));
+    let fields: SchemaRef =
+        Arc::new(Schema::new(columns.iter().map(|(field, _)| field.clone()).collect::<Vec<_>>()));
     let arrays: Vec<ArrayRef> = columns.into_iter().map(|(_, array)| array).collect();
     let batch = RecordBatch::try_new(Arc::clone(&fields), arrays);
     let rows: Rows = Arc::new(move || {
-        let batch = batch.as_ref().map(Clone::clone).map_err(|error| DataFusionError::Execution(error.to_string()));
+        let batch = batch
+            .as_ref()
+            .map(Clone::clone)
+            .map_err(|error| DataFusionError::Execution(error.to_string()));
         Box::pin(async move { Ok(vec![batch?]) })
     });
     Relation::system(schema, name, comment, fields, rows)
 }
 
-fn texts<T: AsRef<str>>(name: &str, values: impl IntoIterator<Item = Option<T>>) -> (Field, ArrayRef) {
+fn texts<T: AsRef<str>>(
+    name: &str,
+    values: impl IntoIterator<Item = Option<T>>,
+) -> (Field, ArrayRef) {
     (Field::new(name, DataType::Utf8, true), Arc::new(values.into_iter().collect::<StringArray>()))
 }
 
@@ -91,7 +124,9 @@ fn purposes(published: &Published, viewer: &Viewer) -> Relation {
         texts("legal_basis", definitions.iter().map(basis)),
         (
             Field::new("granted", DataType::Boolean, true),
-            Arc::new(BooleanArray::from_iter(definitions.iter().map(|definition| Some(granted.contains(&definition.name))))) as ArrayRef,
+            Arc::new(BooleanArray::from_iter(
+                definitions.iter().map(|definition| Some(granted.contains(&definition.name))),
+            )) as ArrayRef,
         ),
         texts("comment", definitions.iter().map(|definition| definition.comment.as_ref())),
     ];
@@ -109,7 +144,11 @@ fn basis_word(basis: LegalBasis) -> &'static str {
 
 fn my_access(_: &Published, viewer: &Viewer) -> Relation {
     let purpose = viewer.purpose.as_ref();
-    let may: Vec<String> = viewer.capabilities.iter().map(|capability| format!("{capability:?}").to_lowercase()).collect();
+    let may: Vec<String> = viewer
+        .capabilities
+        .iter()
+        .map(|capability| format!("{capability:?}").to_lowercase())
+        .collect();
     let columns = vec![
         texts("role", [Some(&viewer.role)]),
         texts("purpose", [purpose.map(|(name, _)| name)]),
@@ -121,23 +160,43 @@ fn my_access(_: &Published, viewer: &Viewer) -> Relation {
 
 fn segments(published: &Published, viewer: &Viewer) -> Relation {
     let own = |definition: &&Definition| match (&definition.body, &viewer.purpose) {
-        (Body::Segment(segment), Some((purpose, basis))) => segment.purpose == *purpose || *basis == LegalBasis::Contract,
+        (Body::Segment(segment), Some((purpose, basis))) => {
+            segment.purpose == *purpose || *basis == LegalBasis::Contract
+        }
         (Body::Segment(_), None) => viewer.may(Capability::Define),
         _ => false,
     };
-    let definitions: Vec<&Definition> = published.state.of_kind(Kind::Segment).filter(own).collect();
+    let definitions: Vec<&Definition> =
+        published.state.of_kind(Kind::Segment).filter(own).collect();
     fn of(definition: &Definition) -> Option<&crate::catalog::Segment> {
         match &definition.body {
             Body::Segment(segment) => Some(segment),
             _ => None,
         }
     }
-    let refreshed = |definition: &&Definition| published.state.coverage.get(&format!("segment {}", definition.name)).map(|covered| covered.at);
+    let refreshed = |definition: &&Definition| {
+        published
+            .state
+            .coverage
+            .get(&format!("segment {}", definition.name))
+            .map(|covered| covered.at)
+    };
     let columns = vec![
         texts("name", definitions.iter().map(|definition| Some(&definition.name))),
-        texts("purpose", definitions.iter().map(|definition| of(definition).map(|segment| &segment.purpose))),
-        texts("freshness", definitions.iter().map(|definition| of(definition).map(|segment| freshness_words(segment.freshness)))),
-        texts("query", definitions.iter().map(|definition| of(definition).map(|segment| &segment.query))),
+        texts(
+            "purpose",
+            definitions.iter().map(|definition| of(definition).map(|segment| &segment.purpose)),
+        ),
+        texts(
+            "freshness",
+            definitions
+                .iter()
+                .map(|definition| of(definition).map(|segment| freshness_words(segment.freshness))),
+        ),
+        texts(
+            "query",
+            definitions.iter().map(|definition| of(definition).map(|segment| &segment.query)),
+        ),
         times("refreshed_at", definitions.iter().map(refreshed)),
         texts("comment", definitions.iter().map(|definition| definition.comment.as_ref())),
     ];
@@ -165,33 +224,82 @@ fn sources(published: &Published) -> Relation {
     let rows = |path: String| published.table(&path).map(|table| table.rows() as i64);
     let nulled = |name: &str| {
         let nulled = &state(name)?.nulled;
-        let pairs: Vec<String> = nulled.iter().map(|(column, count)| format!("\"{column}\":{count}")).collect();
+        let pairs: Vec<String> =
+            nulled.iter().map(|(column, count)| format!("\"{column}\":{count}")).collect();
         (!nulled.is_empty()).then(|| format!("{{{}}}", pairs.join(",")))
     };
-    let (nulled_field, nulled_values) = texts("nulled", definitions.iter().map(|(definition, _)| nulled(&definition.name)));
+    let (nulled_field, nulled_values) =
+        texts("nulled", definitions.iter().map(|(definition, _)| nulled(&definition.name)));
     let columns = vec![
         texts("name", definitions.iter().map(|(definition, _)| Some(&definition.name))),
-        texts("shape", definitions.iter().map(|(_, source)| Some(match source.shape { Shape::Records { .. } => "records", Shape::Events { .. } => "events" }))),
-        counts("rows", definitions.iter().map(|(definition, _)| rows(tables::source_path(&definition.name)))),
-        counts("superseded", definitions.iter().map(|(definition, _)| rows(tables::superseded_path(&definition.name)))),
-        counts("rejected", definitions.iter().map(|(definition, _)| state(&definition.name).map(|state| state.rejected as i64))),
-        counts("duplicates", definitions.iter().map(|(definition, _)| state(&definition.name).map(|state| state.duplicates as i64))),
-        (nulled_field.with_metadata([(lake::LOGICAL_TYPE.to_owned(), "jsonb".to_owned())].into()), nulled_values),
-        times("refreshed_at", definitions.iter().map(|(definition, _)| state(&definition.name).and_then(|state| state.refreshed_at))),
+        texts(
+            "shape",
+            definitions.iter().map(|(_, source)| {
+                Some(match source.shape {
+                    Shape::Records { .. } => "records",
+                    Shape::Events { .. } => "events",
+                })
+            }),
+        ),
+        counts(
+            "rows",
+            definitions.iter().map(|(definition, _)| rows(tables::source_path(&definition.name))),
+        ),
+        counts(
+            "superseded",
+            definitions
+                .iter()
+                .map(|(definition, _)| rows(tables::superseded_path(&definition.name))),
+        ),
+        counts(
+            "rejected",
+            definitions
+                .iter()
+                .map(|(definition, _)| state(&definition.name).map(|state| state.rejected as i64)),
+        ),
+        counts(
+            "duplicates",
+            definitions.iter().map(|(definition, _)| {
+                state(&definition.name).map(|state| state.duplicates as i64)
+            }),
+        ),
+        (
+            nulled_field
+                .with_metadata([(lake::LOGICAL_TYPE.to_owned(), "jsonb".to_owned())].into()),
+            nulled_values,
+        ),
+        times(
+            "refreshed_at",
+            definitions.iter().map(|(definition, _)| {
+                state(&definition.name).and_then(|state| state.refreshed_at)
+            }),
+        ),
         texts("comment", definitions.iter().map(|(definition, _)| definition.comment.as_ref())),
     ];
-    ready("cdp", "sources", "the sources: rows taken, set aside, and values that could not be read", columns)
+    ready(
+        "cdp",
+        "sources",
+        "the sources: rows taken, set aside, and values that could not be read",
+        columns,
+    )
 }
 
 fn objects(published: &Published) -> Relation {
     let definitions: Vec<&Definition> = published.state.all().collect();
     // A role's statement holds the verifier of its password.
-    let shown = |definition: &&Definition| (definition.body.kind() != Kind::Role).then(|| definition.sql.clone());
+    let shown = |definition: &&Definition| {
+        (definition.body.kind() != Kind::Role).then(|| definition.sql.clone())
+    };
     let columns = vec![
         texts("kind", definitions.iter().map(|definition| Some(definition.body.kind().word()))),
         texts("name", definitions.iter().map(|definition| Some(&definition.name))),
         texts("definition", definitions.iter().map(shown)),
-        times("defined_at", definitions.iter().map(|definition| published.state.created_at(definition.body.kind(), &definition.name))),
+        times(
+            "defined_at",
+            definitions.iter().map(|definition| {
+                published.state.created_at(definition.body.kind(), &definition.name)
+            }),
+        ),
         texts("comment", definitions.iter().map(|definition| definition.comment.as_ref())),
     ];
     ready("cdp", "objects", "everything that is defined, as it was written", columns)
@@ -210,19 +318,30 @@ fn syncs(published: &Published) -> Relation {
         texts("name", definitions.iter().map(|(definition, _)| Some(&definition.name))),
         texts("destination", definitions.iter().map(|(_, sync)| Some(&sync.destination))),
         texts("purpose", definitions.iter().map(|(_, sync)| Some(&sync.purpose))),
-        texts("freshness", definitions.iter().map(|(_, sync)| Some(freshness_words(sync.freshness)))),
+        texts(
+            "freshness",
+            definitions.iter().map(|(_, sync)| Some(freshness_words(sync.freshness))),
+        ),
         texts("comment", definitions.iter().map(|(definition, _)| definition.comment.as_ref())),
     ];
     ready("cdp", "syncs", "what is sent where, for which purpose", columns)
 }
 
 /// A relation over a table of the lake; columns of `hidden` are shown without values.
-fn stored(engine: &Engine, published: &Arc<Published>, (schema_name, name): (&str, &str), comment: &str, layout: &'static SystemLayout, hidden: &[&str]) -> Relation {
+fn stored(
+    engine: &Engine,
+    published: &Arc<Published>,
+    (schema_name, name): (&str, &str),
+    comment: &str,
+    layout: &'static SystemLayout,
+    hidden: &[&str],
+) -> Relation {
     let schema = layout.schema();
     let hidden: Vec<String> = hidden.iter().map(|column| (*column).to_owned()).collect();
     let (engine, published, columns) = (engine.clone(), Arc::clone(published), Arc::clone(&schema));
     let rows: Rows = Arc::new(move || {
-        let (engine, published, columns, hidden) = (engine.clone(), Arc::clone(&published), Arc::clone(&columns), hidden.clone());
+        let (engine, published, columns, hidden) =
+            (engine.clone(), Arc::clone(&published), Arc::clone(&columns), hidden.clone());
         Box::pin(async move {
             let batches = read(&engine, &published, layout).await?;
             batches.iter().map(|batch| without(batch, &columns, &hidden)).collect()
@@ -233,17 +352,29 @@ fn stored(engine: &Engine, published: &Arc<Published>, (schema_name, name): (&st
 
 fn without(batch: &RecordBatch, schema: &SchemaRef, hidden: &[String]) -> Result<RecordBatch> {
     let columns = schema.fields().iter().zip(batch.columns()).map(|(field, column)| {
-        if hidden.contains(field.name()) { new_null_array(field.data_type(), batch.num_rows()) } else { Arc::clone(column) }
+        if hidden.contains(field.name()) {
+            new_null_array(field.data_type(), batch.num_rows())
+        } else {
+            Arc::clone(column)
+        }
     });
-    Ok(RecordBatch::try_new(Arc::clone(schema), columns.collect()).map_err(DataFusionError::from)?)
+    Ok(RecordBatch::try_new(Arc::clone(schema), columns.collect())
+        .map_err(DataFusionError::from)?)
 }
 
-async fn read(engine: &Engine, published: &Published, layout: &SystemLayout) -> Result<Vec<RecordBatch>> {
+async fn read(
+    engine: &Engine,
+    published: &Published,
+    layout: &SystemLayout,
+) -> Result<Vec<RecordBatch>> {
     let Some(table) = published.table(layout.path) else { return Ok(vec![]) };
     let schema = layout.schema();
     let mut batches = Vec::new();
     for file in table.files.iter() {
-        batches.extend(crate::table_read::read_file(engine.catalog().lake(), layout.path, file, &schema).await?);
+        batches.extend(
+            crate::table_read::read_file(engine.catalog().lake(), layout.path, file, &schema)
+                .await?,
+        );
     }
     Ok(batches)
 }
@@ -254,27 +385,49 @@ fn audit_log(engine: &Engine) -> Relation {
         let engine = engine.clone();
         Box::pin(async move { Ok(vec![engine.audit().read().await?]) })
     });
-    Relation::system("cdp", "audit_log", "who read what, for which purpose", tables::AUDIT_LOG.schema(), rows)
+    Relation::system(
+        "cdp",
+        "audit_log",
+        "who read what, for which purpose",
+        tables::AUDIT_LOG.schema(),
+        rows,
+    )
 }
 
 /// Who was sent where, with the profile in place of the subject.
 fn disclosures(engine: &Engine, live: &Live) -> Relation {
     let stored = tables::DISCLOSURES.schema();
     let mut fields = vec![Field::new(PROFILE_ID, DataType::Int64, true)];
-    fields.extend(stored.fields().iter().filter(|field| field.name() != SUBJECT).map(|field| field.as_ref().clone()));
+    fields.extend(
+        stored
+            .fields()
+            .iter()
+            .filter(|field| field.name() != SUBJECT)
+            .map(|field| field.as_ref().clone()),
+    );
     let schema: SchemaRef = Arc::new(Schema::new(fields));
-    let (engine, published, people, columns) = (engine.clone(), Arc::clone(&live.published), Arc::clone(&live.people), Arc::clone(&schema));
+    let (engine, published, people, columns) = (
+        engine.clone(),
+        Arc::clone(&live.published),
+        Arc::clone(&live.people),
+        Arc::clone(&schema),
+    );
     let rows: Rows = Arc::new(move || {
-        let (engine, published, people, columns) = (engine.clone(), Arc::clone(&published), Arc::clone(&people), Arc::clone(&columns));
+        let (engine, published, people, columns) =
+            (engine.clone(), Arc::clone(&published), Arc::clone(&people), Arc::clone(&columns));
         Box::pin(async move {
             let mut shown = Vec::new();
             for batch in read(&engine, &published, &tables::DISCLOSURES).await? {
                 use arrow::array::AsArray;
                 let subjects = batch.column(0).as_primitive::<arrow::datatypes::Int64Type>();
-                let ids: Int64Array = subjects.iter().map(|subject| people.profile_id(subject? as u32)).collect();
+                let ids: Int64Array =
+                    subjects.iter().map(|subject| people.profile_id(subject? as u32)).collect();
                 let mut arrays: Vec<ArrayRef> = vec![Arc::new(ids)];
                 arrays.extend(batch.columns()[1..].iter().cloned());
-                shown.push(RecordBatch::try_new(Arc::clone(&columns), arrays).map_err(DataFusionError::from)?);
+                shown.push(
+                    RecordBatch::try_new(Arc::clone(&columns), arrays)
+                        .map_err(DataFusionError::from)?,
+                );
             }
             Ok(shown)
         })
@@ -284,7 +437,14 @@ fn disclosures(engine: &Engine, live: &Live) -> Relation {
 
 fn ledger(engine: &Engine, published: &Arc<Published>) -> Relation {
     let name = (crate::query::PUBLIC, "consent_ledger");
-    stored(engine, published, name, "every answer about consent, as it was learnt", &tables::CONSENT_LEDGER, &[])
+    stored(
+        engine,
+        published,
+        name,
+        "every answer about consent, as it was learnt",
+        &tables::CONSENT_LEDGER,
+        &[],
+    )
 }
 
 /// What each person answers for each purpose now: of everybody, or of those whom an access sees.
@@ -295,13 +455,21 @@ fn consents(engine: &Engine, live: &Live, access: Option<&Arc<Access>>) -> Relat
         Field::new("status", DataType::Utf8, true),
         timestamptz("decided_at"),
     ]));
-    let purposes: Vec<String> = live.published.state.of_kind(Kind::Purpose).map(|purpose| purpose.name.clone()).collect();
-    let (engine, people, access, columns) = (engine.clone(), Arc::clone(&live.people), access.cloned(), Arc::clone(&schema));
+    let purposes: Vec<String> =
+        live.published.state.of_kind(Kind::Purpose).map(|purpose| purpose.name.clone()).collect();
+    let (engine, people, access, columns) =
+        (engine.clone(), Arc::clone(&live.people), access.cloned(), Arc::clone(&schema));
     let rows: Rows = Arc::new(move || {
         let batch = consent_rows(&engine, &people, access.as_deref(), &purposes, &columns);
         Box::pin(async move { Ok(vec![batch?]) })
     });
-    Relation::system(crate::query::PUBLIC, "consents", "what each person allows and refuses now", schema, rows)
+    Relation::system(
+        crate::query::PUBLIC,
+        "consents",
+        "what each person allows and refuses now",
+        schema,
+        rows,
+    )
 }
 
 fn consent_rows(
@@ -313,7 +481,10 @@ fn consent_rows(
 ) -> Result<RecordBatch> {
     let book = engine.book().read();
     let (mut ids, mut names, mut statuses, mut decided) = (vec![], vec![], vec![], vec![]);
-    for (anchor, id) in people.profiles().filter(|(anchor, _)| access.is_none_or(|access| access.visible.contains(*anchor))) {
+    for (anchor, id) in people
+        .profiles()
+        .filter(|(anchor, _)| access.is_none_or(|access| access.visible.contains(*anchor)))
+    {
         for purpose in purposes {
             let status = match book.answer(anchor, purpose) {
                 Answer::Granted => "granted",

@@ -36,55 +36,102 @@ pub struct SegmentReport {
 }
 
 /// Brings one segment up to date and adds its tables to `change`; `None` if nothing that it depends on is new.
-pub async fn refresh(engine: &Engine, run: &Run<'_>, change: &mut Change, name: &str) -> Result<Option<SegmentReport>> {
+pub async fn refresh(
+    engine: &Engine,
+    run: &Run<'_>,
+    change: &mut Change,
+    name: &str,
+) -> Result<Option<SegmentReport>> {
     let now = run.now;
     let live = engine.live();
     let published = &live.published;
-    let Body::Segment(segment) = &published.state.expect(Kind::Segment, name)?.body else { return Ok(None) };
+    let Body::Segment(segment) = &published.state.expect(Kind::Segment, name)?.body else {
+        return Ok(None);
+    };
     let coverage_name = format!("segment {name}");
     let coverage = Coverage {
-        inputs: published.state.tables.iter().filter(|(path, _)| is_input(path)).map(|(path, table)| (path.clone(), table.version)).collect(),
+        inputs: published
+            .state
+            .tables
+            .iter()
+            .filter(|(path, _)| is_input(path))
+            .map(|(path, table)| (path.clone(), table.version))
+            .collect(),
         definition_version: published.state.version_of(Kind::Segment, name),
         at: now,
     };
     let covered = published.state.coverage.get(&coverage_name);
-    let same = covered.is_some_and(|covered| covered.inputs == coverage.inputs && covered.definition_version == coverage.definition_version);
+    let same = covered.is_some_and(|covered| {
+        covered.inputs == coverage.inputs
+            && covered.definition_version == coverage.definition_version
+    });
     if same && !run.full && !depends_on_time(&segment.query) {
         return Ok(None);
     }
     run.begin().await?;
     let wanted = members_wanted(engine, &live, name, segment).await?;
     let lake = engine.catalog().lake();
-    let table = engine.catalog().table(&tables::segment_path(name), || tables::SEGMENT_MEMBERS.table_schema()).await?;
+    let table = engine
+        .catalog()
+        .table(&tables::segment_path(name), || tables::SEGMENT_MEMBERS.table_schema())
+        .await?;
     let before = table.snapshot();
     let mut current: BTreeMap<u32, i64> = BTreeMap::new();
-    for batch in crate::table_read::read_table(lake, table.path(), &before, &["_subject", "entered_at"]).await? {
+    for batch in
+        crate::table_read::read_table(lake, table.path(), &before, &["_subject", "entered_at"])
+            .await?
+    {
         let subjects = batch.column(0).as_primitive::<Int64Type>();
         let times = batch.column(1).as_primitive::<TimestampMicrosecondType>();
         for row in 0..batch.num_rows() {
             // Of two members that became one person the longer membership goes on.
-            let anchor = live.people.anchor(subjects.value(row) as u32).unwrap_or(subjects.value(row) as u32);
-            current.entry(anchor).and_modify(|since| *since = (*since).min(times.value(row))).or_insert(times.value(row));
+            let anchor = live
+                .people
+                .anchor(subjects.value(row) as u32)
+                .unwrap_or(subjects.value(row) as u32);
+            current
+                .entry(anchor)
+                .and_modify(|since| *since = (*since).min(times.value(row)))
+                .or_insert(times.value(row));
         }
     }
-    let entered: Vec<u32> = wanted.iter().copied().filter(|anchor| !current.contains_key(anchor)).collect();
-    let exited: Vec<(u32, i64)> = current.iter().filter(|(anchor, _)| !wanted.contains(anchor)).map(|(anchor, at)| (*anchor, *at)).collect();
-    let report = SegmentReport { members: wanted.len(), entered: entered.len(), exited: exited.len() };
+    let entered: Vec<u32> =
+        wanted.iter().copied().filter(|anchor| !current.contains_key(anchor)).collect();
+    let exited: Vec<(u32, i64)> = current
+        .iter()
+        .filter(|(anchor, _)| !wanted.contains(anchor))
+        .map(|(anchor, at)| (*anchor, *at))
+        .collect();
+    let report =
+        SegmentReport { members: wanted.len(), entered: entered.len(), exited: exited.len() };
     let merged = before.rows() != current.len() as u64;
     if !entered.is_empty() || !exited.is_empty() || merged {
-        let rows: Vec<(u32, i64)> = wanted.iter().map(|anchor| (*anchor, current.get(anchor).copied().unwrap_or(now))).collect();
-        let batch = tables::SEGMENT_MEMBERS.batch(vec![subjects_of(&rows), times_of(rows.iter().map(|(_, at)| *at))])?;
-        let adds = if rows.is_empty() { vec![] } else { crate::ingest::write(&table, batch).await? };
+        let rows: Vec<(u32, i64)> = wanted
+            .iter()
+            .map(|anchor| (*anchor, current.get(anchor).copied().unwrap_or(now)))
+            .collect();
+        let batch = tables::SEGMENT_MEMBERS
+            .batch(vec![subjects_of(&rows), times_of(rows.iter().map(|(_, at)| *at))])?;
+        let adds =
+            if rows.is_empty() { vec![] } else { crate::ingest::write(&table, batch).await? };
         change.table(&table, table.commit(Commit::replace(before, adds)).await?);
     } else {
         change.table(&table, before);
     }
-    let former = engine.catalog().table(&tables::former_path(name), || tables::FORMER_MEMBERS.table_schema()).await?;
+    let former = engine
+        .catalog()
+        .table(&tables::former_path(name), || tables::FORMER_MEMBERS.table_schema())
+        .await?;
     let mut snapshot = former.snapshot();
     if !exited.is_empty() {
         let exits = times_of(std::iter::repeat_n(now, exited.len()));
-        let batch = tables::FORMER_MEMBERS.batch(vec![subjects_of(&exited), times_of(exited.iter().map(|(_, at)| *at)), exits])?;
-        snapshot = crate::ingest::append(&former, crate::ingest::write(&former, batch).await?).await?;
+        let batch = tables::FORMER_MEMBERS.batch(vec![
+            subjects_of(&exited),
+            times_of(exited.iter().map(|(_, at)| *at)),
+            exits,
+        ])?;
+        snapshot =
+            crate::ingest::append(&former, crate::ingest::write(&former, batch).await?).await?;
     }
     change.table(&former, snapshot);
     change.edit(move |state| {
@@ -102,13 +149,27 @@ fn is_input(path: &str) -> bool {
 /// Tells whether a query can give other members without any new row.
 fn depends_on_time(query: &str) -> bool {
     let query = query.to_ascii_lowercase();
-    ["now()", "current_date", "current_timestamp", "current_time", "localtimestamp", "random()", "clock_timestamp", "age("]
-        .iter()
-        .any(|word| query.contains(word))
+    [
+        "now()",
+        "current_date",
+        "current_timestamp",
+        "current_time",
+        "localtimestamp",
+        "random()",
+        "clock_timestamp",
+        "age(",
+    ]
+    .iter()
+    .any(|word| query.contains(word))
 }
 
 /// Runs a segment's query for its purpose and returns the anchors of the profiles it gives.
-async fn members_wanted(engine: &Engine, live: &Live, name: &str, segment: &Segment) -> Result<BTreeSet<u32>> {
+async fn members_wanted(
+    engine: &Engine,
+    live: &Live,
+    name: &str,
+    segment: &Segment,
+) -> Result<BTreeSet<u32>> {
     let relations = engine.purpose_relations(live, &segment.purpose)?;
     let state = engine.planner().state(&relations.scope());
     let plan = plan(&state, relations.facts(), parse_one(&segment.query)?).await?;

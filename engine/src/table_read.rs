@@ -5,13 +5,13 @@ use std::sync::Arc;
 use arrow::array::{RecordBatch, RecordBatchOptions, new_null_array};
 use arrow::compute::cast;
 use arrow::datatypes::{Schema, SchemaRef};
+use bytes::Bytes;
 use datafusion::error::DataFusionError;
 use datafusion::parquet::arrow::ProjectionMask;
 use datafusion::parquet::arrow::arrow_reader::ArrowReaderOptions;
 use datafusion::parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStreamBuilder};
 use datafusion::parquet::errors::{ParquetError, Result as ParquetResult};
 use datafusion::parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
-use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::{FutureExt, TryStreamExt};
 use object_store::path::Path;
@@ -24,7 +24,12 @@ use crate::lake::{FileEntry, Lake, TableSnapshot};
 const READ_ROWS: usize = 65_536;
 
 /// Reads `columns` of every file of `snapshot`, a version of the table at `table`, in the order of files and rows.
-pub async fn read_table(lake: &Lake, table: &str, snapshot: &TableSnapshot, columns: &[&str]) -> Result<Vec<RecordBatch>> {
+pub async fn read_table(
+    lake: &Lake,
+    table: &str,
+    snapshot: &TableSnapshot,
+    columns: &[&str],
+) -> Result<Vec<RecordBatch>> {
     let schema = project(&snapshot.schema, columns)?;
     let mut batches = Vec::new();
     for file in snapshot.files.iter() {
@@ -35,22 +40,35 @@ pub async fn read_table(lake: &Lake, table: &str, snapshot: &TableSnapshot, colu
 
 /// Returns the named columns of `schema`, in the order of the names.
 pub fn project(schema: &Schema, columns: &[&str]) -> Result<SchemaRef> {
-    let fields = columns.iter().map(|name| Ok(schema.field_with_name(name).map_err(DataFusionError::from)?.clone()));
+    let fields = columns
+        .iter()
+        .map(|name| Ok(schema.field_with_name(name).map_err(DataFusionError::from)?.clone()));
     Ok(Arc::new(Schema::new(fields.collect::<Result<Vec<_>>>()?)))
 }
 
 /// Reads the columns of `schema` from one file; columns that the file was written without are null.
-pub async fn read_file(lake: &Lake, table: &str, file: &FileEntry, schema: &SchemaRef) -> Result<Vec<RecordBatch>> {
+pub async fn read_file(
+    lake: &Lake,
+    table: &str,
+    file: &FileEntry,
+    schema: &SchemaRef,
+) -> Result<Vec<RecordBatch>> {
     let path = format!("{table}/{}", file.path);
     let damaged = |source: DataFusionError| Error::Corrupt {
         message: format!("file \"{path}\" of the lake cannot be read"),
         source: Some(Box::new(source)),
     };
     let reader = StoreReader::new(lake.store(), &path, file.size);
-    let builder = ParquetRecordBatchStreamBuilder::new(reader).await.map_err(|error| damaged(error.into()))?;
+    let builder = ParquetRecordBatchStreamBuilder::new(reader)
+        .await
+        .map_err(|error| damaged(error.into()))?;
     let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
     let mask = ProjectionMask::columns(builder.parquet_schema(), names.iter().copied());
-    let mut stream = builder.with_projection(mask).with_batch_size(READ_ROWS).build().map_err(|error| damaged(error.into()))?;
+    let mut stream = builder
+        .with_projection(mask)
+        .with_batch_size(READ_ROWS)
+        .build()
+        .map_err(|error| damaged(error.into()))?;
     let mut batches = Vec::new();
     while let Some(batch) = stream.try_next().await.map_err(|error| damaged(error.into()))? {
         batches.push(adapt(&batch, schema)?);
@@ -67,7 +85,8 @@ pub fn adapt(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
     });
     let columns = columns.collect::<Result<Vec<_>>>()?;
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options).map_err(DataFusionError::from)?)
+    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
+        .map_err(DataFusionError::from)?)
 }
 
 /// Reads byte ranges of one Parquet file of a store.
@@ -86,14 +105,32 @@ impl StoreReader {
 
 impl AsyncFileReader for StoreReader {
     fn get_bytes(&mut self, range: std::ops::Range<u64>) -> BoxFuture<'_, ParquetResult<Bytes>> {
-        async move { self.store.get_range(&self.path, range).await.map_err(|error| ParquetError::External(Box::new(error))) }.boxed()
+        async move {
+            self.store
+                .get_range(&self.path, range)
+                .await
+                .map_err(|error| ParquetError::External(Box::new(error)))
+        }
+        .boxed()
     }
 
-    fn get_byte_ranges(&mut self, ranges: Vec<std::ops::Range<u64>>) -> BoxFuture<'_, ParquetResult<Vec<Bytes>>> {
-        async move { self.store.get_ranges(&self.path, &ranges).await.map_err(|error| ParquetError::External(Box::new(error))) }.boxed()
+    fn get_byte_ranges(
+        &mut self,
+        ranges: Vec<std::ops::Range<u64>>,
+    ) -> BoxFuture<'_, ParquetResult<Vec<Bytes>>> {
+        async move {
+            self.store
+                .get_ranges(&self.path, &ranges)
+                .await
+                .map_err(|error| ParquetError::External(Box::new(error)))
+        }
+        .boxed()
     }
 
-    fn get_metadata<'a>(&'a mut self, _: Option<&'a ArrowReaderOptions>) -> BoxFuture<'a, ParquetResult<Arc<ParquetMetaData>>> {
+    fn get_metadata<'a>(
+        &'a mut self,
+        _: Option<&'a ArrowReaderOptions>,
+    ) -> BoxFuture<'a, ParquetResult<Arc<ParquetMetaData>>> {
         async move {
             let size = self.size;
             Ok(Arc::new(ParquetMetaDataReader::new().load_and_finish(self, size).await?))

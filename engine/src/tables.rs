@@ -38,7 +38,12 @@ use Type::{Bigint, Boolean, Text, Timestamptz};
 impl SystemLayout {
     /// Returns the columns.
     pub fn schema(&self) -> SchemaRef {
-        Arc::new(Schema::new(self.columns.iter().map(|(name, kind)| Field::new(*name, kind.data_type(), true)).collect::<Vec<_>>()))
+        Arc::new(Schema::new(
+            self.columns
+                .iter()
+                .map(|(name, kind)| Field::new(*name, kind.data_type(), true))
+                .collect::<Vec<_>>(),
+        ))
     }
 
     /// Returns the layout for making the table.

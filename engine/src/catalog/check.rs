@@ -9,7 +9,8 @@ pub fn check_references(state: &CatalogState) -> Result<()> {
     if state.of_kind(Kind::IdentityGraph).count() > 1 {
         return Err(Error::Unsupported {
             what: "a second identity graph".into(),
-            hint: "A lake has one for now: CREATE OR REPLACE the one there is, or drop it first.".into(),
+            hint: "A lake has one for now: CREATE OR REPLACE the one there is, or drop it first."
+                .into(),
         });
     }
     for definition in state.all() {
@@ -21,7 +22,9 @@ pub fn check_references(state: &CatalogState) -> Result<()> {
                 attribute.inputs.iter().try_for_each(|input| needs(Kind::Source, &input.source))?;
             }
             Body::Trait(computed) => needs(Kind::IdentityGraph, &computed.graph)?,
-            Body::Role(role) => role.purposes.iter().try_for_each(|purpose| needs(Kind::Purpose, purpose))?,
+            Body::Role(role) => {
+                role.purposes.iter().try_for_each(|purpose| needs(Kind::Purpose, purpose))?
+            }
             Body::Segment(segment) => {
                 needs(Kind::IdentityGraph, &segment.graph)?;
                 needs(Kind::Purpose, &segment.purpose)?;
@@ -46,6 +49,9 @@ fn needs(state: &CatalogState, from: &str, kind: Kind, name: &str) -> Result<()>
     }
     Err(Error::Invalid {
         message: format!("{from} refers to {} \"{name}\", which does not exist", kind.word()),
-        hint: format!("Create it first, or drop what refers to it; SHOW {}S lists what there is.", kind.word().to_uppercase()),
+        hint: format!(
+            "Create it first, or drop what refers to it; SHOW {}S lists what there is.",
+            kind.word().to_uppercase()
+        ),
     })
 }

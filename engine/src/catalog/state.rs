@@ -112,25 +112,37 @@ impl CatalogState {
     /// # Errors
     /// [`Error::Corrupt`] if it is damaged or of another layout.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        let state: Self = serde_json::from_slice(bytes)
-            .map_err(|source| Error::Corrupt { message: "the catalog document cannot be read".into(), source: Some(Box::new(source)) })?;
+        let state: Self = serde_json::from_slice(bytes).map_err(|source| Error::Corrupt {
+            message: "the catalog document cannot be read".into(),
+            source: Some(Box::new(source)),
+        })?;
         if state.format != FORMAT {
-            return Err(Error::Corrupt { message: format!("the catalog has layout {}, this is for layout {FORMAT}", state.format), source: None });
+            return Err(Error::Corrupt {
+                message: format!(
+                    "the catalog has layout {}, this is for layout {FORMAT}",
+                    state.format
+                ),
+                source: None,
+            });
         }
         Ok(state)
     }
 
     /// Writes the document.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
-        serde_json::to_vec(self)
-            .map_err(|source| Error::Corrupt { message: "the catalog document cannot be written".into(), source: Some(Box::new(source)) })
+        serde_json::to_vec(self).map_err(|source| Error::Corrupt {
+            message: "the catalog document cannot be written".into(),
+            source: Some(Box::new(source)),
+        })
     }
 
     /// Returns the key of the permutation that makes profile ids.
     pub fn profile_key(&self) -> Result<[u8; 16]> {
         let mut key = [0; 16];
-        hex::decode_to_slice(&self.profile_key, &mut key)
-            .map_err(|source| Error::Corrupt { message: "the catalog's profile key is damaged".into(), source: Some(Box::new(source)) })?;
+        hex::decode_to_slice(&self.profile_key, &mut key).map_err(|source| Error::Corrupt {
+            message: "the catalog's profile key is damaged".into(),
+            source: Some(Box::new(source)),
+        })?;
         Ok(key)
     }
 
@@ -156,7 +168,12 @@ impl CatalogState {
     /// Returns the newest `definition_version` of a kind of objects, 0 if there are none.
     pub fn newest_of(&self, kind: Kind) -> u64 {
         let prefix = format!("{}/", kind.word());
-        self.definitions.iter().filter(|(key, _)| key.starts_with(&prefix)).map(|(_, stored)| stored.version).max().unwrap_or(0)
+        self.definitions
+            .iter()
+            .filter(|(key, _)| key.starts_with(&prefix))
+            .map(|(_, stored)| stored.version)
+            .max()
+            .unwrap_or(0)
     }
 
     /// Returns when an object was made, in microseconds since 1970.
@@ -166,7 +183,10 @@ impl CatalogState {
 
     /// Returns the objects of one kind, by name.
     pub fn of_kind(&self, kind: Kind) -> impl Iterator<Item = &Definition> {
-        self.definitions.values().map(|stored| &stored.definition).filter(move |definition| definition.body.kind() == kind)
+        self.definitions
+            .values()
+            .map(|stored| &stored.definition)
+            .filter(move |definition| definition.body.kind() == kind)
     }
 
     /// Returns every object, by kind and name.
@@ -186,7 +206,8 @@ impl CatalogState {
     pub fn put(&mut self, definition: Definition, now: i64) {
         self.definition_version += 1;
         let stored = Stored { version: self.definition_version, created_at: now, definition };
-        self.definitions.insert(key(stored.definition.body.kind(), &stored.definition.name), stored);
+        self.definitions
+            .insert(key(stored.definition.body.kind(), &stored.definition.name), stored);
     }
 
     /// Changes a comment; the object keeps its version, since nothing computed depends on it.

@@ -108,7 +108,8 @@ impl Catalog {
             tables.insert(path.clone(), (table, snapshot));
         }
         let current = ArcSwap::from_pointee(Published { state, tables });
-        let catalog = Self { lake, writable: lease.is_some(), clock, current, lease: Mutex::new(lease) };
+        let catalog =
+            Self { lake, writable: lease.is_some(), clock, current, lease: Mutex::new(lease) };
         if !mended.tables.is_empty() {
             catalog.publish(mended).await?;
         }

@@ -13,12 +13,17 @@ pub enum Status {
 
 impl Status {
     /// The words that a ledger may hold.
-    pub const WORDS: [&'static str; 6] = ["granted", "denied", "withdrawn", "objected", "restricted", "expired"];
+    pub const WORDS: [&'static str; 6] =
+        ["granted", "denied", "withdrawn", "objected", "restricted", "expired"];
 
     /// Reads a ledger's word; anything but `granted` refuses.
     pub fn of(word: &str) -> Option<Self> {
         let word = word.trim().to_ascii_lowercase();
-        Self::WORDS.contains(&word.as_str()).then_some(if word == "granted" { Status::Granted } else { Status::Refused })
+        Self::WORDS.contains(&word.as_str()).then_some(if word == "granted" {
+            Status::Granted
+        } else {
+            Status::Refused
+        })
     }
 }
 
@@ -77,7 +82,14 @@ impl ConsentBook {
     }
 
     /// Notes an answer and returns whom it concerns.
-    pub fn record(&mut self, kind: &str, value: &str, purpose: &str, status: Status, captured_at: i64) -> &[u32] {
+    pub fn record(
+        &mut self,
+        kind: &str,
+        value: &str,
+        purpose: &str,
+        status: Status,
+        captured_at: i64,
+    ) -> &[u32] {
         let identifier = self.identifier(kind, value);
         let next = self.purposes.len() as u16;
         let purpose = *self.purposes.entry(purpose.into()).or_insert(next);
@@ -91,7 +103,10 @@ impl ConsentBook {
 
     /// Returns what the person with this anchor answers for a purpose.
     pub fn answer(&self, anchor: u32, purpose: &str) -> Answer {
-        let (Some(held), Some(purpose)) = (self.held.get(&anchor), self.purposes.get(purpose)) else { return Answer::Unknown };
+        let (Some(held), Some(purpose)) = (self.held.get(&anchor), self.purposes.get(purpose))
+        else {
+            return Answer::Unknown;
+        };
         let mut answer = Answer::Unknown;
         for (identifier, identifies) in &held.identifiers {
             match self.standing.get(&(*identifier, *purpose)).map(|standing| standing.status) {
@@ -111,7 +126,9 @@ impl ConsentBook {
 
     /// Returns whether an identifier identifies those who have it.
     pub fn identifies(&self, anchor: u32, kind: &str, value: &str) -> bool {
-        let Some(identifier) = self.identifiers.get(key(kind, value).as_str()) else { return false };
+        let Some(identifier) = self.identifiers.get(key(kind, value).as_str()) else {
+            return false;
+        };
         self.held.get(&anchor).is_some_and(|held| held.identifiers.contains(&(*identifier, true)))
     }
 
@@ -123,8 +140,14 @@ impl ConsentBook {
             Answer::Unknown => return None,
         };
         let (held, purpose) = (self.held.get(&anchor)?, self.purposes.get(purpose)?);
-        let standing = held.identifiers.iter().filter_map(|(identifier, _)| self.standing.get(&(*identifier, *purpose)));
-        standing.filter(|standing| standing.status == answer).map(|standing| standing.captured_at).max()
+        let standing = held
+            .identifiers
+            .iter()
+            .filter_map(|(identifier, _)| self.standing.get(&(*identifier, *purpose)));
+        standing
+            .filter(|standing| standing.status == answer)
+            .map(|standing| standing.captured_at)
+            .max()
     }
 
     fn identifier(&mut self, kind: &str, value: &str) -> u32 {
@@ -158,7 +181,10 @@ mod tests {
         book.record("email", "a@x", "mail", Status::Granted, 10);
         assert_eq!(book.answer(1, "mail"), Answer::Granted);
         assert_eq!(book.record("phone", "+1", "mail", Status::Refused, 5), [1, 2]);
-        assert_eq!((book.answer(1, "mail"), book.answer(2, "mail")), (Answer::Refused, Answer::Refused));
+        assert_eq!(
+            (book.answer(1, "mail"), book.answer(2, "mail")),
+            (Answer::Refused, Answer::Refused)
+        );
         book.record("phone", "+1", "mail", Status::Granted, 20);
         assert_eq!(book.answer(1, "mail"), Answer::Granted);
     }

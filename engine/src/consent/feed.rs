@@ -28,35 +28,60 @@ use crate::tables;
 const COLUMNS: [&str; 5] = ["identifier_kind", "identifier", "purpose", "status", "captured_at"];
 
 /// Brings the ledger up to date with every feed, adds it to `change`, and returns how many rows are new; `None` if nothing is.
-pub async fn refresh_feeds(engine: &Engine, run: &Run<'_>, change: &mut Change) -> Result<Option<u64>> {
+pub async fn refresh_feeds(
+    engine: &Engine,
+    run: &Run<'_>,
+    change: &mut Change,
+) -> Result<Option<u64>> {
     let (now, full) = (run.now, run.full);
     let published = engine.catalog().current();
     let (mut adds, mut removes, mut rows) = (vec![], vec![], 0);
     if published.state.of_kind(Kind::ConsentFeed).next().is_none() {
         return Ok(None);
     }
-    let table = engine.catalog().table(tables::CONSENT_LEDGER.path, || tables::CONSENT_LEDGER.table_schema()).await?;
+    let table = engine
+        .catalog()
+        .table(tables::CONSENT_LEDGER.path, || tables::CONSENT_LEDGER.table_schema())
+        .await?;
     let ledger = table.snapshot();
     let mut coverages = Vec::new();
     for definition in published.state.of_kind(Kind::ConsentFeed) {
         let Body::ConsentFeed(feed) = &definition.body else { continue };
         let name = format!("consent feed {}", definition.name);
         let covered = published.state.coverage.get(&name);
-        let due = Feed { engine, published: &published, name: &definition.name, query: &feed.query };
+        let due =
+            Feed { engine, published: &published, name: &definition.name, query: &feed.query };
         let (plan, inputs) = due.inputs().await?;
-        let coverage = Coverage { inputs, definition_version: published.state.version_of(Kind::ConsentFeed, &definition.name), at: now };
-        if !full && covered.is_some_and(|covered| covered.inputs == coverage.inputs && covered.definition_version == coverage.definition_version) {
+        let coverage = Coverage {
+            inputs,
+            definition_version: published.state.version_of(Kind::ConsentFeed, &definition.name),
+            at: now,
+        };
+        if !full
+            && covered.is_some_and(|covered| {
+                covered.inputs == coverage.inputs
+                    && covered.definition_version == coverage.definition_version
+            })
+        {
             continue;
         }
         run.begin().await?;
-        let added = match covered.filter(|covered| !full && covered.definition_version == coverage.definition_version) {
+        let added = match covered
+            .filter(|covered| !full && covered.definition_version == coverage.definition_version)
+        {
             Some(covered) if row_wise(&plan)? => due.added_files(covered).await?,
             _ => None,
         };
         let batch = match added {
             Some((source, files)) => due.run(now, Some((source, files))).await?,
             None => {
-                removes.extend(ledger.files.iter().filter(|file| feed_of(file).as_deref() == Some(definition.name.as_str())).cloned());
+                removes.extend(
+                    ledger
+                        .files
+                        .iter()
+                        .filter(|file| feed_of(file).as_deref() == Some(definition.name.as_str()))
+                        .cloned(),
+                );
                 due.run(now, None).await?
             }
         };
@@ -96,7 +121,8 @@ fn row_wise(plan: &LogicalPlan) -> Result<bool> {
     plan.apply_with_subqueries(|node| {
         match node {
             LogicalPlan::TableScan(_) => scans += 1,
-            LogicalPlan::Projection(_) | LogicalPlan::Filter(_) | LogicalPlan::SubqueryAlias(_) => {}
+            LogicalPlan::Projection(_) | LogicalPlan::Filter(_) | LogicalPlan::SubqueryAlias(_) => {
+            }
             _ => other = true,
         }
         Ok(TreeNodeRecursion::Continue)
@@ -115,7 +141,8 @@ impl Feed<'_> {
     /// Plans the feed and returns the versions of the tables that it reads.
     async fn inputs(&self) -> Result<(LogicalPlan, std::collections::BTreeMap<String, u64>)> {
         let live = self.engine.live();
-        let relations = self.engine.internal_relations(self.published, &live.people, Visible::Everyone);
+        let relations =
+            self.engine.internal_relations(self.published, &live.people, Visible::Everyone);
         let state = self.engine.planner().state(&relations.scope());
         let plan = plan(&state, relations.facts(), parse_one(self.query)?).await?;
         let mut inputs = std::collections::BTreeMap::new();
@@ -130,25 +157,46 @@ impl Feed<'_> {
     }
 
     /// Returns the files that were added to the feed's source since `covered`, if files were only added.
-    async fn added_files(&self, covered: &Coverage) -> Result<Option<(String, Arc<TableSnapshot>)>> {
-        let [(path, version)] = covered.inputs.iter().collect::<Vec<_>>()[..] else { return Ok(None) };
-        let Some(table) = self.published.tables().find(|table| table.path() == path) else { return Ok(None) };
+    async fn added_files(
+        &self,
+        covered: &Coverage,
+    ) -> Result<Option<(String, Arc<TableSnapshot>)>> {
+        let [(path, version)] = covered.inputs.iter().collect::<Vec<_>>()[..] else {
+            return Ok(None);
+        };
+        let Some(table) = self.published.tables().find(|table| table.path() == path) else {
+            return Ok(None);
+        };
         let Some(now) = self.published.table(path) else { return Ok(None) };
         let Ok(before) = table.snapshot_at(*version).await else { return Ok(None) };
         if before.files.iter().any(|old| !now.files.iter().any(|file| file.path == old.path)) {
             return Ok(None);
         }
-        let added: Vec<FileEntry> = now.files.iter().filter(|file| !before.files.iter().any(|old| old.path == file.path)).cloned().collect();
+        let added: Vec<FileEntry> = now
+            .files
+            .iter()
+            .filter(|file| !before.files.iter().any(|old| old.path == file.path))
+            .cloned()
+            .collect();
         Ok(Some((path.clone(), Arc::new(now.with_files(added)))))
     }
 
     /// Runs the feed, over all rows or over those of `only`, and returns its rows for the ledger.
-    async fn run(&self, now: i64, only: Option<(String, Arc<TableSnapshot>)>) -> Result<RecordBatch> {
+    async fn run(
+        &self,
+        now: i64,
+        only: Option<(String, Arc<TableSnapshot>)>,
+    ) -> Result<RecordBatch> {
         let live = self.engine.live();
-        let mut relations = self.engine.internal_relations(self.published, &live.people, Visible::Everyone);
+        let mut relations =
+            self.engine.internal_relations(self.published, &live.people, Visible::Everyone);
         if let Some((path, snapshot)) = only {
             let source = path.trim_start_matches("sources/").to_owned();
-            relations = Arc::new(self.engine.internal(self.published, &live.people, Visible::Everyone).with(vec![Relation::governed("sources", &source, vec![(path, snapshot)])]));
+            relations = Arc::new(
+                self.engine
+                    .internal(self.published, &live.people, Visible::Everyone)
+                    .with(vec![Relation::governed("sources", &source, vec![(path, snapshot)])]),
+            );
         }
         let state = self.engine.planner().state(&relations.scope());
         let plan = plan(&state, relations.facts(), parse_one(self.query)?).await?;
@@ -163,12 +211,16 @@ impl Feed<'_> {
         let column = |name: &str| {
             rows.column_by_name(name).ok_or_else(|| Error::Invalid {
                 message: format!("consent feed \"{}\" has no column \"{name}\"", self.name),
-                hint: format!("A consent feed selects {}, and may select further columns.", COLUMNS.join(", ")),
+                hint: format!(
+                    "A consent feed selects {}, and may select further columns.",
+                    COLUMNS.join(", ")
+                ),
             })
         };
         let micros = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
         let count = rows.num_rows();
-        let mut columns: Vec<ArrayRef> = vec![Arc::new(StringArray::from_iter_values(std::iter::repeat_n(self.name, count)))];
+        let mut columns: Vec<ArrayRef> =
+            vec![Arc::new(StringArray::from_iter_values(std::iter::repeat_n(self.name, count)))];
         for name in &COLUMNS[..4] {
             columns.push(Arc::new(tables::texts(column(name)?)?));
         }
@@ -177,7 +229,8 @@ impl Feed<'_> {
             hint: "Cast it: captured_at::timestamptz.".into(),
         })?;
         columns.push(captured);
-        columns.push(Arc::new(TimestampMicrosecondArray::from(vec![now; count]).with_timezone("UTC")));
+        columns
+            .push(Arc::new(TimestampMicrosecondArray::from(vec![now; count]).with_timezone("UTC")));
         columns.push(Arc::new(StringArray::from(vec![None::<&str>; count])));
         columns.push(details(rows)?);
         tables::CONSENT_LEDGER.batch(columns)
@@ -192,11 +245,15 @@ fn details(rows: &RecordBatch) -> Result<ArrayRef> {
         .iter()
         .zip(rows.columns())
         .filter(|(field, _)| !COLUMNS.contains(&field.name().as_str()))
-        .map(|(field, column)| Ok((serde_json::Value::from(field.name().as_str()).to_string(), tables::texts(column)?)))
+        .map(|(field, column)| {
+            Ok((serde_json::Value::from(field.name().as_str()).to_string(), tables::texts(column)?))
+        })
         .collect::<Result<_>>()?;
     let detail = |row: usize| {
         let held = further.iter().filter(|(_, column)| column.is_valid(row));
-        let pairs: Vec<String> = held.map(|(name, column)| format!("{name}:{}", serde_json::Value::from(column.value(row)))).collect();
+        let pairs: Vec<String> = held
+            .map(|(name, column)| format!("{name}:{}", serde_json::Value::from(column.value(row))))
+            .collect();
         (!pairs.is_empty()).then(|| format!("{{{}}}", pairs.join(",")))
     };
     Ok(Arc::new((0..rows.num_rows()).map(detail).collect::<StringArray>()))

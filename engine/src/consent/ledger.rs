@@ -40,7 +40,10 @@ impl Normalizer {
         let number = self.0.kind(kind).ok_or_else(|| Error::Missing {
             kind: "identifier kind",
             name: kind.into(),
-            hint: format!("The identity graph has {}.", self.0.kinds().collect::<Vec<_>>().join(", ")),
+            hint: format!(
+                "The identity graph has {}.",
+                self.0.kinds().collect::<Vec<_>>().join(", ")
+            ),
         })?;
         self.0.normalize(number, value, None).ok_or_else(|| Error::Invalid {
             message: format!("the value is no identifier of kind \"{kind}\""),
@@ -74,7 +77,9 @@ pub struct LedgerRow<'a> {
 /// Adds a recorded answer to the ledger and publishes it.
 pub async fn append_recorded(catalog: &Catalog, row: LedgerRow<'_>) -> Result<Arc<Published>> {
     let text = |value: &str| Arc::new(StringArray::from(vec![value])) as ArrayRef;
-    let time = |at: i64| Arc::new(TimestampMicrosecondArray::from(vec![at]).with_timezone("UTC")) as ArrayRef;
+    let time = |at: i64| {
+        Arc::new(TimestampMicrosecondArray::from(vec![at]).with_timezone("UTC")) as ArrayRef
+    };
     let batch = tables::CONSENT_LEDGER.batch(vec![
         text(RECORDED),
         text(row.kind),
@@ -86,7 +91,9 @@ pub async fn append_recorded(catalog: &Catalog, row: LedgerRow<'_>) -> Result<Ar
         text(row.by),
         Arc::new(StringArray::from(vec![None::<&str>])),
     ])?;
-    let table = catalog.table(tables::CONSENT_LEDGER.path, || tables::CONSENT_LEDGER.table_schema()).await?;
+    let table = catalog
+        .table(tables::CONSENT_LEDGER.path, || tables::CONSENT_LEDGER.table_schema())
+        .await?;
     let written = crate::ingest::write(&table, batch).await?;
     let snapshot = crate::ingest::append(&table, written).await?;
     let mut change = Change::default();
@@ -95,18 +102,29 @@ pub async fn append_recorded(catalog: &Catalog, row: LedgerRow<'_>) -> Result<Ar
 }
 
 /// Reads every answer of the ledger into `book`.
-pub async fn load_answers(lake: &Lake, published: &Published, book: &mut ConsentBook) -> Result<()> {
+pub async fn load_answers(
+    lake: &Lake,
+    published: &Published,
+    book: &mut ConsentBook,
+) -> Result<()> {
     let Some(ledger) = published.table(tables::CONSENT_LEDGER.path) else { return Ok(()) };
     let Ok(normalizer) = normalizer(published) else { return Ok(()) };
-    let columns = ["identifier_kind", "identifier", "purpose", "status", "captured_at", "recorded_at"];
-    for batch in crate::table_read::read_table(lake, tables::CONSENT_LEDGER.path, &ledger, &columns).await? {
+    let columns =
+        ["identifier_kind", "identifier", "purpose", "status", "captured_at", "recorded_at"];
+    for batch in
+        crate::table_read::read_table(lake, tables::CONSENT_LEDGER.path, &ledger, &columns).await?
+    {
         record_batch(&normalizer, book, &batch)?;
     }
     Ok(())
 }
 
 /// Takes the answers of one batch into `book`: identifier kind, identifier, purpose, status, captured at, recorded at.
-pub(super) fn record_batch(normalizer: &Normalizer, book: &mut ConsentBook, batch: &RecordBatch) -> Result<()> {
+pub(super) fn record_batch(
+    normalizer: &Normalizer,
+    book: &mut ConsentBook,
+    batch: &RecordBatch,
+) -> Result<()> {
     let texts = batch.columns()[..4].iter().map(tables::texts).collect::<Result<Vec<_>>>()?;
     let captured = batch.column(4).as_primitive::<TimestampMicrosecondType>();
     let recorded = batch.column(5).as_primitive::<TimestampMicrosecondType>();
@@ -116,7 +134,9 @@ pub(super) fn record_batch(normalizer: &Normalizer, book: &mut ConsentBook, batc
         }
         // A word that nobody defined refuses: what is not understood is never taken for a yes.
         let status = Status::of(texts[3].value(row)).unwrap_or(Status::Refused);
-        let Some(value) = normalizer.normalized(texts[0].value(row), texts[1].value(row)) else { continue };
+        let Some(value) = normalizer.normalized(texts[0].value(row), texts[1].value(row)) else {
+            continue;
+        };
         // An answer from the future counts from when it was learnt.
         let at = captured.value(row).min(recorded.value(row));
         book.record(texts[0].value(row), &value, texts[2].value(row), status, at);

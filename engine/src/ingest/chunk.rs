@@ -2,8 +2,13 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt32Array, UInt64Array};
-use arrow::compute::{SortColumn, cast, concat, concat_batches, lexsort_to_indices, take_record_batch};
+use arrow::array::{
+    Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    UInt32Array, UInt64Array,
+};
+use arrow::compute::{
+    SortColumn, cast, concat, concat_batches, lexsort_to_indices, take_record_batch,
+};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit};
 use connectors::SourceBatch;
 use datafusion::error::DataFusionError;
@@ -47,20 +52,32 @@ pub(super) fn lake_names(schema: &Schema) -> Vec<String> {
 impl Chunk {
     /// Joins batches of one source; `table` is the schema of its table.
     pub(super) fn new(batches: &[SourceBatch], table: &Schema) -> Result<Self> {
-        let first = batches.first().ok_or_else(|| DataFusionError::Internal("a chunk has a batch".into()))?;
+        let first = batches
+            .first()
+            .ok_or_else(|| DataFusionError::Internal("a chunk has a batch".into()))?;
         let schema = first.records.schema();
-        let records = concat_batches(&schema, batches.iter().map(|batch| &batch.records)).map_err(DataFusionError::from)?;
+        let records = concat_batches(&schema, batches.iter().map(|batch| &batch.records))
+            .map_err(DataFusionError::from)?;
         let names = lake_names(&schema);
-        let fields = schema.fields().iter().zip(&names).map(|(field, name)| field.as_ref().clone().with_name(name).with_nullable(true));
+        let fields = schema
+            .fields()
+            .iter()
+            .zip(&names)
+            .map(|(field, name)| field.as_ref().clone().with_name(name).with_nullable(true));
         let named = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-        let renamed = RecordBatch::try_new(named, records.columns().to_vec()).map_err(DataFusionError::from)?;
-        let targets = names.iter().map(|name| Ok(table.field_with_name(name).map_err(DataFusionError::from)?.clone()));
+        let renamed = RecordBatch::try_new(named, records.columns().to_vec())
+            .map_err(DataFusionError::from)?;
+        let targets = names
+            .iter()
+            .map(|name| Ok(table.field_with_name(name).map_err(DataFusionError::from)?.clone()));
         let target: SchemaRef = Arc::new(Schema::new(targets.collect::<Result<Vec<_>>>()?));
         let rows = lake::physical_batch(&renamed, &target)?;
-        let positions: Vec<ArrayRef> = batches.iter().map(|batch| Arc::new(batch.positions.clone()) as ArrayRef).collect();
+        let positions: Vec<ArrayRef> =
+            batches.iter().map(|batch| Arc::new(batch.positions.clone()) as ArrayRef).collect();
         let positions: Vec<&dyn Array> = positions.iter().map(AsRef::as_ref).collect();
         let positions = concat(&positions).map_err(DataFusionError::from)?.as_primitive().clone();
-        let files = batches.iter().map(|batch| (batch.file.clone(), batch.records.num_rows())).collect();
+        let files =
+            batches.iter().map(|batch| (batch.file.clone(), batch.records.num_rows())).collect();
         Ok(Self { rows, positions, files })
     }
 
@@ -71,21 +88,29 @@ impl Chunk {
     }
 
     /// Adds the system columns.
-    pub(super) fn finish(self, subjects: &[Option<i64>], now: i64, source: &Source) -> Result<RecordBatch> {
+    pub(super) fn finish(
+        self,
+        subjects: &[Option<i64>],
+        now: i64,
+        source: &Source,
+    ) -> Result<RecordBatch> {
         let rows = self.rows.num_rows();
-        let mut fields = vec![Field::new(SUBJECT, DataType::Int64, true), Field::new(INGESTED_AT, utc(), true)];
+        let mut fields =
+            vec![Field::new(SUBJECT, DataType::Int64, true), Field::new(INGESTED_AT, utc(), true)];
         let mut columns: Vec<ArrayRef> = vec![
             Arc::new(Int64Array::from(subjects.to_vec())),
             Arc::new(TimestampMicrosecondArray::from(vec![now; rows]).with_timezone("UTC")),
         ];
         if matches!(source.shape, Shape::Events { .. }) && message_key(source).is_empty() {
-            let origins = self.files.iter().flat_map(|(file, rows)| std::iter::repeat_n(origin(file), *rows));
+            let origins =
+                self.files.iter().flat_map(|(file, rows)| std::iter::repeat_n(origin(file), *rows));
             fields.push(Field::new(ORIGIN, DataType::Int64, true));
             columns.push(Arc::new(Int64Array::from_iter_values(origins)));
         }
         fields.extend(self.rows.schema().fields().iter().map(|field| field.as_ref().clone()));
         columns.extend(self.rows.columns().iter().cloned());
-        Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(DataFusionError::from)?)
+        Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
+            .map_err(DataFusionError::from)?)
     }
 }
 
@@ -110,7 +135,10 @@ pub(super) fn sorted(rows: &RecordBatch, chosen: &[u32], sort: &[String]) -> Res
         .filter_map(|name| rows.column_by_name(name))
         .map(|column| SortColumn { values: Arc::clone(column), options: None })
         .collect();
-    columns.push(SortColumn { values: Arc::new(UInt32Array::from_iter_values(0..rows.num_rows() as u32)), options: None });
+    columns.push(SortColumn {
+        values: Arc::new(UInt32Array::from_iter_values(0..rows.num_rows() as u32)),
+        options: None,
+    });
     let order = lexsort_to_indices(&columns, None).map_err(DataFusionError::from)?;
     Ok(take_record_batch(&rows, &order).map_err(DataFusionError::from)?)
 }
@@ -121,15 +149,26 @@ pub(super) fn sorted(rows: &RecordBatch, chosen: &[u32], sort: &[String]) -> Res
 /// [`Error::Invalid`] if the column is neither.
 pub(super) fn orders(rows: &RecordBatch, version_by: Option<&str>) -> Result<Vec<Option<i64>>> {
     let Some(name) = version_by else { return Ok(vec![None; rows.num_rows()]) };
-    let column = rows.column_by_name(name).ok_or_else(|| not_an_order(name, "is not a column of the source"))?;
+    let column = rows
+        .column_by_name(name)
+        .ok_or_else(|| not_an_order(name, "is not a column of the source"))?;
     let numbers = match column.data_type() {
         DataType::Timestamp(_, zone) => {
-            let microseconds = cast(column, &DataType::Timestamp(TimeUnit::Microsecond, zone.clone())).map_err(DataFusionError::from)?;
+            let microseconds =
+                cast(column, &DataType::Timestamp(TimeUnit::Microsecond, zone.clone()))
+                    .map_err(DataFusionError::from)?;
             cast(&microseconds, &DataType::Int64)
         }
         DataType::Date32 | DataType::Date64 => cast(column, &DataType::Int64),
-        kind if kind.is_integer() || matches!(kind, DataType::Decimal128(..)) => cast(column, &DataType::Int64),
-        kind => return Err(not_an_order(name, &format!("has type {kind}, which does not order versions"))),
+        kind if kind.is_integer() || matches!(kind, DataType::Decimal128(..)) => {
+            cast(column, &DataType::Int64)
+        }
+        kind => {
+            return Err(not_an_order(
+                name,
+                &format!("has type {kind}, which does not order versions"),
+            ));
+        }
     };
     let numbers = numbers.map_err(DataFusionError::from)?;
     Ok(numbers.as_primitive::<Int64Type>().iter().collect())
@@ -147,7 +186,9 @@ pub(super) fn key_texts(rows: &RecordBatch, key: &[String]) -> Result<Vec<Option
     let parts = key.iter().map(|name| {
         let column = rows.column_by_name(name).ok_or_else(|| Error::Invalid {
             message: format!("key column \"{name}\" is not a column of the source"),
-            hint: "Name columns as they are in the lake: lower case letters, digits and underscores.".into(),
+            hint:
+                "Name columns as they are in the lake: lower case letters, digits and underscores."
+                    .into(),
         })?;
         crate::tables::texts(column)
     });

@@ -25,7 +25,11 @@ impl RowHasher {
     pub fn hash(&self, columns: &[(&str, &ArrayRef)], rows: usize) -> Result<Vec<u128>> {
         let low = self.half(self.low, columns, rows)?;
         let high = self.half(self.high, columns, rows)?;
-        Ok(low.into_iter().zip(high).map(|(low, high)| u128::from(high) << 64 | u128::from(low)).collect())
+        Ok(low
+            .into_iter()
+            .zip(high)
+            .map(|(low, high)| u128::from(high) << 64 | u128::from(low))
+            .collect())
     }
 
     /// Hashes one text.

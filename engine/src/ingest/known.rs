@@ -129,7 +129,10 @@ mod tests {
     fn the_newest_version_stands_and_the_others_are_history() {
         let mut known = KnownRecords::default();
         assert_eq!(known.take(1, Some(10), 100), Taken::New);
-        assert_eq!(known.take(1, Some(20), 200), Taken::Replaces(Version { order: Some(10), content: 100, file: Version::INCOMING }));
+        assert_eq!(
+            known.take(1, Some(20), 200),
+            Taken::Replaces(Version { order: Some(10), content: 100, file: Version::INCOMING })
+        );
         assert_eq!(known.take(1, Some(15), 150), Taken::Older);
         for content in [100, 150, 200] {
             assert_eq!(known.take(1, Some(10), content), Taken::Duplicate, "{content}");

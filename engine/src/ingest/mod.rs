@@ -84,7 +84,11 @@ pub struct SourceReport {
 /// # Errors
 /// [`Error::Connector`] if it cannot be read, [`Error::Invalid`] if its definition does not fit its rows or, with
 /// `ON ERROR FAIL`, if a row cannot be taken. Then nothing was published.
-pub async fn refresh_source(intake: &Intake<'_>, memory: &mut IngestMemory, name: &str) -> Result<SourceReport> {
+pub async fn refresh_source(
+    intake: &Intake<'_>,
+    memory: &mut IngestMemory,
+    name: &str,
+) -> Result<SourceReport> {
     let result = Refresh::run(intake, memory, name).await;
     if result.is_err() {
         *memory = IngestMemory::default();
@@ -118,13 +122,19 @@ struct Refresh<'a> {
 }
 
 impl<'a> Refresh<'a> {
-    async fn run(intake: &'a Intake<'a>, memory: &'a mut IngestMemory, name: &'a str) -> Result<SourceReport> {
+    async fn run(
+        intake: &'a Intake<'a>,
+        memory: &'a mut IngestMemory,
+        name: &'a str,
+    ) -> Result<SourceReport> {
         let published = intake.catalog.current();
         let Body::Source(source) = published.state.expect(Kind::Source, name)?.body.clone() else {
             return Err(wrong_kind(name));
         };
         let state = published.state.sources.get(name).cloned().unwrap_or_default();
-        let known_schema = published.table(&tables::source_path(name)).map(|snapshot| original_schema(&snapshot.schema));
+        let known_schema = published
+            .table(&tables::source_path(name))
+            .map(|snapshot| original_schema(&snapshot.schema));
         let spec = SourceSpec {
             name: name.to_owned(),
             connector: source.connector.clone(),
@@ -141,7 +151,8 @@ impl<'a> Refresh<'a> {
             return Ok(SourceReport::default());
         }
         intake.run.begin().await?;
-        let mut refresh = Self::start(intake, memory, name, source, state, &reader.schema()).await?;
+        let mut refresh =
+            Self::start(intake, memory, name, source, state, &reader.schema()).await?;
         let mut pending: Vec<SourceBatch> = Vec::new();
         let mut pending_rows = 0;
         while let Some(batch) = next {
@@ -172,7 +183,9 @@ impl<'a> Refresh<'a> {
         let layout = table_schema(&source, schema)?;
         let current = intake.catalog.table(&tables::source_path(name), || layout.clone()).await?;
         let superseded = match source.shape {
-            Shape::Records { .. } => Some(intake.catalog.table(&tables::superseded_path(name), || layout.clone()).await?),
+            Shape::Records { .. } => {
+                Some(intake.catalog.table(&tables::superseded_path(name), || layout.clone()).await?)
+            }
             Shape::Events { .. } => None,
         };
         for table in std::iter::once(&current).chain(&superseded) {
@@ -206,7 +219,10 @@ impl<'a> Refresh<'a> {
     fn note(&mut self, batch: &SourceBatch) -> Result<()> {
         if let (OnError::Fail, Some(first)) = (self.source.on_error, batch.rejected.first()) {
             return Err(Error::Invalid {
-                message: format!("{} {}: row cannot be taken: {}", first.file, first.position, first.reason),
+                message: format!(
+                    "{} {}: row cannot be taken: {}",
+                    first.file, first.position, first.reason
+                ),
                 hint: first.hint.clone(),
             });
         }
@@ -225,13 +241,27 @@ impl<'a> Refresh<'a> {
         if self.memory.subjects.is_none() {
             let mut subjects = Subjects::new();
             if let Some(stored) = published.table(tables::SUBJECT_IDENTIFIERS.path) {
-                let batches = crate::table_read::read_table(lake, tables::SUBJECT_IDENTIFIERS.path, &stored, &["_subject", "kind", "value"]).await?;
-                subjects.load(&batches, u32::try_from(published.state.next_subject).unwrap_or(u32::MAX))?;
+                let batches = crate::table_read::read_table(
+                    lake,
+                    tables::SUBJECT_IDENTIFIERS.path,
+                    &stored,
+                    &["_subject", "kind", "value"],
+                )
+                .await?;
+                subjects.load(
+                    &batches,
+                    u32::try_from(published.state.next_subject).unwrap_or(u32::MAX),
+                )?;
             }
             self.memory.subjects = Some(subjects);
         }
         // A compaction gives a table other files: what is remembered of it is then out of date.
-        if self.memory.known.get(self.name).is_none_or(|(version, _)| *version != self.before.version) {
+        if self
+            .memory
+            .known
+            .get(self.name)
+            .is_none_or(|(version, _)| *version != self.before.version)
+        {
             let known = self.load_known().await?;
             self.memory.known.insert(self.name.to_owned(), (self.before.version, known));
         }
@@ -245,11 +275,23 @@ impl<'a> Refresh<'a> {
             Shape::Records { key, version_by } => {
                 let mut known = KnownRecords::default();
                 for (number, file) in self.before.files.iter().enumerate() {
-                    for batch in crate::table_read::read_file(lake, self.current.path(), file, &self.before.schema).await? {
-                        let (keys, contents) = (hash_key(&hasher, &batch, key)?, hash_content(&hasher, &batch)?);
+                    for batch in crate::table_read::read_file(
+                        lake,
+                        self.current.path(),
+                        file,
+                        &self.before.schema,
+                    )
+                    .await?
+                    {
+                        let (keys, contents) =
+                            (hash_key(&hasher, &batch, key)?, hash_content(&hasher, &batch)?);
                         let orders = chunk::orders(&batch, version_by.as_deref())?;
                         for row in 0..batch.num_rows() {
-                            let version = Version { order: orders[row], content: contents[row], file: number as u32 };
+                            let version = Version {
+                                order: orders[row],
+                                content: contents[row],
+                                file: number as u32,
+                            };
                             known.load_current(keys[row], version);
                         }
                     }
@@ -257,9 +299,19 @@ impl<'a> Refresh<'a> {
                 if let Some(superseded) = &self.superseded {
                     let snapshot = superseded.snapshot();
                     for file in snapshot.files.iter() {
-                        for batch in crate::table_read::read_file(lake, superseded.path(), file, &snapshot.schema).await? {
-                            let (keys, contents) = (hash_key(&hasher, &batch, key)?, hash_content(&hasher, &batch)?);
-                            keys.iter().zip(contents).for_each(|(key, content)| known.load_superseded(*key, content));
+                        for batch in crate::table_read::read_file(
+                            lake,
+                            superseded.path(),
+                            file,
+                            &snapshot.schema,
+                        )
+                        .await?
+                        {
+                            let (keys, contents) =
+                                (hash_key(&hasher, &batch, key)?, hash_content(&hasher, &batch)?);
+                            keys.iter()
+                                .zip(contents)
+                                .for_each(|(key, content)| known.load_superseded(*key, content));
                         }
                     }
                 }
@@ -272,8 +324,13 @@ impl<'a> Refresh<'a> {
                 }
                 let names: Vec<&str> = key.iter().map(String::as_str).collect();
                 let mut messages = HashMap::new();
-                for batch in crate::table_read::read_table(lake, self.current.path(), &self.before, &names).await? {
-                    messages.extend(hash_key(&hasher, &batch, &key)?.into_iter().map(|message| (message, ())));
+                for batch in
+                    crate::table_read::read_table(lake, self.current.path(), &self.before, &names)
+                        .await?
+                {
+                    messages.extend(
+                        hash_key(&hasher, &batch, &key)?.into_iter().map(|message| (message, ())),
+                    );
                 }
                 Ok(Known::Messages(messages))
             }
@@ -329,18 +386,32 @@ impl<'a> Refresh<'a> {
         let Shape::Records { key, .. } = &self.source.shape else { return Ok(HashSet::new()) };
         let key = key.clone();
         let stale = std::mem::take(&mut self.stale);
-        let (lake, hasher, schema) = (self.intake.catalog.lake(), self.memory.hasher, self.current.snapshot().schema.clone());
+        let (lake, hasher, schema) = (
+            self.intake.catalog.lake(),
+            self.memory.hasher,
+            self.current.snapshot().schema.clone(),
+        );
         let sort = sort_columns(&self.source);
         let mut gone = HashSet::new();
         for (number, contents) in stale {
-            let batches = crate::table_read::read_file(lake, self.current.path(), &self.files[number as usize], &schema).await?;
-            let rows = arrow::compute::concat_batches(&schema, &batches).map_err(datafusion::error::DataFusionError::from)?;
+            let batches = crate::table_read::read_file(
+                lake,
+                self.current.path(),
+                &self.files[number as usize],
+                &schema,
+            )
+            .await?;
+            let rows = arrow::compute::concat_batches(&schema, &batches)
+                .map_err(datafusion::error::DataFusionError::from)?;
             let (keys, hashes) = (hash_key(&hasher, &rows, &key)?, hash_content(&hasher, &rows)?);
-            let is_stale = |row: usize| contents.contains(&(keys[row] ^ hashes[row].rotate_left(17)));
-            let (replaced, kept): (Vec<u32>, Vec<u32>) = (0..rows.num_rows() as u32).partition(|row| is_stale(*row as usize));
+            let is_stale =
+                |row: usize| contents.contains(&(keys[row] ^ hashes[row].rotate_left(17)));
+            let (replaced, kept): (Vec<u32>, Vec<u32>) =
+                (0..rows.num_rows() as u32).partition(|row| is_stale(*row as usize));
             gone.insert(number);
             if let (Some(superseded), false) = (&self.superseded, replaced.is_empty()) {
-                self.history.extend(write(superseded, chunk::sorted(&rows, &replaced, &sort)?).await?);
+                self.history
+                    .extend(write(superseded, chunk::sorted(&rows, &replaced, &sort)?).await?);
             }
             if !kept.is_empty() {
                 let rewritten = self.files.len() as u32;
@@ -358,13 +429,26 @@ impl<'a> Refresh<'a> {
         let gone = self.rewrite_stale().await?;
         let had = self.before.files.len();
         let mut change = Change::default();
-        let removes: Vec<FileEntry> =
-            gone.iter().filter(|number| (**number as usize) < had).map(|number| self.files[*number as usize].clone()).collect();
-        let adds: Vec<FileEntry> =
-            self.files.iter().enumerate().skip(had).filter(|(number, _)| !gone.contains(&(*number as u32))).map(|(_, file)| file.clone()).collect();
+        let removes: Vec<FileEntry> = gone
+            .iter()
+            .filter(|number| (**number as usize) < had)
+            .map(|number| self.files[*number as usize].clone())
+            .collect();
+        let adds: Vec<FileEntry> = self
+            .files
+            .iter()
+            .enumerate()
+            .skip(had)
+            .filter(|(number, _)| !gone.contains(&(*number as u32)))
+            .map(|(_, file)| file.clone())
+            .collect();
         // Numbers of files change with the commit; what is remembered of keyed rows is numbered anew from the table.
-        let renumber: HashMap<Arc<str>, u32> =
-            self.files.iter().enumerate().map(|(number, file)| (Arc::clone(&file.path), number as u32)).collect();
+        let renumber: HashMap<Arc<str>, u32> = self
+            .files
+            .iter()
+            .enumerate()
+            .map(|(number, file)| (Arc::clone(&file.path), number as u32))
+            .collect();
         let snapshot = if adds.is_empty() && removes.is_empty() {
             self.current.snapshot()
         } else if removes.is_empty() {
@@ -411,7 +495,9 @@ impl<'a> Refresh<'a> {
             return Ok(());
         }
         let (subjects, identifiers) = new.finish(self.now)?;
-        for (layout, rows) in [(tables::SUBJECTS, subjects), (tables::SUBJECT_IDENTIFIERS, identifiers)] {
+        for (layout, rows) in
+            [(tables::SUBJECTS, subjects), (tables::SUBJECT_IDENTIFIERS, identifiers)]
+        {
             let table = self.intake.catalog.table(layout.path, || layout.table_schema()).await?;
             let written = write(&table, rows).await?;
             let snapshot = append(&table, written).await?;
@@ -430,16 +516,34 @@ impl<'a> Refresh<'a> {
         if rejections.is_empty() {
             return Ok(());
         }
-        let table = self.intake.catalog.table(tables::QUARANTINE.path, || tables::QUARANTINE.table_schema()).await?;
+        let table = self
+            .intake
+            .catalog
+            .table(tables::QUARANTINE.path, || tables::QUARANTINE.table_schema())
+            .await?;
         let hasher = self.memory.hasher;
-        let key = |file: &str, reason: &str, raw: &str| hasher.text(file) ^ hasher.text(reason).rotate_left(3) ^ hasher.text(raw).rotate_left(7);
+        let key = |file: &str, reason: &str, raw: &str| {
+            hasher.text(file) ^ hasher.text(reason).rotate_left(3) ^ hasher.text(raw).rotate_left(7)
+        };
         if !self.memory.quarantined.contains_key(self.name) {
             let mut seen = HashSet::new();
             let columns = ["source", "file", "reason", "raw"];
-            for batch in crate::table_read::read_table(self.intake.catalog.lake(), table.path(), &table.snapshot(), &columns).await? {
-                let texts = batch.columns().iter().map(tables::texts).collect::<Result<Vec<_>>>()?;
+            for batch in crate::table_read::read_table(
+                self.intake.catalog.lake(),
+                table.path(),
+                &table.snapshot(),
+                &columns,
+            )
+            .await?
+            {
+                let texts =
+                    batch.columns().iter().map(tables::texts).collect::<Result<Vec<_>>>()?;
                 let own = (0..batch.num_rows()).filter(|row| texts[0].value(*row) == self.name);
-                seen.extend(own.map(|row| key(texts[1].value(row), texts[2].value(row), texts[3].value(row))));
+                seen.extend(
+                    own.map(|row| {
+                        key(texts[1].value(row), texts[2].value(row), texts[3].value(row))
+                    }),
+                );
             }
             self.memory.quarantined.insert(self.name.to_owned(), seen);
         }
@@ -465,7 +569,9 @@ impl<'a> Refresh<'a> {
 }
 
 fn quarantine_rows(source: &str, rejections: &[Rejection], now: i64) -> Result<RecordBatch> {
-    let texts = |value: &dyn Fn(&Rejection) -> String| Arc::new(rejections.iter().map(|r| Some(value(r))).collect::<StringArray>()) as ArrayRef;
+    let texts = |value: &dyn Fn(&Rejection) -> String| {
+        Arc::new(rejections.iter().map(|r| Some(value(r))).collect::<StringArray>()) as ArrayRef
+    };
     let columns: Vec<ArrayRef> = vec![
         texts(&|_| source.to_owned()),
         texts(&|r| r.file.clone()),
@@ -505,7 +611,11 @@ async fn widen(table: &Table, layout: &TableSchema) -> Result<()> {
 fn table_schema(source: &Source, schema: &SchemaRef) -> Result<TableSchema> {
     let mut fields = vec![
         Field::new(crate::query::governed::SUBJECT, DataType::Int64, true),
-        Field::new(INGESTED_AT, DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), true),
+        Field::new(
+            INGESTED_AT,
+            DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+            true,
+        ),
     ];
     let mut stats = vec![crate::query::governed::SUBJECT.to_owned(), INGESTED_AT.to_owned()];
     if matches!(source.shape, Shape::Events { .. }) && message_key(source).is_empty() {
@@ -533,18 +643,27 @@ fn table_schema(source: &Source, schema: &SchemaRef) -> Result<TableSchema> {
         Shape::Records { key, .. } => key.clone(),
         Shape::Events { .. } => message_key(source),
     };
-    blooms.extend(source.identifiers.iter().map(|identifier| identifier.expression.trim().to_owned()));
+    blooms.extend(
+        source.identifiers.iter().map(|identifier| identifier.expression.trim().to_owned()),
+    );
     blooms.retain(|column| names.contains(column));
     blooms.sort();
     blooms.dedup();
-    Ok(TableSchema { fields: Arc::new(Schema::new(fields)), stats_columns: stats, bloom_columns: blooms, sort: sort_columns(source) })
+    Ok(TableSchema {
+        fields: Arc::new(Schema::new(fields)),
+        stats_columns: stats,
+        bloom_columns: blooms,
+        sort: sort_columns(source),
+    })
 }
 
 /// The columns that a source's files are sorted by.
 fn sort_columns(source: &Source) -> Vec<String> {
     let time = match &source.shape {
         Shape::Records { version_by, .. } => version_by.clone(),
-        Shape::Events { event_time, .. } => event_time.clone().or_else(|| (source.format == Format::Segment).then(|| "occurred_at".to_owned())),
+        Shape::Events { event_time, .. } => event_time
+            .clone()
+            .or_else(|| (source.format == Format::Segment).then(|| "occurred_at".to_owned())),
     };
     std::iter::once(crate::query::governed::SUBJECT.to_owned()).chain(time).collect()
 }
@@ -552,7 +671,9 @@ fn sort_columns(source: &Source) -> Vec<String> {
 /// The columns that identify a message of a source of events; empty for logs without message ids.
 fn message_key(source: &Source) -> Vec<String> {
     match &source.shape {
-        Shape::Events { key, .. } if key.is_empty() && source.format == Format::Segment => vec!["message_id".to_owned()],
+        Shape::Events { key, .. } if key.is_empty() && source.format == Format::Segment => {
+            vec!["message_id".to_owned()]
+        }
         Shape::Events { key, .. } => key.clone(),
         Shape::Records { .. } => vec![],
     }
@@ -560,11 +681,16 @@ fn message_key(source: &Source) -> Vec<String> {
 
 /// The columns of a table under the names that they have in the source.
 fn original_schema(schema: &Schema) -> SchemaRef {
-    let fields = schema.fields().iter().filter(|field| !field.name().starts_with('_')).map(|field| {
-        let logical = lake::logical_field(field);
-        let name = field.metadata().get(lake::COMMENT).cloned().unwrap_or_else(|| field.name().clone());
-        logical.as_ref().clone().with_name(name)
-    });
+    let fields =
+        schema.fields().iter().filter(|field| !field.name().starts_with('_')).map(|field| {
+            let logical = lake::logical_field(field);
+            let name = field
+                .metadata()
+                .get(lake::COMMENT)
+                .cloned()
+                .unwrap_or_else(|| field.name().clone());
+            logical.as_ref().clone().with_name(name)
+        });
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
@@ -588,7 +714,11 @@ fn hash_content(hasher: &RowHasher, batch: &RecordBatch) -> Result<Vec<u128>> {
 }
 
 fn wrong_kind(name: &str) -> Error {
-    Error::Missing { kind: "source", name: name.to_owned(), hint: "SHOW SOURCES lists what there is.".into() }
+    Error::Missing {
+        kind: "source",
+        name: name.to_owned(),
+        hint: "SHOW SOURCES lists what there is.".into(),
+    }
 }
 
 impl SourceState {
@@ -597,7 +727,9 @@ impl SourceState {
         if source.format != Format::Segment {
             return Ok(());
         }
-        let (Some(names), Some(properties)) = (rows.column_by_name("event"), rows.column_by_name("properties")) else {
+        let (Some(names), Some(properties)) =
+            (rows.column_by_name("event"), rows.column_by_name("properties"))
+        else {
             return Ok(());
         };
         let mut events: BTreeMap<_, _> = std::mem::take(&mut self.events);

@@ -97,7 +97,11 @@ impl<'de> serde::Deserialize<'de> for TypeOf {
                 Ok(TypeOf(Some("bigint")))
             }
             fn visit_u64<E>(self, value: u64) -> Result<TypeOf, E> {
-                Ok(TypeOf(Some(if i64::try_from(value).is_ok() { "bigint" } else { "double precision" })))
+                Ok(TypeOf(Some(if i64::try_from(value).is_ok() {
+                    "bigint"
+                } else {
+                    "double precision"
+                })))
             }
             fn visit_f64<E>(self, _: f64) -> Result<TypeOf, E> {
                 Ok(TypeOf(Some("double precision")))
@@ -108,7 +112,10 @@ impl<'de> serde::Deserialize<'de> for TypeOf {
             fn visit_unit<E>(self) -> Result<TypeOf, E> {
                 Ok(TypeOf(None))
             }
-            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut seq: A) -> Result<TypeOf, A::Error> {
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(
+                self,
+                mut seq: A,
+            ) -> Result<TypeOf, A::Error> {
                 while seq.next_element::<IgnoredAny>()?.is_some() {}
                 Ok(TypeOf(Some("jsonb")))
             }
@@ -136,8 +143,12 @@ mod tests {
             Some(r#"{"ignored": 1}"#),
         ]);
         observe(&mut known, &names, &rows);
-        let buy: Vec<_> = known["buy"].iter().map(|(name, kind)| (name.as_str(), kind.as_str())).collect();
-        assert_eq!(buy, [("list", "jsonb"), ("ok", "text"), ("price", "double precision"), ("tag", "text")]);
+        let buy: Vec<_> =
+            known["buy"].iter().map(|(name, kind)| (name.as_str(), kind.as_str())).collect();
+        assert_eq!(
+            buy,
+            [("list", "jsonb"), ("ok", "text"), ("price", "double precision"), ("tag", "text")]
+        );
         assert!(known["view"].is_empty());
     }
 }

@@ -17,20 +17,36 @@ impl Refresh<'_> {
     /// Returns the subject of each row of `chunk`.
     pub(super) async fn subjects_of(&mut self, chunk: &Chunk) -> Result<Vec<Option<i64>>> {
         let rows = chunk.rows.num_rows();
-        let person: Vec<Option<&String>> = PERSON_FIELDS.iter().map(|field| self.source.person.get(*field)).collect();
-        let mut expressions: Vec<String> = self.source.identifiers.iter().map(|identifier| identifier.expression.clone()).collect();
+        let person: Vec<Option<&String>> =
+            PERSON_FIELDS.iter().map(|field| self.source.person.get(*field)).collect();
+        let mut expressions: Vec<String> = self
+            .source
+            .identifiers
+            .iter()
+            .map(|identifier| identifier.expression.clone())
+            .collect();
         expressions.extend(person.iter().flatten().map(|expression| (*expression).clone()));
         let values = self.intake.planner.evaluate(&chunk.logical()?, &expressions).await?;
-        let mut values = values.iter().map(tables::texts).collect::<Result<Vec<StringArray>>>()?.into_iter();
-        let identifiers =
-            self.source.identifiers.iter().map(|identifier| identifier.kind.as_str()).zip(values.by_ref()).collect::<Vec<_>>();
+        let mut values =
+            values.iter().map(tables::texts).collect::<Result<Vec<StringArray>>>()?.into_iter();
+        let identifiers = self
+            .source
+            .identifiers
+            .iter()
+            .map(|identifier| identifier.kind.as_str())
+            .zip(values.by_ref())
+            .collect::<Vec<_>>();
         let record_keys = match (&self.source.shape, self.source.person.is_empty()) {
-            (Shape::Records { key, .. }, false) => {
-                Some(chunk::key_texts(&chunk.rows, key)?.into_iter().map(|key| Some(key.unwrap_or_default())).collect())
-            }
+            (Shape::Records { key, .. }, false) => Some(
+                chunk::key_texts(&chunk.rows, key)?
+                    .into_iter()
+                    .map(|key| Some(key.unwrap_or_default()))
+                    .collect(),
+            ),
             _ => None,
         };
-        let person = person.iter().map(|expression| expression.and_then(|_| values.next())).collect();
+        let person =
+            person.iter().map(|expression| expression.and_then(|_| values.next())).collect();
         let columns = IdentifierColumns { identifiers, record_keys, person };
         let subjects = self.memory.subjects.as_mut().ok_or_else(not_loaded)?;
         subjects.assign(self.name, &columns, rows, &mut self.new_subjects)
@@ -39,26 +55,43 @@ impl Refresh<'_> {
     /// Tells what becomes of each row of `chunk`.
     pub(super) async fn outcomes(&mut self, chunk: &Chunk) -> Result<Vec<Outcome>> {
         match self.source.shape.clone() {
-            Shape::Records { key, version_by } => self.record_outcomes(chunk, &key, version_by.as_deref()),
-            Shape::Events { .. } if message_key(&self.source).is_empty() => self.line_outcomes(chunk).await,
+            Shape::Records { key, version_by } => {
+                self.record_outcomes(chunk, &key, version_by.as_deref())
+            }
+            Shape::Events { .. } if message_key(&self.source).is_empty() => {
+                self.line_outcomes(chunk).await
+            }
             Shape::Events { .. } => self.message_outcomes(chunk),
         }
     }
 
-    fn record_outcomes(&mut self, chunk: &Chunk, key: &[String], version_by: Option<&str>) -> Result<Vec<Outcome>> {
+    fn record_outcomes(
+        &mut self,
+        chunk: &Chunk,
+        key: &[String],
+        version_by: Option<&str>,
+    ) -> Result<Vec<Outcome>> {
         let texts = chunk::key_texts(&chunk.rows, key)?;
         let hasher = self.memory.hasher;
-        let (keys, contents) = (hash_key(&hasher, &chunk.rows, key)?, hash_content(&hasher, &chunk.rows)?);
+        let (keys, contents) =
+            (hash_key(&hasher, &chunk.rows, key)?, hash_content(&hasher, &chunk.rows)?);
         let orders = chunk::orders(&chunk.rows, version_by)?;
         let mut outcomes = Vec::with_capacity(texts.len());
         let mut here: HashMap<u128, u32> = HashMap::new();
         for (row, text) in texts.iter().enumerate() {
             if text.is_none() {
-                self.reject(chunk, row, "missing_key", format!("Every row needs a value of the key ({}).", key.join(", ")))?;
+                self.reject(
+                    chunk,
+                    row,
+                    "missing_key",
+                    format!("Every row needs a value of the key ({}).", key.join(", ")),
+                )?;
                 outcomes.push(Outcome::Rejected);
                 continue;
             }
-            let Some((_, Known::Records(known))) = self.memory.known.get_mut(self.name) else { return Err(not_loaded()) };
+            let Some((_, Known::Records(known))) = self.memory.known.get_mut(self.name) else {
+                return Err(not_loaded());
+            };
             let outcome = match known.take(keys[row], orders[row], contents[row]) {
                 Taken::New => Outcome::Current,
                 Taken::Older => Outcome::History,
@@ -70,7 +103,10 @@ impl Refresh<'_> {
                     Outcome::Current
                 }
                 Taken::Replaces(replaced) => {
-                    self.stale.entry(replaced.file).or_default().insert(keys[row] ^ replaced.content.rotate_left(17));
+                    self.stale
+                        .entry(replaced.file)
+                        .or_default()
+                        .insert(keys[row] ^ replaced.content.rotate_left(17));
                     Outcome::Current
                 }
             };
@@ -89,12 +125,23 @@ impl Refresh<'_> {
         let mut outcomes = Vec::with_capacity(hashes.len());
         for (row, hash) in hashes.into_iter().enumerate() {
             if texts[row].is_none() {
-                self.reject(chunk, row, "missing_message_id", format!("Every event needs a value of ({}).", key.join(", ")))?;
+                self.reject(
+                    chunk,
+                    row,
+                    "missing_message_id",
+                    format!("Every event needs a value of ({}).", key.join(", ")),
+                )?;
                 outcomes.push(Outcome::Rejected);
                 continue;
             }
-            let Some((_, Known::Messages(messages))) = self.memory.known.get_mut(self.name) else { return Err(not_loaded()) };
-            outcomes.push(if messages.insert(hash, ()).is_none() { Outcome::Current } else { Outcome::Duplicate });
+            let Some((_, Known::Messages(messages))) = self.memory.known.get_mut(self.name) else {
+                return Err(not_loaded());
+            };
+            outcomes.push(if messages.insert(hash, ()).is_none() {
+                Outcome::Current
+            } else {
+                Outcome::Duplicate
+            });
         }
         Ok(outcomes)
     }
@@ -113,7 +160,11 @@ impl Refresh<'_> {
                 self.read_again.insert(file.clone(), had);
             }
             for content in &contents[from..from + rows] {
-                let had = self.read_again.get_mut(file).and_then(|lines| lines.get_mut(content)).filter(|count| **count > 0);
+                let had = self
+                    .read_again
+                    .get_mut(file)
+                    .and_then(|lines| lines.get_mut(content))
+                    .filter(|count| **count > 0);
                 outcomes.push(match had {
                     Some(count) => {
                         *count -= 1;
@@ -134,7 +185,14 @@ impl Refresh<'_> {
         let origin = chunk::origin(file);
         let mut lines = HashMap::new();
         for entry in self.before.files.iter() {
-            for batch in crate::table_read::read_file(self.intake.catalog.lake(), self.current.path(), entry, &self.before.schema).await? {
+            for batch in crate::table_read::read_file(
+                self.intake.catalog.lake(),
+                self.current.path(),
+                entry,
+                &self.before.schema,
+            )
+            .await?
+            {
                 let hashes = hash_content(&self.memory.hasher, &batch)?;
                 let origins = batch.column_by_name(ORIGIN).and_then(|column| {
                     use arrow::array::AsArray;
@@ -151,7 +209,13 @@ impl Refresh<'_> {
         Ok(lines)
     }
 
-    fn reject(&mut self, chunk: &Chunk, row: usize, reason: &'static str, hint: String) -> Result<()> {
+    fn reject(
+        &mut self,
+        chunk: &Chunk,
+        row: usize,
+        reason: &'static str,
+        hint: String,
+    ) -> Result<()> {
         let mut before = 0;
         let file = chunk.files.iter().find(|(_, rows)| {
             before += rows;
@@ -160,7 +224,10 @@ impl Refresh<'_> {
         let file = file.map(|(file, _)| file.clone()).unwrap_or_default();
         let position = chunk.positions.value(row);
         if self.source.on_error == OnError::Fail {
-            return Err(Error::Invalid { message: format!("{file} {position}: row cannot be taken: {reason}"), hint });
+            return Err(Error::Invalid {
+                message: format!("{file} {position}: row cannot be taken: {reason}"),
+                hint,
+            });
         }
         let raw = row_as_text(chunk, row)?;
         self.quarantine.push(Rejection { file, position, reason, hint, raw });
@@ -181,7 +248,10 @@ fn row_as_text(chunk: &Chunk, row: usize) -> Result<String> {
             text.push_str(&format!("{}={}", field.name(), value.value(0)));
         }
     }
-    let end = (0..=text.len().min(Rejection::RAW_BYTES_MAX)).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    let end = (0..=text.len().min(Rejection::RAW_BYTES_MAX))
+        .rev()
+        .find(|at| text.is_char_boundary(*at))
+        .unwrap_or(0);
     text.truncate(end);
     Ok(text)
 }

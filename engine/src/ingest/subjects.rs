@@ -8,7 +8,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int64Builder, RecordBatch, StringArray, StringBuilder, TimestampMicrosecondArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, Int64Builder, RecordBatch, StringArray, StringBuilder,
+    TimestampMicrosecondArray,
+};
 
 use super::hash::RowHasher;
 use crate::error::{Error, Result};
@@ -67,11 +70,14 @@ impl Subjects {
         let mut current: Option<(i64, u128)> = None;
         for batch in identifiers {
             let subjects = batch.column(0).as_primitive::<arrow::datatypes::Int64Type>();
-            let (kinds, values) = (tables::texts(batch.column(1))?, tables::texts(batch.column(2))?);
+            let (kinds, values) =
+                (tables::texts(batch.column(1))?, tables::texts(batch.column(2))?);
             for row in 0..batch.num_rows() {
                 let part = self.part(kinds.value(row), values.value(row));
                 match &mut current {
-                    Some((subject, tuple)) if *subject == subjects.value(row) => *tuple = tuple.wrapping_add(part),
+                    Some((subject, tuple)) if *subject == subjects.value(row) => {
+                        *tuple = tuple.wrapping_add(part)
+                    }
                     _ => {
                         self.take_up(current);
                         current = Some((subjects.value(row), part));
@@ -99,8 +105,18 @@ impl Subjects {
     ///
     /// # Errors
     /// [`Error::Limit`] beyond 2^32 - 2 subjects.
-    pub fn assign(&mut self, source: &str, columns: &IdentifierColumns<'_>, rows: usize, new: &mut NewSubjects) -> Result<Vec<Option<i64>>> {
-        let mut kinds: Vec<u128> = columns.identifiers.iter().map(|(kind, _)| self.hasher.text(kind).rotate_left(1)).collect();
+    pub fn assign(
+        &mut self,
+        source: &str,
+        columns: &IdentifierColumns<'_>,
+        rows: usize,
+        new: &mut NewSubjects,
+    ) -> Result<Vec<Option<i64>>> {
+        let mut kinds: Vec<u128> = columns
+            .identifiers
+            .iter()
+            .map(|(kind, _)| self.hasher.text(kind).rotate_left(1))
+            .collect();
         kinds.push(self.hasher.text(RECORD_KIND).rotate_left(1));
         let mut assigned = Vec::with_capacity(rows);
         let mut record = String::new();
@@ -115,7 +131,8 @@ impl Subjects {
             }
             if let Some(keys) = &columns.record_keys {
                 record_identifier(&mut record, source, keys.value(row));
-                tuple = tuple.wrapping_add(spread(kinds[kinds.len() - 1] ^ self.hasher.text(&record)));
+                tuple =
+                    tuple.wrapping_add(spread(kinds[kinds.len() - 1] ^ self.hasher.text(&record)));
                 empty = false;
             }
             if empty {
@@ -126,9 +143,18 @@ impl Subjects {
                 Some(number) => *number,
                 None => {
                     let number = self.next;
-                    self.next = number.checked_add(1).filter(|next| *next < u32::MAX).ok_or_else(too_many)?;
+                    self.next = number
+                        .checked_add(1)
+                        .filter(|next| *next < u32::MAX)
+                        .ok_or_else(too_many)?;
                     self.numbers.insert(tuple, number);
-                    new.push(number, source, columns, row, columns.record_keys.is_some().then_some(record.as_str()));
+                    new.push(
+                        number,
+                        source,
+                        columns,
+                        row,
+                        columns.record_keys.is_some().then_some(record.as_str()),
+                    );
                     number
                 }
             };
@@ -179,15 +205,30 @@ impl NewSubjects {
         self.len() == 0
     }
 
-    fn push(&mut self, number: u32, source: &str, columns: &IdentifierColumns<'_>, row: usize, record: Option<&str>) {
+    fn push(
+        &mut self,
+        number: u32,
+        source: &str,
+        columns: &IdentifierColumns<'_>,
+        row: usize,
+        record: Option<&str>,
+    ) {
         self.subject.append_value(i64::from(number));
         self.source.append_value(source);
         self.record_key.append_option(columns.record_keys.as_ref().map(|keys| keys.value(row)));
         self.person.resize_with(PERSON_FIELDS.len(), StringBuilder::new);
         for (field, values) in self.person.iter_mut().zip(&columns.person) {
-            field.append_option(values.as_ref().filter(|values| values.is_valid(row)).map(|values| values.value(row)));
+            field.append_option(
+                values
+                    .as_ref()
+                    .filter(|values| values.is_valid(row))
+                    .map(|values| values.value(row)),
+            );
         }
-        let identifiers = columns.identifiers.iter().filter_map(|(kind, values)| Some((*kind, identifier(values, row)?)));
+        let identifiers = columns
+            .identifiers
+            .iter()
+            .filter_map(|(kind, values)| Some((*kind, identifier(values, row)?)));
         for (kind, value) in identifiers.chain(record.map(|record| (RECORD_KIND, record))) {
             self.identifier_subject.append_value(i64::from(number));
             self.identifier_kind.append_value(kind);
@@ -199,10 +240,14 @@ impl NewSubjects {
     pub fn finish(mut self, now: i64) -> Result<(RecordBatch, RecordBatch)> {
         let rows = self.len();
         self.person.resize_with(PERSON_FIELDS.len(), StringBuilder::new);
-        let mut columns: Vec<ArrayRef> =
-            vec![Arc::new(self.subject.finish()), Arc::new(self.source.finish()), Arc::new(self.record_key.finish())];
+        let mut columns: Vec<ArrayRef> = vec![
+            Arc::new(self.subject.finish()),
+            Arc::new(self.source.finish()),
+            Arc::new(self.record_key.finish()),
+        ];
         columns.extend(self.person.iter_mut().map(|field| Arc::new(field.finish()) as ArrayRef));
-        columns.push(Arc::new(TimestampMicrosecondArray::from(vec![now; rows]).with_timezone("UTC")));
+        columns
+            .push(Arc::new(TimestampMicrosecondArray::from(vec![now; rows]).with_timezone("UTC")));
         let identifiers: Vec<ArrayRef> = vec![
             Arc::new(self.identifier_subject.finish()),
             Arc::new(self.identifier_kind.finish()),
@@ -228,7 +273,10 @@ mod tests {
     fn equal_tuples_are_one_subject_and_rows_without_identifiers_none() {
         let (mut subjects, mut new) = (Subjects::new(), NewSubjects::default());
         let rows = columns(vec![Some("a@x"), Some(" "), Some("b@x"), Some("a@x"), None], None);
-        assert_eq!(subjects.assign("web", &rows, 5, &mut new).unwrap(), [Some(0), None, Some(1), Some(0), None]);
+        assert_eq!(
+            subjects.assign("web", &rows, 5, &mut new).unwrap(),
+            [Some(0), None, Some(1), Some(0), None]
+        );
         assert_eq!(new.len(), 2);
     }
 

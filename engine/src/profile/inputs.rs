@@ -28,14 +28,23 @@ pub(super) struct Values {
 }
 
 /// Returns the anchors of the people whose rows are other than at `covered`; `None` if that cannot be told.
-pub(super) async fn touched(catalog: &Catalog, published: &Published, covered: &Coverage, people: &People) -> Result<Option<BTreeSet<u32>>> {
+pub(super) async fn touched(
+    catalog: &Catalog,
+    published: &Published,
+    covered: &Coverage,
+    people: &People,
+) -> Result<Option<BTreeSet<u32>>> {
     let mut subjects: BTreeSet<u32> = BTreeSet::new();
-    for (path, state) in published.state.tables.iter().filter(|(path, _)| path.starts_with("sources/")) {
+    for (path, state) in
+        published.state.tables.iter().filter(|(path, _)| path.starts_with("sources/"))
+    {
         let version = covered.inputs.get(path).copied();
         if version == Some(state.version) {
             continue;
         }
-        let (Some(table), Some(now)) = (published.tables().find(|table| table.path() == path), published.table(path)) else {
+        let (Some(table), Some(now)) =
+            (published.tables().find(|table| table.path() == path), published.table(path))
+        else {
             return Ok(None);
         };
         let before = match version {
@@ -48,11 +57,13 @@ pub(super) async fn touched(catalog: &Catalog, published: &Published, covered: &
         // A file that was rewritten holds old rows, too; what was taken since tells the new ones.
         let since = if path.ends_with("_superseded") { i64::MIN } else { covered.at };
         let schema = crate::table_read::project(&now.schema, &[SUBJECT, INGESTED_AT])?;
-        for file in now.files.iter().filter(|file| !before.iter().any(|old| old.path == file.path)) {
+        for file in now.files.iter().filter(|file| !before.iter().any(|old| old.path == file.path))
+        {
             for batch in read_file(catalog.lake(), path, file, &schema).await? {
                 let of = batch.column(0).as_primitive::<Int64Type>();
                 let at = batch.column(1).as_primitive::<TimestampMicrosecondType>();
-                let new = (0..batch.num_rows()).filter(|row| of.is_valid(*row) && at.value(*row) >= since);
+                let new = (0..batch.num_rows())
+                    .filter(|row| of.is_valid(*row) && at.value(*row) >= since);
                 subjects.extend(new.map(|row| of.value(row) as u32));
             }
         }
@@ -78,8 +89,11 @@ pub(super) async fn candidates(
         }
     }
     for (source, expressions) in wanted {
-        let Some(rows) = Rows::read(engine, published, people, touched, all, source).await? else { continue };
-        let texts: Vec<String> = expressions.iter().map(|(_, expression)| (*expression).to_owned()).collect();
+        let Some(rows) = Rows::read(engine, published, people, touched, all, source).await? else {
+            continue;
+        };
+        let texts: Vec<String> =
+            expressions.iter().map(|(_, expression)| (*expression).to_owned()).collect();
         let values = engine.planner().evaluate_as_is(&rows.logical, &texts).await?;
         for ((attribute, _), values) in expressions.into_iter().zip(values) {
             if let Some((candidates, arrays)) = parts.get_mut(attribute) {
@@ -89,7 +103,12 @@ pub(super) async fn candidates(
             }
         }
     }
-    parts.into_iter().map(|(name, (candidates, arrays))| Ok((name, Values { candidates, values: joined(&arrays)? }))).collect()
+    parts
+        .into_iter()
+        .map(|(name, (candidates, arrays))| {
+            Ok((name, Values { candidates, values: joined(&arrays)? }))
+        })
+        .collect()
 }
 
 /// Joins the values of several inputs: in their type if they share one, as texts otherwise.
@@ -98,7 +117,11 @@ fn joined(arrays: &[ArrayRef]) -> Result<ArrayRef> {
         DataType::Utf8View | DataType::LargeUtf8 | DataType::Null => DataType::Utf8,
         other => other.clone(),
     };
-    let mut types: Vec<DataType> = arrays.iter().filter(|array| array.null_count() < array.len()).map(|array| stored(array.data_type())).collect();
+    let mut types: Vec<DataType> = arrays
+        .iter()
+        .filter(|array| array.null_count() < array.len())
+        .map(|array| stored(array.data_type()))
+        .collect();
     types.dedup();
     let target = match types.as_slice() {
         [one] => one.clone(),
@@ -107,7 +130,10 @@ fn joined(arrays: &[ArrayRef]) -> Result<ArrayRef> {
     if arrays.is_empty() {
         return Ok(super::nothing(0));
     }
-    let arrays = arrays.iter().map(|array| Ok(cast(array, &target).map_err(DataFusionError::from)?)).collect::<Result<Vec<_>>>()?;
+    let arrays = arrays
+        .iter()
+        .map(|array| Ok(cast(array, &target).map_err(DataFusionError::from)?))
+        .collect::<Result<Vec<_>>>()?;
     let arrays: Vec<&dyn Array> = arrays.iter().map(AsRef::as_ref).collect();
     Ok(concat(&arrays).map_err(DataFusionError::from)?)
 }
@@ -129,7 +155,9 @@ impl Rows {
         all: bool,
         source: &str,
     ) -> Result<Option<Self>> {
-        let Body::Source(definition) = &published.state.expect(Kind::Source, source)?.body else { return Ok(None) };
+        let Body::Source(definition) = &published.state.expect(Kind::Source, source)?.body else {
+            return Ok(None);
+        };
         let path = tables::source_path(source);
         let Some(table) = published.table(&path) else { return Ok(None) };
         let mut batches = Vec::new();
@@ -138,7 +166,10 @@ impl Rows {
                 let subjects = subject_column(&batch);
                 let keep: BooleanArray = (0..batch.num_rows())
                     .map(|row| {
-                        let anchor = subjects.is_valid(row).then(|| people.anchor(subjects.value(row) as u32)).flatten();
+                        let anchor = subjects
+                            .is_valid(row)
+                            .then(|| people.anchor(subjects.value(row) as u32))
+                            .flatten();
                         Some(anchor.is_some_and(|anchor| all || touched.contains(&anchor)))
                     })
                     .collect();
@@ -147,16 +178,23 @@ impl Rows {
         }
         let rows = concat_batches(&table.schema, &batches).map_err(DataFusionError::from)?;
         let subjects = subject_column(&rows);
-        let anchors = subjects.values().iter().filter_map(|subject| people.anchor(*subject as u32)).collect();
+        let anchors =
+            subjects.values().iter().filter_map(|subject| people.anchor(*subject as u32)).collect();
         let logical = lake::logical_batch(&rows, &lake::logical(&rows.schema()))?;
         let times = times(&logical, definition)?;
         let keys = keys(&rows, definition)?;
         Ok(Some(Self { logical, anchors, times, keys }))
     }
 
-    fn candidates(&self, source: &str, base: u32, texts: &arrow::array::StringArray) -> Vec<Candidate> {
+    fn candidates(
+        &self,
+        source: &str,
+        base: u32,
+        texts: &arrow::array::StringArray,
+    ) -> Vec<Candidate> {
         let source: Arc<str> = source.into();
-        let found = (0..self.anchors.len()).filter(|row| texts.is_valid(*row) && !texts.value(*row).is_empty());
+        let found = (0..self.anchors.len())
+            .filter(|row| texts.is_valid(*row) && !texts.value(*row).is_empty());
         found
             .map(|row| Candidate {
                 anchor: self.anchors[row],
@@ -171,7 +209,9 @@ impl Rows {
 }
 
 fn subject_column(batch: &RecordBatch) -> arrow::array::Int64Array {
-    let column = batch.column_by_name(SUBJECT).and_then(|column| column.as_primitive_opt::<Int64Type>().cloned());
+    let column = batch
+        .column_by_name(SUBJECT)
+        .and_then(|column| column.as_primitive_opt::<Int64Type>().cloned());
     column.unwrap_or_else(|| arrow::array::Int64Array::new_null(batch.num_rows()))
 }
 
@@ -182,18 +222,24 @@ fn times(rows: &RecordBatch, source: &Source) -> Result<Vec<i64>> {
         Shape::Events { event_time: Some(column), .. } => Some(column.as_str()),
         Shape::Events { .. } => (source.format == Format::Segment).then_some("occurred_at"),
     };
-    let is_time = |column: &&ArrayRef| matches!(column.data_type(), DataType::Timestamp(..) | DataType::Date32 | DataType::Date64);
+    let is_time = |column: &&ArrayRef| {
+        matches!(column.data_type(), DataType::Timestamp(..) | DataType::Date32 | DataType::Date64)
+    };
     let own = named.and_then(|name| rows.column_by_name(name)).filter(is_time);
     let taken = rows.column_by_name(INGESTED_AT);
     let micros = |column: &ArrayRef| -> Result<arrow::array::TimestampMicrosecondArray> {
-        let utc = cast(column, &DataType::Timestamp(TimeUnit::Microsecond, None)).map_err(DataFusionError::from)?;
+        let utc = cast(column, &DataType::Timestamp(TimeUnit::Microsecond, None))
+            .map_err(DataFusionError::from)?;
         Ok(utc.as_primitive::<TimestampMicrosecondType>().clone())
     };
     let own = own.map(micros).transpose()?;
     let taken = taken.map(micros).transpose()?;
     let time = |row: usize| {
         let own = own.as_ref().filter(|times| times.is_valid(row)).map(|times| times.value(row));
-        own.or_else(|| taken.as_ref().filter(|times| times.is_valid(row)).map(|times| times.value(row))).unwrap_or(0)
+        own.or_else(|| {
+            taken.as_ref().filter(|times| times.is_valid(row)).map(|times| times.value(row))
+        })
+        .unwrap_or(0)
     };
     Ok((0..rows.num_rows()).map(time).collect())
 }
@@ -202,10 +248,16 @@ fn times(rows: &RecordBatch, source: &Source) -> Result<Vec<i64>> {
 fn keys(rows: &RecordBatch, source: &Source) -> Result<Vec<Box<str>>> {
     let names: Vec<&str> = match &source.shape {
         Shape::Records { key, .. } => key.iter().map(String::as_str).collect(),
-        Shape::Events { key, .. } if key.is_empty() && source.format == Format::Segment => vec!["message_id"],
+        Shape::Events { key, .. } if key.is_empty() && source.format == Format::Segment => {
+            vec!["message_id"]
+        }
         Shape::Events { key, .. } => key.iter().map(String::as_str).collect(),
     };
-    let columns = names.iter().filter_map(|name| rows.column_by_name(name)).map(tables::texts).collect::<Result<Vec<_>>>()?;
+    let columns = names
+        .iter()
+        .filter_map(|name| rows.column_by_name(name))
+        .map(tables::texts)
+        .collect::<Result<Vec<_>>>()?;
     let mut keys = vec![String::new(); rows.num_rows()];
     for (at, column) in columns.iter().enumerate() {
         for (row, key) in keys.iter_mut().enumerate() {

@@ -12,7 +12,10 @@ mod traits;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringBuilder, TimestampMicrosecondArray, UInt32Array, new_null_array};
+use arrow::array::{
+    ArrayRef, Int64Array, RecordBatch, StringBuilder, TimestampMicrosecondArray, UInt32Array,
+    new_null_array,
+};
 use arrow::compute::{concat_batches, take};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::error::DataFusionError;
@@ -55,7 +58,9 @@ pub async fn refresh(
     let published = engine.catalog().current();
     let coverage = coverage_now(&published, run.now);
     let covered = published.state.coverage.get(PROFILES).cloned();
-    let same_definitions = covered.as_ref().is_some_and(|covered| covered.definition_version == coverage.definition_version);
+    let same_definitions = covered
+        .as_ref()
+        .is_some_and(|covered| covered.definition_version == coverage.definition_version);
     let same_inputs = covered.as_ref().is_some_and(|covered| covered.inputs == coverage.inputs);
     if same_definitions && same_inputs && moved.is_empty() && !run.full {
         return Ok(None);
@@ -63,10 +68,12 @@ pub async fn refresh(
     run.begin().await?;
     let touched = match &covered {
         Some(covered) if same_definitions && !run.full => {
-            inputs::touched(engine.catalog(), &published, covered, people).await?.map(|mut touched| {
-                touched.extend(moved);
-                touched
-            })
+            inputs::touched(engine.catalog(), &published, covered, people).await?.map(
+                |mut touched| {
+                    touched.extend(moved);
+                    touched
+                },
+            )
         }
         _ => None,
     };
@@ -88,9 +95,13 @@ fn coverage_now(published: &Published, now: i64) -> Coverage {
     let inputs = published.state.tables.iter().filter(|(path, _)| path.starts_with("sources/"));
     let inputs = inputs.map(|(path, table)| (path.clone(), table.version)).collect();
     let state = &published.state;
-    let definition_version = [Kind::Attribute, Kind::Trait, Kind::IdentityGraph, Kind::Source].map(|kind| state.newest_of(kind)).into_iter().max();
+    let definition_version = [Kind::Attribute, Kind::Trait, Kind::IdentityGraph, Kind::Source]
+        .map(|kind| state.newest_of(kind))
+        .into_iter()
+        .max();
     // Dropping an attribute or a trait leaves no newer one behind: their number counts, too.
-    let count = (state.of_kind(Kind::Attribute).count() + state.of_kind(Kind::Trait).count()) as u64;
+    let count =
+        (state.of_kind(Kind::Attribute).count() + state.of_kind(Kind::Trait).count()) as u64;
     Coverage { inputs, definition_version: definition_version.unwrap_or(0) << 16 | count, at: now }
 }
 
@@ -105,10 +116,20 @@ struct Refresh<'a> {
 impl Refresh<'_> {
     /// Works out the rows of the touched people: their profiles, and where their values come from.
     async fn rows(&self) -> Result<(RecordBatch, RecordBatch)> {
-        let anchors: Vec<u32> = self.touched.iter().copied().filter(|anchor| self.people.anchor(*anchor) == Some(*anchor)).collect();
-        let ids: Vec<i64> = anchors.iter().map(|anchor| self.people.profile_id(*anchor).unwrap_or(0)).collect();
-        let mut fields = vec![Field::new(SUBJECT, DataType::Int64, true), Field::new(PROFILE_ID, DataType::Int64, true)];
-        let subjects: ArrayRef = Arc::new(Int64Array::from_iter_values(anchors.iter().map(|anchor| i64::from(*anchor))));
+        let anchors: Vec<u32> = self
+            .touched
+            .iter()
+            .copied()
+            .filter(|anchor| self.people.anchor(*anchor) == Some(*anchor))
+            .collect();
+        let ids: Vec<i64> =
+            anchors.iter().map(|anchor| self.people.profile_id(*anchor).unwrap_or(0)).collect();
+        let mut fields = vec![
+            Field::new(SUBJECT, DataType::Int64, true),
+            Field::new(PROFILE_ID, DataType::Int64, true),
+        ];
+        let subjects: ArrayRef =
+            Arc::new(Int64Array::from_iter_values(anchors.iter().map(|anchor| i64::from(*anchor))));
         let mut columns = vec![subjects, Arc::new(Int64Array::from(ids.clone())) as ArrayRef];
         let mut lineage = Lineage::default();
         let mut add = |name: &str, values: ArrayRef| -> Result<()> {
@@ -119,25 +140,41 @@ impl Refresh<'_> {
             columns.push(values);
             Ok(())
         };
-        let candidates = inputs::candidates(self.engine, self.published, self.people, self.touched, self.full).await?;
+        let candidates =
+            inputs::candidates(self.engine, self.published, self.people, self.touched, self.full)
+                .await?;
         for definition in self.published.state.of_kind(Kind::Attribute) {
             let Body::Attribute(attribute) = &definition.body else { continue };
             let values = &candidates[&definition.name];
-            let choices = survivorship::choose(&values.candidates, &attribute.rule, &source_ranks(attribute));
+            let choices =
+                survivorship::choose(&values.candidates, &attribute.rule, &source_ranks(attribute));
             let chosen = place(&anchors, &choices);
-            let rows: UInt32Array = chosen.iter().map(|choice| choice.map(|choice| choice.row)).collect();
-            add(&definition.name, take(&values.values, &rows, None).map_err(DataFusionError::from)?)?;
+            let rows: UInt32Array =
+                chosen.iter().map(|choice| choice.map(|choice| choice.row)).collect();
+            add(
+                &definition.name,
+                take(&values.values, &rows, None).map_err(DataFusionError::from)?,
+            )?;
             lineage.add(&definition.name, attribute, &anchors, &ids, &chosen, values);
         }
         let visible = self.visible();
         for definition in self.published.state.of_kind(Kind::Trait) {
             let Body::Trait(computed) = &definition.body else { continue };
-            let rows = traits::compute(self.engine, self.published, self.people, &visible, &definition.name, &computed.query).await?;
+            let rows = traits::compute(
+                self.engine,
+                self.published,
+                self.people,
+                &visible,
+                &definition.name,
+                &computed.query,
+            )
+            .await?;
             for (name, values) in rows.place(&definition.name, &ids)? {
                 add(&name, values)?;
             }
         }
-        let rows = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(DataFusionError::from)?;
+        let rows = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
+            .map_err(DataFusionError::from)?;
         Ok((rows, lineage.finish()?))
     }
 
@@ -154,7 +191,12 @@ impl Refresh<'_> {
         Arc::new(subjects)
     }
 
-    async fn write(&self, change: &mut Change, profiles: RecordBatch, sources: RecordBatch) -> Result<()> {
+    async fn write(
+        &self,
+        change: &mut Change,
+        profiles: RecordBatch,
+        sources: RecordBatch,
+    ) -> Result<()> {
         let catalog = self.engine.catalog();
         let path = self.profiles_path(&profiles.schema());
         let table = catalog.table(&path, || layout(&profiles.schema())).await?;
@@ -168,19 +210,30 @@ impl Refresh<'_> {
             state.profiles_path = Some(path);
             Ok(())
         });
-        let table = catalog.table(tables::ATTRIBUTE_SOURCES.path, || tables::ATTRIBUTE_SOURCES.table_schema()).await?;
+        let table = catalog
+            .table(tables::ATTRIBUTE_SOURCES.path, || tables::ATTRIBUTE_SOURCES.table_schema())
+            .await?;
         self.replace(change, &table, sources, self.full).await
     }
 
     /// Puts the rows of the touched people in the place of those they had.
-    async fn replace(&self, change: &mut Change, table: &Table, rows: RecordBatch, all: bool) -> Result<()> {
+    async fn replace(
+        &self,
+        change: &mut Change,
+        table: &Table,
+        rows: RecordBatch,
+        all: bool,
+    ) -> Result<()> {
         let lake = self.engine.catalog().lake();
-        let mut dirty: BTreeSet<u32> = self.touched.iter().map(|anchor| bucket_of(*anchor)).collect();
+        let mut dirty: BTreeSet<u32> =
+            self.touched.iter().map(|anchor| bucket_of(*anchor)).collect();
         if all {
             dirty.extend(0..=bucket_of(self.people.subject_count() as u32));
         }
         let dirty: Vec<u32> = dirty.into_iter().collect();
-        let kept = read_buckets(lake, table, &dirty, |anchor| !all && !self.touched.contains(&anchor)).await?;
+        let kept =
+            read_buckets(lake, table, &dirty, |anchor| !all && !self.touched.contains(&anchor))
+                .await?;
         let rows = crate::table_read::adapt(&rows, &kept.schema())?;
         let rows = concat_batches(&kept.schema(), [&kept, &rows]).map_err(DataFusionError::from)?;
         let snapshot = replace_buckets(lake, table, &dirty, &sort_by_subject(&rows)?).await?;
@@ -190,22 +243,34 @@ impl Refresh<'_> {
 
     /// The path of a table with these columns: the one there is, or a new one if its columns are others.
     fn profiles_path(&self, schema: &SchemaRef) -> String {
-        let Some(path) = &self.published.state.profiles_path else { return tables::PROFILES_PATH.to_owned() };
+        let Some(path) = &self.published.state.profiles_path else {
+            return tables::PROFILES_PATH.to_owned();
+        };
         let fits = self.published.table(path).is_some_and(|table| {
-            let same = |(have, want): (&Arc<Field>, &Arc<Field>)| have.name() == want.name() && crate::lake::physical_field(want).is_ok_and(|want| want.data_type() == have.data_type());
-            table.schema.fields().len() == schema.fields().len() && table.schema.fields().iter().zip(schema.fields()).all(same)
+            let same = |(have, want): (&Arc<Field>, &Arc<Field>)| {
+                have.name() == want.name()
+                    && crate::lake::physical_field(want)
+                        .is_ok_and(|want| want.data_type() == have.data_type())
+            };
+            table.schema.fields().len() == schema.fields().len()
+                && table.schema.fields().iter().zip(schema.fields()).all(same)
         });
         if fits {
             return path.clone();
         }
-        let number: u64 = path.rsplit_once("_v").and_then(|(_, number)| number.parse().ok()).unwrap_or(1);
+        let number: u64 =
+            path.rsplit_once("_v").and_then(|(_, number)| number.parse().ok()).unwrap_or(1);
         format!("{}_v{}", tables::PROFILES_PATH, number + 1)
     }
 }
 
 fn layout(schema: &SchemaRef) -> TableSchema {
     let owned = vec![SUBJECT.to_owned()];
-    TableSchema { stats_columns: owned.clone(), sort: owned, ..TableSchema::new(Arc::clone(schema)) }
+    TableSchema {
+        stats_columns: owned.clone(),
+        sort: owned,
+        ..TableSchema::new(Arc::clone(schema))
+    }
 }
 
 fn twice(name: &str) -> Error {
@@ -249,7 +314,15 @@ struct Lineage {
 }
 
 impl Lineage {
-    fn add(&mut self, name: &str, attribute: &Attribute, anchors: &[u32], ids: &[i64], chosen: &[Option<Choice>], values: &inputs::Values) {
+    fn add(
+        &mut self,
+        name: &str,
+        attribute: &Attribute,
+        anchors: &[u32],
+        ids: &[i64],
+        chosen: &[Option<Choice>],
+        values: &inputs::Values,
+    ) {
         let rule = survivorship::rule_word(&attribute.rule);
         for ((anchor, id), choice) in anchors.iter().zip(ids).zip(chosen) {
             let Some(choice) = choice else { continue };
@@ -273,7 +346,10 @@ impl Lineage {
             texts(self.attributes),
             texts(self.sources),
             texts(self.keys),
-            Arc::new(TimestampMicrosecondArray::from(std::mem::take(&mut self.times)).with_timezone("UTC")),
+            Arc::new(
+                TimestampMicrosecondArray::from(std::mem::take(&mut self.times))
+                    .with_timezone("UTC"),
+            ),
             texts(self.rules),
         ];
         debug_assert!(columns.iter().all(|column| column.len() == rows));

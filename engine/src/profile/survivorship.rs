@@ -35,11 +35,17 @@ pub struct Choice {
 }
 
 /// Chooses one candidate for each person, sorted by anchor. `ranks` orders sources that are otherwise equal.
-pub fn choose(candidates: &[Candidate], rule: &SurvivorshipRule, ranks: &BTreeMap<&str, u16>) -> Vec<Choice> {
+pub fn choose(
+    candidates: &[Candidate],
+    rule: &SurvivorshipRule,
+    ranks: &BTreeMap<&str, u16>,
+) -> Vec<Choice> {
     let mut order: Vec<u32> = (0..candidates.len() as u32).collect();
     order.sort_unstable_by_key(|place| candidates[*place as usize].anchor);
     let mut choices = Vec::new();
-    for person in order.chunk_by(|a, b| candidates[*a as usize].anchor == candidates[*b as usize].anchor) {
+    for person in
+        order.chunk_by(|a, b| candidates[*a as usize].anchor == candidates[*b as usize].anchor)
+    {
         let best = best_of(candidates, person, rule, ranks);
         choices.extend(best.map(|place| {
             let candidate = &candidates[place as usize];
@@ -49,22 +55,42 @@ pub fn choose(candidates: &[Candidate], rule: &SurvivorshipRule, ranks: &BTreeMa
     choices
 }
 
-fn best_of(candidates: &[Candidate], person: &[u32], rule: &SurvivorshipRule, ranks: &BTreeMap<&str, u16>) -> Option<u32> {
+fn best_of(
+    candidates: &[Candidate],
+    person: &[u32],
+    rule: &SurvivorshipRule,
+    ranks: &BTreeMap<&str, u16>,
+) -> Option<u32> {
     let of = |place: &u32| &candidates[*place as usize];
     let rank = |candidate: &Candidate| ranks.get(&*candidate.source).copied().unwrap_or(u16::MAX);
     // The last parts of each order make it total, so that equal times do not leave it to chance.
-    let tie = |candidate: &Candidate| (rank(candidate), candidate.key.clone(), candidate.text.clone());
+    let tie =
+        |candidate: &Candidate| (rank(candidate), candidate.key.clone(), candidate.text.clone());
     match rule {
-        SurvivorshipRule::Latest => person.iter().copied().min_by_key(|place| (Reverse(of(place).at), tie(of(place)))),
-        SurvivorshipRule::First => person.iter().copied().min_by_key(|place| (of(place).at, tie(of(place)))),
+        SurvivorshipRule::Latest => {
+            person.iter().copied().min_by_key(|place| (Reverse(of(place).at), tie(of(place))))
+        }
+        SurvivorshipRule::First => {
+            person.iter().copied().min_by_key(|place| (of(place).at, tie(of(place))))
+        }
         SurvivorshipRule::SourcePriority(sources) => {
-            let priority = |candidate: &Candidate| sources.iter().position(|source| **source == *candidate.source).unwrap_or(usize::MAX);
-            person.iter().copied().min_by_key(|place| (priority(of(place)), Reverse(of(place).at), tie(of(place))))
+            let priority = |candidate: &Candidate| {
+                sources
+                    .iter()
+                    .position(|source| **source == *candidate.source)
+                    .unwrap_or(usize::MAX)
+            };
+            person
+                .iter()
+                .copied()
+                .min_by_key(|place| (priority(of(place)), Reverse(of(place).at), tie(of(place))))
         }
         SurvivorshipRule::MostFrequent => {
             let mut counts: HashMap<&str, usize> = HashMap::new();
             person.iter().for_each(|place| *counts.entry(&of(place).text).or_default() += 1);
-            person.iter().copied().min_by_key(|place| (Reverse(counts[&*of(place).text]), Reverse(of(place).at), tie(of(place))))
+            person.iter().copied().min_by_key(|place| {
+                (Reverse(counts[&*of(place).text]), Reverse(of(place).at), tie(of(place)))
+            })
         }
     }
 }
@@ -85,7 +111,14 @@ mod tests {
     use proptest::prelude::*;
 
     fn candidate(anchor: u32, at: i64, source: &str, text: &str, row: u32) -> Candidate {
-        Candidate { anchor, at, source: source.into(), key: row.to_string().into(), text: text.into(), row }
+        Candidate {
+            anchor,
+            at,
+            source: source.into(),
+            key: row.to_string().into(),
+            text: text.into(),
+            row,
+        }
     }
 
     fn chosen(rule: SurvivorshipRule) -> u32 {
@@ -103,7 +136,10 @@ mod tests {
         assert_eq!(chosen(SurvivorshipRule::Latest), 1);
         assert_eq!(chosen(SurvivorshipRule::First), 3);
         assert_eq!(chosen(SurvivorshipRule::MostFrequent), 2);
-        assert_eq!(chosen(SurvivorshipRule::SourcePriority(vec!["loyalty".into(), "crm".into()])), 3);
+        assert_eq!(
+            chosen(SurvivorshipRule::SourcePriority(vec!["loyalty".into(), "crm".into()])),
+            3
+        );
         assert_eq!(chosen(SurvivorshipRule::SourcePriority(vec!["crm".into()])), 2);
     }
 

@@ -40,7 +40,8 @@ pub(super) async fn compute(
     name: &str,
     query: &str,
 ) -> Result<TraitRows> {
-    let relations = engine.internal_relations(published, people, Visible::Subjects(Arc::clone(visible)));
+    let relations =
+        engine.internal_relations(published, people, Visible::Subjects(Arc::clone(visible)));
     let state = engine.planner().state(&relations.scope());
     let plan = plan(&state, relations.facts(), parse_one(query)?).await?;
     per_person(&plan, name)?;
@@ -59,7 +60,8 @@ pub(super) async fn compute(
 impl TraitRows {
     /// Brings the values to the order of `ids`: one column for each value of the trait, null for people without a row.
     pub(super) fn place(&self, name: &str, ids: &[i64]) -> Result<Vec<(String, ArrayRef)>> {
-        let profiles = cast(self.rows.column(0), &DataType::Int64).map_err(DataFusionError::from)?;
+        let profiles =
+            cast(self.rows.column(0), &DataType::Int64).map_err(DataFusionError::from)?;
         let profiles = profiles.as_primitive::<Int64Type>();
         let mut rows: HashMap<i64, u32> = HashMap::with_capacity(profiles.len());
         for row in (0..profiles.len()).filter(|row| profiles.is_valid(*row)) {
@@ -72,13 +74,19 @@ impl TraitRows {
         }
         let order: UInt32Array = ids.iter().map(|id| rows.get(id).copied()).collect();
         let schema = self.rows.schema();
-        let columns = schema.fields().iter().zip(self.rows.columns()).skip(1).map(|(field, column)| {
-            let column = match column.data_type() {
-                DataType::Utf8View | DataType::LargeUtf8 | DataType::Null => cast(column, &DataType::Utf8).map_err(DataFusionError::from)?,
-                _ => Arc::clone(column),
-            };
-            Ok((field.name().clone(), take(&column, &order, None).map_err(DataFusionError::from)?))
-        });
+        let columns =
+            schema.fields().iter().zip(self.rows.columns()).skip(1).map(|(field, column)| {
+                let column = match column.data_type() {
+                    DataType::Utf8View | DataType::LargeUtf8 | DataType::Null => {
+                        cast(column, &DataType::Utf8).map_err(DataFusionError::from)?
+                    }
+                    _ => Arc::clone(column),
+                };
+                Ok((
+                    field.name().clone(),
+                    take(&column, &order, None).map_err(DataFusionError::from)?,
+                ))
+            });
         columns.collect()
     }
 }
@@ -89,18 +97,27 @@ fn per_person(plan: &LogicalPlan, name: &str) -> Result<()> {
     let mut meets = None;
     plan.apply_with_subqueries(|node| {
         let found = match node {
-            LogicalPlan::Aggregate(aggregate) if !aggregate.group_expr.iter().any(is_profile) => Some("an aggregate that is not grouped by profile_id"),
+            LogicalPlan::Aggregate(aggregate) if !aggregate.group_expr.iter().any(is_profile) => {
+                Some("an aggregate that is not grouped by profile_id")
+            }
             LogicalPlan::Window(window) => {
                 let partitioned = |expr: &Expr| match expr.clone().unalias() {
-                    Expr::WindowFunction(function) => function.params.partition_by.iter().any(is_profile),
+                    Expr::WindowFunction(function) => {
+                        function.params.partition_by.iter().any(is_profile)
+                    }
                     _ => false,
                 };
-                (!window.window_expr.iter().all(partitioned)).then_some("a window that is not partitioned by profile_id")
+                (!window.window_expr.iter().all(partitioned))
+                    .then_some("a window that is not partitioned by profile_id")
             }
             LogicalPlan::Join(join) => {
-                let joined = join.on.iter().any(|(left, right)| is_profile(left) && is_profile(right));
-                let literal = |plan: &LogicalPlan| matches!(plan, LogicalPlan::Values(_) | LogicalPlan::EmptyRelation(_));
-                (!joined && !literal(&join.left) && !literal(&join.right)).then_some("a join that is not on profile_id")
+                let joined =
+                    join.on.iter().any(|(left, right)| is_profile(left) && is_profile(right));
+                let literal = |plan: &LogicalPlan| {
+                    matches!(plan, LogicalPlan::Values(_) | LogicalPlan::EmptyRelation(_))
+                };
+                (!joined && !literal(&join.left) && !literal(&join.right))
+                    .then_some("a join that is not on profile_id")
             }
             LogicalPlan::Limit(_) => Some("a LIMIT"),
             LogicalPlan::Subquery(_) => Some("a subquery in an expression"),

@@ -50,9 +50,11 @@ impl People {
 
     /// Returns each profile once, as its anchor and its id.
     pub fn profiles(&self) -> impl Iterator<Item = (u32, i64)> + '_ {
-        self.anchors.iter().zip(&self.profile_ids).enumerate().filter_map(|(subject, (anchor, id))| {
-            (*anchor as usize == subject && *id != 0).then_some((*anchor, *id))
-        })
+        self.anchors.iter().zip(&self.profile_ids).enumerate().filter_map(
+            |(subject, (anchor, id))| {
+                (*anchor as usize == subject && *id != 0).then_some((*anchor, *id))
+            },
+        )
     }
 }
 
@@ -138,7 +140,10 @@ impl Access {
     /// # Errors
     /// [`Error::Denied`] if the session declared no purpose: personal data is never read without one.
     pub fn of(session: &dyn Session) -> DataFusionResult<Arc<Access>> {
-        session.config().get_extension::<Access>().ok_or_else(|| DataFusionError::External(Box::new(no_purpose())))
+        session
+            .config()
+            .get_extension::<Access>()
+            .ok_or_else(|| DataFusionError::External(Box::new(no_purpose())))
     }
 
     /// Returns the profile of `subject` if its person may be seen.
@@ -176,7 +181,10 @@ mod tests {
     #[test]
     fn unresolved_subjects_have_no_profile() {
         let people = People::new(1, vec![7, 0, 7], vec![0, NO_SUBJECT, 0]);
-        assert_eq!((people.profile_id(0), people.profile_id(1), people.profile_id(9)), (Some(7), None, None));
+        assert_eq!(
+            (people.profile_id(0), people.profile_id(1), people.profile_id(9)),
+            (Some(7), None, None)
+        );
         assert_eq!(people.anchor(2), Some(0));
         assert_eq!(people.profiles().collect::<Vec<_>>(), [(0, 7)]);
     }

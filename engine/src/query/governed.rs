@@ -15,6 +15,7 @@ use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::datasource::TableType;
 use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::parquet::ParquetRowSelection;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema as ScanSchema;
@@ -25,7 +26,6 @@ use datafusion::logical_expr::{Between, BinaryExpr, Expr, Operator, TableProvide
 use datafusion::parquet::arrow::ProjectionMask;
 use datafusion::parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::datasource::physical_plan::parquet::ParquetRowSelection;
 use futures::TryStreamExt;
 use object_store::ObjectStore;
 
@@ -65,7 +65,8 @@ impl ScanStore {
         let mut subjects = Vec::new();
         while let Some(batch) = stream.try_next().await? {
             let column = batch.column_by_name(SUBJECT).ok_or_else(|| corrupt(&file.path))?;
-            let column = column.as_primitive_opt::<Int64Type>().ok_or_else(|| corrupt(&file.path))?;
+            let column =
+                column.as_primitive_opt::<Int64Type>().ok_or_else(|| corrupt(&file.path))?;
             subjects.push(column.clone());
         }
         let runs = runs_of(subjects.iter().flat_map(|column| column.iter()));
@@ -110,14 +111,27 @@ impl GovernedTable {
     /// the first.
     ///
     /// Columns whose name starts with an underscore are system columns and stay out of sight.
-    pub fn new(name: impl Into<String>, snapshots: &[(String, Arc<TableSnapshot>)], store: ScanStore) -> Self {
+    pub fn new(
+        name: impl Into<String>,
+        snapshots: &[(String, Arc<TableSnapshot>)],
+        store: ScanStore,
+    ) -> Self {
         let files = snapshots.iter().flat_map(|(table, snapshot)| {
-            let scanned = move |file: &FileEntry| ScannedFile { path: format!("{table}/{}", file.path), size: file.size, rows: file.rows };
+            let scanned = move |file: &FileEntry| ScannedFile {
+                path: format!("{table}/{}", file.path),
+                size: file.size,
+                rows: file.rows,
+            };
             snapshot.files.iter().map(scanned)
         });
         let files = files.collect();
-        let base = snapshots.first().map_or_else(|| Arc::new(Schema::empty()), |(_, snapshot)| Arc::clone(&snapshot.schema));
-        let physical = Arc::new(Schema::new(base.fields().iter().map(|field| with_views(field)).collect::<Vec<_>>()));
+        let base = snapshots.first().map_or_else(
+            || Arc::new(Schema::empty()),
+            |(_, snapshot)| Arc::clone(&snapshot.schema),
+        );
+        let physical = Arc::new(Schema::new(
+            base.fields().iter().map(|field| with_views(field)).collect::<Vec<_>>(),
+        ));
         let mut shown = vec![Arc::new(Field::new(PROFILE_ID, DataType::Int64, true))];
         shown.extend(
             physical
@@ -139,15 +153,18 @@ impl GovernedTable {
 
     /// Returns the filters that Parquet can apply while it reads: those over columns stored as they are shown.
     fn parquet_filters(&self, filters: &[&Expr]) -> Vec<Expr> {
-        let stored_as_shown = |name: &str| {
-            match (self.physical.field_with_name(name), self.shown.field_with_name(name)) {
-                (Ok(physical), Ok(shown)) => physical.data_type() == shown.data_type(),
-                _ => false,
-            }
+        let stored_as_shown = |name: &str| match (
+            self.physical.field_with_name(name),
+            self.shown.field_with_name(name),
+        ) {
+            (Ok(physical), Ok(shown)) => physical.data_type() == shown.data_type(),
+            _ => false,
         };
         filters
             .iter()
-            .filter(|filter| filter.column_refs().iter().all(|column| stored_as_shown(&column.name)))
+            .filter(|filter| {
+                filter.column_refs().iter().all(|column| stored_as_shown(&column.name))
+            })
             .map(|filter| unqualified((*filter).clone()))
             .collect()
     }
@@ -165,9 +182,14 @@ impl GovernedTable {
             .with_bloom_filter_on_read(true);
         if let Some(filter) = conjunction(filters) {
             let schema = DFSchema::try_from(Arc::clone(&self.physical))?;
-            source = source.with_predicate(session.create_physical_expr(filter, &schema)?).with_pushdown_filters(true);
+            source = source
+                .with_predicate(session.create_physical_expr(filter, &schema)?)
+                .with_pushdown_filters(true);
         }
-        let groups = selection.partitions.iter().map(|pieces| pieces.iter().map(|piece| self.partitioned_file(piece)).collect());
+        let groups = selection
+            .partitions
+            .iter()
+            .map(|pieces| pieces.iter().map(|piece| self.partitioned_file(piece)).collect());
         let config = FileScanConfigBuilder::new(self.store.url.clone(), Arc::new(source))
             .with_file_groups(groups.map(FileGroup::new).collect())
             .with_projection_indices(Some(columns))?
@@ -203,14 +225,25 @@ fn leakproof(filter: &Expr) -> bool {
     let literal = |expr: &Expr| matches!(expr, Expr::Literal(value, _) if !value.is_null());
     let column = |expr: &Expr| matches!(expr, Expr::Column(_));
     match filter {
-        Expr::BinaryExpr(BinaryExpr { left, op: Operator::And | Operator::Or, right }) => leakproof(left) && leakproof(right),
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::And | Operator::Or, right }) => {
+            leakproof(left) && leakproof(right)
+        }
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
-            matches!(op, Operator::Eq | Operator::NotEq | Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq)
-                && (column(left) && literal(right) || literal(left) && column(right))
+            matches!(
+                op,
+                Operator::Eq
+                    | Operator::NotEq
+                    | Operator::Lt
+                    | Operator::LtEq
+                    | Operator::Gt
+                    | Operator::GtEq
+            ) && (column(left) && literal(right) || literal(left) && column(right))
         }
         Expr::IsNull(inner) | Expr::IsNotNull(inner) => column(inner),
         Expr::InList(list) => column(&list.expr) && list.list.iter().all(literal),
-        Expr::Between(Between { expr, low, high, .. }) => column(expr) && literal(low) && literal(high),
+        Expr::Between(Between { expr, low, high, .. }) => {
+            column(expr) && literal(low) && literal(high)
+        }
         _ => false,
     }
 }
@@ -219,9 +252,9 @@ fn leakproof(filter: &Expr) -> bool {
 fn unqualified(filter: Expr) -> Expr {
     use datafusion::common::tree_node::{Transformed, TreeNode};
     let bare = filter.transform(|expr| match expr {
-        Expr::Column(column) if column.relation.is_some() => {
-            Ok(Transformed::yes(Expr::Column(datafusion::common::Column::new_unqualified(column.name))))
-        }
+        Expr::Column(column) if column.relation.is_some() => Ok(Transformed::yes(Expr::Column(
+            datafusion::common::Column::new_unqualified(column.name),
+        ))),
         other => Ok(Transformed::no(other)),
     });
     bare.expect("the closure returns no error").data
@@ -249,7 +282,11 @@ fn evaluate_on_profile(filter: &Expr, id: Option<i64>) -> Option<bool> {
             }
         }
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
-            let (a, b) = if matches!(**left, Expr::Column(_)) { (id?, value(right)?) } else { (value(left)?, id?) };
+            let (a, b) = if matches!(**left, Expr::Column(_)) {
+                (id?, value(right)?)
+            } else {
+                (value(left)?, id?)
+            };
             match op {
                 Operator::Eq => Some(a == b),
                 Operator::NotEq => Some(a != b),
@@ -290,13 +327,20 @@ impl TableProvider for GovernedTable {
         TableType::Base
     }
 
-    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> DataFusionResult<Vec<TableProviderFilterPushDown>> {
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> DataFusionResult<Vec<TableProviderFilterPushDown>> {
         // Inexact, also where the leaf is exact: a filter of the plan that the leaf repeats costs little, and one
         // that the leaf alone applied would be lost with any mistake here.
         Ok(filters
             .iter()
             .map(|filter| {
-                if leakproof(filter) { TableProviderFilterPushDown::Inexact } else { TableProviderFilterPushDown::Unsupported }
+                if leakproof(filter) {
+                    TableProviderFilterPushDown::Inexact
+                } else {
+                    TableProviderFilterPushDown::Unsupported
+                }
             })
             .collect())
     }
@@ -314,14 +358,16 @@ impl TableProvider for GovernedTable {
         let output = Arc::new(self.shown.project(shown)?);
 
         let (on_profile, on_rows) = self.split_filters(filters);
-        let on_profile: Vec<&Expr> = on_profile.into_iter().filter(|filter| decidable_on_profile(filter)).collect();
+        let on_profile: Vec<&Expr> =
+            on_profile.into_iter().filter(|filter| decidable_on_profile(filter)).collect();
         let mut runs = Vec::with_capacity(self.files.len());
         for file in &self.files {
             runs.push(self.store.runs(file).await?);
         }
-        let selection = Selection::new(&runs, &access, session.config().target_partitions(), |id| {
-            Ok(on_profile.iter().all(|filter| evaluate_on_profile(filter, id) == Some(true)))
-        })?;
+        let selection =
+            Selection::new(&runs, &access, session.config().target_partitions(), |id| {
+                Ok(on_profile.iter().all(|filter| evaluate_on_profile(filter, id) == Some(true)))
+            })?;
 
         let mut columns = Vec::new();
         let mut plan = Vec::with_capacity(shown.len());
@@ -332,25 +378,49 @@ impl TableProvider for GovernedTable {
                 columns.push(physical);
                 columns.len() - 1
             });
-            plan.push(if field.name() == PROFILE_ID { OutputColumn::ProfileId } else { OutputColumn::Stored(at) });
+            plan.push(if field.name() == PROFILE_ID {
+                OutputColumn::ProfileId
+            } else {
+                OutputColumn::Stored(at)
+            });
         }
         let only_profile_ids = plan.iter().all(|column| matches!(column, OutputColumn::ProfileId));
         let inner = if only_profile_ids {
             None
         } else {
-            Some(self.inner_scan(session, &selection, columns.clone(), self.parquet_filters(&on_rows))?)
+            Some(self.inner_scan(
+                session,
+                &selection,
+                columns.clone(),
+                self.parquet_filters(&on_rows),
+            )?)
         };
         let filter = on_rows
             .into_iter()
-            .filter(|filter| filter.column_refs().iter().all(|column| output.index_of(&column.name).is_ok()))
+            .filter(|filter| {
+                filter.column_refs().iter().all(|column| output.index_of(&column.name).is_ok())
+            })
             .map(|filter| unqualified(filter.clone()))
             .collect::<Vec<_>>();
         let filter = match conjunction(filter) {
-            Some(filter) => Some(session.create_physical_expr(filter, &DFSchema::try_from(Arc::clone(&output))?)?),
+            Some(filter) => Some(
+                session.create_physical_expr(filter, &DFSchema::try_from(Arc::clone(&output))?)?,
+            ),
             None => None,
         };
-        let subject_at = columns.iter().position(|column| self.physical.field(*column).name() == SUBJECT);
-        Ok(Arc::new(GovernedScanExec::new(self.name.clone(), output, plan, subject_at, selection, runs, inner, filter, access)))
+        let subject_at =
+            columns.iter().position(|column| self.physical.field(*column).name() == SUBJECT);
+        Ok(Arc::new(GovernedScanExec::new(
+            self.name.clone(),
+            output,
+            plan,
+            subject_at,
+            selection,
+            runs,
+            inner,
+            filter,
+            access,
+        )))
     }
 }
 
@@ -361,19 +431,28 @@ mod tests {
 
     #[test]
     fn only_comparisons_with_literals_are_leakproof() {
-        for filter in [col("a").eq(lit(1)), lit(2).lt(col("b")), col("a").is_null(), col("a").in_list(vec![lit(1)], false)] {
+        for filter in [
+            col("a").eq(lit(1)),
+            lit(2).lt(col("b")),
+            col("a").is_null(),
+            col("a").in_list(vec![lit(1)], false),
+        ] {
             assert!(leakproof(&filter), "{filter}");
         }
         let divided = lit(1) / col("a");
         let cast = datafusion::logical_expr::cast(col("a"), DataType::Int64);
-        for filter in [divided.gt(lit(0)), cast.eq(lit(1)), col("a").like(lit("x%")), col("a").eq(col("b"))] {
+        for filter in
+            [divided.gt(lit(0)), cast.eq(lit(1)), col("a").like(lit("x%")), col("a").eq(col("b"))]
+        {
             assert!(!leakproof(&filter), "{filter}");
         }
     }
 
     #[test]
     fn filters_on_profile_id_follow_sql() {
-        let check = |filter: Expr, id, want| assert_eq!(evaluate_on_profile(&filter, id), want, "{filter} of {id:?}");
+        let check = |filter: Expr, id, want| {
+            assert_eq!(evaluate_on_profile(&filter, id), want, "{filter} of {id:?}")
+        };
         check(col("profile_id").eq(lit(5i64)), Some(5), Some(true));
         check(lit(5i64).gt(col("profile_id")), Some(7), Some(false));
         check(col("profile_id").eq(lit(5i64)), None, None);

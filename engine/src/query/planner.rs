@@ -40,7 +40,8 @@ use crate::lake::{Lake, LakeTable};
 const RECURSION_MAX: usize = 50;
 
 /// How many consumers an out-of-memory error names.
-const CONSUMERS_NAMED: std::num::NonZeroUsize = std::num::NonZeroUsize::new(3).expect("three is not zero");
+const CONSUMERS_NAMED: std::num::NonZeroUsize =
+    std::num::NonZeroUsize::new(3).expect("three is not zero");
 
 /// What all statements of one process share.
 #[derive(Clone)]
@@ -109,29 +110,48 @@ impl Planner {
     ///
     /// # Errors
     /// [`Error::Invalid`] that names the expression which does not fit.
-    pub async fn evaluate(&self, batch: &RecordBatch, expressions: &[String]) -> Result<Vec<ArrayRef>> {
+    pub async fn evaluate(
+        &self,
+        batch: &RecordBatch,
+        expressions: &[String],
+    ) -> Result<Vec<ArrayRef>> {
         let columns = self.evaluate_as_is(batch, expressions).await?;
-        columns.iter().map(|column| Ok(cast(column, &DataType::Utf8).map_err(DataFusionError::from)?)).collect()
+        columns
+            .iter()
+            .map(|column| Ok(cast(column, &DataType::Utf8).map_err(DataFusionError::from)?))
+            .collect()
     }
 
     /// Evaluates scalar expressions over the rows of `batch`, each in its own type.
-    pub async fn evaluate_as_is(&self, batch: &RecordBatch, expressions: &[String]) -> Result<Vec<ArrayRef>> {
+    pub async fn evaluate_as_is(
+        &self,
+        batch: &RecordBatch,
+        expressions: &[String],
+    ) -> Result<Vec<ArrayRef>> {
         if expressions.is_empty() {
             return Ok(vec![]);
         }
-        let scope = Scope::of_table("input", Arc::new(MemTable::try_new(batch.schema(), vec![vec![batch.clone()]])?))?;
+        let scope = Scope::of_table(
+            "input",
+            Arc::new(MemTable::try_new(batch.schema(), vec![vec![batch.clone()]])?),
+        )?;
         let mut state = self.state(&scope);
         // One partition keeps the rows in order.
         state = SessionStateBuilder::new_from_existing(state.clone())
             .with_config(state.config().clone().with_target_partitions(1))
             .build();
-        let list: Vec<String> = expressions.iter().enumerate().map(|(at, expression)| format!("({expression}) AS c{at}")).collect();
+        let list: Vec<String> = expressions
+            .iter()
+            .enumerate()
+            .map(|(at, expression)| format!("({expression}) AS c{at}"))
+            .collect();
         let statement = parse_one(&format!("SELECT {} FROM input", list.join(", ")))?;
         let plan = plan(&state, &scope.facts, statement).await?;
         let physical = state.create_physical_plan(&plan).await?;
         let batches = collect(physical, state.task_ctx()).await?;
         let schema = Arc::new(plan.schema().as_arrow().clone());
-        let whole = arrow::compute::concat_batches(&schema, &batches).map_err(DataFusionError::from)?;
+        let whole =
+            arrow::compute::concat_batches(&schema, &batches).map_err(DataFusionError::from)?;
         if whole.num_rows() != batch.num_rows() {
             return Err(Error::Invalid {
                 message: format!("an expression over the rows of a source changes their number: {}", expressions.join(", ")),
@@ -148,8 +168,16 @@ impl Scope {
         let schema = MemorySchemaProvider::new();
         schema.register_table(name.into(), table)?;
         Ok(Self {
-            catalogs: Arc::new(OneCatalog { schemas: vec![(super::PUBLIC.into(), Arc::new(schema))] }),
-            facts: SessionFacts::new("onefold".into(), super::DATABASE.into(), 0, 0, postgres::Snapshot::new(vec![], &[])),
+            catalogs: Arc::new(OneCatalog {
+                schemas: vec![(super::PUBLIC.into(), Arc::new(schema))],
+            }),
+            facts: SessionFacts::new(
+                "onefold".into(),
+                super::DATABASE.into(),
+                0,
+                0,
+                postgres::Snapshot::new(vec![], &[]),
+            ),
             access: None,
             functions: vec![],
         })
@@ -165,12 +193,19 @@ pub fn parse_one(sql: &str) -> Result<Statement> {
         .map_err(|error| DataFusionError::SQL(Box::new(error), None))?;
     match (statements.pop(), statements.pop()) {
         (Some(statement), None) => Ok(statement),
-        _ => Err(Error::Invalid { message: "one statement was expected".into(), hint: "Send statements one by one.".into() }),
+        _ => Err(Error::Invalid {
+            message: "one statement was expected".into(),
+            hint: "Send statements one by one.".into(),
+        }),
     }
 }
 
 /// Plans one statement in `state` and checks the plan: the one way from text to rows.
-pub async fn plan(state: &SessionState, facts: &Arc<SessionFacts>, mut statement: Statement) -> Result<LogicalPlan> {
+pub async fn plan(
+    state: &SessionState,
+    facts: &Arc<SessionFacts>,
+    mut statement: Statement,
+) -> Result<LogicalPlan> {
     postgres::rewrite(&mut statement, facts);
     let plan = state.statement_to_plan(ParsedStatement::Statement(Box::new(statement))).await?;
     check(&plan)?;
@@ -190,8 +225,13 @@ fn check(plan: &LogicalPlan) -> Result<()> {
     plan.apply_with_subqueries(|node| {
         let allowed = match node {
             LogicalPlan::TableScan(scan) => known_provider(&scan.source),
-            LogicalPlan::Ddl(_) | LogicalPlan::Dml(_) | LogicalPlan::Copy(_) | LogicalPlan::Extension(_) => false,
-            LogicalPlan::Statement(_) | LogicalPlan::DescribeTable(_) | LogicalPlan::Analyze(_) => false,
+            LogicalPlan::Ddl(_)
+            | LogicalPlan::Dml(_)
+            | LogicalPlan::Copy(_)
+            | LogicalPlan::Extension(_) => false,
+            LogicalPlan::Statement(_) | LogicalPlan::DescribeTable(_) | LogicalPlan::Analyze(_) => {
+                false
+            }
             // Verbose plans show what optimizer rules saw.
             LogicalPlan::Explain(explain) => !explain.verbose,
             _ => true,
@@ -199,7 +239,15 @@ fn check(plan: &LogicalPlan) -> Result<()> {
         if allowed {
             return Ok(TreeNodeRecursion::Continue);
         }
-        refused = Some(node.display().to_string().split_whitespace().next().unwrap_or("statement").trim_end_matches(':').to_owned());
+        refused = Some(
+            node.display()
+                .to_string()
+                .split_whitespace()
+                .next()
+                .unwrap_or("statement")
+                .trim_end_matches(':')
+                .to_owned(),
+        );
         Ok(TreeNodeRecursion::Stop)
     })?;
     match refused {
@@ -226,7 +274,15 @@ fn check_physical(plan: &Arc<dyn ExecutionPlan>) -> Result<()> {
     let node: &dyn std::any::Any = plan.as_ref();
     if plan.children().is_empty() && !node.is::<GovernedScanExec>() {
         let name = plan.name();
-        let allowed = ["DataSourceExec", "PlaceholderRowExec", "EmptyExec", "WorkTableExec", "LazyMemoryExec", "SystemScanExec", "ExplainExec"];
+        let allowed = [
+            "DataSourceExec",
+            "PlaceholderRowExec",
+            "EmptyExec",
+            "WorkTableExec",
+            "LazyMemoryExec",
+            "SystemScanExec",
+            "ExplainExec",
+        ];
         if !allowed.contains(&name) {
             return Err(Error::Denied {
                 message: format!("{name} is not allowed in a plan"),
@@ -268,7 +324,11 @@ pub struct OneCatalog {
 }
 
 impl CatalogProviderList for OneCatalog {
-    fn register_catalog(&self, _: String, _: Arc<dyn CatalogProvider>) -> Option<Arc<dyn CatalogProvider>> {
+    fn register_catalog(
+        &self,
+        _: String,
+        _: Arc<dyn CatalogProvider>,
+    ) -> Option<Arc<dyn CatalogProvider>> {
         None
     }
 
@@ -277,7 +337,9 @@ impl CatalogProviderList for OneCatalog {
     }
 
     fn catalog(&self, name: &str) -> Option<Arc<dyn CatalogProvider>> {
-        (name == super::DATABASE).then(|| Arc::new(OneCatalog { schemas: self.schemas.clone() }) as Arc<dyn CatalogProvider>)
+        (name == super::DATABASE).then(|| {
+            Arc::new(OneCatalog { schemas: self.schemas.clone() }) as Arc<dyn CatalogProvider>
+        })
     }
 }
 
@@ -287,6 +349,9 @@ impl CatalogProvider for OneCatalog {
     }
 
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
-        self.schemas.iter().find(|(schema, _)| schema == name).map(|(_, provider)| Arc::clone(provider))
+        self.schemas
+            .iter()
+            .find(|(schema, _)| schema == name)
+            .map(|(_, provider)| Arc::clone(provider))
     }
 }

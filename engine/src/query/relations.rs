@@ -43,7 +43,9 @@ impl Viewer {
 
     /// Tells whether the role looks after the lake: sources, refreshes, rows set aside.
     pub fn operates(&self) -> bool {
-        [Capability::Define, Capability::Refresh, Capability::Audit].iter().any(|capability| self.may(*capability))
+        [Capability::Define, Capability::Refresh, Capability::Audit]
+            .iter()
+            .any(|capability| self.may(*capability))
     }
 }
 
@@ -105,7 +107,8 @@ impl Relations {
         let mut add = |relation: Relation| {
             relations.insert((relation.schema.clone(), relation.name.clone()), relation);
         };
-        let personal = viewer.purpose.as_ref().is_none_or(|(_, basis)| *basis != LegalBasis::LegalObligation);
+        let personal =
+            viewer.purpose.as_ref().is_none_or(|(_, basis)| *basis != LegalBasis::LegalObligation);
         if personal {
             sources(published, viewer).into_iter().for_each(&mut add);
             events(published).into_iter().for_each(&mut add);
@@ -140,7 +143,15 @@ impl Relations {
         names.dedup();
         let mut schemas: Vec<(String, Arc<dyn SchemaProvider>)> = names
             .into_iter()
-            .map(|name| (name.to_owned(), Arc::new(RelationSchema { schema: name.to_owned(), relations: Arc::clone(self) }) as _))
+            .map(|name| {
+                (
+                    name.to_owned(),
+                    Arc::new(RelationSchema {
+                        schema: name.to_owned(),
+                        relations: Arc::clone(self),
+                    }) as _,
+                )
+            })
             .collect();
         schemas.push(("pg_catalog".into(), postgres::pg_catalog(&self.facts)));
         schemas.push(("information_schema".into(), postgres::information_schema(&self.facts)));
@@ -155,8 +166,12 @@ impl Relations {
     async fn provider(self: &Arc<Self>, relation: &Relation) -> Result<Arc<dyn TableProvider>> {
         let name = format!("{}.{}", relation.schema, relation.name);
         Ok(match &relation.source {
-            RelationSource::Governed(snapshots) => Arc::new(GovernedTable::new(name, snapshots, self.store.clone())),
-            RelationSource::System(rows) => Arc::new(SystemTable::new(name, Arc::clone(&relation.columns), Arc::clone(rows))),
+            RelationSource::Governed(snapshots) => {
+                Arc::new(GovernedTable::new(name, snapshots, self.store.clone()))
+            }
+            RelationSource::System(rows) => {
+                Arc::new(SystemTable::new(name, Arc::clone(&relation.columns), Arc::clone(rows)))
+            }
             RelationSource::View(query) => {
                 let state = self.planner.state(&self.scope());
                 let plan = Box::pin(plan(&state, &self.facts, parse_one(query)?)).await?;
@@ -177,7 +192,12 @@ impl Relations {
                     _ => postgres::RelationKind::Table,
                 },
                 comment: relation.comment.clone(),
-                columns: relation.columns.fields().iter().map(|field| field.as_ref().clone()).collect(),
+                columns: relation
+                    .columns
+                    .fields()
+                    .iter()
+                    .map(|field| field.as_ref().clone())
+                    .collect(),
                 primary_key: relation.primary_key.clone(),
                 definition: match &relation.source {
                     RelationSource::View(query) => Some(query.clone()),
@@ -204,7 +224,12 @@ impl RelationSchema {
 #[async_trait]
 impl SchemaProvider for RelationSchema {
     fn table_names(&self) -> Vec<String> {
-        self.relations.relations.keys().filter(|(schema, _)| *schema == self.schema).map(|(_, name)| name.clone()).collect()
+        self.relations
+            .relations
+            .keys()
+            .filter(|(schema, _)| *schema == self.schema)
+            .map(|(_, name)| name.clone())
+            .collect()
     }
 
     async fn table(&self, name: &str) -> DataFusionResult<Option<Arc<dyn TableProvider>>> {
@@ -214,7 +239,9 @@ impl SchemaProvider for RelationSchema {
                 provider.map(Some).map_err(|error| DataFusionError::External(Box::new(error)))
             }
             // PostgreSQL looks into pg_catalog before the search path.
-            None if self.schema == super::PUBLIC => postgres::pg_catalog(&self.relations.facts).table(name).await,
+            None if self.schema == super::PUBLIC => {
+                postgres::pg_catalog(&self.relations.facts).table(name).await
+            }
             None => Ok(None),
         }
     }
@@ -238,15 +265,35 @@ impl Relation {
     }
 
     /// A personal relation over these versions of tables.
-    pub fn governed(schema: &str, name: &str, snapshots: Vec<(String, Arc<TableSnapshot>)>) -> Self {
-        let columns = snapshots.first().map_or_else(|| Arc::new(Schema::empty()), |(_, snapshot)| shown(&snapshot.schema));
+    pub fn governed(
+        schema: &str,
+        name: &str,
+        snapshots: Vec<(String, Arc<TableSnapshot>)>,
+    ) -> Self {
+        let columns = snapshots
+            .first()
+            .map_or_else(|| Arc::new(Schema::empty()), |(_, snapshot)| shown(&snapshot.schema));
         let source = RelationSource::Governed(snapshots);
-        Self { schema: schema.into(), name: name.into(), comment: None, primary_key: vec![], columns, source }
+        Self {
+            schema: schema.into(),
+            name: name.into(),
+            comment: None,
+            primary_key: vec![],
+            columns,
+            source,
+        }
     }
 
     fn view(schema: &str, name: &str, columns: Vec<Field>, query: String) -> Self {
         let source = RelationSource::View(query);
-        Self { schema: schema.into(), name: name.into(), comment: None, primary_key: vec![], columns: Arc::new(Schema::new(columns)), source }
+        Self {
+            schema: schema.into(),
+            name: name.into(),
+            comment: None,
+            primary_key: vec![],
+            columns: Arc::new(Schema::new(columns)),
+            source,
+        }
     }
 
     fn with_comment(mut self, comment: impl Into<String>) -> Self {
@@ -263,7 +310,10 @@ impl Relation {
 /// The columns that queries see of a stored personal table.
 fn shown(stored: &Schema) -> SchemaRef {
     let mut fields = vec![Arc::new(Field::new(PROFILE_ID, DataType::Int64, true))];
-    let own = stored.fields().iter().filter(|field| !field.name().starts_with('_') && field.name() != PROFILE_ID);
+    let own = stored
+        .fields()
+        .iter()
+        .filter(|field| !field.name().starts_with('_') && field.name() != PROFILE_ID);
     fields.extend(own.map(|field| lake::logical_field(field)));
     Arc::new(Schema::new(fields))
 }
@@ -298,12 +348,23 @@ fn sources(published: &Published, viewer: &Viewer) -> Vec<Relation> {
         if source.identifiers.is_empty() && source.person.is_empty() && !sees_everyone(viewer) {
             continue;
         }
-        let comment = definition.comment.clone().unwrap_or_else(|| format!("rows of source {}", definition.name));
-        let relation = Relation::governed("sources", &definition.name, vec![(path.clone(), Arc::clone(&current))]).with_comment(comment);
+        let comment = definition
+            .comment
+            .clone()
+            .unwrap_or_else(|| format!("rows of source {}", definition.name));
+        let relation = Relation::governed(
+            "sources",
+            &definition.name,
+            vec![(path.clone(), Arc::clone(&current))],
+        )
+        .with_comment(comment);
         match &source.shape {
             Shape::Records { key, .. } => {
                 let key: Vec<&str> = key.iter().map(String::as_str).collect();
-                let parts: Vec<String> = key.iter().map(|column| format!("CAST({} AS VARCHAR)", quoted(column))).collect();
+                let parts: Vec<String> = key
+                    .iter()
+                    .map(|column| format!("CAST({} AS VARCHAR)", quoted(column)))
+                    .collect();
                 records.push(format!(
                     "SELECT {} AS source, {} AS record_key, profile_id FROM sources.{}",
                     literal(&definition.name),
@@ -324,8 +385,10 @@ fn sources(published: &Published, viewer: &Viewer) -> Vec<Relation> {
         }
     }
     if !records.is_empty() {
-        let columns = vec![text("source"), text("record_key"), Field::new(PROFILE_ID, DataType::Int64, true)];
-        let view = Relation::view(super::PUBLIC, "profile_records", columns, records.join(" UNION ALL "));
+        let columns =
+            vec![text("source"), text("record_key"), Field::new(PROFILE_ID, DataType::Int64, true)];
+        let view =
+            Relation::view(super::PUBLIC, "profile_records", columns, records.join(" UNION ALL "));
         found.push(view.with_comment("which profile each record belongs to"));
     }
     found
@@ -348,7 +411,14 @@ fn events(published: &Published) -> Vec<Relation> {
             for (event, properties) in seen.into_iter().flatten() {
                 let known = names.entry(event.clone()).or_default();
                 properties.iter().for_each(|(name, kind)| {
-                    known.entry(name.clone()).and_modify(|held| if held != kind { *held = "text".into() }).or_insert_with(|| kind.clone());
+                    known
+                        .entry(name.clone())
+                        .and_modify(|held| {
+                            if held != kind {
+                                *held = "text".into()
+                            }
+                        })
+                        .or_insert_with(|| kind.clone());
                 });
             }
         }
@@ -358,11 +428,15 @@ fn events(published: &Published) -> Vec<Relation> {
     }
     for definition in published.state.of_kind(Kind::Event) {
         if let Body::Event(event) = &definition.body {
-            let declared = event.properties.iter().map(|property| (property.name.clone(), sql_type(&property.data_type)));
+            let declared = event
+                .properties
+                .iter()
+                .map(|property| (property.name.clone(), sql_type(&property.data_type)));
             names.insert(definition.name.clone(), declared.collect());
         }
     }
-    let events = Relation::governed(super::PUBLIC, "events", snapshots).with_comment("every event of every source, with its person");
+    let events = Relation::governed(super::PUBLIC, "events", snapshots)
+        .with_comment("every event of every source, with its person");
     let views = names.iter().map(|(event, properties)| event_view(event, properties));
     let views: Vec<Relation> = views.collect();
     std::iter::once(events).chain(views).collect()
@@ -398,23 +472,38 @@ fn event_view(event: &str, properties: &BTreeMap<String, String>) -> Relation {
         let (value, data_type, logical) = match kind.as_str() {
             "boolean" => (format!("TRY_CAST({value} AS boolean)"), DataType::Boolean, None),
             "bigint" => (format!("TRY_CAST({value} AS bigint)"), DataType::Int64, None),
-            "double precision" => (format!("TRY_CAST({value} AS double precision)"), DataType::Float64, None),
+            "double precision" => {
+                (format!("TRY_CAST({value} AS double precision)"), DataType::Float64, None)
+            }
             "date" => (format!("TRY_CAST({value} AS date)"), DataType::Date32, None),
-            "timestamptz" => (format!("TRY_CAST({value} AS timestamp with time zone)"), timestamptz("").data_type().clone(), None),
-            "jsonb" => (format!("json_get(properties, {})", literal(property)), DataType::Utf8View, Some("jsonb")),
-            numeric if numeric.starts_with("numeric(") => (format!("TRY_CAST({value} AS {numeric})"), numeric_type(numeric), None),
+            "timestamptz" => (
+                format!("TRY_CAST({value} AS timestamp with time zone)"),
+                timestamptz("").data_type().clone(),
+                None,
+            ),
+            "jsonb" => (
+                format!("json_get(properties, {})", literal(property)),
+                DataType::Utf8View,
+                Some("jsonb"),
+            ),
+            numeric if numeric.starts_with("numeric(") => {
+                (format!("TRY_CAST({value} AS {numeric})"), numeric_type(numeric), None)
+            }
             _ => (value, DataType::Utf8View, None),
         };
         let mut field = Field::new(&name, data_type, true);
         if let Some(logical) = logical {
-            field = field.with_metadata([(lake::LOGICAL_TYPE.to_owned(), logical.to_owned())].into());
+            field =
+                field.with_metadata([(lake::LOGICAL_TYPE.to_owned(), logical.to_owned())].into());
         }
         columns.push(field);
         list.push(format!("{value} AS {}", quoted(&name)));
     }
-    let query = format!("SELECT {} FROM public.events WHERE event = {}", list.join(", "), literal(event));
+    let query =
+        format!("SELECT {} FROM public.events WHERE event = {}", list.join(", "), literal(event));
     let name = format!("events_{}", lake::column_name(event));
-    Relation::view(super::PUBLIC, &name, columns, query).with_comment(format!("events named {event}, their properties as columns"))
+    Relation::view(super::PUBLIC, &name, columns, query)
+        .with_comment(format!("events named {event}, their properties as columns"))
 }
 
 fn numeric_type(text: &str) -> DataType {
@@ -429,18 +518,42 @@ fn derived(published: &Published, viewer: &Viewer) -> Vec<Relation> {
     let mut found = Vec::new();
     let mut add = |path: &str, name: &str, key: &[&str], comment: &str| {
         if let Some(table) = published.table(path) {
-            found.push(Relation::governed(super::PUBLIC, name, vec![(path.to_owned(), table)]).with_key(key).with_comment(comment));
+            found.push(
+                Relation::governed(super::PUBLIC, name, vec![(path.to_owned(), table)])
+                    .with_key(key)
+                    .with_comment(comment),
+            );
         }
     };
     let profiles = published.state.profiles_path.as_deref().unwrap_or(tables::PROFILES_PATH);
     add(profiles, "profiles", &[PROFILE_ID], "one row for each person: golden values and traits");
-    add(tables::ATTRIBUTE_SOURCES.path, "attribute_sources", &[], "where each golden value comes from");
-    add(tables::PROFILE_IDENTIFIERS.path, "profile_identifiers", &[], "the normalised identifiers of each person");
+    add(
+        tables::ATTRIBUTE_SOURCES.path,
+        "attribute_sources",
+        &[],
+        "where each golden value comes from",
+    );
+    add(
+        tables::PROFILE_IDENTIFIERS.path,
+        "profile_identifiers",
+        &[],
+        "the normalised identifiers of each person",
+    );
     // These tell of two persons at a time, one of whom may be hidden: for those who see everyone.
     if sees_everyone(viewer) {
         add(tables::IDENTITY_EDGES.path, "identity_edges", &[], "why records are one person");
-        add(tables::IDENTITY_VIOLATIONS.path, "identity_violations", &[], "joins that were refused, by which rule and against what");
-        add(tables::PROFILE_MERGES.path, "profile_merges", &[], "ids that became another profile's");
+        add(
+            tables::IDENTITY_VIOLATIONS.path,
+            "identity_violations",
+            &[],
+            "joins that were refused, by which rule and against what",
+        );
+        add(
+            tables::PROFILE_MERGES.path,
+            "profile_merges",
+            &[],
+            "ids that became another profile's",
+        );
     }
     found
 }
@@ -450,15 +563,23 @@ fn segments(published: &Published, viewer: &Viewer) -> Vec<Relation> {
     let mut found = Vec::new();
     let mut members = Vec::new();
     for definition in published.state.of_kind(Kind::Segment) {
-        let (Body::Segment(segment), Some((purpose, basis))) = (&definition.body, &viewer.purpose) else { continue };
+        let (Body::Segment(segment), Some((purpose, basis))) = (&definition.body, &viewer.purpose)
+        else {
+            continue;
+        };
         let path = tables::segment_path(&definition.name);
         let Some(table) = published.table(&path) else { continue };
         if segment.purpose != *purpose && *basis != LegalBasis::Contract {
             continue;
         }
         let name = &definition.name;
-        let comment = definition.comment.clone().unwrap_or_else(|| format!("members of segment {name}"));
-        found.push(Relation::governed("segments", name, vec![(path, table)]).with_key(&[PROFILE_ID]).with_comment(comment));
+        let comment =
+            definition.comment.clone().unwrap_or_else(|| format!("members of segment {name}"));
+        found.push(
+            Relation::governed("segments", name, vec![(path, table)])
+                .with_key(&[PROFILE_ID])
+                .with_comment(comment),
+        );
         let columns = "profile_id, entered_at, exited_at";
         members.push(format!(
             "SELECT {} AS segment, profile_id, entered_at, CAST(NULL AS timestamp with time zone) AS exited_at FROM segments.{}",
@@ -468,14 +589,26 @@ fn segments(published: &Published, viewer: &Viewer) -> Vec<Relation> {
         let path = tables::former_path(name);
         if let Some(table) = published.table(&path) {
             let former = format!("{name}_former");
-            members.push(format!("SELECT {} AS segment, {columns} FROM segments.{}", literal(name), quoted(&former)));
+            members.push(format!(
+                "SELECT {} AS segment, {columns} FROM segments.{}",
+                literal(name),
+                quoted(&former)
+            ));
             let comment = format!("who was a member of segment {name} and is no more");
-            found.push(Relation::governed("segments", &former, vec![(path, table)]).with_comment(comment));
+            found.push(
+                Relation::governed("segments", &former, vec![(path, table)]).with_comment(comment),
+            );
         }
     }
     if !members.is_empty() {
-        let columns = vec![text("segment"), Field::new(PROFILE_ID, DataType::Int64, true), timestamptz("entered_at"), timestamptz("exited_at")];
-        let view = Relation::view(super::PUBLIC, "segment_members", columns, members.join(" UNION ALL "));
+        let columns = vec![
+            text("segment"),
+            Field::new(PROFILE_ID, DataType::Int64, true),
+            timestamptz("entered_at"),
+            timestamptz("exited_at"),
+        ];
+        let view =
+            Relation::view(super::PUBLIC, "segment_members", columns, members.join(" UNION ALL "));
         found.push(view.with_comment("who entered and left which segment, and when"));
     }
     found

@@ -7,17 +7,23 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, Int64Builder, RecordBatch, RecordBatchOptions};
+use arrow::array::{
+    Array, ArrayRef, AsArray, Int64Array, Int64Builder, RecordBatch, RecordBatchOptions,
+};
 use arrow::compute::{BatchCoalescer, cast, filter_record_batch};
 use arrow::datatypes::{Int64Type, SchemaRef};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
-use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, ReplaceChildrenOptions};
+use datafusion::physical_plan::execution_plan::{
+    Boundedness, EmissionType, ReplaceChildrenOptions,
+};
 use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
+};
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::access::Access;
@@ -52,7 +58,10 @@ pub struct GovernedScanExec {
 
 impl GovernedScanExec {
     /// Builds the leaf over an inner scan that reads exactly the rows of `selection`.
-    #[expect(clippy::too_many_arguments, reason = "one caller, and every argument is a part of the leaf")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one caller, and every argument is a part of the leaf"
+    )]
     pub(super) fn new(
         table: String,
         output: SchemaRef,
@@ -71,7 +80,19 @@ impl GovernedScanExec {
             Boundedness::Bounded,
         ));
         let metrics = ExecutionPlanMetricsSet::new();
-        Self { table, output, columns, subject_at, selection, runs, inner, filter, access, properties, metrics }
+        Self {
+            table,
+            output,
+            columns,
+            subject_at,
+            selection,
+            runs,
+            inner,
+            filter,
+            access,
+            properties,
+            metrics,
+        }
     }
 
     /// Builds the rows of `partition` from the runs: profile ids, or nothing but their number.
@@ -118,7 +139,11 @@ impl GovernedScanExec {
     }
 }
 
-fn with_rows(schema: &SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> DataFusionResult<RecordBatch> {
+fn with_rows(
+    schema: &SchemaRef,
+    columns: Vec<ArrayRef>,
+    rows: usize,
+) -> DataFusionResult<RecordBatch> {
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
     Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?)
 }
@@ -138,7 +163,9 @@ impl Shaper {
         for (column, field) in self.columns.iter().zip(self.output.fields()) {
             columns.push(match column {
                 OutputColumn::ProfileId => self.profile_ids(batch)?,
-                OutputColumn::Stored(at) if batch.column(*at).data_type() == field.data_type() => Arc::clone(batch.column(*at)),
+                OutputColumn::Stored(at) if batch.column(*at).data_type() == field.data_type() => {
+                    Arc::clone(batch.column(*at))
+                }
                 OutputColumn::Stored(at) => cast(batch.column(*at), field.data_type())?,
             });
         }
@@ -149,17 +176,27 @@ impl Shaper {
     }
 
     fn profile_ids(&self, batch: &RecordBatch) -> DataFusionResult<ArrayRef> {
-        let at = self.subject_at.ok_or_else(|| DataFusionError::Internal("the subject was not read".into()))?;
+        let at = self
+            .subject_at
+            .ok_or_else(|| DataFusionError::Internal("the subject was not read".into()))?;
         let subjects = batch.column(at).as_primitive::<Int64Type>();
         let people = &self.access.people;
         if subjects.null_count() == 0 {
-            let ids = subjects.values().iter().map(|subject| people.profile_id(*subject as u32).unwrap_or(0));
+            let ids = subjects
+                .values()
+                .iter()
+                .map(|subject| people.profile_id(*subject as u32).unwrap_or(0));
             let ids: Vec<i64> = ids.collect();
             if !ids.contains(&0) {
                 return Ok(Arc::new(Int64Array::from(ids)));
             }
         }
-        Ok(Arc::new(subjects.iter().map(|subject| people.profile_id(subject? as u32)).collect::<Int64Array>()))
+        Ok(Arc::new(
+            subjects
+                .iter()
+                .map(|subject| people.profile_id(subject? as u32))
+                .collect::<Int64Array>(),
+        ))
     }
 }
 
@@ -199,8 +236,15 @@ impl Cutter {
 
 impl DisplayAs for GovernedScanExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<&str> = self.output.fields().iter().map(|field| field.name().as_str()).collect();
-        write!(f, "GovernedScanExec: table={}, purpose={}, columns=[{}]", self.table, self.access.purpose, names.join(", "))
+        let names: Vec<&str> =
+            self.output.fields().iter().map(|field| field.name().as_str()).collect();
+        write!(
+            f,
+            "GovernedScanExec: table={}, purpose={}, columns=[{}]",
+            self.table,
+            self.access.purpose,
+            names.join(", ")
+        )
     }
 }
 
@@ -225,7 +269,10 @@ impl ExecutionPlan for GovernedScanExec {
         Ok(self)
     }
 
-    fn with_new_children(self: Arc<Self>, _: Vec<Arc<dyn ExecutionPlan>>) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+    fn with_new_children(
+        self: Arc<Self>,
+        _: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
         Ok(self)
     }
 
@@ -240,7 +287,11 @@ impl ExecutionPlan for GovernedScanExec {
         Some(self.metrics.clone_inner())
     }
 
-    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> DataFusionResult<SendableRecordBatchStream> {
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> DataFusionResult<SendableRecordBatchStream> {
         let measured = BaselineMetrics::new(&self.metrics, partition);
         let record = move |batch: RecordBatch| {
             measured.record_output(batch.num_rows());
@@ -267,6 +318,9 @@ impl ExecutionPlan for GovernedScanExec {
         let batches = stream::try_unfold(cutter, |mut cutter| async move {
             Ok(cutter.next().await?.map(|batch| (batch, cutter)))
         });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.output), batches.map_ok(record))))
+        Ok(Box::pin(RecordBatchStreamAdapter::new(
+            Arc::clone(&self.output),
+            batches.map_ok(record),
+        )))
     }
 }

@@ -163,7 +163,9 @@ impl Selection {
             let mut at = 0u64;
             for run in runs.iter() {
                 let rows = u64::from(run.rows);
-                if access.visible.contains(run.subject) && profile(access.people.profile_id(run.subject))? {
+                if access.visible.contains(run.subject)
+                    && profile(access.people.profile_id(run.subject))?
+                {
                     total += rows;
                     match ranges.last_mut() {
                         Some(last) if last.start + last.rows == at => last.rows += rows,
@@ -231,7 +233,11 @@ mod tests {
             role: "analyst".into(),
             purpose: "analytics".into(),
             visible: Visible::Subjects(Arc::new(set)),
-            people: Arc::new(People::new(1, (1..=i64::from(subjects)).collect(), (0..subjects).collect())),
+            people: Arc::new(People::new(
+                1,
+                (1..=i64::from(subjects)).collect(),
+                (0..subjects).collect(),
+            )),
         }
     }
 
@@ -240,7 +246,9 @@ mod tests {
         for partition in &selection.partitions {
             let mut rows = Vec::new();
             for piece in partition {
-                piece.for_each_run(&files[piece.file], |subject, count| rows.extend(std::iter::repeat_n(subject, count)));
+                piece.for_each_run(&files[piece.file], |subject, count| {
+                    rows.extend(std::iter::repeat_n(subject, count))
+                });
             }
             out.push(rows);
         }

@@ -67,9 +67,21 @@ impl QuerySession {
             _ => None,
         };
         let snapshot = postgres::Snapshot::new(vec![], &[]);
-        let facts = SessionFacts::new(role.to_owned(), super::DATABASE.to_owned(), backend_pid, engine.started_at_us(), snapshot);
+        let facts = SessionFacts::new(
+            role.to_owned(),
+            super::DATABASE.to_owned(),
+            backend_pid,
+            engine.started_at_us(),
+            snapshot,
+        );
         facts.share("cdp.purpose", purpose.as_deref().unwrap_or(""));
-        Ok(Self { engine, role: role.to_owned(), purpose: purpose.into(), facts, described: parking_lot::Mutex::new(None) })
+        Ok(Self {
+            engine,
+            role: role.to_owned(),
+            purpose: purpose.into(),
+            facts,
+            described: parking_lot::Mutex::new(None),
+        })
     }
 
     /// Returns the role.
@@ -105,7 +117,13 @@ impl QuerySession {
                     [] => "No purpose is granted to this role.".to_owned(),
                     some => format!("Purposes granted to this role: {}.", some.join(", ")),
                 };
-                return Err(Error::Denied { message: format!("purpose \"{purpose}\" is not granted to role \"{}\"", self.role), hint });
+                return Err(Error::Denied {
+                    message: format!(
+                        "purpose \"{purpose}\" is not granted to role \"{}\"",
+                        self.role
+                    ),
+                    hint,
+                });
             }
         }
         *self.purpose.write() = purpose.map(str::to_owned);
@@ -126,12 +144,19 @@ impl QuerySession {
         }
         Err(Error::Denied {
             message: format!("role \"{}\" may not {what}", self.role),
-            hint: format!("Roles that may are made with MAY ({}).", format!("{capability:?}").to_lowercase()),
+            hint: format!(
+                "Roles that may are made with MAY ({}).",
+                format!("{capability:?}").to_lowercase()
+            ),
         })
     }
 
     /// Plans one SELECT; `parameter_types` are those that the client declared.
-    pub async fn plan(&self, statement: &Statement, parameter_types: &[Option<DataType>]) -> Result<Planned> {
+    pub async fn plan(
+        &self,
+        statement: &Statement,
+        parameter_types: &[Option<DataType>],
+    ) -> Result<Planned> {
         let live = self.engine.live();
         let (plan, stamp) = self.plan_now(&live, statement).await?;
         let schema = columns_of(&plan);
@@ -150,7 +175,11 @@ impl QuerySession {
     ///
     /// # Errors
     /// [`Error::Denied`] if it reads persons without a purpose, and all that running can meet.
-    pub async fn execute(&self, planned: &Planned, parameters: Vec<ScalarValue>) -> Result<SendableRecordBatchStream> {
+    pub async fn execute(
+        &self,
+        planned: &Planned,
+        parameters: Vec<ScalarValue>,
+    ) -> Result<SendableRecordBatchStream> {
         let live = self.engine.live();
         let mut plan = planned.plan.clone();
         if planned.stamp != self.stamp(&live) {
@@ -164,7 +193,9 @@ impl QuerySession {
             }
         }
         if !planned.declared_types.is_empty() || !parameters.is_empty() {
-            plan = plan.with_param_values(ParamValues::List(parameters.into_iter().map(Into::into).collect()))?;
+            plan = plan.with_param_values(ParamValues::List(
+                parameters.into_iter().map(Into::into).collect(),
+            ))?;
         }
         self.run(&live, plan).await
     }
@@ -215,7 +246,9 @@ impl QuerySession {
             }
             futures::future::ready(Some(batch))
         });
-        Ok(Box::pin(datafusion::physical_plan::stream::RecordBatchStreamAdapter::new(schema, counted)))
+        Ok(Box::pin(datafusion::physical_plan::stream::RecordBatchStreamAdapter::new(
+            schema, counted,
+        )))
     }
 
     /// Returns the relations that this session may name now.
@@ -229,7 +262,9 @@ impl QuerySession {
         let role = role_of(live, &self.role)?;
         let purpose = match &self.purpose() {
             // Granted once and taken back since: the session goes on without a purpose.
-            Some(purpose) if role.purposes.contains(purpose) => basis_of(live, purpose).map(|basis| (purpose.clone(), basis)),
+            Some(purpose) if role.purposes.contains(purpose) => {
+                basis_of(live, purpose).map(|basis| (purpose.clone(), basis))
+            }
             _ => None,
         };
         Ok(Viewer { role: self.role.clone(), capabilities: role.capabilities.clone(), purpose })
@@ -241,12 +276,21 @@ impl QuerySession {
             message: format!("purpose \"{purpose}\" has no consent to go by"),
             hint: "Its definition is not in force yet: try again.".into(),
         })?;
-        let access = Access { role: self.role.clone(), purpose: purpose.clone(), visible, people: Arc::clone(&live.people) };
+        let access = Access {
+            role: self.role.clone(),
+            purpose: purpose.clone(),
+            visible,
+            people: Arc::clone(&live.people),
+        };
         Ok(Some(Arc::new(access)))
     }
 
     fn stamp(&self, live: &Live) -> Stamp {
-        Stamp { sequence: live.published.state.sequence, purpose: self.purpose(), search_path: self.facts.search_path() }
+        Stamp {
+            sequence: live.published.state.sequence,
+            purpose: self.purpose(),
+            search_path: self.facts.search_path(),
+        }
     }
 
     /// Shows the catalog functions the relations of this statement.
@@ -254,7 +298,8 @@ impl QuerySession {
         let stamp = Stamp { search_path: vec![], ..self.stamp(live) };
         let mut described = self.described.lock();
         if described.as_ref() != Some(&stamp) {
-            let roles: Vec<String> = live.published.state.of_kind(Kind::Role).map(|role| role.name.clone()).collect();
+            let roles: Vec<String> =
+                live.published.state.of_kind(Kind::Role).map(|role| role.name.clone()).collect();
             self.facts.set_snapshot(postgres::Snapshot::new(relations.describe(), &roles));
             *described = Some(stamp);
         }
@@ -264,13 +309,18 @@ impl QuerySession {
 fn role_of<'a>(live: &'a Live, name: &str) -> Result<&'a Role> {
     match live.published.state.get(Kind::Role, name).map(|definition| &definition.body) {
         Some(Body::Role(role)) => Ok(role),
-        _ => Err(Error::Denied { message: format!("role \"{name}\" does not exist"), hint: "It was dropped; connect as another role.".into() }),
+        _ => Err(Error::Denied {
+            message: format!("role \"{name}\" does not exist"),
+            hint: "It was dropped; connect as another role.".into(),
+        }),
     }
 }
 
 /// Returns the columns of a plan's rows under the names that a client sees.
 fn columns_of(plan: &LogicalPlan) -> SchemaRef {
-    let named = |field: &Arc<arrow::datatypes::Field>| field.as_ref().clone().with_name(postgres::column_name(field.name()));
+    let named = |field: &Arc<arrow::datatypes::Field>| {
+        field.as_ref().clone().with_name(postgres::column_name(field.name()))
+    };
     Arc::new(Schema::new(plan.schema().fields().iter().map(named).collect::<Vec<_>>()))
 }
 
@@ -303,11 +353,14 @@ fn personal_relations(plan: &LogicalPlan) -> Result<Vec<String>> {
 /// Returns the type of each parameter: as declared, as the plan needs it, or text.
 fn parameter_types_of(plan: &LogicalPlan, declared: &[Option<DataType>]) -> Result<Vec<DataType>> {
     let inferred = plan.get_parameter_types()?;
-    let numbers = inferred.keys().filter_map(|name| name.trim_start_matches('$').parse::<usize>().ok());
+    let numbers =
+        inferred.keys().filter_map(|name| name.trim_start_matches('$').parse::<usize>().ok());
     let count = numbers.max().unwrap_or(0).max(declared.len());
     let type_of = |at: usize| {
         let declared = declared.get(at).cloned().flatten();
-        declared.or_else(|| inferred.get(&format!("${}", at + 1)).cloned().flatten()).unwrap_or(DataType::Utf8)
+        declared
+            .or_else(|| inferred.get(&format!("${}", at + 1)).cloned().flatten())
+            .unwrap_or(DataType::Utf8)
     };
     Ok((0..count).map(type_of).collect())
 }

@@ -57,13 +57,23 @@ impl TableProvider for SystemTable {
         _: &[Expr],
         _: Option<usize>,
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
-        let made = (self.rows)().await.map_err(|error| DataFusionError::External(Box::new(error)))?;
+        let made =
+            (self.rows)().await.map_err(|error| DataFusionError::External(Box::new(error)))?;
         let mut batches = Vec::new();
         for batch in made {
-            let batch = crate::table_read::adapt(&batch, &self.schema).map_err(|error| DataFusionError::External(Box::new(error)))?;
-            batches.extend((0..batch.num_rows()).step_by(BATCH_ROWS).map(|at| batch.slice(at, BATCH_ROWS.min(batch.num_rows() - at))));
+            let batch = crate::table_read::adapt(&batch, &self.schema)
+                .map_err(|error| DataFusionError::External(Box::new(error)))?;
+            batches.extend(
+                (0..batch.num_rows())
+                    .step_by(BATCH_ROWS)
+                    .map(|at| batch.slice(at, BATCH_ROWS.min(batch.num_rows() - at))),
+            );
         }
-        let plan = MemorySourceConfig::try_new_exec(&[batches], Arc::clone(&self.schema), projection.cloned())?;
+        let plan = MemorySourceConfig::try_new_exec(
+            &[batches],
+            Arc::clone(&self.schema),
+            projection.cloned(),
+        )?;
         Ok(plan)
     }
 }

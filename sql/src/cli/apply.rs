@@ -30,7 +30,8 @@ pub(super) fn check(root: &Path) -> Result<u8, Failure> {
 pub(super) async fn plan(root: &Path, lake: &LakeArguments) -> Result<u8, Failure> {
     let project = checked(root)?;
     start_log(project.config.log.level.word());
-    let engine = open(location(lake, Some((root, &project.config)))?, Mode::Read, Some(root)).await?;
+    let engine =
+        open(location(lake, Some((root, &project.config)))?, Mode::Read, Some(root)).await?;
     let plan = project::plan(&project, &engine.definitions());
     println!("{plan}");
     Ok(if plan.is_empty() { SUCCESS } else { CHANGES })
@@ -40,7 +41,8 @@ pub(super) async fn plan(root: &Path, lake: &LakeArguments) -> Result<u8, Failur
 pub(super) async fn apply(root: &Path, lake: &LakeArguments) -> Result<u8, Failure> {
     let project = checked(root)?;
     start_log(project.config.log.level.word());
-    let engine = open(location(lake, Some((root, &project.config)))?, Mode::Write, Some(root)).await?;
+    let engine =
+        open(location(lake, Some((root, &project.config)))?, Mode::Write, Some(root)).await?;
     let result = apply_to(&engine, &project).await;
     engine.close().await?;
     println!("{}", result?);
@@ -98,7 +100,11 @@ pub(super) async fn refresh(
     progress.finish();
     engine.close().await?;
     for step in result? {
-        let what = if step.worked { format!("{} rows in, {} rows out", step.rows_in, step.rows_out) } else { "nothing new".into() };
+        let what = if step.worked {
+            format!("{} rows in, {} rows out", step.rows_in, step.rows_out)
+        } else {
+            "nothing new".into()
+        };
         println!("{}: {what}", step.object);
     }
     Ok(SUCCESS)

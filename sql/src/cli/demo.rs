@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use engine::jobs::{Target, Trigger};
 use engine::Mode;
+use engine::jobs::{Target, Trigger};
 use tokio_util::sync::CancellationToken;
 
 use super::failure::Failure;
@@ -16,15 +16,23 @@ use super::{INTERRUPTED, LakeArguments, apply, serve};
 const EXAMPLE: &str = "examples/shop";
 
 /// Loads the example shop and serves it until `shutdown`.
-pub(super) async fn demo(lake: &LakeArguments, listen: Option<SocketAddr>, shutdown: CancellationToken) -> Result<u8, Failure> {
+pub(super) async fn demo(
+    lake: &LakeArguments,
+    listen: Option<SocketAddr>,
+    shutdown: CancellationToken,
+) -> Result<u8, Failure> {
     let root = PathBuf::from(EXAMPLE);
     if !root.try_exists()? {
-        return Err(Failure::usage(format!("there is no {EXAMPLE} here"), "Run onefold demo at the root of the project."));
+        return Err(Failure::usage(
+            format!("there is no {EXAMPLE} here"),
+            "Run onefold demo at the root of the project.",
+        ));
     }
     start_log("warn");
     let project = apply::load(&root)?;
     let listener = serve::bind(listen.unwrap_or(project.config.listen.postgres)).await?;
-    let engine = open(location(lake, Some((&root, &project.config)))?, Mode::Write, Some(&root)).await?;
+    let engine =
+        open(location(lake, Some((&root, &project.config)))?, Mode::Write, Some(&root)).await?;
     let progress = Progress::new();
     apply::apply_to(&engine, &project).await?;
     let report = |object: &str, step: Option<&engine::jobs::Step>| progress.step(object, step);
@@ -52,7 +60,9 @@ fn invitation(address: SocketAddr) -> String {
         ("engineer", "sees everyone, for the service"),
         ("privacy_officer", "sees consent and the logs"),
     ] {
-        text.push_str(&format!("  psql 'postgresql://{role}:demo@{host}:{port}/onefold'   # {what}\n"));
+        text.push_str(&format!(
+            "  psql 'postgresql://{role}:demo@{host}:{port}/onefold'   # {what}\n"
+        ));
     }
     text.push_str("ask:\n");
     for question in [

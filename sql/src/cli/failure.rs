@@ -15,7 +15,11 @@ pub(crate) struct Failure {
 impl Failure {
     /// The work failed.
     pub(crate) fn failed(message: impl Into<String>, source: impl StdError) -> Self {
-        Self { code: FAILURE, message: format!("{}: {}", message.into(), chain(&source)), hint: None }
+        Self {
+            code: FAILURE,
+            message: format!("{}: {}", message.into(), chain(&source)),
+            hint: None,
+        }
     }
 
     /// The command line asks for something that is not there.

@@ -18,25 +18,42 @@ const MEMORY_SHARE: u64 = 60;
 const MEMORY_BYTES_DEFAULT: u64 = 4 << 30;
 
 /// Where the lake is: by the command line, or else by the project's settings.
-pub(crate) fn location(lake: &LakeArguments, project: Option<(&Path, &Config)>) -> Result<LakeLocation, Failure> {
+pub(crate) fn location(
+    lake: &LakeArguments,
+    project: Option<(&Path, &Config)>,
+) -> Result<LakeLocation, Failure> {
     if let Some(dir) = &lake.dir {
         return Ok(LakeLocation::Directory(dir.clone()));
     }
     let storage = project.map(|(_, config)| &config.storage);
-    let options = storage.map(|storage| storage.resolved_options(project.map_or(Path::new("."), |(root, _)| root))).transpose()?.unwrap_or_default();
+    let options = storage
+        .map(|storage| storage.resolved_options(project.map_or(Path::new("."), |(root, _)| root)))
+        .transpose()?
+        .unwrap_or_default();
     let address = lake.lake.clone().or_else(|| storage.and_then(|storage| storage.url.clone()));
     if let Some(address) = address {
-        let url = address.parse().map_err(|error| Failure::usage(format!("\"{address}\" is no address: {error}"), "Write s3://bucket/prefix."))?;
+        let url = address.parse().map_err(|error| {
+            Failure::usage(
+                format!("\"{address}\" is no address: {error}"),
+                "Write s3://bucket/prefix.",
+            )
+        })?;
         return Ok(LakeLocation::Url { url, options });
     }
     match (project, storage.and_then(|storage| storage.dir.clone())) {
         (Some((root, _)), Some(dir)) => Ok(LakeLocation::Directory(root.join(dir))),
-        _ => Err(Failure::usage("it is not said where the lake is", "Pass --dir DIR or --lake URL.")),
+        _ => {
+            Err(Failure::usage("it is not said where the lake is", "Pass --dir DIR or --lake URL."))
+        }
     }
 }
 
 /// Opens the engine on a lake; `root` is the folder that sources are read from, the recorded one when not given.
-pub(crate) async fn open(location: LakeLocation, mode: Mode, root: Option<&Path>) -> Result<Engine, Failure> {
+pub(crate) async fn open(
+    location: LakeLocation,
+    mode: Mode,
+    root: Option<&Path>,
+) -> Result<Engine, Failure> {
     let root = root.map(Path::canonicalize).transpose()?;
     let options = EngineOptions {
         location,
@@ -45,7 +62,8 @@ pub(crate) async fn open(location: LakeLocation, mode: Mode, root: Option<&Path>
         clock: Arc::new(SystemClock),
         file_root: root,
         target_partitions: std::thread::available_parallelism().map_or(2, usize::from),
-        memory_bytes_max: usize::try_from(memory_bytes() / 100 * MEMORY_SHARE).unwrap_or(usize::MAX),
+        memory_bytes_max: usize::try_from(memory_bytes() / 100 * MEMORY_SHARE)
+            .unwrap_or(usize::MAX),
     };
     Ok(Engine::open(options).await?)
 }
@@ -73,7 +91,8 @@ pub(crate) fn project_root(named: Option<PathBuf>) -> Result<Option<PathBuf>, Fa
 /// Starts the log on stderr.
 pub(crate) fn start_log(level: &str) {
     use tracing_subscriber::EnvFilter;
-    let filter = EnvFilter::builder().parse_lossy(format!("warn,engine={level},connectors={level},onefold={level}"));
+    let filter = EnvFilter::builder()
+        .parse_lossy(format!("warn,engine={level},connectors={level},onefold={level}"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // A second start, as tests make, keeps the first log.
     let _ = log.try_init();

@@ -199,7 +199,9 @@ enum Signal {
 /// Waits for Ctrl-C or SIGTERM.
 async fn signal() -> Signal {
     use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return std::future::pending().await;
+    };
     tokio::select! {
         _ = terminate.recv() => Signal::Terminate,
         Ok(()) = tokio::signal::ctrl_c() => Signal::Interrupt,
@@ -213,11 +215,17 @@ fn code_of(result: Result<u8, Failure>) -> u8 {
 async fn dispatch(command: Command, shutdown: CancellationToken) -> Result<u8, Failure> {
     match command {
         Command::Demo { lake, listen } => demo::demo(&lake, listen, shutdown).await,
-        Command::Serve { lake, listen, project } => serve::serve(&lake, listen, project, shutdown).await,
+        Command::Serve { lake, listen, project } => {
+            serve::serve(&lake, listen, project, shutdown).await
+        }
         Command::Plan { project, lake } => apply::plan(&project, &lake).await,
         Command::Apply { project, lake } => apply::apply(&project, &lake).await,
-        Command::Refresh { lake, source, segment, full } => apply::refresh(&lake, source, segment, full, shutdown).await,
-        Command::Sql { lake, role, format, command } => sql::sql(&lake, role, format, &command).await,
+        Command::Refresh { lake, source, segment, full } => {
+            apply::refresh(&lake, source, segment, full, shutdown).await
+        }
+        Command::Sql { lake, role, format, command } => {
+            sql::sql(&lake, role, format, &command).await
+        }
         Command::Check { project } => apply::check(&project),
     }
 }

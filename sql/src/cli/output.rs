@@ -11,7 +11,11 @@ use super::Format;
 use super::failure::Failure;
 
 /// Writes rows with the columns of `schema`.
-pub(super) fn write_rows(format: Format, schema: &SchemaRef, batches: &[RecordBatch]) -> Result<(), Failure> {
+pub(super) fn write_rows(
+    format: Format,
+    schema: &SchemaRef,
+    batches: &[RecordBatch],
+) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     match format {
         Format::Table => table(&mut out, schema, batches),
@@ -27,14 +31,28 @@ fn options() -> FormatOptions<'static> {
 }
 
 /// Calls `visit` with each row's values as texts, `None` for null.
-fn each_row(batches: &[RecordBatch], mut visit: impl FnMut(&[Option<String>]) -> Result<(), Failure>) -> Result<(), Failure> {
+fn each_row(
+    batches: &[RecordBatch],
+    mut visit: impl FnMut(&[Option<String>]) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     let options = options();
     for batch in batches {
-        let formatters = batch.columns().iter().map(|column| ArrayFormatter::try_new(column, &options)).collect::<Result<Vec<_>, _>>();
-        let formatters = formatters.map_err(|error| Failure::failed("a column cannot be written", error))?;
+        let formatters = batch
+            .columns()
+            .iter()
+            .map(|column| ArrayFormatter::try_new(column, &options))
+            .collect::<Result<Vec<_>, _>>();
+        let formatters =
+            formatters.map_err(|error| Failure::failed("a column cannot be written", error))?;
         for row in 0..batch.num_rows() {
-            let values: Vec<Option<String>> =
-                batch.columns().iter().zip(&formatters).map(|(column, formatter)| column.is_valid(row).then(|| formatter.value(row).to_string())).collect();
+            let values: Vec<Option<String>> = batch
+                .columns()
+                .iter()
+                .zip(&formatters)
+                .map(|(column, formatter)| {
+                    column.is_valid(row).then(|| formatter.value(row).to_string())
+                })
+                .collect();
             visit(&values)?;
         }
     }
@@ -43,7 +61,9 @@ fn each_row(batches: &[RecordBatch], mut visit: impl FnMut(&[Option<String>]) ->
 
 fn table(out: &mut impl Write, schema: &SchemaRef, batches: &[RecordBatch]) -> Result<(), Failure> {
     let mut table = Table::new();
-    table.load_preset(presets::ASCII_MARKDOWN).set_content_arrangement(ContentArrangement::Disabled);
+    table
+        .load_preset(presets::ASCII_MARKDOWN)
+        .set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(schema.fields().iter().map(|field| field.name()));
     let mut rows = 0;
     each_row(batches, |values| {
@@ -63,15 +83,21 @@ fn csv(out: &mut impl Write, schema: &SchemaRef, batches: &[RecordBatch]) -> Res
     let header: Vec<String> = schema.fields().iter().map(|field| quoted(field.name())).collect();
     writeln!(out, "{}", header.join(","))?;
     each_row(batches, |values| {
-        let line: Vec<String> = values.iter().map(|value| value.as_deref().map(quoted).unwrap_or_default()).collect();
+        let line: Vec<String> =
+            values.iter().map(|value| value.as_deref().map(quoted).unwrap_or_default()).collect();
         Ok(writeln!(out, "{}", line.join(","))?)
     })
 }
 
 fn json(out: &mut impl Write, schema: &SchemaRef, batches: &[RecordBatch]) -> Result<(), Failure> {
-    let names: Vec<String> = schema.fields().iter().map(|field| serde_json::Value::from(field.name().as_str()).to_string()).collect();
+    let names: Vec<String> = schema
+        .fields()
+        .iter()
+        .map(|field| serde_json::Value::from(field.name().as_str()).to_string())
+        .collect();
     // Numbers are written with all their digits, as JSON allows.
-    let bare = |data_type: &DataType| data_type.is_numeric() || matches!(data_type, DataType::Boolean);
+    let bare =
+        |data_type: &DataType| data_type.is_numeric() || matches!(data_type, DataType::Boolean);
     let bare: Vec<bool> = schema.fields().iter().map(|field| bare(field.data_type())).collect();
     write!(out, "[")?;
     let mut first = true;
@@ -82,7 +108,9 @@ fn json(out: &mut impl Write, schema: &SchemaRef, batches: &[RecordBatch]) -> Re
             .zip(names.iter().zip(&bare))
             .map(|(value, (name, bare))| match value {
                 None => format!("{name}:null"),
-                Some(value) if *bare && !matches!(value.as_str(), "NaN" | "inf" | "-inf") => format!("{name}:{value}"),
+                Some(value) if *bare && !matches!(value.as_str(), "NaN" | "inf" | "-inf") => {
+                    format!("{name}:{value}")
+                }
                 Some(value) => format!("{name}:{}", serde_json::Value::from(value.as_str())),
             })
             .collect();

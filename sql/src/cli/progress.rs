@@ -28,12 +28,21 @@ struct Phase {
 impl Progress {
     pub(super) fn new() -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
-            let style = ProgressStyle::with_template("{spinner} {elapsed:>4} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+            let style = ProgressStyle::with_template("{spinner} {elapsed:>4} {msg}")
+                .unwrap_or_else(|_| ProgressStyle::default_spinner());
             let bar = ProgressBar::new_spinner().with_style(style);
             bar.enable_steady_tick(TICK);
             bar
         });
-        Self { bar, phase: Mutex::new(RefCell::new(Phase { name: "", objects: 0, rows: 0, since: Instant::now() })) }
+        Self {
+            bar,
+            phase: Mutex::new(RefCell::new(Phase {
+                name: "",
+                objects: 0,
+                rows: 0,
+                since: Instant::now(),
+            })),
+        }
     }
 
     /// Notes that a step begins, or how it ended.
@@ -75,8 +84,16 @@ impl Progress {
         if phase.name.is_empty() || phase.objects == 0 {
             return;
         }
-        let objects = if phase.objects > 1 { format!("{} {}", phase.objects, phase.name) } else { phase.name.to_owned() };
-        let line = format!("{objects}: {} rows in {:.1} s", phase.rows, phase.since.elapsed().as_secs_f64());
+        let objects = if phase.objects > 1 {
+            format!("{} {}", phase.objects, phase.name)
+        } else {
+            phase.name.to_owned()
+        };
+        let line = format!(
+            "{objects}: {} rows in {:.1} s",
+            phase.rows,
+            phase.since.elapsed().as_secs_f64()
+        );
         match &self.bar {
             Some(bar) => bar.println(line),
             None => eprintln!("{line}"),

@@ -16,7 +16,12 @@ use crate::session::engine_backend::EngineBackend;
 use crate::wire::{Front, Limits, Tls, serve as serve_postgres};
 
 /// Serves a lake until `shutdown`.
-pub(super) async fn serve(lake: &LakeArguments, listen: Option<SocketAddr>, project: Option<PathBuf>, shutdown: CancellationToken) -> Result<u8, Failure> {
+pub(super) async fn serve(
+    lake: &LakeArguments,
+    listen: Option<SocketAddr>,
+    project: Option<PathBuf>,
+    shutdown: CancellationToken,
+) -> Result<u8, Failure> {
     let root = project_root(project)?;
     let config = root.as_deref().map(Config::load).transpose()?.unwrap_or_default();
     start_log(config.log.level.word());
@@ -24,12 +29,17 @@ pub(super) async fn serve(lake: &LakeArguments, listen: Option<SocketAddr>, proj
     let engine = open(location, Mode::Write, root.as_deref()).await?;
     let listener = bind(listen.unwrap_or(config.listen.postgres)).await?;
     let address = listener.local_addr()?;
-    run(engine, listener, tls(root.as_deref(), &config)?, shutdown, || println!("ready postgres={address}")).await
+    run(engine, listener, tls(root.as_deref(), &config)?, shutdown, || {
+        println!("ready postgres={address}")
+    })
+    .await
 }
 
 /// Binds the address that clients connect to.
 pub(super) async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
-    TcpListener::bind(address).await.map_err(|error| Failure::failed(format!("cannot listen on {address}"), error))
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| Failure::failed(format!("cannot listen on {address}"), error))
 }
 
 /// Loads the certificate that the settings name; a wrong one is an error, never a connection without encryption.
@@ -38,15 +48,29 @@ pub(super) fn tls(root: Option<&Path>, config: &Config) -> Result<Option<Tls>, F
     match (&config.tls.cert, &config.tls.key) {
         (Some(cert), Some(key)) => {
             let tls = Tls::load(&beside(cert), &beside(key), config.tls.required.unwrap_or(true));
-            tls.map(Some).map_err(|error| Failure::configuration(error.to_string(), Some("Name a PEM certificate and its PKCS#8 key under [tls].".into())))
+            tls.map(Some).map_err(|error| {
+                Failure::configuration(
+                    error.to_string(),
+                    Some("Name a PEM certificate and its PKCS#8 key under [tls].".into()),
+                )
+            })
         }
         (None, None) if config.tls.required != Some(true) => Ok(None),
-        _ => Err(Failure::configuration("[tls] needs both cert and key", Some("Name both, or neither.".into()))),
+        _ => Err(Failure::configuration(
+            "[tls] needs both cert and key",
+            Some("Name both, or neither.".into()),
+        )),
     }
 }
 
 /// Serves clients and runs what is due; calls `ready` once connections are accepted.
-pub(super) async fn run(engine: Engine, listener: TcpListener, tls: Option<Tls>, shutdown: CancellationToken, ready: impl FnOnce()) -> Result<u8, Failure> {
+pub(super) async fn run(
+    engine: Engine,
+    listener: TcpListener,
+    tls: Option<Tls>,
+    shutdown: CancellationToken,
+    ready: impl FnOnce(),
+) -> Result<u8, Failure> {
     use std::io::Write;
     let cpu = tokio::runtime::Builder::new_multi_thread()
         .thread_name("query")
@@ -62,7 +86,10 @@ pub(super) async fn run(engine: Engine, listener: TcpListener, tls: Option<Tls>,
     };
     ready();
     std::io::stdout().flush()?;
-    tokio::join!(serve_postgres(listener, front, shutdown.clone()), engine.run_schedule(shutdown.clone()));
+    tokio::join!(
+        serve_postgres(listener, front, shutdown.clone()),
+        engine.run_schedule(shutdown.clone())
+    );
     cpu.shutdown_background();
     engine.close().await?;
     Ok(SUCCESS)

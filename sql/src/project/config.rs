@@ -62,18 +62,28 @@ pub(crate) struct Storage {
 
 impl Storage {
     /// Returns the options with the values that are found elsewhere; files are relative to `root`.
-    pub(crate) fn resolved_options(&self, root: &Path) -> Result<BTreeMap<String, String>, Problem> {
+    pub(crate) fn resolved_options(
+        &self,
+        root: &Path,
+    ) -> Result<BTreeMap<String, String>, Problem> {
         let resolved = self.options.iter().map(|(name, value)| {
             let text = match value {
                 OptionValue::Text(text) => Ok(text.clone()),
                 OptionValue::Reference(Reference::Env(variable)) => {
-                    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+                    #[expect(
+                        clippy::disallowed_methods,
+                        reason = "the one place that reads the environment"
+                    )]
                     let value = std::env::var(variable);
-                    value.map_err(|_| unresolved(name, &format!("the variable {variable} is not set")))
+                    value.map_err(|_| {
+                        unresolved(name, &format!("the variable {variable} is not set"))
+                    })
                 }
-                OptionValue::Reference(Reference::File(path)) => std::fs::read_to_string(root.join(path))
-                    .map(|text| text.strip_suffix('\n').unwrap_or(&text).to_owned())
-                    .map_err(|error| unresolved(name, &format!("{}: {error}", path.display()))),
+                OptionValue::Reference(Reference::File(path)) => {
+                    std::fs::read_to_string(root.join(path))
+                        .map(|text| text.strip_suffix('\n').unwrap_or(&text).to_owned())
+                        .map_err(|error| unresolved(name, &format!("{}: {error}", path.display())))
+                }
             };
             Ok((name.clone(), text?))
         });

@@ -66,25 +66,47 @@ impl QuerySession for EngineSession {
     async fn plan(&self, sql: &str, parameters: &[Option<DataType>]) -> Result<Plan> {
         let statement = parse(sql)?;
         if let Some(call) = RecordConsent::of(&statement)? {
-            let schema = Arc::new(Schema::new(vec![Field::new("record_consent", DataType::Boolean, false)]));
-            let parameters = vec![Arc::new(Field::new("", DataType::Utf8, true)); call.parameters()];
-            return Ok(Plan { schema, parameters, changes_the_lake: true, inner: Arc::new(Inner::RecordConsent(call)) });
+            let schema =
+                Arc::new(Schema::new(vec![Field::new("record_consent", DataType::Boolean, false)]));
+            let parameters =
+                vec![Arc::new(Field::new("", DataType::Utf8, true)); call.parameters()];
+            return Ok(Plan {
+                schema,
+                parameters,
+                changes_the_lake: true,
+                inner: Arc::new(Inner::RecordConsent(call)),
+            });
         }
         let planned = self.session.plan(&statement, parameters).await?;
         let of = |data_type: &DataType| Arc::new(Field::new("", data_type.clone(), true));
         let parameters: Vec<FieldRef> = planned.parameter_types.iter().map(of).collect();
-        Ok(Plan { schema: Arc::clone(&planned.schema), parameters, changes_the_lake: false, inner: Arc::new(Inner::Query(planned)) })
+        Ok(Plan {
+            schema: Arc::clone(&planned.schema),
+            parameters,
+            changes_the_lake: false,
+            inner: Arc::new(Inner::Query(planned)),
+        })
     }
 
-    async fn execute(&self, plan: &Plan, parameters: Vec<ScalarValue>) -> Result<SendableRecordBatchStream> {
+    async fn execute(
+        &self,
+        plan: &Plan,
+        parameters: Vec<ScalarValue>,
+    ) -> Result<SendableRecordBatchStream> {
         match plan.inner.downcast_ref::<Inner>() {
             Some(Inner::Query(planned)) => self.session.execute(planned, parameters).await,
             Some(Inner::RecordConsent(call)) => {
                 let [kind, value, purpose, status] = call.arguments(&parameters)?;
-                self.session.engine().record_consent(&self.session, &kind, &value, &purpose, &status).await?;
+                self.session
+                    .engine()
+                    .record_consent(&self.session, &kind, &value, &purpose, &status)
+                    .await?;
                 rows(&plan.schema, vec![Arc::new(BooleanArray::from(vec![true]))])
             }
-            None => Err(Error::Invalid { message: "the plan is not of this server".into(), hint: "Prepare the statement again.".into() }),
+            None => Err(Error::Invalid {
+                message: "the plan is not of this server".into(),
+                hint: "Prepare the statement again.".into(),
+            }),
         }
     }
 
@@ -95,7 +117,9 @@ impl QuerySession for EngineSession {
             Statement::RunSync { .. } => &["run", "rows", "held_back", "location"],
             _ => return None,
         };
-        Some(Arc::new(Schema::new(names.iter().map(|name| Field::new(*name, DataType::Utf8, true)).collect::<Vec<_>>())))
+        Some(Arc::new(Schema::new(
+            names.iter().map(|name| Field::new(*name, DataType::Utf8, true)).collect::<Vec<_>>(),
+        )))
     }
 
     async fn run(&self, statement: &Statement) -> Result<Outcome> {
@@ -114,9 +138,14 @@ impl QuerySession for EngineSession {
             }
             Statement::Refresh { target, full } => self.refresh(target, *full).await,
             Statement::RunSync { name, dry_run } => self.run_sync(statement, name, *dry_run).await,
-            Statement::ShowObjects { kind, like } => self.show_objects(statement, *kind, like.as_deref()),
+            Statement::ShowObjects { kind, like } => {
+                self.show_objects(statement, *kind, like.as_deref())
+            }
             Statement::ShowCreate { kind, name } => self.show_create(statement, *kind, name),
-            _ => Err(Error::Unsupported { what: "this statement here".into(), hint: "Send it as a statement of its own.".into() }),
+            _ => Err(Error::Unsupported {
+                what: "this statement here".into(),
+                hint: "Send it as a statement of its own.".into(),
+            }),
         }
     }
 }
@@ -125,7 +154,15 @@ impl EngineSession {
     /// Fails unless the role may define objects of this kind: everything, or segments for its own purposes.
     fn may_define(&self, kind: Kind, name: &str) -> Result<()> {
         if kind == Kind::Segment {
-            let own = match self.session.engine().live().published.state.get(kind, name).map(|definition| definition.body.clone()) {
+            let own = match self
+                .session
+                .engine()
+                .live()
+                .published
+                .state
+                .get(kind, name)
+                .map(|definition| definition.body.clone())
+            {
                 Some(Body::Segment(segment)) => self.owns(&segment.purpose),
                 _ => true,
             };
@@ -137,7 +174,10 @@ impl EngineSession {
     }
 
     fn owns(&self, purpose: &str) -> bool {
-        self.session.engine().role(self.session.role()).is_some_and(|role| role.purposes.iter().any(|own| own == purpose))
+        self.session
+            .engine()
+            .role(self.session.role())
+            .is_some_and(|role| role.purposes.iter().any(|own| own == purpose))
     }
 
     async fn create(&self, definition: &Definition, mode: CreateMode) -> Result<Outcome> {
@@ -146,7 +186,10 @@ impl EngineSession {
         if let Body::Segment(segment) = &definition.body
             && !self.owns(&segment.purpose)
         {
-            self.session.require(Capability::Define, &format!("define a segment for purpose \"{}\"", segment.purpose))?;
+            self.session.require(
+                Capability::Define,
+                &format!("define a segment for purpose \"{}\"", segment.purpose),
+            )?;
         }
         let put = match mode {
             CreateMode::Create => Put::Create,
@@ -162,19 +205,28 @@ impl EngineSession {
             RefreshTarget::All => Target::All,
             RefreshTarget::Object(Kind::Source, name) => Target::Source(name.clone()),
             RefreshTarget::Object(Kind::Segment, name) => Target::Segment(name.clone()),
-            RefreshTarget::Object(Kind::IdentityGraph | Kind::Trait | Kind::Attribute, _) => Target::Profiles,
-            RefreshTarget::Kind(Kind::IdentityGraph | Kind::Trait | Kind::Attribute) => Target::Profiles,
+            RefreshTarget::Object(Kind::IdentityGraph | Kind::Trait | Kind::Attribute, _) => {
+                Target::Profiles
+            }
+            RefreshTarget::Kind(Kind::IdentityGraph | Kind::Trait | Kind::Attribute) => {
+                Target::Profiles
+            }
             RefreshTarget::Kind(_) => Target::All,
             RefreshTarget::Object(kind, _) => {
-                return Err(Error::Unsupported { what: format!("REFRESH {}", words(*kind)), hint: "REFRESH ALL brings everything up to date.".into() });
+                return Err(Error::Unsupported {
+                    what: format!("REFRESH {}", words(*kind)),
+                    hint: "REFRESH ALL brings everything up to date.".into(),
+                });
             }
         };
         if let Target::Segment(name) = &target {
-            self.may_define(Kind::Segment, name).or_else(|_| self.session.require(Capability::Refresh, "refresh"))?;
+            self.may_define(Kind::Segment, name)
+                .or_else(|_| self.session.require(Capability::Refresh, "refresh"))?;
         } else {
             self.session.require(Capability::Refresh, "refresh")?;
         }
-        let steps = self.session.engine().refresh(&target, full, Trigger::Demand, &|_, _| {}).await?;
+        let steps =
+            self.session.engine().refresh(&target, full, Trigger::Demand, &|_, _| {}).await?;
         let worked = steps.iter().filter(|step| step.worked).count();
         Ok(done(format!("REFRESH {worked}")))
     }
@@ -186,23 +238,42 @@ impl EngineSession {
             && !self.owns(&sync.purpose)
         {
             return Err(Error::Denied {
-                message: format!("sync \"{name}\" is for purpose \"{}\", which is not granted to role \"{}\"", sync.purpose, self.session.role()),
+                message: format!(
+                    "sync \"{name}\" is for purpose \"{}\", which is not granted to role \"{}\"",
+                    sync.purpose,
+                    self.session.role()
+                ),
                 hint: "Run it as a role with that purpose.".into(),
             });
         }
         self.session.require(Capability::Sync, "run syncs")?;
-        let report = engine::activation::run_sync(engine, name, self.session.role(), dry_run).await?;
+        let report =
+            engine::activation::run_sync(engine, name, self.session.role(), dry_run).await?;
         let texts = [report.run, report.rows.to_string(), report.held_back.to_string()].map(Some);
-        self.texts(statement, format!("RUN SYNC {}", report.rows), vec![texts.into_iter().chain([report.location]).collect()])
+        self.texts(
+            statement,
+            format!("RUN SYNC {}", report.rows),
+            vec![texts.into_iter().chain([report.location]).collect()],
+        )
     }
 
-    fn show_objects(&self, statement: &Statement, kind: Kind, like: Option<&str>) -> Result<Outcome> {
+    fn show_objects(
+        &self,
+        statement: &Statement,
+        kind: Kind,
+        like: Option<&str>,
+    ) -> Result<Outcome> {
         let live = self.session.engine().live();
         let matcher = like.map(like_pattern);
         let visible = |definition: &&Definition| match &definition.body {
-            Body::Segment(segment) => self.owns(&segment.purpose) || self.session.require(Capability::Define, "").is_ok(),
+            Body::Segment(segment) => {
+                self.owns(&segment.purpose) || self.session.require(Capability::Define, "").is_ok()
+            }
             Body::Purpose(_) => true,
-            _ => self.session.require(Capability::Define, "").is_ok() || matches!(kind, Kind::Sync | Kind::Destination),
+            _ => {
+                self.session.require(Capability::Define, "").is_ok()
+                    || matches!(kind, Kind::Sync | Kind::Destination)
+            }
         };
         let rows = live
             .published
@@ -218,17 +289,32 @@ impl EngineSession {
     fn show_create(&self, statement: &Statement, kind: Kind, name: &str) -> Result<Outcome> {
         self.may_define(kind, name)?;
         if kind == Kind::Role {
-            return Err(Error::Denied { message: "the definition of a role is not shown".into(), hint: "It holds the verifier of a password.".into() });
+            return Err(Error::Denied {
+                message: "the definition of a role is not shown".into(),
+                hint: "It holds the verifier of a password.".into(),
+            });
         }
         let live = self.session.engine().live();
         let definition = live.published.state.expect(kind, name)?;
-        self.texts(statement, "SHOW".into(), vec![vec![Some(definition.name.clone()), Some(definition.sql.clone())]])
+        self.texts(
+            statement,
+            "SHOW".into(),
+            vec![vec![Some(definition.name.clone()), Some(definition.sql.clone())]],
+        )
     }
 
     /// Answers with rows of texts.
-    fn texts(&self, statement: &Statement, tag: String, table: Vec<Vec<Option<String>>>) -> Result<Outcome> {
+    fn texts(
+        &self,
+        statement: &Statement,
+        tag: String,
+        table: Vec<Vec<Option<String>>>,
+    ) -> Result<Outcome> {
         let schema = self.columns(statement).unwrap_or_else(|| Arc::new(Schema::empty()));
-        let column = |at: usize| Arc::new(table.iter().map(|row| row[at].as_deref()).collect::<StringArray>()) as ArrayRef;
+        let column = |at: usize| {
+            Arc::new(table.iter().map(|row| row[at].as_deref()).collect::<StringArray>())
+                as ArrayRef
+        };
         let columns = (0..schema.fields().len()).map(column).collect();
         Ok(Outcome::Rows { tag, rows: rows(&schema, columns)? })
     }
@@ -243,12 +329,17 @@ fn words(kind: Kind) -> String {
 }
 
 fn parse(sql: &str) -> Result<SqlStatement> {
-    let statements = Parser::parse_sql(&PostgreSqlDialect {}, sql).map_err(|error| datafusion::error::DataFusionError::SQL(Box::new(error), None))?;
-    statements.into_iter().next().ok_or_else(|| Error::Invalid { message: "there is no statement".into(), hint: "Send one.".into() })
+    let statements = Parser::parse_sql(&PostgreSqlDialect {}, sql)
+        .map_err(|error| datafusion::error::DataFusionError::SQL(Box::new(error), None))?;
+    statements.into_iter().next().ok_or_else(|| Error::Invalid {
+        message: "there is no statement".into(),
+        hint: "Send one.".into(),
+    })
 }
 
 fn rows(schema: &SchemaRef, columns: Vec<ArrayRef>) -> Result<SendableRecordBatchStream> {
-    let batch = RecordBatch::try_new(Arc::clone(schema), columns).map_err(datafusion::error::DataFusionError::from)?;
+    let batch = RecordBatch::try_new(Arc::clone(schema), columns)
+        .map_err(datafusion::error::DataFusionError::from)?;
     Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(schema), stream::iter([Ok(batch)]))))
 }
 
@@ -281,7 +372,14 @@ mod tests {
 
     #[test]
     fn like_is_sql_like() {
-        for (pattern, name, want) in [("%", "", true), ("a%", "abc", true), ("_b%", "abc", true), ("a", "abc", false), ("%c", "abc", true), ("_", "", false)] {
+        for (pattern, name, want) in [
+            ("%", "", true),
+            ("a%", "abc", true),
+            ("_b%", "abc", true),
+            ("a", "abc", false),
+            ("%c", "abc", true),
+            ("_", "", false),
+        ] {
             assert_eq!(like_pattern(pattern)(name), want, "{name} LIKE {pattern}");
         }
     }

@@ -5,7 +5,9 @@
 
 use datafusion::common::ScalarValue;
 use engine::{Error, Result};
-use sqlparser::ast::{Expr, FunctionArg, FunctionArgExpr, FunctionArguments, SelectItem, SetExpr, Statement, Value};
+use sqlparser::ast::{
+    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, SelectItem, SetExpr, Statement, Value,
+};
 
 /// The names of the arguments, in order.
 const ARGUMENTS: [&str; 4] = ["kind", "value", "purpose", "status"];
@@ -39,7 +41,8 @@ impl RecordConsent {
             let (place, value) = match argument {
                 FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) => (at, value),
                 FunctionArg::Named { name, arg: FunctionArgExpr::Expr(value), .. } => {
-                    let place = ARGUMENTS.iter().position(|known| name.value.eq_ignore_ascii_case(known));
+                    let place =
+                        ARGUMENTS.iter().position(|known| name.value.eq_ignore_ascii_case(known));
                     (place.ok_or_else(arguments)?, value)
                 }
                 _ => return Err(arguments()),
@@ -49,7 +52,9 @@ impl RecordConsent {
                 return Err(arguments());
             }
         }
-        let [Some(kind), Some(value), Some(purpose), Some(status)] = found else { return Err(arguments()) };
+        let [Some(kind), Some(value), Some(purpose), Some(status)] = found else {
+            return Err(arguments());
+        };
         Ok(Some(Self { arguments: [kind, value, purpose, status] }))
     }
 
@@ -80,7 +85,11 @@ impl RecordConsent {
 fn single_call(statement: &Statement) -> Option<&sqlparser::ast::Function> {
     let Statement::Query(query) = statement else { return None };
     let SetExpr::Select(select) = query.body.as_ref() else { return None };
-    let [SelectItem::UnnamedExpr(Expr::Function(function)) | SelectItem::ExprWithAlias { expr: Expr::Function(function), .. }] = select.projection.as_slice() else {
+    let [
+        SelectItem::UnnamedExpr(Expr::Function(function))
+        | SelectItem::ExprWithAlias { expr: Expr::Function(function), .. },
+    ] = select.projection.as_slice()
+    else {
         return None;
     };
     let name = function.name.to_string().to_ascii_lowercase();
@@ -92,9 +101,15 @@ fn argument_of(value: &Expr) -> Result<Argument> {
     match value {
         Expr::Cast { expr, .. } | Expr::Nested(expr) => argument_of(expr),
         Expr::Value(value) => match &value.value {
-            Value::SingleQuotedString(text) | Value::EscapedStringLiteral(text) => Ok(Argument::Literal(text.clone())),
+            Value::SingleQuotedString(text) | Value::EscapedStringLiteral(text) => {
+                Ok(Argument::Literal(text.clone()))
+            }
             Value::Placeholder(number) => {
-                let number = number.trim_start_matches('$').parse::<usize>().ok().and_then(|number| number.checked_sub(1));
+                let number = number
+                    .trim_start_matches('$')
+                    .parse::<usize>()
+                    .ok()
+                    .and_then(|number| number.checked_sub(1));
                 number.map(Argument::Parameter).ok_or_else(arguments)
             }
             _ => Err(arguments()),
@@ -106,7 +121,9 @@ fn argument_of(value: &Expr) -> Result<Argument> {
 fn arguments() -> Error {
     Error::Invalid {
         message: "cdp.record_consent takes four texts".into(),
-        hint: "SELECT cdp.record_consent('email', 'ada@example.com', 'email_marketing', 'withdrawn')".into(),
+        hint:
+            "SELECT cdp.record_consent('email', 'ada@example.com', 'email_marketing', 'withdrawn')"
+                .into(),
     }
 }
 
@@ -129,7 +146,11 @@ mod tests {
 
     #[test]
     fn literals_parameters_and_names_are_arguments() {
-        let found = call("SELECT cdp.record_consent('email', $1::text, status => 'withdrawn', purpose => $2)").unwrap().unwrap();
+        let found = call(
+            "SELECT cdp.record_consent('email', $1::text, status => 'withdrawn', purpose => $2)",
+        )
+        .unwrap()
+        .unwrap();
         assert_eq!(found.parameters(), 2);
         let values = [ScalarValue::from("a@x"), ScalarValue::from("ads")];
         assert_eq!(found.arguments(&values).unwrap(), ["email", "a@x", "ads", "withdrawn"]);
@@ -138,10 +159,16 @@ mod tests {
     #[test]
     fn other_queries_are_none_and_nested_calls_are_refused() {
         assert!(call("SELECT 1").unwrap().is_none());
-        for sql in ["SELECT cdp.record_consent('a','b','c','d') FROM profiles", "SELECT 1, cdp.record_consent('a','b','c','d')"] {
+        for sql in [
+            "SELECT cdp.record_consent('a','b','c','d') FROM profiles",
+            "SELECT 1, cdp.record_consent('a','b','c','d')",
+        ] {
             assert!(matches!(call(sql), Err(Error::Unsupported { .. })), "{sql}");
         }
-        for sql in ["SELECT cdp.record_consent('a','b','c')", "SELECT cdp.record_consent('a','b','c', now())"] {
+        for sql in [
+            "SELECT cdp.record_consent('a','b','c')",
+            "SELECT cdp.record_consent('a','b','c', now())",
+        ] {
             assert!(matches!(call(sql), Err(Error::Invalid { .. })), "{sql}");
         }
     }
