@@ -1,0 +1,82 @@
+# What one does with onefold from its source. `make demo` runs it, `make test` proves it.
+#
+# Nothing but Debian, Rust and Python is expected to be there. What is missing besides is installed: the client tests'
+# packages into .venv, psql by apt where that is allowed. CARGO_TARGET_DIR is respected; without it cargo uses target/.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+
+CARGO ?= cargo
+PYTHON ?= python3
+TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
+VENV := .venv
+VENV_PYTHON := $(VENV)/bin/python
+
+TOOLS ?= $(HOME)/.cache/onefold/tools
+DENY_VERSION := 0.20.2
+DENY := $(TOOLS)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
+
+.PHONY: help demo demo-check test test-rust test-clients bench lint fmt clippy doc deny psql release clean-venv
+
+help: ## lists what can be made
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+
+demo: release ## builds onefold and runs the demo until Ctrl-C
+	@exec $(TARGET)/release/onefold demo
+
+demo-check: release ## holds the demo to its 10 seconds and 20 lines
+	@$(PYTHON) tests/demo_check.py $(TARGET)/release/onefold
+
+release:
+	$(CARGO) build --release --locked --package sql --bin onefold
+
+test: test-rust test-clients ## runs every test, the real binary's included
+
+test-rust: $(VENV)/installed psql
+	$(CARGO) test --workspace --locked
+
+# After the tests in Rust, which build the binary that the clients talk to.
+test-clients: test-rust
+	ONEFOLD_BINARY=$(TARGET)/debug/onefold $(VENV_PYTHON) -m pytest tests/clients
+
+bench: release $(VENV)/installed ## measures, and prints what it measured
+	$(VENV_PYTHON) bench/run.py
+
+lint: fmt clippy doc deny ## format, clippy, documentation, dependencies
+
+fmt:
+	$(CARGO) fmt --all --check
+
+clippy:
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+doc:
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items --locked
+
+# The advisories are left out: their database would have to be downloaded.
+deny: $(DENY)
+	$(CARGO) fetch --locked --quiet
+	$(DENY) --offline --locked check bans licenses sources
+
+$(DENY):
+	$(CARGO) install --quiet --locked --root $(TOOLS)/cargo-deny-$(DENY_VERSION) cargo-deny --version $(DENY_VERSION)
+
+# Debian keeps `venv` in a package of its own.
+$(VENV)/installed: tests/requirements.txt
+	@rm -rf $(VENV)
+	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || { rm -rf $(VENV); \
+	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null || { echo "python's venv is missing: install the package python3-venv" >&2; exit 1; }; \
+	  apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-venv && $(PYTHON) -m venv $(VENV); }
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement tests/requirements.txt
+	@touch $@
+
+psql:
+	@command -v psql >/dev/null && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  apt-get update -qq && { apt-get install -y -qq --no-install-recommends postgresql-client-15 \
+	    || apt-get install -y -qq --no-install-recommends postgresql-client; }; \
+	else echo "psql is not here and cannot be installed without root: its tests say so and pass over it"; fi
+
+clean-venv:
+	rm -rf $(VENV)

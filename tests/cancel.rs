@@ -1,0 +1,123 @@
+//! Cancel and `statement_timeout` stop the work, not only the wait for it.
+
+use std::time::{Duration, Instant};
+
+use tokio_postgres::NoTls;
+
+use crate::harness::{PROMPT, Server, shared_server};
+
+/// Works for hours and gives its first row at the very end.
+const ENDLESS: &str = "SELECT count(*) FROM generate_series(1, 100000) a, generate_series(1, 100000) b, generate_series(1, 1000) c";
+/// Answers of PostgreSQL to a cancelled or timed-out statement.
+const CANCELED: &str = "57014";
+/// How soon a statement has to end once it should.
+const SOON: Duration = Duration::from_secs(10);
+
+/// The processor time that a process has used, in clock ticks of a hundredth of a second.
+fn ticks(server: &Server) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", server.process.pid())).unwrap();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+}
+
+/// Waits until the server rests: a window of half a second in which it uses less than a tenth of one.
+async fn rests(server: &Server) {
+    let started = Instant::now();
+    let mut windows = tokio::time::interval(Duration::from_millis(500));
+    windows.tick().await;
+    loop {
+        let before = ticks(server);
+        windows.tick().await;
+        let used = ticks(server) - before;
+        if used < 10 {
+            return;
+        }
+        assert!(started.elapsed() < SOON, "the server still works: {used} of 50 ticks of a window");
+    }
+}
+
+fn own_server() -> (crate::harness::Built, Server) {
+    let lake = crate::harness::small().copied();
+    let server = lake.serve();
+    (lake, server)
+}
+
+#[tokio::test]
+async fn a_cancel_request_stops_the_work() {
+    let (_lake, server) = own_server();
+    let session = server.session("engineer").await;
+    let token = session.client.cancel_token();
+    let idle = ticks(&server);
+    let statement = session.run(ENDLESS);
+    let cancel = async {
+        // It must be at work before it is stopped: half a second of processor time says so.
+        let started = Instant::now();
+        while ticks(&server) < idle + 50 {
+            assert!(started.elapsed() < PROMPT, "the statement does not work");
+            tokio::task::yield_now().await;
+        }
+        token.cancel_query(NoTls).await.unwrap();
+        Instant::now()
+    };
+    let (failure, cancelled) = tokio::join!(statement, cancel);
+    let failure = failure.expect_err("the statement was cancelled");
+    assert_eq!(failure.sqlstate, CANCELED, "{failure}");
+    assert!(cancelled.elapsed() < SOON, "{:?} from cancel to answer", cancelled.elapsed());
+    rests(&server).await;
+    assert_eq!(session.value("SELECT 1").await, "1", "the session lives on");
+}
+
+#[tokio::test]
+async fn a_timeout_stops_the_work() {
+    let (_lake, server) = own_server();
+    let session = server.session("engineer").await;
+    session.rows("SET statement_timeout = '500ms'").await;
+    let started = Instant::now();
+    let failure = session.failure(ENDLESS).await;
+    assert_eq!(failure.sqlstate, CANCELED, "{failure}");
+    assert!(started.elapsed() < SOON, "{:?} for a timeout of 500 ms", started.elapsed());
+    rests(&server).await;
+    session.rows("SET statement_timeout = 0").await;
+    assert_eq!(session.value("SELECT 1").await, "1", "the session lives on");
+}
+
+#[tokio::test]
+async fn a_client_that_goes_takes_its_work_with_it() {
+    let (_lake, server) = own_server();
+    let session = server.session("engineer").await;
+    let idle = ticks(&server);
+    {
+        let statement = session.run(ENDLESS);
+        tokio::pin!(statement);
+        let started = Instant::now();
+        while ticks(&server) < idle + 50 {
+            assert!(started.elapsed() < PROMPT, "the statement does not work");
+            tokio::select! {
+                answer = &mut statement => panic!("the statement ended: {answer:?}"),
+                () = tokio::task::yield_now() => {}
+            }
+        }
+    }
+    drop(session);
+    rests(&server).await;
+}
+
+#[tokio::test]
+async fn a_stranger_cannot_cancel() {
+    let server = shared_server();
+    let session = server.session("analyst").await;
+    // A cancel request with a wrong key is answered with nothing, as PostgreSQL does, and cancels nothing.
+    let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", server.port())).await.unwrap();
+    let mut request = Vec::new();
+    for word in [16_u32, 80_877_102, 1, 2] {
+        request.extend(word.to_be_bytes());
+    }
+    tokio::io::AsyncWriteExt::write_all(&mut stream, &request).await.unwrap();
+    let mut answer = Vec::new();
+    tokio::time::timeout(PROMPT, tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut answer))
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(answer.is_empty(), "{answer:?}");
+    assert_eq!(session.value("SELECT 1").await, "1");
+}

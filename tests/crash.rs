@@ -1,0 +1,68 @@
+//! `kill -9` in the middle of a refresh: what is there is whole, and the next refresh completes.
+
+use std::os::unix::process::ExitStatusExt;
+use std::time::Instant;
+
+use crate::harness::{Built, Contents, PROMPT, WORK, files, small};
+use crate::incremental::grown;
+
+/// At so many moments a refresh is killed, evenly spread over the files that it writes.
+const MOMENTS: usize = 6;
+
+#[test]
+fn a_killed_refresh_leaves_whole_versions_and_the_next_one_completes() {
+    let waiting = grown(small());
+    let before = Contents::of(&waiting.lake);
+    let undisturbed = waiting.copied();
+    let files_before = files(&undisturbed.lake).len();
+    undisturbed.refresh();
+    let files_written = files(&undisturbed.lake).len() - files_before;
+    let after = Contents::of(&undisturbed.lake);
+    let changed = before.differing(&after);
+    assert!(
+        changed.contains(&"profiles") && changed.contains(&"sources.shop_orders"),
+        "nothing to do but in {changed:?}"
+    );
+
+    for moment in 1..=MOMENTS {
+        let lake = waiting.copied();
+        kill_when_written(&lake, files_written * moment / (MOMENTS + 1));
+        let found = Contents::of(&lake.lake);
+        for name in &changed {
+            let relation = found.relation(name);
+            let whole = relation == before.relation(name) || relation == after.relation(name);
+            assert!(whole, "moment {moment}: {name} is a mixture of {} rows", relation.len());
+        }
+        let both = [&before, &after].map(|contents| {
+            ["profiles", "profile_identifiers", "attribute_sources"]
+                .map(|name| contents.relation(name) == found.relation(name))
+        });
+        assert!(
+            both.contains(&[true; 3]),
+            "moment {moment}: what is published together is of two versions: {both:?}"
+        );
+        lake.refresh();
+        Contents::of(&lake.lake).assert_same(&after, &format!("moment {moment}: the next refresh"));
+    }
+}
+
+/// Starts a refresh and kills it as soon as it has written so many files. It must not have ended before.
+fn kill_when_written(lake: &Built, count: usize) {
+    let goal = files(&lake.lake).len() + count;
+    let mut refresh = lake.start_refresh();
+    let started = Instant::now();
+    while refresh.is_running() && files(&lake.lake).len() < goal {
+        assert!(
+            started.elapsed() < WORK,
+            "the refresh wrote no {count} files; stderr:\n{}",
+            refresh.stderr()
+        );
+        std::thread::yield_now();
+    }
+    assert!(
+        refresh.signal("KILL"),
+        "the refresh ended before it was killed; stderr:\n{}",
+        refresh.stderr()
+    );
+    assert_eq!(refresh.wait(PROMPT).signal(), Some(9), "the kill came too late");
+}

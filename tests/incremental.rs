@@ -1,0 +1,138 @@
+//! Refreshing after a few new records: only what they touch is done, and the outcome is that of doing everything anew.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::corpus::Corpus;
+use crate::harness::{Built, Contents, files, root, small};
+
+/// One in so many persons of the shop joins those of the small corpus, which are a tenth of all: about one in a hundred.
+const JOINING_ONE_IN: u32 = 1_000;
+
+/// Copies a lake and puts new files under it that it has not seen: records of new people, and of some that it knows.
+pub(crate) fn grown(built: &Built) -> Built {
+    let grown = built.copied();
+    let mut corpus = grown.corpus();
+    let whole = Corpus::read(&root().join("examples/shop/data"));
+    corpus.append(&whole.of_people(|number| number % JOINING_ONE_IN == 3));
+    change_known_people(&mut corpus);
+    corpus.write(&grown.project.join("data"));
+    grown
+}
+
+/// A contact moves, a mailbox opens a mail, a browser comes back.
+fn change_known_people(corpus: &mut Corpus) {
+    let (city, updated) = (corpus.contacts.column("city"), corpus.contacts.column("updated_at"));
+    let mut moved = corpus.contacts.rows[0].clone();
+    moved[city] = "Sopot".to_owned();
+    moved[updated] = "2026-11-01 08:00:00".to_owned();
+    corpus.contacts.rows.push(moved);
+    let (event, at) = (corpus.engagement.column("event"), corpus.engagement.column("occurred_at"));
+    let mut opened = corpus.engagement.rows[0].clone();
+    opened[event] = "opened".to_owned();
+    opened[at] = "2026-11-01T08:00:00Z".to_owned();
+    corpus.engagement.rows.push(opened);
+    let known = corpus
+        .events
+        .iter()
+        .find(|line| line.contains("\"track\"") && line.ends_with('}'))
+        .unwrap()
+        .clone();
+    let id = crate::corpus::member(&known, "messageId").unwrap();
+    corpus.events.push(known.replace(&id, "ajs-a-new-one-of-a-known-browser"));
+}
+
+/// The newest version of every table of a lake, but for the logs about onefold itself.
+fn versions(lake: &Path) -> BTreeMap<PathBuf, PathBuf> {
+    let mut versions = BTreeMap::new();
+    for file in files(lake) {
+        let Some(log) = file.parent().filter(|folder| folder.ends_with("_delta_log")) else {
+            continue;
+        };
+        let is_commit = file.extension().is_some_and(|extension| extension == "json");
+        if is_commit && !log.starts_with("cdp") {
+            // Names are padded numbers and come in order: the last one stays.
+            versions.insert(log.to_owned(), file.clone());
+        }
+    }
+    assert!(versions.len() > 10, "only {} tables in {}", versions.len(), lake.display());
+    versions
+}
+
+#[test]
+fn nothing_new_does_no_work() {
+    let lake = small().copied();
+    let before = versions(&lake.lake);
+    lake.refresh();
+    assert_eq!(versions(&lake.lake), before);
+}
+
+#[test]
+fn new_records_touch_only_what_they_change() {
+    let lake = small().copied();
+    let mut corpus = lake.corpus();
+    change_known_people(&mut corpus);
+    corpus.write(&lake.project.join("data"));
+    let before = versions(&lake.lake);
+    lake.refresh();
+    let after = versions(&lake.lake);
+    let moved: Vec<String> = after
+        .iter()
+        .filter(|(log, version)| before.get(*log) != Some(version))
+        .map(|(log, _)| log.display().to_string())
+        .collect();
+    for untouched in
+        ["sources/shop_customers/", "sources/loyalty_members/", "sources/consent_ledger/"]
+    {
+        assert!(
+            !moved.iter().any(|log| log.starts_with(untouched)),
+            "{untouched} has a new version; moved: {moved:?}"
+        );
+    }
+    for touched in ["sources/crm_contacts/", "sources/email_engagement/", "sources/web_events/"] {
+        assert!(
+            moved.iter().any(|log| log.starts_with(touched)),
+            "{touched} has no new version; moved: {moved:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_few_new_records_give_what_a_full_rebuild_gives() {
+    let lake = grown(small());
+    lake.refresh();
+    let incremental = Contents::of(&lake.lake);
+    let joined = incremental.relation("sources.shop_customers").len()
+        - Contents::of(&small().lake).relation("sources.shop_customers").len();
+    assert!(joined > 0, "nobody joined");
+
+    // The same log, everything derived from it made anew: the same rows and the same ids.
+    let rebuilt = lake.copied();
+    {
+        let server = rebuilt.serve();
+        server.session("engineer").await.run("REFRESH ALL FULL").await.unwrap();
+    }
+    Contents::of(&rebuilt.lake).assert_same(&incremental, "REFRESH ALL FULL");
+
+    // Another lake that takes everything at once: ids are its own, but the same records are the same people.
+    let fresh = Built::of(&lake.corpus());
+    let fresh = Contents::of(&fresh.lake);
+    assert_eq!(clusters(&fresh), clusters(&incremental), "the same records belong together");
+    let golden = |contents: &Contents| {
+        let rows = contents.relation("profiles").without(&["profile_id"]);
+        rows.into_iter().map(|row| row.join("|")).collect::<Vec<_>>()
+    };
+    assert_eq!(golden(&fresh), golden(&incremental), "the same people have the same values");
+}
+
+/// The records of each profile, whatever its id.
+fn clusters(contents: &Contents) -> Vec<Vec<String>> {
+    let mut by_profile: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    let records = contents.relation("profile_records");
+    for row in records.of_columns(&["profile_id", "source", "record_key"]) {
+        by_profile.entry(row[0]).or_default().push(format!("{} {}", row[1], row[2]));
+    }
+    let mut clusters: Vec<Vec<String>> = by_profile.into_values().collect();
+    clusters.sort();
+    clusters
+}

@@ -1,0 +1,25 @@
+//! End-to-end tests of onefold: the real binary, over the real wire, on a real disk.
+//!
+//! Each test starts its own `onefold` on a free port with a lake of its own, or reads the one that all readers share.
+//! Nothing sleeps and nothing is tried twice: a test waits for a condition, and no longer than a bound. What needs
+//! Python (an object store, a certificate) takes it from `.venv`, which `make test` installs.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod corpus;
+mod harness;
+
+mod audit;
+mod cancel;
+mod cli;
+mod crash;
+mod figures;
+mod incremental;
+mod noninterference;
+mod object_store;
+mod slt;
+mod sync;
+mod tidy;
+mod tls;
+mod withdrawal;
+mod writers;

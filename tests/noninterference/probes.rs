@@ -1,0 +1,102 @@
+//! Statements made to find out about one hidden person: each is a way in which a filter was seen to leak.
+
+use super::Statement;
+use super::pair::Pair;
+use super::random::Random;
+
+/// Returns every probe for some values of hidden and visible people.
+pub(super) fn of(pair: &Pair, random: &mut Random, rounds: usize) -> Vec<Statement> {
+    (0..rounds).flat_map(|_| round(pair, random)).collect()
+}
+
+fn round(pair: &Pair, random: &mut Random) -> Vec<Statement> {
+    let mut text = |relation: &str, column: &str| pair.literals.text(random, relation, column);
+    let email = text("public.profiles", "email");
+    let phone = text("public.profiles", "phone");
+    let city = text("public.profiles", "city");
+    let order = text("sources.shop_orders", "order_id");
+    let amount = text("sources.shop_orders", "amount");
+    let session = text("public.events", "properties");
+    let campaign = text("sources.email_engagement", "campaign_id");
+    let spent = text("public.profiles", "total_spent");
+    let id = text("public.profiles", "profile_id");
+    let part: String = email.chars().take(4).collect();
+    let spent = if spent.starts_with(|letter: char| letter.is_ascii_digit()) {
+        spent
+    } else {
+        "100.00".to_owned()
+    };
+    let amount = if amount.starts_with(|letter: char| letter.is_ascii_digit()) {
+        amount
+    } else {
+        "14.37".to_owned()
+    };
+    let id =
+        if id.starts_with(|letter: char| letter.is_ascii_digit()) { id } else { "1".to_owned() };
+    let unordered = [
+        format!("SELECT 1 / (CASE WHEN email = '{email}' THEN 0 ELSE 1 END) FROM profiles"),
+        format!("SELECT count(*) FROM profiles WHERE 1 / (CASE WHEN email = '{email}' THEN 0 ELSE 1 END) = 1"),
+        format!("SELECT sum(1 / (CASE WHEN amount = {amount} THEN 0 ELSE 1 END)) FROM sources.shop_orders"),
+        format!("SELECT count(*) FROM profiles WHERE CASE WHEN email = '{email}' THEN CAST(email AS bigint) ELSE 1 END = 1"),
+        format!("SELECT CAST(email AS bigint) FROM profiles WHERE email = '{email}'"),
+        format!("SELECT CAST(phone AS date) FROM profiles WHERE phone = '{phone}'"),
+        format!("SELECT CAST(campaign_id AS bigint) FROM sources.email_engagement WHERE campaign_id = '{campaign}'"),
+        "SELECT CAST(max(email) AS bigint) FROM profiles".to_owned(),
+        "SELECT CAST(campaign_id AS bigint) FROM sources.email_engagement WHERE campaign_id LIKE '%secret'".to_owned(),
+        format!("SELECT count(*) FROM profiles WHERE email LIKE '{part}%'"),
+        format!("SELECT count(*) FROM profiles WHERE email ~ '^{part}'"),
+        format!("SELECT count(*) FROM profiles WHERE email NOT LIKE '{part}%'"),
+        format!("SELECT count(*) FROM profiles WHERE email IN ('{email}', 'nobody')"),
+        format!("SELECT count(*) FROM profiles WHERE email NOT IN ('{email}', 'nobody')"),
+        format!("SELECT EXISTS (SELECT 1 FROM profiles WHERE email = '{email}')"),
+        format!("SELECT NOT EXISTS (SELECT 1 FROM sources.shop_orders WHERE order_id = 'X{order}')"),
+        format!("SELECT count(*) FROM sources.shop_orders WHERE order_id = '{order}' OR order_id = 'X{order}'"),
+        format!("SELECT (SELECT max(amount) FROM sources.shop_orders WHERE amount >= {amount}) IS NULL"),
+        format!("SELECT count(*) FROM events WHERE properties = '{session}'"),
+        "SELECT count(*) FROM events WHERE properties ->> 'session' LIKE 'secret%'".to_owned(),
+        "SELECT count(*) FROM events WHERE message_id LIKE 'again%'".to_owned(),
+        "SELECT max(length(properties::text)) FROM events".to_owned(),
+        format!("SELECT count(*) FROM profiles WHERE total_spent = {spent}"),
+        format!("SELECT count(*), min(total_spent), max(total_spent), avg(total_spent) FROM profiles WHERE city = '{city}'"),
+        "SELECT count(*), min(profile_id), max(profile_id), sum(total_spent), sum(total_spent::double precision) FROM profiles".to_owned(),
+        "SELECT count(*), min(amount), max(amount), sum(amount), avg(amount::double precision) FROM sources.shop_orders".to_owned(),
+        "SELECT min(order_id), max(order_id), count(DISTINCT order_id) FROM sources.shop_orders".to_owned(),
+        "SELECT count(*), max(occurred_at), count(DISTINCT anonymous_id) FROM events".to_owned(),
+        "SELECT count(*), min(points), max(points) FROM sources.loyalty_members".to_owned(),
+        "SELECT stddev(amount::double precision), var_pop(items), corr(items, amount::double precision) FROM sources.shop_orders".to_owned(),
+        format!("SELECT consent_allows({id}, 'analytics'), consent_allows({id}, 'email_marketing')"),
+        format!("SELECT resolve_profile('email', '{email}'), resolve_profile('phone', '{phone}')"),
+        format!("SELECT count(*) FROM profile_identifiers WHERE value = '{email}'"),
+        format!("SELECT count(*) FROM attribute_sources WHERE profile_id = {id}"),
+        format!("EXPLAIN SELECT * FROM profiles WHERE email = '{email}'"),
+        format!("EXPLAIN SELECT count(*) FROM sources.shop_orders WHERE amount > {amount}"),
+        "EXPLAIN SELECT max(amount) FROM sources.shop_orders".to_owned(),
+        "EXPLAIN ANALYZE SELECT count(*) FROM profiles".to_owned(),
+        "EXPLAIN VERBOSE SELECT count(*) FROM profiles".to_owned(),
+        "SELECT * FROM pg_catalog.pg_stats".to_owned(),
+        "SELECT relname, reltuples, relpages FROM pg_catalog.pg_class WHERE relname IN ('profiles', 'shop_orders') ORDER BY 1".to_owned(),
+        "SELECT * FROM cdp.audit_log".to_owned(),
+        "SELECT * FROM cdp.quarantine".to_owned(),
+        "SELECT * FROM identity_edges".to_owned(),
+        "SELECT _subject FROM profiles".to_owned(),
+        "SELECT * FROM segments.lapsed_customers".to_owned(),
+        "SELECT profile_id / (CASE WHEN total_spent > 100000 THEN 0 ELSE 1 END) FROM profiles".to_owned(),
+        "SELECT sum(9223372036854775807 / items) FROM sources.shop_orders".to_owned(),
+        "SELECT CAST(amount * 1000 AS smallint) FROM sources.shop_orders WHERE items > 40".to_owned(),
+        "SELECT (SELECT profile_id FROM profiles WHERE total_spent > 500)".to_owned(),
+        format!("SELECT (SELECT order_id FROM sources.shop_orders WHERE amount = {amount})"),
+        "SELECT * FROM sources.shop_orders WHERE items > 40".to_owned(),
+        "SELECT * FROM sources.shop_orders WHERE order_id LIKE 'X%'".to_owned(),
+        "SELECT * FROM profiles LIMIT 3".to_owned(),
+        "SELECT profile_id FROM sources.shop_orders OFFSET 100 LIMIT 5".to_owned(),
+    ];
+    let ordered = [
+        format!("SELECT profile_id, row_number() OVER (ORDER BY total_spent DESC, profile_id) FROM profiles WHERE city = '{city}' ORDER BY profile_id"),
+        "SELECT profile_id, lag(amount) OVER (PARTITION BY profile_id ORDER BY ordered_at, order_id) FROM sources.shop_orders ORDER BY order_id".to_owned(),
+        "SELECT profile_id, ntile(7) OVER (ORDER BY profile_id), percent_rank() OVER (ORDER BY profile_id) FROM profiles ORDER BY profile_id".to_owned(),
+        "SELECT order_id FROM sources.shop_orders ORDER BY amount DESC, order_id LIMIT 10".to_owned(),
+        "SELECT profile_id FROM profiles ORDER BY total_spent DESC NULLS LAST, profile_id LIMIT 7 OFFSET 3".to_owned(),
+    ];
+    let unordered = unordered.into_iter().map(|sql| Statement { sql, ordered: false });
+    unordered.chain(ordered.into_iter().map(|sql| Statement { sql, ordered: true })).collect()
+}
