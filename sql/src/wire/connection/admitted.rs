@@ -34,6 +34,7 @@ impl Admitted {
         let nowhere = Place { source: "", offset: 0, text: "" };
         let refused = |error| from_engine(&error, Phase::Planning, nowhere);
         let engine = shared.backend.open(&hello.user, client).await.map_err(refused)?;
+        tracing::debug!(user = hello.user, address = %client.address, pid = client.pid, "a session begins");
         let mut settings = Settings::new(&hello.user);
         if let Some(purpose) = engine.status().purpose {
             settings.store_start(settings.check("cdp.purpose", Some(&[purpose]))?);

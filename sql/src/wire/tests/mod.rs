@@ -3,7 +3,6 @@
 mod auth;
 mod client;
 mod extended;
-mod manual;
 mod simple;
 mod stopping;
 mod tls;
