@@ -49,11 +49,18 @@ pub(super) fn from_datafusion(
             Phase::Planning => WireError { message: tidy(message).into(), ..failed_run(message) },
             Phase::Running => failed_run(message),
         },
-        DataFusionError::ParquetError(_)
-        | DataFusionError::ObjectStore(_)
-        | DataFusionError::IoError(_) => unreadable(),
+        DataFusionError::ObjectStore(error) => {
+            // It names objects and never values.
+            tracing::error!(%error, "the store failed a query");
+            unreadable()
+        }
+        DataFusionError::IoError(error) => {
+            tracing::error!(%error, "reading or writing failed a query");
+            unreadable()
+        }
+        DataFusionError::ParquetError(_) => unreadable(),
         _ => WireError::new(sqlstate::INTERNAL_ERROR, "internal error of the query engine")
-            .hint("The server's log has more about it; the statement itself may well be right."),
+            .hint("This is a bug: the same question, asked in other words, may be answered."),
     }
 }
 
@@ -220,7 +227,7 @@ fn out_of_memory() -> WireError {
 
 fn unreadable() -> WireError {
     WireError::new("58030", "stored data could not be read")
-        .hint("Try again; the server's log has more about it.")
+        .hint("Try again. If it fails again, the server's log says more.")
 }
 
 /// Makes one line of somebody else's message, in our form.
