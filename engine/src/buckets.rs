@@ -18,10 +18,10 @@ use crate::query::governed::SUBJECT;
 use crate::table_read::{adapt, read_file};
 
 /// Subjects of one bucket.
-pub const BUCKET_SUBJECTS: u32 = 1 << 16;
+pub(crate) const BUCKET_SUBJECTS: u32 = 1 << 16;
 
 /// Returns the bucket of `subject`.
-pub fn bucket_of(subject: u32) -> u32 {
+pub(crate) fn bucket_of(subject: u32) -> u32 {
     subject / BUCKET_SUBJECTS
 }
 
@@ -42,7 +42,7 @@ fn bucket_of_file(file: &FileEntry) -> Result<u32> {
 }
 
 /// Splits rows that are sorted by subject into buckets.
-pub fn split(rows: &RecordBatch) -> Result<BTreeMap<u32, RecordBatch>> {
+pub(crate) fn split(rows: &RecordBatch) -> Result<BTreeMap<u32, RecordBatch>> {
     let subjects = subjects_of(rows)?;
     let mut buckets = BTreeMap::new();
     let mut start = 0;
@@ -66,7 +66,7 @@ fn subjects_of(rows: &RecordBatch) -> Result<arrow::array::Int64Array> {
 
 /// Replaces the rows of `dirty` buckets by those of `rows`, which are sorted by subject and lie in dirty buckets only, and
 /// returns the new version.
-pub async fn replace_buckets(
+pub(crate) async fn replace_buckets(
     lake: &Lake,
     table: &Table,
     dirty: &[u32],
@@ -117,7 +117,7 @@ async fn same(
 }
 
 /// Reads the rows of `dirty` buckets whose subject passes `keep`.
-pub async fn read_buckets(
+pub(crate) async fn read_buckets(
     lake: &Lake,
     table: &Table,
     dirty: &[u32],
@@ -141,7 +141,7 @@ pub async fn read_buckets(
 }
 
 /// Sorts rows by subject; rows of one subject keep their order.
-pub fn sort_by_subject(rows: &RecordBatch) -> Result<RecordBatch> {
+pub(crate) fn sort_by_subject(rows: &RecordBatch) -> Result<RecordBatch> {
     let subjects = subjects_of(rows)?;
     let mut order: Vec<u32> = (0..rows.num_rows() as u32).collect();
     order.sort_by_key(|row| subjects.value(*row as usize));

@@ -17,7 +17,7 @@ use crate::identity::ProfileIds;
 use crate::query::access::Access;
 
 /// Returns the functions of a statement with this access; without one there are none.
-pub fn session_functions(
+pub(crate) fn session_functions(
     engine: &Engine,
     access: Option<&Arc<Access>>,
     live: &Live,

@@ -24,7 +24,7 @@ use crate::lake::{FileEntry, Lake, TableSnapshot};
 const READ_ROWS: usize = 65_536;
 
 /// Reads `columns` of every file of `snapshot`, a version of the table at `table`, in the order of files and rows.
-pub async fn read_table(
+pub(crate) async fn read_table(
     lake: &Lake,
     table: &str,
     snapshot: &TableSnapshot,
@@ -39,7 +39,7 @@ pub async fn read_table(
 }
 
 /// Returns the named columns of `schema`, in the order of the names.
-pub fn project(schema: &Schema, columns: &[&str]) -> Result<SchemaRef> {
+pub(crate) fn project(schema: &Schema, columns: &[&str]) -> Result<SchemaRef> {
     let fields = columns
         .iter()
         .map(|name| Ok(schema.field_with_name(name).map_err(DataFusionError::from)?.clone()));
@@ -47,7 +47,7 @@ pub fn project(schema: &Schema, columns: &[&str]) -> Result<SchemaRef> {
 }
 
 /// Reads the columns of `schema` from one file; columns that the file was written without are null.
-pub async fn read_file(
+pub(crate) async fn read_file(
     lake: &Lake,
     table: &str,
     file: &FileEntry,
@@ -77,7 +77,7 @@ pub async fn read_file(
 }
 
 /// Brings a batch to `schema`: columns by name, casts where a type was laid out otherwise, nulls where one is absent.
-pub fn adapt(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+pub(crate) fn adapt(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
     let columns = schema.fields().iter().map(|field| match batch.column_by_name(field.name()) {
         Some(column) if column.data_type() == field.data_type() => Ok(Arc::clone(column)),
         Some(column) => Ok(cast(column, field.data_type()).map_err(DataFusionError::from)?),
@@ -90,7 +90,7 @@ pub fn adapt(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
 }
 
 /// Reads byte ranges of one Parquet file of a store.
-pub struct StoreReader {
+pub(crate) struct StoreReader {
     store: Arc<dyn ObjectStore>,
     path: Path,
     size: u64,
@@ -98,7 +98,7 @@ pub struct StoreReader {
 
 impl StoreReader {
     /// Reads the file at `path`, which is `size` bytes long.
-    pub fn new(store: Arc<dyn ObjectStore>, path: &str, size: u64) -> Self {
+    pub(crate) fn new(store: Arc<dyn ObjectStore>, path: &str, size: u64) -> Self {
         Self { store, path: Path::from(path), size }
     }
 }

@@ -13,7 +13,7 @@ use crate::lake::Lake;
 use crate::tables;
 
 /// The feed of answers that were recorded by a statement.
-pub const RECORDED: &str = "recorded";
+const RECORDED: &str = "recorded";
 
 /// Brings the identifiers of the ledger to the form that profiles have them in.
 pub struct Normalizer(Rules);

@@ -8,7 +8,7 @@ use std::collections::hash_map::Entry;
 
 /// What is known of the rows of one source.
 #[derive(Debug)]
-pub enum Known {
+pub(super) enum Known {
     /// By key: the current version.
     Records(KnownRecords),
     /// The message ids that were taken.
@@ -19,7 +19,7 @@ pub enum Known {
 
 /// The current and the superseded versions of keyed rows.
 #[derive(Debug, Default)]
-pub struct KnownRecords {
+pub(super) struct KnownRecords {
     current: HashMap<u128, Version>,
     /// Key, version and content of rows that were replaced.
     superseded: HashMap<u128, ()>,
@@ -29,23 +29,23 @@ pub struct KnownRecords {
 
 /// One version of a keyed row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Version {
+pub(super) struct Version {
     /// What orders versions: a time in microseconds, or a number; absent sorts first.
-    pub order: Option<i64>,
+    pub(super) order: Option<i64>,
     /// A hash of the whole row.
-    pub content: u128,
+    pub(super) content: u128,
     /// Which file of the table holds it; [`Version::INCOMING`] for rows of the running refresh.
-    pub file: u32,
+    pub(super) file: u32,
 }
 
 impl Version {
     /// The file number of rows that are not written yet.
-    pub const INCOMING: u32 = u32::MAX;
+    pub(super) const INCOMING: u32 = u32::MAX;
 }
 
 /// What becomes of a keyed row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Taken {
+pub(super) enum Taken {
     /// It is the only version of its key.
     New,
     /// It replaces this version.
@@ -58,19 +58,19 @@ pub enum Taken {
 
 impl KnownRecords {
     /// Notes a version that a table holds.
-    pub fn load_current(&mut self, key: u128, version: Version) {
+    pub(super) fn load_current(&mut self, key: u128, version: Version) {
         self.current.insert(key, version);
     }
 
     /// Notes a version that the history holds.
-    pub fn load_superseded(&mut self, key: u128, content: u128) {
+    pub(super) fn load_superseded(&mut self, key: u128, content: u128) {
         self.superseded.insert(key ^ content.rotate_left(17), ());
     }
 
     /// Takes a row and tells what becomes of it.
     ///
     /// Of two versions with one order the later arrival wins: sources correct themselves without a new time stamp.
-    pub fn take(&mut self, key: u128, order: Option<i64>, content: u128) -> Taken {
+    pub(super) fn take(&mut self, key: u128, order: Option<i64>, content: u128) -> Taken {
         let incoming = Version { order, content, file: Version::INCOMING };
         match self.current.entry(key) {
             Entry::Vacant(slot) => {
@@ -96,21 +96,21 @@ impl KnownRecords {
     }
 
     /// Says that the rows that were incoming are in `file` now.
-    pub fn settle(&mut self, file: u32) {
+    pub(super) fn settle(&mut self, file: u32) {
         for key in std::mem::take(&mut self.incoming) {
             self.moved(key, file);
         }
     }
 
     /// Says that the current version of `key` is in `file` now.
-    pub fn moved(&mut self, key: u128, file: u32) {
+    pub(super) fn moved(&mut self, key: u128, file: u32) {
         if let Some(version) = self.current.get_mut(&key) {
             version.file = file;
         }
     }
 
     /// Gives files the numbers of the committed table.
-    pub fn renumber(&mut self, numbers: &HashMap<u32, u32>) {
+    pub(super) fn renumber(&mut self, numbers: &HashMap<u32, u32>) {
         if numbers.iter().all(|(before, after)| before == after) {
             return;
         }

@@ -13,10 +13,10 @@ const PROPERTIES_MAX: usize = 200;
 const EVENT_NAMES_MAX: usize = 1000;
 
 /// For each event name, the SQL type of each property.
-pub type EventProperties = BTreeMap<String, BTreeMap<String, String>>;
+pub(super) type EventProperties = BTreeMap<String, BTreeMap<String, String>>;
 
 /// Widens `known` by what the rows of a chunk hold.
-pub fn observe(known: &mut EventProperties, names: &StringArray, properties: &StringArray) {
+pub(super) fn observe(known: &mut EventProperties, names: &StringArray, properties: &StringArray) {
     for row in 0..names.len() {
         if names.is_null(row) {
             continue;

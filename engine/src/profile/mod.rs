@@ -201,10 +201,10 @@ impl Refresh<'_> {
         let path = self.profiles_path(&profiles.schema());
         let table = catalog.table(&path, || layout(&profiles.schema())).await?;
         self.replace(change, &table, profiles, self.full).await?;
-        if let Some(before) = &self.published.state.profiles_path {
-            if *before != path {
-                change.drop_table(before.clone());
-            }
+        if let Some(before) = &self.published.state.profiles_path
+            && *before != path
+        {
+            change.drop_table(before.clone());
         }
         change.edit(move |state| {
             state.profiles_path = Some(path);

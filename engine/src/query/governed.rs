@@ -129,9 +129,8 @@ impl GovernedTable {
             || Arc::new(Schema::empty()),
             |(_, snapshot)| Arc::clone(&snapshot.schema),
         );
-        let physical = Arc::new(Schema::new(
-            base.fields().iter().map(|field| with_views(field)).collect::<Vec<_>>(),
-        ));
+        let physical =
+            Arc::new(Schema::new(base.fields().iter().map(with_views).collect::<Vec<_>>()));
         let mut shown = vec![Arc::new(Field::new(PROFILE_ID, DataType::Int64, true))];
         shown.extend(
             physical

@@ -11,7 +11,7 @@ use arrow::datatypes::DataType;
 use datafusion::arrow::compute::cast;
 use datafusion::catalog::memory::MemorySchemaProvider;
 use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider, TableProvider};
-use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::datasource::{MemTable, source_as_provider};
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};

@@ -96,7 +96,7 @@ impl GovernedScanExec {
     }
 
     /// Builds the rows of `partition` from the runs: profile ids, or nothing but their number.
-    fn from_runs(&self, partition: usize) -> DataFusionResult<Vec<RecordBatch>> {
+    fn batches_of_runs(&self, partition: usize) -> DataFusionResult<Vec<RecordBatch>> {
         let total = self.selection.rows(partition) as usize;
         let mut batches = Vec::with_capacity(total.div_ceil(BATCH_ROWS));
         if self.columns.is_empty() {
@@ -298,7 +298,7 @@ impl ExecutionPlan for GovernedScanExec {
             batch
         };
         let Some(inner) = &self.inner else {
-            let batches = self.from_runs(partition)?;
+            let batches = self.batches_of_runs(partition)?;
             let batches = stream::iter(batches).map(move |batch| Ok(record(batch)));
             return Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.output), batches)));
         };

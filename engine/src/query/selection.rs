@@ -43,10 +43,13 @@ pub fn runs_of(subjects: impl Iterator<Item = Option<i64>>) -> Vec<Run> {
     runs
 }
 
+type CachedRuns = (u64, Arc<[Run]>);
+
 /// The runs of files, by path: files are immutable, so an entry never goes stale.
 #[derive(Debug, Default)]
 pub struct RunCache {
-    files: Mutex<HashMap<String, (u64, Arc<[Run]>)>>,
+    /// By path: when the entry was last used, and the runs.
+    files: Mutex<HashMap<String, CachedRuns>>,
     clock: std::sync::atomic::AtomicU64,
 }
 

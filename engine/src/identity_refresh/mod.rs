@@ -4,26 +4,27 @@
 //! written to [`PEOPLE`](tables::PEOPLE), the identifiers, edges, refused edges and merges of the profiles that a refresh touched. All of it is a pure
 //! function of the subjects and the graph's definition: dropped and rebuilt, the same rows come back.
 
-use std::collections::{BTreeSet, HashMap};
+mod load;
+mod rows;
 
-use arrow::array::{
-    Array, AsArray, BooleanBuilder, Int64Builder, RecordBatch, StringBuilder,
-    TimestampMicrosecondBuilder,
-};
+use std::collections::BTreeSet;
+
+use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use datafusion::common::ScalarValue;
 use std::sync::Arc;
 
-use crate::buckets::{BUCKET_SUBJECTS, bucket_of, replace_buckets, sort_by_subject};
+use crate::buckets::{bucket_of, replace_buckets, sort_by_subject};
 use crate::catalog::{Body, Catalog, Change, Coverage, Kind, Published};
-use crate::consent::ConsentBook;
 use crate::error::{Error, Result};
-use crate::identity::{NewSubject, PersonFields, ProfileIds, Resolver, Rules, ValueClass};
+use crate::identity::{NewSubject, PersonFields, ProfileIds, Resolver, Rules};
 use crate::ingest::{PERSON_FIELDS, RECORD_KIND};
 use crate::jobs::Run;
-use crate::lake::{Lake, TableSnapshot};
+use crate::lake::Lake;
 use crate::query::access::{NO_SUBJECT, People};
 use crate::tables::{self, SystemLayout};
+
+pub use load::{load_identifiers, load_people};
 
 /// The name under which coverage is kept.
 pub const IDENTITY: &str = "identity";
@@ -166,10 +167,9 @@ impl Memory {
                     }
                     if current.subjects.value(at) == numbers.value(row)
                         && current.kinds.value(at) != RECORD_KIND
+                        && let Some(kind) = self.resolver.rules().kind(current.kinds.value(at))
                     {
-                        if let Some(kind) = self.resolver.rules().kind(current.kinds.value(at)) {
-                            values.push((kind, current.values.value(at).to_owned()));
-                        }
+                        values.push((kind, current.values.value(at).to_owned()));
                     }
                     at += 1;
                 }
@@ -282,199 +282,6 @@ impl Memory {
         )
         .await
     }
-
-    fn people_rows(&self, ids: &ProfileIds, buckets: &BTreeSet<u32>) -> Result<RecordBatch> {
-        let (mut subjects, mut anchors, mut profiles) =
-            (Int64Builder::new(), Int64Builder::new(), Int64Builder::new());
-        for bucket in buckets {
-            let end = (bucket + 1).saturating_mul(BUCKET_SUBJECTS).min(self.seen.len() as u32);
-            for subject in bucket * BUCKET_SUBJECTS..end {
-                let anchor = self.resolver.anchor_of(subject);
-                subjects.append_value(i64::from(subject));
-                anchors.append_option(anchor.map(i64::from));
-                profiles.append_option(anchor.map(|anchor| ids.id_of(u64::from(anchor))));
-            }
-        }
-        tables::PEOPLE.batch(vec![
-            Arc::new(subjects.finish()),
-            Arc::new(anchors.finish()),
-            Arc::new(profiles.finish()),
-        ])
-    }
-
-    fn identifier_rows(&self, ids: &ProfileIds, anchors: &[u32]) -> Result<RecordBatch> {
-        let (mut subject, mut profile) = (Int64Builder::new(), Int64Builder::new());
-        let (mut kind, mut value, mut status) =
-            (StringBuilder::new(), StringBuilder::new(), StringBuilder::new());
-        let mut at = TimestampMicrosecondBuilder::new().with_timezone("UTC");
-        let kinds: Vec<&str> = self.resolver.rules().kinds().collect();
-        for anchor in anchors {
-            for identifier in self.resolver.identifiers(*anchor) {
-                subject.append_value(i64::from(*anchor));
-                profile.append_value(ids.id_of(u64::from(*anchor)));
-                kind.append_value(kinds[usize::from(identifier.kind)]);
-                value.append_value(identifier.value);
-                status.append_value(class_word(identifier.class));
-                at.append_value(self.seen[identifier.first_subject as usize].at);
-            }
-        }
-        tables::PROFILE_IDENTIFIERS.batch(vec![
-            Arc::new(subject.finish()),
-            Arc::new(profile.finish()),
-            Arc::new(kind.finish()),
-            Arc::new(value.finish()),
-            Arc::new(status.finish()),
-            Arc::new(at.finish()),
-        ])
-    }
-
-    fn edge_rows(&self, ids: &ProfileIds, anchors: &[u32]) -> Result<(RecordBatch, RecordBatch)> {
-        let (mut subject, mut profile) = (Int64Builder::new(), Int64Builder::new());
-        let (mut rule, mut value, mut joined) =
-            (StringBuilder::new(), StringBuilder::new(), BooleanBuilder::new());
-        let mut records = Records::new(2);
-        let mut at = TimestampMicrosecondBuilder::new().with_timezone("UTC");
-        let (mut m_subject, mut m_merged, mut m_profile) =
-            (Int64Builder::new(), Int64Builder::new(), Int64Builder::new());
-        let (mut m_rule, mut m_at) =
-            (StringBuilder::new(), TimestampMicrosecondBuilder::new().with_timezone("UTC"));
-        for anchor in anchors {
-            let id = ids.id_of(u64::from(*anchor));
-            let mut parts = Parts::default();
-            for edge in self.resolver.edges(*anchor) {
-                let evidence = self.resolver.explain(edge);
-                let observed =
-                    self.seen[edge.left as usize].at.max(self.seen[edge.right as usize].at);
-                subject.append_value(i64::from(*anchor));
-                profile.append_value(id);
-                rule.append_value(&evidence.rule);
-                value.append_value(&evidence.value);
-                records.append(self, &[edge.left, edge.right]);
-                joined.append_value(edge.joined);
-                at.append_value(observed);
-                if let Some(merged) = parts.join(edge.left, edge.right) {
-                    m_subject.append_value(i64::from(*anchor));
-                    m_merged.append_value(ids.id_of(u64::from(merged)));
-                    m_profile.append_value(id);
-                    m_rule.append_value(&evidence.rule);
-                    m_at.append_value(observed);
-                }
-            }
-        }
-        let [left_source, left_key, right_source, right_key] = records.finish::<4>();
-        let edges = tables::IDENTITY_EDGES.batch(vec![
-            Arc::new(subject.finish()),
-            Arc::new(profile.finish()),
-            Arc::new(rule.finish()),
-            Arc::new(value.finish()),
-            left_source,
-            left_key,
-            right_source,
-            right_key,
-            Arc::new(joined.finish()),
-            Arc::new(at.finish()),
-        ])?;
-        let merges = tables::PROFILE_MERGES.batch(vec![
-            Arc::new(m_subject.finish()),
-            Arc::new(m_merged.finish()),
-            Arc::new(m_profile.finish()),
-            Arc::new(m_rule.finish()),
-            Arc::new(m_at.finish()),
-        ])?;
-        Ok((edges, merges))
-    }
-
-    fn violation_rows(&self, ids: &ProfileIds, anchors: &[u32]) -> Result<RecordBatch> {
-        let (mut subject, mut profile) = (Int64Builder::new(), Int64Builder::new());
-        let mut texts: [StringBuilder; 4] = std::array::from_fn(|_| StringBuilder::new());
-        let mut records = Records::new(3);
-        let mut at = TimestampMicrosecondBuilder::new().with_timezone("UTC");
-        for anchor in anchors {
-            for violation in self.resolver.violations_of(*anchor) {
-                let evidence = self.resolver.explain_violation(violation);
-                subject.append_value(i64::from(*anchor));
-                profile.append_value(ids.id_of(u64::from(*anchor)));
-                texts[0].append_value(&evidence.rule);
-                texts[1].append_value(&evidence.value);
-                texts[2].append_value(evidence.reason);
-                texts[3].append_option(evidence.limited_kind.as_deref());
-                records.append(self, &[evidence.left, evidence.right, evidence.against]);
-                at.append_value(
-                    self.seen[evidence.left as usize].at.max(self.seen[evidence.right as usize].at),
-                );
-            }
-        }
-        let [rule, value, reason, limited] =
-            texts.map(|mut column| Arc::new(column.finish()) as arrow::array::ArrayRef);
-        let mut columns: Vec<arrow::array::ArrayRef> = vec![
-            Arc::new(subject.finish()),
-            Arc::new(profile.finish()),
-            rule,
-            value,
-            reason,
-            limited,
-        ];
-        columns.extend(records.finish::<6>());
-        columns.push(Arc::new(at.finish()));
-        tables::IDENTITY_VIOLATIONS.batch(columns)
-    }
-}
-
-/// The parts of one profile as its edges join them, in the order of the edges.
-#[derive(Default)]
-struct Parts {
-    parents: HashMap<u32, u32>,
-}
-
-impl Parts {
-    fn root(&self, mut subject: u32) -> u32 {
-        while let Some(parent) = self.parents.get(&subject) {
-            subject = *parent;
-        }
-        subject
-    }
-
-    /// Joins two subjects and returns the anchor of the part that lost its own, if they were apart.
-    fn join(&mut self, left: u32, right: u32) -> Option<u32> {
-        let (left, right) = (self.root(left), self.root(right));
-        if left == right {
-            return None;
-        }
-        let (older, younger) = (left.min(right), left.max(right));
-        self.parents.insert(younger, older);
-        Some(younger)
-    }
-}
-
-/// Columns that name records: a source and a key each.
-struct Records {
-    columns: Vec<StringBuilder>,
-}
-
-impl Records {
-    fn new(records: usize) -> Self {
-        Self { columns: (0..records * 2).map(|_| StringBuilder::new()).collect() }
-    }
-
-    fn append(&mut self, memory: &Memory, subjects: &[u32]) {
-        for (place, subject) in subjects.iter().enumerate() {
-            let seen = &memory.seen[*subject as usize];
-            self.columns[place * 2].append_value(&memory.sources[usize::from(seen.source)]);
-            self.columns[place * 2 + 1].append_option(seen.record_key.as_deref());
-        }
-    }
-
-    fn finish<const N: usize>(mut self) -> [arrow::array::ArrayRef; N] {
-        std::array::from_fn(|at| Arc::new(self.columns[at].finish()) as arrow::array::ArrayRef)
-    }
-}
-
-fn class_word(class: ValueClass) -> &'static str {
-    match class {
-        ValueClass::Personal => "personal",
-        ValueClass::Shared => "shared",
-        ValueClass::Nobody => "nobody",
-    }
 }
 
 async fn put(
@@ -541,84 +348,4 @@ fn too_many_sources() -> Error {
         message: "a lake has at most 65536 sources".into(),
         hint: "Drop sources that are not read any more.".into(),
     }
-}
-
-/// Reads who is whose.
-pub async fn load_people(lake: &Lake, published: &Published) -> Result<People> {
-    let Some(table) = published.table(tables::PEOPLE.path) else { return Ok(People::default()) };
-    let (mut profile_ids, mut anchors) = (vec![], vec![]);
-    for batch in
-        sorted_rows(lake, tables::PEOPLE.path, &table, &["_subject", "anchor", "profile_id"])
-            .await?
-    {
-        let [subjects, of_anchor, of_profile] =
-            [0, 1, 2].map(|at| batch.column(at).as_primitive::<Int64Type>().clone());
-        for row in 0..batch.num_rows() {
-            if subjects.value(row) != anchors.len() as i64 {
-                return Err(gap(anchors.len()));
-            }
-            anchors.push(if of_anchor.is_null(row) {
-                NO_SUBJECT
-            } else {
-                of_anchor.value(row) as u32
-            });
-            profile_ids.push(if of_profile.is_null(row) { 0 } else { of_profile.value(row) });
-        }
-    }
-    Ok(People::new(published.state.sequence, profile_ids, anchors))
-}
-
-/// Reads a bucketed table in the order of subjects.
-async fn sorted_rows(
-    lake: &Lake,
-    path: &str,
-    table: &TableSnapshot,
-    columns: &[&str],
-) -> Result<Vec<RecordBatch>> {
-    let first = |file: &crate::lake::FileEntry| match file
-        .bounds
-        .first()
-        .and_then(|bounds| bounds.min.clone())
-    {
-        Some(ScalarValue::Int64(Some(first))) => first,
-        _ => i64::MAX,
-    };
-    let mut files: Vec<_> = table.files.iter().cloned().collect();
-    files.sort_by_key(first);
-    let schema = crate::table_read::project(&table.schema, columns)?;
-    let mut batches = Vec::new();
-    for file in &files {
-        batches.extend(crate::table_read::read_file(lake, path, file, &schema).await?);
-    }
-    Ok(batches)
-}
-
-/// Reads whose the identifiers are into `book`.
-pub async fn load_identifiers(
-    lake: &Lake,
-    published: &Published,
-    book: &mut ConsentBook,
-) -> Result<()> {
-    let Some(table) = published.table(tables::PROFILE_IDENTIFIERS.path) else { return Ok(()) };
-    let columns = ["_subject", "kind", "value", "status"];
-    for batch in
-        crate::table_read::read_table(lake, tables::PROFILE_IDENTIFIERS.path, &table, &columns)
-            .await?
-    {
-        let anchors = batch.column(0).as_primitive::<Int64Type>();
-        let [kinds, values, classes] = [
-            tables::texts(batch.column(1))?,
-            tables::texts(batch.column(2))?,
-            tables::texts(batch.column(3))?,
-        ];
-        for row in 0..batch.num_rows() {
-            book.hold(
-                anchors.value(row) as u32,
-                kinds.value(row),
-                values.value(row),
-                classes.value(row) != "nobody",
-            );
-        }
-    }
-    Ok(())
 }

@@ -1,0 +1,47 @@
+//! Measures the cores that no client can reach: components of plain edges, the resolution of people, commits, raw scans.
+//!
+//! `cargo bench -p engine --bench cores -- CORE --option value ...` runs one of them and prints one line of JSON for each
+//! thing measured, with the seconds of every repetition: [`Report::print`]. `bench/run.py` reads these lines.
+//!
+//! ```text
+//! union   --edges N --repeat N                          components_from_u64_edges over random 64-bit keys
+//! resolve --records FILE --repeat N                     the constrained resolution, and plain components beside it
+//! commit  --files N --commits N                         commits to a table of that many files, on local disk
+//! scan    --lake DIR --sql TEXT --repeat N TABLE...     DataFusion over tables of a lake, with nobody hidden
+//! ```
+
+mod arguments;
+mod commit;
+mod report;
+mod resolve;
+mod scan;
+mod union;
+
+use std::error::Error;
+
+use arguments::Arguments;
+use report::Report;
+
+/// What goes wrong in a benchmark ends it.
+type Outcome<T> = Result<T, Box<dyn Error>>;
+
+fn main() -> Outcome<()> {
+    // Cargo adds `--bench`, and tools that list tests run every target without an argument.
+    let mut arguments =
+        Arguments::parse(std::env::args().skip(1).filter(|argument| argument != "--bench"))?;
+    let Some(core) = arguments.next() else {
+        eprintln!("name a core: union, resolve, commit or scan");
+        return Ok(());
+    };
+    match core.as_str() {
+        "union" => union::run(&arguments),
+        "resolve" => resolve::run(&arguments),
+        "commit" => runtime()?.block_on(commit::run(&arguments)),
+        "scan" => runtime()?.block_on(scan::run(&arguments)),
+        other => Err(format!("there is no core \"{other}\"").into()),
+    }
+}
+
+fn runtime() -> Outcome<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+}

@@ -1,0 +1,132 @@
+//! What a source's table looks like, and what tells its rows apart.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+
+use crate::catalog::{Format, Shape, Source};
+use crate::error::{Error, Result};
+use crate::lake::{self, Commit, Table, TableSchema};
+use hash::RowHasher;
+
+use super::*;
+
+/// Adds the columns that `table` has not.
+pub(super) async fn widen(table: &Table, layout: &TableSchema) -> Result<()> {
+    let have = table.snapshot().schema.clone();
+    if layout.fields.fields().iter().any(|field| have.field_with_name(field.name()).is_err()) {
+        table.commit(Commit::append(vec![]).with_schema(layout.clone())).await?;
+    }
+    Ok(())
+}
+
+/// The layout of a source's table: system columns first, then its own under their names in the lake.
+pub(super) fn table_schema(source: &Source, schema: &SchemaRef) -> Result<TableSchema> {
+    let mut fields = vec![
+        Field::new(crate::query::governed::SUBJECT, DataType::Int64, true),
+        Field::new(
+            INGESTED_AT,
+            DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+            true,
+        ),
+    ];
+    let mut stats = vec![crate::query::governed::SUBJECT.to_owned(), INGESTED_AT.to_owned()];
+    if matches!(source.shape, Shape::Events { .. }) && message_key(source).is_empty() {
+        fields.push(Field::new(ORIGIN, DataType::Int64, true));
+        stats.push(ORIGIN.to_owned());
+    }
+    let names = chunk::lake_names(schema);
+    for (field, name) in schema.fields().iter().zip(&names) {
+        let mut metadata = field.metadata().clone();
+        if field.name() != name {
+            metadata.insert(lake::COMMENT.to_owned(), field.name().clone());
+        }
+        fields.push(Field::new(name, field.data_type().clone(), true).with_metadata(metadata));
+    }
+    for public in &source.public_columns {
+        if !names.contains(public) {
+            return Err(Error::Invalid {
+                message: format!("public column \"{public}\" is not a column of the source"),
+                hint: format!("Its columns are {}.", names.join(", ")),
+            });
+        }
+    }
+    stats.extend(source.public_columns.iter().cloned());
+    let mut blooms: Vec<String> = match &source.shape {
+        Shape::Records { key, .. } => key.clone(),
+        Shape::Events { .. } => message_key(source),
+    };
+    blooms.extend(
+        source.identifiers.iter().map(|identifier| identifier.expression.trim().to_owned()),
+    );
+    blooms.retain(|column| names.contains(column));
+    blooms.sort();
+    blooms.dedup();
+    Ok(TableSchema {
+        fields: Arc::new(Schema::new(fields)),
+        stats_columns: stats,
+        bloom_columns: blooms,
+        sort: sort_columns(source),
+    })
+}
+
+/// The columns that a source's files are sorted by.
+pub(super) fn sort_columns(source: &Source) -> Vec<String> {
+    let time = match &source.shape {
+        Shape::Records { version_by, .. } => version_by.clone(),
+        Shape::Events { event_time, .. } => event_time
+            .clone()
+            .or_else(|| (source.format == Format::Segment).then(|| "occurred_at".to_owned())),
+    };
+    std::iter::once(crate::query::governed::SUBJECT.to_owned()).chain(time).collect()
+}
+
+/// The columns that identify a message of a source of events; empty for logs without message ids.
+pub(super) fn message_key(source: &Source) -> Vec<String> {
+    match &source.shape {
+        Shape::Events { key, .. } if key.is_empty() && source.format == Format::Segment => {
+            vec!["message_id".to_owned()]
+        }
+        Shape::Events { key, .. } => key.clone(),
+        Shape::Records { .. } => vec![],
+    }
+}
+
+/// The columns of a table under the names that they have in the source.
+pub(super) fn original_schema(schema: &Schema) -> SchemaRef {
+    let fields =
+        schema.fields().iter().filter(|field| !field.name().starts_with('_')).map(|field| {
+            let logical = lake::logical_field(field);
+            let name = field
+                .metadata()
+                .get(lake::COMMENT)
+                .cloned()
+                .unwrap_or_else(|| field.name().clone());
+            logical.as_ref().clone().with_name(name)
+        });
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+pub(super) fn hash_key(
+    hasher: &RowHasher,
+    batch: &RecordBatch,
+    key: &[String],
+) -> Result<Vec<u128>> {
+    let columns: Vec<(&str, &ArrayRef)> =
+        key.iter().filter_map(|name| Some((name.as_str(), batch.column_by_name(name)?))).collect();
+    hasher.hash(&columns, batch.num_rows())
+}
+
+/// Hashes a row's own columns: not when it was taken, nor whom it belongs to.
+pub(super) fn hash_content(hasher: &RowHasher, batch: &RecordBatch) -> Result<Vec<u128>> {
+    let schema = batch.schema();
+    let columns: Vec<(&str, &ArrayRef)> = schema
+        .fields()
+        .iter()
+        .zip(batch.columns())
+        .filter(|(field, _)| !field.name().starts_with('_'))
+        .map(|(field, column)| (field.name().as_str(), column))
+        .collect();
+    hasher.hash(&columns, batch.num_rows())
+}

@@ -1,0 +1,326 @@
+//! What a session may name: every relation of one published state, as one role sees it for one purpose.
+//!
+//! Personal relations are governed tables or views over them; relations about onefold itself are system tables, shown to
+//! roles with the capability for them. A relation that a role may not read does not exist for it.
+
+mod personal;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use async_trait::async_trait;
+use datafusion::catalog::{SchemaProvider, TableProvider};
+use datafusion::datasource::ViewTable;
+use datafusion::error::{DataFusionError, Result as DataFusionResult};
+use datafusion::logical_expr::ScalarUDF;
+
+use crate::catalog::{Capability, LegalBasis, Published};
+use crate::error::Result;
+use crate::lake::{self, TableSnapshot};
+use crate::query::access::Access;
+use crate::query::governed::{GovernedTable, PROFILE_ID, ScanStore};
+use crate::query::planner::{OneCatalog, Planner, Scope, parse_one, plan};
+use crate::query::postgres::{self, SessionFacts};
+use crate::query::system::{Rows, SystemTable};
+
+use personal::{derived, events, segments, sources};
+
+/// Who looks.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Viewer {
+    /// The role.
+    pub role: String,
+    /// What it may do.
+    pub capabilities: Vec<Capability>,
+    /// The declared purpose and what allows it.
+    pub purpose: Option<(String, LegalBasis)>,
+}
+
+impl Viewer {
+    /// Tells whether the role has `capability`.
+    pub fn may(&self, capability: Capability) -> bool {
+        self.capabilities.contains(&capability)
+    }
+
+    /// Tells whether the role looks after the lake: sources, refreshes, rows set aside.
+    pub fn operates(&self) -> bool {
+        [Capability::Define, Capability::Refresh, Capability::Audit]
+            .iter()
+            .any(|capability| self.may(*capability))
+    }
+}
+
+/// A relation and where its rows come from.
+#[derive(Clone)]
+pub struct Relation {
+    /// Its schema.
+    pub schema: String,
+    /// Its name.
+    pub name: String,
+    /// What a user reads about it.
+    pub comment: Option<String>,
+    /// The columns that identify a row.
+    pub primary_key: Vec<String>,
+    /// Its columns.
+    pub columns: SchemaRef,
+    source: RelationSource,
+}
+
+#[derive(Clone)]
+enum RelationSource {
+    /// Rows of persons, from these versions of tables.
+    Governed(Vec<(String, Arc<TableSnapshot>)>),
+    /// A query over other relations.
+    View(String),
+    /// Rows about onefold itself.
+    System(Rows),
+}
+
+/// The relations of one statement.
+pub struct Relations {
+    planner: Planner,
+    store: ScanStore,
+    access: Option<Arc<Access>>,
+    facts: Arc<SessionFacts>,
+    functions: Vec<Arc<ScalarUDF>>,
+    relations: BTreeMap<(String, String), Relation>,
+}
+
+impl fmt::Debug for Relations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.relations.keys()).finish()
+    }
+}
+
+impl Relations {
+    /// Collects what `viewer` may name in `published`; `system` adds what is known outside the lake's tables.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of a statement's scope, each from another place"
+    )]
+    pub fn new(
+        published: &Published,
+        viewer: &Viewer,
+        access: Option<Arc<Access>>,
+        planner: Planner,
+        store: ScanStore,
+        facts: Arc<SessionFacts>,
+        functions: Vec<Arc<ScalarUDF>>,
+        system: Vec<Relation>,
+    ) -> Self {
+        let mut relations = BTreeMap::new();
+        let mut add = |relation: Relation| {
+            relations.insert((relation.schema.clone(), relation.name.clone()), relation);
+        };
+        let personal =
+            viewer.purpose.as_ref().is_none_or(|(_, basis)| *basis != LegalBasis::LegalObligation);
+        if personal {
+            sources(published, viewer).into_iter().for_each(&mut add);
+            events(published).into_iter().for_each(&mut add);
+            derived(published, viewer).into_iter().for_each(&mut add);
+            segments(published, viewer).into_iter().for_each(&mut add);
+        }
+        system.into_iter().for_each(&mut add);
+        Self { planner, store, access, facts, functions, relations }
+    }
+
+    /// Adds relations for one internal statement, in place of those of their names.
+    pub fn with(mut self, relations: Vec<Relation>) -> Self {
+        for relation in relations {
+            self.relations.insert((relation.schema.clone(), relation.name.clone()), relation);
+        }
+        self
+    }
+
+    /// Returns what the statement's functions know of their session.
+    pub fn facts(&self) -> &Arc<SessionFacts> {
+        &self.facts
+    }
+
+    /// Returns every relation.
+    pub fn iter(&self) -> impl Iterator<Item = &Relation> {
+        self.relations.values()
+    }
+
+    /// Builds what a statement is planned with.
+    pub fn scope(self: &Arc<Self>) -> Scope {
+        let mut names: Vec<&str> = vec![crate::query::PUBLIC, "segments", "sources", "cdp"];
+        names.dedup();
+        let mut schemas: Vec<(String, Arc<dyn SchemaProvider>)> = names
+            .into_iter()
+            .map(|name| {
+                (
+                    name.to_owned(),
+                    Arc::new(RelationSchema {
+                        schema: name.to_owned(),
+                        relations: Arc::clone(self),
+                    }) as _,
+                )
+            })
+            .collect();
+        schemas.push(("pg_catalog".into(), postgres::pg_catalog(&self.facts)));
+        schemas.push(("information_schema".into(), postgres::information_schema(&self.facts)));
+        Scope {
+            catalogs: Arc::new(OneCatalog { schemas }),
+            facts: Arc::clone(&self.facts),
+            access: self.access.clone(),
+            functions: self.functions.clone(),
+        }
+    }
+
+    async fn provider(self: &Arc<Self>, relation: &Relation) -> Result<Arc<dyn TableProvider>> {
+        let name = format!("{}.{}", relation.schema, relation.name);
+        Ok(match &relation.source {
+            RelationSource::Governed(snapshots) => {
+                Arc::new(GovernedTable::new(name, snapshots, self.store.clone()))
+            }
+            RelationSource::System(rows) => {
+                Arc::new(SystemTable::new(name, Arc::clone(&relation.columns), Arc::clone(rows)))
+            }
+            RelationSource::View(query) => {
+                let state = self.planner.state(&self.scope());
+                let plan = Box::pin(plan(&state, &self.facts, parse_one(query)?)).await?;
+                Arc::new(ViewTable::new(plan, None))
+            }
+        })
+    }
+
+    /// Describes the relations to the Postgres catalog.
+    pub fn describe(&self) -> Vec<postgres::Relation> {
+        self.relations
+            .values()
+            .map(|relation| postgres::Relation {
+                schema: relation.schema.clone(),
+                name: relation.name.clone(),
+                kind: match relation.source {
+                    RelationSource::View(_) => postgres::RelationKind::View,
+                    _ => postgres::RelationKind::Table,
+                },
+                comment: relation.comment.clone(),
+                columns: relation
+                    .columns
+                    .fields()
+                    .iter()
+                    .map(|field| field.as_ref().clone())
+                    .collect(),
+                primary_key: relation.primary_key.clone(),
+                definition: match &relation.source {
+                    RelationSource::View(query) => Some(query.clone()),
+                    _ => None,
+                },
+            })
+            .collect()
+    }
+}
+
+/// One schema of [`Relations`].
+#[derive(Debug)]
+struct RelationSchema {
+    schema: String,
+    relations: Arc<Relations>,
+}
+
+impl RelationSchema {
+    fn find(&self, name: &str) -> Option<&Relation> {
+        self.relations.relations.get(&(self.schema.clone(), name.to_owned()))
+    }
+}
+
+#[async_trait]
+impl SchemaProvider for RelationSchema {
+    fn table_names(&self) -> Vec<String> {
+        self.relations
+            .relations
+            .keys()
+            .filter(|(schema, _)| *schema == self.schema)
+            .map(|(_, name)| name.clone())
+            .collect()
+    }
+
+    async fn table(&self, name: &str) -> DataFusionResult<Option<Arc<dyn TableProvider>>> {
+        match self.find(name) {
+            Some(relation) => {
+                let provider = self.relations.provider(relation).await;
+                provider.map(Some).map_err(|error| DataFusionError::External(Box::new(error)))
+            }
+            // PostgreSQL looks into pg_catalog before the search path.
+            None if self.schema == crate::query::PUBLIC => {
+                postgres::pg_catalog(&self.relations.facts).table(name).await
+            }
+            None => Ok(None),
+        }
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        self.find(name).is_some()
+    }
+}
+
+impl Relation {
+    /// A relation about onefold itself.
+    pub fn system(schema: &str, name: &str, comment: &str, columns: SchemaRef, rows: Rows) -> Self {
+        Self {
+            schema: schema.into(),
+            name: name.into(),
+            comment: Some(comment.into()),
+            primary_key: vec![],
+            columns,
+            source: RelationSource::System(rows),
+        }
+    }
+
+    /// A personal relation over these versions of tables.
+    pub fn governed(
+        schema: &str,
+        name: &str,
+        snapshots: Vec<(String, Arc<TableSnapshot>)>,
+    ) -> Self {
+        let columns = snapshots
+            .first()
+            .map_or_else(|| Arc::new(Schema::empty()), |(_, snapshot)| shown(&snapshot.schema));
+        let source = RelationSource::Governed(snapshots);
+        Self {
+            schema: schema.into(),
+            name: name.into(),
+            comment: None,
+            primary_key: vec![],
+            columns,
+            source,
+        }
+    }
+
+    fn view(schema: &str, name: &str, columns: Vec<Field>, query: String) -> Self {
+        let source = RelationSource::View(query);
+        Self {
+            schema: schema.into(),
+            name: name.into(),
+            comment: None,
+            primary_key: vec![],
+            columns: Arc::new(Schema::new(columns)),
+            source,
+        }
+    }
+
+    fn with_comment(mut self, comment: impl Into<String>) -> Self {
+        self.comment = Some(comment.into());
+        self
+    }
+
+    fn with_key(mut self, key: &[&str]) -> Self {
+        self.primary_key = key.iter().map(|column| (*column).to_owned()).collect();
+        self
+    }
+}
+
+/// The columns that queries see of a stored personal table.
+fn shown(stored: &Schema) -> SchemaRef {
+    let mut fields = vec![Arc::new(Field::new(PROFILE_ID, DataType::Int64, true))];
+    let own = stored
+        .fields()
+        .iter()
+        .filter(|field| !field.name().starts_with('_') && field.name() != PROFILE_ID);
+    fields.extend(own.map(|field| lake::logical_field(field)));
+    Arc::new(Schema::new(fields))
+}
