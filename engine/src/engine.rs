@@ -177,6 +177,16 @@ impl Engine {
         QuerySession::new(self.clone(), role, pid)
     }
 
+    /// Returns a secret of the lake that outlives the process: what is made of it for strangers stays the same.
+    pub fn secret(&self) -> Result<[u8; 32]> {
+        use sha2::{Digest, Sha256};
+        let key = self.live().published.state.profile_key()?;
+        Ok(Sha256::new_with_prefix(b"onefold mock authentication")
+            .chain_update(key)
+            .finalize()
+            .into())
+    }
+
     /// Returns when this process opened the lake, in microseconds since 1970.
     pub fn started_at_us(&self) -> i64 {
         self.0.started_at_us

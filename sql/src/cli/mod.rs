@@ -29,7 +29,7 @@ pub(crate) const USAGE: u8 = 2;
 /// `plan` found changes.
 const CHANGES: u8 = 3;
 /// The project or the configuration is wrong.
-const CONFIGURATION: u8 = 78;
+const CONFIGURATION: u8 = crate::project::Problems::EXIT_CODE;
 /// Ctrl-C.
 const INTERRUPTED: u8 = 130;
 

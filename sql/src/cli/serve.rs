@@ -82,7 +82,7 @@ pub(super) async fn run(
         cpu: cpu.handle().clone(),
         tls,
         limits: Limits::default(),
-        secret: rand::random(),
+        secret: engine.secret()?,
     };
     ready();
     std::io::stdout().flush()?;

@@ -24,8 +24,6 @@ pub(crate) struct Addition {
 pub(crate) struct Change {
     /// The file that defines it.
     pub(crate) path: PathBuf,
-    /// The object as the lake has it.
-    pub(crate) before: Definition,
     /// The object as it would become.
     pub(crate) after: Definition,
     /// The difference of the texts; verifiers of passwords are left out of it.
@@ -92,7 +90,7 @@ fn compare(file: &FileDefinition, before: &Definition, plan: &mut Plan) {
         &shown(before, "'(stored)'"),
         &shown(&after, if new_password { "'(new)'" } else { "'(stored)'" }),
     );
-    plan.changed.push(Change { path: file.path.clone(), before: before.clone(), after, diff });
+    plan.changed.push(Change { path: file.path.clone(), after, diff });
 }
 
 /// Returns the verifier of a role's password.

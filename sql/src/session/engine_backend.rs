@@ -44,7 +44,7 @@ pub(crate) struct EngineSession {
 
 /// What a plan is made of.
 enum Inner {
-    Query(Planned),
+    Query(Box<Planned>),
     RecordConsent(RecordConsent),
 }
 
@@ -68,8 +68,9 @@ impl QuerySession for EngineSession {
         if let Some(call) = RecordConsent::of(&statement)? {
             let schema =
                 Arc::new(Schema::new(vec![Field::new("record_consent", DataType::Boolean, false)]));
-            let parameters =
-                vec![Arc::new(Field::new("", DataType::Utf8, true)); call.parameters()];
+            let parameters = (0..call.parameters())
+                .map(|_| Arc::new(Field::new("", DataType::Utf8, true)))
+                .collect();
             return Ok(Plan {
                 schema,
                 parameters,
@@ -84,7 +85,7 @@ impl QuerySession for EngineSession {
             schema: Arc::clone(&planned.schema),
             parameters,
             changes_the_lake: false,
-            inner: Arc::new(Inner::Query(planned)),
+            inner: Arc::new(Inner::Query(Box::new(planned))),
         })
     }
 

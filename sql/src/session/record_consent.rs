@@ -40,10 +40,14 @@ impl RecordConsent {
         for (at, argument) in list.args.iter().enumerate() {
             let (place, value) = match argument {
                 FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) => (at, value),
-                FunctionArg::Named { name, arg: FunctionArgExpr::Expr(value), .. } => {
-                    let place =
-                        ARGUMENTS.iter().position(|known| name.value.eq_ignore_ascii_case(known));
-                    (place.ok_or_else(arguments)?, value)
+                FunctionArg::Named { name, arg: FunctionArgExpr::Expr(value), .. }
+                | FunctionArg::ExprNamed {
+                    name: Expr::Identifier(name),
+                    arg: FunctionArgExpr::Expr(value),
+                    ..
+                } => {
+                    let named = |known: &&str| name.value.eq_ignore_ascii_case(known);
+                    (ARGUMENTS.iter().position(named).ok_or_else(arguments)?, value)
                 }
                 _ => return Err(arguments()),
             };
