@@ -195,22 +195,22 @@ pub(crate) enum Statement {
     /// `LISTEN channel`.
     Listen {
         /// The channel.
-        #[cfg_attr(not(test), expect(dead_code, reason = "what was said is kept; the front has no channels"))]
+        #[expect(dead_code, reason = "what was said is kept; the front has no channels")]
         channel: String,
     },
     /// `UNLISTEN channel | *`.
     Unlisten {
         /// The channel; `None` for all.
-        #[cfg_attr(not(test), expect(dead_code, reason = "what was said is kept; the front has no channels"))]
+        #[expect(dead_code, reason = "what was said is kept; the front has no channels")]
         channel: Option<String>,
     },
     /// `NOTIFY channel [, 'payload']`.
     Notify {
         /// The channel.
-        #[cfg_attr(not(test), expect(dead_code, reason = "what was said is kept; the front has no channels"))]
+        #[expect(dead_code, reason = "what was said is kept; the front has no channels")]
         channel: String,
         /// The payload, empty if there is none.
-        #[cfg_attr(not(test), expect(dead_code, reason = "what was said is kept; the front has no channels"))]
+        #[expect(dead_code, reason = "what was said is kept; the front has no channels")]
         payload: String,
     },
     /// `COPY (query) | relation [(column, ...)] TO STDOUT [options]`.
