@@ -1,12 +1,12 @@
 //! Measures the cores that no client can reach: components of plain edges, the resolution of people, commits, raw scans.
 //!
-//! `cargo bench -p engine --bench cores -- CORE --option value ...` runs one of them and prints one line of JSON for each
-//! thing measured, with the seconds of every repetition: [`Report::print`]. `bench/run.py` reads these lines.
+//! `cores CORE --option value ...` runs one of them and prints one line of JSON for each thing measured, with the seconds of
+//! every repetition: [`Report::print`]. `bench/run.py` builds it, runs it and reads these lines.
 //!
 //! ```text
 //! union   --edges N --repeat N                          components_from_u64_edges over random 64-bit keys
 //! resolve --records FILE --repeat N                     the constrained resolution, and plain components beside it
-//! commit  --files N --commits N                         commits to a table of that many files, on local disk
+//! commit  --folder DIR --files N --commits N            commits to a table of that many files, on local disk
 //! scan    --lake DIR --sql TEXT --repeat N TABLE...     DataFusion over tables of a lake, with nobody hidden
 //! ```
 
@@ -26,13 +26,8 @@ use report::Report;
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
 fn main() -> Outcome<()> {
-    // Cargo adds `--bench`, and tools that list tests run every target without an argument.
-    let mut arguments =
-        Arguments::parse(std::env::args().skip(1).filter(|argument| argument != "--bench"))?;
-    let Some(core) = arguments.next() else {
-        eprintln!("name a core: union, resolve, commit or scan");
-        return Ok(());
-    };
+    let mut arguments = Arguments::parse(std::env::args().skip(1))?;
+    let core = arguments.next().ok_or("name a core: union, resolve, commit or scan")?;
     match core.as_str() {
         "union" => union::run(&arguments),
         "resolve" => resolve::run(&arguments),

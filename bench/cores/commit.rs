@@ -1,5 +1,6 @@
 //! How long a commit takes on local disk, with its fsync, once the table has a number of files.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -23,13 +24,11 @@ impl Clock for WallClock {
     }
 }
 
-/// Measures commits of one file of one row each; the file is written before.
+/// Measures commits of one file of one row each, in a new lake; the file is written before.
 pub(crate) async fn run(arguments: &Arguments) -> Outcome<()> {
     let files = arguments.number("files", FILES)?;
-    let folder = tempfile::tempdir()?;
-    let lake =
-        Lake::open(&LakeLocation::Directory(folder.path().join("lake")), Arc::new(WallClock))
-            .await?;
+    let folder = PathBuf::from(arguments.required("folder")?);
+    let lake = Lake::open(&LakeLocation::Directory(folder), Arc::new(WallClock)).await?;
     let fields = Arc::new(Schema::new(vec![Field::new("id", DataType::Int64, true)]));
     let table = lake.create_table("sources/measured", TableSchema::new(fields)).await?;
     let mut entries = Vec::with_capacity(files);

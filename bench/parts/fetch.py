@@ -1,0 +1,47 @@
+"""A million rows fetched: text by the simple protocol and by COPY, into a client that drops them and into psql."""
+
+import os
+import shutil
+import subprocess
+
+from measure import Line, alternate, count_text, seconds_text
+from servers import PASSWORD, STATEMENT_TIMEOUT_S
+
+AIM = 0.5
+ROWS = 1_000_000
+SQL = f"SELECT profile_id, order_id, channel, ordered_at, amount, loyalty_id IS NOT NULL FROM sources.orders LIMIT {ROWS}"
+CONNECTS = 50
+
+
+def measure(bench):
+    if not bench.postgres:
+        return
+    servers = {"onefold": (bench.onefold, "engineer", "onefold"), "PostgreSQL": (bench.postgres, "postgres", "postgres")}
+    sinks = {name: server.sink(role) for name, (server, role, _) in servers.items()}
+    for what, sql in (("simple protocol", SQL), ("COPY to STDOUT", f"COPY ({SQL}) TO STDOUT")):
+        received = {name: sink.fetch(sql) for name, sink in sinks.items()}
+        samples = alternate({name: (lambda sink=sink: sink.fetch(sql)) for name, sink in sinks.items()}, bench.repeat)
+        yield _line(f"{what}, rows dropped", samples, received["onefold"])
+        if received["onefold"][0] != received["PostgreSQL"][0]:
+            raise RuntimeError(f"fetch: onefold sends {received['onefold'][0]} rows, PostgreSQL {received['PostgreSQL'][0]}")
+    if shutil.which("psql"):
+        run = lambda name: lambda: _psql(servers[name])
+        yield _line("psql -At", alternate({name: run(name) for name in servers}, bench.repeat), received["onefold"])
+    connects = alternate({name: (lambda server=server, role=role: server.sink(role).close()) for name, (server, role, _) in servers.items()}, CONNECTS)
+    ours, theirs = connects["onefold"], connects["PostgreSQL"]
+    yield Line("fetch", "connect, log in by SCRAM, close", seconds_text(ours.median), f"PostgreSQL {seconds_text(theirs.median)}",
+               ours.median / theirs.median, spread=ours.spread, count=ours.count)
+
+
+def _line(what, samples, received):
+    rows, size = received
+    ours, theirs = samples["onefold"], samples["PostgreSQL"]
+    rate = lambda sample: f"{count_text(rows / sample.median)} rows/s, {size / 1e6 / sample.median:.0f} MB/s"
+    ratio = ours.median / theirs.median
+    return Line("fetch", f"{count_text(rows)} rows, {what}", rate(ours), f"PostgreSQL {rate(theirs)}", ratio, AIM, ratio <= AIM, ours.spread, ours.count)
+
+
+def _psql(server):
+    server, role, database = server
+    command = ["psql", "-X", "-At", "-h", "127.0.0.1", "-p", str(server.port), "-U", role, "-d", database, "-c", SQL]
+    subprocess.run(command, check=True, timeout=STATEMENT_TIMEOUT_S, stdout=subprocess.DEVNULL, env={**os.environ, "PGPASSWORD": PASSWORD})

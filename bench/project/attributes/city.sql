@@ -1,0 +1,1 @@
+CREATE ATTRIBUTE city ON customer FROM (trim(people.city)) RESOLVE BY LATEST;

@@ -1,0 +1,1 @@
+CREATE ATTRIBUTE country ON customer FROM (people.country) RESOLVE BY MOST FREQUENT;

@@ -1,0 +1,1 @@
+CREATE ATTRIBUTE first_name ON customer FROM (trim(people.first_name)) RESOLVE BY LATEST;

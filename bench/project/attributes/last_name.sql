@@ -1,0 +1,1 @@
+CREATE ATTRIBUTE last_name ON customer FROM (trim(people.last_name)) RESOLVE BY LATEST;

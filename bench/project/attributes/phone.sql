@@ -1,0 +1,1 @@
+CREATE ATTRIBUTE phone ON customer FROM (normalize_phone(people.phone, people.country)) RESOLVE BY LATEST;

@@ -1,0 +1,1 @@
+CREATE PURPOSE analytics LEGAL BASIS consent;
