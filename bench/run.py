@@ -57,7 +57,7 @@ def parse_arguments():
     parser.add_argument("--binary", type=pathlib.Path, default=target / "release" / "onefold", help="the onefold to measure")
     parser.add_argument("--cores", type=pathlib.Path, help="the built program of the cores; cargo builds it when not given")
     parser.add_argument("--generator", help="gen_people.py; the one beside the project when not given")
-    parser.add_argument("--work", type=pathlib.Path, default=HERE / "work", help="where data and lakes are kept (30 GB in full)")
+    parser.add_argument("--work", type=pathlib.Path, default=HERE / "work", help="where data and lakes are kept (15 GB in full)")
     arguments = parser.parse_args()
     if unknown := set(arguments.parts) - set(PARTS):
         parser.error(f"there is no part {', '.join(sorted(unknown))}")
@@ -151,7 +151,7 @@ class Bench:
 def build_cores():
     """Builds the program of the cores, and returns where it is."""
     # With the package of the binary, so that both share what is compiled.
-    command = ["cargo", "build", "--release", "--locked", "--package", "sql", "--package", "engine", "--bin", "cores", "--message-format", "json"]
+    command = [os.environ.get("CARGO", "cargo"), "build", "--release", "--locked", "--package", "sql", "--package", "engine", "--bin", "cores", "--message-format", "json"]
     output = subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=BUILD_TIMEOUT_S).stdout
     messages = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
     return next(message["executable"] for message in reversed(messages)
