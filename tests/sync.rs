@@ -4,23 +4,20 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use crate::corpus::Csv;
-use crate::harness::{Server, Session, small};
+use crate::harness::{Built, Server, Session, small};
 
 /// Runs the sync and returns what it wrote.
-async fn run(
-    marketer: &Session,
-    officer: &Session,
-    lake: &crate::harness::Built,
-) -> (PathBuf, Csv) {
+async fn run(marketer: &Session, officer: &Session, lake: &Built) -> (PathBuf, Csv) {
     marketer.rows("RUN SYNC lapsed_mail").await;
-    let rows = officer.rows("SELECT location FROM cdp.disclosures WHERE sync = 'lapsed_mail' ORDER BY disclosed_at DESC LIMIT 1").await;
-    let location = rows.first().and_then(|row| row[0].clone()).expect("a disclosure is on record");
-    let path = lake.project.join(&location);
+    let newest = "SELECT run FROM cdp.disclosures WHERE sync = 'lapsed_mail' ORDER BY disclosed_at DESC LIMIT 1";
+    let rows = officer.rows(newest).await;
+    let run = rows.first().and_then(|row| row[0].clone()).expect("a disclosure is on record");
+    let path = lake.project.join(format!("out/lapsed_customers/{run}.csv"));
     let file = Csv::read(&path);
     (path, file)
 }
 
-async fn start() -> (crate::harness::Built, Server) {
+async fn start() -> (Built, Server) {
     let lake = small().copied();
     let server = lake.serve();
     (lake, server)

@@ -32,6 +32,10 @@ const RELATIONS: [&str; 19] = [
 /// Columns that say when onefold did something: they differ between two runs that did the same.
 const CLOCK: [&str; 2] = ["entered_at", "exited_at"];
 
+/// Columns that say when a record was first heard of. They stand in the log, so that a rebuild gives the same ones; for
+/// records without a time of their own they are the time of intake, which differs between two lakes.
+const INTAKE: [&str; 3] = ["first_seen_at", "observed_at", "merged_at"];
+
 /// Rows by relation, sorted.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Contents(BTreeMap<&'static str, Relation>);
@@ -69,6 +73,16 @@ impl Contents {
         Contents(relations)
     }
 
+    /// Returns the same without the times of intake, to be compared with a lake that took its records at another time.
+    pub(crate) fn without_intake(self) -> Contents {
+        Contents(
+            self.0
+                .into_iter()
+                .map(|(name, relation)| (name, relation.without_columns(&INTAKE)))
+                .collect(),
+        )
+    }
+
     /// Returns one relation.
     pub(crate) fn relation(&self, name: &str) -> &Relation {
         self.0.get(name).unwrap_or_else(|| panic!("no relation {name}"))
@@ -92,6 +106,18 @@ impl Contents {
 }
 
 impl Relation {
+    /// Returns the same rows without these columns, sorted anew.
+    fn without_columns(self, names: &[&str]) -> Relation {
+        let keep: Vec<bool> =
+            self.columns.iter().map(|column| !names.contains(&column.as_str())).collect();
+        let kept = |row: Vec<String>| -> Vec<String> {
+            row.into_iter().zip(&keep).filter(|(_, keep)| **keep).map(|(value, _)| value).collect()
+        };
+        let mut rows: Vec<Vec<String>> = self.rows.into_iter().map(kept).collect();
+        rows.sort();
+        Relation { columns: kept(self.columns), rows }
+    }
+
     fn of(csv: Csv) -> Relation {
         let kept: Vec<usize> = (0..csv.header.len())
             .filter(|index| !CLOCK.contains(&csv.header[*index].as_str()))

@@ -25,7 +25,7 @@ impl Built {
         let (shop, project) = (root().join("examples/shop"), folder.join("project"));
         std::fs::create_dir(&project).unwrap();
         for entry in std::fs::read_dir(&shop).unwrap().map(Result::unwrap) {
-            if entry.file_name() != "data" {
+            if !["data", "out", "lake"].iter().any(|name| entry.file_name() == *name) {
                 copy(&entry.path(), &project.join(entry.file_name()));
             }
         }

@@ -1,0 +1,191 @@
+"""psycopg 3: connect, look around, read every type, parameters, cursors, COPY, errors."""
+
+import datetime
+import decimal
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+UTC = datetime.timezone.utc
+
+# What each type of a column arrives as.
+PYTHON_TYPES = {
+    "bigint": int,
+    "integer": int,
+    "smallint": int,
+    "numeric": decimal.Decimal,
+    "double precision": float,
+    "boolean": bool,
+    "text": str,
+    "character varying": str,
+    "date": datetime.date,
+    "timestamp with time zone": datetime.datetime,
+    "timestamp without time zone": datetime.datetime,
+    "jsonb": (dict, list, str, int, float, bool),
+}
+
+
+def test_a_role_starts_in_its_purpose(shop):
+    for role, purpose in [("analyst", "analytics"), ("marketer", "email_marketing"), ("engineer", "service")]:
+        assert shop.value("SHOW cdp.purpose", role) == purpose
+        assert shop.value("SELECT current_user", role) == role
+
+
+def test_a_wrong_password_and_an_unknown_role_fail_alike(shop):
+    messages = set()
+    for role, password in [("engineer", "wrong"), ("nobody", "demo")]:
+        with pytest.raises(psycopg.OperationalError) as failure:
+            psycopg.connect(shop.dsn(role).replace("password=demo", f"password={password}"))
+        messages.add(str(failure.value).replace(role, "ROLE"))
+    assert len(messages) == 1, messages
+
+
+def test_tables_and_columns_are_listed(shop):
+    with shop.connect() as connection:
+        tables = connection.execute(
+            "SELECT table_schema, table_name FROM information_schema.tables "
+            "WHERE table_schema NOT IN ('pg_catalog', 'information_schema')"
+        ).fetchall()
+        for expected in [("public", "profiles"), ("public", "events"), ("sources", "shop_orders"), ("cdp", "refreshes")]:
+            assert expected in tables
+        columns = connection.execute(
+            "SELECT a.attname, format_type(a.atttypid, a.atttypmod) FROM pg_catalog.pg_attribute a "
+            "WHERE a.attrelid = 'public.profiles'::regclass AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"
+        ).fetchall()
+        assert columns[0] == ("profile_id", "bigint")
+        assert ("last_order_at", "timestamp with time zone") in columns
+
+
+@pytest.mark.parametrize("relation", ["profiles", "events", "sources.shop_orders", "sources.loyalty_members"])
+@pytest.mark.parametrize("binary", [False, True])
+def test_every_column_is_read_in_its_type(shop, relation, binary):
+    schema, _, table = relation.rpartition(".")
+    with shop.connect(row_factory=dict_row) as connection:
+        types = connection.execute(
+            "SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = %s AND table_name = %s",
+            (schema or "public", table),
+        ).fetchall()
+        assert types, relation
+        for column in types:
+            name, kind = column["column_name"], column["data_type"]
+            query = f'SELECT "{name}" AS value FROM {relation} WHERE "{name}" IS NOT NULL LIMIT 20'
+            rows = connection.execute(query, binary=binary).fetchall()
+            assert kind in PYTHON_TYPES, f"{relation}.{name} has the type {kind}"
+            assert rows or relation in ("events", "profiles"), f"{relation}.{name} is empty"
+            for row in rows:
+                assert isinstance(row["value"], PYTHON_TYPES[kind]), f"{relation}.{name} {kind}: {row['value']!r}"
+
+
+def test_values_are_exact(shop):
+    with shop.connect() as connection:
+        row = connection.execute(
+            "SELECT amount, ordered_at, items FROM sources.shop_orders WHERE order_id = %s", ("O0000001",), binary=True
+        ).fetchone()
+        assert row == (decimal.Decimal("14.37"), datetime.datetime(2025, 5, 4, 7, 8, 49, tzinfo=UTC), 1)
+        total = connection.execute("SELECT sum(amount) FROM sources.shop_orders").fetchone()[0]
+        assert total == decimal.Decimal("921944.96")
+
+
+@pytest.mark.parametrize(
+    "kind, value",
+    [
+        ("bigint", 2**53),
+        ("integer", -7),
+        ("boolean", True),
+        ("text", "zażółć 'gęślą' \\ jaźń\n"),
+        ("numeric", decimal.Decimal("12345678901234567890.12")),
+        ("double precision", 0.1),
+        ("date", datetime.date(2026, 10, 31)),
+        ("timestamptz", datetime.datetime(2026, 10, 31, 23, 59, 59, 123456, tzinfo=UTC)),
+        ("text", None),
+    ],
+)
+@pytest.mark.parametrize("binary", [False, True])
+def test_parameters_come_back_as_they_went(shop, kind, value, binary):
+    with shop.connect() as connection:
+        placeholder = "%b" if binary else "%s"
+        if binary and value is None:
+            placeholder = "%s"
+        row = connection.execute(f"SELECT {placeholder}::{kind}", (value,), binary=binary).fetchone()
+        assert row[0] == value
+
+
+def test_parameters_filter(shop):
+    with shop.connect() as connection:
+        query = "SELECT count(*) FROM sources.shop_orders WHERE amount > %s AND ordered_at < %s AND channel = %s"
+        arguments = (decimal.Decimal("100.00"), datetime.datetime(2026, 1, 1, tzinfo=UTC), "web")
+        with_parameters = connection.execute(query, arguments).fetchone()[0]
+        with_literals = connection.execute(
+            "SELECT count(*) FROM sources.shop_orders WHERE amount > 100.00 AND ordered_at < '2026-01-01Z' AND channel = 'web'"
+        ).fetchone()[0]
+        assert with_parameters == with_literals > 0
+        listed = connection.execute(
+            "SELECT count(*) FROM sources.shop_orders WHERE order_id = ANY(%s)", (["O0000001", "O0000002"],)
+        ).fetchone()[0]
+        assert listed == 2
+
+
+def test_a_statement_is_prepared_and_used_again(shop):
+    with shop.connect(prepare_threshold=1) as connection:
+        for _ in range(5):
+            assert connection.execute("SELECT count(*) FROM events WHERE type = %s", ("identify",)).fetchone() == (1266,)
+
+
+def test_a_server_cursor_reads_piece_by_piece(shop):
+    with shop.connect() as connection, connection.cursor(name="orders") as cursor:
+        cursor.itersize = 1000
+        cursor.execute("SELECT amount FROM sources.shop_orders")
+        assert sum(amount for (amount,) in cursor) == decimal.Decimal("921944.96")
+
+
+def test_rows_are_streamed(shop):
+    with shop.connect() as connection, connection.cursor() as cursor:
+        count = sum(1 for _ in cursor.stream("SELECT * FROM sources.email_engagement"))
+        assert count == 26777
+
+
+def test_copy_to_stdout(shop):
+    with shop.connect() as connection, connection.cursor() as cursor:
+        with cursor.copy("COPY (SELECT order_id, amount FROM sources.shop_orders) TO STDOUT") as copy:
+            copy.set_types(["text", "numeric"])
+            assert sum(amount for _, amount in copy.rows()) == decimal.Decimal("921944.96")
+        with cursor.copy("COPY sources.shop_orders (order_id, amount) TO STDOUT (FORMAT csv, HEADER)") as copy:
+            text = b"".join(bytes(part) for part in copy).decode()
+            assert text.splitlines()[0] == "order_id,amount" and len(text.splitlines()) == 25660
+        with cursor.copy("COPY (SELECT amount FROM sources.shop_orders) TO STDOUT (FORMAT binary)") as copy:
+            copy.set_types(["numeric"])
+            assert sum(amount for (amount,) in copy.rows()) == decimal.Decimal("921944.96")
+
+
+def test_errors_have_their_class_and_leave_the_session_alive(shop):
+    with shop.connect("marketer", autocommit=True) as connection:
+        for statement, error in [
+            ("SELECT frist_name FROM profiles", psycopg.errors.UndefinedColumn),
+            ("SELECT * FROM nowhere", psycopg.errors.UndefinedTable),
+            ("SELEC 1", psycopg.errors.SyntaxError),
+            ("SELECT 1 / 0", psycopg.errors.DivisionByZero),
+            ("SELECT 'x'::bigint", psycopg.errors.InvalidTextRepresentation),
+            ("SET cdp.purpose = 'analytics'", psycopg.errors.InsufficientPrivilege),
+            ("COPY profiles TO '/tmp/x'", psycopg.errors.InsufficientPrivilege),
+        ]:
+            with pytest.raises(error) as failure:
+                connection.execute(statement)
+            assert failure.value.diag.message_primary
+            assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_a_failed_transaction_waits_for_its_end(shop):
+    with shop.connect() as connection:
+        with pytest.raises(psycopg.errors.UndefinedTable):
+            connection.execute("SELECT * FROM nowhere")
+        with pytest.raises(psycopg.errors.InFailedSqlTransaction):
+            connection.execute("SELECT 1")
+        connection.rollback()
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_a_pipeline_answers_in_order(shop):
+    with shop.connect() as connection, connection.pipeline():
+        cursors = [connection.execute("SELECT %s::bigint", (number,)) for number in range(50)]
+        assert [cursor.fetchone()[0] for cursor in cursors] == list(range(50))
