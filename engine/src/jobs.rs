@@ -415,8 +415,12 @@ impl<'a> Run<'a> {
             Trigger::Demand => "demand",
             Trigger::Schedule => "schedule",
         };
-        // The message of an error names things, never values of persons.
-        let error = error.map(|error| format!("{}: {error}", error.sqlstate()));
+        // A failed query may quote the value of a person that it failed on: only its code is kept. Other messages name
+        // things, never values.
+        let error = error.map(|error| match error {
+            Error::Query(_) => format!("{}: the query failed", error.sqlstate()),
+            other => format!("{}: {other}", other.sqlstate()),
+        });
         let batch = tables::REFRESHES.batch(vec![
             text(&self.id),
             text(&self.object),
