@@ -76,17 +76,33 @@ async fn a_cancel_request_stops_the_work() {
 }
 
 #[tokio::test]
-async fn a_timeout_stops_the_work() {
-    let (_lake, server) = own_server();
-    let session = server.session("engineer").await;
-    session.rows("SET statement_timeout = '500ms'").await;
-    let started = Instant::now();
-    let failure = session.failure(ENDLESS).await;
-    assert_eq!(failure.sqlstate, CANCELED, "{failure}");
-    assert!(started.elapsed() < SOON, "{:?} for a timeout of 500 ms", started.elapsed());
-    rests(&server).await;
-    session.rows("SET statement_timeout = 0").await;
-    assert_eq!(session.value("SELECT 1").await, "1", "the session lives on");
+async fn a_timeout_stops_every_kind_of_work() {
+    for statement in [
+        // A nested loop that finds nothing, so that it never has a batch to hand on.
+        ENDLESS,
+        "SELECT sum(p.profile_id % 7 + q.profile_id % 5 + i.profile_id % 3) FROM profiles p, profiles q, profile_identifiers i",
+        "SELECT count(*) FROM profiles p JOIN profiles q USING (country) JOIN profiles r USING (country) JOIN profiles s USING (country)",
+        "SELECT p.profile_id, q.profile_id FROM profiles p, profiles q, profiles r ORDER BY 1, 2 LIMIT 1",
+        "SELECT count(*) FROM profile_identifiers p, profile_identifiers q WHERE p.value ~ ('x' || q.value)",
+        "WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 1000000000) SELECT count(*) FROM n",
+    ] {
+        // A server each: work that goes on would starve the next statement.
+        let (_lake, server) = own_server();
+        let session = server.session("engineer").await;
+        session.rows("SET statement_timeout = '500ms'").await;
+        let started = Instant::now();
+        let failure = session.failure(statement).await;
+        assert_eq!(failure.sqlstate, CANCELED, "{statement}: {failure}");
+        assert!(
+            started.elapsed() < SOON,
+            "{statement}: {:?} for a timeout of 500 ms",
+            started.elapsed()
+        );
+        println!("{statement}");
+        rests(&server).await;
+        session.rows("SET statement_timeout = 0").await;
+        assert_eq!(session.value("SELECT 1").await, "1", "the session lives on");
+    }
 }
 
 #[tokio::test]

@@ -1,11 +1,11 @@
 //! Whether these statements would notice: the same questions over a plain filter in place of the governed leaf.
 //!
-//! Profiles of both lakes, hidden people included, are put behind an ordinary view `WHERE visible`, which the optimizer may move
-//! things through. What the analyst then learns from errors and plans must tell the lakes apart, or the test tests nothing.
+//! Profiles of both lakes, hidden people included, are put behind an ordinary view with a `WHERE` over their consents, which the
+//! optimizer may move things through. What the analyst then learns from errors and plans must tell the lakes apart, or the test tests nothing.
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use arrow::util::pretty::pretty_format_batches;
@@ -18,7 +18,10 @@ use super::relations::{Kind, Relation};
 use crate::harness::Server;
 
 /// Statements that are asked.
-const STATEMENTS: usize = 600;
+const STATEMENTS: usize = 1_200;
+
+/// Statements that have to find the leak, at least.
+const LEAKS_MIN: usize = 4;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_plain_filter_would_be_noticed() {
@@ -31,6 +34,7 @@ async fn a_plain_filter_would_be_noticed() {
     let mut leaks = Vec::new();
     for Statement { sql, .. } in &statements {
         if outcome(&first, sql).await != outcome(&second, sql).await {
+            println!("{sql}");
             leaks.push(sql);
         }
     }
@@ -40,7 +44,7 @@ async fn a_plain_filter_would_be_noticed() {
         statements.len()
     );
     assert!(
-        leaks.len() >= 3,
+        leaks.len() >= LEAKS_MIN,
         "{} statements find nothing where there is a leak; those that do: {leaks:?}",
         statements.len()
     );
@@ -59,7 +63,10 @@ fn only_profiles(statement: &Statement) -> bool {
         "events",
     ];
     let sql = statement.sql.replace("public.profiles", "profiles");
-    sql.contains("profiles") && !others.iter().any(|other| sql.contains(other))
+    // The plan of another build has nothing to tell, and its times differ.
+    sql.contains("profiles")
+        && !sql.starts_with("EXPLAIN")
+        && !others.iter().any(|other| sql.contains(other))
 }
 
 /// What comes back, rows sorted, as one text.
@@ -91,15 +98,17 @@ async fn filtered(server: &Server, pair: &Pair) -> SessionContext {
     let rows = engineer
         .rows(&format!("SELECT {} FROM profiles ORDER BY profile_id", names.join(", ")))
         .await;
-    let mask = BooleanArray::from_iter(
-        rows.iter().map(|row| Some(row[0].as_ref().is_some_and(|id| visible.contains(id)))),
-    );
-    let batch = typed(profiles, &rows, mask);
+    let consents =
+        rows.iter().map(|row| match row[0].as_ref().is_some_and(|id| visible.contains(id)) {
+            true => Some("service, analytics"),
+            false => Some("service"),
+        });
+    let batch = typed(profiles, &rows, StringArray::from_iter(consents));
     let context = SessionContext::new();
     context.register_batch("everybody", batch).unwrap();
     context
         .sql(&format!(
-            "CREATE VIEW profiles AS SELECT {} FROM everybody WHERE visible",
+            "CREATE VIEW profiles AS SELECT {} FROM everybody WHERE consents LIKE '%analytics%'",
             names.join(", ")
         ))
         .await
@@ -107,7 +116,7 @@ async fn filtered(server: &Server, pair: &Pair) -> SessionContext {
     context
 }
 
-fn typed(relation: &Relation, rows: &[Vec<Option<String>>], visible: BooleanArray) -> RecordBatch {
+fn typed(relation: &Relation, rows: &[Vec<Option<String>>], consents: StringArray) -> RecordBatch {
     let (mut fields, mut columns): (Vec<Field>, Vec<ArrayRef>) = (Vec::new(), Vec::new());
     for (index, column) in relation.columns.iter().enumerate() {
         let texts: ArrayRef =
@@ -123,7 +132,7 @@ fn typed(relation: &Relation, rows: &[Vec<Option<String>>], visible: BooleanArra
         fields.push(Field::new(&column.name, kind.clone(), true));
         columns.push(cast(&texts, &kind).unwrap());
     }
-    fields.push(Field::new("visible", DataType::Boolean, true));
-    columns.push(Arc::new(visible));
+    fields.push(Field::new("consents", DataType::Utf8, true));
+    columns.push(Arc::new(consents));
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap()
 }

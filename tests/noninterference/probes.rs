@@ -19,21 +19,26 @@ fn round(pair: &Pair, random: &mut Random) -> Vec<Statement> {
     let session = text("public.events", "properties");
     let campaign = text("sources.email_engagement", "campaign_id");
     let spent = text("public.profiles", "total_spent");
+    let points = number(text("public.profiles", "loyalty_points"), "100");
+    let bought = number(text("public.profiles", "items_bought"), "3");
+    let opened = number(text("public.profiles", "mails_opened"), "1");
+    let seen = number(text("public.profiles", "web_events_count"), "5");
     let id = text("public.profiles", "profile_id");
     let part: String = email.chars().take(4).collect();
-    let spent = if spent.starts_with(|letter: char| letter.is_ascii_digit()) {
-        spent
-    } else {
-        "100.00".to_owned()
-    };
-    let amount = if amount.starts_with(|letter: char| letter.is_ascii_digit()) {
-        amount
-    } else {
-        "14.37".to_owned()
-    };
-    let id =
-        if id.starts_with(|letter: char| letter.is_ascii_digit()) { id } else { "1".to_owned() };
+    let (spent, amount, id) = (number(spent, "100.00"), number(amount, "14.37"), number(id, "1"));
     let unordered = [
+        // Values that are different in the lakes, where a filter would be moved behind the test that fails for them.
+        format!("SELECT count(*) FROM profiles WHERE 1 / (CASE WHEN total_spent = {spent} THEN 0 ELSE 1 END) = 1"),
+        format!("SELECT profile_id FROM profiles WHERE 1 / (CASE WHEN loyalty_points = {points} THEN 0 ELSE 1 END) = 1"),
+        format!("SELECT count(*) FROM profiles WHERE 1 / (loyalty_points - {points}) > 1"),
+        format!("SELECT count(*) FROM profiles WHERE 1 / (items_bought - {bought}) > 1"),
+        format!("SELECT max(email) FROM profiles WHERE 1 / (CASE WHEN mails_opened = {opened} THEN 0 ELSE 1 END) = 1"),
+        format!("SELECT count(*) FROM profiles WHERE 10 % (web_events_count - {seen}) = 1"),
+        format!("SELECT count(*) FROM profiles WHERE CAST(CASE WHEN total_spent = {spent} THEN 'x' ELSE '1' END AS bigint) = 1"),
+        format!("SELECT count(*) FROM profiles WHERE CASE WHEN loyalty_points = {points} THEN CAST(email AS bigint) ELSE 1 END = 1"),
+        "SELECT count(*) FROM profiles WHERE CAST(CAST(total_spent AS text) AS bigint) = 1".to_owned(),
+        "SELECT count(*) FROM profiles WHERE CAST(loyalty_points * 3 AS smallint) > 1".to_owned(),
+        format!("SELECT 1 / (CASE WHEN total_spent = {spent} THEN 0 ELSE 1 END) FROM profiles"),
         format!("SELECT 1 / (CASE WHEN email = '{email}' THEN 0 ELSE 1 END) FROM profiles"),
         format!("SELECT count(*) FROM profiles WHERE 1 / (CASE WHEN email = '{email}' THEN 0 ELSE 1 END) = 1"),
         format!("SELECT sum(1 / (CASE WHEN amount = {amount} THEN 0 ELSE 1 END)) FROM sources.shop_orders"),
@@ -99,4 +104,12 @@ fn round(pair: &Pair, random: &mut Random) -> Vec<Statement> {
     ];
     let unordered = unordered.into_iter().map(|sql| Statement { sql, ordered: false });
     unordered.chain(ordered.into_iter().map(|sql| Statement { sql, ordered: true })).collect()
+}
+
+/// Returns a number as it is, and another where there is none.
+fn number(text: String, otherwise: &str) -> String {
+    match text.parse::<f64>() {
+        Ok(_) => text,
+        Err(_) => otherwise.to_owned(),
+    }
 }

@@ -3,6 +3,9 @@
 use super::random::Random;
 use crate::harness::Session;
 
+/// Columns that say when a lake took a row in, or a segment a member: they tell of the clock, and differ between lakes.
+const CLOCK: [&str; 4] = ["entered_at", "exited_at", "first_seen_at", "observed_at"];
+
 /// The kind of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
@@ -55,6 +58,9 @@ impl Relation {
             let relation = format!("{schema}.{table}");
             if relations.last().is_none_or(|last| last.name != relation) {
                 relations.push(Relation { name: relation, columns: Vec::new() });
+            }
+            if CLOCK.contains(&name.as_str()) {
+                continue;
             }
             let kind = kind_of(&data_type);
             relations.last_mut().unwrap().columns.push(Column { name, kind, data_type });
