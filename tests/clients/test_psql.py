@@ -23,7 +23,7 @@ def test_figures(shop):
 
 
 def test_lists_of_relations(shop):
-    for command in ["\\d", "\\dt", "\\d+", "\\dt sources.*", "\\dv segments.*"]:
+    for command in ["\\d", "\\dt", "\\d+", "\\dt sources.*", "\\dt segments.*"]:
         psql(shop, command)
     assert "profiles" in psql(shop, "\\d")
     assert "shop_orders" in psql(shop, "\\dt sources.*")

@@ -117,9 +117,13 @@ def test_parameters_filter(shop):
         arguments = (decimal.Decimal("100.00"), datetime.datetime(2026, 1, 1, tzinfo=UTC), "web")
         with_parameters = connection.execute(query, arguments).fetchone()[0]
         with_literals = connection.execute(
-            "SELECT count(*) FROM sources.shop_orders WHERE amount > 100.00 AND ordered_at < '2026-01-01Z' AND channel = 'web'"
+            "SELECT count(*) FROM sources.shop_orders WHERE amount > 100.00 AND ordered_at < '2026-01-01 00:00:00Z' AND channel = 'web'"
         ).fetchone()[0]
         assert with_parameters == with_literals > 0
+
+
+def test_a_list_is_one_parameter(shop):
+    with shop.connect() as connection:
         listed = connection.execute(
             "SELECT count(*) FROM sources.shop_orders WHERE order_id = ANY(%s)", (["O0000001", "O0000002"],)
         ).fetchone()[0]
