@@ -24,7 +24,7 @@ use crate::lake::{Lake, LakeLocation};
 use crate::options::{EngineOptions, Mode};
 use crate::query::access::{Access, People, Visible};
 use crate::query::governed::ScanStore;
-use crate::query::planner::Planner;
+use crate::query::planner::{self, Planner};
 use crate::query::postgres::{SessionFacts, Snapshot};
 use crate::query::relations::{Relations, Viewer};
 use crate::query::session::QuerySession;
@@ -382,6 +382,31 @@ impl Engine {
         consent::load_answers(self.0.catalog.lake(), &published, &mut book).await?;
         self.show_people(published, Arc::new(people), book);
         Ok(())
+    }
+
+    /// Fails if the query of a segment or a trait cannot be planned. Before there are profiles nothing can be said.
+    pub async fn check_query(&self, definition: &Definition) -> Result<()> {
+        let live = self.live();
+        if live.published.state.profiles_path.is_none() {
+            return Ok(());
+        }
+        let (relations, query) = match &definition.body {
+            Body::Segment(segment) => {
+                (self.purpose_relations(&live, &segment.purpose)?, &segment.query)
+            }
+            Body::Trait(computed) => {
+                let people = &live.people;
+                let relations = self.internal_relations(&live.published, people, Visible::Everyone);
+                (relations, &computed.query)
+            }
+            _ => return Ok(()),
+        };
+        let state = self.0.planner.state(&relations.scope());
+        let plan = planner::plan(&state, relations.facts(), planner::parse_one(query)?).await?;
+        match definition.body {
+            Body::Trait(_) => crate::profile::check_trait(&plan, &definition.name),
+            _ => crate::segment::check(&plan, &definition.name),
+        }
     }
 
     /// Puts definitions into the catalog, all or none.

@@ -82,9 +82,11 @@ impl Known {
     fn resolve(&self, kind: &str, value: &str) -> Option<i64> {
         let value = self.normalizer.as_ref()?.normalized(kind, value)?;
         let book = self.engine.book().read();
+        // Whether somebody hidden holds it, too, is not to be told from the answer.
         let mut found = book
             .holders(kind, &value)
             .iter()
+            .filter(|anchor| self.access.visible.contains(**anchor))
             .filter(|anchor| book.identifies(**anchor, kind, &value));
         let (first, second) = (found.next()?, found.next());
         if second.is_some() {

@@ -10,6 +10,7 @@ use arrow::array::{ArrayRef, AsArray, Int64Array, TimestampMicrosecondArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type, TimestampMicrosecondType};
 use datafusion::error::DataFusionError;
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::execute_stream;
 use futures::TryStreamExt;
 
@@ -173,10 +174,7 @@ async fn members_wanted(
     let relations = engine.purpose_relations(live, &segment.purpose)?;
     let state = engine.planner().state(&relations.scope());
     let plan = plan(&state, relations.facts(), parse_one(&segment.query)?).await?;
-    let at = plan.schema().fields().iter().position(|field| field.name() == PROFILE_ID).ok_or_else(|| Error::Invalid {
-        message: format!("segment \"{name}\" does not select {PROFILE_ID}"),
-        hint: format!("A segment is a query whose rows are its members: SELECT {PROFILE_ID} FROM profiles WHERE ..."),
-    })?;
+    let at = member_column(&plan, name)?;
     let physical = physical(&state, &plan).await?;
     let mut stream = execute_stream(physical, state.task_ctx())?;
     let ids = ProfileIds::new(live.published.state.profile_key()?);
@@ -187,6 +185,22 @@ async fn members_wanted(
         anchors.extend(found.iter().flatten().filter_map(|id| anchor_of(&ids, &live.people, id)));
     }
     Ok(anchors)
+}
+
+/// Fails if `plan` is none of a segment.
+pub(crate) fn check(plan: &LogicalPlan, name: &str) -> Result<()> {
+    member_column(plan, name).map(drop)
+}
+
+/// Returns the column of a segment's query that names its members.
+fn member_column(plan: &LogicalPlan, name: &str) -> Result<usize> {
+    let fields = plan.schema().fields();
+    let found = fields.iter().position(|field| field.name() == PROFILE_ID);
+    let form = format!("SELECT {PROFILE_ID} FROM profiles WHERE ...");
+    found.ok_or_else(|| Error::Invalid {
+        message: format!("segment \"{name}\" does not select {PROFILE_ID}"),
+        hint: format!("A segment is a query whose rows are its members: {form}"),
+    })
 }
 
 /// Returns the anchor of a profile.

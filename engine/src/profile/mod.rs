@@ -9,6 +9,8 @@ mod inputs;
 pub mod survivorship;
 mod traits;
 
+pub(crate) use traits::check as check_trait;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 

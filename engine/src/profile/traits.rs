@@ -44,17 +44,23 @@ pub(super) async fn compute(
         engine.internal_relations(published, people, Visible::Subjects(Arc::clone(visible)));
     let state = engine.planner().state(&relations.scope());
     let plan = plan(&state, relations.facts(), parse_one(query)?).await?;
-    per_person(&plan, name)?;
+    check(&plan, name)?;
     let schema = Arc::new(plan.schema().as_arrow().clone());
-    if schema.fields().first().map(|field| field.name().as_str()) != Some(PROFILE_ID) {
+    let physical = physical(&state, &plan).await?;
+    let batches = collect(physical, state.task_ctx()).await?;
+    Ok(TraitRows { rows: concat_batches(&schema, &batches).map_err(DataFusionError::from)? })
+}
+
+/// Fails if `plan` is none of a trait: `profile_id` first, and nobody's rows meet another's.
+pub(crate) fn check(plan: &LogicalPlan, name: &str) -> Result<()> {
+    per_person(plan, name)?;
+    if plan.schema().fields().first().map(|field| field.name().as_str()) != Some(PROFILE_ID) {
         return Err(Error::Invalid {
             message: format!("trait \"{name}\" must select {PROFILE_ID} first"),
             hint: format!("Write AS SELECT {PROFILE_ID}, ... GROUP BY {PROFILE_ID}."),
         });
     }
-    let physical = physical(&state, &plan).await?;
-    let batches = collect(physical, state.task_ctx()).await?;
-    Ok(TraitRows { rows: concat_batches(&schema, &batches).map_err(DataFusionError::from)? })
+    Ok(())
 }
 
 impl TraitRows {

@@ -2,7 +2,7 @@
 //!
 //! A [`GovernedTable`] shows `profile_id` and the columns of a table, and scans into a [`GovernedScanExec`], a leaf
 //! without children, statistics or pushed-down limits. Below it lies a plain Parquet scan that nothing outside can
-//! see, which is told by a [`Selection`](super::selection::Selection) to read the rows of visible people and no others.
+//! see, which is told by a [`Selection`] to read the rows of visible people and no others.
 //! Of a query's filters only comparisons of a column with literals reach the leaf, since those cannot fail and so
 //! cannot tell anything about a row that is not returned; the leaf applies them whole before it cuts batches.
 
@@ -110,10 +110,11 @@ impl GovernedTable {
     /// Builds the relation `name` over the rows of `snapshots`, each with its table's path; they share the columns of
     /// the first.
     ///
-    /// Columns whose name starts with an underscore are system columns and stay out of sight.
+    /// Of the columns those of `columns` are shown; system columns, whose names start with an underscore, never are.
     pub fn new(
         name: impl Into<String>,
         snapshots: &[(String, Arc<TableSnapshot>)],
+        columns: &Schema,
         store: ScanStore,
     ) -> Self {
         let files = snapshots.iter().flat_map(|(table, snapshot)| {
@@ -137,6 +138,7 @@ impl GovernedTable {
                 .fields()
                 .iter()
                 .filter(|field| !field.name().starts_with('_') && field.name() != PROFILE_ID)
+                .filter(|field| columns.field_with_name(field.name()).is_ok())
                 .map(|field| crate::lake::logical_field(field)),
         );
         Self { name: name.into(), files, physical, shown: Arc::new(Schema::new(shown)), store }

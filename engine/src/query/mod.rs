@@ -6,12 +6,14 @@
 
 pub mod access;
 pub mod governed;
+mod parameters;
 pub mod planner;
 pub mod postgres;
 pub mod relations;
 pub mod scan;
 pub mod selection;
 pub mod session;
+pub mod stop;
 pub mod system;
 
 /// The name of the one database.

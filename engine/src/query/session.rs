@@ -18,9 +18,11 @@ use futures::StreamExt;
 
 use super::access::Access;
 use super::governed::GovernedTable;
+use super::parameters;
 use super::planner::{physical, plan};
 use super::postgres::{self, SessionFacts};
 use super::relations::{Relations, Viewer};
+use super::stop::{Stop, stoppable};
 use crate::audit::{Class, Entry};
 use crate::catalog::{Body, Capability, Kind, LegalBasis, Role};
 use crate::engine::{Engine, Live};
@@ -53,6 +55,8 @@ pub struct QuerySession {
     role: String,
     purpose: parking_lot::RwLock<Option<String>>,
     facts: Arc<SessionFacts>,
+    /// Stops what runs in this session.
+    stop: parking_lot::RwLock<Arc<Stop>>,
     /// For which catalog version and purpose the facts describe relations.
     described: parking_lot::Mutex<Option<Stamp>>,
 }
@@ -80,8 +84,14 @@ impl QuerySession {
             role: role.to_owned(),
             purpose: purpose.into(),
             facts,
+            stop: parking_lot::RwLock::default(),
             described: parking_lot::Mutex::new(None),
         })
+    }
+
+    /// Stops every statement that this session runs; those that come are not touched.
+    pub fn stop(&self) {
+        std::mem::take(&mut *self.stop.write()).stop();
     }
 
     /// Returns the role.
@@ -158,9 +168,10 @@ impl QuerySession {
         parameter_types: &[Option<DataType>],
     ) -> Result<Planned> {
         let live = self.engine.live();
+        let statement = &parameters::with_list_types(statement, parameter_types)?;
         let (plan, stamp) = self.plan_now(&live, statement).await?;
         let schema = columns_of(&plan);
-        let parameter_types_found = parameter_types_of(&plan, parameter_types)?;
+        let parameter_types_found = parameters::types_of(&plan, parameter_types)?;
         Ok(Planned {
             statement: statement.clone(),
             plan,
@@ -223,7 +234,8 @@ impl QuerySession {
         if !personal.is_empty() && purpose.is_none() {
             return Err(super::access::no_purpose());
         }
-        let physical = physical(&state, &plan).await?;
+        let stop = Arc::clone(&self.stop.read());
+        let physical = stoppable(physical(&state, &plan).await?, &stop)?;
         let stream = execute_stream(physical, state.task_ctx())?;
         if personal.is_empty() {
             return Ok(stream);
@@ -348,19 +360,4 @@ fn personal_relations(plan: &LogicalPlan) -> Result<Vec<String>> {
     names.sort();
     names.dedup();
     Ok(names)
-}
-
-/// Returns the type of each parameter: as declared, as the plan needs it, or text.
-fn parameter_types_of(plan: &LogicalPlan, declared: &[Option<DataType>]) -> Result<Vec<DataType>> {
-    let inferred = plan.get_parameter_types()?;
-    let numbers =
-        inferred.keys().filter_map(|name| name.trim_start_matches('$').parse::<usize>().ok());
-    let count = numbers.max().unwrap_or(0).max(declared.len());
-    let type_of = |at: usize| {
-        let declared = declared.get(at).cloned().flatten();
-        declared
-            .or_else(|| inferred.get(&format!("${}", at + 1)).cloned().flatten())
-            .unwrap_or(DataType::Utf8)
-    };
-    Ok((0..count).map(type_of).collect())
 }

@@ -7,10 +7,10 @@ use engine::{Engine, Mode, Put};
 use tokio_util::sync::CancellationToken;
 
 use super::failure::Failure;
-use super::lake::{location, open, start_log};
+use super::lake::{location, open, project_root, start_log};
 use super::progress::Progress;
 use super::{CHANGES, CONFIGURATION, INTERRUPTED, LakeArguments, SUCCESS};
-use crate::project::{self, Project};
+use crate::project::{self, Config, Project};
 
 /// Checks a project without a lake.
 pub(super) fn check(root: &Path) -> Result<u8, Failure> {
@@ -80,8 +80,11 @@ pub(super) async fn refresh(
     full: bool,
     shutdown: CancellationToken,
 ) -> Result<u8, Failure> {
-    start_log("info");
-    let engine = open(location(lake, None)?, Mode::Write, None).await?;
+    let root = project_root(None)?;
+    let config = root.as_deref().map(Config::load).transpose()?.unwrap_or_default();
+    start_log(config.log.level.word());
+    let project = root.as_deref().map(|root| (root, &config));
+    let engine = open(location(lake, project)?, Mode::Write, None).await?;
     let target = match (source, segment) {
         (Some(source), _) => Target::Source(source),
         (None, Some(segment)) => Target::Segment(segment),

@@ -44,13 +44,14 @@ fn each_row(
             .collect::<Result<Vec<_>, _>>();
         let formatters =
             formatters.map_err(|error| Failure::failed("a column cannot be written", error))?;
+        let nulls: Vec<_> = batch.columns().iter().map(|column| column.logical_nulls()).collect();
         for row in 0..batch.num_rows() {
-            let values: Vec<Option<String>> = batch
-                .columns()
+            let values: Vec<Option<String>> = nulls
                 .iter()
                 .zip(&formatters)
-                .map(|(column, formatter)| {
-                    column.is_valid(row).then(|| formatter.value(row).to_string())
+                .map(|(nulls, formatter)| {
+                    let null = nulls.as_ref().is_some_and(|nulls| nulls.is_null(row));
+                    (!null).then(|| formatter.value(row).to_string())
                 })
                 .collect();
             visit(&values)?;

@@ -52,6 +52,8 @@ pub(crate) trait QuerySession: Send + Sync + 'static {
     ) -> Result<SendableRecordBatchStream>;
     /// Returns the columns that [`QuerySession::run`] answers a statement with, `None` if it answers with a tag alone.
     fn columns(&self, statement: &Statement) -> Option<SchemaRef>;
+    /// Stops every query that runs in this session, now: nobody waits for its rows any more.
+    fn stop(&self);
     /// Runs one of onefold's own statements.
     async fn run(&self, statement: &Statement) -> Result<Outcome>;
 }

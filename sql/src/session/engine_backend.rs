@@ -123,6 +123,10 @@ impl QuerySession for EngineSession {
         )))
     }
 
+    fn stop(&self) {
+        self.session.stop();
+    }
+
     async fn run(&self, statement: &Statement) -> Result<Outcome> {
         let engine = self.session.engine();
         match statement {
@@ -197,7 +201,9 @@ impl EngineSession {
             CreateMode::OrReplace => Put::Replace,
             CreateMode::IfNotExists => Put::IfAbsent,
         };
-        self.session.engine().define(vec![(definition.clone(), put)]).await?;
+        let engine = self.session.engine();
+        engine.check_query(definition).await?;
+        engine.define(vec![(definition.clone(), put)]).await?;
         Ok(done(format!("CREATE {}", words(kind))))
     }
 

@@ -2,7 +2,7 @@
 //!
 //! DataFusion takes such a subquery where it is an aggregate, and where each condition on the outer row is an equality.
 //! PostgreSQL takes any. This rule closes most of the gap without changing an answer:
-//! a subquery that may give several rows goes through [`single_value`](super::functions), which fails on the second row as
+//! a subquery that may give several rows goes through [`single_value`](super::functions()), which fails on the second row as
 //! SQL demands; a condition on the outer row alone moves out of it into a `CASE`; and where an inner column equals an
 //! outer one, the inner column stands for it in the other conditions. `EXISTS` outside a filter becomes a count.
 

@@ -174,7 +174,8 @@ impl Relations {
         let name = format!("{}.{}", relation.schema, relation.name);
         Ok(match &relation.source {
             RelationSource::Governed(snapshots) => {
-                Arc::new(GovernedTable::new(name, snapshots, self.store.clone()))
+                let columns = &relation.columns;
+                Arc::new(GovernedTable::new(name, snapshots, columns, self.store.clone()))
             }
             RelationSource::System(rows) => {
                 Arc::new(SystemTable::new(name, Arc::clone(&relation.columns), Arc::clone(rows)))
@@ -305,6 +306,13 @@ impl Relation {
 
     fn with_comment(mut self, comment: impl Into<String>) -> Self {
         self.comment = Some(comment.into());
+        self
+    }
+
+    /// Leaves a column out.
+    fn without(mut self, column: &str) -> Self {
+        let kept = self.columns.fields().iter().filter(|field| field.name() != column);
+        self.columns = Arc::new(Schema::new(kept.cloned().collect::<Vec<_>>()));
         self
     }
 

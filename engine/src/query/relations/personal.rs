@@ -213,47 +213,39 @@ fn numeric_type(text: &str) -> DataType {
 
 /// Profiles and the identity graph.
 pub(super) fn derived(published: &Published, viewer: &Viewer) -> Vec<Relation> {
-    let mut found = Vec::new();
-    let mut add = |path: &str, name: &str, key: &[&str], comment: &str| {
-        if let Some(table) = published.table(path) {
-            found.push(
-                Relation::governed(crate::query::PUBLIC, name, vec![(path.to_owned(), table)])
-                    .with_key(key)
-                    .with_comment(comment),
-            );
-        }
+    let relation = |path: &str, name: &str, key: &[&str], comment: &str| {
+        let table = published.table(path)?;
+        let relation =
+            Relation::governed(crate::query::PUBLIC, name, vec![(path.to_owned(), table)]);
+        Some(relation.with_key(key).with_comment(comment))
     };
     let profiles = published.state.profiles_path.as_deref().unwrap_or(tables::PROFILES_PATH);
-    add(profiles, "profiles", &[PROFILE_ID], "one row for each person: golden values and traits");
-    add(
-        tables::ATTRIBUTE_SOURCES.path,
-        "attribute_sources",
-        &[],
-        "where each golden value comes from",
-    );
-    add(
-        tables::PROFILE_IDENTIFIERS.path,
-        "profile_identifiers",
-        &[],
-        "the normalised identifiers of each person",
-    );
+    let (attributes, identifiers) =
+        (tables::ATTRIBUTE_SOURCES.path, tables::PROFILE_IDENTIFIERS.path);
+    let comment = "the normalised identifiers of each person";
+    let identifiers = relation(identifiers, "profile_identifiers", &[], comment);
+    let everyone = sees_everyone(viewer);
+    let mut found = vec![
+        relation(
+            profiles,
+            "profiles",
+            &[PROFILE_ID],
+            "one row for each person: golden values and traits",
+        ),
+        relation(attributes, "attribute_sources", &[], "where each golden value comes from"),
+        // That a value is shared tells of the others who have it, hidden ones included.
+        identifiers.map(|found| if everyone { found } else { found.without("status") }),
+    ];
     // These tell of two persons at a time, one of whom may be hidden: for those who see everyone.
-    if sees_everyone(viewer) {
-        add(tables::IDENTITY_EDGES.path, "identity_edges", &[], "why records are one person");
-        add(
-            tables::IDENTITY_VIOLATIONS.path,
-            "identity_violations",
-            &[],
-            "joins that were refused, by which rule and against what",
-        );
-        add(
-            tables::PROFILE_MERGES.path,
-            "profile_merges",
-            &[],
-            "ids that became another profile's",
-        );
+    if everyone {
+        let (edges, violations) = (tables::IDENTITY_EDGES.path, tables::IDENTITY_VIOLATIONS.path);
+        let refused = "joins that were refused, by which rule and against what";
+        found.push(relation(edges, "identity_edges", &[], "why records are one person"));
+        found.push(relation(violations, "identity_violations", &[], refused));
+        let comment = "ids that became another profile's";
+        found.push(relation(tables::PROFILE_MERGES.path, "profile_merges", &[], comment));
     }
-    found
+    found.into_iter().flatten().collect()
 }
 
 /// One relation for each segment of the viewer's purpose, its former members, and the members of all of them.

@@ -31,7 +31,8 @@ pub(crate) fn profile_trait(
         if seen.accept(cursor, "as")? {
             break query(cursor, &["profile_id"], &format!("trait \"{name}\""))?;
         }
-        if seen.accept(cursor, "on")? {
+        // ON DEMAND says when, not on which graph.
+        if !cursor.is("on demand") && seen.accept(cursor, "on")? {
             graph = Some(cursor.name(Kind::IdentityGraph)?);
         } else if seen.accept(cursor, "with")? {
             number_options(cursor, &[], |_, _| {})?;
@@ -59,7 +60,8 @@ pub(crate) fn segment(cursor: &mut Cursor<'_>, name: &str) -> Result<Segment, Pa
         if seen.accept(cursor, "as")? {
             break query(cursor, &["profile_id"], &format!("segment \"{name}\""))?;
         }
-        if seen.accept(cursor, "on")? {
+        // ON DEMAND says when, not on which graph.
+        if !cursor.is("on demand") && seen.accept(cursor, "on")? {
             graph = Some(cursor.name(Kind::IdentityGraph)?);
         } else if seen.accept(cursor, "for purpose")? {
             purpose = Some(cursor.name(Kind::Purpose)?);

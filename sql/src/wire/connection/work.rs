@@ -104,6 +104,7 @@ impl Connection {
             }
         };
         self.registration.end();
+        self.session.engine.stop();
         // The rest of a message of which the client has a part comes before anything else.
         if !writing.is_empty() {
             let behind = self.outbox.split();

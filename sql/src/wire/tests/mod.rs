@@ -157,6 +157,8 @@ impl QuerySession for TestSession {
             .then(|| Arc::new(Schema::new(vec![Field::new("name", DataType::Utf8, false)])))
     }
 
+    fn stop(&self) {}
+
     async fn run(&self, statement: &Statement) -> engine::Result<Outcome> {
         match statement {
             Statement::ShowObjects { .. } => {
