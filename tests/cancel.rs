@@ -81,7 +81,7 @@ async fn a_timeout_stops_every_kind_of_work() {
         // A nested loop that finds nothing, so that it never has a batch to hand on.
         ENDLESS,
         "SELECT sum(p.profile_id % 7 + q.profile_id % 5 + i.profile_id % 3) FROM profiles p, profiles q, profile_identifiers i",
-        "SELECT count(*) FROM profiles p JOIN profiles q USING (country) JOIN profiles r USING (country) JOIN profiles s USING (country)",
+        "SELECT count(*) FROM profiles p JOIN profiles q ON q.country = p.country JOIN profiles r ON r.country = p.country JOIN profiles s ON s.country = p.country",
         "SELECT p.profile_id, q.profile_id FROM profiles p, profiles q, profiles r ORDER BY 1, 2 LIMIT 1",
         "SELECT count(*) FROM profile_identifiers p, profile_identifiers q WHERE p.value ~ ('x' || q.value)",
         "WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 1000000000) SELECT count(*) FROM n",

@@ -24,7 +24,7 @@ use crate::lake::{Lake, LakeLocation};
 use crate::options::{EngineOptions, Mode};
 use crate::query::access::{Access, People, Visible};
 use crate::query::governed::ScanStore;
-use crate::query::planner::{self, Planner};
+use crate::query::planner::Planner;
 use crate::query::postgres::{SessionFacts, Snapshot};
 use crate::query::relations::{Relations, Viewer};
 use crate::query::session::QuerySession;
@@ -381,97 +381,6 @@ impl Engine {
             .await?;
         consent::load_answers(self.0.catalog.lake(), &published, &mut book).await?;
         self.show_people(published, Arc::new(people), book);
-        Ok(())
-    }
-
-    /// Fails if the query of a segment or a trait cannot be planned. Before there are profiles nothing can be said.
-    pub async fn check_query(&self, definition: &Definition) -> Result<()> {
-        let live = self.live();
-        if live.published.state.profiles_path.is_none() {
-            return Ok(());
-        }
-        let (relations, query) = match &definition.body {
-            Body::Segment(segment) => {
-                (self.purpose_relations(&live, &segment.purpose)?, &segment.query)
-            }
-            Body::Trait(computed) => {
-                let people = &live.people;
-                let relations = self.internal_relations(&live.published, people, Visible::Everyone);
-                (relations, &computed.query)
-            }
-            _ => return Ok(()),
-        };
-        let state = self.0.planner.state(&relations.scope());
-        let plan = planner::plan(&state, relations.facts(), planner::parse_one(query)?).await?;
-        match definition.body {
-            Body::Trait(_) => crate::profile::check_trait(&plan, &definition.name),
-            _ => crate::segment::check(&plan, &definition.name),
-        }
-    }
-
-    /// Puts definitions into the catalog, all or none.
-    ///
-    /// # Errors
-    /// [`Error::Exists`] for [`Put::Create`], [`Error::Invalid`] and [`Error::Missing`] if one does not fit the others.
-    pub async fn define(&self, definitions: Vec<(Definition, Put)>) -> Result<()> {
-        let _writing = self.writing().await;
-        let now = self.now();
-        let mut change = Change::default();
-        change.edit(move |state| {
-            for (definition, put) in definitions {
-                let kind = definition.body.kind();
-                let there = state.get(kind, &definition.name).is_some();
-                match put {
-                    Put::Create if there => {
-                        return Err(Error::Exists { kind: kind.word(), name: definition.name });
-                    }
-                    Put::IfAbsent if there => continue,
-                    _ => {}
-                }
-                state.put(definition, now);
-            }
-            crate::catalog::check_references(state)
-        });
-        let published = self.0.catalog.publish(change).await?;
-        self.show_consent(published);
-        Ok(())
-    }
-
-    /// Removes a definition, and what was derived from it alone.
-    ///
-    /// # Errors
-    /// [`Error::Missing`] unless `if_exists`; [`Error::Invalid`] if others refer to it.
-    pub async fn remove(&self, kind: Kind, name: &str, if_exists: bool) -> Result<bool> {
-        let _writing = self.writing().await;
-        if self.live().published.state.get(kind, name).is_none() {
-            if if_exists {
-                return Ok(false);
-            }
-            self.live().published.state.expect(kind, name)?;
-        }
-        let mut change = Change::default();
-        let owned = name.to_owned();
-        change.edit(move |state| {
-            state.remove(kind, &owned);
-            crate::catalog::check_references(state)
-        });
-        if kind == Kind::Segment {
-            change.drop_table(crate::tables::segment_path(name));
-            change.drop_table(crate::tables::former_path(name));
-        }
-        let published = self.0.catalog.publish(change).await?;
-        self.show_consent(published);
-        Ok(true)
-    }
-
-    /// Puts a comment on an object.
-    pub async fn comment(&self, kind: Kind, name: &str, comment: Option<String>) -> Result<()> {
-        let _writing = self.writing().await;
-        let mut change = Change::default();
-        let owned = name.to_owned();
-        change.edit(move |state| state.comment(kind, &owned, comment));
-        let published = self.0.catalog.publish(change).await?;
-        self.show(published);
         Ok(())
     }
 

@@ -19,6 +19,7 @@ mod buckets;
 pub mod catalog;
 pub mod clock;
 pub mod consent;
+mod definitions;
 mod engine;
 mod error;
 mod functions;

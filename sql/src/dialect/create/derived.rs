@@ -32,11 +32,14 @@ pub(crate) fn profile_trait(
             break query(cursor, &["profile_id"], &format!("trait \"{name}\""))?;
         }
         // ON DEMAND says when, not on which graph.
-        if !cursor.is("on demand") && seen.accept(cursor, "on")? {
+        if seen.freshness(cursor, &mut freshness)? {
+            continue;
+        }
+        if seen.accept(cursor, "on")? {
             graph = Some(cursor.name(Kind::IdentityGraph)?);
         } else if seen.accept(cursor, "with")? {
             number_options(cursor, &[], |_, _| {})?;
-        } else if !seen.freshness(cursor, &mut freshness)? {
+        } else {
             return Err(unknown(&seen, cursor, &["on", "as"]));
         }
     };
@@ -61,13 +64,16 @@ pub(crate) fn segment(cursor: &mut Cursor<'_>, name: &str) -> Result<Segment, Pa
             break query(cursor, &["profile_id"], &format!("segment \"{name}\""))?;
         }
         // ON DEMAND says when, not on which graph.
-        if !cursor.is("on demand") && seen.accept(cursor, "on")? {
+        if seen.freshness(cursor, &mut freshness)? {
+            continue;
+        }
+        if seen.accept(cursor, "on")? {
             graph = Some(cursor.name(Kind::IdentityGraph)?);
         } else if seen.accept(cursor, "for purpose")? {
             purpose = Some(cursor.name(Kind::Purpose)?);
         } else if seen.accept(cursor, "with")? {
             number_options(cursor, &[], |_, _| {})?;
-        } else if !seen.freshness(cursor, &mut freshness)? {
+        } else {
             return Err(unknown(&seen, cursor, &["on", "for purpose", "where", "as"]));
         }
     };
