@@ -1,7 +1,7 @@
 //! Definitions are put into the catalog and taken out of it, each change whole or not at all.
 
 use crate::catalog::{Body, Change, Definition, Kind};
-use crate::engine::{Engine, Put};
+use crate::engine::{Engine, Put, Shown};
 use crate::error::{Error, Result};
 use crate::query::access::Visible;
 use crate::query::planner;
@@ -55,9 +55,7 @@ impl Engine {
             }
             crate::catalog::check_references(state)
         });
-        let published = self.catalog().publish(change).await?;
-        self.show_consent(published);
-        Ok(())
+        self.publish(change, Shown::Definitions).await
     }
 
     /// Removes a definition, and what was derived from it alone.
@@ -82,8 +80,7 @@ impl Engine {
             change.drop_table(crate::tables::segment_path(name));
             change.drop_table(crate::tables::former_path(name));
         }
-        let published = self.catalog().publish(change).await?;
-        self.show_consent(published);
+        self.publish(change, Shown::Definitions).await?;
         Ok(true)
     }
 
@@ -93,8 +90,6 @@ impl Engine {
         let mut change = Change::default();
         let owned = name.to_owned();
         change.edit(move |state| state.comment(kind, &owned, comment));
-        let published = self.catalog().publish(change).await?;
-        self.show(published);
-        Ok(())
+        self.publish(change, Shown::AsBefore).await
     }
 }

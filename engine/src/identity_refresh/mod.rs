@@ -16,8 +16,9 @@ use std::sync::Arc;
 
 use crate::buckets::{bucket_of, replace_buckets, sort_by_subject};
 use crate::catalog::{Body, Catalog, Change, Coverage, Kind, Published};
+use crate::consent::ConsentBook;
 use crate::error::{Error, Result};
-use crate::identity::{NewSubject, PersonFields, ProfileIds, Resolver, Rules};
+use crate::identity::{NewSubject, PersonFields, ProfileIds, Resolver, Rules, ValueClass};
 use crate::ingest::{PERSON_FIELDS, RECORD_KIND};
 use crate::jobs::Run;
 use crate::lake::Lake;
@@ -32,8 +33,8 @@ pub const IDENTITY: &str = "identity";
 /// What the one writer keeps of the graph between refreshes.
 pub struct Memory {
     resolver: Resolver,
-    /// The definitions it was made with: the graph's version, and each source's trust.
-    made_with: (u64, Vec<(String, u16)>),
+    /// Each source's trust.
+    trusts: Vec<(String, u16)>,
     sources: Vec<String>,
     /// Where each subject was first seen: the source's number, the record's key, and when.
     seen: Vec<Seen>,
@@ -51,11 +52,16 @@ pub struct Refreshed {
     pub people: Arc<People>,
     /// The anchors of profiles that are made otherwise than before, and of those that are gone.
     pub touched: BTreeSet<u32>,
+    /// Whether those are all there are.
+    pub all: bool,
     /// Subjects that were looked at.
     pub subjects_resolved: usize,
 }
 
 /// Brings the graph up to date and adds its tables to `change`; `None` if nothing is new.
+///
+/// A process that has not worked with the graph before replays the subjects that the last refresh covered, so that what
+/// it then adds is told apart from what was there: only that is written.
 pub async fn refresh(
     catalog: &Catalog,
     memory: &mut Option<Memory>,
@@ -64,34 +70,47 @@ pub async fn refresh(
 ) -> Result<Option<Refreshed>> {
     let published = catalog.current();
     let Some((name, graph)) = published.state.graph() else { return Ok(None) };
+    let trusts = trusts(&published);
+    let subjects = (tables::SUBJECTS.path.to_owned(), published.version(tables::SUBJECTS.path));
     let coverage = Coverage {
-        inputs: [(tables::SUBJECTS.path.to_owned(), published.version(tables::SUBJECTS.path))]
-            .into(),
+        inputs: std::iter::once(subjects)
+            .chain(trusts.iter().map(|(source, trust)| (trust_input(source), u64::from(*trust))))
+            .collect(),
         definition_version: published.state.version_of(Kind::IdentityGraph, name),
         at: run.now,
     };
-    let covered = published.state.coverage.get(IDENTITY);
-    let trusts = trusts(&published);
-    let unchanged = covered.is_some_and(|covered| {
-        covered.inputs == coverage.inputs
-            && covered.definition_version == coverage.definition_version
-    });
-    let same_trust = memory.as_ref().is_none_or(|memory| memory.made_with.1 == trusts);
-    if unchanged && same_trust && !run.full {
+    let covered =
+        published.state.coverage.get(IDENTITY).filter(|covered| same_rules(covered, &coverage));
+    if !run.full
+        && covered.is_some_and(|covered| {
+            covered.inputs.get(tables::SUBJECTS.path) == coverage.inputs.get(tables::SUBJECTS.path)
+        })
+    {
         return Ok(None);
     }
     run.begin().await?;
-    let made_with = (coverage.definition_version, trusts);
-    if run.full || memory.as_ref().is_some_and(|memory| memory.made_with != made_with) {
+    let mut fresh = run.full || covered.is_none();
+    if fresh {
         *memory = None;
     }
-    let fresh = memory.is_none();
-    if fresh {
-        let resolver = Resolver::new(Rules::from_graph(graph)?);
-        *memory = Some(Memory { resolver, made_with, sources: vec![], seen: vec![] });
-    }
-    let Some(memory) = memory.as_mut() else { return Ok(None) };
-    memory.load(catalog.lake(), &published).await?;
+    let memory = match memory {
+        Some(memory) => {
+            memory.trusts = trusts;
+            memory
+        }
+        None => {
+            let resolver = Resolver::new(Rules::from_graph(graph)?);
+            let new = memory.insert(Memory { resolver, trusts, sources: vec![], seen: vec![] });
+            if !fresh {
+                let known = load_people(catalog.lake(), &published).await?;
+                new.load(catalog.lake(), &published, known.subject_count()).await?;
+                new.resolver.resolve();
+                fresh = !new.agrees_with(&known);
+            }
+            new
+        }
+    };
+    memory.load(catalog.lake(), &published, usize::MAX).await?;
     let delta = memory.resolver.resolve();
     let touched: BTreeSet<u32> = if fresh {
         memory
@@ -113,8 +132,22 @@ pub async fn refresh(
     Ok(Some(Refreshed {
         people: Arc::new(people),
         touched,
+        all: fresh,
         subjects_resolved: delta.subjects_resolved,
     }))
+}
+
+/// The name under which a source's trust is kept in the graph's coverage.
+fn trust_input(source: &str) -> String {
+    format!("trust of {source}")
+}
+
+/// Tells whether what was made at `covered` was made by the rules of `now`: the graph is the same, and every source that
+/// was there is trusted as it was.
+fn same_rules(covered: &Coverage, now: &Coverage) -> bool {
+    let trusts = covered.inputs.iter().filter(|(input, _)| *input != tables::SUBJECTS.path);
+    covered.definition_version == now.definition_version
+        && trusts.into_iter().all(|(input, trust)| now.inputs.get(input) == Some(trust))
 }
 
 fn trusts(published: &Published) -> Vec<(String, u16)> {
@@ -134,8 +167,33 @@ async fn stored_anchors(lake: &Lake, published: &Published) -> Result<Vec<u32>> 
 }
 
 impl Memory {
-    /// Feeds the resolver the subjects that it has not seen.
-    async fn load(&mut self, lake: &Lake, published: &Published) -> Result<()> {
+    /// Tells whether the resolver has everybody in the profile in which the lake has them.
+    fn agrees_with(&self, people: &People) -> bool {
+        self.seen.len() == people.subject_count()
+            && (0..self.seen.len() as u32)
+                .all(|subject| self.resolver.anchor_of(subject) == people.anchor(subject))
+    }
+
+    /// Notes in `book` which identifiers the profiles with these anchors have.
+    pub(crate) fn hold_identifiers(&self, anchors: &BTreeSet<u32>, book: &mut ConsentBook) {
+        let kinds: Vec<&str> = self.resolver.rules().kinds().collect();
+        for anchor in
+            anchors.iter().filter(|anchor| self.resolver.anchor_of(**anchor) == Some(**anchor))
+        {
+            for identifier in self.resolver.identifiers(*anchor) {
+                let identifies = identifier.class != ValueClass::Nobody;
+                book.hold(
+                    *anchor,
+                    kinds[usize::from(identifier.kind)],
+                    identifier.value,
+                    identifies,
+                );
+            }
+        }
+    }
+
+    /// Feeds the resolver the subjects before `end` that it has not seen.
+    async fn load(&mut self, lake: &Lake, published: &Published, end: usize) -> Result<()> {
         let from = self.seen.len() as i64;
         let subjects = rows_from(lake, published, &tables::SUBJECTS, from).await?;
         let identifiers = rows_from(lake, published, &tables::SUBJECT_IDENTIFIERS, from).await?;
@@ -151,6 +209,9 @@ impl Memory {
             for row in 0..batch.num_rows() {
                 if numbers.value(row) < from {
                     continue;
+                }
+                if self.seen.len() == end {
+                    return Ok(());
                 }
                 if numbers.value(row) != self.seen.len() as i64 {
                     return Err(gap(self.seen.len()));
@@ -215,12 +276,8 @@ impl Memory {
         debug_assert_eq!(PERSON_FIELDS.len(), 8);
         let identifiers: Vec<(u16, &str)> =
             values.iter().map(|(kind, value)| (*kind, value.as_str())).collect();
-        let trust = self
-            .made_with
-            .1
-            .iter()
-            .find(|(name, _)| name == source)
-            .map_or(100, |(_, trust)| *trust);
+        let trust =
+            self.trusts.iter().find(|(name, _)| name == source).map_or(100, |(_, trust)| *trust);
         let source = u16::try_from(number).map_err(|_| too_many_sources())?;
         self.resolver.add(NewSubject {
             source,

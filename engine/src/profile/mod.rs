@@ -11,14 +11,11 @@ mod traits;
 
 pub(crate) use traits::check as check_trait;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, Int64Array, RecordBatch, StringBuilder, TimestampMicrosecondArray, UInt32Array,
-    new_null_array,
-};
-use arrow::compute::{concat_batches, take};
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringBuilder, TimestampMicrosecondArray};
+use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::error::DataFusionError;
 
@@ -31,7 +28,7 @@ use crate::lake::{Table, TableSchema};
 use crate::query::access::{People, SubjectSet};
 use crate::query::governed::{PROFILE_ID, SUBJECT};
 use crate::tables;
-use survivorship::Choice;
+use survivorship::{Candidate, Candidates};
 
 /// The name under which coverage is kept.
 pub const PROFILES: &str = "profiles";
@@ -142,22 +139,22 @@ impl Refresh<'_> {
             columns.push(values);
             Ok(())
         };
-        let candidates =
-            inputs::candidates(self.engine, self.published, self.people, self.touched, self.full)
-                .await?;
+        let mut touched = SubjectSet::with_capacity(self.people.subject_count());
+        self.touched.iter().for_each(|anchor| touched.insert(*anchor));
+        let mut candidates = inputs::candidates(
+            self.engine,
+            self.published,
+            self.people,
+            (!self.full).then_some(&touched),
+        )
+        .await?;
         for definition in self.published.state.of_kind(Kind::Attribute) {
             let Body::Attribute(attribute) = &definition.body else { continue };
-            let values = &candidates[&definition.name];
-            let choices =
-                survivorship::choose(&values.candidates, &attribute.rule, &source_ranks(attribute));
+            let offered = candidates.remove(&definition.name).unwrap_or_default();
+            let (offered, choices) = offered.choose(&attribute.rule);
             let chosen = place(&anchors, &choices);
-            let rows: UInt32Array =
-                chosen.iter().map(|choice| choice.map(|choice| choice.row)).collect();
-            add(
-                &definition.name,
-                take(&values.values, &rows, None).map_err(DataFusionError::from)?,
-            )?;
-            lineage.add(&definition.name, attribute, &anchors, &ids, &chosen, values);
+            add(&definition.name, inputs::chosen_values(&offered.offers, &chosen)?)?;
+            lineage.add(&definition.name, attribute, &anchors, &ids, &chosen, &offered);
         }
         let visible = self.visible();
         for definition in self.published.state.of_kind(Kind::Trait) {
@@ -282,18 +279,8 @@ fn twice(name: &str) -> Error {
     }
 }
 
-/// The rank of each source of an attribute, in the order in which it names them.
-fn source_ranks(attribute: &Attribute) -> BTreeMap<&str, u16> {
-    let mut ranks = BTreeMap::new();
-    for input in &attribute.inputs {
-        let next = ranks.len() as u16;
-        ranks.entry(input.source.as_str()).or_insert(next);
-    }
-    ranks
-}
-
 /// Brings choices, which are sorted by anchor, to the order of `anchors`.
-fn place(anchors: &[u32], choices: &[Choice]) -> Vec<Option<Choice>> {
+fn place(anchors: &[u32], choices: &[Candidate]) -> Vec<Option<Candidate>> {
     let mut choices = choices.iter().peekable();
     let mut placed = Vec::with_capacity(anchors.len());
     for anchor in anchors {
@@ -322,19 +309,19 @@ impl Lineage {
         attribute: &Attribute,
         anchors: &[u32],
         ids: &[i64],
-        chosen: &[Option<Choice>],
-        values: &inputs::Values,
+        chosen: &[Option<Candidate>],
+        offered: &Candidates,
     ) {
         let rule = survivorship::rule_word(&attribute.rule);
         for ((anchor, id), choice) in anchors.iter().zip(ids).zip(chosen) {
             let Some(choice) = choice else { continue };
-            let candidate = &values.candidates[choice.candidate as usize];
+            let (source, key) = offered.record(choice);
             self.subjects.push(i64::from(*anchor));
             self.ids.push(*id);
             self.attributes.append_value(name);
-            self.sources.append_value(&candidate.source);
-            self.keys.append_value(&*candidate.key);
-            self.times.push(candidate.at);
+            self.sources.append_value(source);
+            self.keys.append_value(key);
+            self.times.push(choice.at);
             self.rules.append_value(rule);
         }
     }
@@ -357,9 +344,4 @@ impl Lineage {
         debug_assert!(columns.iter().all(|column| column.len() == rows));
         tables::ATTRIBUTE_SOURCES.batch(columns)
     }
-}
-
-/// Returns a column of nothing for `rows` rows, as texts.
-fn nothing(rows: usize) -> ArrayRef {
-    new_null_array(&DataType::Utf8, rows)
 }
