@@ -48,15 +48,12 @@ pub(super) async fn touched(
             },
             None => None,
         };
-        let before: HashSet<&str> = before
-            .iter()
-            .flat_map(|before| before.files.iter())
-            .map(|file| file.path.as_str())
-            .collect();
+        let before: HashSet<&str> =
+            before.iter().flat_map(|before| before.files.iter()).map(|file| &*file.path).collect();
         // A file that was rewritten holds old rows, too; what was taken since tells the new ones.
         let since = if path.ends_with("_superseded") { i64::MIN } else { covered.at };
         let schema = crate::table_read::project(&now.schema, &[SUBJECT, INGESTED_AT])?;
-        for file in now.files.iter().filter(|file| !before.contains(file.path.as_str())) {
+        for file in now.files.iter().filter(|file| !before.contains(&*file.path)) {
             for batch in read_file(catalog.lake(), path, file, &schema).await? {
                 let of = batch.column(0).as_primitive::<Int64Type>();
                 let at = batch.column(1).as_primitive::<TimestampMicrosecondType>();
@@ -126,10 +123,7 @@ fn source_ranks(attribute: &Attribute) -> BTreeMap<&str, u16> {
 }
 
 /// Brings the values of chosen candidates into one column: in their type if all inputs share one, as texts otherwise.
-pub(super) fn chosen_values(
-    offers: &[Offer],
-    chosen: &[Option<Candidate>],
-) -> Result<ArrayRef> {
+pub(super) fn chosen_values(offers: &[Offer], chosen: &[Option<Candidate>]) -> Result<ArrayRef> {
     let stored = |data_type: &DataType| match data_type {
         DataType::Utf8View | DataType::LargeUtf8 | DataType::Null => DataType::Utf8,
         other => other.clone(),
@@ -211,8 +205,8 @@ impl Rows {
 
     /// Adds the rows that have a value to the candidates of the offer with this number.
     fn offer(&self, offer: u32, texts: &StringArray, candidates: &mut Vec<Candidate>) {
-        let found =
-            (0..self.anchors.len()).filter(|row| texts.is_valid(*row) && !texts.value(*row).is_empty());
+        let found = (0..self.anchors.len())
+            .filter(|row| texts.is_valid(*row) && !texts.value(*row).is_empty());
         candidates.extend(found.map(|row| Candidate {
             anchor: self.anchors[row],
             at: self.times[row],

@@ -25,7 +25,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::jobs::Run;
 use crate::lake::{Table, TableSchema};
-use crate::query::access::{People, SubjectSet};
+use crate::query::access::{People, SubjectSet, Visible};
 use crate::query::governed::{PROFILE_ID, SUBJECT};
 use crate::tables;
 use survivorship::{Candidate, Candidates};
@@ -79,7 +79,10 @@ pub async fn refresh(
     let everybody = || people.profiles().map(|(anchor, _)| anchor).collect::<BTreeSet<u32>>();
     let full = touched.is_none();
     let touched = touched.unwrap_or_else(everybody);
-    let refresh = Refresh { engine, published: &published, people, touched: &touched, full };
+    let mut set = SubjectSet::with_capacity(people.subject_count());
+    touched.iter().for_each(|anchor| set.insert(*anchor));
+    let refresh =
+        Refresh { engine, published: &published, people, touched: &touched, set: &set, full };
     let (profiles, sources) = refresh.rows().await?;
     refresh.write(change, profiles, sources).await?;
     change.edit(move |state| {
@@ -109,6 +112,8 @@ struct Refresh<'a> {
     published: &'a Arc<Published>,
     people: &'a Arc<People>,
     touched: &'a BTreeSet<u32>,
+    /// The same anchors, for looking them up.
+    set: &'a SubjectSet,
     full: bool,
 }
 
@@ -139,15 +144,9 @@ impl Refresh<'_> {
             columns.push(values);
             Ok(())
         };
-        let mut touched = SubjectSet::with_capacity(self.people.subject_count());
-        self.touched.iter().for_each(|anchor| touched.insert(*anchor));
-        let mut candidates = inputs::candidates(
-            self.engine,
-            self.published,
-            self.people,
-            (!self.full).then_some(&touched),
-        )
-        .await?;
+        let only = (!self.full).then_some(self.set);
+        let mut candidates =
+            inputs::candidates(self.engine, self.published, self.people, only).await?;
         for definition in self.published.state.of_kind(Kind::Attribute) {
             let Body::Attribute(attribute) = &definition.body else { continue };
             let offered = candidates.remove(&definition.name).unwrap_or_default();
@@ -178,16 +177,17 @@ impl Refresh<'_> {
     }
 
     /// The subjects of the touched people: whose rows traits are computed from.
-    fn visible(&self) -> Arc<SubjectSet> {
-        let mut touched = SubjectSet::with_capacity(self.people.subject_count());
-        self.touched.iter().for_each(|anchor| touched.insert(*anchor));
+    fn visible(&self) -> Visible {
+        if self.full {
+            return Visible::Everyone;
+        }
         let mut subjects = SubjectSet::with_capacity(self.people.subject_count());
         for subject in 0..self.people.subject_count() as u32 {
-            if self.people.anchor(subject).is_some_and(|anchor| touched.contains(anchor)) {
+            if self.people.anchor(subject).is_some_and(|anchor| self.set.contains(anchor)) {
                 subjects.insert(subject);
             }
         }
-        Arc::new(subjects)
+        Visible::Subjects(Arc::new(subjects))
     }
 
     async fn write(
@@ -230,9 +230,8 @@ impl Refresh<'_> {
             dirty.extend(0..=bucket_of(self.people.subject_count() as u32));
         }
         let dirty: Vec<u32> = dirty.into_iter().collect();
-        let kept =
-            read_buckets(lake, table, &dirty, |anchor| !all && !self.touched.contains(&anchor))
-                .await?;
+        let keeping: &[u32] = if all { &[] } else { &dirty };
+        let kept = read_buckets(lake, table, keeping, |anchor| !self.set.contains(anchor)).await?;
         let rows = crate::table_read::adapt(&rows, &kept.schema())?;
         let rows = concat_batches(&kept.schema(), [&kept, &rows]).map_err(DataFusionError::from)?;
         let snapshot = replace_buckets(lake, table, &dirty, &sort_by_subject(&rows)?).await?;

@@ -84,13 +84,10 @@ impl Candidates {
         }
         let rows = person.iter().copied();
         match rule {
-            SurvivorshipRule::Latest => {
-                rows.min_by_key(|row| (Reverse(row.at), self.tie(row)))
-            }
+            SurvivorshipRule::Latest => rows.min_by_key(|row| (Reverse(row.at), self.tie(row))),
             SurvivorshipRule::First => rows.min_by_key(|row| (row.at, self.tie(row))),
-            SurvivorshipRule::SourcePriority(_) => rows.min_by_key(|row| {
-                (priorities[row.offer as usize], Reverse(row.at), self.tie(row))
-            }),
+            SurvivorshipRule::SourcePriority(_) => rows
+                .min_by_key(|row| (priorities[row.offer as usize], Reverse(row.at), self.tie(row))),
             SurvivorshipRule::MostFrequent => {
                 let mut counts: HashMap<&str, usize> = HashMap::new();
                 person.iter().for_each(|row| *counts.entry(self.text(row)).or_default() += 1);
@@ -139,8 +136,10 @@ mod tests {
             // Keys tell rows apart whatever their place.
             let of: Vec<&Row<'_>> = rows.iter().filter(|row| row.2 == source).collect();
             let texts: StringArray = of.iter().map(|row| Some(row.3)).collect();
-            let keys: StringArray =
-                of.iter().map(|(anchor, at, _, text)| Some(format!("{anchor} {at} {text}"))).collect();
+            let keys: StringArray = of
+                .iter()
+                .map(|(anchor, at, _, text)| Some(format!("{anchor} {at} {text}")))
+                .collect();
             candidates.rows.extend(of.iter().enumerate().map(|(place, row)| Candidate {
                 anchor: row.0,
                 at: row.1,
@@ -187,7 +186,9 @@ mod tests {
         is(SurvivorshipRule::First, "loyalty", "1 5 A.");
         is(SurvivorshipRule::MostFrequent, "crm", "1 20 Anna");
         let priority = |sources: &[&str]| {
-            SurvivorshipRule::SourcePriority(sources.iter().map(|source| (*source).into()).collect())
+            SurvivorshipRule::SourcePriority(
+                sources.iter().map(|source| (*source).into()).collect(),
+            )
         };
         is(priority(&["loyalty", "crm"]), "loyalty", "1 5 A.");
         is(priority(&["crm"]), "crm", "1 20 Anna");
