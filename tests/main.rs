@@ -21,5 +21,6 @@ mod slt;
 mod sync;
 mod tidy;
 mod tls;
+mod truth;
 mod withdrawal;
 mod writers;
