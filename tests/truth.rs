@@ -23,9 +23,10 @@ fn persons() -> HashMap<Record, String> {
     let records = truth("records.csv");
     let [source, key, person, scored] =
         ["source", "record_key", "person_id", "scored"].map(|name| records.column(name));
-    let known = records.rows.iter().filter(|row| {
-        row[scored] == "1" && SOURCES.iter().any(|(_, name)| *name == row[source])
-    });
+    let known = records
+        .rows
+        .iter()
+        .filter(|row| row[scored] == "1" && SOURCES.iter().any(|(_, name)| *name == row[source]));
     known.map(|row| ((row[source].clone(), row[key].clone()), row[person].clone())).collect()
 }
 

@@ -372,7 +372,7 @@ impl IdentifierRows {
     }
 }
 
-/// Reads the rows of a subjects' table from the files that hold subjects from `from` on.
+/// Reads the rows of a subjects' table, in their order, from the files that hold subjects from `from` on.
 async fn rows_from(
     lake: &Lake,
     published: &Published,
@@ -382,7 +382,7 @@ async fn rows_from(
     let Some(table) = published.table(layout.path) else { return Ok(vec![]) };
     let schema = layout.schema();
     let mut batches = Vec::new();
-    for file in table.files.iter() {
+    for file in &table.files_in_order() {
         let newest = file.bounds.first().and_then(|bounds| bounds.max.clone());
         if matches!(newest, Some(ScalarValue::Int64(Some(newest))) if newest < from) {
             continue;
