@@ -14,7 +14,7 @@ use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use datafusion::common::ScalarValue;
 use std::sync::Arc;
 
-use crate::buckets::{bucket_of, replace_buckets, sort_by_subject};
+use crate::buckets::{self, Replaced, bucket_of};
 use crate::catalog::{Body, Catalog, Change, Coverage, Kind, Published};
 use crate::consent::ConsentBook;
 use crate::error::{Error, Result};
@@ -110,8 +110,11 @@ pub async fn refresh(
             new
         }
     };
+    tracing::debug!(fresh, "what was there is known");
     memory.load(catalog.lake(), &published, usize::MAX).await?;
+    tracing::debug!(subjects = memory.seen.len(), "subjects are read");
     let delta = memory.resolver.resolve();
+    tracing::debug!(subjects = delta.subjects_resolved, "the graph is resolved");
     let touched: BTreeSet<u32> = if fresh {
         memory
             .resolver
@@ -123,12 +126,12 @@ pub async fn refresh(
         moved.chain(delta.touched.iter().copied()).collect()
     };
     let ids = ProfileIds::new(published.state.profile_key()?);
-    memory.write(catalog, change, &ids, &touched, fresh, &delta).await?;
+    let people = memory.people(&ids, published.state.sequence + 1);
+    memory.write(catalog, change, &ids, &people, &touched, fresh, &delta).await?;
     change.edit(move |state| {
         state.coverage.insert(IDENTITY.to_owned(), coverage);
         Ok(())
     });
-    let people = memory.people(&ids, published.state.sequence + 1);
     Ok(Some(Refreshed {
         people: Arc::new(people),
         touched,
@@ -294,50 +297,60 @@ impl Memory {
         let anchors: Vec<u32> = (0..self.seen.len() as u32)
             .map(|subject| self.resolver.anchor_of(subject).unwrap_or(NO_SUBJECT))
             .collect();
-        let profile_ids = anchors
-            .iter()
-            .map(|anchor| if *anchor == NO_SUBJECT { 0 } else { ids.id_of(u64::from(*anchor)) })
-            .collect();
+        let mut profile_ids: Vec<i64> = Vec::with_capacity(anchors.len());
+        for (subject, anchor) in anchors.iter().enumerate() {
+            // An anchor is the first subject of its profile: its id is known by then.
+            profile_ids.push(match *anchor {
+                NO_SUBJECT => 0,
+                anchor if anchor as usize == subject => ids.id_of(u64::from(anchor)),
+                anchor => profile_ids[anchor as usize],
+            });
+        }
         People::new(version, profile_ids, anchors)
     }
 
+    #[expect(clippy::too_many_arguments, reason = "all of it is one refresh")]
     async fn write(
         &self,
         catalog: &Catalog,
         change: &mut Change,
         ids: &ProfileIds,
+        people: &People,
         touched: &BTreeSet<u32>,
         fresh: bool,
         delta: &crate::identity::Delta,
     ) -> Result<()> {
+        let ids = &|anchor: u32| match people.profile_id(anchor) {
+            Some(id) if people.anchor(anchor) == Some(anchor) => id,
+            _ => ids.id_of(u64::from(anchor)),
+        };
         let moved: BTreeSet<u32> = if fresh {
             (0..=bucket_of(self.seen.len().saturating_sub(1) as u32)).collect()
         } else {
             delta.changed.iter().map(|moved| bucket_of(moved.subject)).collect()
         };
-        put(catalog, change, &tables::PEOPLE, &moved, self.people_rows(ids, &moved)?).await?;
+        let people = self.people_rows(people, &moved)?;
+        put(catalog, change, &tables::PEOPLE, &moved, Replaced::All, &people).await?;
         let dirty: BTreeSet<u32> = touched.iter().map(|anchor| bucket_of(*anchor)).collect();
-        let anchors: Vec<u32> =
-            self.resolver.profiles().filter(|anchor| dirty.contains(&bucket_of(*anchor))).collect();
-        put(
-            catalog,
-            change,
-            &tables::PROFILE_IDENTIFIERS,
-            &dirty,
-            self.identifier_rows(ids, &anchors)?,
-        )
-        .await?;
+        let replaced = match fresh {
+            true => Replaced::All,
+            false => Replaced::Of(Arc::new(touched.iter().copied().collect())),
+        };
+        let anchors: Vec<u32> = touched
+            .iter()
+            .copied()
+            .filter(|anchor| self.resolver.anchor_of(*anchor) == Some(*anchor))
+            .collect();
         let (edges, merges) = self.edge_rows(ids, &anchors)?;
-        put(catalog, change, &tables::IDENTITY_EDGES, &dirty, edges).await?;
-        put(catalog, change, &tables::PROFILE_MERGES, &dirty, merges).await?;
-        put(
-            catalog,
-            change,
-            &tables::IDENTITY_VIOLATIONS,
-            &dirty,
-            self.violation_rows(ids, &anchors)?,
-        )
-        .await
+        for (layout, rows) in [
+            (&tables::PROFILE_IDENTIFIERS, self.identifier_rows(ids, &anchors)?),
+            (&tables::IDENTITY_EDGES, edges),
+            (&tables::PROFILE_MERGES, merges),
+            (&tables::IDENTITY_VIOLATIONS, self.violation_rows(ids, &anchors)?),
+        ] {
+            put(catalog, change, layout, &dirty, replaced.clone(), &rows).await?;
+        }
+        Ok(())
     }
 }
 
@@ -346,12 +359,11 @@ async fn put(
     change: &mut Change,
     layout: &SystemLayout,
     dirty: &BTreeSet<u32>,
-    rows: RecordBatch,
+    replaced: Replaced,
+    rows: &RecordBatch,
 ) -> Result<()> {
     let table = catalog.table(layout.path, || layout.table_schema()).await?;
-    let dirty: Vec<u32> = dirty.iter().copied().collect();
-    let snapshot =
-        replace_buckets(catalog.lake(), &table, &dirty, &sort_by_subject(&rows)?).await?;
+    let snapshot = buckets::update(catalog.lake(), &table, dirty, replaced, rows).await?;
     change.table(&table, snapshot);
     Ok(())
 }

@@ -15,11 +15,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringBuilder, TimestampMicrosecondArray};
-use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::error::DataFusionError;
 
-use crate::buckets::{bucket_of, read_buckets, replace_buckets, sort_by_subject};
+use crate::buckets::{self, Replaced, bucket_of};
 use crate::catalog::{Attribute, Body, Change, Coverage, Kind, Published};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -79,11 +78,12 @@ pub async fn refresh(
     let everybody = || people.profiles().map(|(anchor, _)| anchor).collect::<BTreeSet<u32>>();
     let full = touched.is_none();
     let touched = touched.unwrap_or_else(everybody);
-    let mut set = SubjectSet::with_capacity(people.subject_count());
-    touched.iter().for_each(|anchor| set.insert(*anchor));
+    let set = Arc::new(touched.iter().copied().collect());
     let refresh =
         Refresh { engine, published: &published, people, touched: &touched, set: &set, full };
+    tracing::debug!(people = touched.len(), full, "profiles are worked out");
     let (profiles, sources) = refresh.rows().await?;
+    tracing::debug!("profiles are written");
     refresh.write(change, profiles, sources).await?;
     change.edit(move |state| {
         state.coverage.insert(PROFILES.to_owned(), coverage);
@@ -113,7 +113,7 @@ struct Refresh<'a> {
     people: &'a Arc<People>,
     touched: &'a BTreeSet<u32>,
     /// The same anchors, for looking them up.
-    set: &'a SubjectSet,
+    set: &'a Arc<SubjectSet>,
     full: bool,
 }
 
@@ -144,7 +144,7 @@ impl Refresh<'_> {
             columns.push(values);
             Ok(())
         };
-        let only = (!self.full).then_some(self.set);
+        let only = (!self.full).then_some(&**self.set);
         let mut candidates =
             inputs::candidates(self.engine, self.published, self.people, only).await?;
         for definition in self.published.state.of_kind(Kind::Attribute) {
@@ -158,6 +158,7 @@ impl Refresh<'_> {
         let visible = self.visible();
         for definition in self.published.state.of_kind(Kind::Trait) {
             let Body::Trait(computed) = &definition.body else { continue };
+            tracing::debug!(definition.name, "a trait is computed");
             let rows = traits::compute(
                 self.engine,
                 self.published,
@@ -199,7 +200,7 @@ impl Refresh<'_> {
         let catalog = self.engine.catalog();
         let path = self.profiles_path(&profiles.schema());
         let table = catalog.table(&path, || layout(&profiles.schema())).await?;
-        self.replace(change, &table, profiles, self.full).await?;
+        self.replace(change, &table, profiles).await?;
         if let Some(before) = &self.published.state.profiles_path
             && *before != path
         {
@@ -212,30 +213,22 @@ impl Refresh<'_> {
         let table = catalog
             .table(tables::ATTRIBUTE_SOURCES.path, || tables::ATTRIBUTE_SOURCES.table_schema())
             .await?;
-        self.replace(change, &table, sources, self.full).await
+        self.replace(change, &table, sources).await
     }
 
     /// Puts the rows of the touched people in the place of those they had.
-    async fn replace(
-        &self,
-        change: &mut Change,
-        table: &Table,
-        rows: RecordBatch,
-        all: bool,
-    ) -> Result<()> {
-        let lake = self.engine.catalog().lake();
+    async fn replace(&self, change: &mut Change, table: &Table, rows: RecordBatch) -> Result<()> {
         let mut dirty: BTreeSet<u32> =
             self.touched.iter().map(|anchor| bucket_of(*anchor)).collect();
-        if all {
-            dirty.extend(0..=bucket_of(self.people.subject_count() as u32));
-        }
-        let dirty: Vec<u32> = dirty.into_iter().collect();
-        let keeping: &[u32] = if all { &[] } else { &dirty };
-        let kept = read_buckets(lake, table, keeping, |anchor| !self.set.contains(anchor)).await?;
-        let rows = crate::table_read::adapt(&rows, &kept.schema())?;
-        let rows = concat_batches(&kept.schema(), [&kept, &rows]).map_err(DataFusionError::from)?;
-        let snapshot = replace_buckets(lake, table, &dirty, &sort_by_subject(&rows)?).await?;
-        change.table(table, snapshot);
+        let replaced = match self.full {
+            true => {
+                dirty.extend(0..=bucket_of(self.people.subject_count() as u32));
+                Replaced::All
+            }
+            false => Replaced::Of(Arc::clone(self.set)),
+        };
+        let lake = self.engine.catalog().lake();
+        change.table(table, buckets::update(lake, table, &dirty, replaced, &rows).await?);
         Ok(())
     }
 
