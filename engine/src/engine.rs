@@ -425,7 +425,7 @@ impl Engine {
         let people = Arc::new(crate::identity_refresh::load_people(lake, &published).await?);
         let mut loaded = ConsentBook::default();
         crate::identity_refresh::load_identifiers(lake, &published, &mut loaded).await?;
-        Answers::read(lake, &published).await?.take_into(&mut loaded);
+        Answers::read(lake, &published).await?.replace_in(&mut loaded);
         self.show(
             published,
             Shown::People(people, &mut |book| {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use arrow::array::{ArrayRef, BooleanArray, Int64Array, StringArray, TimestampMicrosecondArray};
 use uuid::Uuid;
 
-use crate::catalog::{Body, Change, Definition, Freshness, Kind};
+use crate::catalog::{Body, Change, Definition, Freshness, Kind, Published};
 use crate::consent::{Answers, ConsentBook};
 use crate::engine::{Engine, Shown, Writing};
 use crate::error::{Error, Result};
@@ -166,17 +166,17 @@ impl Engine {
         };
         let rows = report.added.iter().map(|batch| batch.num_rows() as u64).sum();
         let current = self.catalog().current();
-        let all = report.replaced.is_some();
-        let answers = match &report.replaced {
-            Some(ledger) => Answers::read_from(self.catalog().lake(), &current, ledger).await?,
-            None => Answers::of(&current, &report.added)?,
+        let all = report.replaced || !self.knows_answers(&current);
+        let answers = match all {
+            true => Answers::read_from(self.catalog().lake(), &current, &report.ledger).await?,
+            false => Answers::of(&current, &report.added)?,
         };
-        let take = &mut |book: &mut ConsentBook| {
-            if all {
-                book.forget_answers();
+        let take = &mut |book: &mut ConsentBook| match all {
+            true => {
+                answers.replace_in(book);
+                None
             }
-            let concerned = answers.take_into(book);
-            (!all).then_some(concerned)
+            false => Some(answers.take_into(book)),
         };
         self.publish(change, Shown::Answers(take)).await?;
         Ok(run.done(rows, rows))
@@ -218,6 +218,11 @@ impl Engine {
         Ok(run.done(looked_at.max(touched) as u64, touched as u64))
     }
 
+    /// Whether the answers in memory are in the normal forms of the graph as it is defined now.
+    fn knows_answers(&self, published: &Published) -> bool {
+        self.book().read().is_of_graph(consent::graph_version(published))
+    }
+
     async fn publish_people(
         &self,
         change: Change,
@@ -225,26 +230,22 @@ impl Engine {
         memory: &identity_refresh::Memory,
     ) -> Result<()> {
         let _answering = self.answering().await;
-        // With the rules of the graph, the form of its identifiers may have changed: the answers are read anew.
-        let answers = match refreshed.all {
-            true => {
-                let current = self.catalog().current();
-                Some(Answers::read(self.catalog().lake(), &current).await?)
-            }
-            false => None,
+        let current = self.catalog().current();
+        let answers = match self.knows_answers(&current) {
+            true => None,
+            false => Some(Answers::read(self.catalog().lake(), &current).await?),
         };
-        let take = &mut |book: &mut ConsentBook| match &answers {
-            Some(answers) => {
-                *book = ConsentBook::default();
-                memory.hold_identifiers(&refreshed.touched, book);
-                answers.take_into(book);
-                None
+        let take = &mut |book: &mut ConsentBook| {
+            match refreshed.all {
+                true => book.release_all(),
+                false => refreshed.touched.iter().for_each(|anchor| book.release(*anchor)),
             }
-            None => {
-                refreshed.touched.iter().for_each(|anchor| book.release(*anchor));
-                memory.hold_identifiers(&refreshed.touched, book);
-                Some(refreshed.touched.clone())
+            memory.hold_identifiers(&refreshed.touched, book);
+            if let Some(answers) = &answers {
+                answers.replace_in(book);
             }
+            let some = !refreshed.all && answers.is_none();
+            some.then(|| refreshed.touched.clone())
         };
         self.publish(change, Shown::People(Arc::clone(&refreshed.people), take)).await
     }

@@ -77,6 +77,8 @@ pub struct ConsentBook {
     /// By identifier: whose it is.
     holders: Vec<Vec<u32>>,
     scratch: String,
+    /// The version of the identity graph whose normal forms the answers are in.
+    graph: Option<u64>,
 }
 
 impl ConsentBook {
@@ -98,9 +100,25 @@ impl ConsentBook {
         }
     }
 
+    /// Forgets whose the identifiers are; the answers stay.
+    pub fn release_all(&mut self) {
+        self.held.clear();
+        self.holders.iter_mut().for_each(Vec::clear);
+    }
+
     /// Forgets the answers; whose the identifiers are stays.
     pub fn forget_answers(&mut self) {
         self.standing.clear();
+        self.graph = None;
+    }
+
+    /// Tells whether the answers are in the normal forms of this version of the identity graph.
+    pub fn is_of_graph(&self, version: u64) -> bool {
+        self.graph == Some(version)
+    }
+
+    pub(super) fn set_graph(&mut self, version: u64) {
+        self.graph = Some(version);
     }
 
     /// Notes an answer and returns whom it concerns.

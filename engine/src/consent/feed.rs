@@ -31,8 +31,10 @@ const COLUMNS: [&str; 5] = ["identifier_kind", "identifier", "purpose", "status"
 pub struct FeedReport {
     /// The rows that are new in the ledger.
     pub added: Vec<RecordBatch>,
-    /// The ledger, if rows were taken out of it, too: what follows from it is then to be worked out anew.
-    pub replaced: Option<Arc<TableSnapshot>>,
+    /// Whether rows were taken out of it, too: what follows from it is then to be worked out anew.
+    pub replaced: bool,
+    /// The ledger with them.
+    pub ledger: Arc<TableSnapshot>,
 }
 
 /// Brings the ledger up to date with every feed and adds it to `change`; `None` if nothing is new.
@@ -102,19 +104,18 @@ pub async fn refresh_feeds(
     if coverages.is_empty() {
         return Ok(None);
     }
-    let replaces = !removes.is_empty();
+    let replaced = !removes.is_empty();
     let snapshot = match (adds.is_empty(), removes.is_empty()) {
         (true, true) => ledger,
         (_, true) => table.commit(Commit::append(adds)).await?,
         _ => table.commit(Commit::rewrite(ledger, adds, removes)).await?,
     };
-    let replaced = replaces.then(|| Arc::clone(&snapshot));
-    change.table(&table, snapshot);
+    change.table(&table, Arc::clone(&snapshot));
     change.edit(move |state| {
         state.coverage.extend(coverages);
         Ok(())
     });
-    Ok(Some(FeedReport { added, replaced }))
+    Ok(Some(FeedReport { added, replaced, ledger: snapshot }))
 }
 
 /// The feed whose rows a file of the ledger holds: each file is one feed's.

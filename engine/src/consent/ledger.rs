@@ -7,7 +7,7 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, Timestamp
 use arrow::datatypes::TimestampMicrosecondType;
 
 use super::book::{ConsentBook, Status};
-use crate::catalog::{Catalog, Change, Published};
+use crate::catalog::{Catalog, Change, Kind, Published};
 use crate::error::{Error, Result};
 use crate::identity::Rules;
 use crate::lake::{Lake, TableSnapshot};
@@ -18,6 +18,12 @@ const RECORDED: &str = "recorded";
 
 /// Brings the identifiers of the ledger to the form that profiles have them in.
 pub struct Normalizer(Rules);
+
+/// Returns the version of the lake's identity graph, on which the normal form of identifiers depends.
+pub fn graph_version(published: &Published) -> u64 {
+    let graph = published.state.graph();
+    graph.map_or(0, |(name, _)| published.state.version_of(Kind::IdentityGraph, name))
+}
 
 /// Returns the normaliser of the lake's identity graph.
 ///
@@ -109,6 +115,7 @@ const ANSWER_COLUMNS: [&str; 6] =
 /// Answers of the ledger, ready to be taken into a book.
 pub struct Answers {
     normalizer: Option<Normalizer>,
+    graph: u64,
     batches: Vec<AnswerRows>,
 }
 
@@ -142,17 +149,32 @@ impl Answers {
     /// Returns the answers in these rows of the ledger.
     pub fn of(published: &Published, rows: &[RecordBatch]) -> Result<Self> {
         let batches = rows.iter().map(AnswerRows::of).collect::<Result<_>>()?;
-        Ok(Self { normalizer: normalizer(published).ok(), batches })
+        Ok(Self {
+            normalizer: normalizer(published).ok(),
+            graph: graph_version(published),
+            batches,
+        })
     }
 
     /// Takes the answers into `book`, and returns the anchors of the people whom they concern.
     pub fn take_into(&self, book: &mut ConsentBook) -> BTreeSet<u32> {
         let mut concerned = BTreeSet::new();
-        let Some(normalizer) = &self.normalizer else { return concerned };
-        for batch in &self.batches {
-            batch.take_into(normalizer, book, &mut concerned);
-        }
+        self.each(book, |holders| concerned.extend(holders));
         concerned
+    }
+
+    /// Takes the answers into `book` in place of those that it has.
+    pub fn replace_in(&self, book: &mut ConsentBook) {
+        book.forget_answers();
+        book.set_graph(self.graph);
+        self.each(book, |_| {});
+    }
+
+    fn each(&self, book: &mut ConsentBook, mut concern: impl FnMut(&[u32])) {
+        let Some(normalizer) = &self.normalizer else { return };
+        for batch in &self.batches {
+            batch.take_into(normalizer, book, &mut concern);
+        }
     }
 }
 
@@ -181,7 +203,7 @@ impl AnswerRows {
         &self,
         normalizer: &Normalizer,
         book: &mut ConsentBook,
-        concerned: &mut BTreeSet<u32>,
+        concern: &mut impl FnMut(&[u32]),
     ) {
         let [kinds, values, purposes, words] = &self.texts;
         for row in 0..kinds.len() {
@@ -195,13 +217,7 @@ impl AnswerRows {
             };
             // An answer from the future counts from when it was learnt.
             let at = self.captured.value(row).min(self.recorded.value(row));
-            concerned.extend(book.record(
-                kinds.value(row),
-                &value,
-                purposes.value(row),
-                status,
-                at,
-            ));
+            concern(book.record(kinds.value(row), &value, purposes.value(row), status, at));
         }
     }
 }

@@ -16,7 +16,7 @@ mod ledger;
 
 pub use book::{Answer, ConsentBook, Status};
 pub use feed::{FeedReport, refresh_feeds};
-pub use ledger::{Answers, LedgerRow, Normalizer, append_recorded, normalizer};
+pub use ledger::{Answers, LedgerRow, Normalizer, append_recorded, graph_version, normalizer};
 
 use crate::catalog::LegalBasis;
 use crate::query::access::{People, SubjectSet, Visible};

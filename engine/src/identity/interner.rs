@@ -7,6 +7,9 @@ use super::hash;
 /// No number.
 pub(super) const NONE: u32 = u32::MAX;
 
+/// A slot without a text; no number is [`NONE`].
+const FREE: u64 = u64::MAX;
+
 /// Slots of an empty table; a power of two.
 const SLOTS_MIN: usize = 16;
 
@@ -15,8 +18,9 @@ const SLOTS_MIN: usize = 16;
 pub(crate) struct Interner {
     arena: String,
     ends: Vec<usize>,
-    /// Open addressing with linear probing, at most three quarters full.
-    slots: Vec<u32>,
+    /// Open addressing with linear probing, at most three quarters full. A slot has a number below and the text's hash above:
+    /// most other texts are told apart without looking at them, and a larger table is filled without hashing again.
+    slots: Vec<u64>,
     /// Seeded at random, so that no sender can make texts collide; numbers do not depend on it.
     hasher: RandomState,
 }
@@ -33,7 +37,7 @@ impl Interner {
         Self {
             arena: String::new(),
             ends: Vec::new(),
-            slots: vec![NONE; SLOTS_MIN],
+            slots: vec![FREE; SLOTS_MIN],
             hasher: RandomState::new(),
         }
     }
@@ -43,18 +47,20 @@ impl Interner {
         if self.ends.len() * 4 >= self.slots.len() * 3 {
             self.grow();
         }
-        let slot = self.slot_of(text);
-        if self.slots[slot] == NONE {
-            self.slots[slot] = self.ends.len() as u32;
+        let hash = self.hash_of(text);
+        let slot = self.slot_of(text, hash);
+        if self.slots[slot] == FREE {
+            self.slots[slot] = u64::from(hash) << 32 | self.ends.len() as u64;
             self.arena.push_str(text);
             self.ends.push(self.arena.len());
         }
-        self.slots[slot]
+        self.slots[slot] as u32
     }
 
     /// Returns the number of `text`, if it was seen.
     pub(crate) fn get(&self, text: &str) -> Option<u32> {
-        Some(self.slots[self.slot_of(text)]).filter(|&id| id != NONE)
+        let slot = self.slots[self.slot_of(text, self.hash_of(text))];
+        (slot != FREE).then_some(slot as u32)
     }
 
     /// Returns the text of a number that this interner gave.
@@ -69,24 +75,32 @@ impl Interner {
         self.ends.len()
     }
 
-    fn slot_of(&self, text: &str) -> usize {
+    fn hash_of(&self, text: &str) -> u32 {
+        self.hasher.hash_one(text) as u32
+    }
+
+    fn slot_of(&self, text: &str, hash: u32) -> usize {
         let mask = self.slots.len() - 1;
-        let mut slot = self.hasher.hash_one(text) as usize & mask;
-        while self.slots[slot] != NONE && self.text(self.slots[slot]) != text {
+        let mut slot = hash as usize & mask;
+        loop {
+            let found = self.slots[slot];
+            if found == FREE || (found >> 32) as u32 == hash && self.text(found as u32) == text {
+                return slot;
+            }
             slot = (slot + 1) & mask;
         }
-        slot
     }
 
     fn grow(&mut self) {
-        self.slots = vec![NONE; self.slots.len() * 2];
+        let old = std::mem::take(&mut self.slots);
+        self.slots = vec![FREE; old.len() * 2];
         let mask = self.slots.len() - 1;
-        for id in 0..self.ends.len() as u32 {
-            let mut slot = self.hasher.hash_one(self.text(id)) as usize & mask;
-            while self.slots[slot] != NONE {
+        for found in old.into_iter().filter(|slot| *slot != FREE) {
+            let mut slot = (found >> 32) as usize & mask;
+            while self.slots[slot] != FREE {
                 slot = (slot + 1) & mask;
             }
-            self.slots[slot] = id;
+            self.slots[slot] = found;
         }
     }
 }

@@ -341,13 +341,13 @@ impl Memory {
             .copied()
             .filter(|anchor| self.resolver.anchor_of(*anchor) == Some(*anchor))
             .collect();
-        let (edges, merges) = self.edge_rows(ids, &anchors)?;
-        for (layout, rows) in [
-            (&tables::PROFILE_IDENTIFIERS, self.identifier_rows(ids, &anchors)?),
-            (&tables::IDENTITY_EDGES, edges),
-            (&tables::PROFILE_MERGES, merges),
-            (&tables::IDENTITY_VIOLATIONS, self.violation_rows(ids, &anchors)?),
-        ] {
+        let layouts = [
+            &tables::PROFILE_IDENTIFIERS,
+            &tables::IDENTITY_EDGES,
+            &tables::PROFILE_MERGES,
+            &tables::IDENTITY_VIOLATIONS,
+        ];
+        for (layout, rows) in layouts.into_iter().zip(self.rows_of(ids, &anchors)?) {
             put(catalog, change, layout, &dirty, replaced.clone(), &rows).await?;
         }
         Ok(())

@@ -5,6 +5,8 @@ use std::collections::{BTreeSet, HashMap};
 use arrow::array::{
     BooleanBuilder, Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
 };
+use arrow::compute::concat_batches;
+use datafusion::error::DataFusionError;
 use std::sync::Arc;
 
 use crate::buckets::BUCKET_SUBJECTS;
@@ -15,7 +17,7 @@ use crate::tables;
 use super::*;
 
 /// The id of the profile that an anchor has or had.
-type Ids<'a> = dyn Fn(u32) -> i64 + Sync + 'a;
+pub(super) type Ids<'a> = dyn Fn(u32) -> i64 + Sync + 'a;
 
 impl Memory {
     pub(super) fn people_rows(
@@ -40,7 +42,36 @@ impl Memory {
         ])
     }
 
-    pub(super) fn identifier_rows(&self, ids: &Ids<'_>, anchors: &[u32]) -> Result<RecordBatch> {
+    /// The identifiers, edges, merges and refused edges of profiles, worked out on all cores.
+    pub(super) fn rows_of(&self, ids: &Ids<'_>, anchors: &[u32]) -> Result<[RecordBatch; 4]> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let part = anchors.len().div_ceil(cores).max(1);
+        let work = |anchors: &[u32]| -> Result<[RecordBatch; 4]> {
+            let (edges, merges) = self.edge_rows(ids, anchors)?;
+            let identifiers = self.identifier_rows(ids, anchors)?;
+            Ok([identifiers, edges, merges, self.violation_rows(ids, anchors)?])
+        };
+        let parts = std::thread::scope(|scope| {
+            let running: Vec<_> =
+                anchors.chunks(part).map(|anchors| scope.spawn(move || work(anchors))).collect();
+            let ended = running.into_iter().map(|running| match running.join() {
+                Ok(rows) => rows,
+                Err(panic) => std::panic::resume_unwind(panic),
+            });
+            ended.collect::<Result<Vec<_>>>()
+        })?;
+        if parts.is_empty() {
+            return work(&[]);
+        }
+        let joined = |table: usize| -> Result<RecordBatch> {
+            let schema = parts[0][table].schema();
+            let rows = parts.iter().map(|part| &part[table]);
+            Ok(concat_batches(&schema, rows).map_err(DataFusionError::from)?)
+        };
+        Ok([joined(0)?, joined(1)?, joined(2)?, joined(3)?])
+    }
+
+    fn identifier_rows(&self, ids: &Ids<'_>, anchors: &[u32]) -> Result<RecordBatch> {
         let (mut subject, mut profile) = (Int64Builder::new(), Int64Builder::new());
         let (mut kind, mut value, mut status) =
             (StringBuilder::new(), StringBuilder::new(), StringBuilder::new());
@@ -66,11 +97,7 @@ impl Memory {
         ])
     }
 
-    pub(super) fn edge_rows(
-        &self,
-        ids: &Ids<'_>,
-        anchors: &[u32],
-    ) -> Result<(RecordBatch, RecordBatch)> {
+    fn edge_rows(&self, ids: &Ids<'_>, anchors: &[u32]) -> Result<(RecordBatch, RecordBatch)> {
         let (mut subject, mut profile) = (Int64Builder::new(), Int64Builder::new());
         let (mut rule, mut value, mut joined) =
             (StringBuilder::new(), StringBuilder::new(), BooleanBuilder::new());
@@ -126,7 +153,7 @@ impl Memory {
         Ok((edges, merges))
     }
 
-    pub(super) fn violation_rows(&self, ids: &Ids<'_>, anchors: &[u32]) -> Result<RecordBatch> {
+    fn violation_rows(&self, ids: &Ids<'_>, anchors: &[u32]) -> Result<RecordBatch> {
         let (mut subject, mut profile) = (Int64Builder::new(), Int64Builder::new());
         let mut texts: [StringBuilder; 4] = std::array::from_fn(|_| StringBuilder::new());
         let mut records = Records::new(3);
