@@ -1,7 +1,7 @@
 //! The Postgres face of the planner: what makes a DataFusion session answer as PostgreSQL 15 does.
 //!
 //! A statement passes through here in this order. [`rewrite()`] changes the parsed statement: names, casts to object names,
-//! syntax that only PostgreSQL has. While it is planned, [`MergedJoins`](merged_joins::MergedJoins) plans joins by `USING`, and [`PostgresTypes`] and [`PostgresOperators`] give types and literals
+//! syntax that only PostgreSQL has. While it is planned, `MergedJoins` plans joins by `USING`, and [`PostgresTypes`] and [`PostgresOperators`] give types and literals
 //! PostgreSQL's meaning. [`CorrelatedSubqueries`] and [`ObjectNames`] then change the plan, and [`ObjectNames::present`] its
 //! result. Relations of [`pg_catalog`] and [`information_schema`] and the [`functions()`] read one [`SessionFacts`], whose
 //! [`Snapshot`] holds what the role can see: nothing here names a relation that the snapshot does not hold.
