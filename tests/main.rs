@@ -17,6 +17,7 @@ mod figures;
 mod incremental;
 mod noninterference;
 mod object_store;
+mod refresh;
 mod slt;
 mod sync;
 mod tidy;

@@ -1,5 +1,10 @@
 //! One error for the engine, sorted by what the reader can do next.
 
+use crate::catalog::Kind;
+
+/// How many statements the hint of [`Error::InUse`] writes out.
+const DROPS_MAX: usize = 3;
+
 /// The result of the engine.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -32,6 +37,16 @@ pub enum Error {
         kind: &'static str,
         /// Its name.
         name: String,
+    },
+    /// Others refer to what is to be dropped. SQLSTATE 2BP01.
+    #[error("cannot drop {} \"{name}\": it is used by {}", kind.word(), listed(users))]
+    InUse {
+        /// Its kind.
+        kind: Kind,
+        /// Its name.
+        name: String,
+        /// Who refers to it.
+        users: Vec<(Kind, String)>,
     },
     /// The role or the purpose does not allow it. SQLSTATE 42501.
     #[error("{message}")]
@@ -85,6 +100,12 @@ pub enum Error {
         #[source]
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
+    /// Parts of a refresh failed; everything else was done and published. The SQLSTATE is that of the first.
+    #[error("could not refresh {}", objects(failed))]
+    Refresh {
+        /// The objects, such as `source crm_contacts`, and why each of them failed.
+        failed: Vec<(String, Error)>,
+    },
     /// A query failed. The SQLSTATE depends on the root cause.
     #[error(transparent)]
     Query(#[from] datafusion::error::DataFusionError),
@@ -101,12 +122,16 @@ impl Error {
             Error::Missing { kind: "relation", .. } => "42P01",
             Error::Missing { .. } => "42704",
             Error::Exists { .. } => "42710",
+            Error::InUse { .. } => "2BP01",
             Error::Denied { .. } => "42501",
             Error::Conflict { .. } => "55006",
             Error::Limit { sqlstate, .. } => sqlstate,
             Error::Unsupported { .. } => "0A000",
             Error::Unavailable { .. } => "58030",
             Error::Corrupt { .. } => "XX001",
+            Error::Refresh { failed } => {
+                failed.first().map_or("XX000", |(_, error)| error.sqlstate())
+            }
             Error::Query(_) => "XX000",
             Error::Connector(connectors::Error::Invalid { .. }) => "22023",
             Error::Connector(_) => "58030",
@@ -126,8 +151,38 @@ impl Error {
                 "CREATE OR REPLACE {} puts this one in its place.",
                 kind.to_uppercase()
             )),
+            Error::InUse { users, .. } => {
+                let drops = users
+                    .iter()
+                    .take(DROPS_MAX)
+                    .map(|(kind, name)| format!("DROP {} {name};", kind.word().to_uppercase()));
+                let more = if users.len() > DROPS_MAX { " ..." } else { "" };
+                Some(format!(
+                    "Replace what uses it, or drop it first: {}{more}",
+                    drops.collect::<Vec<_>>().join(" ")
+                ))
+            }
+            Error::Refresh { .. } => Some(
+                "Everything else was done. SELECT at, object, status, error FROM cdp.refreshes ORDER BY at DESC says more."
+                    .into(),
+            ),
             Error::Connector(error) => Some(error.hint()),
             Error::Unavailable { .. } | Error::Corrupt { .. } | Error::Query(_) => None,
         }
     }
+}
+
+/// Lists objects: `role "analyst", segment "lapsed"`.
+fn listed(users: &[(Kind, String)]) -> String {
+    let named = users.iter().map(|(kind, name)| format!("{} \"{name}\"", kind.word()));
+    named.collect::<Vec<_>>().join(", ")
+}
+
+/// Names objects with their kinds: `source "crm_contacts", segment "lapsed"`.
+fn objects(failed: &[(String, Error)]) -> String {
+    let named = failed.iter().map(|(object, _)| match object.split_once(' ') {
+        Some((kind @ ("source" | "segment"), name)) => format!("{kind} \"{name}\""),
+        _ => object.clone(),
+    });
+    named.collect::<Vec<_>>().join(", ")
 }

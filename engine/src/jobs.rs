@@ -3,21 +3,24 @@
 //! Sources come first, then the consent ledger, then identity and profiles in one publication, then segments, then syncs that
 //! are due. One refresh runs at a time; what falls due meanwhile is done once, afterwards. Each step writes a row to
 //! `cdp.refreshes` before it starts and another when it ends, so that a run that was killed is seen as one that never ended.
+//!
+//! A step that fails fails alone: what it had published before stays, and the others go on with that. Only segments wait
+//! when consent or profiles failed, since their members would be those of another moment.
 
-use std::collections::{BTreeSet, HashMap};
+mod run;
+mod schedule;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-use arrow::array::{ArrayRef, BooleanArray, Int64Array, StringArray, TimestampMicrosecondArray};
-use uuid::Uuid;
-
-use crate::catalog::{Body, Change, Definition, Freshness, Kind, Published};
+use crate::catalog::{CatalogState, Change, Kind, Published};
 use crate::consent::{Answers, ConsentBook};
 use crate::engine::{Engine, Shown, Writing};
 use crate::error::{Error, Result};
 use crate::ingest::{self, Intake};
-use crate::{activation, consent, identity_refresh, profile, segment, tables};
+use crate::{consent, identity_refresh, profile, segment};
+
+pub use run::Run;
 
 /// What to bring up to date.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +48,47 @@ pub struct Step {
     pub worked: bool,
 }
 
+/// What a refresh did, and what of it failed.
+#[derive(Debug, Default)]
+#[must_use = "steps may have failed"]
+pub struct Refreshed {
+    /// The steps that ended well.
+    pub steps: Vec<Step>,
+    /// The objects whose step failed, and why.
+    pub failed: Vec<(String, Error)>,
+    /// The objects that were left as they were, because what they are computed from failed.
+    pub skipped: Vec<String>,
+}
+
+impl Refreshed {
+    /// Returns the steps if none failed.
+    ///
+    /// # Errors
+    /// [`Error::Refresh`], which names all that failed, or what failed the one step that there was.
+    pub fn into_result(mut self) -> Result<Vec<Step>> {
+        match self.failed.len() {
+            0 => Ok(self.steps),
+            1 if self.steps.is_empty() => Err(self.failed.remove(0).1),
+            _ => Err(Error::Refresh { failed: self.failed }),
+        }
+    }
+
+    /// Takes down how a step ended, and tells whether it ended well.
+    fn note(&mut self, object: String, result: Result<Step>) -> Result<bool> {
+        match result {
+            Ok(step) => self.steps.push(step),
+            // Without the store or the lease no step can publish anything.
+            Err(error @ (Error::Unavailable { .. } | Error::Conflict { .. })) => return Err(error),
+            Err(error) => {
+                tracing::error!(object, sqlstate = error.sqlstate(), "a step of a refresh failed");
+                self.failed.push((object, error));
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
 /// Called as steps begin and end, for progress.
 pub type Progress<'a> = &'a (dyn Fn(&str, Option<&Step>) + Send + Sync);
 
@@ -59,86 +103,50 @@ pub enum Trigger {
 
 impl Engine {
     /// Brings `target` and all that it depends on up to date; with `full`, derived tables are rebuilt from nothing.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] if there is no such target; [`Error::Unavailable`] and [`Error::Conflict`] if nothing can be
+    /// published any more. Other failures are in [`Refreshed::failed`], beside what was done all the same.
     pub async fn refresh(
         &self,
         target: &Target,
         full: bool,
         trigger: Trigger,
         progress: Progress<'_>,
-    ) -> Result<Vec<Step>> {
+    ) -> Result<Refreshed> {
         let mut writing = self.writing().await;
-        let current = self.catalog().current();
-        let state = &current.state;
-        let mut steps = Vec::new();
-        let sources: Vec<String> = match target {
-            Target::All | Target::Profiles | Target::Segment(_) => {
-                state.of_kind(Kind::Source).map(|source| source.name.clone()).collect()
-            }
-            Target::Source(name) => vec![state.expect(Kind::Source, name)?.name.clone()],
-        };
-        if let Target::Segment(name) = target {
-            state.expect(Kind::Segment, name)?;
-        }
-        let run = |object: String| Run::new(self, object, trigger, full, progress);
+        let sources = sources_of(target, &self.catalog().current().state)?;
+        let run = |object: &str| Run::new(self, object.to_owned(), trigger, full, progress);
+        let mut refreshed = Refreshed::default();
         for source in sources {
-            let step = self.step(run(format!("source {source}")), async |run: &Run<'_>| {
-                self.refresh_source(&mut writing, run, &source).await
-            });
-            steps.push(step.await?);
+            let object = format!("source {source}");
+            let work = async |run: &Run<'_>| self.refresh_source(&mut writing, run, &source).await;
+            let result = run(&object).step(work).await;
+            refreshed.note(object, result)?;
         }
         if matches!(target, Target::Source(_)) {
-            return Ok(steps);
+            return Ok(refreshed);
         }
-        steps.push(
-            self.step(run("consent ledger".into()), async |run: &Run<'_>| {
-                self.refresh_consent(run).await
-            })
-            .await?,
-        );
-        steps.push(
-            self.step(run("profiles".into()), async |run: &Run<'_>| {
-                self.refresh_profiles(&mut writing, run).await
-            })
-            .await?,
-        );
-        let segments: Vec<String> = match target {
-            Target::All => self
-                .catalog()
-                .current()
-                .state
-                .of_kind(Kind::Segment)
-                .map(|segment| segment.name.clone())
-                .collect(),
-            Target::Segment(name) => vec![name.clone()],
-            _ => vec![],
-        };
-        for name in segments {
-            let step = self.step(run(format!("segment {name}")), async |run: &Run<'_>| {
-                self.refresh_segment(run, &name).await
-            });
-            steps.push(step.await?);
-        }
-        Ok(steps)
-    }
-
-    /// Notes how a step ends.
-    async fn step(
-        &self,
-        run: Run<'_>,
-        work: impl AsyncFnOnce(&Run<'_>) -> Result<Step>,
-    ) -> Result<Step> {
-        (run.progress)(&run.object, None);
-        let result = work(&run).await;
-        match &result {
-            Ok(step) if run.begun.load(Ordering::SeqCst) => {
-                run.note("done", Some(step), None).await?
+        let object = "consent ledger";
+        let result = run(object).step(async |run: &Run<'_>| self.refresh_consent(run).await).await;
+        let consent = refreshed.note(object.into(), result)?;
+        let object = "profiles";
+        let work = async |run: &Run<'_>| self.refresh_profiles(&mut writing, run).await;
+        let result = run(object).step(work).await;
+        let profiles = refreshed.note(object.into(), result)?;
+        for name in segments_of(target, &self.catalog().current().state) {
+            let object = format!("segment {name}");
+            if !(consent && profiles) {
+                let failed = if consent { "profiles" } else { "the consent ledger" };
+                run(&object).skipped(&format!("{failed} failed")).await?;
+                refreshed.skipped.push(object);
+                continue;
             }
-            Ok(_) => {}
-            Err(error) => run.note("failed", None, Some(error)).await?,
+            let work = async |run: &Run<'_>| self.refresh_segment(run, &name).await;
+            let result = run(&object).step(work).await;
+            refreshed.note(object, result)?;
         }
-        let step = result?;
-        (run.progress)(&run.object, Some(&step));
-        Ok(step)
+        Ok(refreshed)
     }
 
     async fn refresh_source(
@@ -258,219 +266,28 @@ impl Engine {
         self.publish(change, Shown::AsBefore).await?;
         Ok(run.done(report.members as u64, (report.entered + report.exited) as u64))
     }
+}
 
-    /// Runs what is due until `shutdown`: refreshes by their freshness, syncs by their schedule, and the lake's upkeep.
-    ///
-    /// Missed runs are done once. A failing object is tried again when it is next due, and its failure is in `cdp.refreshes`.
-    pub async fn run_schedule(&self, shutdown: tokio_util::sync::CancellationToken) {
-        let mut last: HashMap<String, i64> = HashMap::new();
-        loop {
-            tokio::select! {
-                () = shutdown.cancelled() => return,
-                () = tokio::time::sleep(SCHEDULE_TICK) => {}
-            }
-            for due in self.due(&mut last) {
-                if shutdown.is_cancelled() {
-                    return;
-                }
-                if let Err(error) = self.run_due(&due).await {
-                    tracing::error!(object = due.name, %error, "a scheduled run failed");
-                }
-            }
-            if let Err(error) = self.maintain(&mut last).await {
-                tracing::warn!(%error, "the upkeep of the lake failed");
-            }
-        }
+/// Returns the sources that `target` is made from.
+fn sources_of(target: &Target, state: &CatalogState) -> Result<Vec<String>> {
+    if let Target::Segment(name) = target {
+        state.expect(Kind::Segment, name)?;
     }
+    Ok(match target {
+        Target::Source(name) => vec![state.expect(Kind::Source, name)?.name.clone()],
+        Target::All | Target::Profiles | Target::Segment(_) => names_of(state, Kind::Source),
+    })
+}
 
-    /// The objects whose time has come, in the order of [`Kind::ALL`].
-    fn due(&self, last: &mut HashMap<String, i64>) -> Vec<Definition> {
-        let now = self.now();
-        let live = self.live();
-        let mut due = Vec::new();
-        for kind in [Kind::Source, Kind::Trait, Kind::Segment, Kind::Sync] {
-            for definition in live.published.state.of_kind(kind) {
-                let every = match freshness_of(&definition.body) {
-                    Some(Freshness::Every(every) | Freshness::TargetLag(every)) => every,
-                    _ => continue,
-                };
-                let key = format!("{}/{}", kind.word(), definition.name);
-                let since = *last.entry(key.clone()).or_insert(self.started_at_us());
-                if now - since >= i64::try_from(every.as_micros()).unwrap_or(i64::MAX) {
-                    last.insert(key, now);
-                    due.push(definition.clone());
-                }
-            }
-        }
-        due
-    }
-
-    async fn run_due(&self, due: &Definition) -> Result<()> {
-        let quiet: Progress<'_> = &|_, _| {};
-        match due.body.kind() {
-            Kind::Source => drop(
-                self.refresh(&Target::Source(due.name.clone()), false, Trigger::Schedule, quiet)
-                    .await?,
-            ),
-            Kind::Trait => {
-                drop(self.refresh(&Target::Profiles, false, Trigger::Schedule, quiet).await?)
-            }
-            Kind::Segment => drop(
-                self.refresh(&Target::Segment(due.name.clone()), false, Trigger::Schedule, quiet)
-                    .await?,
-            ),
-            _ => drop(activation::run_sync(self, &due.name, SCHEDULER, false).await?),
-        }
-        Ok(())
-    }
-
-    /// Checkpoints, log clean-up, compaction and the removal of files that nobody needs.
-    async fn maintain(&self, last: &mut HashMap<String, i64>) -> Result<()> {
-        let now = self.now();
-        let since = last.entry("maintenance".into()).or_insert(self.started_at_us());
-        if now - *since < i64::try_from(MAINTENANCE_EVERY.as_micros()).unwrap_or(i64::MAX) {
-            return Ok(());
-        }
-        *since = now;
-        let _writing = self.writing().await;
-        let published = self.catalog().current();
-        let mut change = Change::default();
-        let mut changed = false;
-        for table in published.tables() {
-            // The files of bucketed tables and of the ledger each say what they cover: merged, they would not.
-            if merges_files(table.path()) {
-                table.compact().await?;
-            }
-            table.upkeep().await?;
-            let snapshot = table.snapshot();
-            if snapshot.version != published.version(table.path()) {
-                change.table(table, snapshot);
-                changed = true;
-            }
-        }
-        if changed {
-            self.publish(change, Shown::AsBefore).await?;
-        }
-        Ok(())
+/// Returns the segments that belong to `target`.
+fn segments_of(target: &Target, state: &CatalogState) -> Vec<String> {
+    match target {
+        Target::All => names_of(state, Kind::Segment),
+        Target::Segment(name) => vec![name.clone()],
+        Target::Source(_) | Target::Profiles => vec![],
     }
 }
 
-/// Tells whether small files of the table at `path` may be merged.
-fn merges_files(path: &str) -> bool {
-    path.starts_with("sources/")
-        || path.starts_with("cdp/")
-        || path == tables::SUBJECTS.path
-        || path == tables::SUBJECT_IDENTIFIERS.path
-}
-
-/// How often it is looked whether something is due.
-const SCHEDULE_TICK: Duration = Duration::from_secs(1);
-
-/// How often the lake is looked after.
-const MAINTENANCE_EVERY: Duration = Duration::from_secs(60);
-
-/// The role that scheduled syncs run as, in the logs.
-const SCHEDULER: &str = "scheduler";
-
-fn freshness_of(body: &Body) -> Option<Freshness> {
-    match body {
-        Body::Source(source) => Some(source.freshness),
-        Body::Trait(computed) => Some(computed.freshness),
-        Body::Segment(segment) => Some(segment.freshness),
-        Body::Sync(sync) => Some(sync.freshness),
-        _ => None,
-    }
-}
-
-/// One run of one step.
-pub struct Run<'a> {
-    engine: &'a Engine,
-    id: String,
-    /// The object, such as `source crm_contacts`.
-    pub object: String,
-    trigger: Trigger,
-    /// Whether everything is rebuilt.
-    pub full: bool,
-    /// When it started, in microseconds since 1970; later than every publication before it.
-    pub now: i64,
-    progress: Progress<'a>,
-    begun: AtomicBool,
-}
-
-impl<'a> Run<'a> {
-    fn new(
-        engine: &'a Engine,
-        object: String,
-        trigger: Trigger,
-        full: bool,
-        progress: Progress<'a>,
-    ) -> Self {
-        let id = Uuid::new_v4().to_string();
-        Self {
-            engine,
-            id,
-            object,
-            trigger,
-            full,
-            now: engine.now(),
-            progress,
-            begun: AtomicBool::new(false),
-        }
-    }
-
-    /// Notes that work begins: called once it is known that there is any, and before the first of it.
-    pub async fn begin(&self) -> Result<()> {
-        if self.begun.swap(true, Ordering::SeqCst) {
-            return Ok(());
-        }
-        self.note("running", None, None).await
-    }
-
-    fn done(&self, rows_in: u64, rows_out: u64) -> Step {
-        Step {
-            object: self.object.clone(),
-            rows_in,
-            rows_out,
-            worked: self.begun.load(Ordering::SeqCst),
-        }
-    }
-
-    fn idle(&self) -> Step {
-        Step { object: self.object.clone(), rows_in: 0, rows_out: 0, worked: false }
-    }
-
-    async fn note(&self, status: &str, step: Option<&Step>, error: Option<&Error>) -> Result<()> {
-        let text = |value: &str| Arc::new(StringArray::from(vec![value])) as ArrayRef;
-        let count = |value: Option<u64>| {
-            Arc::new(Int64Array::from(vec![value.map(|value| value as i64)])) as ArrayRef
-        };
-        let trigger = match self.trigger {
-            Trigger::Demand => "demand",
-            Trigger::Schedule => "schedule",
-        };
-        // A failed query may quote the value of a person that it failed on: only its code is kept. Other messages name
-        // things, never values.
-        let error = error.map(|error| match error {
-            Error::Query(_) => format!("{}: the query failed", error.sqlstate()),
-            other => format!("{}: {other}", other.sqlstate()),
-        });
-        let batch = tables::REFRESHES.batch(vec![
-            text(&self.id),
-            text(&self.object),
-            text(trigger),
-            text(status),
-            Arc::new(TimestampMicrosecondArray::from(vec![self.engine.now()]).with_timezone("UTC")),
-            count(step.map(|step| step.rows_in)),
-            count(step.map(|step| step.rows_out)),
-            Arc::new(BooleanArray::from(vec![self.full])),
-            Arc::new(StringArray::from(vec![error])),
-        ])?;
-        let catalog = self.engine.catalog();
-        let table =
-            catalog.table(tables::REFRESHES.path, || tables::REFRESHES.table_schema()).await?;
-        let snapshot = ingest::append(&table, ingest::write(&table, batch).await?).await?;
-        let mut change = Change::default();
-        change.table(&table, snapshot);
-        self.engine.publish(change, Shown::AsBefore).await
-    }
+fn names_of(state: &CatalogState, kind: Kind) -> Vec<String> {
+    state.of_kind(kind).map(|definition| definition.name.clone()).collect()
 }

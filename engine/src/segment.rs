@@ -14,7 +14,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::execute_stream;
 use futures::TryStreamExt;
 
-use crate::catalog::{Body, Change, Coverage, Kind, Segment};
+use crate::catalog::{Body, CatalogState, Change, Coverage, Kind, Segment};
 use crate::engine::{Engine, Live};
 use crate::error::{Error, Result};
 use crate::identity::ProfileIds;
@@ -43,34 +43,35 @@ pub async fn refresh(
     change: &mut Change,
     name: &str,
 ) -> Result<Option<SegmentReport>> {
-    let now = run.now;
     let live = engine.live();
-    let published = &live.published;
-    let Body::Segment(segment) = &published.state.expect(Kind::Segment, name)?.body else {
+    let state = &live.published.state;
+    let Body::Segment(segment) = &state.expect(Kind::Segment, name)?.body else {
         return Ok(None);
     };
-    let coverage_name = format!("segment {name}");
-    let coverage = Coverage {
-        inputs: published
-            .state
-            .tables
-            .iter()
-            .filter(|(path, _)| is_input(path))
-            .map(|(path, table)| (path.clone(), table.version))
-            .collect(),
-        definition_version: published.state.version_of(Kind::Segment, name),
-        at: now,
-    };
-    let covered = published.state.coverage.get(&coverage_name);
-    let same = covered.is_some_and(|covered| {
-        covered.inputs == coverage.inputs
-            && covered.definition_version == coverage.definition_version
+    let same = state.coverage.get(&coverage_name(name)).is_some_and(|covered| {
+        covered.inputs == inputs(state)
+            && covered.definition_version == state.version_of(Kind::Segment, name)
     });
     if same && !run.full && !depends_on_time(&segment.query) {
         return Ok(None);
     }
     run.begin().await?;
-    let wanted = members_wanted(engine, &live, name, segment).await?;
+    compute(engine, &live, run.now, change, name, segment).await.map(Some)
+}
+
+/// Computes the members that `segment` has as of `live` and adds its tables to `change`.
+///
+/// What it covers is noted with the definition that stands when `change` is published, so that a segment can be defined
+/// and computed in one publication.
+pub(crate) async fn compute(
+    engine: &Engine,
+    live: &Live,
+    now: i64,
+    change: &mut Change,
+    name: &str,
+    segment: &Segment,
+) -> Result<SegmentReport> {
+    let wanted = members_wanted(engine, live, name, segment).await?;
     let lake = engine.catalog().lake();
     let table = engine
         .catalog()
@@ -135,16 +136,30 @@ pub async fn refresh(
             crate::ingest::append(&former, crate::ingest::write(&former, batch).await?).await?;
     }
     change.table(&former, snapshot);
+    let (covered, inputs) = (name.to_owned(), inputs(&live.published.state));
     change.edit(move |state| {
-        state.coverage.insert(coverage_name, coverage);
+        let definition_version = state.version_of(Kind::Segment, &covered);
+        let coverage = Coverage { inputs, definition_version, at: now };
+        state.coverage.insert(coverage_name(&covered), coverage);
         Ok(())
     });
-    Ok(Some(report))
+    Ok(report)
+}
+
+/// The name that the catalog keeps a segment's coverage under.
+pub(crate) fn coverage_name(segment: &str) -> String {
+    format!("segment {segment}")
+}
+
+/// The versions of the tables that a segment can depend on.
+fn inputs(state: &CatalogState) -> BTreeMap<String, u64> {
+    let tables = state.tables.iter().filter(|(path, _)| is_input(path));
+    tables.map(|(path, table)| (path.clone(), table.version)).collect()
 }
 
 /// Tells whether a table can be what a segment's query reads, or what decides who may be seen.
 fn is_input(path: &str) -> bool {
-    !path.starts_with("segments/") && !path.starts_with("cdp/")
+    ["segments/", "former_members/", "cdp/"].iter().all(|folder| !path.starts_with(folder))
 }
 
 /// Tells whether a query can give other members without any new row.

@@ -216,7 +216,7 @@ pub const SEGMENT_MEMBERS: SystemLayout = SystemLayout {
 
 /// The former members of one segment, at [`former_path`].
 pub const FORMER_MEMBERS: SystemLayout = SystemLayout {
-    path: "segments",
+    path: "former_members",
     columns: &[("_subject", Bigint), ("entered_at", Timestamptz), ("exited_at", Timestamptz)],
     stats: &["_subject", "entered_at", "exited_at"],
     blooms: &[],
@@ -328,9 +328,9 @@ pub fn segment_path(segment: &str) -> String {
     format!("segments/{segment}")
 }
 
-/// The path of the former members of a segment.
+/// The path of the former members of a segment: in a folder of its own, where no other segment's name leads to.
 pub fn former_path(segment: &str) -> String {
-    format!("segments/{segment}_former")
+    format!("former_members/{segment}")
 }
 
 /// The path of the profiles.

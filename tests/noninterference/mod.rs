@@ -7,7 +7,7 @@
 //!
 //! Plans of several partitions send rows without `ORDER BY` in racing order. So each server runs on one processor, where a plan
 //! has one partition and its order is its own; a second, smaller round runs on all of them, and sorts the rows of
-//! statements that do not.
+//! statements that do not. Relations that are several tables one after the other race on one processor, too.
 //!
 //! The same statements over a plain filter in place of the governed leaf must tell the lakes apart ([`calibration`]).
 
@@ -30,6 +30,8 @@ const RACING_STATEMENTS: usize = 300;
 /// Mismatches that are reported.
 const REPORTED: usize = 5;
 const SEED: u64 = 7;
+/// Relations that are a union of tables: which of them comes first is a race.
+const UNIONS: [&str; 2] = ["profile_records", "segment_members"];
 
 /// What one statement gives.
 type Outcome = Result<Answer, Failure>;
@@ -44,7 +46,8 @@ struct Statement {
 async fn hidden_people_are_in_no_answer() {
     let pair = Pair::build().await;
     let (first, second) = pair.serve_pinned().await;
-    let statements = statements::of(&pair, &mut Random::new(SEED), STATEMENTS);
+    let mut statements = statements::of(&pair, &mut Random::new(SEED), STATEMENTS);
+    statements.retain(|statement| !races(&statement.sql) || statements::is_settled(statement));
     let wrong = differences(
         &first.session("analyst").await,
         &second.session("analyst").await,
@@ -108,7 +111,7 @@ async fn differences(
     let (mut wrong, mut rows, mut errors) = (Vec::new(), 0, 0);
     for Statement { sql, ordered } in statements {
         let (left, right) = tokio::join!(first.run(sql), second.run(sql));
-        let (left, right) = match in_order || *ordered {
+        let (left, right) = match *ordered || (in_order && !races(sql)) {
             true => (left, right),
             false => (sorted(left), sorted(right)),
         };
@@ -142,6 +145,10 @@ async fn differences(
         statements.len()
     );
     wrong
+}
+
+fn races(sql: &str) -> bool {
+    UNIONS.iter().any(|relation| sql.contains(relation))
 }
 
 fn sorted(outcome: Outcome) -> Outcome {

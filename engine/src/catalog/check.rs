@@ -1,6 +1,7 @@
 //! Whether the definitions of a lake fit each other.
 
-use super::definition::{Body, Kind, SyncInput};
+use super::definition::Kind;
+use super::references::{clauses, references};
 use super::state::CatalogState;
 use crate::error::{Error, Result};
 
@@ -14,44 +15,42 @@ pub fn check_references(state: &CatalogState) -> Result<()> {
         });
     }
     for definition in state.all() {
-        let from = format!("{} \"{}\"", definition.body.kind().word(), definition.name);
-        let needs = |kind: Kind, name: &str| needs(state, &from, kind, name);
-        match &definition.body {
-            Body::Attribute(attribute) => {
-                needs(Kind::IdentityGraph, &attribute.graph)?;
-                attribute.inputs.iter().try_for_each(|input| needs(Kind::Source, &input.source))?;
+        for (kind, name) in clauses(definition) {
+            if state.get(kind, &name).is_none() {
+                let from = format!("{} \"{}\"", definition.body.kind().word(), definition.name);
+                return Err(missing(&from, kind, &name));
             }
-            Body::Trait(computed) => needs(Kind::IdentityGraph, &computed.graph)?,
-            Body::Role(role) => {
-                role.purposes.iter().try_for_each(|purpose| needs(Kind::Purpose, purpose))?
-            }
-            Body::Segment(segment) => {
-                needs(Kind::IdentityGraph, &segment.graph)?;
-                needs(Kind::Purpose, &segment.purpose)?;
-            }
-            Body::Sync(sync) => {
-                needs(Kind::Destination, &sync.destination)?;
-                needs(Kind::Purpose, &sync.purpose)?;
-                if let SyncInput::Segment { segment, .. } = &sync.input {
-                    needs(Kind::Segment, segment)?;
-                }
-            }
-            Body::Secret(_) | Body::Source(_) | Body::Event(_) | Body::IdentityGraph(_) => {}
-            Body::Purpose(_) | Body::ConsentFeed(_) | Body::Destination(_) => {}
         }
     }
     Ok(())
 }
 
-fn needs(state: &CatalogState, from: &str, kind: Kind, name: &str) -> Result<()> {
-    if state.get(kind, name).is_some() {
+/// Fails if an object that stays in `state` refers to the one of `kind` named `name`.
+///
+/// # Errors
+/// [`Error::InUse`], which names all that do.
+pub fn check_unused(state: &CatalogState, kind: Kind, name: &str) -> Result<()> {
+    let users: Vec<(Kind, String)> = state
+        .all()
+        .map(|definition| (definition.body.kind(), definition))
+        .filter(|(own, definition)| (*own, definition.name.as_str()) != (kind, name))
+        .filter(|(_, definition)| {
+            references(definition).iter().any(|(other, used)| *other == kind && used == name)
+        })
+        .map(|(own, definition)| (own, definition.name.clone()))
+        .collect();
+    if users.is_empty() {
         return Ok(());
     }
-    Err(Error::Invalid {
+    Err(Error::InUse { kind, name: name.to_owned(), users })
+}
+
+fn missing(from: &str, kind: Kind, name: &str) -> Error {
+    Error::Invalid {
         message: format!("{from} refers to {} \"{name}\", which does not exist", kind.word()),
         hint: format!(
             "Create it first, or drop what refers to it; SHOW {}S lists what there is.",
             kind.word().to_uppercase()
         ),
-    })
+    }
 }

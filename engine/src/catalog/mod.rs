@@ -8,10 +8,13 @@
 
 mod check;
 mod definition;
+mod freshness;
+mod references;
 mod state;
 mod store;
 
-pub use check::check_references;
+pub use check::{check_references, check_unused};
 pub use definition::*;
+pub use references::references;
 pub use state::{CatalogState, Coverage, SourceState, TableState};
 pub use store::{Catalog, Change, Published};

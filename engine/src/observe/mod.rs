@@ -13,7 +13,7 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::error::DataFusionError;
 
-use crate::catalog::{Body, Capability, Definition, Freshness, Kind, LegalBasis, Published, Shape};
+use crate::catalog::{Body, Capability, Definition, Kind, LegalBasis, Published, Shape};
 use crate::engine::{Engine, Live};
 use crate::lake;
 use crate::query::access::Access;
@@ -178,7 +178,7 @@ fn segments(published: &Published, viewer: &Viewer) -> Relation {
         published
             .state
             .coverage
-            .get(&format!("segment {}", definition.name))
+            .get(&crate::segment::coverage_name(&definition.name))
             .map(|covered| covered.at)
     };
     let columns = vec![
@@ -191,7 +191,7 @@ fn segments(published: &Published, viewer: &Viewer) -> Relation {
             "freshness",
             definitions
                 .iter()
-                .map(|definition| of(definition).map(|segment| freshness_words(segment.freshness))),
+                .map(|definition| of(definition).map(|segment| segment.freshness.to_string())),
         ),
         texts(
             "query",
@@ -201,14 +201,6 @@ fn segments(published: &Published, viewer: &Viewer) -> Relation {
         texts("comment", definitions.iter().map(|definition| definition.comment.as_ref())),
     ];
     ready("cdp", "segments", "the segments of your purpose", columns)
-}
-
-fn freshness_words(freshness: Freshness) -> String {
-    match freshness {
-        Freshness::Every(every) => format!("every {} s", every.as_secs()),
-        Freshness::TargetLag(lag) => format!("target lag {} s", lag.as_secs()),
-        Freshness::OnDemand => "on demand".into(),
-    }
 }
 
 fn sources(published: &Published) -> Relation {
@@ -240,6 +232,10 @@ fn sources(published: &Published) -> Relation {
                     Shape::Events { .. } => "events",
                 })
             }),
+        ),
+        texts(
+            "freshness",
+            definitions.iter().map(|(_, source)| Some(source.freshness.to_string())),
         ),
         counts(
             "rows",
@@ -318,10 +314,7 @@ fn syncs(published: &Published) -> Relation {
         texts("name", definitions.iter().map(|(definition, _)| Some(&definition.name))),
         texts("destination", definitions.iter().map(|(_, sync)| Some(&sync.destination))),
         texts("purpose", definitions.iter().map(|(_, sync)| Some(&sync.purpose))),
-        texts(
-            "freshness",
-            definitions.iter().map(|(_, sync)| Some(freshness_words(sync.freshness))),
-        ),
+        texts("freshness", definitions.iter().map(|(_, sync)| Some(sync.freshness.to_string()))),
         texts("comment", definitions.iter().map(|(definition, _)| definition.comment.as_ref())),
     ];
     ready("cdp", "syncs", "what is sent where, for which purpose", columns)

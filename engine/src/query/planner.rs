@@ -18,6 +18,7 @@ use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::object_store::ObjectStoreRegistry;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::functions_table::generate_series::GenerateSeriesTable;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, collect};
 use datafusion::prelude::SessionConfig;
@@ -266,6 +267,7 @@ fn known_provider(source: &Arc<dyn datafusion::logical_expr::TableSource>) -> bo
         || provider.is::<SystemTable>()
         || provider.is::<MemTable>()
         || provider.is::<LakeTable>()
+        || provider.is::<GenerateSeriesTable>()
         || provider.is::<datafusion::datasource::ViewTable>()
         || provider.is::<datafusion::datasource::cte_worktable::CteWorkTable>()
 }

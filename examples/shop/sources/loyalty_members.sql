@@ -1,6 +1,6 @@
 CREATE SOURCE loyalty_members
   FROM FILE ('data/loyalty/members.parquet') FORMAT parquet
-  AS RECORDS KEY (card_number)
+  AS RECORDS KEY (card_number) VERSION BY joined_at
   IDENTIFIERS (loyalty_card => card_number, email => email, phone => phone)
   PERSON (name => name, birth_date => birth_date)
   PUBLIC (tier)

@@ -55,9 +55,8 @@ pub(super) async fn apply_to(engine: &Engine, project: &Project) -> Result<proje
     let added = plan.added.iter().map(|addition| (addition.definition.clone(), Put::Create));
     let changed = plan.changed.iter().map(|change| (change.after.clone(), Put::Replace));
     engine.define(added.chain(changed).collect()).await?;
-    for removed in &plan.removed {
-        engine.remove(removed.body.kind(), &removed.name, true).await?;
-    }
+    let removed = plan.removed.iter().map(|removed| (removed.body.kind(), removed.name.clone()));
+    engine.remove_all(removed.collect()).await?;
     Ok(plan)
 }
 
@@ -102,7 +101,8 @@ pub(super) async fn refresh(
     };
     progress.finish();
     engine.close().await?;
-    for step in result? {
+    let refreshed = result?;
+    for step in &refreshed.steps {
         let what = if step.worked {
             format!("{} rows in, {} rows out", step.rows_in, step.rows_out)
         } else {
@@ -110,5 +110,12 @@ pub(super) async fn refresh(
         };
         println!("{}: {what}", step.object);
     }
+    for (object, _) in &refreshed.failed {
+        println!("{object}: failed");
+    }
+    for object in &refreshed.skipped {
+        println!("{object}: not run");
+    }
+    refreshed.into_result()?;
     Ok(SUCCESS)
 }

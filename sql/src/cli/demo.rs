@@ -37,7 +37,7 @@ pub(super) async fn demo(
     apply::apply_to(&engine, &project).await?;
     let report = |object: &str, step: Option<&engine::jobs::Step>| progress.step(object, step);
     tokio::select! {
-        result = engine.refresh(&Target::All, false, Trigger::Demand, &report) => drop(result?),
+        result = engine.refresh(&Target::All, false, Trigger::Demand, &report) => drop(result?.into_result()?),
         () = shutdown.cancelled() => return Ok(INTERRUPTED),
     }
     progress.finish();

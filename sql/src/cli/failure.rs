@@ -65,7 +65,14 @@ fn chain(error: &dyn StdError) -> String {
 
 impl From<engine::Error> for Failure {
     fn from(error: engine::Error) -> Self {
-        Self { code: FAILURE, message: chain(&error), hint: error.hint() }
+        let mut message = chain(&error);
+        if let engine::Error::Refresh { failed } = &error {
+            for (object, error) in failed {
+                let hint = error.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
+                message.push_str(&format!("\n  {object}: {}{hint}", chain(error)));
+            }
+        }
+        Self { code: FAILURE, message, hint: error.hint() }
     }
 }
 

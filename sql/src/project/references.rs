@@ -1,12 +1,8 @@
 //! Which objects an object names, and the order that follows from it.
 
 use std::collections::HashMap;
-use std::ops::ControlFlow;
 
-use engine::catalog::{Body, Definition, Kind, SyncInput};
-use sqlparser::ast::visit_relations;
-use sqlparser::dialect::PostgreSqlDialect;
-use sqlparser::parser::Parser;
+use engine::catalog::{Body, Definition, Kind, Sync, SyncInput};
 
 use super::FileDefinition;
 use super::problem::{Problem, Problems};
@@ -24,69 +20,32 @@ pub(crate) struct Reference {
 
 /// Returns every object that a definition names, in the order of the text where that is cheap to tell.
 pub(crate) fn references(definition: &Definition) -> Vec<Reference> {
-    let mut found = Vec::new();
-    let mut add =
-        |kind, name: &str, behind| found.push(Reference { kind, name: name.to_string(), behind });
-    match &definition.body {
-        Body::Secret(_)
-        | Body::Purpose(_)
-        | Body::Source(_)
-        | Body::Event(_)
-        | Body::IdentityGraph(_)
-        | Body::Destination(_) => {}
-        Body::Role(role) => {
-            role.purposes.iter().for_each(|purpose| add(Kind::Purpose, purpose, &["(", ","]));
-            role.password_secret.iter().for_each(|secret| add(Kind::Secret, secret, &["secret"]));
-        }
-        Body::ConsentFeed(feed) => relations(&feed.query, &mut add),
-        Body::Attribute(attribute) => {
-            add(Kind::IdentityGraph, &attribute.graph, &["on"]);
-            attribute.inputs.iter().for_each(|input| add(Kind::Source, &input.source, &["(", ","]));
-        }
-        Body::Trait(computed) => {
-            add(Kind::IdentityGraph, &computed.graph, &["on"]);
-            relations(&computed.query, &mut add);
-        }
-        Body::Segment(segment) => {
-            add(Kind::IdentityGraph, &segment.graph, &["on"]);
-            add(Kind::Purpose, &segment.purpose, &["purpose"]);
-            relations(&segment.query, &mut add);
-        }
-        Body::Sync(sync) => {
-            match &sync.input {
-                SyncInput::Segment { segment, .. } => add(Kind::Segment, segment, &["segment"]),
-                SyncInput::Query(query) => relations(query, &mut add),
-            }
-            add(Kind::Destination, &sync.destination, &["to"]);
-            add(Kind::Purpose, &sync.purpose, &["purpose"]);
-        }
-    }
-    found
+    engine::catalog::references(definition)
+        .into_iter()
+        .map(|(kind, name)| Reference { kind, name, behind: behind(&definition.body, kind) })
+        .collect()
 }
 
-/// Adds the sources and segments that a query reads by `sources.name` and `segments.name`.
-fn relations(query: &str, add: &mut impl FnMut(Kind, &str, &'static [&'static str])) {
-    // The dialect has read this text before, so that it parses; if it did not, there would be nothing to add.
-    let Ok(statements) = Parser::parse_sql(&PostgreSqlDialect {}, query) else { return };
-    let _ = visit_relations(&statements, |relation| {
-        let parts: Vec<String> = relation
-            .0
-            .iter()
-            .filter_map(|part| part.as_ident())
-            .map(|ident| match ident.quote_style {
-                Some(_) => ident.value.clone(),
-                None => ident.value.to_lowercase(),
-            })
-            .collect();
-        match parts.as_slice() {
-            [schema, name] if schema == "sources" => {
-                add(Kind::Source, name.strip_suffix("_history").unwrap_or(name), &["."]);
-            }
-            [schema, name] if schema == "segments" => add(Kind::Segment, name, &["."]),
-            _ => {}
-        }
-        ControlFlow::<()>::Continue(())
-    });
+/// The words that a definition puts before the name of an object of this kind.
+fn behind(body: &Body, kind: Kind) -> &'static [&'static str] {
+    match (body, kind) {
+        (Body::Role(_), Kind::Purpose) | (Body::Attribute(_), Kind::Source) => &["(", ","],
+        (Body::Sync(Sync { input: SyncInput::Segment { .. }, .. }), Kind::Segment) => &["segment"],
+        (_, Kind::Source | Kind::Segment) => &["."],
+        (_, Kind::IdentityGraph) => &["on"],
+        (_, Kind::Purpose) => &["purpose"],
+        (_, Kind::Secret) => &["secret"],
+        (_, Kind::Destination) => &["to"],
+        (
+            _,
+            Kind::Role
+            | Kind::Event
+            | Kind::ConsentFeed
+            | Kind::Attribute
+            | Kind::Trait
+            | Kind::Sync,
+        ) => &[],
+    }
 }
 
 /// Sorts definitions by kind and name, and those of one kind so that each comes after the ones it names.

@@ -13,7 +13,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use engine::catalog::{Body, Capability, Definition, Kind};
 use engine::jobs::{Target, Trigger};
 use engine::query::session::Planned;
-use engine::{Engine, Error, Put, Result};
+use engine::{Engine, Error, FirstMembers, Put, Result};
 use futures::stream;
 use sqlparser::ast::Statement as SqlStatement;
 use sqlparser::dialect::PostgreSqlDialect;
@@ -203,8 +203,22 @@ impl EngineSession {
         };
         let engine = self.session.engine();
         engine.check_query(definition).await?;
-        engine.define(vec![(definition.clone(), put)]).await?;
-        Ok(done(format!("CREATE {}", words(kind))))
+        let tag = format!("CREATE {}", words(kind));
+        if kind != Kind::Segment {
+            engine.define(vec![(definition.clone(), put)]).await?;
+            return Ok(done(tag));
+        }
+        let notices = match engine.define_segment(definition.clone(), put).await? {
+            FirstMembers::None => vec![format!(
+                "segment \"{}\" is empty until the first refresh: there are no profiles yet",
+                definition.name
+            )],
+            FirstMembers::Kept => {
+                vec![format!("segment \"{}\" already exists, skipping", definition.name)]
+            }
+            FirstMembers::Computed => vec![],
+        };
+        Ok(Outcome::Done { tag, notices })
     }
 
     async fn refresh(&self, target: &RefreshTarget, full: bool) -> Result<Outcome> {
@@ -232,8 +246,9 @@ impl EngineSession {
         } else {
             self.session.require(Capability::Refresh, "refresh")?;
         }
-        let steps =
-            self.session.engine().refresh(&target, full, Trigger::Demand, &|_, _| {}).await?;
+        let engine = self.session.engine();
+        let refreshed = engine.refresh(&target, full, Trigger::Demand, &|_, _| {}).await?;
+        let steps = refreshed.into_result()?;
         let worked = steps.iter().filter(|step| step.worked).count();
         Ok(done(format!("REFRESH {worked}")))
     }

@@ -1,7 +1,7 @@
 //! The Postgres face of the planner: what makes a DataFusion session answer as PostgreSQL 15 does.
 //!
 //! A statement passes through here in this order. [`rewrite()`] changes the parsed statement: names, casts to object names,
-//! syntax that only PostgreSQL has. While it is planned, [`PostgresTypes`] and [`PostgresOperators`] give types and literals
+//! syntax that only PostgreSQL has. While it is planned, `MergedJoins` plans joins by `USING`, and [`PostgresTypes`] and [`PostgresOperators`] give types and literals
 //! PostgreSQL's meaning. [`CorrelatedSubqueries`] and [`ObjectNames`] then change the plan, and [`ObjectNames::present`] its
 //! result. Relations of [`pg_catalog`] and [`information_schema`] and the [`functions()`] read one [`SessionFacts`], whose
 //! [`Snapshot`] holds what the role can see: nothing here names a relation that the snapshot does not hold.
@@ -11,6 +11,7 @@
 mod catalog;
 mod facts;
 mod functions;
+mod merged_joins;
 mod object_names;
 mod planners;
 mod rewrite;
@@ -60,6 +61,7 @@ pub fn extend(
         .with_window_functions(allowed.window.clone())
         .with_table_function_list(allowed.table.clone())
         .with_expr_planners(planners)
+        .with_relation_planners(vec![Arc::new(merged_joins::MergedJoins)])
         .with_type_planner(Arc::new(PostgresTypes))
         .with_analyzer_rules(rules)
 }

@@ -11,12 +11,12 @@ use datafusion::logical_expr::expr::Cast;
 use datafusion::logical_expr::planner::{
     ExprPlanner, PlannerResult, RawBinaryExpr, RawFieldAccessExpr, TypePlanner,
 };
-use datafusion::logical_expr::{Expr, ExprSchemable, GetFieldAccess, lit};
+use datafusion::logical_expr::{Expr, ExprSchemable, GetFieldAccess, Operator, binary_expr, lit};
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CharacterLength, DataType as SqlType, ExactNumberInfo, TimezoneInfo,
 };
 
-use super::functions::failure;
+use super::functions::{failure, grown};
 use super::rewrite::{array_elements, element_type};
 use super::types::{self, TYPE_KEY};
 use crate::Error;
@@ -161,6 +161,10 @@ impl ExprPlanner for PostgresOperators {
                 left = typed;
             }
         }
+        if op == BinaryOperator::StringConcat && makes_text(&left, &right, schema) {
+            let text = binary_expr(left, Operator::StringConcat, right);
+            return Ok(PlannerResult::Planned(grown::bound(text)));
+        }
         Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }))
     }
 
@@ -179,6 +183,15 @@ impl ExprPlanner for PostgresOperators {
         };
         Ok(PlannerResult::Original(RawFieldAccessExpr { field_access, expr }))
     }
+}
+
+/// Tells whether `||` makes a text of two expressions: of arrays it makes an array.
+fn makes_text(left: &Expr, right: &Expr, schema: &DFSchema) -> bool {
+    let type_of = |expr: &Expr| expr.get_type(schema).ok();
+    let (left, right) = (type_of(left), type_of(right));
+    let text = |found: &Option<DataType>| found.as_ref().is_some_and(DataType::is_string);
+    let plain = |found: &Option<DataType>| found.as_ref().is_some_and(|found| !found.is_nested());
+    (text(&left) && plain(&right)) || (plain(&left) && text(&right))
 }
 
 fn is_vector(expr: &Expr, schema: &DFSchema) -> bool {

@@ -7,6 +7,7 @@
 mod columns;
 mod empty;
 mod expressions;
+mod joins;
 mod relations;
 
 use std::ops::ControlFlow;
@@ -23,13 +24,16 @@ use super::facts::SessionFacts;
 
 /// Turns what only PostgreSQL has into what DataFusion plans.
 pub fn rewrite(statement: &mut Statement, facts: &SessionFacts) {
-    let mut rewriter = Rewriter { facts, ctes: Vec::new() };
+    let named = joins::Named::of(statement);
+    let mut rewriter = Rewriter { facts, named, ctes: Vec::new() };
     // The visitor never breaks off.
     let _ = statement.visit(&mut rewriter);
 }
 
 struct Rewriter<'a> {
     facts: &'a SessionFacts,
+    /// Columns that are named with their relation.
+    named: joins::Named,
     /// Names of common table expressions that are in scope, one list for each query that is open.
     ctes: Vec<Vec<String>>,
 }
@@ -59,6 +63,7 @@ impl VisitorMut for Rewriter<'_> {
 
     fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
         columns::unnest_series(select);
+        joins::merge(select, &self.named);
         ControlFlow::Continue(())
     }
 

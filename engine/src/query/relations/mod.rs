@@ -66,6 +66,8 @@ pub struct Relation {
     /// Its columns.
     pub columns: SchemaRef,
     source: RelationSource,
+    /// Whether it is only there for views that onefold makes: no catalog lists it.
+    unlisted: bool,
 }
 
 #[derive(Clone)]
@@ -192,6 +194,7 @@ impl Relations {
     pub fn describe(&self) -> Vec<postgres::Relation> {
         self.relations
             .values()
+            .filter(|relation| !relation.unlisted)
             .map(|relation| postgres::Relation {
                 schema: relation.schema.clone(),
                 name: relation.name.clone(),
@@ -234,9 +237,9 @@ impl SchemaProvider for RelationSchema {
     fn table_names(&self) -> Vec<String> {
         self.relations
             .relations
-            .keys()
-            .filter(|(schema, _)| *schema == self.schema)
-            .map(|(_, name)| name.clone())
+            .iter()
+            .filter(|((schema, _), relation)| *schema == self.schema && !relation.unlisted)
+            .map(|((_, name), _)| name.clone())
             .collect()
     }
 
@@ -269,6 +272,7 @@ impl Relation {
             primary_key: vec![],
             columns,
             source: RelationSource::System(rows),
+            unlisted: false,
         }
     }
 
@@ -289,6 +293,7 @@ impl Relation {
             primary_key: vec![],
             columns,
             source,
+            unlisted: false,
         }
     }
 
@@ -301,11 +306,18 @@ impl Relation {
             primary_key: vec![],
             columns: Arc::new(Schema::new(columns)),
             source,
+            unlisted: false,
         }
     }
 
     fn with_comment(mut self, comment: impl Into<String>) -> Self {
         self.comment = Some(comment.into());
+        self
+    }
+
+    /// Leaves it out of the lists of relations.
+    fn unlisted(mut self) -> Self {
+        self.unlisted = true;
         self
     }
 

@@ -248,29 +248,50 @@ pub(super) fn derived(published: &Published, viewer: &Viewer) -> Vec<Relation> {
     found.into_iter().flatten().collect()
 }
 
-/// One relation for each segment of the viewer's purpose, its former members, and the members of all of them.
+/// The query of a relation that has these columns and no rows.
+fn no_rows(columns: &[Field]) -> String {
+    let nulls = columns.iter().map(|column| {
+        let data_type = match column.data_type() {
+            DataType::Int64 => "bigint",
+            DataType::Timestamp(..) => "timestamp with time zone",
+            _ => "text",
+        };
+        format!("CAST(NULL AS {data_type}) AS {}", column.name())
+    });
+    format!("SELECT {} WHERE false", nulls.collect::<Vec<_>>().join(", "))
+}
+
+/// One relation for each segment of the viewer's purpose, and the members of all of them, former ones included.
+///
+/// A segment that was never refreshed has no table yet: it is there all the same, and empty.
 pub(super) fn segments(published: &Published, viewer: &Viewer) -> Vec<Relation> {
+    let Some((purpose, basis)) = &viewer.purpose else { return vec![] };
     let mut found = Vec::new();
+    let columns = [
+        text("segment"),
+        Field::new(PROFILE_ID, DataType::Int64, true),
+        timestamptz("entered_at"),
+        timestamptz("exited_at"),
+    ];
     let mut members = Vec::new();
     for definition in published.state.of_kind(Kind::Segment) {
-        let (Body::Segment(segment), Some((purpose, basis))) = (&definition.body, &viewer.purpose)
-        else {
-            continue;
-        };
-        let path = tables::segment_path(&definition.name);
-        let Some(table) = published.table(&path) else { continue };
+        let Body::Segment(segment) = &definition.body else { continue };
         if segment.purpose != *purpose && *basis != LegalBasis::Contract {
             continue;
         }
         let name = &definition.name;
+        let path = tables::segment_path(name);
+        let relation = match published.table(&path) {
+            Some(table) => Relation::governed("segments", name, vec![(path, table)]),
+            None => {
+                let columns = columns[1..3].to_vec();
+                let query = no_rows(&columns);
+                Relation::view("segments", name, columns, query)
+            }
+        };
         let comment =
             definition.comment.clone().unwrap_or_else(|| format!("members of segment {name}"));
-        found.push(
-            Relation::governed("segments", name, vec![(path, table)])
-                .with_key(&[PROFILE_ID])
-                .with_comment(comment),
-        );
-        let columns = "profile_id, entered_at, exited_at";
+        found.push(relation.with_key(&[PROFILE_ID]).with_comment(comment));
         members.push(format!(
             "SELECT {} AS segment, profile_id, entered_at, CAST(NULL AS timestamp with time zone) AS exited_at FROM segments.{}",
             literal(name),
@@ -278,32 +299,18 @@ pub(super) fn segments(published: &Published, viewer: &Viewer) -> Vec<Relation> 
         ));
         let path = tables::former_path(name);
         if let Some(table) = published.table(&path) {
-            let former = format!("{name}_former");
+            // No segment can have this name, since it is none that can be written in a definition.
+            let former = format!("{name}/former");
             members.push(format!(
-                "SELECT {} AS segment, {columns} FROM segments.{}",
+                "SELECT {} AS segment, profile_id, entered_at, exited_at FROM segments.{}",
                 literal(name),
                 quoted(&former)
             ));
-            let comment = format!("who was a member of segment {name} and is no more");
-            found.push(
-                Relation::governed("segments", &former, vec![(path, table)]).with_comment(comment),
-            );
+            found.push(Relation::governed("segments", &former, vec![(path, table)]).unlisted());
         }
     }
-    if !members.is_empty() {
-        let columns = vec![
-            text("segment"),
-            Field::new(PROFILE_ID, DataType::Int64, true),
-            timestamptz("entered_at"),
-            timestamptz("exited_at"),
-        ];
-        let view = Relation::view(
-            crate::query::PUBLIC,
-            "segment_members",
-            columns,
-            members.join(" UNION ALL "),
-        );
-        found.push(view.with_comment("who entered and left which segment, and when"));
-    }
+    let query = if members.is_empty() { no_rows(&columns) } else { members.join(" UNION ALL ") };
+    let view = Relation::view(crate::query::PUBLIC, "segment_members", columns.to_vec(), query);
+    found.push(view.with_comment("who entered and left which segment, and when"));
     found
 }

@@ -33,15 +33,40 @@ pub(crate) fn from_engine(error: &engine::Error, phase: Phase, place: Place<'_>)
         engine::Error::Unsupported { hint, .. } => (sqlstate::FEATURE_NOT_SUPPORTED, Some(hint)),
         engine::Error::Unavailable { .. } => ("58030", Some("Try again.")),
         engine::Error::Corrupt { .. } => ("XX001", None),
+        engine::Error::Refresh { failed } => return from_refresh(error, failed),
         engine::Error::Query(error) => return from_query(error, phase, place),
-        engine::Error::Connector(_) => ("58030", None),
+        engine::Error::Connector(_) | engine::Error::InUse { .. } => (error.sqlstate(), None),
         _ => (sqlstate::INTERNAL_ERROR, None),
     };
     let mut wire = WireError::new(sqlstate, error.to_string());
     wire.hint = hint.filter(|hint| !hint.is_empty()).map(|hint| Cow::Owned(hint.to_owned()));
+    if let engine::Error::Connector(_) | engine::Error::InUse { .. } = error {
+        wire.hint = error.hint().map(Cow::Owned);
+    }
     if let engine::Error::Missing { name, .. } = error {
         wire.position = place.of_word(name);
     }
+    wire
+}
+
+/// Turns the failures of a refresh into one: the first decides what kind it is, the detail says each.
+fn from_refresh(whole: &engine::Error, failed: &[(String, engine::Error)]) -> WireError {
+    let nowhere = Place { source: "", offset: 0, text: "" };
+    let each: Vec<(&str, WireError)> = failed
+        .iter()
+        .map(|(object, error)| (object.as_str(), from_engine(error, Phase::Running, nowhere)))
+        .collect();
+    let sqlstate = each.first().map_or(sqlstate::INTERNAL_ERROR, |(_, error)| error.sqlstate);
+    let mut wire = WireError::new(sqlstate, whole.to_string());
+    let lines: Vec<String> = each
+        .iter()
+        .map(|(object, error)| {
+            let hint = error.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+            format!("{object}: {}: {}{hint}", error.sqlstate, error.message)
+        })
+        .collect();
+    wire.detail = Some(lines.join("\n"));
+    wire.hint = whole.hint().map(Cow::Owned);
     wire
 }
 

@@ -24,8 +24,6 @@ const SCALAR: &[&str] = &[
     "btrim",
     "character_length",
     "chr",
-    "concat",
-    "concat_ws",
     "contains",
     "ends_with",
     "initcap",
@@ -221,7 +219,7 @@ const WINDOW: &[&str] = &[
     "row_number",
 ];
 
-/// Streams of numbers and times: they hold no more than a batch.
+/// Streams of numbers and times, bounded.
 const TABLE: &[&str] = &["generate_series", "range"];
 
 /// The functions of DataFusion that sessions get.
@@ -263,6 +261,7 @@ static ALLOWED: LazyLock<AllowedFunctions> = LazyLock::new(|| {
         table: Defaults::default_table_functions()
             .into_iter()
             .filter(|f| keep(TABLE, f.name()))
+            .map(|function| super::series::bounded(&function))
             .collect(),
     }
 });

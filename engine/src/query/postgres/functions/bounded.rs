@@ -21,9 +21,9 @@ use super::failure;
 use crate::Error;
 
 /// One value takes at most this many bytes.
-const VALUE_BYTES_MAX: u64 = 16 << 20;
+pub(super) const VALUE_BYTES_MAX: u64 = 16 << 20;
 /// The values that one call makes for one batch take at most this many bytes together.
-const BATCH_BYTES_MAX: u64 = 256 << 20;
+pub(super) const BATCH_BYTES_MAX: u64 = 256 << 20;
 /// One array has at most this many elements.
 const ELEMENTS_MAX: u64 = 1_000_000;
 
@@ -33,7 +33,9 @@ type Sizes = Vec<(u64, u64)>;
 /// Computes the sizes from the arguments of so many rows.
 type Measure = fn(&[ArrayRef], usize) -> Result<Sizes>;
 
-const BOUNDED: [(&str, Measure); 8] = [
+const BOUNDED: [(&str, Measure); 10] = [
+    ("concat", joined),
+    ("concat_ws", separated),
     ("repeat", repeated),
     ("lpad", padded),
     ("rpad", padded),
@@ -143,6 +145,28 @@ fn lengths(array: &ArrayRef) -> Result<Vec<u64>> {
         .collect())
 }
 
+/// Texts one after the other.
+fn joined(args: &[ArrayRef], rows: usize) -> Result<Sizes> {
+    let mut sizes = vec![(0_u64, 0); rows];
+    for argument in args.iter().filter(|argument| argument.data_type().is_string()) {
+        for (size, length) in sizes.iter_mut().zip(lengths(argument)?) {
+            size.0 = size.0.saturating_add(length);
+        }
+    }
+    Ok(sizes)
+}
+
+/// Texts one after the other, with the first one between them.
+fn separated(args: &[ArrayRef], rows: usize) -> Result<Sizes> {
+    let mut sizes = joined(args, rows)?;
+    if let Some(between) = args.first().filter(|between| between.data_type().is_string()) {
+        for (size, length) in sizes.iter_mut().zip(lengths(between)?) {
+            size.0 = size.0.saturating_add(length.saturating_mul(args.len() as u64));
+        }
+    }
+    Ok(sizes)
+}
+
 fn repeated(args: &[ArrayRef], rows: usize) -> Result<Sizes> {
     let (lengths, counts) = (lengths(&args[0])?, numbers(&args[1])?);
     Ok((0..rows).map(|row| (lengths[row].saturating_mul(number(&counts, row)), 0)).collect())
@@ -173,7 +197,7 @@ fn array_repeated(args: &[ArrayRef], rows: usize) -> Result<Sizes> {
 }
 
 /// Series of numbers, dates and times, each in the unit that it is stored in.
-fn series(args: &[ArrayRef], rows: usize) -> Result<Sizes> {
+pub(super) fn series(args: &[ArrayRef], rows: usize) -> Result<Sizes> {
     const NANOS_A_DAY: i128 = 86_400_000_000_000;
     const DAYS_A_MONTH: i128 = 28;
     let unit: i128 = match args[0].data_type() {

@@ -11,13 +11,16 @@ mod bounded;
 mod call;
 pub(super) mod definitions_of;
 mod describe;
+pub(super) mod grown;
 mod names;
 mod now;
 mod privileges;
+mod series;
 mod session;
 mod single_value;
 mod text;
 mod to_char;
+mod type_of;
 mod visibility;
 
 use std::sync::Arc;
@@ -48,7 +51,7 @@ pub fn functions(facts: &Arc<SessionFacts>) -> Vec<ScalarUDF> {
         now::FUNCTIONS,
     ];
     let listed = lists.into_iter().flatten().map(|function| PgFunction::udf(function, facts));
-    listed.chain([now::now()]).chain(bounded::functions()).collect()
+    listed.chain([now::now(), type_of::type_of()]).chain(bounded::functions()).collect()
 }
 
 /// Returns the functions that show the objects of [`REG_TYPES`] by name, each with its type.

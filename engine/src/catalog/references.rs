@@ -1,0 +1,84 @@
+//! Which objects an object names: in its clauses, and as relations in its query.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{ObjectNamePart, visit_relations};
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::Parser;
+
+use super::definition::{Body, Definition, Kind, SyncInput};
+
+/// Returns every object that a definition names, in the order of the text where that is cheap to tell.
+pub fn references(definition: &Definition) -> Vec<(Kind, String)> {
+    let mut found = clauses(definition);
+    match &definition.body {
+        Body::ConsentFeed(feed) => relations(&feed.query, &mut found),
+        Body::Trait(computed) => relations(&computed.query, &mut found),
+        Body::Segment(segment) => relations(&segment.query, &mut found),
+        Body::Sync(sync) => {
+            if let SyncInput::Query(query) = &sync.input {
+                relations(query, &mut found);
+            }
+        }
+        Body::Secret(_) | Body::Source(_) | Body::Event(_) | Body::IdentityGraph(_) => {}
+        Body::Attribute(_) | Body::Purpose(_) | Body::Role(_) | Body::Destination(_) => {}
+    }
+    found
+}
+
+/// Returns the objects that the clauses of a definition name.
+pub(super) fn clauses(definition: &Definition) -> Vec<(Kind, String)> {
+    let mut found = Vec::new();
+    let mut add = |kind, name: &str| found.push((kind, name.to_owned()));
+    match &definition.body {
+        Body::Role(role) => {
+            role.purposes.iter().for_each(|purpose| add(Kind::Purpose, purpose));
+            role.password_secret.iter().for_each(|secret| add(Kind::Secret, secret));
+        }
+        Body::Attribute(attribute) => {
+            add(Kind::IdentityGraph, &attribute.graph);
+            attribute.inputs.iter().for_each(|input| add(Kind::Source, &input.source));
+        }
+        Body::Trait(computed) => add(Kind::IdentityGraph, &computed.graph),
+        Body::Segment(segment) => {
+            add(Kind::IdentityGraph, &segment.graph);
+            add(Kind::Purpose, &segment.purpose);
+        }
+        Body::Sync(sync) => {
+            if let SyncInput::Segment { segment, .. } = &sync.input {
+                add(Kind::Segment, segment);
+            }
+            add(Kind::Destination, &sync.destination);
+            add(Kind::Purpose, &sync.purpose);
+        }
+        Body::Secret(_) | Body::Source(_) | Body::Event(_) | Body::IdentityGraph(_) => {}
+        Body::Purpose(_) | Body::ConsentFeed(_) | Body::Destination(_) => {}
+    }
+    found
+}
+
+/// Adds the sources and segments that a query reads by `sources.name` and `segments.name`.
+fn relations(query: &str, found: &mut Vec<(Kind, String)>) {
+    // The dialect has read this text before, so that it parses; if it did not, there would be nothing to add.
+    let Ok(statements) = Parser::parse_sql(&PostgreSqlDialect {}, query) else { return };
+    let _ = visit_relations(&statements, |relation| {
+        let parts: Vec<String> = relation
+            .0
+            .iter()
+            .filter_map(ObjectNamePart::as_ident)
+            .map(|ident| match ident.quote_style {
+                Some(_) => ident.value.clone(),
+                None => ident.value.to_lowercase(),
+            })
+            .collect();
+        match parts.as_slice() {
+            [schema, name] if schema == "sources" => {
+                let source = name.strip_suffix("_history").unwrap_or(name);
+                found.push((Kind::Source, source.to_owned()));
+            }
+            [schema, name] if schema == "segments" => found.push((Kind::Segment, name.clone())),
+            _ => {}
+        }
+        ControlFlow::<()>::Continue(())
+    });
+}
