@@ -240,11 +240,12 @@ impl Engine {
                     return;
                 }
                 if let Err(error) = self.run_due(&due).await {
-                    tracing::error!(object = due.name, %error, "a scheduled run failed");
+                    let error = error.without_values();
+                    tracing::error!(object = due.name, error, "a scheduled run failed");
                 }
             }
             if let Err(error) = self.maintain(&mut last).await {
-                tracing::warn!(%error, "the upkeep of the lake failed");
+                tracing::warn!(error = error.without_values(), "the upkeep of the lake failed");
             }
         }
     }
@@ -415,12 +416,7 @@ impl<'a> Run<'a> {
             Trigger::Demand => "demand",
             Trigger::Schedule => "schedule",
         };
-        // A failed query may quote the value of a person that it failed on: only its code is kept. Other messages name
-        // things, never values.
-        let error = error.map(|error| match error {
-            Error::Query(_) => format!("{}: the query failed", error.sqlstate()),
-            other => format!("{}: {other}", other.sqlstate()),
-        });
+        let error = error.map(Error::without_values);
         let batch = tables::REFRESHES.batch(vec![
             text(&self.id),
             text(&self.object),
