@@ -291,8 +291,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Checkpoints, log clean-up, compaction and the removal of files that nobody needs.
-    async fn maintain(&self, last: &mut HashMap<String, i64>) -> Result<()> {
+    /// Checkpoints, log clean-up, compaction, the removal of files that nobody needs, and the audit log's segments.
+    pub(crate) async fn maintain(&self, last: &mut HashMap<String, i64>) -> Result<()> {
         let now = self.now();
         let since = last.entry("maintenance".into()).or_insert(self.started_at_us());
         if now - *since < i64::try_from(MAINTENANCE_EVERY.as_micros()).unwrap_or(i64::MAX) {
@@ -319,6 +319,7 @@ impl Engine {
             let published = self.catalog().publish(change).await?;
             self.show(published);
         }
+        self.audit().fold().await?;
         Ok(())
     }
 }
