@@ -27,8 +27,10 @@ pub enum Target {
     Source(String),
     /// Consent, identity and profiles.
     Profiles,
-    /// One segment.
+    /// One segment, and all that it depends on.
     Segment(String),
+    /// The members of one segment, from what is there.
+    Members(String),
 }
 
 /// What one step did.
@@ -74,11 +76,18 @@ impl Engine {
                 state.of_kind(Kind::Source).map(|source| source.name.clone()).collect()
             }
             Target::Source(name) => vec![state.expect(Kind::Source, name)?.name.clone()],
+            Target::Members(_) => vec![],
         };
-        if let Target::Segment(name) = target {
+        if let Target::Segment(name) | Target::Members(name) = target {
             state.expect(Kind::Segment, name)?;
         }
         let run = |object: String| Run::new(self, object, trigger, full, progress);
+        if let Target::Members(name) = target {
+            let step = self.step(run(format!("segment {name}")), async |run: &Run<'_>| {
+                self.refresh_segment(run, name).await
+            });
+            return Ok(vec![step.await?]);
+        }
         for source in sources {
             let step = self.step(run(format!("source {source}")), async |run: &Run<'_>| {
                 self.refresh_source(&mut writing, run, &source).await
