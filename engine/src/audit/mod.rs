@@ -3,7 +3,7 @@
 //! Each process appends to a segment of its own: on a local lake a file that is synced, on an object store one object for each
 //! group of entries. Entries that are waiting at the same time share one sync. A segment holds one line when a
 //! statement begins and one when it ends; it never holds a literal of the statement or a value of a person. The lake's
-//! upkeep [folds](AuditLog::fold) segments that nobody appends to any more.
+//! upkeep folds segments that nobody appends to any more.
 
 mod fold;
 mod read;

@@ -2,7 +2,7 @@
 //!
 //! DataFusion stops a statement at the next point where a task yields, and leaves and exchanges yield. A join between
 //! them can work for minutes on what it has been given. So each join of a session's plan is put under a
-//! [`StoppableExec`], which yields after batches and fails once the statement is to stop, and the filter of a nested
+//! `StoppableExec`, which yields after batches and fails once the statement is to stop, and the filter of a nested
 //! loop, which may drop every pair that it looks at, is asked the same for each batch of pairs.
 
 use std::any::Any;
