@@ -66,6 +66,56 @@ async fn every_way_of_reading_is_on_record_without_literals() {
 }
 
 #[tokio::test]
+async fn logs_and_functions_that_tell_of_persons_are_on_record_too() {
+    let lake = small().copied();
+    let server = lake.serve();
+    let officer = server.session("privacy_officer").await;
+    let noted = async |role: &str, class: &str, relations: &str| {
+        let count = format!(
+            "SELECT count(*) FROM cdp.audit_log WHERE role = '{role}' AND purpose <> '' \
+             AND class = '{class}' AND relations = '{relations}'"
+        );
+        officer.number(&count).await
+    };
+    for (role, statement, relations) in [
+        (
+            "privacy_officer",
+            "SELECT identifier FROM consent_ledger LIMIT 3",
+            "public.consent_ledger",
+        ),
+        ("privacy_officer", "SELECT * FROM consents LIMIT 3", "public.consents"),
+        ("analyst", "SELECT * FROM consents LIMIT 3", "public.consents"),
+        ("privacy_officer", "SELECT raw FROM cdp.quarantine LIMIT 3", "cdp.quarantine"),
+        ("privacy_officer", "SELECT * FROM cdp.disclosures", "cdp.disclosures"),
+        ("privacy_officer", "SELECT role FROM cdp.audit_log", "cdp.audit_log"),
+        ("analyst", "SELECT * FROM attribute_sources LIMIT 3", "public.attribute_sources"),
+        ("analyst", "SELECT count(*) FROM events_purchase", "public.events"),
+        (
+            "analyst",
+            "SELECT resolve_profile('email', 'canary@secret.example')",
+            "public.profile_identifiers",
+        ),
+        ("analyst", "SELECT 1 WHERE consent_allows(1, 'analytics')", "public.consents"),
+        (
+            "marketer",
+            "RUN SYNC lapsed_mail DRY RUN",
+            "sync lapsed_mail, public.profiles, segments.lapsed_customers",
+        ),
+    ] {
+        let before = noted(role, "read", relations).await;
+        server.session(role).await.rows(statement).await;
+        assert!(noted(role, "read", relations).await > before, "{role}: {statement}");
+    }
+    let before = noted("engineer", "read", "cdp.quarantine").await;
+    let engineer = server.session("engineer").await;
+    engineer.rows("SELECT reason FROM cdp.quarantine; SELECT * FROM cdp.sources").await;
+    let after = noted("engineer", "read", "cdp.quarantine").await;
+    assert_eq!(before, after, "without the raw rows it tells of nobody");
+    let log = officer.rows("SELECT * FROM cdp.audit_log").await;
+    assert!(!format!("{log:?}").contains("canary"), "a literal of a statement is in the audit log");
+}
+
+#[tokio::test]
 async fn the_log_is_for_those_who_may_read_it() {
     let server = crate::harness::shared_server();
     for role in ["analyst", "marketer"] {

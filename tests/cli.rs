@@ -127,12 +127,65 @@ fn a_failing_statement_is_exit_code_1() {
         ("engineer", "SELECT frist_name FROM profiles", "first_name"),
         ("engineer", "SELEC 1", "selec"),
         ("marketer", "SET cdp.purpose = 'analytics'; SELECT 1", "analytics"),
-        ("nobody", "SELECT 1", "nobody"),
+        ("engineer", "SELECT 1; SELECT emial FROM profiles", "at character 18) [42703]"),
     ] {
         let finished =
             onefold(&["sql", "--dir", lake, "--role", role, "-c", statement]).exits_with(1);
         assert!(finished.stderr.contains(part), "no {part} in {finished}");
     }
+}
+
+#[test]
+fn a_query_that_fails_on_a_value_does_not_tell_it() {
+    let lake = small().copied();
+    let sql = |role: &str, statement: &str| {
+        onefold(&["sql", "--dir", lake.dir(), "--role", role, "-c", statement])
+    };
+    let finished = sql("marketer", "SELECT CAST(email AS int) FROM profiles").exits_with(1);
+    assert!(finished.stderr.contains("[22P02]"), "{finished}");
+    assert!(!finished.stderr.contains('@'), "an address is in {finished}");
+
+    sql(
+        "engineer",
+        "CREATE SEGMENT numbers ON customer FOR PURPOSE email_marketing WHERE CAST(email AS int) > 0",
+    )
+    .success();
+    let finished = onefold(&["refresh", "--dir", lake.dir(), "--segment", "numbers"]).exits_with(1);
+    assert!(finished.stderr.contains("[22P02]"), "{finished}");
+    assert!(!finished.stderr.contains('@'), "an address is in {finished}");
+    let log = sql("engineer", "SELECT error FROM cdp.refreshes WHERE status = 'failed'").success();
+    assert!(log.stdout.contains("the query failed") && !log.stdout.contains('@'), "{log}");
+}
+
+#[test]
+fn a_role_that_is_not_there_is_a_wrong_use_and_the_others_are_named() {
+    let finished =
+        onefold(&["sql", "--dir", small().copied().dir(), "--role", "nobody", "-c", "SELECT 1"])
+            .exits_with(2);
+    for part in ["\"nobody\" does not exist", "analyst, engineer, marketer, privacy_officer"] {
+        assert!(finished.stderr.contains(part), "no {part} in {finished}");
+    }
+}
+
+#[test]
+fn only_apply_makes_a_lake() {
+    let folder = Folder::new();
+    let lake = folder.join("lake");
+    let (dir, project) = (lake.to_str().unwrap(), small().project.to_str().unwrap());
+    for arguments in [
+        &["sql", "--dir", dir, "-c", "SELECT 1"][..],
+        &["sql", "--dir", dir, "--role", "engineer", "-c", "REFRESH ALL"],
+        &["refresh", "--dir", dir],
+    ] {
+        let finished = onefold(arguments).exits_with(1);
+        for part in [dir, "hint: ", "onefold apply"] {
+            assert!(finished.stderr.contains(part), "no {part} in {finished}");
+        }
+        assert!(!lake.try_exists().unwrap(), "{} made the lake", finished);
+    }
+    let plan = onefold(&["plan", project, "--dir", dir]).exits_with(3);
+    assert!(plan.stdout.contains("0 to change, 0 to remove, 0 unchanged"), "{plan}");
+    assert!(!lake.try_exists().unwrap(), "plan made the lake");
 }
 
 #[test]

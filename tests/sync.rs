@@ -12,7 +12,12 @@ async fn run(marketer: &Session, officer: &Session, lake: &Built) -> (PathBuf, C
     let newest = "SELECT run FROM cdp.disclosures WHERE sync = 'lapsed_mail' ORDER BY disclosed_at DESC LIMIT 1";
     let rows = officer.rows(newest).await;
     let run = rows.first().and_then(|row| row[0].clone()).expect("a disclosure is on record");
-    let path = lake.project.join(format!("out/lapsed_customers/{run}.csv"));
+    let places = officer
+        .rows(&format!("SELECT DISTINCT location FROM cdp.disclosures WHERE run = '{run}'"))
+        .await;
+    let place = format!("out/lapsed_customers/{run}.csv");
+    assert_eq!(places, [[Some(place.clone())]], "where it went is on record");
+    let path = lake.project.join(place);
     let file = Csv::read(&path);
     (path, file)
 }

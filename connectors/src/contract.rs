@@ -24,6 +24,9 @@ pub trait Source: Send {
 /// A place records are delivered to.
 #[async_trait]
 pub trait Destination: Send + Sync {
+    /// Returns where `delivery` becomes visible outside, before it does: what [`Receipt::location`] says afterwards. It
+    /// never holds a credential, since it is kept.
+    fn location(&self, delivery: &Delivery) -> Result<String>;
     /// Delivers every row of `delivery` or none, and answers with what became visible outside.
     async fn deliver(&self, delivery: Delivery) -> Result<Receipt>;
 }
@@ -175,7 +178,7 @@ pub struct Delivery {
 /// What became visible outside.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
-    /// Where, such as a path.
+    /// Where, such as a path: as [`Destination::location`] told.
     pub location: String,
     /// How many rows.
     pub rows: u64,

@@ -13,8 +13,10 @@ use arrow::array::{
 };
 use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::{DataType, Int64Type, SchemaRef};
-use connectors::{Delivery, DestinationSpec, Purpose, Receipt};
+use connectors::{Delivery, DestinationSpec, Purpose};
 use datafusion::error::DataFusionError;
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::collect;
 use uuid::Uuid;
 
@@ -25,6 +27,7 @@ use crate::error::{Error, Result};
 use crate::identity::ProfileIds;
 use crate::query::governed::PROFILE_ID;
 use crate::query::planner::{parse_one, physical, plan};
+use crate::query::reads::Reads;
 use crate::tables;
 
 /// What a run of a sync did.
@@ -52,10 +55,54 @@ pub async fn run_sync(
     dry_run: bool,
 ) -> Result<SyncReport> {
     let live = engine.live();
+    let (sync, destination) = definitions(&live, name)?;
+    let query = plan_of(engine, &live, name, sync).await?;
+    let mut relations = vec![format!("sync {name}")];
+    relations.extend(Reads::of(&query.plan)?.relations);
+    let entry = Entry {
+        role: role.into(),
+        purpose: sync.purpose.clone(),
+        class: if dry_run { Class::Read } else { Class::Disclosure },
+        relations,
+    };
+    let mut audited = engine.audit().begin(entry).await?;
+    let work = async {
+        let (batches, people, held_back) = still_allowed(engine, sync, &query.collect().await?)?;
+        let run = Uuid::new_v4().simple().to_string();
+        if dry_run {
+            let rows = batches.iter().map(|batch| batch.num_rows() as u64).sum();
+            return Ok(SyncReport { run, rows, held_back, location: None });
+        }
+        let segment = match &sync.input {
+            SyncInput::Segment { segment, .. } => Some(segment.clone()),
+            SyncInput::Query(_) => None,
+        };
+        let delivery = Delivery {
+            purpose: Purpose(sync.purpose.clone()),
+            sync: name.into(),
+            segment,
+            run: run.clone(),
+            batches,
+            schema: query.schema.clone(),
+        };
+        let destination = open(engine, &sync.destination, destination)?;
+        let location = destination.location(&delivery)?;
+        disclose(engine, sync, &delivery, &location, role, &people).await?;
+        let receipt = destination.deliver(delivery).await?;
+        Ok(SyncReport { run, rows: receipt.rows, held_back, location: Some(receipt.location) })
+    };
+    let result = work.await;
+    match &result {
+        Ok(report) => audited.rows(report.rows),
+        Err(_) => audited.failed(),
+    }
+    result
+}
+
+/// Returns a sync and where it sends to.
+fn definitions<'a>(live: &'a Live, name: &str) -> Result<(&'a Sync, &'a Destination)> {
     let state = &live.published.state;
-    let (Body::Sync(sync), run) =
-        (&state.expect(Kind::Sync, name)?.body, Uuid::new_v4().simple().to_string())
-    else {
+    let Body::Sync(sync) = &state.expect(Kind::Sync, name)?.body else {
         return Err(Error::Missing {
             kind: "sync",
             name: name.into(),
@@ -70,59 +117,39 @@ pub async fn run_sync(
             hint: "SHOW DESTINATIONS lists what there is.".into(),
         });
     };
-    let (schema, batches) = read(engine, &live, name, sync).await?;
-    let (batches, disclosed, held_back) = still_allowed(engine, sync, &batches)?;
-    let rows = batches.iter().map(|batch| batch.num_rows() as u64).sum();
-    if dry_run {
-        return Ok(SyncReport { run, rows, held_back, location: None });
-    }
-    let entry = Entry {
-        role: role.into(),
-        purpose: sync.purpose.clone(),
-        class: Class::Disclosure,
-        relations: vec![format!("sync {name}")],
-    };
-    let mut audited = engine.audit().begin(entry).await?;
-    disclose(engine, name, sync, &run, role, &disclosed).await?;
-    let segment = match &sync.input {
-        SyncInput::Segment { segment, .. } => Some(segment.clone()),
-        SyncInput::Query(_) => None,
-    };
-    let delivery = Delivery {
-        purpose: Purpose(sync.purpose.clone()),
-        sync: name.into(),
-        segment,
-        run: run.clone(),
-        batches,
-        schema,
-    };
-    let receipt = send(engine, &sync.destination, destination, delivery).await?;
-    audited.rows(receipt.rows);
-    Ok(SyncReport { run, rows: receipt.rows, held_back, location: Some(receipt.location) })
+    Ok((sync, destination))
 }
 
-async fn send(
+fn open(
     engine: &Engine,
     name: &str,
     destination: &Destination,
-    delivery: Delivery,
-) -> Result<Receipt> {
+) -> Result<Box<dyn connectors::Destination>> {
     let spec = DestinationSpec {
         name: name.into(),
         connector: destination.connector.clone(),
         format: destination.format,
         root: engine.file_root()?,
     };
-    Ok(connectors::open_destination(spec)?.deliver(delivery).await?)
+    Ok(connectors::open_destination(spec)?)
 }
 
-/// Reads the rows of a sync for its purpose.
-async fn read(
-    engine: &Engine,
-    live: &Live,
-    name: &str,
-    sync: &Sync,
-) -> Result<(SchemaRef, Vec<RecordBatch>)> {
+/// What a sync reads, planned for its purpose.
+struct SyncQuery {
+    plan: LogicalPlan,
+    schema: SchemaRef,
+    state: SessionState,
+}
+
+impl SyncQuery {
+    async fn collect(&self) -> Result<Vec<RecordBatch>> {
+        let physical = physical(&self.state, &self.plan).await?;
+        Ok(collect(physical, self.state.task_ctx()).await?)
+    }
+}
+
+/// Plans the query of a sync for its purpose.
+async fn plan_of(engine: &Engine, live: &Live, name: &str, sync: &Sync) -> Result<SyncQuery> {
     let query = match &sync.input {
         SyncInput::Query(query) => query.clone(),
         SyncInput::Segment { segment, columns } => segment_query(live, segment, columns)?,
@@ -138,8 +165,7 @@ async fn read(
         });
     }
     let schema: SchemaRef = Arc::new(plan.schema().as_arrow().clone());
-    let physical = physical(&state, &plan).await?;
-    Ok((schema, collect(physical, state.task_ctx()).await?))
+    Ok(SyncQuery { plan, schema, state })
 }
 
 fn segment_query(live: &Live, segment: &str, columns: &[String]) -> Result<String> {
@@ -199,9 +225,9 @@ fn still_allowed(
 /// Writes who is about to be disclosed, and returns once that is durable.
 async fn disclose(
     engine: &Engine,
-    name: &str,
     sync: &Sync,
-    run: &str,
+    delivery: &Delivery,
+    location: &str,
     role: &str,
     people: &BTreeSet<u32>,
 ) -> Result<()> {
@@ -212,9 +238,10 @@ async fn disclose(
     };
     let batch = tables::DISCLOSURES.batch(vec![
         Arc::new(Int64Array::from_iter_values(people.iter().map(|anchor| i64::from(*anchor)))),
-        same(name),
-        same(run),
+        same(&delivery.sync),
+        same(&delivery.run),
         same(&sync.destination),
+        same(location),
         same(&sync.purpose),
         same(role),
         Arc::new(TimestampMicrosecondArray::from(vec![now; count]).with_timezone("UTC")),
@@ -224,6 +251,7 @@ async fn disclose(
         .table(tables::DISCLOSURES.path, || tables::DISCLOSURES.table_schema())
         .await?;
     if count > 0 {
+        crate::ingest::widen(&table, &tables::DISCLOSURES.table_schema()).await?;
         let snapshot =
             crate::ingest::append(&table, crate::ingest::write(&table, batch).await?).await?;
         let mut change = Change::default();

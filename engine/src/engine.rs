@@ -20,7 +20,7 @@ use crate::catalog::{
 use crate::consent::{self, Answers, ConsentBook, Status};
 use crate::error::{Error, Result};
 use crate::ingest::IngestMemory;
-use crate::lake::{Lake, LakeLocation};
+use crate::lake::Lake;
 use crate::options::{EngineOptions, Mode};
 use crate::query::access::{Access, People, Visible};
 use crate::query::governed::ScanStore;
@@ -113,11 +113,7 @@ impl Engine {
         let planner = Planner::new(&lake, options.target_partitions, options.memory_bytes_max)?;
         let store =
             ScanStore { store: lake.store(), url: lake.object_store_url(), runs: Arc::default() };
-        let local: Option<PathBuf> = match &options.location {
-            LakeLocation::Directory(folder) => Some(folder.clone()),
-            LakeLocation::Url { .. } => None,
-        };
-        let audit = AuditLog::new(lake, Arc::clone(&options.clock), local);
+        let audit = AuditLog::new(lake, Arc::clone(&options.clock));
         let live =
             Live { published: catalog.current(), people: Arc::default(), visible: HashMap::new() };
         let started_at_us = options.clock.now_us();

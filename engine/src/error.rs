@@ -1,5 +1,7 @@
 //! One error for the engine, sorted by what the reader can do next.
 
+use datafusion::error::DataFusionError;
+
 use crate::catalog::Kind;
 
 /// How many statements the hint of [`Error::InUse`] writes out.
@@ -56,7 +58,7 @@ pub enum Error {
         /// What to do.
         hint: String,
     },
-    /// Somebody else was faster, or holds the lake. SQLSTATE 40001 or 55006: try again.
+    /// Somebody else was faster, or holds the lake. SQLSTATE 55006: try again.
     #[error("{message}")]
     Conflict {
         /// With whom.
@@ -108,7 +110,7 @@ pub enum Error {
     },
     /// A query failed. The SQLSTATE depends on the root cause.
     #[error(transparent)]
-    Query(#[from] datafusion::error::DataFusionError),
+    Query(#[from] DataFusionError),
     /// A connector failed. SQLSTATE 58030 or 22023.
     #[error(transparent)]
     Connector(#[from] connectors::Error),
@@ -135,6 +137,26 @@ impl Error {
             Error::Query(_) => "XX000",
             Error::Connector(connectors::Error::Invalid { .. }) => "22023",
             Error::Connector(_) => "58030",
+        }
+    }
+
+    /// Tells what happened without a value of a person, for logs: a failed query may quote the row that it failed on, so
+    /// only its code is told. Other messages name things, never values.
+    pub fn without_values(&self) -> String {
+        match self.root() {
+            Error::Query(_) => format!("{}: the query failed", self.sqlstate()),
+            root => format!("{}: {root}", root.sqlstate()),
+        }
+    }
+
+    /// Returns the error of the engine that a query failed with, or else the error itself.
+    fn root(&self) -> &Error {
+        let Error::Query(error) = self else { return self };
+        match error.find_root() {
+            DataFusionError::External(external) => {
+                external.downcast_ref::<Error>().map_or(self, Error::root)
+            }
+            _ => self,
         }
     }
 
@@ -185,4 +207,18 @@ fn objects(failed: &[(String, Error)]) -> String {
         _ => object.clone(),
     });
     named.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_logged_holds_no_value_that_a_query_met() {
+        let cast = DataFusionError::Execution("cannot cast 'ada@example.com'".into());
+        assert_eq!(Error::Query(cast).without_values(), "XX000: the query failed");
+        let denied = Error::Denied { message: "no purpose".into(), hint: "Declare one.".into() };
+        let wrapped = DataFusionError::External(Box::new(denied)).context("planning");
+        assert_eq!(Error::Query(wrapped).without_values(), "42501: no purpose");
+    }
 }

@@ -31,8 +31,10 @@ pub enum Target {
     Source(String),
     /// Consent, identity and profiles.
     Profiles,
-    /// One segment.
+    /// One segment, and all that it depends on.
     Segment(String),
+    /// The members of one segment, from what is there.
+    Members(String),
 }
 
 /// What one step did.
@@ -115,9 +117,16 @@ impl Engine {
         progress: Progress<'_>,
     ) -> Result<Refreshed> {
         let mut writing = self.writing().await;
-        let sources = sources_of(target, &self.catalog().current().state)?;
         let run = |object: &str| Run::new(self, object.to_owned(), trigger, full, progress);
         let mut refreshed = Refreshed::default();
+        let sources = sources_of(target, &self.catalog().current().state)?;
+        if let Target::Members(name) = target {
+            let object = format!("segment {name}");
+            let work = async |run: &Run<'_>| self.refresh_segment(run, name).await;
+            let result = run(&object).step(work).await;
+            refreshed.note(object, result)?;
+            return Ok(refreshed);
+        }
         for source in sources {
             let object = format!("source {source}");
             let work = async |run: &Run<'_>| self.refresh_source(&mut writing, run, &source).await;
@@ -270,12 +279,13 @@ impl Engine {
 
 /// Returns the sources that `target` is made from.
 fn sources_of(target: &Target, state: &CatalogState) -> Result<Vec<String>> {
-    if let Target::Segment(name) = target {
+    if let Target::Segment(name) | Target::Members(name) = target {
         state.expect(Kind::Segment, name)?;
     }
     Ok(match target {
         Target::Source(name) => vec![state.expect(Kind::Source, name)?.name.clone()],
         Target::All | Target::Profiles | Target::Segment(_) => names_of(state, Kind::Source),
+        Target::Members(_) => vec![],
     })
 }
 
@@ -284,7 +294,7 @@ fn segments_of(target: &Target, state: &CatalogState) -> Vec<String> {
     match target {
         Target::All => names_of(state, Kind::Segment),
         Target::Segment(name) => vec![name.clone()],
-        Target::Source(_) | Target::Profiles => vec![],
+        Target::Members(_) | Target::Source(_) | Target::Profiles => vec![],
     }
 }
 

@@ -278,7 +278,7 @@ pub const REFRESHES: SystemLayout = SystemLayout {
     sort: &[],
 };
 
-/// Who was sent where, for which purpose.
+/// Who was sent where, for which purpose; `location` is the place within the destination, such as a path.
 pub const DISCLOSURES: SystemLayout = SystemLayout {
     path: "cdp/disclosures",
     columns: &[
@@ -286,6 +286,7 @@ pub const DISCLOSURES: SystemLayout = SystemLayout {
         ("sync", Text),
         ("run", Text),
         ("destination", Text),
+        ("location", Text),
         ("purpose", Text),
         ("role", Text),
         ("disclosed_at", Timestamptz),

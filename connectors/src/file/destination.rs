@@ -66,6 +66,10 @@ impl FileDestination {
 
 #[async_trait]
 impl Destination for FileDestination {
+    fn location(&self, delivery: &Delivery) -> Result<String> {
+        Ok(self.place.path_of(delivery)?.to_string_lossy().into_owned())
+    }
+
     async fn deliver(&self, delivery: Delivery) -> Result<Receipt> {
         let place = Arc::clone(&self.place);
         let written = tokio::task::spawn_blocking(move || place.write(&delivery)).await;
@@ -81,14 +85,7 @@ impl Destination for FileDestination {
 
 impl Place {
     fn write(&self, delivery: &Delivery) -> Result<Receipt> {
-        let relative = self.relative_path(|name| match name {
-            "segment" => delivery.segment.clone().ok_or_else(|| {
-                let hint = "The sync sends the rows of a query: use `{sync}` in the path.";
-                self.root.invalid("`{segment}` in the path", hint)
-            }),
-            "sync" => Ok(delivery.sync.clone()),
-            _ => Ok(delivery.run.clone()),
-        })?;
+        let relative = self.path_of(delivery)?;
         let target = self.root.path.join(&relative);
         let (Some(folder), Some(name)) = (target.parent(), target.file_name()) else {
             return Err(self.root.invalid("the path", "Let it end with the name of a file."));
@@ -107,6 +104,18 @@ impl Place {
         }
         let rows = delivery.batches.iter().map(|batch| batch.num_rows() as u64).sum();
         Ok(Receipt { location: relative.to_string_lossy().into_owned(), rows })
+    }
+
+    /// Returns the path of the delivery's file, relative to the root.
+    fn path_of(&self, delivery: &Delivery) -> Result<PathBuf> {
+        self.relative_path(|name| match name {
+            "segment" => delivery.segment.clone().ok_or_else(|| {
+                let hint = "The sync sends the rows of a query: use `{sync}` in the path.";
+                self.root.invalid("`{segment}` in the path", hint)
+            }),
+            "sync" => Ok(delivery.sync.clone()),
+            _ => Ok(delivery.run.clone()),
+        })
     }
 
     /// Fills in the template. Names must be names, so that they lead into no other folder.

@@ -13,7 +13,7 @@ use hash::RowHasher;
 use super::*;
 
 /// Adds the columns that `table` has not.
-pub(super) async fn widen(table: &Table, layout: &TableSchema) -> Result<()> {
+pub(crate) async fn widen(table: &Table, layout: &TableSchema) -> Result<()> {
     let have = table.snapshot().schema.clone();
     if layout.fields.fields().iter().any(|field| have.field_with_name(field.name()).is_err()) {
         table.commit(Commit::append(vec![]).with_schema(layout.clone())).await?;

@@ -31,9 +31,8 @@ use crate::tables;
 use chunk::{Chunk, Outcome};
 pub use hash::RowHasher;
 use known::{Known, KnownRecords, Version};
-use layout::{
-    hash_content, hash_key, message_key, original_schema, sort_columns, table_schema, widen,
-};
+pub(crate) use layout::widen;
+use layout::{hash_content, hash_key, message_key, original_schema, sort_columns, table_schema};
 use subjects::NewSubjects;
 pub use subjects::{PERSON_FIELDS, RECORD_KIND, Subjects};
 

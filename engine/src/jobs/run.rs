@@ -64,7 +64,7 @@ impl<'a> Run<'a> {
             }
             Err(error) => {
                 // Of two failures the first one says more: a store that fails a step fails its row, too.
-                if let Err(unnoted) = self.note("failed", None, Some(told(&error))).await {
+                if let Err(unnoted) = self.note("failed", None, Some(error.without_values())).await {
                     tracing::error!(error = %unnoted, "the end of a step could not be noted");
                 }
                 Err(error)
@@ -125,14 +125,5 @@ impl<'a> Run<'a> {
         let mut change = Change::default();
         change.table(&table, snapshot);
         self.engine.publish(change, Shown::AsBefore).await
-    }
-}
-
-/// What is noted of a failure. A failed query may quote the value of a person that it failed on: only its code is kept.
-/// Other messages name things, never values.
-fn told(error: &Error) -> String {
-    match error {
-        Error::Query(_) => format!("{}: the query failed", error.sqlstate()),
-        other => format!("{}: {other}", other.sqlstate()),
     }
 }

@@ -25,11 +25,12 @@ impl Engine {
                     return;
                 }
                 if let Err(error) = self.run_due(&due).await {
-                    tracing::error!(object = due.name, %error, "a scheduled run failed");
+                    let error = error.without_values();
+                    tracing::error!(object = due.name, error, "a scheduled run failed");
                 }
             }
             if let Err(error) = self.maintain(&mut last).await {
-                tracing::warn!(%error, "the upkeep of the lake failed");
+                tracing::warn!(error = error.without_values(), "the upkeep of the lake failed");
             }
         }
     }
@@ -68,8 +69,8 @@ impl Engine {
         self.refresh(&target, false, Trigger::Schedule, quiet).await?.into_result().map(drop)
     }
 
-    /// Checkpoints, log clean-up, compaction and the removal of files that nobody needs.
-    async fn maintain(&self, last: &mut HashMap<String, i64>) -> Result<()> {
+    /// Checkpoints, log clean-up, compaction, the removal of files that nobody needs, and the audit log's segments.
+    pub(crate) async fn maintain(&self, last: &mut HashMap<String, i64>) -> Result<()> {
         let now = self.now();
         let since = last.entry("maintenance".into()).or_insert(self.started_at_us());
         if now - *since < i64::try_from(MAINTENANCE_EVERY.as_micros()).unwrap_or(i64::MAX) {
@@ -95,6 +96,7 @@ impl Engine {
         if changed {
             self.publish(change, Shown::AsBefore).await?;
         }
+        self.audit().fold().await?;
         Ok(())
     }
 }

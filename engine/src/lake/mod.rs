@@ -141,6 +141,11 @@ impl Lake {
         self.0.store.clone()
     }
 
+    /// Returns where the lake is on a local disk, if it is.
+    pub fn directory(&self) -> Option<&std::path::Path> {
+        self.0.directory.as_deref()
+    }
+
     /// Returns the address that scans of this lake name its store by.
     pub fn object_store_url(&self) -> ObjectStoreUrl {
         object_store_url()

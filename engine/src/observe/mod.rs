@@ -1,7 +1,7 @@
 //! Relations about onefold itself: sources, refreshes, purposes, consent, disclosures, the audit log.
 //!
 //! Each is shown to the roles that it concerns and made when it is read. None holds a value of a person, except those of the
-//! privacy officer and the rows set aside, which are shown whole to auditors only.
+//! privacy officer and the rows set aside, which are shown whole to auditors only; reads of those are noted in the audit log.
 
 mod logs;
 
@@ -46,29 +46,30 @@ pub fn relations(
             &tables::REFRESHES,
             &[],
         ));
-        let hidden: &[&str] = if viewer.may(Capability::Audit) { &[] } else { &["raw"] };
-        found.push(stored(
+        let whole = viewer.may(Capability::Audit);
+        let quarantine = stored(
             engine,
             published,
             ("cdp", "quarantine"),
             "rows that could not be taken",
             &tables::QUARANTINE,
-            hidden,
-        ));
+            if whole { &[] } else { &["raw"] },
+        );
+        found.push(if whole { quarantine.put_on_record() } else { quarantine });
         found.push(objects(published));
         found.push(syncs(published));
     }
     if viewer.may(Capability::Audit) {
-        found.push(audit_log(engine));
-        found.push(disclosures(engine, live));
+        found.push(audit_log(engine).put_on_record());
+        found.push(disclosures(engine, live).put_on_record());
     }
     // Whoever sees everyone sees the rows of the feeds' sources anyway.
     let everyone = matches!(viewer.purpose, Some((_, LegalBasis::Contract)));
     if viewer.may(Capability::Consent) || everyone {
-        found.push(ledger(engine, published));
-        found.push(consents(engine, live, None));
+        found.push(ledger(engine, published).put_on_record());
+        found.push(consents(engine, live, None).put_on_record());
     } else if let Some(access) = access {
-        found.push(consents(engine, live, Some(access)));
+        found.push(consents(engine, live, Some(access)).put_on_record());
     }
     found
 }

@@ -9,6 +9,7 @@ pub mod governed;
 mod parameters;
 pub mod planner;
 pub mod postgres;
+pub(crate) mod reads;
 pub mod relations;
 pub mod scan;
 pub mod selection;

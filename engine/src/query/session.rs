@@ -7,9 +7,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Schema, SchemaRef};
-use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{ParamValues, ScalarValue};
-use datafusion::datasource::source_as_provider;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::execute_stream;
@@ -17,10 +15,10 @@ use datafusion::sql::sqlparser::ast::Statement;
 use futures::StreamExt;
 
 use super::access::Access;
-use super::governed::GovernedTable;
 use super::parameters;
 use super::planner::{physical, plan};
 use super::postgres::{self, SessionFacts};
+use super::reads::Reads;
 use super::relations::{Relations, Viewer};
 use super::stop::{Stop, stoppable};
 use crate::audit::{Class, Entry};
@@ -229,22 +227,22 @@ impl QuerySession {
     async fn run(&self, live: &Live, plan: LogicalPlan) -> Result<SendableRecordBatchStream> {
         let relations = self.relations(live)?;
         let state = self.engine.planner().state(&relations.scope());
-        let personal = personal_relations(&plan)?;
+        let reads = Reads::of(&plan)?;
         let purpose = self.purpose();
-        if !personal.is_empty() && purpose.is_none() {
+        if reads.personal && purpose.is_none() {
             return Err(super::access::no_purpose());
         }
         let stop = Arc::clone(&self.stop.read());
         let physical = stoppable(physical(&state, &plan).await?, &stop)?;
         let stream = execute_stream(physical, state.task_ctx())?;
-        if personal.is_empty() {
+        if reads.relations.is_empty() {
             return Ok(stream);
         }
         let entry = Entry {
             role: self.role.clone(),
             purpose: purpose.unwrap_or_default(),
             class: Class::Read,
-            relations: personal,
+            relations: reads.relations,
         };
         let statement = self.engine.audit().begin(entry).await?;
         let schema = stream.schema();
@@ -342,22 +340,4 @@ pub(crate) fn basis_of(live: &Live, purpose: &str) -> Option<LegalBasis> {
         Some(Body::Purpose(purpose)) => Some(purpose.basis),
         _ => None,
     }
-}
-
-/// Returns the personal relations that a plan reads, each once, sorted.
-fn personal_relations(plan: &LogicalPlan) -> Result<Vec<String>> {
-    let mut names = Vec::new();
-    plan.apply_with_subqueries(|node| {
-        if let LogicalPlan::TableScan(scan) = node {
-            let provider = source_as_provider(&scan.source)?;
-            let provider: &dyn std::any::Any = provider.as_ref();
-            if let Some(table) = provider.downcast_ref::<GovernedTable>() {
-                names.push(table.name().to_owned());
-            }
-        }
-        Ok(TreeNodeRecursion::Continue)
-    })?;
-    names.sort();
-    names.dedup();
-    Ok(names)
 }

@@ -25,12 +25,24 @@ pub struct SystemTable {
     name: String,
     schema: SchemaRef,
     rows: Rows,
+    on_record: bool,
 }
 
 impl SystemTable {
     /// Builds the relation `name` with the columns of `schema`.
     pub fn new(name: impl Into<String>, schema: SchemaRef, rows: Rows) -> Self {
-        Self { name: name.into(), schema, rows }
+        Self { name: name.into(), schema, rows, on_record: false }
+    }
+
+    /// Marks that its rows tell of persons, so that each read of it is noted in the audit log.
+    pub fn put_on_record(mut self) -> Self {
+        self.on_record = true;
+        self
+    }
+
+    /// Returns its name if reads of it are noted in the audit log.
+    pub fn name_on_record(&self) -> Option<&str> {
+        self.on_record.then_some(self.name.as_str())
     }
 }
 

@@ -7,7 +7,7 @@ use engine::{Engine, Mode, Put};
 use tokio_util::sync::CancellationToken;
 
 use super::failure::Failure;
-use super::lake::{location, open, project_root, start_log};
+use super::lake::{absent, location, open, open_existing, project_root, start_log};
 use super::progress::Progress;
 use super::{CHANGES, CONFIGURATION, INTERRUPTED, LakeArguments, SUCCESS};
 use crate::project::{self, Config, Project};
@@ -30,9 +30,13 @@ pub(super) fn check(root: &Path) -> Result<u8, Failure> {
 pub(super) async fn plan(root: &Path, lake: &LakeArguments) -> Result<u8, Failure> {
     let project = checked(root)?;
     start_log(project.config.log.level.word());
-    let engine =
-        open(location(lake, Some((root, &project.config)))?, Mode::Read, Some(root)).await?;
-    let plan = project::plan(&project, &engine.definitions());
+    let location = location(lake, Some((root, &project.config)))?;
+    // Where no lake is, everything is new; to make one is for apply.
+    let current = match absent(&location)? {
+        Some(_) => vec![],
+        None => open(location, Mode::Read, Some(root)).await?.definitions(),
+    };
+    let plan = project::plan(&project, &current);
     println!("{plan}");
     Ok(if plan.is_empty() { SUCCESS } else { CHANGES })
 }
@@ -83,7 +87,7 @@ pub(super) async fn refresh(
     let config = root.as_deref().map(Config::load).transpose()?.unwrap_or_default();
     start_log(config.log.level.word());
     let project = root.as_deref().map(|root| (root, &config));
-    let engine = open(location(lake, project)?, Mode::Write, None).await?;
+    let engine = open_existing(location(lake, project)?, Mode::Write).await?;
     let target = match (source, segment) {
         (Some(source), _) => Target::Source(source),
         (None, Some(segment)) => Target::Segment(segment),

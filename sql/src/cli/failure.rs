@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 
 use super::{CONFIGURATION, FAILURE, USAGE};
 use crate::project::{Problem, Problems};
+use crate::wire::{Phase, Place, WireError, from_engine};
 
 /// Why a command ends without success.
 pub(crate) struct Failure {
@@ -27,14 +28,22 @@ impl Failure {
         Self { code: USAGE, message: message.into(), hint: Some(hint.into()) }
     }
 
+    /// What the command works on is not there.
+    pub(crate) fn missing(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { code: FAILURE, message: message.into(), hint: Some(hint.into()) }
+    }
+
     /// A file of the configuration or the project is wrong.
     pub(crate) fn configuration(message: impl Into<String>, hint: Option<String>) -> Self {
         Self { code: CONFIGURATION, message: message.into(), hint }
     }
 
-    /// A statement is wrong.
-    pub(crate) fn statement(message: String, hint: Option<String>) -> Self {
-        Self { code: FAILURE, message, hint }
+    /// Returns a function that turns what the engine says of a statement into what a client of the server would read.
+    pub(crate) fn of_statement(
+        phase: Phase,
+        place: Place<'_>,
+    ) -> impl Fn(engine::Error) -> Failure + '_ {
+        move |error| from_engine(&error, phase, place).into()
     }
 
     /// Writes what is known to stderr and returns the exit code.
@@ -63,16 +72,26 @@ fn chain(error: &dyn StdError) -> String {
     text
 }
 
-impl From<engine::Error> for Failure {
-    fn from(error: engine::Error) -> Self {
-        let mut message = chain(&error);
-        if let engine::Error::Refresh { failed } = &error {
-            for (object, error) in failed {
-                let hint = error.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
-                message.push_str(&format!("\n  {object}: {}{hint}", chain(error)));
-            }
+impl From<WireError> for Failure {
+    fn from(error: WireError) -> Self {
+        let place = error.position.map(|at| format!(" (at character {at})")).unwrap_or_default();
+        let mut message = format!("{}{place} [{}]", error.message, error.sqlstate);
+        for line in error.detail.iter().flat_map(|detail| detail.lines()) {
+            message.push_str(&format!("\n  {line}"));
         }
-        Self { code: FAILURE, message, hint: error.hint() }
+        Self { code: FAILURE, message, hint: error.hint.map(|hint| hint.into_owned()) }
+    }
+}
+
+impl From<engine::Error> for Failure {
+    /// What a query says while it runs may quote rows, so it is told as a client of the server is told it. What a store
+    /// or damaged data say names objects and no values, and whoever runs the command has to know it.
+    fn from(error: engine::Error) -> Self {
+        let mut failure = Self::from(from_engine(&error, Phase::Running, Place::NOWHERE));
+        if let engine::Error::Unavailable { .. } | engine::Error::Corrupt { .. } = error {
+            failure.message = format!("{} [{}]", chain(&error), error.sqlstate());
+        }
+        failure
     }
 }
 

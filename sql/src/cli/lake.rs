@@ -68,6 +68,30 @@ pub(crate) async fn open(
     Ok(Engine::open(options).await?)
 }
 
+/// Opens the engine on a lake that has to be there: neither the lake nor its folder is made.
+pub(crate) async fn open_existing(location: LakeLocation, mode: Mode) -> Result<Engine, Failure> {
+    match absent(&location)? {
+        None => open(location, mode, None).await,
+        Some(folder) => Err(Failure::missing(
+            format!("there is no lake in \"{}\": the folder does not exist", folder.display()),
+            "Check --dir, or make a lake: onefold apply PROJECT --dir DIR, then onefold refresh --dir DIR.",
+        )),
+    }
+}
+
+/// Returns the folder of a lake on a local disk if it is not there.
+pub(crate) fn absent(location: &LakeLocation) -> Result<Option<PathBuf>, Failure> {
+    let folder = match location {
+        LakeLocation::Directory(folder) => Some(folder.clone()),
+        LakeLocation::Url { url, .. } if url.scheme() == "file" => url.to_file_path().ok(),
+        LakeLocation::Url { .. } => None,
+    };
+    Ok(match folder {
+        Some(folder) if !folder.try_exists()? => Some(folder),
+        _ => None,
+    })
+}
+
 /// Returns how much memory the machine has.
 fn memory_bytes() -> u64 {
     let read = || {

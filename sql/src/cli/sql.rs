@@ -2,18 +2,20 @@
 
 use std::sync::Arc;
 
+use datafusion::execution::SendableRecordBatchStream;
 use engine::catalog::{Body, Capability, Kind};
 use engine::{Engine, Mode};
 use futures::TryStreamExt;
 
 use super::failure::Failure;
-use super::lake::{location, open, project_root, start_log};
+use super::lake::{location, open_existing, project_root, start_log};
 use super::output::write_rows;
 use super::{Format, LakeArguments, SUCCESS};
 use crate::dialect::{self, Parsed, Statement};
 use crate::project::Config;
 use crate::session::backend::{Backend, Client, Outcome, QuerySession};
 use crate::session::engine_backend::EngineBackend;
+use crate::wire::{Phase, Place, WireError};
 
 /// Runs the statements of `text` as `role` and writes their rows.
 pub(super) async fn sql(
@@ -22,10 +24,7 @@ pub(super) async fn sql(
     format: Format,
     text: &str,
 ) -> Result<u8, Failure> {
-    let statements = dialect::parse(text).map_err(|error| {
-        let message = format!("{} (at character {})", error.message, error.position);
-        Failure::statement(message, error.hint)
-    })?;
+    let statements = dialect::parse(text).map_err(WireError::from)?;
     let root = project_root(None)?;
     let config = root.as_deref().map(Config::load).transpose()?.unwrap_or_default();
     start_log("warn");
@@ -35,9 +34,9 @@ pub(super) async fn sql(
     } else {
         Mode::Read
     };
-    let engine =
-        open(location(lake, root.as_deref().map(|root| (root, &config)))?, mode, None).await?;
-    let result = run(&engine, role, format, &statements).await;
+    let location = location(lake, root.as_deref().map(|root| (root, &config)))?;
+    let engine = open_existing(location, mode).await?;
+    let result = run(&engine, role, format, text, &statements).await;
     engine.close().await?;
     result?;
     Ok(SUCCESS)
@@ -61,18 +60,34 @@ async fn run(
     engine: &Engine,
     role: Option<String>,
     format: Format,
+    text: &str,
     statements: &[Parsed],
 ) -> Result<(), Failure> {
     let role = match role {
-        Some(role) => role,
+        Some(role) => existing_role(engine, role)?,
         None => defining_role(engine)?,
     };
     let client = Client { pid: 0, address: std::net::Ipv4Addr::LOCALHOST.into() };
     let session = EngineBackend(engine.clone()).open(&role, client).await?;
     for parsed in statements {
-        statement(&session, format, parsed).await?;
+        let place = Place { source: text, offset: parsed.offset, text: &parsed.text };
+        statement(&session, format, parsed, place).await?;
     }
     Ok(())
+}
+
+fn existing_role(engine: &Engine, role: String) -> Result<String, Failure> {
+    if engine.role(&role).is_some() {
+        return Ok(role);
+    }
+    let live = engine.live();
+    let roles: Vec<&str> =
+        live.published.state.of_kind(Kind::Role).map(|role| role.name.as_str()).collect();
+    let hint = match roles.as_slice() {
+        [] => "This lake has no roles: onefold apply PROJECT makes those of a project.".to_owned(),
+        some => format!("Roles of this lake: {}.", some.join(", ")),
+    };
+    Err(Failure::usage(format!("role \"{role}\" does not exist"), hint))
 }
 
 fn defining_role(engine: &Engine) -> Result<String, Failure> {
@@ -82,29 +97,36 @@ fn defining_role(engine: &Engine) -> Result<String, Failure> {
             Body::Role(role) => role.capabilities.contains(&Capability::Define),
             _ => false,
         });
-    defines
-        .map(|definition| definition.name.clone())
-        .ok_or_else(|| Failure::usage("no role may define objects", "Name one with --role."))
+    defines.map(|definition| definition.name.clone()).ok_or_else(|| {
+        let hint = "Name a role with --role, or make roles: onefold apply PROJECT.";
+        Failure::usage("no role of this lake may define objects", hint)
+    })
 }
 
 async fn statement(
     session: &Arc<dyn QuerySession>,
     format: Format,
     parsed: &Parsed,
+    place: Place<'_>,
 ) -> Result<(), Failure> {
+    let planning = Failure::of_statement(Phase::Planning, place);
+    let running = Failure::of_statement(Phase::Running, place);
+    let collect = async |rows: SendableRecordBatchStream| {
+        let batches = rows.try_collect::<Vec<_>>().await;
+        batches.map_err(|error| running(error.into()))
+    };
     match &parsed.statement {
         Statement::Set { name, value, .. } => {
             let value = value.as_ref().map(|values| values.join(", ")).unwrap_or_default();
-            session.set(name, &value).await?;
+            session.set(name, &value).await.map_err(planning)?;
         }
         Statement::Show { name } if name == "cdp.purpose" => {
             println!("{}", session.status().purpose.unwrap_or_default())
         }
         Statement::Query { .. } | Statement::Explain { .. } => {
-            let plan = session.plan(&parsed.text, &[]).await?;
-            let rows = session.execute(&plan, vec![]).await?;
-            let batches = rows.try_collect::<Vec<_>>().await.map_err(engine::Error::from)?;
-            write_rows(format, &plan.schema, &batches)?;
+            let plan = session.plan(&parsed.text, &[]).await.map_err(planning)?;
+            let rows = session.execute(&plan, vec![]).await.map_err(&running)?;
+            write_rows(format, &plan.schema, &collect(rows).await?)?;
         }
         Statement::Unsupported { what, hint } => {
             return Err(
@@ -118,12 +140,11 @@ async fn statement(
             }
             .into());
         }
-        other => match session.run(other).await? {
+        other => match session.run(other).await.map_err(&running)? {
             Outcome::Done { tag, .. } => eprintln!("{tag}"),
             Outcome::Rows { rows, .. } => {
                 let schema = rows.schema();
-                let batches = rows.try_collect::<Vec<_>>().await.map_err(engine::Error::from)?;
-                write_rows(format, &schema, &batches)?;
+                write_rows(format, &schema, &collect(rows).await?)?;
             }
         },
     }

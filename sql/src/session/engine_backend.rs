@@ -240,12 +240,16 @@ impl EngineSession {
                 });
             }
         };
-        if let Target::Segment(name) = &target {
-            self.may_define(Kind::Segment, name)
-                .or_else(|_| self.session.require(Capability::Refresh, "refresh"))?;
-        } else {
-            self.session.require(Capability::Refresh, "refresh")?;
-        }
+        let refused = self.session.require(Capability::Refresh, "refresh");
+        let target = match (refused, target) {
+            (Ok(()), target) => target,
+            // Who may define a segment may fill it; what it depends on is brought up to date by others.
+            (Err(refused), Target::Segment(name)) => {
+                self.may_define(Kind::Segment, &name).map_err(|_| refused)?;
+                Target::Members(name)
+            }
+            (Err(refused), _) => return Err(refused),
+        };
         let engine = self.session.engine();
         let refreshed = engine.refresh(&target, full, Trigger::Demand, &|_, _| {}).await?;
         let steps = refreshed.into_result()?;
@@ -254,6 +258,7 @@ impl EngineSession {
     }
 
     async fn run_sync(&self, statement: &Statement, name: &str, dry_run: bool) -> Result<Outcome> {
+        self.session.require(Capability::Sync, "run syncs")?;
         let engine = self.session.engine();
         let state = engine.live();
         if let Body::Sync(sync) = &state.published.state.expect(Kind::Sync, name)?.body
@@ -268,7 +273,6 @@ impl EngineSession {
                 hint: "Run it as a role with that purpose.".into(),
             });
         }
-        self.session.require(Capability::Sync, "run syncs")?;
         let report =
             engine::activation::run_sync(engine, name, self.session.role(), dry_run).await?;
         let texts = [report.run, report.rows.to_string(), report.held_back.to_string()].map(Some);

@@ -34,7 +34,7 @@ mod tls;
 mod types;
 
 pub(crate) use encode::Zone;
-pub(crate) use error::{WireError, sqlstate};
+pub(crate) use error::{Phase, Place, WireError, from_engine, sqlstate};
 pub(crate) use limits::Limits;
 pub(crate) use server::{Front, serve};
 pub(crate) use tls::Tls;

@@ -63,7 +63,10 @@ fn delivery(run: &str, batches: Vec<RecordBatch>) -> Delivery {
 fn deliver(spec: DestinationSpec, delivery: Delivery) -> Result<Receipt> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let destination = open_destination(spec)?;
-    runtime.block_on(destination.deliver(delivery))
+    let told = destination.location(&delivery)?;
+    let receipt = runtime.block_on(destination.deliver(delivery))?;
+    assert_eq!(receipt.location, told, "what is told before is where it is afterwards");
+    Ok(receipt)
 }
 
 fn refusal(spec: DestinationSpec, delivery: Delivery) -> String {

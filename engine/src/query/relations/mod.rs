@@ -78,6 +78,8 @@ enum RelationSource {
     View(String),
     /// Rows about onefold itself.
     System(Rows),
+    /// Rows of onefold's own logs that tell of persons.
+    Record(Rows),
 }
 
 /// The relations of one statement.
@@ -182,6 +184,10 @@ impl Relations {
             RelationSource::System(rows) => {
                 Arc::new(SystemTable::new(name, Arc::clone(&relation.columns), Arc::clone(rows)))
             }
+            RelationSource::Record(rows) => {
+                let (columns, rows) = (Arc::clone(&relation.columns), Arc::clone(rows));
+                Arc::new(SystemTable::new(name, columns, rows).put_on_record())
+            }
             RelationSource::View(query) => {
                 let state = self.planner.state(&self.scope());
                 let plan = Box::pin(plan(&state, &self.facts, parse_one(query)?)).await?;
@@ -274,6 +280,14 @@ impl Relation {
             source: RelationSource::System(rows),
             unlisted: false,
         }
+    }
+
+    /// Marks a relation about onefold itself whose rows tell of persons: reads of it are noted in the audit log.
+    pub fn put_on_record(mut self) -> Self {
+        if let RelationSource::System(rows) = self.source {
+            self.source = RelationSource::Record(rows);
+        }
+        self
     }
 
     /// A personal relation over these versions of tables.

@@ -31,8 +31,7 @@ impl Admitted {
         client: Client,
         hello: Hello,
     ) -> Result<Admitted, WireError> {
-        let nowhere = Place { source: "", offset: 0, text: "" };
-        let refused = |error| from_engine(&error, Phase::Planning, nowhere);
+        let refused = |error| from_engine(&error, Phase::Planning, Place::NOWHERE);
         let engine = shared.backend.open(&hello.user, client).await.map_err(refused)?;
         tracing::debug!(user = hello.user, address = %client.address, pid = client.pid, "a session begins");
         let mut settings = Settings::new(&hello.user);

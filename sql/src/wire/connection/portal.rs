@@ -69,7 +69,7 @@ pub(super) fn place_of<'a>(source: &'a str, parsed: Option<&'a Parsed>) -> Place
             Place { source, offset: statement.offset, text: &statement.text }
         }
         Some(parsed) => Place { source, offset: parsed.offset, text: &parsed.text },
-        None => Place { source, offset: 0, text: "" },
+        None => Place { source, ..Place::NOWHERE },
     }
 }
 

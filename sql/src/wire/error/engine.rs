@@ -7,7 +7,7 @@ use datafusion::common::diagnostic::Diagnostic;
 use datafusion::error::DataFusionError;
 
 use super::cause::{from_arrow, from_datafusion};
-use super::{Place, WireError, sqlstate};
+use super::{Place, WireError};
 
 /// What the engine was doing, which decides whether its words may be passed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,29 +20,15 @@ pub(crate) enum Phase {
 
 /// Turns an error of the engine into one for the client.
 pub(crate) fn from_engine(error: &engine::Error, phase: Phase, place: Place<'_>) -> WireError {
-    let (sqlstate, hint): (&'static str, Option<&str>) = match error {
-        engine::Error::Invalid { hint, .. } => (sqlstate::INVALID_PARAMETER_VALUE, Some(hint)),
-        engine::Error::Missing { kind, hint, .. } => {
-            let relation = matches!(*kind, "relation" | "table" | "view");
-            (if relation { "42P01" } else { sqlstate::UNDEFINED_OBJECT }, Some(hint))
-        }
-        engine::Error::Exists { .. } => ("42710", None),
-        engine::Error::Denied { hint, .. } => (sqlstate::INSUFFICIENT_PRIVILEGE, Some(hint)),
-        engine::Error::Conflict { hint, .. } => ("40001", Some(hint)),
-        engine::Error::Limit { sqlstate, hint, .. } => (sqlstate, Some(hint)),
-        engine::Error::Unsupported { hint, .. } => (sqlstate::FEATURE_NOT_SUPPORTED, Some(hint)),
-        engine::Error::Unavailable { .. } => ("58030", Some("Try again.")),
-        engine::Error::Corrupt { .. } => ("XX001", None),
-        engine::Error::Refresh { failed } => return from_refresh(error, failed),
+    let (sqlstate, hint) = match error {
         engine::Error::Query(error) => return from_query(error, phase, place),
-        engine::Error::Connector(_) | engine::Error::InUse { .. } => (error.sqlstate(), None),
-        _ => (sqlstate::INTERNAL_ERROR, None),
+        engine::Error::Refresh { failed } => return from_refresh(error, failed),
+        engine::Error::Missing { kind: "table" | "view", .. } => ("42P01", error.hint()),
+        engine::Error::Unavailable { .. } => (error.sqlstate(), Some("Try again.".to_owned())),
+        error => (error.sqlstate(), error.hint()),
     };
     let mut wire = WireError::new(sqlstate, error.to_string());
-    wire.hint = hint.filter(|hint| !hint.is_empty()).map(|hint| Cow::Owned(hint.to_owned()));
-    if let engine::Error::Connector(_) | engine::Error::InUse { .. } = error {
-        wire.hint = error.hint().map(Cow::Owned);
-    }
+    wire.hint = hint.filter(|hint| !hint.is_empty()).map(Cow::Owned);
     if let engine::Error::Missing { name, .. } = error {
         wire.position = place.of_word(name);
     }
@@ -56,7 +42,7 @@ fn from_refresh(whole: &engine::Error, failed: &[(String, engine::Error)]) -> Wi
         .iter()
         .map(|(object, error)| (object.as_str(), from_engine(error, Phase::Running, nowhere)))
         .collect();
-    let sqlstate = each.first().map_or(sqlstate::INTERNAL_ERROR, |(_, error)| error.sqlstate);
+    let sqlstate = each.first().map_or("XX000", |(_, error)| error.sqlstate);
     let mut wire = WireError::new(sqlstate, whole.to_string());
     let lines: Vec<String> = each
         .iter()

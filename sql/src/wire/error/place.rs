@@ -12,6 +12,9 @@ pub(crate) struct Place<'a> {
 }
 
 impl Place<'_> {
+    /// What is in no statement.
+    pub(crate) const NOWHERE: Place<'static> = Place { source: "", offset: 0, text: "" };
+
     /// Returns the position of a line and a column of the statement, both from 1; `None` for those outside of it.
     pub(crate) fn of_line(&self, line: u64, column: u64) -> Option<usize> {
         let line = usize::try_from(line).ok()?.checked_sub(1)?;

@@ -2,15 +2,20 @@
 //!
 //! Each process appends to a segment of its own: on a local lake a file that is synced, on an object store one object for each
 //! group of entries. Entries that are waiting at the same time share one sync. A segment holds one line when a
-//! statement begins and one when it ends; it never holds a literal of the statement or a value of a person.
+//! statement begins and one when it ends; it never holds a literal of the statement or a value of a person. The lake's
+//! upkeep folds segments that nobody appends to any more.
+
+mod fold;
+mod read;
+mod segment;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use bytes::Bytes;
-use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{ObjectStoreExt, PutPayload};
 use parking_lot::Mutex;
@@ -20,7 +25,6 @@ use uuid::Uuid;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::lake::Lake;
-use crate::tables;
 
 /// The folder of the segments.
 const FOLDER: &str = "_audit";
@@ -77,8 +81,9 @@ enum Line {
 pub struct AuditLog {
     lake: Lake,
     clock: Arc<dyn Clock>,
-    /// The folder on the local disk, for a lake that lies there.
+    /// The folder of the segments, for a lake on a local disk.
     local: Option<PathBuf>,
+    /// What the names of objects begin with, for a lake on an object store.
     segment: String,
     objects: AtomicU64,
     pending: Mutex<Pending>,
@@ -103,9 +108,10 @@ pub struct Statement {
 }
 
 impl AuditLog {
-    /// Opens a new segment; `local` is the folder of a lake on a local disk.
-    pub fn new(lake: Lake, clock: Arc<dyn Clock>, local: Option<PathBuf>) -> Arc<Self> {
-        let segment = format!("{:020}-{}", clock.now_us(), Uuid::new_v4().simple());
+    /// Makes the log of a process; its segment is there once something is noted.
+    pub fn new(lake: Lake, clock: Arc<dyn Clock>) -> Arc<Self> {
+        let local = lake.directory().map(|directory| directory.join(FOLDER));
+        let segment = segment::name(&*clock);
         Arc::new(Self {
             lake,
             clock,
@@ -157,7 +163,7 @@ impl AuditLog {
             (std::mem::take(&mut pending.lines), pending.added)
         };
         let written = match &self.local {
-            Some(folder) => append_local(&mut file, folder, &self.segment, lines).await,
+            Some(folder) => segment::append(&mut file, folder, &*self.clock, lines).await,
             None => self.put_object(lines).await,
         };
         if let Err((lines, error)) = written {
@@ -186,133 +192,6 @@ impl AuditLog {
         let number = self.pending.lock().added;
         self.sync(number).await
     }
-
-    /// Returns the whole log, of all processes, in the layout of [`tables::AUDIT_LOG`].
-    pub async fn read(&self) -> Result<RecordBatch> {
-        self.flush().await?;
-        let store = self.lake.store();
-        let mut objects: Vec<_> =
-            store.list(Some(&Path::from(FOLDER))).try_collect().await.map_err(|source| {
-                Error::Unavailable {
-                    message: "the audit log cannot be listed".into(),
-                    source: Some(Box::new(source)),
-                }
-            })?;
-        objects.sort_by(|a, b| a.location.cmp(&b.location));
-        let mut begun = Vec::new();
-        let mut ended = std::collections::HashMap::new();
-        for object in objects {
-            let unreadable = |source| Error::Unavailable {
-                message: format!("audit segment \"{}\" cannot be read", object.location),
-                source: Some(Box::new(source)),
-            };
-            let bytes = store
-                .get(&object.location)
-                .await
-                .map_err(unreadable)?
-                .bytes()
-                .await
-                .map_err(unreadable)?;
-            // A last line without its end was never acknowledged.
-            for line in
-                bytes.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n"))
-            {
-                let line: Line = serde_json::from_slice(line).map_err(|source| Error::Corrupt {
-                    message: format!("audit segment \"{}\" is damaged", object.location),
-                    source: Some(Box::new(source)),
-                })?;
-                match line {
-                    Line::End { statement, status, rows } => {
-                        drop(ended.insert(statement, (status, rows)))
-                    }
-                    begin => begun.push(begin),
-                }
-            }
-        }
-        as_batch(begun, &ended)
-    }
-}
-
-fn as_batch(
-    begun: Vec<Line>,
-    ended: &std::collections::HashMap<Uuid, (String, u64)>,
-) -> Result<RecordBatch> {
-    let (mut ids, mut times, mut texts) = (vec![], vec![], [const { Vec::new() }; 5]);
-    let mut counts = vec![];
-    for line in begun {
-        let Line::Begin { statement, at, role, purpose, class, relations } = line else { continue };
-        let end = ended.get(&statement);
-        ids.push(statement.to_string());
-        times.push(at);
-        let class = match class {
-            Class::Read => "read",
-            Class::Define => "define",
-            Class::Consent => "consent",
-            Class::Disclosure => "disclosure",
-        };
-        let status = end.map_or("started", |(status, _)| status.as_str());
-        for (column, value) in
-            texts.iter_mut().zip([role, purpose, class.into(), relations.join(", "), status.into()])
-        {
-            column.push(value);
-        }
-        counts.push(end.map(|(_, rows)| *rows as i64));
-    }
-    let [roles, purposes, classes, relations, statuses] =
-        texts.map(|column| Arc::new(StringArray::from(column)) as ArrayRef);
-    let times: ArrayRef = Arc::new(TimestampMicrosecondArray::from(times).with_timezone("UTC"));
-    let ids: ArrayRef = Arc::new(StringArray::from(ids));
-    tables::AUDIT_LOG.batch(vec![
-        ids,
-        times,
-        roles,
-        purposes,
-        classes,
-        relations,
-        statuses,
-        Arc::new(Int64Array::from(counts)),
-    ])
-}
-
-async fn append_local(
-    file: &mut Option<std::fs::File>,
-    folder: &std::path::Path,
-    segment: &str,
-    lines: Vec<u8>,
-) -> std::result::Result<(), (Vec<u8>, Error)> {
-    use std::io::Write;
-    let opened = file.take();
-    let (folder, segment) = (folder.join(FOLDER), segment.to_owned());
-    let work = tokio::task::spawn_blocking(move || {
-        let write = || -> std::io::Result<std::fs::File> {
-            let mut file = match opened {
-                Some(file) => file,
-                None => open_segment(&folder, &segment)?,
-            };
-            file.write_all(&lines)?;
-            file.sync_data()?;
-            Ok(file)
-        };
-        write().map_err(|error| (lines.clone(), error))
-    });
-    match work.await {
-        Ok(Ok(written)) => {
-            *file = Some(written);
-            Ok(())
-        }
-        Ok(Err((lines, error))) => Err((lines, unwritten(Box::new(error)))),
-        Err(error) => Err((vec![], unwritten(Box::new(error)))),
-    }
-}
-
-/// Opens the segment's file, and makes its name durable.
-fn open_segment(folder: &std::path::Path, segment: &str) -> std::io::Result<std::fs::File> {
-    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    let path = folder.join(format!("{segment}.ndjson"));
-    let file = std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
-    std::fs::File::open(folder)?.sync_all()?;
-    Ok(file)
 }
 
 fn unwritten(source: Box<dyn std::error::Error + Send + Sync>) -> Error {

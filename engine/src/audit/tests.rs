@@ -1,0 +1,200 @@
+//! Folding the log: nothing is lost and nothing counts twice, whenever the process that folds dies.
+
+use std::collections::{BTreeMap, HashMap};
+
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::Int64Type;
+use object_store::memory::InMemory;
+use tempfile::TempDir;
+
+use super::*;
+use crate::clock::ManualClock;
+use crate::engine::Engine;
+use crate::lake::LakeLocation;
+use crate::options::{EngineOptions, Mode};
+
+/// As many processes as leave enough segments to be folded.
+const PROCESSES: usize = 20;
+
+async fn local(folder: &TempDir) -> Lake {
+    let location = LakeLocation::Directory(folder.path().to_owned());
+    Lake::open(&location, Arc::new(ManualClock::new(1))).await.unwrap()
+}
+
+fn log(lake: &Lake) -> Arc<AuditLog> {
+    AuditLog::new(lake.clone(), Arc::new(ManualClock::new(1_000_000)))
+}
+
+async fn note(log: &Arc<AuditLog>, role: &str, rows: u64) {
+    let entry = Entry {
+        role: role.into(),
+        purpose: "service".into(),
+        class: Class::Read,
+        relations: vec!["public.profiles".into()],
+    };
+    log.begin(entry).await.unwrap().rows(rows);
+    log.flush().await.unwrap();
+}
+
+/// Notes one statement in each of many processes, all of which end.
+async fn processes(lake: &Lake) {
+    for number in 0..PROCESSES {
+        note(&log(lake), &format!("role_{number}"), number as u64).await;
+    }
+}
+
+/// Returns for each role how many statements it ran, and how many rows they gave.
+fn by_role(rows: &RecordBatch) -> BTreeMap<String, (usize, i64)> {
+    let roles = rows.column_by_name("role").unwrap().as_string::<i32>();
+    let counts = rows.column_by_name("rows").unwrap().as_primitive::<Int64Type>();
+    let mut found = BTreeMap::new();
+    for (role, count) in roles.iter().zip(counts) {
+        let (statements, rows) = found.entry(role.unwrap().to_owned()).or_insert((0, 0));
+        *statements += 1;
+        *rows += count.unwrap();
+    }
+    found
+}
+
+fn expected() -> BTreeMap<String, (usize, i64)> {
+    (0..PROCESSES).map(|number| (format!("role_{number}"), (1, number as i64))).collect()
+}
+
+#[tokio::test]
+async fn segments_of_ended_processes_become_one() {
+    let folder = TempDir::new().unwrap();
+    for lake in [
+        local(&folder).await,
+        Lake::with_store(Arc::new(InMemory::new()), Arc::new(ManualClock::new(1))),
+    ] {
+        processes(&lake).await;
+        let log = log(&lake);
+        let segments = log.list().await.unwrap().len();
+        assert!(segments >= PROCESSES, "{segments} segments of {PROCESSES} processes");
+        assert_eq!(log.fold().await.unwrap(), segments);
+        assert_eq!(log.list().await.unwrap().len(), 1);
+        assert_eq!(by_role(&log.read().await.unwrap()), expected());
+        assert_eq!(log.fold().await.unwrap(), 0, "a few segments are left alone");
+        processes(&lake).await;
+        assert_eq!(log.fold().await.unwrap(), segments + 1, "a fold is folded, too");
+        let twice = expected().into_iter().map(|(role, (_, rows))| (role, (2, 2 * rows)));
+        assert_eq!(by_role(&log.read().await.unwrap()), twice.collect());
+    }
+}
+
+#[tokio::test]
+async fn the_upkeep_of_a_lake_folds_its_log() {
+    let folder = TempDir::new().unwrap();
+    let clock = Arc::new(ManualClock::new(1_000_000));
+    let options = EngineOptions {
+        location: LakeLocation::Directory(folder.path().to_owned()),
+        mode: Mode::Write,
+        owner: "a test".into(),
+        clock: Arc::clone(&clock) as Arc<dyn Clock>,
+        file_root: None,
+        target_partitions: 1,
+        memory_bytes_max: 1 << 20,
+    };
+    let engine = Engine::open(options).await.unwrap();
+    processes(&local(&folder).await).await;
+    let mut last = HashMap::new();
+    engine.maintain(&mut last).await.unwrap();
+    clock.advance_us(3_600_000_000);
+    engine.maintain(&mut last).await.unwrap();
+    assert_eq!(engine.audit().list().await.unwrap().len(), 1);
+    assert_eq!(by_role(&engine.audit().read().await.unwrap()), expected());
+}
+
+#[tokio::test]
+async fn a_process_that_goes_on_keeps_its_segment() {
+    let folder = TempDir::new().unwrap();
+    let lake = local(&folder).await;
+    let running = log(&lake);
+    note(&running, "running", 1).await;
+    processes(&lake).await;
+    assert_eq!(running.fold().await.unwrap(), PROCESSES);
+    note(&running, "running", 2).await;
+    let mut all = expected();
+    all.insert("running".into(), (2, 3));
+    assert_eq!(by_role(&log(&lake).read().await.unwrap()), all);
+}
+
+#[tokio::test]
+async fn a_crash_at_any_step_loses_nothing_and_doubles_nothing() {
+    let folder = TempDir::new().unwrap();
+    let lake = local(&folder).await;
+    processes(&lake).await;
+    let log = log(&lake);
+
+    // Killed once the fold is durable, before anything is removed.
+    log.write_fold(&log.closed().await.unwrap()).await.unwrap();
+    assert_eq!(log.list().await.unwrap().len(), PROCESSES + 1);
+    assert_eq!(by_role(&log.read().await.unwrap()), expected());
+
+    // Killed while segments are removed.
+    let mut closed = log.closed().await.unwrap();
+    closed.segments.retain(|location| !fold::is_folded(location));
+    closed.segments.truncate(PROCESSES / 4);
+    log.remove(&closed).await.unwrap();
+    drop(closed);
+    assert_eq!(by_role(&log.read().await.unwrap()), expected());
+
+    // A process that died within a line.
+    let torn = folder.path().join(FOLDER).join("00000000000000000000-torn.ndjson");
+    std::fs::write(torn, "{\"line\":\"begin\",\"stat").unwrap();
+    log.fold().await.unwrap();
+    let left = log.list().await.unwrap();
+    assert_eq!(left.len(), 1);
+    let content = log.content(&left[0].location).await.unwrap().unwrap();
+    assert_eq!(read::lines(&content).count(), 2 * PROCESSES, "each line is there once");
+    assert_eq!(by_role(&log.read().await.unwrap()), expected());
+}
+
+#[tokio::test]
+async fn what_a_fold_removes_under_a_reader_is_noticed() {
+    let folder = TempDir::new().unwrap();
+    let lake = local(&folder).await;
+    processes(&lake).await;
+    let log = log(&lake);
+    let listed = log.list().await.unwrap();
+    log.fold().await.unwrap();
+    assert!(log.contents(&listed).await.unwrap().is_none(), "a reader has to begin again");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn readers_see_every_statement_once_while_it_is_folded() {
+    let folder = TempDir::new().unwrap();
+    let lake = local(&folder).await;
+    processes(&lake).await;
+    let mut readers = tokio::task::JoinSet::new();
+    for _ in 0..4 {
+        let log = log(&lake);
+        readers.spawn(async move {
+            for _ in 0..20 {
+                let rows = log.read().await.unwrap();
+                assert!(rows.num_rows() >= PROCESSES, "{} rows", rows.num_rows());
+                let seen = by_role(&rows);
+                assert!(seen.iter().all(|(role, found)| expected().get(role) == Some(found)));
+            }
+        });
+    }
+    let folding = log(&lake);
+    folding.fold().await.unwrap();
+    while let Some(read) = readers.join_next().await {
+        read.unwrap();
+    }
+    assert_eq!(folding.list().await.unwrap().len(), 1);
+}
+
+#[test]
+fn a_segment_that_was_folded_before_it_was_locked_is_not_written_to() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("segment.ndjson");
+    let file = std::fs::File::create(&path).unwrap();
+    let other = std::fs::File::open(&path).unwrap();
+    assert!(segment::lock(&file).unwrap());
+    assert!(!segment::lock(&other).unwrap(), "somebody else holds it");
+    drop(file);
+    std::fs::remove_file(&path).unwrap();
+    assert!(!segment::lock(&other).unwrap(), "it has no name any more");
+}
