@@ -19,7 +19,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 SEED = 42
-LATE_BATCHES = 3
+LATE_BATCHES = 4
 LATE_SHARE = 100
 EVENTS_PER_FILE = 1_000_000
 EVENTS_PER_CHUNK = 250_000

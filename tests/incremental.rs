@@ -20,6 +20,9 @@ pub(crate) fn grown(built: &Built) -> Built {
     grown
 }
 
+/// How many people [`change_known_people`] may touch.
+const CHANGED: u32 = 3;
+
 /// A contact moves, a mailbox opens a mail, a browser comes back.
 fn change_known_people(corpus: &mut Corpus) {
     let (city, updated) = (corpus.contacts.column("city"), corpus.contacts.column("updated_at"));
@@ -67,8 +70,8 @@ fn nothing_new_does_no_work() {
     assert_eq!(versions(&lake.lake), before);
 }
 
-#[test]
-fn new_records_touch_only_what_they_change() {
+#[tokio::test]
+async fn new_records_touch_only_what_they_change() {
     let lake = small().copied();
     let mut corpus = lake.corpus();
     change_known_people(&mut corpus);
@@ -95,6 +98,15 @@ fn new_records_touch_only_what_they_change() {
             "{touched} has no new version; moved: {moved:?}"
         );
     }
+
+    // The process that refreshed had not worked with the lake before: it still tells the new from what was there.
+    let server = lake.serve();
+    let session = server.session("engineer").await;
+    let profiles = session
+        .value("SELECT rows_out FROM cdp.refreshes WHERE object = 'profiles' AND status = 'done' ORDER BY at DESC LIMIT 1")
+        .await;
+    let profiles: u32 = profiles.parse().unwrap();
+    assert!((1..=CHANGED).contains(&profiles), "{profiles} profiles were made anew");
 }
 
 #[tokio::test]

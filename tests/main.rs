@@ -22,5 +22,6 @@ mod slt;
 mod sync;
 mod tidy;
 mod tls;
+mod truth;
 mod withdrawal;
 mod writers;

@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use crate::audit::{Class, Entry};
 use crate::catalog::{Body, Change, Destination, Kind, Sync, SyncInput};
-use crate::engine::{Engine, Live};
+use crate::engine::{Engine, Live, Shown};
 use crate::error::{Error, Result};
 use crate::identity::ProfileIds;
 use crate::query::governed::PROFILE_ID;
@@ -228,8 +228,7 @@ async fn disclose(
             crate::ingest::append(&table, crate::ingest::write(&table, batch).await?).await?;
         let mut change = Change::default();
         change.table(&table, snapshot);
-        let published = engine.catalog().publish(change).await?;
-        engine.show(published);
+        engine.publish(change, Shown::AsBefore).await?;
     }
     Ok(())
 }

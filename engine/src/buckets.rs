@@ -3,17 +3,19 @@
 //! A bucket is [`BUCKET_SUBJECTS`] consecutive subjects. A refresh rewrites the buckets whose rows it touched and no others,
 //! in one commit; a bucket whose rows turn out to be the same is left alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use arrow::array::{AsArray, RecordBatch, UInt32Array};
-use arrow::compute::{concat_batches, take_record_batch};
+use arrow::array::{AsArray, BooleanArray, RecordBatch, UInt32Array};
+use arrow::compute::{concat_batches, filter_record_batch, take_record_batch};
 use arrow::datatypes::{Int64Type, SchemaRef};
 use datafusion::common::ScalarValue;
 use datafusion::error::DataFusionError;
+use tokio::task::JoinSet;
 
 use crate::error::{Error, Result};
 use crate::lake::{Commit, FileEntry, Lake, Table, TableSnapshot};
+use crate::query::access::SubjectSet;
 use crate::query::governed::SUBJECT;
 use crate::table_read::{adapt, read_file};
 
@@ -42,7 +44,7 @@ fn bucket_of_file(file: &FileEntry) -> Result<u32> {
 }
 
 /// Splits rows that are sorted by subject into buckets.
-pub(crate) fn split(rows: &RecordBatch) -> Result<BTreeMap<u32, RecordBatch>> {
+fn split(rows: &RecordBatch) -> Result<BTreeMap<u32, RecordBatch>> {
     let subjects = subjects_of(rows)?;
     let mut buckets = BTreeMap::new();
     let mut start = 0;
@@ -64,33 +66,54 @@ fn subjects_of(rows: &RecordBatch) -> Result<arrow::array::Int64Array> {
     })
 }
 
-/// Replaces the rows of `dirty` buckets by those of `rows`, which are sorted by subject and lie in dirty buckets only, and
-/// returns the new version.
-pub(crate) async fn replace_buckets(
+/// Which rows of the dirty buckets are replaced.
+#[derive(Clone)]
+pub(crate) enum Replaced {
+    /// All of them.
+    All,
+    /// Those of these subjects.
+    Of(Arc<SubjectSet>),
+}
+
+/// Puts `rows` in the place of the replaced rows of the `dirty` buckets and returns the new version. No other bucket may
+/// have any of `rows`.
+pub(crate) async fn update(
     lake: &Lake,
     table: &Table,
-    dirty: &[u32],
+    dirty: &BTreeSet<u32>,
+    replaced: Replaced,
     rows: &RecordBatch,
 ) -> Result<Arc<TableSnapshot>> {
     let before = table.snapshot();
-    let mut new = split(rows)?;
+    let mut new = split(&sort_by_subject(&adapt(rows, &before.schema)?)?)?;
     let mut had: BTreeMap<u32, Vec<FileEntry>> = BTreeMap::new();
-    for file in before.files.iter() {
-        let bucket = bucket_of_file(file)?;
-        if dirty.contains(&bucket) {
-            had.entry(bucket).or_default().push(file.clone());
-        }
+    for file in before.files_in_order() {
+        had.entry(bucket_of_file(&file)?).or_default().push(file);
     }
+    let mut waiting = dirty.iter().map(|bucket| Bucket {
+        lake: lake.clone(),
+        table: table.clone(),
+        schema: Arc::clone(&before.schema),
+        files: had.remove(bucket).unwrap_or_default(),
+        replaced: replaced.clone(),
+        rows: new.remove(bucket),
+    });
+    // Decoding, comparing and encoding a bucket is work for one core: as many at once as there are cores.
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut running = JoinSet::new();
     let (mut adds, mut removes) = (vec![], vec![]);
-    for bucket in dirty {
-        let (old, new) = (had.remove(bucket).unwrap_or_default(), new.remove(bucket));
-        if let Some(new) = &new {
-            if !old.is_empty() && same(lake, table, &old, new, &before.schema).await? {
-                continue;
-            }
-            adds.extend(crate::ingest::write(table, new.clone()).await?);
+    loop {
+        while running.len() < cores
+            && let Some(bucket) = waiting.next()
+        {
+            running.spawn(bucket.rewrite());
         }
-        removes.extend(old);
+        let Some(outcome) = running.join_next().await else { break };
+        let outcome = outcome.map_err(|error| DataFusionError::External(Box::new(error)))?;
+        if let Some((add, remove)) = outcome? {
+            adds.extend(add);
+            removes.extend(remove);
+        }
     }
     if adds.is_empty() && removes.is_empty() {
         return Ok(before);
@@ -98,51 +121,74 @@ pub(crate) async fn replace_buckets(
     table.commit(Commit::rewrite(before, adds, removes)).await
 }
 
-async fn same(
-    lake: &Lake,
-    table: &Table,
-    files: &[FileEntry],
-    rows: &RecordBatch,
-    schema: &SchemaRef,
-) -> Result<bool> {
-    if files.iter().map(|file| file.rows).sum::<u64>() != rows.num_rows() as u64 {
-        return Ok(false);
-    }
-    let mut batches = Vec::new();
-    for file in files {
-        batches.extend(read_file(lake, table.path(), file, schema).await?);
-    }
-    let stored = concat_batches(schema, &batches).map_err(DataFusionError::from)?;
-    Ok(stored.columns() == adapt(rows, schema)?.columns())
+/// One bucket that is brought up to date.
+struct Bucket {
+    lake: Lake,
+    table: Table,
+    schema: SchemaRef,
+    files: Vec<FileEntry>,
+    replaced: Replaced,
+    rows: Option<RecordBatch>,
 }
 
-/// Reads the rows of `dirty` buckets whose subject passes `keep`.
-pub(crate) async fn read_buckets(
-    lake: &Lake,
-    table: &Table,
-    dirty: &[u32],
-    keep: impl Fn(u32) -> bool,
-) -> Result<RecordBatch> {
-    let snapshot = table.snapshot();
-    let mut batches = Vec::new();
-    for file in snapshot.files.iter() {
-        if !dirty.contains(&bucket_of_file(file)?) {
-            continue;
-        }
-        for batch in read_file(lake, table.path(), file, &snapshot.schema).await? {
-            let subjects = subjects_of(&batch)?;
-            let kept = (0..batch.num_rows() as u32)
-                .filter(|row| keep(subjects.value(*row as usize) as u32));
-            let kept = UInt32Array::from_iter_values(kept);
-            batches.push(take_record_batch(&batch, &kept).map_err(DataFusionError::from)?);
-        }
+impl Bucket {
+    /// Writes the bucket anew; `None` if its rows are the same as before.
+    async fn rewrite(self) -> Result<Option<(Vec<FileEntry>, Vec<FileEntry>)>> {
+        let rows = match &self.rows {
+            Some(rows) => rows.clone(),
+            None => RecordBatch::new_empty(Arc::clone(&self.schema)),
+        };
+        let rows = match &self.replaced {
+            Replaced::All => {
+                let stored: u64 = self.files.iter().map(|file| file.rows).sum();
+                if stored == rows.num_rows() as u64
+                    && self.read().await?.columns() == rows.columns()
+                {
+                    return Ok(None);
+                }
+                rows
+            }
+            Replaced::Of(subjects) => {
+                let stored = self.read().await?;
+                let merged = merge(&stored, subjects, &rows)?;
+                if stored.columns() == merged.columns() {
+                    return Ok(None);
+                }
+                merged
+            }
+        };
+        let adds = match rows.num_rows() {
+            0 => vec![],
+            _ => crate::ingest::write(&self.table, rows).await?,
+        };
+        Ok(Some((adds, self.files)))
     }
-    Ok(concat_batches(&snapshot.schema, &batches).map_err(DataFusionError::from)?)
+
+    async fn read(&self) -> Result<RecordBatch> {
+        let mut batches = Vec::new();
+        for file in &self.files {
+            batches.extend(read_file(&self.lake, self.table.path(), file, &self.schema).await?);
+        }
+        Ok(concat_batches(&self.schema, &batches).map_err(DataFusionError::from)?)
+    }
+}
+
+/// Returns the stored rows of all but these subjects together with the new `rows`, sorted by subject.
+fn merge(stored: &RecordBatch, subjects: &SubjectSet, rows: &RecordBatch) -> Result<RecordBatch> {
+    let of = subjects_of(stored)?;
+    let others: BooleanArray =
+        of.values().iter().map(|subject| Some(!subjects.contains(*subject as u32))).collect();
+    let others = filter_record_batch(stored, &others).map_err(DataFusionError::from)?;
+    let both = concat_batches(&stored.schema(), [&others, rows]).map_err(DataFusionError::from)?;
+    sort_by_subject(&both)
 }
 
 /// Sorts rows by subject; rows of one subject keep their order.
-pub(crate) fn sort_by_subject(rows: &RecordBatch) -> Result<RecordBatch> {
+fn sort_by_subject(rows: &RecordBatch) -> Result<RecordBatch> {
     let subjects = subjects_of(rows)?;
+    if subjects.values().is_sorted() {
+        return Ok(rows.clone());
+    }
     let mut order: Vec<u32> = (0..rows.num_rows() as u32).collect();
     order.sort_by_key(|row| subjects.value(*row as usize));
     Ok(take_record_batch(rows, &UInt32Array::from(order)).map_err(DataFusionError::from)?)

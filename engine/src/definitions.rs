@@ -3,7 +3,7 @@
 use crate::catalog::{
     Body, CatalogState, Change, Definition, Kind, check_references, check_unused,
 };
-use crate::engine::{Engine, Put};
+use crate::engine::{Engine, Put, Shown};
 use crate::error::{Error, Result};
 use crate::jobs::{Run, Trigger};
 use crate::query::access::Visible;
@@ -43,9 +43,7 @@ impl Engine {
     /// [`Error::Exists`] for [`Put::Create`], [`Error::Invalid`] and [`Error::Missing`] if one does not fit the others.
     pub async fn define(&self, definitions: Vec<(Definition, Put)>) -> Result<()> {
         let _writing = self.writing().await;
-        let published = self.catalog().publish(self.putting(definitions)).await?;
-        self.show_consent(published);
-        Ok(())
+        self.publish(self.putting(definitions), Shown::Definitions).await
     }
 
     /// Returns the change that puts definitions into the catalog.
@@ -77,8 +75,7 @@ impl Engine {
             });
         };
         if after.profiles_path.is_none() {
-            let published = self.catalog().publish(self.putting(definitions)).await?;
-            self.show_consent(published);
+            self.publish(self.putting(definitions), Shown::Definitions).await?;
             return Ok(FirstMembers::None);
         }
         let name = &definition.name;
@@ -88,8 +85,7 @@ impl Engine {
             let mut change = self.putting(definitions);
             let live = self.live();
             let report = segment::compute(self, &live, run.now, &mut change, name, segment).await?;
-            let published = self.catalog().publish(change).await?;
-            self.show_consent(published);
+            self.publish(change, Shown::Definitions).await?;
             Ok(run.done(report.members as u64, (report.entered + report.exited) as u64))
         };
         run.step(work).await?;
@@ -134,9 +130,7 @@ impl Engine {
             }
             removed.iter().try_for_each(|(kind, name)| check_unused(state, *kind, name))
         });
-        let published = self.catalog().publish(change).await?;
-        self.show_consent(published);
-        Ok(())
+        self.publish(change, Shown::Definitions).await
     }
 
     /// Puts a comment on an object.
@@ -145,9 +139,7 @@ impl Engine {
         let mut change = Change::default();
         let owned = name.to_owned();
         change.edit(move |state| state.comment(kind, &owned, comment));
-        let published = self.catalog().publish(change).await?;
-        self.show(published);
-        Ok(())
+        self.publish(change, Shown::AsBefore).await
     }
 }
 

@@ -4,7 +4,7 @@
 //! Writers publish through the catalog and then make the next `Live`; a withdrawal of consent makes one, too, before it
 //! is acknowledged.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,9 +15,9 @@ use tokio::sync::Mutex;
 
 use crate::audit::{AuditLog, Class, Entry};
 use crate::catalog::{
-    Body, Capability, Catalog, Change, Definition, Kind, LegalBasis, Published, Role,
+    Body, Capability, Catalog, Change, Definition, Kind, LegalBasis, Published, Purpose, Role,
 };
-use crate::consent::{self, ConsentBook, Status};
+use crate::consent::{self, Answers, ConsentBook, Status};
 use crate::error::{Error, Result};
 use crate::ingest::IngestMemory;
 use crate::lake::{Lake, LakeLocation};
@@ -40,6 +40,21 @@ pub struct Live {
     pub people: Arc<People>,
     /// By purpose: who may be seen.
     pub visible: HashMap<String, Visible>,
+}
+
+/// Takes what was published into the book, and returns the anchors of the people whom it concerns, or `None` for everybody.
+pub(crate) type Take<'a> = &'a mut (dyn FnMut(&mut ConsentBook) -> Option<BTreeSet<u32>> + Send);
+
+/// What a publication means for who may be seen.
+pub(crate) enum Shown<'a> {
+    /// Nothing.
+    AsBefore,
+    /// Purposes may be others.
+    Definitions,
+    /// There are new answers.
+    Answers(Take<'a>),
+    /// Subjects belong to other profiles, or profiles have other identifiers.
+    People(Arc<People>, Take<'a>),
 }
 
 /// How a definition is put into the catalog.
@@ -65,8 +80,12 @@ struct Inner {
     audit: Arc<AuditLog>,
     live: ArcSwap<Live>,
     book: RwLock<ConsentBook>,
-    /// Held while definitions, consent or derived tables change.
-    pub(crate) writing: Mutex<Writing>,
+    /// Held while definitions or derived tables change.
+    writing: Mutex<Writing>,
+    /// Held while answers are added to the consent ledger: a withdrawal does not wait for a refresh.
+    answering: Mutex<()>,
+    /// Held from a publication until readers see it, so that they see publications in their order.
+    showing: Mutex<()>,
     started_at_us: i64,
     /// Counts the times that what somebody may see became other than before.
     epoch: AtomicU64,
@@ -111,10 +130,12 @@ impl Engine {
             live: ArcSwap::from_pointee(live),
             book: RwLock::default(),
             writing: Mutex::default(),
+            answering: Mutex::default(),
+            showing: Mutex::default(),
             started_at_us,
             epoch: AtomicU64::new(1),
         }));
-        engine.reload_people().await?;
+        engine.load_people().await?;
         engine.record_file_root().await?;
         Ok(engine)
     }
@@ -134,8 +155,7 @@ impl Engine {
             state.file_root = Some(root);
             Ok(())
         });
-        self.show(self.0.catalog.publish(change).await?);
-        Ok(())
+        self.publish(change, Shown::AsBefore).await
     }
 
     /// Returns the folder that file sources read from and destinations write to.
@@ -218,6 +238,11 @@ impl Engine {
         &self.0.book
     }
 
+    /// Waits until nobody else adds answers to the consent ledger.
+    pub(crate) async fn answering(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.0.answering.lock().await
+    }
+
     /// Waits until nobody else writes.
     pub(crate) async fn writing(&self) -> tokio::sync::MutexGuard<'_, Writing> {
         self.0.writing.lock().await
@@ -246,34 +271,46 @@ impl Engine {
         )
     }
 
-    /// Makes what was published visible to readers; people and consent are as they were.
-    pub(crate) fn show(&self, published: Arc<Published>) {
+    /// Publishes `change` and makes it visible to readers, together with what it means for who may be seen.
+    pub(crate) async fn publish(&self, change: Change, shown: Shown<'_>) -> Result<()> {
+        let _showing = self.0.showing.lock().await;
+        let published = self.0.catalog.publish(change).await?;
+        self.show(published, shown);
+        Ok(())
+    }
+
+    /// Makes what the catalog has published visible to readers; who may be seen is as it was.
+    pub(crate) async fn show_current(&self) {
+        let _showing = self.0.showing.lock().await;
+        self.show(self.0.catalog.current(), Shown::AsBefore);
+    }
+
+    fn show(&self, published: Arc<Published>, shown: Shown<'_>) {
         let before = self.live();
-        let visible = self.visible(&published, &before.people);
-        self.0.live.store(Arc::new(Live {
-            published,
-            people: Arc::clone(&before.people),
-            visible,
-        }));
-    }
-
-    /// Makes what was published visible to readers together with the people that belong to it.
-    pub(crate) fn show_people(
-        &self,
-        published: Arc<Published>,
-        people: Arc<People>,
-        book: ConsentBook,
-    ) {
-        *self.0.book.write() = book;
-        let visible = self.visible(&published, &people);
+        let changes = !matches!(shown, Shown::AsBefore);
+        let (people, visible) = match shown {
+            Shown::AsBefore => (Arc::clone(&before.people), before.visible.clone()),
+            Shown::Definitions => {
+                let people = Arc::clone(&before.people);
+                let visible = self.visible(&published, &people, &before, Some(&BTreeSet::new()));
+                (people, visible)
+            }
+            Shown::Answers(take) => {
+                let anchors = take(&mut self.0.book.write());
+                let people = Arc::clone(&before.people);
+                let visible = self.visible(&published, &people, &before, anchors.as_ref());
+                (people, visible)
+            }
+            Shown::People(people, take) => {
+                let anchors = take(&mut self.0.book.write());
+                let visible = self.visible(&published, &people, &before, anchors.as_ref());
+                (people, visible)
+            }
+        };
         self.0.live.store(Arc::new(Live { published, people, visible }));
-        self.0.epoch.fetch_add(1, Ordering::SeqCst);
-    }
-
-    /// Decides anew who may be seen; the answers in the book have changed.
-    pub(crate) fn show_consent(&self, published: Arc<Published>) {
-        self.show(published);
-        self.0.epoch.fetch_add(1, Ordering::SeqCst);
+        if changes {
+            self.0.epoch.fetch_add(1, Ordering::SeqCst);
+        }
     }
 
     /// Returns a number that changes when what somebody may see becomes other than before.
@@ -356,31 +393,46 @@ impl Engine {
         Ok(Arc::new(self.relations(live, &viewer, Some(access), &facts)))
     }
 
-    fn visible(&self, published: &Published, people: &People) -> HashMap<String, Visible> {
+    /// Decides who may be seen for each purpose: anew for the people with the anchors `changed`, or for all; the
+    /// others as in `before`, unless the purpose is new or another one.
+    fn visible(
+        &self,
+        published: &Published,
+        people: &People,
+        before: &Live,
+        changed: Option<&BTreeSet<u32>>,
+    ) -> HashMap<String, Visible> {
         let book = self.0.book.read();
-        let purposes =
-            published.state.of_kind(Kind::Purpose).filter_map(|definition| match definition.body {
-                Body::Purpose(purpose) => Some((definition.name.clone(), purpose.basis)),
-                _ => None,
-            });
-        purposes
-            .map(|(name, basis)| {
-                let seen = consent::visible(&book, people, &name, basis);
-                (name, seen)
-            })
-            .collect()
+        let decide = |name: &str, purpose: &Purpose| {
+            let was = purpose_of(&before.published, name).filter(|was| was.basis == purpose.basis);
+            match (changed, was.and_then(|_| before.visible.get(name))) {
+                (Some(changed), Some(before)) => {
+                    consent::revised(&book, people, name, purpose.basis, before, changed)
+                }
+                _ => consent::visible(&book, people, name, purpose.basis),
+            }
+        };
+        let purposes = published.state.of_kind(Kind::Purpose).filter_map(|definition| {
+            let purpose = purpose_of(published, &definition.name)?;
+            Some((definition.name.clone(), decide(&definition.name, purpose)))
+        });
+        purposes.collect()
     }
 
     /// Reads people and consent from the lake, as a process does that has just opened it.
-    pub(crate) async fn reload_people(&self) -> Result<()> {
-        let published = self.0.catalog.current();
-        let people =
-            crate::identity_refresh::load_people(self.0.catalog.lake(), &published).await?;
-        let mut book = ConsentBook::default();
-        crate::identity_refresh::load_identifiers(self.0.catalog.lake(), &published, &mut book)
-            .await?;
-        consent::load_answers(self.0.catalog.lake(), &published, &mut book).await?;
-        self.show_people(published, Arc::new(people), book);
+    async fn load_people(&self) -> Result<()> {
+        let (published, lake) = (self.0.catalog.current(), self.0.catalog.lake());
+        let people = Arc::new(crate::identity_refresh::load_people(lake, &published).await?);
+        let mut loaded = ConsentBook::default();
+        crate::identity_refresh::load_identifiers(lake, &published, &mut loaded).await?;
+        Answers::read(lake, &published).await?.take_into(&mut loaded);
+        self.show(
+            published,
+            Shown::People(people, &mut |book| {
+                *book = std::mem::take(&mut loaded);
+                None
+            }),
+        );
         Ok(())
     }
 
@@ -402,7 +454,7 @@ impl Engine {
             message: format!("consent status \"{status}\" is not known"),
             hint: format!("Use one of {}.", Status::WORDS.join(", ")),
         })?;
-        let _writing = self.writing().await;
+        let _answering = self.answering().await;
         let published = self.0.catalog.current();
         published.state.expect(Kind::Purpose, purpose)?;
         let normalized = consent::normalizer(&published)?.normalize(kind, value)?;
@@ -422,9 +474,18 @@ impl Engine {
             at: now,
             by: session.role(),
         };
-        let published = consent::append_recorded(&self.0.catalog, row).await?;
-        self.0.book.write().record(kind, &normalized, purpose, parsed, now);
-        self.show_consent(published);
-        Ok(())
+        let change = consent::append_recorded(&self.0.catalog, row).await?;
+        let take = &mut |book: &mut ConsentBook| {
+            let concerned = book.record(kind, &normalized, purpose, parsed, now);
+            Some(concerned.iter().copied().collect())
+        };
+        self.publish(change, Shown::Answers(take)).await
+    }
+}
+
+fn purpose_of<'a>(published: &'a Published, name: &str) -> Option<&'a Purpose> {
+    match published.state.get(Kind::Purpose, name).map(|definition| &definition.body) {
+        Some(Body::Purpose(purpose)) => Some(purpose),
+        _ => None,
     }
 }

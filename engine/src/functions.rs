@@ -1,5 +1,6 @@
 //! Functions that belong to one statement: they answer for the people whom it may see.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, BooleanArray, Int64Array};
@@ -11,10 +12,10 @@ use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
-use crate::consent::{Answer, Normalizer, normalizer};
+use crate::consent::{Normalizer, normalizer};
 use crate::engine::{Engine, Live};
 use crate::identity::ProfileIds;
-use crate::query::access::Access;
+use crate::query::access::{Access, Visible};
 
 /// Returns the functions of a statement with this access; without one there are none.
 pub(crate) fn session_functions(
@@ -29,6 +30,7 @@ pub(crate) fn session_functions(
     let people = Arc::new(Known {
         engine: engine.clone(),
         access: Arc::clone(access),
+        visible: live.visible.clone(),
         ids: ProfileIds::new(key),
         normalizer,
     });
@@ -52,6 +54,8 @@ pub(crate) fn session_functions(
 struct Known {
     engine: Engine,
     access: Arc<Access>,
+    /// By purpose: who may be seen, as of the statement.
+    visible: HashMap<String, Visible>,
     ids: ProfileIds,
     normalizer: Option<Arc<Normalizer>>,
 }
@@ -61,15 +65,7 @@ impl Known {
     /// is the same as for people who do not exist.
     fn allows(&self, anchor: u32, purpose: &str) -> Option<bool> {
         self.access.profile_id(anchor)?;
-        let live = self.engine.live();
-        let basis = crate::query::session::basis_of(&live, purpose)?;
-        let answer = self.engine.book().read().answer(anchor, purpose);
-        Some(match basis {
-            crate::catalog::LegalBasis::Consent => answer == Answer::Granted,
-            crate::catalog::LegalBasis::Contract => true,
-            crate::catalog::LegalBasis::LegitimateInterest => answer != Answer::Refused,
-            crate::catalog::LegalBasis::LegalObligation => false,
-        })
+        Some(self.visible.get(purpose)?.contains(anchor))
     }
 
     /// The anchor of a profile.

@@ -14,7 +14,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::catalog::{CatalogState, Change, Kind};
-use crate::engine::{Engine, Writing};
+use crate::consent::{Answers, ConsentBook};
+use crate::engine::{Engine, Shown, Writing};
 use crate::error::{Error, Result};
 use crate::ingest::{self, Intake};
 use crate::{consent, identity_refresh, profile, segment};
@@ -161,21 +162,31 @@ impl Engine {
             file_root: self.file_root()?,
         };
         let report = ingest::refresh_source(&intake, &mut writing.ingest, name).await?;
-        self.show(self.catalog().current());
+        self.show_current().await;
         Ok(run.done(report.rows_read, report.rows_taken))
     }
 
     async fn refresh_consent(&self, run: &Run<'_>) -> Result<Step> {
+        let _answering = self.answering().await;
         let mut change = Change::default();
-        let Some(rows) = consent::refresh_feeds(self, run, &mut change).await? else {
+        let Some(report) = consent::refresh_feeds(self, run, &mut change).await? else {
             return Ok(run.idle());
         };
-        let published = self.catalog().publish(change).await?;
-        let mut book = self.book().read().clone();
-        book.forget_answers();
-        consent::load_answers(self.catalog().lake(), &published, &mut book).await?;
-        *self.book().write() = book;
-        self.show_consent(published);
+        let rows = report.added.iter().map(|batch| batch.num_rows() as u64).sum();
+        let current = self.catalog().current();
+        let all = report.replaced.is_some();
+        let answers = match &report.replaced {
+            Some(ledger) => Answers::read_from(self.catalog().lake(), &current, ledger).await?,
+            None => Answers::of(&current, &report.added)?,
+        };
+        let take = &mut |book: &mut ConsentBook| {
+            if all {
+                book.forget_answers();
+            }
+            let concerned = answers.take_into(book);
+            (!all).then_some(concerned)
+        };
+        self.publish(change, Shown::Answers(take)).await?;
         Ok(run.done(rows, rows))
     }
 
@@ -191,36 +202,59 @@ impl Engine {
     /// Identity and profiles, in one publication: no reader sees one without the other.
     async fn unify(&self, writing: &mut Writing, run: &Run<'_>) -> Result<Step> {
         let mut change = Change::default();
-        let live = self.live();
         let refreshed =
             identity_refresh::refresh(self.catalog(), &mut writing.identity, &mut change, run)
                 .await?;
-        let (people, moved, looked_at) = match &refreshed {
-            Some(refreshed) => (
-                Arc::clone(&refreshed.people),
-                Some(&refreshed.touched),
-                refreshed.subjects_resolved,
-            ),
-            None => (Arc::clone(&live.people), None, 0),
-        };
         let nobody = BTreeSet::new();
-        let report =
-            profile::refresh(self, run, &mut change, &people, moved.unwrap_or(&nobody)).await?;
+        let (people, moved, looked_at) = match &refreshed {
+            Some(refreshed) => {
+                (Arc::clone(&refreshed.people), &refreshed.touched, refreshed.subjects_resolved)
+            }
+            None => (Arc::clone(&self.live().people), &nobody, 0),
+        };
+        let report = profile::refresh(self, run, &mut change, &people, moved).await?;
         if refreshed.is_none() && report.is_none() {
             return Ok(run.idle());
         }
-        let published = self.catalog().publish(change).await?;
-        if refreshed.is_some() {
-            let mut book = self.book().read().clone();
-            book.forget_people();
-            identity_refresh::load_identifiers(self.catalog().lake(), &published, &mut book)
-                .await?;
-            self.show_people(published, people, book);
-        } else {
-            self.show(published);
+        match (&refreshed, &writing.identity) {
+            (Some(refreshed), Some(memory)) => {
+                self.publish_people(change, refreshed, memory).await?
+            }
+            _ => self.publish(change, Shown::AsBefore).await?,
         }
         let touched = report.map_or(0, |report| report.touched);
         Ok(run.done(looked_at.max(touched) as u64, touched as u64))
+    }
+
+    async fn publish_people(
+        &self,
+        change: Change,
+        refreshed: &identity_refresh::Refreshed,
+        memory: &identity_refresh::Memory,
+    ) -> Result<()> {
+        let _answering = self.answering().await;
+        // With the rules of the graph, the form of its identifiers may have changed: the answers are read anew.
+        let answers = match refreshed.all {
+            true => {
+                let current = self.catalog().current();
+                Some(Answers::read(self.catalog().lake(), &current).await?)
+            }
+            false => None,
+        };
+        let take = &mut |book: &mut ConsentBook| match &answers {
+            Some(answers) => {
+                *book = ConsentBook::default();
+                memory.hold_identifiers(&refreshed.touched, book);
+                answers.take_into(book);
+                None
+            }
+            None => {
+                refreshed.touched.iter().for_each(|anchor| book.release(*anchor));
+                memory.hold_identifiers(&refreshed.touched, book);
+                Some(refreshed.touched.clone())
+            }
+        };
+        self.publish(change, Shown::People(Arc::clone(&refreshed.people), take)).await
     }
 
     async fn refresh_segment(&self, run: &Run<'_>, name: &str) -> Result<Step> {
@@ -228,8 +262,7 @@ impl Engine {
         let Some(report) = segment::refresh(self, run, &mut change, name).await? else {
             return Ok(run.idle());
         };
-        let published = self.catalog().publish(change).await?;
-        self.show(published);
+        self.publish(change, Shown::AsBefore).await?;
         Ok(run.done(report.members as u64, (report.entered + report.exited) as u64))
     }
 }

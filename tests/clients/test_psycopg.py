@@ -125,7 +125,7 @@ def test_parameters_filter(shop):
 def test_a_list_is_one_parameter(shop):
     with shop.connect() as connection:
         listed = connection.execute(
-            "SELECT count(*) FROM sources.shop_orders WHERE order_id = ANY(%s)", (["O0000001", "O0000002"],)
+            "SELECT count(*) FROM sources.shop_orders WHERE order_id = ANY(%s)", (["O0002346", "O0006094"],)
         ).fetchone()[0]
         assert listed == 2
 

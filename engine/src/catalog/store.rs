@@ -161,6 +161,10 @@ impl Catalog {
             edit(&mut state)?;
         }
         for (table, snapshot) in change.tables {
+            // Of two appends to one log, the earlier may be published last: the later has its rows, too.
+            if tables.get(table.path()).is_some_and(|(_, now)| now.version >= snapshot.version) {
+                continue;
+            }
             state.tables.insert(table.path().to_owned(), TableState { version: snapshot.version });
             tables.insert(table.path().to_owned(), (table, snapshot));
         }

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use crate::identity::Interner;
+
 /// What somebody answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Status {
@@ -44,36 +46,56 @@ struct Standing {
     captured_at: i64,
 }
 
-/// The identifiers of one person.
-#[derive(Debug, Default, Clone)]
-struct Held {
-    /// The identifier, and whether it identifies the person: a value that identifies nobody cannot grant.
-    identifiers: Vec<(u32, bool)>,
+/// An identifier as a person has it: the lowest bit says whether it identifies them. A value that identifies nobody
+/// cannot grant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Held(u64);
+
+impl Held {
+    fn new(identifier: u32, identifies: bool) -> Self {
+        Self(u64::from(identifier) << 1 | u64::from(identifies))
+    }
+
+    fn identifier(self) -> u32 {
+        (self.0 >> 1) as u32
+    }
+
+    fn identifies(self) -> bool {
+        self.0 & 1 == 1
+    }
 }
 
 /// The answers of a lake.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Default)]
 pub struct ConsentBook {
-    identifiers: HashMap<Box<str>, u32>,
+    /// Kinds and values, as [`write_key`] joins them.
+    identifiers: Interner,
     purposes: HashMap<Box<str>, u16>,
     standing: HashMap<(u32, u16), Standing>,
-    held: HashMap<u32, Held>,
+    /// By anchor.
+    held: Vec<Vec<Held>>,
     /// By identifier: whose it is.
-    holders: HashMap<u32, Vec<u32>>,
+    holders: Vec<Vec<u32>>,
+    scratch: String,
 }
 
 impl ConsentBook {
     /// Notes that the person with this anchor has an identifier.
     pub fn hold(&mut self, anchor: u32, kind: &str, value: &str, identifies: bool) {
         let identifier = self.identifier(kind, value);
-        self.held.entry(anchor).or_default().identifiers.push((identifier, identifies));
-        self.holders.entry(identifier).or_default().push(anchor);
+        if self.held.len() <= anchor as usize {
+            self.held.resize(anchor as usize + 1, Vec::new());
+        }
+        self.held[anchor as usize].push(Held::new(identifier, identifies));
+        self.holders[identifier as usize].push(anchor);
     }
 
-    /// Forgets whose the identifiers are; the answers stay.
-    pub fn forget_people(&mut self) {
-        self.held.clear();
-        self.holders.clear();
+    /// Forgets which identifiers the person with this anchor has.
+    pub fn release(&mut self, anchor: u32) {
+        let Some(held) = self.held.get_mut(anchor as usize) else { return };
+        for held in std::mem::take(held) {
+            self.holders[held.identifier() as usize].retain(|holder| *holder != anchor);
+        }
     }
 
     /// Forgets the answers; whose the identifiers are stays.
@@ -91,27 +113,31 @@ impl ConsentBook {
         captured_at: i64,
     ) -> &[u32] {
         let identifier = self.identifier(kind, value);
-        let next = self.purposes.len() as u16;
-        let purpose = *self.purposes.entry(purpose.into()).or_insert(next);
+        let purpose = match self.purposes.get(purpose) {
+            Some(purpose) => *purpose,
+            None => {
+                let next = self.purposes.len() as u16;
+                self.purposes.insert(purpose.into(), next);
+                next
+            }
+        };
         let new = Standing { status, captured_at };
         let standing = self.standing.entry((identifier, purpose)).or_insert(new);
         if (captured_at, status) > (standing.captured_at, standing.status) {
             *standing = new;
         }
-        self.holders.get(&identifier).map_or(&[], Vec::as_slice)
+        &self.holders[identifier as usize]
     }
 
     /// Returns what the person with this anchor answers for a purpose.
     pub fn answer(&self, anchor: u32, purpose: &str) -> Answer {
-        let (Some(held), Some(purpose)) = (self.held.get(&anchor), self.purposes.get(purpose))
-        else {
-            return Answer::Unknown;
-        };
+        let Some(purpose) = self.purposes.get(purpose) else { return Answer::Unknown };
         let mut answer = Answer::Unknown;
-        for (identifier, identifies) in &held.identifiers {
-            match self.standing.get(&(*identifier, *purpose)).map(|standing| standing.status) {
+        for held in self.held_by(anchor) {
+            match self.standing.get(&(held.identifier(), *purpose)).map(|standing| standing.status)
+            {
                 Some(Status::Refused) => return Answer::Refused,
-                Some(Status::Granted) if *identifies => answer = Answer::Granted,
+                Some(Status::Granted) if held.identifies() => answer = Answer::Granted,
                 _ => {}
             }
         }
@@ -120,16 +146,13 @@ impl ConsentBook {
 
     /// Returns the people who have an identifier.
     pub fn holders(&self, kind: &str, value: &str) -> &[u32] {
-        let identifier = self.identifiers.get(key(kind, value).as_str());
-        identifier.and_then(|identifier| self.holders.get(identifier)).map_or(&[], Vec::as_slice)
+        self.known(kind, value).map_or(&[], |identifier| &self.holders[identifier as usize])
     }
 
     /// Returns whether an identifier identifies those who have it.
     pub fn identifies(&self, anchor: u32, kind: &str, value: &str) -> bool {
-        let Some(identifier) = self.identifiers.get(key(kind, value).as_str()) else {
-            return false;
-        };
-        self.held.get(&anchor).is_some_and(|held| held.identifiers.contains(&(*identifier, true)))
+        self.known(kind, value)
+            .is_some_and(|identifier| self.held_by(anchor).contains(&Held::new(identifier, true)))
     }
 
     /// Returns when the answer that stands for a person and a purpose was given: the newest that decides.
@@ -139,25 +162,42 @@ impl ConsentBook {
             Answer::Refused => Status::Refused,
             Answer::Unknown => return None,
         };
-        let (held, purpose) = (self.held.get(&anchor)?, self.purposes.get(purpose)?);
-        let standing = held
-            .identifiers
+        let purpose = self.purposes.get(purpose)?;
+        let standing = self
+            .held_by(anchor)
             .iter()
-            .filter_map(|(identifier, _)| self.standing.get(&(*identifier, *purpose)));
+            .filter_map(|held| self.standing.get(&(held.identifier(), *purpose)));
         standing
             .filter(|standing| standing.status == answer)
             .map(|standing| standing.captured_at)
             .max()
     }
 
+    fn held_by(&self, anchor: u32) -> &[Held] {
+        self.held.get(anchor as usize).map_or(&[], Vec::as_slice)
+    }
+
+    fn known(&self, kind: &str, value: &str) -> Option<u32> {
+        let mut key = String::new();
+        write_key(&mut key, kind, value);
+        self.identifiers.get(&key)
+    }
+
     fn identifier(&mut self, kind: &str, value: &str) -> u32 {
-        let next = self.identifiers.len() as u32;
-        *self.identifiers.entry(key(kind, value).into_boxed_str()).or_insert(next)
+        write_key(&mut self.scratch, kind, value);
+        let identifier = self.identifiers.intern(&self.scratch);
+        if self.holders.len() <= identifier as usize {
+            self.holders.push(Vec::new());
+        }
+        identifier
     }
 }
 
-fn key(kind: &str, value: &str) -> String {
-    format!("{kind}\u{1f}{value}")
+fn write_key(key: &mut String, kind: &str, value: &str) {
+    key.clear();
+    key.push_str(kind);
+    key.push('\u{1f}');
+    key.push_str(value);
 }
 
 #[cfg(test)]

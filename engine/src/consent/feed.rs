@@ -27,15 +27,23 @@ use crate::tables;
 /// The columns that a feed must give, and the one that it may.
 const COLUMNS: [&str; 5] = ["identifier_kind", "identifier", "purpose", "status", "captured_at"];
 
-/// Brings the ledger up to date with every feed, adds it to `change`, and returns how many rows are new; `None` if nothing is.
+/// What a refresh of the feeds brought.
+pub struct FeedReport {
+    /// The rows that are new in the ledger.
+    pub added: Vec<RecordBatch>,
+    /// The ledger, if rows were taken out of it, too: what follows from it is then to be worked out anew.
+    pub replaced: Option<Arc<TableSnapshot>>,
+}
+
+/// Brings the ledger up to date with every feed and adds it to `change`; `None` if nothing is new.
 pub async fn refresh_feeds(
     engine: &Engine,
     run: &Run<'_>,
     change: &mut Change,
-) -> Result<Option<u64>> {
+) -> Result<Option<FeedReport>> {
     let (now, full) = (run.now, run.full);
     let published = engine.catalog().current();
-    let (mut adds, mut removes, mut rows) = (vec![], vec![], 0);
+    let (mut adds, mut removes, mut added) = (vec![], vec![], vec![]);
     if published.state.of_kind(Kind::ConsentFeed).next().is_none() {
         return Ok(None);
     }
@@ -66,13 +74,13 @@ pub async fn refresh_feeds(
             continue;
         }
         run.begin().await?;
-        let added = match covered
+        let only = match covered
             .filter(|covered| !full && covered.definition_version == coverage.definition_version)
         {
             Some(covered) if row_wise(&plan)? => due.added_files(covered).await?,
             _ => None,
         };
-        let batch = match added {
+        let batch = match only {
             Some((source, files)) => due.run(now, Some((source, files))).await?,
             None => {
                 removes.extend(
@@ -85,26 +93,28 @@ pub async fn refresh_feeds(
                 due.run(now, None).await?
             }
         };
-        rows += batch.num_rows() as u64;
         if batch.num_rows() > 0 {
-            adds.extend(crate::ingest::write(&table, batch).await?);
+            adds.extend(crate::ingest::write(&table, batch.clone()).await?);
+            added.push(batch);
         }
         coverages.push((name, coverage));
     }
     if coverages.is_empty() {
         return Ok(None);
     }
+    let replaces = !removes.is_empty();
     let snapshot = match (adds.is_empty(), removes.is_empty()) {
         (true, true) => ledger,
         (_, true) => table.commit(Commit::append(adds)).await?,
         _ => table.commit(Commit::rewrite(ledger, adds, removes)).await?,
     };
+    let replaced = replaces.then(|| Arc::clone(&snapshot));
     change.table(&table, snapshot);
     change.edit(move |state| {
         state.coverage.extend(coverages);
         Ok(())
     });
-    Ok(Some(rows))
+    Ok(Some(FeedReport { added, replaced }))
 }
 
 /// The feed whose rows a file of the ledger holds: each file is one feed's.

@@ -1,5 +1,6 @@
 //! The consent ledger in the lake: how its rows are read into a book, and how a recorded answer is added.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, TimestampMicrosecondArray};
@@ -9,7 +10,7 @@ use super::book::{ConsentBook, Status};
 use crate::catalog::{Catalog, Change, Published};
 use crate::error::{Error, Result};
 use crate::identity::Rules;
-use crate::lake::Lake;
+use crate::lake::{Lake, TableSnapshot};
 use crate::tables;
 
 /// The feed of answers that were recorded by a statement.
@@ -74,8 +75,8 @@ pub struct LedgerRow<'a> {
     pub by: &'a str,
 }
 
-/// Adds a recorded answer to the ledger and publishes it.
-pub async fn append_recorded(catalog: &Catalog, row: LedgerRow<'_>) -> Result<Arc<Published>> {
+/// Adds a recorded answer to the ledger: what is left to do is to publish it.
+pub async fn append_recorded(catalog: &Catalog, row: LedgerRow<'_>) -> Result<Change> {
     let text = |value: &str| Arc::new(StringArray::from(vec![value])) as ArrayRef;
     let time = |at: i64| {
         Arc::new(TimestampMicrosecondArray::from(vec![at]).with_timezone("UTC")) as ArrayRef
@@ -98,48 +99,109 @@ pub async fn append_recorded(catalog: &Catalog, row: LedgerRow<'_>) -> Result<Ar
     let snapshot = crate::ingest::append(&table, written).await?;
     let mut change = Change::default();
     change.table(&table, snapshot);
-    catalog.publish(change).await
+    Ok(change)
 }
 
-/// Reads every answer of the ledger into `book`.
-pub async fn load_answers(
-    lake: &Lake,
-    published: &Published,
-    book: &mut ConsentBook,
-) -> Result<()> {
-    let Some(ledger) = published.table(tables::CONSENT_LEDGER.path) else { return Ok(()) };
-    let Ok(normalizer) = normalizer(published) else { return Ok(()) };
-    let columns =
-        ["identifier_kind", "identifier", "purpose", "status", "captured_at", "recorded_at"];
-    for batch in
-        crate::table_read::read_table(lake, tables::CONSENT_LEDGER.path, &ledger, &columns).await?
-    {
-        record_batch(&normalizer, book, &batch)?;
-    }
-    Ok(())
+/// What is read of an answer.
+const ANSWER_COLUMNS: [&str; 6] =
+    ["identifier_kind", "identifier", "purpose", "status", "captured_at", "recorded_at"];
+
+/// Answers of the ledger, ready to be taken into a book.
+pub struct Answers {
+    normalizer: Option<Normalizer>,
+    batches: Vec<AnswerRows>,
 }
 
-/// Takes the answers of one batch into `book`: identifier kind, identifier, purpose, status, captured at, recorded at.
-pub(super) fn record_batch(
-    normalizer: &Normalizer,
-    book: &mut ConsentBook,
-    batch: &RecordBatch,
-) -> Result<()> {
-    let texts = batch.columns()[..4].iter().map(tables::texts).collect::<Result<Vec<_>>>()?;
-    let captured = batch.column(4).as_primitive::<TimestampMicrosecondType>();
-    let recorded = batch.column(5).as_primitive::<TimestampMicrosecondType>();
-    for row in 0..batch.num_rows() {
-        if texts.iter().any(|column| column.is_null(row)) || captured.is_null(row) {
-            continue;
+struct AnswerRows {
+    /// Kind, identifier, purpose, status.
+    texts: [StringArray; 4],
+    captured: TimestampMicrosecondArray,
+    recorded: TimestampMicrosecondArray,
+}
+
+impl Answers {
+    /// Reads every answer of the ledger as it is published.
+    pub async fn read(lake: &Lake, published: &Published) -> Result<Self> {
+        match published.table(tables::CONSENT_LEDGER.path) {
+            Some(ledger) => Self::read_from(lake, published, &ledger).await,
+            None => Self::of(published, &[]),
         }
-        // A word that nobody defined refuses: what is not understood is never taken for a yes.
-        let status = Status::of(texts[3].value(row)).unwrap_or(Status::Refused);
-        let Some(value) = normalizer.normalized(texts[0].value(row), texts[1].value(row)) else {
-            continue;
-        };
-        // An answer from the future counts from when it was learnt.
-        let at = captured.value(row).min(recorded.value(row));
-        book.record(texts[0].value(row), &value, texts[2].value(row), status, at);
     }
-    Ok(())
+
+    /// Reads every answer of this version of the ledger.
+    pub async fn read_from(
+        lake: &Lake,
+        published: &Published,
+        ledger: &TableSnapshot,
+    ) -> Result<Self> {
+        let path = tables::CONSENT_LEDGER.path;
+        let rows = crate::table_read::read_table(lake, path, ledger, &ANSWER_COLUMNS).await?;
+        Self::of(published, &rows)
+    }
+
+    /// Returns the answers in these rows of the ledger.
+    pub fn of(published: &Published, rows: &[RecordBatch]) -> Result<Self> {
+        let batches = rows.iter().map(AnswerRows::of).collect::<Result<_>>()?;
+        Ok(Self { normalizer: normalizer(published).ok(), batches })
+    }
+
+    /// Takes the answers into `book`, and returns the anchors of the people whom they concern.
+    pub fn take_into(&self, book: &mut ConsentBook) -> BTreeSet<u32> {
+        let mut concerned = BTreeSet::new();
+        let Some(normalizer) = &self.normalizer else { return concerned };
+        for batch in &self.batches {
+            batch.take_into(normalizer, book, &mut concerned);
+        }
+        concerned
+    }
+}
+
+impl AnswerRows {
+    fn of(rows: &RecordBatch) -> Result<Self> {
+        let column = |name: &str| {
+            rows.column_by_name(name).cloned().ok_or_else(|| Error::Corrupt {
+                message: format!("the consent ledger has no column \"{name}\""),
+                source: None,
+            })
+        };
+        let text = |at: usize| tables::texts(&column(ANSWER_COLUMNS[at])?);
+        let time = |at: usize| {
+            Ok::<_, Error>(
+                column(ANSWER_COLUMNS[at])?.as_primitive::<TimestampMicrosecondType>().clone(),
+            )
+        };
+        Ok(Self {
+            texts: [text(0)?, text(1)?, text(2)?, text(3)?],
+            captured: time(4)?,
+            recorded: time(5)?,
+        })
+    }
+
+    fn take_into(
+        &self,
+        normalizer: &Normalizer,
+        book: &mut ConsentBook,
+        concerned: &mut BTreeSet<u32>,
+    ) {
+        let [kinds, values, purposes, words] = &self.texts;
+        for row in 0..kinds.len() {
+            if self.texts.iter().any(|column| column.is_null(row)) || self.captured.is_null(row) {
+                continue;
+            }
+            // A word that nobody defined refuses: what is not understood is never taken for a yes.
+            let status = Status::of(words.value(row)).unwrap_or(Status::Refused);
+            let Some(value) = normalizer.normalized(kinds.value(row), values.value(row)) else {
+                continue;
+            };
+            // An answer from the future counts from when it was learnt.
+            let at = self.captured.value(row).min(self.recorded.value(row));
+            concerned.extend(book.record(
+                kinds.value(row),
+                &value,
+                purposes.value(row),
+                status,
+                at,
+            ));
+        }
+    }
 }

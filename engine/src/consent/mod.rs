@@ -15,21 +15,17 @@ mod feed;
 mod ledger;
 
 pub use book::{Answer, ConsentBook, Status};
-pub use feed::refresh_feeds;
-pub use ledger::{LedgerRow, Normalizer, append_recorded, load_answers, normalizer};
+pub use feed::{FeedReport, refresh_feeds};
+pub use ledger::{Answers, LedgerRow, Normalizer, append_recorded, normalizer};
 
 use crate::catalog::LegalBasis;
 use crate::query::access::{People, SubjectSet, Visible};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Returns whose rows exist for a purpose with this legal basis.
 pub fn visible(book: &ConsentBook, people: &People, purpose: &str, basis: LegalBasis) -> Visible {
-    let decide: Box<dyn Fn(Answer) -> bool> = match basis {
-        LegalBasis::Contract => return Visible::Everyone,
-        LegalBasis::LegalObligation => return Visible::Subjects(Arc::default()),
-        LegalBasis::Consent => Box::new(|answer| answer == Answer::Granted),
-        LegalBasis::LegitimateInterest => Box::new(|answer| answer != Answer::Refused),
-    };
+    let Some(decide) = decision(basis) else { return everyone_or_nobody(basis) };
     let mut allowed = SubjectSet::with_capacity(people.subject_count());
     for (anchor, _) in people.profiles() {
         if decide(book.answer(anchor, purpose)) {
@@ -43,4 +39,122 @@ pub fn visible(book: &ConsentBook, people: &People, purpose: &str, basis: LegalB
         }
     }
     Visible::Subjects(Arc::new(subjects))
+}
+
+/// As [`visible`], where only the people with the anchors `changed` may be others, or answer otherwise, than in `before`.
+pub fn revised(
+    book: &ConsentBook,
+    people: &People,
+    purpose: &str,
+    basis: LegalBasis,
+    before: &Visible,
+    changed: &BTreeSet<u32>,
+) -> Visible {
+    let (Some(decide), Visible::Subjects(before)) = (decision(basis), before) else {
+        return visible(book, people, purpose, basis);
+    };
+    if changed.is_empty() {
+        return Visible::Subjects(Arc::clone(before));
+    }
+    let mut revised = SubjectSet::with_capacity(people.subject_count());
+    let mut allowed = revised.clone();
+    for anchor in changed {
+        revised.insert(*anchor);
+        if decide(book.answer(*anchor, purpose)) {
+            allowed.insert(*anchor);
+        }
+    }
+    let mut subjects = (**before).clone();
+    for subject in 0..people.subject_count() as u32 {
+        match people.anchor(subject) {
+            Some(anchor) if !revised.contains(anchor) => {}
+            Some(anchor) if allowed.contains(anchor) => subjects.insert(subject),
+            _ => subjects.remove(subject),
+        }
+    }
+    Visible::Subjects(Arc::new(subjects))
+}
+
+/// Which answers allow a purpose with this legal basis; `None` if nobody is asked.
+fn decision(basis: LegalBasis) -> Option<fn(Answer) -> bool> {
+    match basis {
+        LegalBasis::Contract | LegalBasis::LegalObligation => None,
+        LegalBasis::Consent => Some(|answer| answer == Answer::Granted),
+        LegalBasis::LegitimateInterest => Some(|answer| answer != Answer::Refused),
+    }
+}
+
+fn everyone_or_nobody(basis: LegalBasis) -> Visible {
+    match basis {
+        LegalBasis::Contract => Visible::Everyone,
+        _ => Visible::Subjects(Arc::default()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::query::access::NO_SUBJECT;
+    use proptest::prelude::*;
+
+    /// Five subjects of up to five people, each with an identifier of its own.
+    fn people(anchors: &[u32]) -> People {
+        let ids = anchors.iter().map(|anchor| i64::from(*anchor) + 1).collect();
+        People::new(1, ids, anchors.to_vec())
+    }
+
+    fn hold(book: &mut ConsentBook, anchors: &[u32]) {
+        for (subject, anchor) in anchors.iter().enumerate().filter(|(_, at)| **at != NO_SUBJECT) {
+            book.hold(*anchor, "id", &subject.to_string(), true);
+        }
+    }
+
+    /// Profiles over five subjects, the smallest of each its anchor; some subjects are nobody's.
+    fn partitions() -> impl Strategy<Value = Vec<u32>> {
+        proptest::collection::vec(proptest::option::of(0u32..3), 5).prop_map(|groups| {
+            let first = |group: &Option<u32>| groups.iter().position(|other| other == group);
+            let anchor = |group: &Option<u32>| group.and(first(group)).map(|at| at as u32);
+            groups.iter().map(|group| anchor(group).unwrap_or(NO_SUBJECT)).collect()
+        })
+    }
+
+    proptest! {
+        /// Deciding anew for those who changed is deciding anew for all.
+        #[test]
+        fn revising_is_deciding_anew(
+            before in partitions(), after in partitions(),
+            first in proptest::collection::vec((0u32..5, any::<bool>()), 0..6),
+            second in proptest::collection::vec((0u32..5, any::<bool>()), 0..6),
+        ) {
+            let status = |granted| if granted { Status::Granted } else { Status::Refused };
+            for basis in [LegalBasis::Consent, LegalBasis::LegitimateInterest] {
+                let mut book = ConsentBook::default();
+                hold(&mut book, &before);
+                for (at, (subject, granted)) in first.iter().enumerate() {
+                    book.record("id", &subject.to_string(), "mail", status(*granted), at as i64);
+                }
+                let was = visible(&book, &people(&before), "mail", basis);
+                let mut changed: BTreeSet<u32> = BTreeSet::new();
+                for (old, new) in before.iter().zip(&after).filter(|(old, new)| old != new) {
+                    changed.extend([*old, *new].into_iter().filter(|anchor| *anchor != NO_SUBJECT));
+                }
+                for anchor in &changed {
+                    book.release(*anchor);
+                }
+                for (subject, anchor) in after.iter().enumerate() {
+                    if changed.contains(anchor) {
+                        book.hold(*anchor, "id", &subject.to_string(), true);
+                    }
+                }
+                for (at, (subject, granted)) in second.iter().enumerate() {
+                    let at = (first.len() + at) as i64;
+                    changed.extend(book.record("id", &subject.to_string(), "mail", status(*granted), at));
+                }
+                let after = people(&after);
+                let revised = revised(&book, &after, "mail", basis, &was, &changed);
+                let anew = visible(&book, &after, "mail", basis);
+                prop_assert!((0..5).all(|subject| revised.contains(subject) == anew.contains(subject)));
+            }
+        }
+    }
 }

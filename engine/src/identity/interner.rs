@@ -12,7 +12,7 @@ const SLOTS_MIN: usize = 16;
 
 /// Distinct texts, numbered in order of first appearance.
 #[derive(Debug)]
-pub(super) struct Interner {
+pub(crate) struct Interner {
     arena: String,
     ends: Vec<usize>,
     /// Open addressing with linear probing, at most three quarters full.
@@ -21,9 +21,15 @@ pub(super) struct Interner {
     hasher: RandomState,
 }
 
+impl Default for Interner {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Interner {
     /// Makes an empty interner.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             arena: String::new(),
             ends: Vec::new(),
@@ -33,7 +39,7 @@ impl Interner {
     }
 
     /// Returns the number of `text`, which is new when it was unseen.
-    pub(super) fn intern(&mut self, text: &str) -> u32 {
+    pub(crate) fn intern(&mut self, text: &str) -> u32 {
         if self.ends.len() * 4 >= self.slots.len() * 3 {
             self.grow();
         }
@@ -47,7 +53,7 @@ impl Interner {
     }
 
     /// Returns the number of `text`, if it was seen.
-    pub(super) fn get(&self, text: &str) -> Option<u32> {
+    pub(crate) fn get(&self, text: &str) -> Option<u32> {
         Some(self.slots[self.slot_of(text)]).filter(|&id| id != NONE)
     }
 

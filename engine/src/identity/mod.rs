@@ -42,6 +42,7 @@ mod tests;
 
 pub use edges::{Edge, Refusal, Violation};
 pub use graph::NewSubject;
+pub(crate) use interner::Interner;
 pub use person::PersonFields;
 pub use profile_id::ProfileIds;
 pub use reading::{Counts, EdgeEvidence, ProfileIdentifier, ViolationEvidence};

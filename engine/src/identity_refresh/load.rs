@@ -2,7 +2,6 @@
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
-use datafusion::common::ScalarValue;
 
 use crate::catalog::Published;
 use crate::consent::ConsentBook;
@@ -45,19 +44,9 @@ async fn sorted_rows(
     table: &TableSnapshot,
     columns: &[&str],
 ) -> Result<Vec<RecordBatch>> {
-    let first = |file: &crate::lake::FileEntry| match file
-        .bounds
-        .first()
-        .and_then(|bounds| bounds.min.clone())
-    {
-        Some(ScalarValue::Int64(Some(first))) => first,
-        _ => i64::MAX,
-    };
-    let mut files: Vec<_> = table.files.iter().cloned().collect();
-    files.sort_by_key(first);
     let schema = crate::table_read::project(&table.schema, columns)?;
     let mut batches = Vec::new();
-    for file in &files {
+    for file in &table.files_in_order() {
         batches.extend(crate::table_read::read_file(lake, path, file, &schema).await?);
     }
     Ok(batches)

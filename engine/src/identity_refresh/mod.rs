@@ -14,10 +14,11 @@ use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use datafusion::common::ScalarValue;
 use std::sync::Arc;
 
-use crate::buckets::{bucket_of, replace_buckets, sort_by_subject};
+use crate::buckets::{self, Replaced, bucket_of};
 use crate::catalog::{Body, Catalog, Change, Coverage, Kind, Published};
+use crate::consent::ConsentBook;
 use crate::error::{Error, Result};
-use crate::identity::{NewSubject, PersonFields, ProfileIds, Resolver, Rules};
+use crate::identity::{NewSubject, PersonFields, ProfileIds, Resolver, Rules, ValueClass};
 use crate::ingest::{PERSON_FIELDS, RECORD_KIND};
 use crate::jobs::Run;
 use crate::lake::Lake;
@@ -32,8 +33,8 @@ pub const IDENTITY: &str = "identity";
 /// What the one writer keeps of the graph between refreshes.
 pub struct Memory {
     resolver: Resolver,
-    /// The definitions it was made with: the graph's version, and each source's trust.
-    made_with: (u64, Vec<(String, u16)>),
+    /// Each source's trust.
+    trusts: Vec<(String, u16)>,
     sources: Vec<String>,
     /// Where each subject was first seen: the source's number, the record's key, and when.
     seen: Vec<Seen>,
@@ -51,11 +52,16 @@ pub struct Refreshed {
     pub people: Arc<People>,
     /// The anchors of profiles that are made otherwise than before, and of those that are gone.
     pub touched: BTreeSet<u32>,
+    /// Whether those are all there are.
+    pub all: bool,
     /// Subjects that were looked at.
     pub subjects_resolved: usize,
 }
 
 /// Brings the graph up to date and adds its tables to `change`; `None` if nothing is new.
+///
+/// A process that has not worked with the graph before replays the subjects that the last refresh covered, so that what
+/// it then adds is told apart from what was there: only that is written.
 pub async fn refresh(
     catalog: &Catalog,
     memory: &mut Option<Memory>,
@@ -64,35 +70,51 @@ pub async fn refresh(
 ) -> Result<Option<Refreshed>> {
     let published = catalog.current();
     let Some((name, graph)) = published.state.graph() else { return Ok(None) };
+    let trusts = trusts(&published);
+    let subjects = (tables::SUBJECTS.path.to_owned(), published.version(tables::SUBJECTS.path));
     let coverage = Coverage {
-        inputs: [(tables::SUBJECTS.path.to_owned(), published.version(tables::SUBJECTS.path))]
-            .into(),
+        inputs: std::iter::once(subjects)
+            .chain(trusts.iter().map(|(source, trust)| (trust_input(source), u64::from(*trust))))
+            .collect(),
         definition_version: published.state.version_of(Kind::IdentityGraph, name),
         at: run.now,
     };
-    let covered = published.state.coverage.get(IDENTITY);
-    let trusts = trusts(&published);
-    let unchanged = covered.is_some_and(|covered| {
-        covered.inputs == coverage.inputs
-            && covered.definition_version == coverage.definition_version
-    });
-    let same_trust = memory.as_ref().is_none_or(|memory| memory.made_with.1 == trusts);
-    if unchanged && same_trust && !run.full {
+    let covered =
+        published.state.coverage.get(IDENTITY).filter(|covered| same_rules(covered, &coverage));
+    if !run.full
+        && covered.is_some_and(|covered| {
+            covered.inputs.get(tables::SUBJECTS.path) == coverage.inputs.get(tables::SUBJECTS.path)
+        })
+    {
         return Ok(None);
     }
     run.begin().await?;
-    let made_with = (coverage.definition_version, trusts);
-    if run.full || memory.as_ref().is_some_and(|memory| memory.made_with != made_with) {
+    let mut fresh = run.full || covered.is_none();
+    if fresh {
         *memory = None;
     }
-    let fresh = memory.is_none();
-    if fresh {
-        let resolver = Resolver::new(Rules::from_graph(graph)?);
-        *memory = Some(Memory { resolver, made_with, sources: vec![], seen: vec![] });
-    }
-    let Some(memory) = memory.as_mut() else { return Ok(None) };
-    memory.load(catalog.lake(), &published).await?;
+    let memory = match memory {
+        Some(memory) => {
+            memory.trusts = trusts;
+            memory
+        }
+        None => {
+            let resolver = Resolver::new(Rules::from_graph(graph)?);
+            let new = memory.insert(Memory { resolver, trusts, sources: vec![], seen: vec![] });
+            if !fresh {
+                let known = load_people(catalog.lake(), &published).await?;
+                new.load(catalog.lake(), &published, known.subject_count()).await?;
+                new.resolver.resolve();
+                fresh = !new.agrees_with(&known);
+            }
+            new
+        }
+    };
+    tracing::debug!(fresh, "what was there is known");
+    memory.load(catalog.lake(), &published, usize::MAX).await?;
+    tracing::debug!(subjects = memory.seen.len(), "subjects are read");
     let delta = memory.resolver.resolve();
+    tracing::debug!(subjects = delta.subjects_resolved, "the graph is resolved");
     let touched: BTreeSet<u32> = if fresh {
         memory
             .resolver
@@ -104,17 +126,31 @@ pub async fn refresh(
         moved.chain(delta.touched.iter().copied()).collect()
     };
     let ids = ProfileIds::new(published.state.profile_key()?);
-    memory.write(catalog, change, &ids, &touched, fresh, &delta).await?;
+    let people = memory.people(&ids, published.state.sequence + 1);
+    memory.write(catalog, change, &ids, &people, &touched, fresh, &delta).await?;
     change.edit(move |state| {
         state.coverage.insert(IDENTITY.to_owned(), coverage);
         Ok(())
     });
-    let people = memory.people(&ids, published.state.sequence + 1);
     Ok(Some(Refreshed {
         people: Arc::new(people),
         touched,
+        all: fresh,
         subjects_resolved: delta.subjects_resolved,
     }))
+}
+
+/// The name under which a source's trust is kept in the graph's coverage.
+fn trust_input(source: &str) -> String {
+    format!("trust of {source}")
+}
+
+/// Tells whether what was made at `covered` was made by the rules of `now`: the graph is the same, and every source that
+/// was there is trusted as it was.
+fn same_rules(covered: &Coverage, now: &Coverage) -> bool {
+    let trusts = covered.inputs.iter().filter(|(input, _)| *input != tables::SUBJECTS.path);
+    covered.definition_version == now.definition_version
+        && trusts.into_iter().all(|(input, trust)| now.inputs.get(input) == Some(trust))
 }
 
 fn trusts(published: &Published) -> Vec<(String, u16)> {
@@ -134,8 +170,33 @@ async fn stored_anchors(lake: &Lake, published: &Published) -> Result<Vec<u32>> 
 }
 
 impl Memory {
-    /// Feeds the resolver the subjects that it has not seen.
-    async fn load(&mut self, lake: &Lake, published: &Published) -> Result<()> {
+    /// Tells whether the resolver has everybody in the profile in which the lake has them.
+    fn agrees_with(&self, people: &People) -> bool {
+        self.seen.len() == people.subject_count()
+            && (0..self.seen.len() as u32)
+                .all(|subject| self.resolver.anchor_of(subject) == people.anchor(subject))
+    }
+
+    /// Notes in `book` which identifiers the profiles with these anchors have.
+    pub(crate) fn hold_identifiers(&self, anchors: &BTreeSet<u32>, book: &mut ConsentBook) {
+        let kinds: Vec<&str> = self.resolver.rules().kinds().collect();
+        for anchor in
+            anchors.iter().filter(|anchor| self.resolver.anchor_of(**anchor) == Some(**anchor))
+        {
+            for identifier in self.resolver.identifiers(*anchor) {
+                let identifies = identifier.class != ValueClass::Nobody;
+                book.hold(
+                    *anchor,
+                    kinds[usize::from(identifier.kind)],
+                    identifier.value,
+                    identifies,
+                );
+            }
+        }
+    }
+
+    /// Feeds the resolver the subjects before `end` that it has not seen.
+    async fn load(&mut self, lake: &Lake, published: &Published, end: usize) -> Result<()> {
         let from = self.seen.len() as i64;
         let subjects = rows_from(lake, published, &tables::SUBJECTS, from).await?;
         let identifiers = rows_from(lake, published, &tables::SUBJECT_IDENTIFIERS, from).await?;
@@ -151,6 +212,9 @@ impl Memory {
             for row in 0..batch.num_rows() {
                 if numbers.value(row) < from {
                     continue;
+                }
+                if self.seen.len() == end {
+                    return Ok(());
                 }
                 if numbers.value(row) != self.seen.len() as i64 {
                     return Err(gap(self.seen.len()));
@@ -215,12 +279,8 @@ impl Memory {
         debug_assert_eq!(PERSON_FIELDS.len(), 8);
         let identifiers: Vec<(u16, &str)> =
             values.iter().map(|(kind, value)| (*kind, value.as_str())).collect();
-        let trust = self
-            .made_with
-            .1
-            .iter()
-            .find(|(name, _)| name == source)
-            .map_or(100, |(_, trust)| *trust);
+        let trust =
+            self.trusts.iter().find(|(name, _)| name == source).map_or(100, |(_, trust)| *trust);
         let source = u16::try_from(number).map_err(|_| too_many_sources())?;
         self.resolver.add(NewSubject {
             source,
@@ -237,50 +297,60 @@ impl Memory {
         let anchors: Vec<u32> = (0..self.seen.len() as u32)
             .map(|subject| self.resolver.anchor_of(subject).unwrap_or(NO_SUBJECT))
             .collect();
-        let profile_ids = anchors
-            .iter()
-            .map(|anchor| if *anchor == NO_SUBJECT { 0 } else { ids.id_of(u64::from(*anchor)) })
-            .collect();
+        let mut profile_ids: Vec<i64> = Vec::with_capacity(anchors.len());
+        for (subject, anchor) in anchors.iter().enumerate() {
+            // An anchor is the first subject of its profile: its id is known by then.
+            profile_ids.push(match *anchor {
+                NO_SUBJECT => 0,
+                anchor if anchor as usize == subject => ids.id_of(u64::from(anchor)),
+                anchor => profile_ids[anchor as usize],
+            });
+        }
         People::new(version, profile_ids, anchors)
     }
 
+    #[expect(clippy::too_many_arguments, reason = "all of it is one refresh")]
     async fn write(
         &self,
         catalog: &Catalog,
         change: &mut Change,
         ids: &ProfileIds,
+        people: &People,
         touched: &BTreeSet<u32>,
         fresh: bool,
         delta: &crate::identity::Delta,
     ) -> Result<()> {
+        let ids = &|anchor: u32| match people.profile_id(anchor) {
+            Some(id) if people.anchor(anchor) == Some(anchor) => id,
+            _ => ids.id_of(u64::from(anchor)),
+        };
         let moved: BTreeSet<u32> = if fresh {
             (0..=bucket_of(self.seen.len().saturating_sub(1) as u32)).collect()
         } else {
             delta.changed.iter().map(|moved| bucket_of(moved.subject)).collect()
         };
-        put(catalog, change, &tables::PEOPLE, &moved, self.people_rows(ids, &moved)?).await?;
+        let people = self.people_rows(people, &moved)?;
+        put(catalog, change, &tables::PEOPLE, &moved, Replaced::All, &people).await?;
         let dirty: BTreeSet<u32> = touched.iter().map(|anchor| bucket_of(*anchor)).collect();
-        let anchors: Vec<u32> =
-            self.resolver.profiles().filter(|anchor| dirty.contains(&bucket_of(*anchor))).collect();
-        put(
-            catalog,
-            change,
-            &tables::PROFILE_IDENTIFIERS,
-            &dirty,
-            self.identifier_rows(ids, &anchors)?,
-        )
-        .await?;
+        let replaced = match fresh {
+            true => Replaced::All,
+            false => Replaced::Of(Arc::new(touched.iter().copied().collect())),
+        };
+        let anchors: Vec<u32> = touched
+            .iter()
+            .copied()
+            .filter(|anchor| self.resolver.anchor_of(*anchor) == Some(*anchor))
+            .collect();
         let (edges, merges) = self.edge_rows(ids, &anchors)?;
-        put(catalog, change, &tables::IDENTITY_EDGES, &dirty, edges).await?;
-        put(catalog, change, &tables::PROFILE_MERGES, &dirty, merges).await?;
-        put(
-            catalog,
-            change,
-            &tables::IDENTITY_VIOLATIONS,
-            &dirty,
-            self.violation_rows(ids, &anchors)?,
-        )
-        .await
+        for (layout, rows) in [
+            (&tables::PROFILE_IDENTIFIERS, self.identifier_rows(ids, &anchors)?),
+            (&tables::IDENTITY_EDGES, edges),
+            (&tables::PROFILE_MERGES, merges),
+            (&tables::IDENTITY_VIOLATIONS, self.violation_rows(ids, &anchors)?),
+        ] {
+            put(catalog, change, layout, &dirty, replaced.clone(), &rows).await?;
+        }
+        Ok(())
     }
 }
 
@@ -289,12 +359,11 @@ async fn put(
     change: &mut Change,
     layout: &SystemLayout,
     dirty: &BTreeSet<u32>,
-    rows: RecordBatch,
+    replaced: Replaced,
+    rows: &RecordBatch,
 ) -> Result<()> {
     let table = catalog.table(layout.path, || layout.table_schema()).await?;
-    let dirty: Vec<u32> = dirty.iter().copied().collect();
-    let snapshot =
-        replace_buckets(catalog.lake(), &table, &dirty, &sort_by_subject(&rows)?).await?;
+    let snapshot = buckets::update(catalog.lake(), &table, dirty, replaced, rows).await?;
     change.table(&table, snapshot);
     Ok(())
 }
@@ -315,7 +384,7 @@ impl IdentifierRows {
     }
 }
 
-/// Reads the rows of a subjects' table from the files that hold subjects from `from` on.
+/// Reads the rows of a subjects' table, in their order, from the files that hold subjects from `from` on.
 async fn rows_from(
     lake: &Lake,
     published: &Published,
@@ -325,7 +394,7 @@ async fn rows_from(
     let Some(table) = published.table(layout.path) else { return Ok(vec![]) };
     let schema = layout.schema();
     let mut batches = Vec::new();
-    for file in table.files.iter() {
+    for file in &table.files_in_order() {
         let newest = file.bounds.first().and_then(|bounds| bounds.max.clone());
         if matches!(newest, Some(ScalarValue::Int64(Some(newest))) if newest < from) {
             continue;

@@ -9,15 +9,18 @@ use std::sync::Arc;
 
 use crate::buckets::BUCKET_SUBJECTS;
 use crate::error::Result;
-use crate::identity::{ProfileIds, ValueClass};
+use crate::identity::ValueClass;
 use crate::tables;
 
 use super::*;
 
+/// The id of the profile that an anchor has or had.
+type Ids<'a> = dyn Fn(u32) -> i64 + Sync + 'a;
+
 impl Memory {
     pub(super) fn people_rows(
         &self,
-        ids: &ProfileIds,
+        people: &People,
         buckets: &BTreeSet<u32>,
     ) -> Result<RecordBatch> {
         let (mut subjects, mut anchors, mut profiles) =
@@ -25,10 +28,9 @@ impl Memory {
         for bucket in buckets {
             let end = (bucket + 1).saturating_mul(BUCKET_SUBJECTS).min(self.seen.len() as u32);
             for subject in bucket * BUCKET_SUBJECTS..end {
-                let anchor = self.resolver.anchor_of(subject);
                 subjects.append_value(i64::from(subject));
-                anchors.append_option(anchor.map(i64::from));
-                profiles.append_option(anchor.map(|anchor| ids.id_of(u64::from(anchor))));
+                anchors.append_option(people.anchor(subject).map(i64::from));
+                profiles.append_option(people.profile_id(subject));
             }
         }
         tables::PEOPLE.batch(vec![
@@ -38,7 +40,7 @@ impl Memory {
         ])
     }
 
-    pub(super) fn identifier_rows(&self, ids: &ProfileIds, anchors: &[u32]) -> Result<RecordBatch> {
+    pub(super) fn identifier_rows(&self, ids: &Ids<'_>, anchors: &[u32]) -> Result<RecordBatch> {
         let (mut subject, mut profile) = (Int64Builder::new(), Int64Builder::new());
         let (mut kind, mut value, mut status) =
             (StringBuilder::new(), StringBuilder::new(), StringBuilder::new());
@@ -47,7 +49,7 @@ impl Memory {
         for anchor in anchors {
             for identifier in self.resolver.identifiers(*anchor) {
                 subject.append_value(i64::from(*anchor));
-                profile.append_value(ids.id_of(u64::from(*anchor)));
+                profile.append_value(ids(*anchor));
                 kind.append_value(kinds[usize::from(identifier.kind)]);
                 value.append_value(identifier.value);
                 status.append_value(class_word(identifier.class));
@@ -66,7 +68,7 @@ impl Memory {
 
     pub(super) fn edge_rows(
         &self,
-        ids: &ProfileIds,
+        ids: &Ids<'_>,
         anchors: &[u32],
     ) -> Result<(RecordBatch, RecordBatch)> {
         let (mut subject, mut profile) = (Int64Builder::new(), Int64Builder::new());
@@ -79,7 +81,7 @@ impl Memory {
         let (mut m_rule, mut m_at) =
             (StringBuilder::new(), TimestampMicrosecondBuilder::new().with_timezone("UTC"));
         for anchor in anchors {
-            let id = ids.id_of(u64::from(*anchor));
+            let id = ids(*anchor);
             let mut parts = Parts::default();
             for edge in self.resolver.edges(*anchor) {
                 let evidence = self.resolver.explain(edge);
@@ -94,7 +96,7 @@ impl Memory {
                 at.append_value(observed);
                 if let Some(merged) = parts.join(edge.left, edge.right) {
                     m_subject.append_value(i64::from(*anchor));
-                    m_merged.append_value(ids.id_of(u64::from(merged)));
+                    m_merged.append_value(ids(merged));
                     m_profile.append_value(id);
                     m_rule.append_value(&evidence.rule);
                     m_at.append_value(observed);
@@ -124,7 +126,7 @@ impl Memory {
         Ok((edges, merges))
     }
 
-    pub(super) fn violation_rows(&self, ids: &ProfileIds, anchors: &[u32]) -> Result<RecordBatch> {
+    pub(super) fn violation_rows(&self, ids: &Ids<'_>, anchors: &[u32]) -> Result<RecordBatch> {
         let (mut subject, mut profile) = (Int64Builder::new(), Int64Builder::new());
         let mut texts: [StringBuilder; 4] = std::array::from_fn(|_| StringBuilder::new());
         let mut records = Records::new(3);
@@ -133,7 +135,7 @@ impl Memory {
             for violation in self.resolver.violations_of(*anchor) {
                 let evidence = self.resolver.explain_violation(violation);
                 subject.append_value(i64::from(*anchor));
-                profile.append_value(ids.id_of(u64::from(*anchor)));
+                profile.append_value(ids(*anchor));
                 texts[0].append_value(&evidence.rule);
                 texts[1].append_value(&evidence.value);
                 texts[2].append_value(evidence.reason);

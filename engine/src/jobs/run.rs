@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{Progress, Step, Trigger};
 use crate::catalog::Change;
-use crate::engine::Engine;
+use crate::engine::{Engine, Shown};
 use crate::error::{Error, Result};
 use crate::{ingest, tables};
 
@@ -124,9 +124,7 @@ impl<'a> Run<'a> {
         let snapshot = ingest::append(&table, ingest::write(&table, batch).await?).await?;
         let mut change = Change::default();
         change.table(&table, snapshot);
-        let published = catalog.publish(change).await?;
-        self.engine.show(published);
-        Ok(())
+        self.engine.publish(change, Shown::AsBefore).await
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Progress, Target, Trigger};
 use crate::catalog::{Body, Change, Definition, Freshness, Kind};
-use crate::engine::Engine;
+use crate::engine::{Engine, Shown};
 use crate::error::Result;
 use crate::{activation, tables};
 
@@ -93,8 +93,7 @@ impl Engine {
             }
         }
         if changed {
-            let published = self.catalog().publish(change).await?;
-            self.show(published);
+            self.publish(change, Shown::AsBefore).await?;
         }
         Ok(())
     }

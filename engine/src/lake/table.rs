@@ -64,6 +64,19 @@ impl TableSnapshot {
         }
     }
 
+    /// Returns the files by the least value of their first column with statistics, whatever the order in which the log
+    /// lists them; files of equal ones by the greatest.
+    pub fn files_in_order(&self) -> Vec<FileEntry> {
+        let bounds = |file: &FileEntry| {
+            let first = file.bounds.first();
+            first.map(|bounds| (bounds.min.clone(), bounds.max.clone())).unwrap_or_default()
+        };
+        let mut files = self.files.to_vec();
+        files
+            .sort_by(|a, b| bounds(a).partial_cmp(&bounds(b)).unwrap_or(std::cmp::Ordering::Equal));
+        files
+    }
+
     /// Returns how many bytes all files have together.
     pub fn bytes(&self) -> u64 {
         self.files.iter().map(|file| file.size).sum()

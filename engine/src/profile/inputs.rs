@@ -1,31 +1,25 @@
 //! What profiles are made of: whose rows changed, and the values that attributes choose from.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
-use arrow::compute::{cast, concat, concat_batches, filter_record_batch};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray, StringBuilder, new_null_array,
+};
+use arrow::compute::{cast, concat_batches, filter_record_batch, interleave};
 use arrow::datatypes::{DataType, Int64Type, TimeUnit, TimestampMicrosecondType};
 use datafusion::error::DataFusionError;
 
-use super::survivorship::Candidate;
+use super::survivorship::{Candidate, Candidates, Offer};
 use crate::catalog::{Attribute, Body, Catalog, Coverage, Format, Kind, Published, Shape, Source};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::ingest::INGESTED_AT;
 use crate::lake;
-use crate::query::access::People;
+use crate::query::access::{People, SubjectSet};
 use crate::query::governed::SUBJECT;
 use crate::table_read::read_file;
 use crate::tables;
-
-/// The values of one attribute.
-pub(super) struct Values {
-    /// Whose they are, and since when.
-    pub(super) candidates: Vec<Candidate>,
-    /// The values, by row.
-    pub(super) values: ArrayRef,
-}
 
 /// Returns the anchors of the people whose rows are other than at `covered`; `None` if that cannot be told.
 pub(super) async fn touched(
@@ -49,16 +43,17 @@ pub(super) async fn touched(
         };
         let before = match version {
             Some(version) => match table.snapshot_at(version).await {
-                Ok(before) => before.files.to_vec(),
+                Ok(before) => Some(before),
                 Err(_) => return Ok(None),
             },
-            None => vec![],
+            None => None,
         };
+        let before: HashSet<&str> =
+            before.iter().flat_map(|before| before.files.iter()).map(|file| &*file.path).collect();
         // A file that was rewritten holds old rows, too; what was taken since tells the new ones.
         let since = if path.ends_with("_superseded") { i64::MIN } else { covered.at };
         let schema = crate::table_read::project(&now.schema, &[SUBJECT, INGESTED_AT])?;
-        for file in now.files.iter().filter(|file| !before.iter().any(|old| old.path == file.path))
-        {
+        for file in now.files.iter().filter(|file| !before.contains(&*file.path)) {
             for batch in read_file(catalog.lake(), path, file, &schema).await? {
                 let of = batch.column(0).as_primitive::<Int64Type>();
                 let at = batch.column(1).as_primitive::<TimestampMicrosecondType>();
@@ -71,71 +66,92 @@ pub(super) async fn touched(
     Ok(Some(subjects.into_iter().filter_map(|subject| people.anchor(subject)).collect()))
 }
 
-/// Collects the values of every attribute for the people with these anchors.
+/// Collects the values of every attribute for the people with these anchors; `None` means for everybody.
 pub(super) async fn candidates(
     engine: &Engine,
     published: &Published,
     people: &People,
-    touched: &BTreeSet<u32>,
-    all: bool,
-) -> Result<BTreeMap<String, Values>> {
-    let mut parts: BTreeMap<String, (Vec<Candidate>, Vec<ArrayRef>)> = BTreeMap::new();
-    let mut wanted: BTreeMap<&str, Vec<(&str, &str)>> = BTreeMap::new();
+    touched: Option<&SubjectSet>,
+) -> Result<BTreeMap<String, Candidates>> {
+    let mut found: BTreeMap<String, Candidates> = BTreeMap::new();
+    let mut wanted: BTreeMap<&str, Vec<(&str, u16, &str)>> = BTreeMap::new();
     for definition in published.state.of_kind(Kind::Attribute) {
-        let Body::Attribute(Attribute { inputs, .. }) = &definition.body else { continue };
-        parts.insert(definition.name.clone(), (vec![], vec![]));
-        for input in inputs {
-            wanted.entry(&input.source).or_default().push((&definition.name, &input.expression));
+        let Body::Attribute(attribute) = &definition.body else { continue };
+        found.insert(definition.name.clone(), Candidates::default());
+        let ranks = source_ranks(attribute);
+        for input in &attribute.inputs {
+            wanted.entry(&input.source).or_default().push((
+                &definition.name,
+                ranks[input.source.as_str()],
+                &input.expression,
+            ));
         }
     }
     for (source, expressions) in wanted {
-        let Some(rows) = Rows::read(engine, published, people, touched, all, source).await? else {
+        let Some(rows) = Rows::read(engine, published, people, touched, source).await? else {
             continue;
         };
         let texts: Vec<String> =
-            expressions.iter().map(|(_, expression)| (*expression).to_owned()).collect();
+            expressions.iter().map(|(_, _, expression)| (*expression).to_owned()).collect();
         let values = engine.planner().evaluate_as_is(&rows.logical, &texts).await?;
-        for ((attribute, _), values) in expressions.into_iter().zip(values) {
-            if let Some((candidates, arrays)) = parts.get_mut(attribute) {
-                let base = arrays.iter().map(|array: &ArrayRef| array.len()).sum::<usize>() as u32;
-                candidates.extend(rows.candidates(source, base, &tables::texts(&values)?));
-                arrays.push(values);
+        let source: Arc<str> = source.into();
+        for ((attribute, rank, _), values) in expressions.into_iter().zip(values) {
+            if let Some(candidates) = found.get_mut(attribute) {
+                let texts = tables::texts(&values)?;
+                rows.offer(candidates.offers.len() as u32, &texts, &mut candidates.rows);
+                candidates.offers.push(Offer {
+                    source: Arc::clone(&source),
+                    rank,
+                    values,
+                    texts,
+                    keys: Arc::clone(&rows.keys),
+                });
             }
         }
     }
-    parts
-        .into_iter()
-        .map(|(name, (candidates, arrays))| {
-            Ok((name, Values { candidates, values: joined(&arrays)? }))
-        })
-        .collect()
+    Ok(found)
 }
 
-/// Joins the values of several inputs: in their type if they share one, as texts otherwise.
-fn joined(arrays: &[ArrayRef]) -> Result<ArrayRef> {
+/// The rank of each source of an attribute, in the order in which it names them.
+fn source_ranks(attribute: &Attribute) -> BTreeMap<&str, u16> {
+    let mut ranks = BTreeMap::new();
+    for input in &attribute.inputs {
+        let next = ranks.len() as u16;
+        ranks.entry(input.source.as_str()).or_insert(next);
+    }
+    ranks
+}
+
+/// Brings the values of chosen candidates into one column: in their type if all inputs share one, as texts otherwise.
+pub(super) fn chosen_values(offers: &[Offer], chosen: &[Option<Candidate>]) -> Result<ArrayRef> {
     let stored = |data_type: &DataType| match data_type {
         DataType::Utf8View | DataType::LargeUtf8 | DataType::Null => DataType::Utf8,
         other => other.clone(),
     };
-    let mut types: Vec<DataType> = arrays
+    let mut types: Vec<DataType> = offers
         .iter()
-        .filter(|array| array.null_count() < array.len())
-        .map(|array| stored(array.data_type()))
+        .map(|offer| &offer.values)
+        .filter(|values| values.null_count() < values.len())
+        .map(|values| stored(values.data_type()))
         .collect();
     types.dedup();
     let target = match types.as_slice() {
         [one] => one.clone(),
         _ => DataType::Utf8,
     };
-    if arrays.is_empty() {
-        return Ok(super::nothing(0));
-    }
-    let arrays = arrays
+    let mut arrays = offers
         .iter()
-        .map(|array| Ok(cast(array, &target).map_err(DataFusionError::from)?))
+        .map(|offer| Ok(cast(&offer.values, &target).map_err(DataFusionError::from)?))
         .collect::<Result<Vec<_>>>()?;
+    // Who has no value has the one null of the last array.
+    arrays.push(new_null_array(&target, 1));
+    let nothing = (arrays.len() - 1, 0);
+    let places: Vec<(usize, usize)> = chosen
+        .iter()
+        .map(|choice| choice.map_or(nothing, |row| (row.offer as usize, row.row as usize)))
+        .collect();
     let arrays: Vec<&dyn Array> = arrays.iter().map(AsRef::as_ref).collect();
-    Ok(concat(&arrays).map_err(DataFusionError::from)?)
+    Ok(interleave(&arrays, &places).map_err(DataFusionError::from)?)
 }
 
 /// The rows of one source that belong to the touched people.
@@ -143,7 +159,7 @@ struct Rows {
     logical: RecordBatch,
     anchors: Vec<u32>,
     times: Vec<i64>,
-    keys: Vec<Box<str>>,
+    keys: Arc<StringArray>,
 }
 
 impl Rows {
@@ -151,8 +167,7 @@ impl Rows {
         engine: &Engine,
         published: &Published,
         people: &People,
-        touched: &BTreeSet<u32>,
-        all: bool,
+        touched: Option<&SubjectSet>,
         source: &str,
     ) -> Result<Option<Self>> {
         let Body::Source(definition) = &published.state.expect(Kind::Source, source)?.body else {
@@ -170,7 +185,9 @@ impl Rows {
                             .is_valid(row)
                             .then(|| people.anchor(subjects.value(row) as u32))
                             .flatten();
-                        Some(anchor.is_some_and(|anchor| all || touched.contains(&anchor)))
+                        Some(anchor.is_some_and(|anchor| {
+                            touched.is_none_or(|touched| touched.contains(anchor))
+                        }))
                     })
                     .collect();
                 batches.push(filter_record_batch(&batch, &keep).map_err(DataFusionError::from)?);
@@ -182,29 +199,20 @@ impl Rows {
             subjects.values().iter().filter_map(|subject| people.anchor(*subject as u32)).collect();
         let logical = lake::logical_batch(&rows, &lake::logical(&rows.schema()))?;
         let times = times(&logical, definition)?;
-        let keys = keys(&rows, definition)?;
+        let keys = Arc::new(keys(&rows, definition)?);
         Ok(Some(Self { logical, anchors, times, keys }))
     }
 
-    fn candidates(
-        &self,
-        source: &str,
-        base: u32,
-        texts: &arrow::array::StringArray,
-    ) -> Vec<Candidate> {
-        let source: Arc<str> = source.into();
+    /// Adds the rows that have a value to the candidates of the offer with this number.
+    fn offer(&self, offer: u32, texts: &StringArray, candidates: &mut Vec<Candidate>) {
         let found = (0..self.anchors.len())
             .filter(|row| texts.is_valid(*row) && !texts.value(*row).is_empty());
-        found
-            .map(|row| Candidate {
-                anchor: self.anchors[row],
-                at: self.times[row],
-                source: Arc::clone(&source),
-                key: self.keys[row].clone(),
-                text: texts.value(row).into(),
-                row: base + row as u32,
-            })
-            .collect()
+        candidates.extend(found.map(|row| Candidate {
+            anchor: self.anchors[row],
+            at: self.times[row],
+            offer,
+            row: row as u32,
+        }));
     }
 }
 
@@ -245,7 +253,7 @@ fn times(rows: &RecordBatch, source: &Source) -> Result<Vec<i64>> {
 }
 
 /// The key of each row as text: a record's key or an event's message id.
-fn keys(rows: &RecordBatch, source: &Source) -> Result<Vec<Box<str>>> {
+fn keys(rows: &RecordBatch, source: &Source) -> Result<StringArray> {
     let names: Vec<&str> = match &source.shape {
         Shape::Records { key, .. } => key.iter().map(String::as_str).collect(),
         Shape::Events { key, .. } if key.is_empty() && source.format == Format::Segment => {
@@ -258,9 +266,16 @@ fn keys(rows: &RecordBatch, source: &Source) -> Result<Vec<Box<str>>> {
         .filter_map(|name| rows.column_by_name(name))
         .map(tables::texts)
         .collect::<Result<Vec<_>>>()?;
-    let mut keys = vec![String::new(); rows.num_rows()];
-    for (at, column) in columns.iter().enumerate() {
-        for (row, key) in keys.iter_mut().enumerate() {
+    if let [one] = columns.as_slice()
+        && one.null_count() == 0
+    {
+        return Ok(one.clone());
+    }
+    let mut keys = StringBuilder::new();
+    let mut key = String::new();
+    for row in 0..rows.num_rows() {
+        key.clear();
+        for (at, column) in columns.iter().enumerate() {
             if at > 0 {
                 key.push('\u{1f}');
             }
@@ -268,6 +283,7 @@ fn keys(rows: &RecordBatch, source: &Source) -> Result<Vec<Box<str>>> {
                 key.push_str(column.value(row));
             }
         }
+        keys.append_value(&key);
     }
-    Ok(keys.into_iter().map(String::into_boxed_str).collect())
+    Ok(keys.finish())
 }

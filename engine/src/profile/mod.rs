@@ -11,27 +11,23 @@ mod traits;
 
 pub(crate) use traits::check as check_trait;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, Int64Array, RecordBatch, StringBuilder, TimestampMicrosecondArray, UInt32Array,
-    new_null_array,
-};
-use arrow::compute::{concat_batches, take};
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringBuilder, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::error::DataFusionError;
 
-use crate::buckets::{bucket_of, read_buckets, replace_buckets, sort_by_subject};
+use crate::buckets::{self, Replaced, bucket_of};
 use crate::catalog::{Attribute, Body, Change, Coverage, Kind, Published};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::jobs::Run;
 use crate::lake::{Table, TableSchema};
-use crate::query::access::{People, SubjectSet};
+use crate::query::access::{People, SubjectSet, Visible};
 use crate::query::governed::{PROFILE_ID, SUBJECT};
 use crate::tables;
-use survivorship::Choice;
+use survivorship::{Candidate, Candidates};
 
 /// The name under which coverage is kept.
 pub const PROFILES: &str = "profiles";
@@ -82,8 +78,12 @@ pub async fn refresh(
     let everybody = || people.profiles().map(|(anchor, _)| anchor).collect::<BTreeSet<u32>>();
     let full = touched.is_none();
     let touched = touched.unwrap_or_else(everybody);
-    let refresh = Refresh { engine, published: &published, people, touched: &touched, full };
+    let set = Arc::new(touched.iter().copied().collect());
+    let refresh =
+        Refresh { engine, published: &published, people, touched: &touched, set: &set, full };
+    tracing::debug!(people = touched.len(), full, "profiles are worked out");
     let (profiles, sources) = refresh.rows().await?;
+    tracing::debug!("profiles are written");
     refresh.write(change, profiles, sources).await?;
     change.edit(move |state| {
         state.coverage.insert(PROFILES.to_owned(), coverage);
@@ -112,6 +112,8 @@ struct Refresh<'a> {
     published: &'a Arc<Published>,
     people: &'a Arc<People>,
     touched: &'a BTreeSet<u32>,
+    /// The same anchors, for looking them up.
+    set: &'a Arc<SubjectSet>,
     full: bool,
 }
 
@@ -142,26 +144,21 @@ impl Refresh<'_> {
             columns.push(values);
             Ok(())
         };
-        let candidates =
-            inputs::candidates(self.engine, self.published, self.people, self.touched, self.full)
-                .await?;
+        let only = (!self.full).then_some(&**self.set);
+        let mut candidates =
+            inputs::candidates(self.engine, self.published, self.people, only).await?;
         for definition in self.published.state.of_kind(Kind::Attribute) {
             let Body::Attribute(attribute) = &definition.body else { continue };
-            let values = &candidates[&definition.name];
-            let choices =
-                survivorship::choose(&values.candidates, &attribute.rule, &source_ranks(attribute));
+            let offered = candidates.remove(&definition.name).unwrap_or_default();
+            let (offered, choices) = offered.choose(&attribute.rule);
             let chosen = place(&anchors, &choices);
-            let rows: UInt32Array =
-                chosen.iter().map(|choice| choice.map(|choice| choice.row)).collect();
-            add(
-                &definition.name,
-                take(&values.values, &rows, None).map_err(DataFusionError::from)?,
-            )?;
-            lineage.add(&definition.name, attribute, &anchors, &ids, &chosen, values);
+            add(&definition.name, inputs::chosen_values(&offered.offers, &chosen)?)?;
+            lineage.add(&definition.name, attribute, &anchors, &ids, &chosen, &offered);
         }
         let visible = self.visible();
         for definition in self.published.state.of_kind(Kind::Trait) {
             let Body::Trait(computed) = &definition.body else { continue };
+            tracing::debug!(definition.name, "a trait is computed");
             let rows = traits::compute(
                 self.engine,
                 self.published,
@@ -181,16 +178,17 @@ impl Refresh<'_> {
     }
 
     /// The subjects of the touched people: whose rows traits are computed from.
-    fn visible(&self) -> Arc<SubjectSet> {
-        let mut touched = SubjectSet::with_capacity(self.people.subject_count());
-        self.touched.iter().for_each(|anchor| touched.insert(*anchor));
+    fn visible(&self) -> Visible {
+        if self.full {
+            return Visible::Everyone;
+        }
         let mut subjects = SubjectSet::with_capacity(self.people.subject_count());
         for subject in 0..self.people.subject_count() as u32 {
-            if self.people.anchor(subject).is_some_and(|anchor| touched.contains(anchor)) {
+            if self.people.anchor(subject).is_some_and(|anchor| self.set.contains(anchor)) {
                 subjects.insert(subject);
             }
         }
-        Arc::new(subjects)
+        Visible::Subjects(Arc::new(subjects))
     }
 
     async fn write(
@@ -202,7 +200,7 @@ impl Refresh<'_> {
         let catalog = self.engine.catalog();
         let path = self.profiles_path(&profiles.schema());
         let table = catalog.table(&path, || layout(&profiles.schema())).await?;
-        self.replace(change, &table, profiles, self.full).await?;
+        self.replace(change, &table, profiles).await?;
         if let Some(before) = &self.published.state.profiles_path
             && *before != path
         {
@@ -215,31 +213,22 @@ impl Refresh<'_> {
         let table = catalog
             .table(tables::ATTRIBUTE_SOURCES.path, || tables::ATTRIBUTE_SOURCES.table_schema())
             .await?;
-        self.replace(change, &table, sources, self.full).await
+        self.replace(change, &table, sources).await
     }
 
     /// Puts the rows of the touched people in the place of those they had.
-    async fn replace(
-        &self,
-        change: &mut Change,
-        table: &Table,
-        rows: RecordBatch,
-        all: bool,
-    ) -> Result<()> {
-        let lake = self.engine.catalog().lake();
+    async fn replace(&self, change: &mut Change, table: &Table, rows: RecordBatch) -> Result<()> {
         let mut dirty: BTreeSet<u32> =
             self.touched.iter().map(|anchor| bucket_of(*anchor)).collect();
-        if all {
-            dirty.extend(0..=bucket_of(self.people.subject_count() as u32));
-        }
-        let dirty: Vec<u32> = dirty.into_iter().collect();
-        let kept =
-            read_buckets(lake, table, &dirty, |anchor| !all && !self.touched.contains(&anchor))
-                .await?;
-        let rows = crate::table_read::adapt(&rows, &kept.schema())?;
-        let rows = concat_batches(&kept.schema(), [&kept, &rows]).map_err(DataFusionError::from)?;
-        let snapshot = replace_buckets(lake, table, &dirty, &sort_by_subject(&rows)?).await?;
-        change.table(table, snapshot);
+        let replaced = match self.full {
+            true => {
+                dirty.extend(0..=bucket_of(self.people.subject_count() as u32));
+                Replaced::All
+            }
+            false => Replaced::Of(Arc::clone(self.set)),
+        };
+        let lake = self.engine.catalog().lake();
+        change.table(table, buckets::update(lake, table, &dirty, replaced, &rows).await?);
         Ok(())
     }
 
@@ -282,18 +271,8 @@ fn twice(name: &str) -> Error {
     }
 }
 
-/// The rank of each source of an attribute, in the order in which it names them.
-fn source_ranks(attribute: &Attribute) -> BTreeMap<&str, u16> {
-    let mut ranks = BTreeMap::new();
-    for input in &attribute.inputs {
-        let next = ranks.len() as u16;
-        ranks.entry(input.source.as_str()).or_insert(next);
-    }
-    ranks
-}
-
 /// Brings choices, which are sorted by anchor, to the order of `anchors`.
-fn place(anchors: &[u32], choices: &[Choice]) -> Vec<Option<Choice>> {
+fn place(anchors: &[u32], choices: &[Candidate]) -> Vec<Option<Candidate>> {
     let mut choices = choices.iter().peekable();
     let mut placed = Vec::with_capacity(anchors.len());
     for anchor in anchors {
@@ -322,19 +301,19 @@ impl Lineage {
         attribute: &Attribute,
         anchors: &[u32],
         ids: &[i64],
-        chosen: &[Option<Choice>],
-        values: &inputs::Values,
+        chosen: &[Option<Candidate>],
+        offered: &Candidates,
     ) {
         let rule = survivorship::rule_word(&attribute.rule);
         for ((anchor, id), choice) in anchors.iter().zip(ids).zip(chosen) {
             let Some(choice) = choice else { continue };
-            let candidate = &values.candidates[choice.candidate as usize];
+            let (source, key) = offered.record(choice);
             self.subjects.push(i64::from(*anchor));
             self.ids.push(*id);
             self.attributes.append_value(name);
-            self.sources.append_value(&candidate.source);
-            self.keys.append_value(&*candidate.key);
-            self.times.push(candidate.at);
+            self.sources.append_value(source);
+            self.keys.append_value(key);
+            self.times.push(choice.at);
             self.rules.append_value(rule);
         }
     }
@@ -357,9 +336,4 @@ impl Lineage {
         debug_assert!(columns.iter().all(|column| column.len() == rows));
         tables::ATTRIBUTE_SOURCES.batch(columns)
     }
-}
-
-/// Returns a column of nothing for `rows` rows, as texts.
-fn nothing(rows: usize) -> ArrayRef {
-    new_null_array(&DataType::Utf8, rows)
 }

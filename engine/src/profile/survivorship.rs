@@ -1,97 +1,111 @@
 //! Which of several values becomes the golden one: pure, and the same whatever the order of the candidates.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
+
+use arrow::array::{ArrayRef, StringArray};
 
 use crate::catalog::SurvivorshipRule;
 
+/// The values that one source offers for an attribute.
+#[derive(Debug, Clone)]
+pub struct Offer {
+    /// The source.
+    pub source: Arc<str>,
+    /// Its place among the sources that the attribute names: it decides between values that are otherwise equal.
+    pub rank: u16,
+    /// The values, by row.
+    pub values: ArrayRef,
+    /// The values as texts: what counts as equal, and the last resort of the order.
+    pub texts: StringArray,
+    /// The key of each row's record.
+    pub keys: Arc<StringArray>,
+}
+
 /// One value of one record of a person.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Candidate {
     /// The person.
     pub anchor: u32,
     /// When it was so, in microseconds since 1970.
     pub at: i64,
-    /// The source.
-    pub source: Arc<str>,
-    /// The record's key.
-    pub key: Box<str>,
-    /// The value as text: what counts as equal, and the last resort of the order.
-    pub text: Box<str>,
-    /// The row of the value.
+    /// Which of the offers has it.
+    pub offer: u32,
+    /// Its row in the offer.
     pub row: u32,
 }
 
-/// The candidate that was chosen for a person.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Choice {
-    /// The person.
-    pub anchor: u32,
-    /// The place of the candidate.
-    pub candidate: u32,
-    /// The row of its value.
-    pub row: u32,
+/// The offers for one attribute, and which of their rows are values of a person.
+#[derive(Debug, Clone, Default)]
+pub struct Candidates {
+    /// One for each input of the attribute.
+    pub offers: Vec<Offer>,
+    /// The values, in any order.
+    pub rows: Vec<Candidate>,
 }
 
-/// Chooses one candidate for each person, sorted by anchor. `ranks` orders sources that are otherwise equal.
-pub fn choose(
-    candidates: &[Candidate],
-    rule: &SurvivorshipRule,
-    ranks: &BTreeMap<&str, u16>,
-) -> Vec<Choice> {
-    let mut order: Vec<u32> = (0..candidates.len() as u32).collect();
-    order.sort_unstable_by_key(|place| candidates[*place as usize].anchor);
-    let mut choices = Vec::new();
-    for person in
-        order.chunk_by(|a, b| candidates[*a as usize].anchor == candidates[*b as usize].anchor)
-    {
-        let best = best_of(candidates, person, rule, ranks);
-        choices.extend(best.map(|place| {
-            let candidate = &candidates[place as usize];
-            Choice { anchor: candidate.anchor, candidate: place, row: candidate.row }
-        }));
+impl Candidates {
+    /// Returns the source and the key of the record that a candidate is from.
+    pub fn record(&self, candidate: &Candidate) -> (&str, &str) {
+        let offer = &self.offers[candidate.offer as usize];
+        (&offer.source, offer.keys.value(candidate.row as usize))
     }
-    choices
-}
 
-fn best_of(
-    candidates: &[Candidate],
-    person: &[u32],
-    rule: &SurvivorshipRule,
-    ranks: &BTreeMap<&str, u16>,
-) -> Option<u32> {
-    let of = |place: &u32| &candidates[*place as usize];
-    let rank = |candidate: &Candidate| ranks.get(&*candidate.source).copied().unwrap_or(u16::MAX);
-    // The last parts of each order make it total, so that equal times do not leave it to chance.
-    let tie =
-        |candidate: &Candidate| (rank(candidate), candidate.key.clone(), candidate.text.clone());
-    match rule {
-        SurvivorshipRule::Latest => {
-            person.iter().copied().min_by_key(|place| (Reverse(of(place).at), tie(of(place))))
+    /// Chooses one candidate for each person, sorted by anchor.
+    pub fn choose(mut self, rule: &SurvivorshipRule) -> (Self, Vec<Candidate>) {
+        let mut rows = std::mem::take(&mut self.rows);
+        rows.sort_unstable_by_key(|candidate| candidate.anchor);
+        let priorities = self.priorities(rule);
+        let chosen = rows
+            .chunk_by(|a, b| a.anchor == b.anchor)
+            .filter_map(|person| self.best_of(person, rule, &priorities))
+            .collect();
+        (self, chosen)
+    }
+
+    /// Each offer's place in the order that the rule gives its sources.
+    fn priorities(&self, rule: &SurvivorshipRule) -> Vec<usize> {
+        let SurvivorshipRule::SourcePriority(sources) = rule else {
+            return vec![0; self.offers.len()];
+        };
+        let place = |offer: &Offer| sources.iter().position(|source| **source == *offer.source);
+        self.offers.iter().map(|offer| place(offer).unwrap_or(usize::MAX)).collect()
+    }
+
+    fn best_of(
+        &self,
+        person: &[Candidate],
+        rule: &SurvivorshipRule,
+        priorities: &[usize],
+    ) -> Option<Candidate> {
+        if let [only] = person {
+            return Some(*only);
         }
-        SurvivorshipRule::First => {
-            person.iter().copied().min_by_key(|place| (of(place).at, tie(of(place))))
+        let rows = person.iter().copied();
+        match rule {
+            SurvivorshipRule::Latest => rows.min_by_key(|row| (Reverse(row.at), self.tie(row))),
+            SurvivorshipRule::First => rows.min_by_key(|row| (row.at, self.tie(row))),
+            SurvivorshipRule::SourcePriority(_) => rows
+                .min_by_key(|row| (priorities[row.offer as usize], Reverse(row.at), self.tie(row))),
+            SurvivorshipRule::MostFrequent => {
+                let mut counts: HashMap<&str, usize> = HashMap::new();
+                person.iter().for_each(|row| *counts.entry(self.text(row)).or_default() += 1);
+                rows.min_by_key(|row| {
+                    (Reverse(counts[self.text(row)]), Reverse(row.at), self.tie(row))
+                })
+            }
         }
-        SurvivorshipRule::SourcePriority(sources) => {
-            let priority = |candidate: &Candidate| {
-                sources
-                    .iter()
-                    .position(|source| **source == *candidate.source)
-                    .unwrap_or(usize::MAX)
-            };
-            person
-                .iter()
-                .copied()
-                .min_by_key(|place| (priority(of(place)), Reverse(of(place).at), tie(of(place))))
-        }
-        SurvivorshipRule::MostFrequent => {
-            let mut counts: HashMap<&str, usize> = HashMap::new();
-            person.iter().for_each(|place| *counts.entry(&of(place).text).or_default() += 1);
-            person.iter().copied().min_by_key(|place| {
-                (Reverse(counts[&*of(place).text]), Reverse(of(place).at), tie(of(place)))
-            })
-        }
+    }
+
+    fn text(&self, candidate: &Candidate) -> &str {
+        self.offers[candidate.offer as usize].texts.value(candidate.row as usize)
+    }
+
+    /// What makes each order total, so that equal times do not leave it to chance.
+    fn tie(&self, candidate: &Candidate) -> (u16, &str, &str) {
+        let (_, key) = self.record(candidate);
+        (self.offers[candidate.offer as usize].rank, key, self.text(candidate))
     }
 }
 
@@ -110,37 +124,74 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn candidate(anchor: u32, at: i64, source: &str, text: &str, row: u32) -> Candidate {
-        Candidate {
-            anchor,
-            at,
-            source: source.into(),
-            key: row.to_string().into(),
-            text: text.into(),
-            row,
+    /// A person, a time, a source and a value.
+    type Row<'a> = (u32, i64, &'a str, &'a str);
+
+    fn candidates(rows: &[Row<'_>]) -> Candidates {
+        let mut candidates = Candidates::default();
+        let mut sources: Vec<&str> = rows.iter().map(|row| row.2).collect();
+        sources.sort_unstable();
+        sources.dedup();
+        for (offer, source) in sources.into_iter().enumerate() {
+            // Keys tell rows apart whatever their place.
+            let of: Vec<&Row<'_>> = rows.iter().filter(|row| row.2 == source).collect();
+            let texts: StringArray = of.iter().map(|row| Some(row.3)).collect();
+            let keys: StringArray = of
+                .iter()
+                .map(|(anchor, at, _, text)| Some(format!("{anchor} {at} {text}")))
+                .collect();
+            candidates.rows.extend(of.iter().enumerate().map(|(place, row)| Candidate {
+                anchor: row.0,
+                at: row.1,
+                offer: offer as u32,
+                row: place as u32,
+            }));
+            candidates.offers.push(Offer {
+                source: source.into(),
+                rank: offer as u16,
+                values: Arc::new(texts.clone()),
+                texts,
+                keys: Arc::new(keys),
+            });
         }
+        candidates
     }
 
-    fn chosen(rule: SurvivorshipRule) -> u32 {
+    fn choices(rows: &[Row<'_>], rule: &SurvivorshipRule) -> Vec<(u32, String, String)> {
+        let (candidates, chosen) = candidates(rows).choose(rule);
+        let choice = |row: &Candidate| {
+            let (source, key) = candidates.record(row);
+            (row.anchor, source.to_owned(), key.to_owned())
+        };
+        chosen.iter().map(choice).collect()
+    }
+
+    fn chosen(rule: &SurvivorshipRule) -> (String, String) {
         let values = [
-            candidate(1, 10, "crm", "Anna", 0),
-            candidate(1, 30, "shop", "Ania", 1),
-            candidate(1, 20, "crm", "Anna", 2),
-            candidate(1, 5, "loyalty", "A.", 3),
+            (1, 10, "crm", "Anna"),
+            (1, 30, "shop", "Ania"),
+            (1, 20, "crm", "Anna"),
+            (1, 5, "loyalty", "A."),
         ];
-        choose(&values, &rule, &BTreeMap::from([("crm", 0), ("shop", 1), ("loyalty", 2)]))[0].row
+        let (_, source, key) = choices(&values, rule).remove(0);
+        (source, key)
     }
 
     #[test]
     fn each_rule_chooses_its_value() {
-        assert_eq!(chosen(SurvivorshipRule::Latest), 1);
-        assert_eq!(chosen(SurvivorshipRule::First), 3);
-        assert_eq!(chosen(SurvivorshipRule::MostFrequent), 2);
-        assert_eq!(
-            chosen(SurvivorshipRule::SourcePriority(vec!["loyalty".into(), "crm".into()])),
-            3
-        );
-        assert_eq!(chosen(SurvivorshipRule::SourcePriority(vec!["crm".into()])), 2);
+        let is = |rule: SurvivorshipRule, source: &str, key: &str| {
+            assert_eq!(chosen(&rule), (source.to_owned(), key.to_owned()), "{rule:?}");
+        };
+        is(SurvivorshipRule::Latest, "shop", "1 30 Ania");
+        is(SurvivorshipRule::First, "loyalty", "1 5 A.");
+        is(SurvivorshipRule::MostFrequent, "crm", "1 20 Anna");
+        let priority = |sources: &[&str]| {
+            SurvivorshipRule::SourcePriority(
+                sources.iter().map(|source| (*source).into()).collect(),
+            )
+        };
+        is(priority(&["loyalty", "crm"]), "loyalty", "1 5 A.");
+        is(priority(&["crm"]), "crm", "1 20 Anna");
     }
 
     proptest! {
@@ -149,19 +200,17 @@ mod tests {
         fn order_and_other_people_do_not_matter(
             rows in proptest::collection::vec((0u32..4, 0i64..3, 0usize..2, 0usize..3), 1..30), turn in 0usize..30
         ) {
-            let values: Vec<Candidate> = rows.iter().enumerate()
-                .map(|(row, (anchor, at, source, text))| candidate(*anchor, *at, ["a", "b"][*source], ["x", "y", "z"][*text], row as u32))
+            let values: Vec<Row<'_>> = rows.iter()
+                .map(|(anchor, at, source, text)| (*anchor, *at, ["a", "b"][*source], ["x", "y", "z"][*text]))
                 .collect();
             let mut turned = values.clone();
             turned.rotate_left(turn % values.len());
             for rule in [SurvivorshipRule::Latest, SurvivorshipRule::First, SurvivorshipRule::MostFrequent] {
-                let ranks = BTreeMap::from([("a", 0), ("b", 1)]);
-                let rows = |choices: Vec<Choice>| choices.into_iter().map(|choice| (choice.anchor, choice.row)).collect::<Vec<_>>();
-                let all = rows(choose(&values, &rule, &ranks));
-                prop_assert_eq!(&all, &rows(choose(&turned, &rule, &ranks)));
-                let alone: Vec<Candidate> = values.iter().filter(|value| value.anchor == 2).cloned().collect();
-                let alone = rows(choose(&alone, &rule, &ranks));
-                prop_assert_eq!(alone, all.into_iter().filter(|(anchor, _)| *anchor == 2).collect::<Vec<_>>());
+                let all = choices(&values, &rule);
+                prop_assert_eq!(&all, &choices(&turned, &rule));
+                let alone: Vec<Row<'_>> = values.iter().filter(|value| value.0 == 2).copied().collect();
+                let expected: Vec<_> = all.into_iter().filter(|choice| choice.0 == 2).collect();
+                prop_assert_eq!(choices(&alone, &rule), expected);
             }
         }
     }

@@ -18,7 +18,7 @@ use datafusion::physical_plan::collect;
 use crate::catalog::Published;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::query::access::{People, SubjectSet, Visible};
+use crate::query::access::{People, Visible};
 use crate::query::governed::PROFILE_ID;
 use crate::query::planner::{parse_one, physical, plan};
 
@@ -36,12 +36,11 @@ pub(super) async fn compute(
     engine: &Engine,
     published: &Arc<Published>,
     people: &Arc<People>,
-    visible: &Arc<SubjectSet>,
+    visible: &Visible,
     name: &str,
     query: &str,
 ) -> Result<TraitRows> {
-    let relations =
-        engine.internal_relations(published, people, Visible::Subjects(Arc::clone(visible)));
+    let relations = engine.internal_relations(published, people, visible.clone());
     let state = engine.planner().state(&relations.scope());
     let plan = plan(&state, relations.facts(), parse_one(query)?).await?;
     check(&plan, name)?;

@@ -102,6 +102,14 @@ impl SubjectSet {
     }
 }
 
+impl FromIterator<u32> for SubjectSet {
+    fn from_iter<I: IntoIterator<Item = u32>>(subjects: I) -> Self {
+        let mut set = Self::default();
+        subjects.into_iter().for_each(|subject| set.insert(subject));
+        set
+    }
+}
+
 /// Who may be seen.
 #[derive(Debug, Clone)]
 pub enum Visible {

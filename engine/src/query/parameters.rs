@@ -3,8 +3,10 @@
 use std::ops::ControlFlow;
 
 use arrow::datatypes::{DataType, Field};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::DataFusionError;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{Expr as PlannedExpr, ExprSchemable, LogicalPlan};
 use datafusion::sql::sqlparser::ast::{
     CastKind, DataType as SqlType, Expr, Statement, Value, VisitMut, VisitorMut,
 };
@@ -66,7 +68,10 @@ impl VisitorMut for Casts {
 
 /// Returns the type of each parameter: as declared, as the plan needs it, or text.
 pub(super) fn types_of(plan: &LogicalPlan, declared: &[Option<DataType>]) -> Result<Vec<DataType>> {
-    let inferred = plan.get_parameter_types()?;
+    let mut inferred = plan.get_parameter_types()?;
+    for (name, data_type) in lists_of(plan)? {
+        inferred.entry(name).or_default().get_or_insert(data_type);
+    }
     let numbers =
         inferred.keys().filter_map(|name| name.trim_start_matches('$').parse::<usize>().ok());
     let count = numbers.max().unwrap_or(0).max(declared.len());
@@ -77,4 +82,30 @@ pub(super) fn types_of(plan: &LogicalPlan, declared: &[Option<DataType>]) -> Res
             .unwrap_or(DataType::Utf8)
     };
     Ok((0..count).map(type_of).collect())
+}
+
+/// The parameters of `x = ANY($1)` that nobody declared: lists of what is compared with them.
+fn lists_of(plan: &LogicalPlan) -> Result<Vec<(String, DataType)>> {
+    let mut lists = Vec::new();
+    plan.apply_with_subqueries(|node| {
+        let schema = merge_schema(&node.inputs());
+        node.apply_expressions(|expr| {
+            expr.apply(|expr| {
+                if let PlannedExpr::ScalarFunction(function) = expr
+                    && function.name() == "array_has"
+                    && let [PlannedExpr::Placeholder(list), item] = function.args.as_slice()
+                    && list.field.is_none()
+                    && let Ok(item) = item.get_type(&schema)
+                {
+                    let item = match item {
+                        DataType::Utf8View | DataType::LargeUtf8 | DataType::Null => DataType::Utf8,
+                        other => other,
+                    };
+                    lists.push((list.id.clone(), DataType::new_list(item, true)));
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })?;
+    Ok(lists)
 }

@@ -160,6 +160,21 @@ async fn a_commit_costs_the_same_at_any_size() {
 }
 
 #[tokio::test]
+async fn files_come_in_the_order_of_their_values() {
+    let (store, _, table) = stored_lake().await;
+    append(&table, 4..9).await;
+    let mut files = write(&table, 20..30).await;
+    files.extend(write(&table, 9..20).await);
+    files.extend(write(&table, 0..4).await);
+    table.commit(Commit::append(files)).await.unwrap();
+    for table in [table, other(&store).await] {
+        let rows: Vec<u64> =
+            table.snapshot().files_in_order().iter().map(|file| file.rows).collect();
+        assert_eq!(rows, [4, 5, 11, 10]);
+    }
+}
+
+#[tokio::test]
 async fn columns_are_added_and_never_changed() {
     let (store, lake, table) = stored_lake().await;
     append(&table, 0..5).await;
