@@ -64,7 +64,8 @@ impl<'a> Run<'a> {
             }
             Err(error) => {
                 // Of two failures the first one says more: a store that fails a step fails its row, too.
-                if let Err(unnoted) = self.note("failed", None, Some(error.without_values())).await {
+                if let Err(unnoted) = self.note("failed", None, Some(error.without_values())).await
+                {
                     tracing::error!(error = %unnoted, "the end of a step could not be noted");
                 }
                 Err(error)
