@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{Progress, Step, Trigger};
 use crate::catalog::Change;
 use crate::engine::{Engine, Shown};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::{ingest, tables};
 
 /// One run of one step.
