@@ -71,12 +71,13 @@ $(VENV)/installed: tests/requirements.txt
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement tests/requirements.txt
 	@touch $@
 
+# The client that is tested, and the server that answers are held against.
 psql:
-	@command -v psql >/dev/null && exit 0; \
+	@command -v psql >/dev/null && [ -x /usr/lib/postgresql/15/bin/initdb ] && exit 0; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	  apt-get update -qq && { apt-get install -y -qq --no-install-recommends postgresql-client-15 \
+	  apt-get update -qq && { apt-get install -y -qq --no-install-recommends postgresql-15 postgresql-client-15 \
 	    || apt-get install -y -qq --no-install-recommends postgresql-client; }; \
-	else echo "psql is not here and cannot be installed without root: its tests say so and pass over it"; fi
+	else echo "psql or PostgreSQL 15 is not here and cannot be installed without root: their tests say so and are passed over"; fi
 
 clean-venv:
 	rm -rf $(VENV)

@@ -28,7 +28,7 @@ BUILD_TIMEOUT_S = 3_600
 def main():
     arguments = parse_arguments()
     in_own_environment()
-    sys.path.insert(0, str(HERE))
+    sys.path[:0] = [str(HERE), str(ROOT / "tests" / "clients")]
     bench = Bench(arguments)
     lines, failures = [], []
     with contextlib.ExitStack() as stack:

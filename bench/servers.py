@@ -8,23 +8,20 @@ import base64
 import hashlib
 import hmac
 import os
-import pathlib
 import re
 import secrets
-import shutil
 import socket
 import struct
 import subprocess
-import tempfile
 import threading
 
+import postgres15
 import psycopg
 
 PASSWORD = "bench"
 START_TIMEOUT_S = 120
 STOP_TIMEOUT_S = 60
 STATEMENT_TIMEOUT_S = 600
-POSTGRES_PROGRAMS = pathlib.Path("/usr/lib/postgresql/15/bin")
 RECEIVE_BYTES = 1 << 20
 
 
@@ -67,59 +64,23 @@ class Onefold:
         self.close()
 
 
-class Postgres:
-    """PostgreSQL 15 in a temporary folder, set up as for analysis on this machine."""
+class Postgres(postgres15.Postgres):
+    """PostgreSQL 15, set up as for analysis on this machine."""
 
     SETTINGS = {
         "shared_buffers": "2GB", "work_mem": "256MB", "maintenance_work_mem": "512MB", "effective_cache_size": "8GB",
-        "max_wal_size": "8GB", "fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "autovacuum": "off",
-        "jit": "on", "random_page_cost": "1.1", "max_parallel_workers_per_gather": str(os.cpu_count() or 2),
-        "timezone": "UTC", "listen_addresses": "127.0.0.1",
+        "max_wal_size": "8GB", "synchronous_commit": "off", "full_page_writes": "off", "autovacuum": "off", "jit": "on",
+        "random_page_cost": "1.1", "max_parallel_workers_per_gather": str(os.cpu_count() or 2),
     }
 
     def __init__(self, folder=None):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="onefold-bench-pg-", dir=folder))
-        os.chmod(self.folder, 0o755)
-        self.user = "postgres" if os.geteuid() == 0 else None
-        if self.user:
-            shutil.chown(self.folder, self.user)
-        data = self.folder / "data"
-        password = self.folder / "password"
-        password.write_text(PASSWORD)
-        self._run("initdb", "--pgdata", data, "--username", "postgres", "--auth", "scram-sha-256", "--pwfile", password,
-                  "--encoding", "UTF8", "--locale", "C")
-        self.port = _free_port()
-        settings = {**self.SETTINGS, "port": str(self.port), "unix_socket_directories": f"'{self.folder}'"}
-        with open(data / "postgresql.auto.conf", "a", encoding="utf-8") as file:
-            for name, value in settings.items():
-                quoted = value if value.startswith("'") else f"'{value}'"
-                file.write(f"{name} = {quoted}\n")
-        self._run("pg_ctl", "--pgdata", data, "--log", self.folder / "log", "--wait", "--timeout", START_TIMEOUT_S, "start")
-
-    @staticmethod
-    def available():
-        return (POSTGRES_PROGRAMS / "initdb").is_file()
-
-    def _run(self, program, *arguments):
-        command = [str(POSTGRES_PROGRAMS / program), *map(str, arguments)]
-        if self.user:
-            command = ["setpriv", "--reuid", self.user, "--regid", self.user, "--init-groups", "--", *command]
-        subprocess.run(command, check=True, timeout=START_TIMEOUT_S, cwd="/", stdout=subprocess.DEVNULL)
+        super().__init__(PASSWORD, self.SETTINGS, folder)
 
     def connect(self, role="postgres"):
         return _connect(self.port, role, "postgres")
 
     def sink(self, role="postgres"):
         return Sink(self.port, role, "postgres")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        try:
-            self._run("pg_ctl", "--pgdata", self.folder / "data", "--mode", "immediate", "--wait", "stop")
-        finally:
-            shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def _connect(port, role, database):
@@ -128,12 +89,6 @@ def _connect(port, role, database):
         connect_timeout=START_TIMEOUT_S)
     connection.execute(f"SET statement_timeout = {STATEMENT_TIMEOUT_S * 1000}")
     return connection
-
-
-def _free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 class Sink:

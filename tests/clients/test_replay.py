@@ -1,0 +1,35 @@
+"""What real clients send is answered as PostgreSQL 15 answers it, but for listed differences. See `replay`."""
+
+import psycopg
+import pytest
+import replay
+from postgres15 import Postgres
+
+PASSWORD = "replay"
+
+
+@pytest.fixture(scope="module")
+def postgres():
+    if not Postgres.available():
+        pytest.skip("PostgreSQL 15 is not installed")
+    with Postgres(PASSWORD) as server:
+        dsn = f"host=127.0.0.1 port={server.port} user=postgres password={PASSWORD}"
+        with psycopg.connect(f"{dsn} dbname=postgres", autocommit=True) as connection:
+            connection.execute("CREATE DATABASE cdp")
+        with psycopg.connect(f"{dsn} dbname=cdp", autocommit=True) as connection:
+            connection.execute(replay.RELATIONS)
+        yield f"{dsn} dbname=cdp"
+
+
+@pytest.mark.parametrize("client", sorted(replay.statements()))
+def test_a_client_is_answered_as_by_postgresql(shop, postgres, client):
+    theirs, ours = replay.Side(postgres, "cdp"), replay.Side(shop.dsn("engineer"), "onefold")
+    try:
+        found, known = replay.differences(client, theirs, ours), replay.known_differences().get(client, {})
+    finally:
+        theirs.close()
+        ours.close()
+    unknown = {place: what for place, what in found.items() if place not in known}
+    assert not unknown, unknown
+    gone = sorted(set(known) - set(found), key=int)
+    assert not gone, f"answered as by PostgreSQL now: take {gone} of {client} out of {replay.DIFFERENCES.name}"
