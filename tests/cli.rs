@@ -2,7 +2,9 @@
 
 use std::process::Command;
 
-use crate::harness::{BINARY, Finished, Folder, PROMPT, Process, copy, onefold, root, shared_server, small};
+use crate::harness::{
+    BINARY, Finished, Folder, PROMPT, Process, copy, onefold, root, shared_server, small,
+};
 
 const COMMANDS: [&str; 7] = ["demo", "serve", "plan", "apply", "refresh", "sql", "check"];
 
