@@ -2,13 +2,14 @@
 //!
 //! A statement passes through here in this order. [`rewrite()`] changes the parsed statement: names, casts to object names,
 //! syntax that only PostgreSQL has. While it is planned, `MergedJoins` plans joins by `USING`, and [`PostgresTypes`] and [`PostgresOperators`] give types and literals
-//! PostgreSQL's meaning. [`CorrelatedSubqueries`] and [`ObjectNames`] then change the plan, and [`ObjectNames::present`] its
-//! result. Relations of [`pg_catalog`] and [`information_schema`] and the [`functions()`] read one [`SessionFacts`], whose
+//! PostgreSQL's meaning. [`CorrelatedSubqueries`] and [`ObjectNames`] then change the plan, `CheckedIntegers` its arithmetic, and
+//! [`ObjectNames::present`] its result. Relations of [`pg_catalog`] and [`information_schema`] and the [`functions()`] read one [`SessionFacts`], whose
 //! [`Snapshot`] holds what the role can see: nothing here names a relation that the snapshot does not hold.
 //!
 //! [`extend`] puts all of it into a session.
 
 mod catalog;
+mod checked;
 mod facts;
 mod functions;
 mod merged_joins;
@@ -54,6 +55,7 @@ pub fn extend(
     let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> =
         vec![Arc::new(ObjectNames::new(facts)), Arc::new(CorrelatedSubqueries::new())];
     rules.extend(Analyzer::new().rules);
+    rules.push(Arc::new(checked::CheckedIntegers));
     builder
         .with_scalar_functions(scalar)
         .with_higher_order_functions(allowed.higher_order.clone())
