@@ -48,6 +48,10 @@ pub struct SourceBatch {
     /// For each name that stands in the rows but neither in the declared columns nor in the sample that the schema was
     /// inferred from: how many values were left out. At most [`SourceBatch::IGNORED_NAMES_MAX`] names.
     pub ignored: BTreeMap<String, u64>,
+    /// Whether the file was read before and is read again from its beginning: its rows may be there already.
+    pub again: bool,
+    /// Whether the file ends within a row, which is read once it is complete.
+    pub incomplete: bool,
     /// Where to resume after this batch.
     pub cursor: Cursor,
 }

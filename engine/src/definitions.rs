@@ -1,7 +1,7 @@
 //! Definitions are put into the catalog and taken out of it, each change whole or not at all.
 
 use crate::catalog::{
-    Body, CatalogState, Change, Definition, Kind, check_references, check_unused,
+    Body, CatalogState, Change, Definition, Kind, Source, check_references, check_unused,
 };
 use crate::engine::{Engine, Put, Shown};
 use crate::error::{Error, Result};
@@ -39,11 +39,31 @@ impl Engine {
 
     /// Puts definitions into the catalog, all or none.
     ///
+    /// A source that is replaced by one that reads or keeps its rows otherwise is emptied: the next refresh reads it anew.
+    ///
     /// # Errors
     /// [`Error::Exists`] for [`Put::Create`], [`Error::Invalid`] and [`Error::Missing`] if one does not fit the others.
     pub async fn define(&self, definitions: Vec<(Definition, Put)>) -> Result<()> {
-        let _writing = self.writing().await;
-        self.publish(self.putting(definitions), Shown::Definitions).await
+        let mut writing = self.writing().await;
+        let reread: Vec<String> = {
+            let state = &self.catalog().current().state;
+            let replaced = definitions.iter().filter(|(_, put)| *put == Put::Replace);
+            replaced
+                .filter(|(new, _)| match (state.get(Kind::Source, &new.name), &new.body) {
+                    (Some(Definition { body: Body::Source(old), .. }), Body::Source(new)) => {
+                        reads_otherwise(old, new)
+                    }
+                    _ => false,
+                })
+                .map(|(new, _)| new.name.clone())
+                .collect()
+        };
+        let mut change = self.putting(definitions);
+        for name in reread {
+            writing.ingest.forget(&name);
+            forget_source(&mut change, name);
+        }
+        self.publish(change, Shown::Definitions).await
     }
 
     /// Returns the change that puts definitions into the catalog.
@@ -115,11 +135,15 @@ impl Engine {
         if removed.is_empty() {
             return Ok(());
         }
-        let _writing = self.writing().await;
+        let mut writing = self.writing().await;
         let mut change = Change::default();
         for (_, name) in removed.iter().filter(|(kind, _)| *kind == Kind::Segment) {
             change.drop_table(tables::segment_path(name));
             change.drop_table(tables::former_path(name));
+        }
+        for (_, name) in removed.iter().filter(|(kind, _)| *kind == Kind::Source) {
+            writing.ingest.forget(name);
+            forget_source(&mut change, name.clone());
         }
         change.edit(move |state| {
             for (kind, name) in &removed {
@@ -141,6 +165,31 @@ impl Engine {
         change.edit(move |state| state.comment(kind, &owned, comment));
         self.publish(change, Shown::AsBefore).await
     }
+}
+
+/// Tells whether rows that `old` took would be others if `new` had taken them.
+fn reads_otherwise(old: &Source, new: &Source) -> bool {
+    let Source { connector, format, columns, logical_types, shape, null_values, .. } = old;
+    connector != &new.connector
+        || format != &new.format
+        || columns != &new.columns
+        || logical_types != &new.logical_types
+        || shape != &new.shape
+        || null_values != &new.null_values
+}
+
+/// Drops what was taken from a source, and how far it was read. What was computed from it is to be computed anew: tables
+/// of the same name that come later count their versions from the beginning.
+fn forget_source(change: &mut Change, name: String) {
+    let paths = [tables::source_path(&name), tables::superseded_path(&name)];
+    paths.iter().for_each(|path| change.drop_table(path.clone()));
+    change.edit(move |state| {
+        state.sources.remove(&name);
+        state
+            .coverage
+            .retain(|_, covered| !paths.iter().any(|path| covered.inputs.contains_key(path)));
+        Ok(())
+    });
 }
 
 /// Whether the members of a segment that was defined are known.

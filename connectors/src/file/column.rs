@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanBuilder, Date32Builder, Decimal128Builder, Float32Builder, Float64Builder,
-    Int16Builder, Int32Builder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder,
-    new_null_array,
+    ArrayBuilder, ArrayRef, BooleanBuilder, Date32Builder, Decimal128Builder, Float32Builder,
+    Float64Builder, Int16Builder, Int32Builder, Int64Builder, StringBuilder,
+    TimestampMicrosecondBuilder, new_null_array,
 };
 use arrow::datatypes::{DataType, Field, TimeUnit};
 
@@ -16,8 +16,12 @@ use crate::{LOGICAL_TYPE_JSON, LOGICAL_TYPE_KEY};
 pub(super) struct Column {
     values: Values,
     data_type: DataType,
+    /// Whether its type was declared; else it was inferred, and only numbers in their plain form are numbers.
+    declared: bool,
     /// Values that did not parse and were made null.
     pub(super) nulled: u64,
+    /// The first row with a number that the inferred type cannot hold as it is written.
+    pub(super) misfit: Option<usize>,
     /// Whether the column holds JSON texts.
     pub(super) json: bool,
 }
@@ -74,12 +78,14 @@ macro_rules! append {
 }
 
 impl Column {
-    /// Starts a column; its type must be [`readable`].
-    pub(super) fn new(field: &Field) -> Option<Column> {
+    /// Starts a column; its type must be [`readable`]. If it is not `declared`, it was inferred.
+    pub(super) fn new(field: &Field, declared: bool) -> Option<Column> {
         Some(Column {
             values: Values::of(field.data_type())?,
             data_type: field.data_type().clone(),
+            declared,
             nulled: 0,
+            misfit: None,
             json: field
                 .metadata()
                 .get(LOGICAL_TYPE_KEY)
@@ -89,23 +95,29 @@ impl Column {
 
     /// Appends a text as a value of the column's type; null, and counted, when it is none. Blanks around what is not
     /// text do not matter, and nothing but blanks is null without being counted.
+    ///
+    /// A column that was inferred to hold numbers holds what is written as they are: `007` and `+48123` are no numbers
+    /// that can be taken, or they would be other values. What such a number is, and one that is too long, a
+    /// [`misfit`](Column::misfit) tells.
     pub(super) fn append(&mut self, text: &str) {
         if let Values::Text(builder) = &mut self.values {
             builder.append_value(text);
             return;
         }
         let text = text.trim_ascii();
+        let number = Some(text).filter(|text| self.declared || value::is_plain_number(text));
         let taken = match &mut self.values {
             Values::Boolean(builder) => append!(builder, value::boolean(text)),
-            Values::Int16(builder) => append!(builder, text.parse().ok()),
-            Values::Int32(builder) => append!(builder, text.parse().ok()),
-            Values::Int64(builder) => append!(builder, text.parse().ok()),
+            Values::Int16(builder) => append!(builder, number.and_then(|text| text.parse().ok())),
+            Values::Int32(builder) => append!(builder, number.and_then(|text| text.parse().ok())),
+            Values::Int64(builder) => append!(builder, number.and_then(|text| text.parse().ok())),
             Values::Float32(builder) => {
-                append!(builder, text.parse().ok().filter(|value: &f32| value.is_finite()))
+                let read = number.and_then(|text| text.parse().ok());
+                append!(builder, read.filter(|value: &f32| value.is_finite()))
             }
-            Values::Float64(builder) => append!(builder, value::float(text)),
+            Values::Float64(builder) => append!(builder, number.and_then(value::float)),
             Values::Decimal(builder, precision, scale) => {
-                append!(builder, value::decimal(text, *precision, *scale))
+                append!(builder, number.and_then(|text| value::decimal(text, *precision, *scale)))
             }
             Values::Date(builder) => append!(builder, value::date(text)),
             Values::Timestamp { values, zoned } => {
@@ -118,7 +130,27 @@ impl Column {
                 true
             }
         };
-        self.nulled += u64::from(!taken && !text.is_empty());
+        if !taken && !text.is_empty() {
+            self.nulled += 1;
+            if !self.declared && self.data_type.is_numeric() && value::float(text).is_some() {
+                self.misfit = self.misfit.or(Some(self.builder().len() - 1));
+            }
+        }
+    }
+
+    fn builder(&self) -> &dyn ArrayBuilder {
+        match &self.values {
+            Values::Boolean(builder) => builder,
+            Values::Int16(builder) => builder,
+            Values::Int32(builder) => builder,
+            Values::Int64(builder) => builder,
+            Values::Float32(builder) => builder,
+            Values::Float64(builder) => builder,
+            Values::Decimal(builder, ..) => builder,
+            Values::Date(builder) => builder,
+            Values::Timestamp { values, .. } => values,
+            Values::Text(builder) => builder,
+        }
     }
 
     /// Appends a null.

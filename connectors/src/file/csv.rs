@@ -12,13 +12,13 @@ use memchr::memchr;
 
 use super::column::{Column, NullTexts};
 use super::guess::Guess;
-use super::input::{Input, Origin, Stat};
+use super::input::{Input, Origin};
 use super::mark::{At, OpenRow};
 use super::part::{Filled, Part};
 use super::reject::Reason;
 use super::schema::Found;
 use super::{ROW_BYTES_MAX, SAMPLE_ROWS_MAX};
-use crate::contract::SourceSpec;
+use crate::contract::{Rejection, SourceSpec};
 use crate::error::{Error, Result};
 
 /// The rows of a CSV text.
@@ -36,6 +36,8 @@ struct Rows {
     field_count: usize,
     /// The last row that ended with the file instead of a line.
     open: Option<OpenRow>,
+    /// The beginning of the row that was handed out last, if it is too long to be kept whole.
+    oversized: Vec<u8>,
 }
 
 /// What was found where a row should be.
@@ -58,6 +60,7 @@ impl Rows {
             ends: vec![0; 64],
             field_count: 0,
             open: None,
+            oversized: Vec::new(),
         })
     }
 
@@ -115,6 +118,7 @@ impl Rows {
     fn next(&mut self) -> Result<Option<Outcome>> {
         self.input.consume(std::mem::take(&mut self.taken));
         self.line += std::mem::take(&mut self.taken_lines);
+        self.oversized.clear();
         loop {
             match self.input.bytes().first() {
                 Some(b'\n') => {
@@ -139,7 +143,10 @@ impl Rows {
         loop {
             if read == self.input.bytes().len() && !at_end {
                 if read >= ROW_BYTES_MAX {
-                    return Ok(self.give_up(read, Outcome::TooLarge));
+                    return match memchr(b'\n', &self.input.bytes()[..read]) {
+                        Some(_) => Ok(self.give_up(read, Outcome::TooLarge)),
+                        None => self.skip_oversized(read),
+                    };
                 }
                 at_end = !self.input.fill()?;
             }
@@ -184,6 +191,43 @@ impl Rows {
         outcome
     }
 
+    /// Steps over a row that is too long and of which `read` bytes, without a line feed, are read: to its end. If that is
+    /// behind a quote that is never closed, only the first line is given up.
+    fn skip_oversized(&mut self, read: usize) -> Result<Outcome> {
+        let begun = self.open_row(false);
+        self.oversized = self.input.bytes()[..Rejection::RAW_BYTES_MAX].to_vec();
+        let first_line = self.grammar.line();
+        let mut second_line = None;
+        self.input.consume(read);
+        let ended = loop {
+            if self.input.bytes().is_empty() && !self.input.fill()? {
+                break false;
+            }
+            let text = self.input.bytes();
+            let (result, bytes, ..) =
+                self.grammar.read_record(text, &mut self.text, &mut self.ends);
+            if second_line.is_none()
+                && let Some(index) = memchr(b'\n', &text[..bytes])
+            {
+                second_line = Some(self.input.offset() + index as u64 + 1);
+            }
+            self.input.consume(bytes);
+            if matches!(result, ReadRecordResult::Record | ReadRecordResult::End) {
+                break true;
+            }
+        };
+        self.taken_lines = self.grammar.line() - first_line;
+        self.grammar = csv_core::Reader::new();
+        if !ended {
+            self.open = self.open.or(Some(begun));
+            if let Some(offset) = second_line {
+                self.input.go_back(offset)?;
+                self.taken_lines = 1;
+            }
+        }
+        Ok(Outcome::TooLarge)
+    }
+
     /// Returns a field of the row, or `None` if it is not UTF-8.
     fn field(&self, index: usize) -> Option<&str> {
         let start = if index == 0 { 0 } else { self.ends[index - 1] };
@@ -200,6 +244,9 @@ impl Rows {
 
     /// Returns the row as it stands in the file.
     fn raw(&self) -> &[u8] {
+        if !self.oversized.is_empty() {
+            return &self.oversized;
+        }
         self.input.bytes()[..self.taken].trim_ascii_end()
     }
 }
@@ -264,6 +311,7 @@ impl CsvFile {
         at: At,
         schema: &SchemaRef,
         nulls: &NullTexts,
+        declared: bool,
     ) -> Result<CsvFile> {
         let mut rows = Rows::open(origin)?;
         let header = rows.header()?;
@@ -276,12 +324,13 @@ impl CsvFile {
             .map(|(place, field)| (field.name(), place))
             .collect();
         let places = header.iter().map(|name| places.get(name).copied()).collect();
-        let columns = schema.fields().iter().filter_map(|field| Column::new(field)).collect();
+        let columns = schema.fields().iter();
+        let columns = columns.filter_map(|field| Column::new(field, declared)).collect();
         Ok(CsvFile { rows, schema: schema.clone(), columns, places, nulls: nulls.clone() })
     }
 
-    pub(super) fn stat(&self) -> Stat {
-        self.rows.input.stat
+    pub(super) fn input(&self) -> &Input {
+        &self.rows.input
     }
 
     pub(super) fn at(&self) -> At {
@@ -309,6 +358,7 @@ impl CsvFile {
                 Err(reason) => part.reject(reason, origin, line, raw),
             }
         }
+        part.check(&self.columns, &self.rows.input.origin)?;
         Ok(part.finish(&mut self.columns, last))
     }
 

@@ -99,6 +99,7 @@ fn plain_schema(schema: &SchemaRef, format: Format) -> SchemaRef {
                 DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
             }
             nested if nested.is_nested() && format == Format::Csv => DataType::Utf8,
+            nested if nested.is_nested() && format != Format::Parquet => json_type(nested),
             data_type => data_type.clone(),
         };
         field.as_ref().clone().with_data_type(data_type)
@@ -117,8 +118,36 @@ fn plain(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowEr
     RecordBatch::try_new(Arc::clone(schema), columns.collect::<Result<_, _>>()?)
 }
 
+/// Returns the type whose values are written as JSON for those of `data_type`: times with a zone are in UTC, and the keys
+/// of maps are texts, however deep they lie.
+fn json_type(data_type: &DataType) -> DataType {
+    let inner = |field: &FieldRef| {
+        Arc::new(field.as_ref().clone().with_data_type(json_type(field.data_type())))
+    };
+    match data_type {
+        DataType::Timestamp(unit, Some(_)) => DataType::Timestamp(*unit, Some("UTC".into())),
+        DataType::List(field) => DataType::List(inner(field)),
+        DataType::LargeList(field) => DataType::LargeList(inner(field)),
+        DataType::FixedSizeList(field, size) => DataType::FixedSizeList(inner(field), *size),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(inner).collect()),
+        DataType::Map(entries, sorted) => {
+            let DataType::Struct(pair) = entries.data_type() else { return data_type.clone() };
+            let [key, value] = &pair[..] else { return data_type.clone() };
+            let key = Arc::new(key.as_ref().clone().with_data_type(DataType::Utf8));
+            let pair = DataType::Struct(vec![key, inner(value)].into());
+            DataType::Map(Arc::new(entries.as_ref().clone().with_data_type(pair)), *sorted)
+        }
+        other => other.clone(),
+    }
+}
+
 /// Returns each value of a column as one JSON text.
 pub(super) fn json_texts(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    let data_type = json_type(array.data_type());
+    let array = &match array.data_type() == &data_type {
+        true => Arc::clone(array),
+        false => cast(array, &data_type)?,
+    };
     let field: FieldRef = Arc::new(Field::new("value", array.data_type().clone(), true));
     let options = EncoderOptions::default()
         .with_explicit_nulls(true)

@@ -160,6 +160,14 @@ impl Input {
         matches!(self.bytes, Bytes::Plain { .. })
     }
 
+    /// Returns the file that is read if its bytes are read as they are.
+    pub(super) fn plain_file(&self) -> Option<&File> {
+        match &self.bytes {
+            Bytes::Plain { file, .. } => Some(file),
+            Bytes::Coded(_) => None,
+        }
+    }
+
     /// Returns the bytes that are buffered.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.buffer[self.start..self.end]
@@ -201,6 +209,24 @@ impl Input {
         };
         self.end += count;
         Ok(count > 0)
+    }
+
+    /// Goes back to `offset` of the decompressed stream, which was read before.
+    pub(super) fn go_back(&mut self, offset: u64) -> Result<()> {
+        match &mut self.bytes {
+            Bytes::Plain { file, left, size } => {
+                let seek = file.seek(SeekFrom::Start(offset));
+                seek.map_err(|error| self.origin.refused(error))?;
+                *left = *size - offset;
+                (self.start, self.end, self.offset) = (0, 0, offset);
+            }
+            Bytes::Coded(_) => {
+                // What the file was when it was first opened stays: if it is another one now, it is read anew next time.
+                *self = Input { stat: self.stat, ..Input::open(&self.origin.clone())? };
+                self.skip_to(offset)?;
+            }
+        }
+        Ok(())
     }
 
     /// Goes forward to `offset` of the decompressed stream, or to the end.

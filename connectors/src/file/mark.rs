@@ -11,7 +11,7 @@ use std::os::unix::fs::FileExt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::input::{Compression, Origin, Stat};
+use super::input::{Origin, Stat};
 use crate::contract::{Cursor, Format};
 use crate::error::Result;
 
@@ -84,8 +84,15 @@ pub(super) struct OpenRow {
 }
 
 impl Mark {
-    /// Marks a file as read up to `at`.
-    pub(super) fn new(origin: &Origin, stat: Stat, at: At, done: bool) -> Result<Mark> {
+    /// Marks a file as read up to `at`. `plain` is the file that was read, if its bytes are read as they are: under its
+    /// name may lie another one meanwhile.
+    pub(super) fn new(
+        origin: &Origin,
+        plain: Option<&File>,
+        stat: Stat,
+        at: At,
+        done: bool,
+    ) -> Result<Mark> {
         let mut mark = Mark {
             size: stat.size,
             modified_ns: stat.modified_ns,
@@ -94,9 +101,8 @@ impl Mark {
             prefix_sha256: None,
             suffix_sha256: None,
         };
-        if at.offset > 0 && Compression::of(&origin.file) == Compression::None {
-            let (file, _) = origin.open()?;
-            let hashes = ends_sha256(&file, at.offset).map_err(|error| origin.refused(error))?;
+        if let Some(file) = plain.filter(|_| at.offset > 0) {
+            let hashes = ends_sha256(file, at.offset).map_err(|error| origin.refused(error))?;
             (mark.prefix_sha256, mark.suffix_sha256) = (Some(hashes.0), Some(hashes.1));
         }
         Ok(mark)
@@ -115,10 +121,18 @@ impl Mark {
     }
 
     fn only_grew(&self, origin: &Origin, file: &File, stat: Stat) -> Result<bool> {
-        let (Some(prefix), Some(suffix)) = (&self.prefix_sha256, &self.suffix_sha256) else {
-            return Ok(false);
+        Ok(stat.size > self.size && self.begins(origin, Some(file), stat)?)
+    }
+
+    /// Tells whether what was read is the beginning of a file that was opened, which is `plain` if its bytes are read as
+    /// they are. Of other files only an unchanged one is known to begin alike.
+    pub(super) fn begins(&self, origin: &Origin, plain: Option<&File>, stat: Stat) -> Result<bool> {
+        let (Some(file), Some(prefix), Some(suffix)) =
+            (plain, &self.prefix_sha256, &self.suffix_sha256)
+        else {
+            return Ok((stat.size, stat.modified_ns) == (self.size, self.modified_ns));
         };
-        if stat.size <= self.size || stat.size < self.at.offset {
+        if stat.size < self.at.offset {
             return Ok(false);
         }
         let hashes = ends_sha256(file, self.at.offset).map_err(|error| origin.refused(error))?;

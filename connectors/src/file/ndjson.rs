@@ -7,7 +7,7 @@ use arrow::datatypes::SchemaRef;
 use super::SAMPLE_ROWS_MAX;
 use super::column::{Column, NullTexts};
 use super::guess::Guess;
-use super::input::{Lines, Origin, Stat};
+use super::input::{Input, Lines, Origin};
 use super::json;
 use super::mark::At;
 use super::part::{Filled, Part};
@@ -70,7 +70,11 @@ impl NdjsonFile {
         Ok(NdjsonFile {
             lines: Lines::open(origin, at.offset, at.line)?,
             schema: schema.clone(),
-            columns: schema.fields().iter().filter_map(|field| Column::new(field)).collect(),
+            columns: schema
+                .fields()
+                .iter()
+                .filter_map(|field| Column::new(field, declared))
+                .collect(),
             places: Places::new(schema),
             nulls: nulls.clone(),
             declared,
@@ -78,8 +82,13 @@ impl NdjsonFile {
         })
     }
 
-    pub(super) fn stat(&self) -> Stat {
-        self.lines.input.stat
+    /// Tells whether the last line is not complete yet.
+    pub(super) fn waiting(&self) -> bool {
+        self.waiting
+    }
+
+    pub(super) fn input(&self) -> &Input {
+        &self.lines.input
     }
 
     pub(super) fn at(&self) -> At {
@@ -133,6 +142,7 @@ impl NdjsonFile {
             self.lines.unread();
             tracing::info!(file = %origin.file, "the last line is not complete yet; it is read when it is");
         }
+        part.check(&self.columns, &origin)?;
         Ok(part.finish(&mut self.columns, last))
     }
 }

@@ -13,12 +13,13 @@ use ::parquet::arrow::arrow_reader::{
 };
 use ::parquet::basic::Type as PhysicalType;
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, new_null_array};
+use arrow::compute::kernels::cmp::distinct;
 use arrow::compute::{CastOptions, can_cast_types, cast_with_options, nullif};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::record_batch::RecordBatch;
 
 use super::BATCH_BYTES_MAX;
-use super::column::NullTexts;
+use super::column::{Column, NullTexts};
 use super::encode;
 use super::input::{Compression, Origin, Stat};
 use super::mark::At;
@@ -185,12 +186,29 @@ impl ParquetFile {
             true => encode::json_texts(&array).map_err(|error| self.origin.damaged(error))?,
             false => Arc::clone(&array),
         };
-        let cast = match can_cast_types(flat.data_type(), field.data_type()) {
-            true => cast(&flat, field.data_type()).map_err(|error| self.origin.damaged(error))?,
-            false => new_null_array(field.data_type(), flat.len()),
-        };
-        let lost = cast.null_count().saturating_sub(array.null_count()) as u64;
-        Ok((self.without_null_texts(cast)?, lost))
+        let is_text =
+            matches!(flat.data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
+        if is_text
+            && field.data_type() != &DataType::Utf8
+            && let Some(column) = Column::new(field, false)
+        {
+            return self.parsed(&flat, column);
+        }
+        let exact = exact(&flat, field.data_type()).map_err(|error| self.origin.damaged(error))?;
+        let lost = exact.null_count().saturating_sub(array.null_count()) as u64;
+        Ok((self.without_null_texts(exact)?, lost))
+    }
+
+    /// Reads texts as values of a column that is none of texts, as those of a text file are read.
+    fn parsed(&self, texts: &ArrayRef, mut column: Column) -> Result<(ArrayRef, u64)> {
+        let texts = cast(texts, &DataType::Utf8).map_err(|error| self.origin.damaged(error))?;
+        for text in texts.as_string::<i32>() {
+            match text.filter(|text| !self.nulls.contains(text)) {
+                Some(text) => column.append(text),
+                None => column.append_null(),
+            }
+        }
+        Ok((column.finish(texts.len()), column.nulled))
     }
 
     fn without_null_texts(&self, array: ArrayRef) -> Result<ArrayRef> {
@@ -209,6 +227,25 @@ impl ParquetFile {
 fn cast(array: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, arrow::error::ArrowError> {
     // Safe: what does not fit becomes null.
     cast_with_options(array, data_type, &CastOptions { safe: true, ..CastOptions::default() })
+}
+
+/// Casts what is stored to what it is read as. A value that would be another one, such as 12.5 as a whole number or a
+/// time as a day, is null. Nanoseconds are microseconds before that, as everywhere.
+fn exact(array: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, arrow::error::ArrowError> {
+    let read_as = stored(&Field::new("", array.data_type().clone(), true));
+    let read = cast(array, read_as.data_type())?;
+    if !can_cast_types(read.data_type(), data_type) {
+        return Ok(new_null_array(data_type, array.len()));
+    }
+    let cast_values = cast(&read, data_type)?;
+    if read.data_type() == data_type
+        || data_type == &DataType::Utf8
+        || !can_cast_types(data_type, read.data_type())
+    {
+        return Ok(cast_values);
+    }
+    let back = cast(&cast_values, read.data_type())?;
+    nullif(&cast_values, &distinct(&back, &read)?)
 }
 
 /// Returns how many rows of the file's mean width make a batch of at most [`BATCH_BYTES_MAX`].

@@ -11,6 +11,7 @@ use super::column::Column;
 use super::input::Origin;
 use super::reject::Reason;
 use crate::contract::{Rejection, SourceBatch};
+use crate::error::{Error, Result};
 
 /// A batch that is being filled.
 pub(super) struct Part {
@@ -72,6 +73,26 @@ impl Part {
         } else if self.ignored.len() < SourceBatch::IGNORED_NAMES_MAX {
             self.ignored.insert(name.to_owned(), 1);
         }
+    }
+
+    /// Fails if a number does not fit the type that its column was inferred to have: whoever declares the column says
+    /// whether it is a text or a longer number, and nothing is lost meanwhile.
+    pub(super) fn check(&self, columns: &[Column], origin: &Origin) -> Result<()> {
+        let mut found = self.schema.fields().iter().zip(columns);
+        let found = found.find_map(|(field, column)| Some((field, column.misfit?)));
+        let Some((field, row)) = found else { return Ok(()) };
+        let line = self.positions.values_slice().get(row).copied().unwrap_or_default();
+        Err(Error::Invalid {
+            connector: "source",
+            name: origin.source.to_string(),
+            what: format!("column \"{}\"", field.name()),
+            hint: format!(
+                "The first rows made it {}, and line {line} of \"{}\" has a number that this cannot hold as it is \
+                 written. Declare the columns of the source: this one as text, or with enough digits.",
+                field.data_type(),
+                origin.file
+            ),
+        })
     }
 
     /// Ends the batch with what was appended to `columns`.

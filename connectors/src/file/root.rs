@@ -79,7 +79,8 @@ impl Root {
         let root = self.path.to_str().ok_or_else(|| {
             self.invalid("the root folder", "Use a folder whose path is valid UTF-8.")
         })?;
-        let relative = text.strip_prefix(root).map_or(text, |rest| rest.trim_start_matches('/'));
+        let below = Path::new(text).strip_prefix(&self.path).ok().and_then(Path::to_str);
+        let relative = below.unwrap_or(text);
         let relative = relative.strip_prefix("./").unwrap_or(relative);
         let pattern = Pattern::new(relative).map_err(|error| {
             self.invalid(

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, StringBuilder, TimestampMicrosecondBuilder};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
-use super::input::{Lines, Origin, Stat};
+use super::input::{Input, Lines, Origin};
 use super::mark::At;
 use super::part::{Filled, Part};
 use super::reject::Reason;
@@ -48,8 +48,13 @@ impl SegmentFile {
         Ok(SegmentFile { lines, schema: schema.clone(), waiting: false })
     }
 
-    pub(super) fn stat(&self) -> Stat {
-        self.lines.input.stat
+    /// Tells whether the last line is not complete yet.
+    pub(super) fn waiting(&self) -> bool {
+        self.waiting
+    }
+
+    pub(super) fn input(&self) -> &Input {
+        &self.lines.input
     }
 
     pub(super) fn at(&self) -> At {

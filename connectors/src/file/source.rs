@@ -1,6 +1,7 @@
 //! The file source: which files are read, in which order, and one batch after the other.
 
 use std::collections::VecDeque;
+use std::fs::File;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
@@ -9,7 +10,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::column::NullTexts;
 use super::csv::CsvFile;
-use super::input::{Origin, Stat};
+use super::input::{Input, Origin, Stat};
 use super::mark::{At, Mark, Marks, start_of};
 use super::ndjson::NdjsonFile;
 use super::parquet::ParquetFile;
@@ -109,12 +110,21 @@ struct Worker {
     rows_max: usize,
     schema: SchemaRef,
     pending: VecDeque<Pending>,
-    /// The file that is being read, and where its last batch ended.
-    current: Option<(Pending, Open)>,
+    /// The file that is being read.
+    current: Option<Current>,
     marks: Marks,
 }
 
-/// A file that is being read.
+/// A file that is being read, and where its last batch ended.
+struct Current {
+    origin: Origin,
+    at: At,
+    /// It was read before and is read again from its beginning.
+    again: bool,
+    file: Open,
+}
+
+/// A reader of one file.
 enum Open {
     Csv(Box<CsvFile>),
     Ndjson(NdjsonFile),
@@ -129,13 +139,13 @@ impl Worker {
     }
 
     fn next(&mut self) -> Result<Option<SourceBatch>> {
-        let ((origin, at), mut file) = match self.current.take() {
+        let Current { origin, at, again, mut file } = match self.current.take() {
             Some(current) => current,
             None => {
                 let Some((origin, at)) = self.pending.front() else { return Ok(None) };
-                let file = self.open(origin, *at)?;
-                let Some(pending) = self.pending.pop_front() else { return Ok(None) };
-                (pending, file)
+                let opened = self.open_where_it_stands(origin, *at)?;
+                self.pending.pop_front();
+                opened
             }
         };
         let filled = match file.read(self.rows_max) {
@@ -147,11 +157,12 @@ impl Worker {
             }
         };
         let at = file.at();
-        let mark = Mark::new(&origin, file.stat(), at, filled.last)?;
+        let incomplete = file.waiting();
+        let mark = Mark::new(&origin, file.plain(), file.stat(), at, filled.last)?;
         let name = origin.file.to_string();
         self.marks.files.insert(name.clone(), mark);
         if !filled.last {
-            self.current = Some(((origin, at), file));
+            self.current = Some(Current { origin, at, again, file });
         }
         Ok(Some(SourceBatch {
             records: filled.records,
@@ -160,17 +171,29 @@ impl Worker {
             rejected: filled.rejected,
             nulled: filled.nulled,
             ignored: filled.ignored,
+            again,
+            incomplete,
             cursor: self.marks.cursor(),
         }))
     }
 
+    /// Opens a file at `at`, or at its beginning if it was replaced since `at` was found.
+    fn open_where_it_stands(&self, origin: &Origin, at: At) -> Result<Current> {
+        let (mut file, mut at, start) = (self.open(origin, at)?, at, start_of(self.format));
+        let mark = self.marks.files.get(&*origin.file);
+        if let Some(mark) = mark.filter(|_| at != start)
+            && !mark.begins(origin, file.plain(), file.stat())?
+        {
+            (file, at) = (self.open(origin, start)?, start);
+        }
+        Ok(Current { origin: origin.clone(), at, again: mark.is_some() && at == start, file })
+    }
+
     fn open(&self, origin: &Origin, at: At) -> Result<Open> {
-        let (schema, nulls) = (&self.schema, &self.nulls);
+        let (schema, nulls, declared) = (&self.schema, &self.nulls, self.declared);
         Ok(match self.format {
-            Format::Csv => Open::Csv(Box::new(CsvFile::open(origin, at, schema, nulls)?)),
-            Format::Ndjson => {
-                Open::Ndjson(NdjsonFile::open(origin, at, schema, nulls, self.declared)?)
-            }
+            Format::Csv => Open::Csv(Box::new(CsvFile::open(origin, at, schema, nulls, declared)?)),
+            Format::Ndjson => Open::Ndjson(NdjsonFile::open(origin, at, schema, nulls, declared)?),
             Format::Segment => Open::Segment(SegmentFile::open(origin, at, schema)?),
             Format::Parquet => {
                 Open::Parquet(ParquetFile::open(origin, at, schema, nulls, self.rows_max)?)
@@ -189,11 +212,35 @@ impl Open {
         }
     }
 
+    /// The text that is read, unless the file is no text.
+    fn input(&self) -> Option<&Input> {
+        match self {
+            Open::Csv(file) => Some(file.input()),
+            Open::Ndjson(file) => Some(file.input()),
+            Open::Segment(file) => Some(file.input()),
+            Open::Parquet(_) => None,
+        }
+    }
+
+    /// Whether the file ends within a row.
+    fn waiting(&self) -> bool {
+        match self {
+            Open::Ndjson(file) => file.waiting(),
+            Open::Segment(file) => file.waiting(),
+            Open::Csv(_) | Open::Parquet(_) => false,
+        }
+    }
+
+    /// The file itself, if its bytes are read as they are.
+    fn plain(&self) -> Option<&File> {
+        self.input().and_then(Input::plain_file)
+    }
+
     fn stat(&self) -> Stat {
         match self {
-            Open::Csv(file) => file.stat(),
-            Open::Ndjson(file) => file.stat(),
-            Open::Segment(file) => file.stat(),
+            Open::Csv(file) => file.input().stat,
+            Open::Ndjson(file) => file.input().stat,
+            Open::Segment(file) => file.input().stat,
             Open::Parquet(file) => file.stat(),
         }
     }

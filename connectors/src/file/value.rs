@@ -1,4 +1,5 @@
-//! Text to values, exactly: what does not fit is `None`, never rounded.
+//! Text to values, exactly: what does not fit is `None`, never rounded. Only of times, what is finer than microseconds
+//! is cut.
 
 /// Days from 0000-03-01 to 1970-01-01.
 const EPOCH_DAYS: i64 = 719_468;
@@ -14,6 +15,31 @@ pub(super) fn boolean(text: &str) -> Option<bool> {
         (true, _) => Some(true),
         (_, true) => Some(false),
         _ => None,
+    }
+}
+
+/// Tells whether a text is a number as programs write one: no `+`, no leading zeros, no bare point. What is written
+/// otherwise, such as `007` or `+48123`, is often a key or a telephone number.
+pub(super) fn is_plain_number(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text).as_bytes();
+    let count = |text: &[u8]| text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let whole = count(digits);
+    if whole == 0 || (whole > 1 && digits[0] == b'0') {
+        return false;
+    }
+    let rest = match &digits[whole..] {
+        [b'.', fraction @ ..] => match count(fraction) {
+            0 => return false,
+            scale => &fraction[scale..],
+        },
+        rest => rest,
+    };
+    match rest {
+        [] => true,
+        [b'e' | b'E', b'+' | b'-', exponent @ ..] | [b'e' | b'E', exponent @ ..] => {
+            !exponent.is_empty() && count(exponent) == exponent.len()
+        }
+        _ => false,
     }
 }
 
@@ -188,6 +214,18 @@ mod tests {
             ("1970-01-01é", None),
         ] {
             assert_eq!(timestamp(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_numbers_as_programs_write_them_are_plain() {
+        for text in ["0", "-0", "7", "-12", "12.50", "0.5", "1e5", "1.5E-3", "2e+10"] {
+            assert!(is_plain_number(text), "{text}");
+        }
+        for text in
+            ["", "-", "007", "+48", "1.", ".5", "1.e5", "1e", "1e+", "1 2", "0x1", "nan", "1_0"]
+        {
+            assert!(!is_plain_number(text), "{text}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! One catalog document: everything about a lake that is not in its tables.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use connectors::Cursor;
 use serde::{Deserialize, Serialize};
@@ -66,6 +66,12 @@ pub struct SourceState {
     pub positions: BTreeMap<String, u64>,
     /// Values that became null, by column.
     pub nulled: BTreeMap<String, u64>,
+    /// Values that were left out, by a name that stands in no column: it came up after the columns were inferred.
+    #[serde(default)]
+    pub ignored: BTreeMap<String, u64>,
+    /// Files that end within a row, which is read once it is complete.
+    #[serde(default)]
+    pub incomplete: BTreeSet<String>,
     /// Rows that could not be taken.
     pub rejected: u64,
     /// Rows that were there already.

@@ -3,18 +3,20 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
-    UInt32Array, UInt64Array,
+    Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray, UInt32Array, UInt64Array,
 };
 use arrow::compute::{
-    SortColumn, cast, concat, concat_batches, lexsort_to_indices, take_record_batch,
+    SortColumn, cast, concat, concat_batches, filter, filter_record_batch, lexsort_to_indices,
+    take_record_batch,
 };
-use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit};
+use arrow::datatypes::{DataType, Decimal128Type, Field, Int64Type, Schema, SchemaRef, TimeUnit};
 use connectors::SourceBatch;
 use datafusion::error::DataFusionError;
 use sha2::{Digest, Sha256};
 
-use super::{INGESTED_AT, ORIGIN, message_key};
+use super::known::Order;
+use super::{BATCH_ROWS, CHUNK_BYTES, CHUNK_ROWS, INGESTED_AT, ORIGIN, message_key};
 use crate::catalog::{Shape, Source};
 use crate::error::{Error, Result};
 use crate::lake;
@@ -31,6 +33,36 @@ pub(super) enum Outcome {
     Duplicate,
     /// It was set aside.
     Rejected,
+}
+
+impl Outcome {
+    /// Tells whether the row goes into the lake.
+    pub(super) fn is_taken(&self) -> bool {
+        matches!(self, Outcome::Current | Outcome::History)
+    }
+}
+
+/// Batches that wait until they are a chunk.
+#[derive(Default)]
+pub(super) struct Pending {
+    pub(super) batches: Vec<SourceBatch>,
+    rows: usize,
+    bytes: usize,
+}
+
+impl Pending {
+    /// Adds a batch.
+    pub(super) fn push(&mut self, batch: SourceBatch) {
+        self.rows += batch.records.num_rows() + batch.rejected.len();
+        self.bytes += batch.records.get_array_memory_size();
+        self.bytes += batch.rejected.iter().map(|rejection| rejection.raw.len()).sum::<usize>();
+        self.batches.push(batch);
+    }
+
+    /// Tells whether there are as many rows or bytes as are held at a time.
+    pub(super) fn is_chunk(&self) -> bool {
+        self.rows >= CHUNK_ROWS - BATCH_ROWS || self.bytes >= CHUNK_BYTES
+    }
 }
 
 /// Rows of one or more batches, in the lake's columns and physical types.
@@ -79,6 +111,24 @@ impl Chunk {
         let files =
             batches.iter().map(|batch| (batch.file.clone(), batch.records.num_rows())).collect();
         Ok(Self { rows, positions, files })
+    }
+
+    /// Returns the rows that go into the lake, given the outcome of each.
+    pub(super) fn taken(self, outcomes: &[Outcome]) -> Result<Self> {
+        let is_taken: BooleanArray =
+            outcomes.iter().map(|outcome| Some(outcome.is_taken())).collect();
+        if is_taken.true_count() == outcomes.len() {
+            return Ok(self);
+        }
+        let rows = filter_record_batch(&self.rows, &is_taken).map_err(DataFusionError::from)?;
+        let positions = filter(&self.positions, &is_taken).map_err(DataFusionError::from)?;
+        let mut from = 0;
+        let files = self.files.into_iter().map(|(file, rows)| {
+            let taken = is_taken.slice(from, rows).true_count();
+            from += rows;
+            (file, taken)
+        });
+        Ok(Self { rows, positions: positions.as_primitive().clone(), files: files.collect() })
     }
 
     /// Returns the rows in the types that expressions see.
@@ -143,12 +193,12 @@ pub(super) fn sorted(rows: &RecordBatch, chosen: &[u32], sort: &[String]) -> Res
     Ok(take_record_batch(&rows, &order).map_err(DataFusionError::from)?)
 }
 
-/// Returns what orders the versions of rows: a time in microseconds, or a number.
+/// Returns what orders the versions of rows: a time in microseconds, or a number with all its digits.
 ///
 /// # Errors
 /// [`Error::Invalid`] if the column is neither.
-pub(super) fn orders(rows: &RecordBatch, version_by: Option<&str>) -> Result<Vec<Option<i64>>> {
-    let Some(name) = version_by else { return Ok(vec![None; rows.num_rows()]) };
+pub(super) fn orders(rows: &RecordBatch, version_by: Option<&str>) -> Result<Vec<Order>> {
+    let Some(name) = version_by else { return Ok(vec![Order::ABSENT; rows.num_rows()]) };
     let column = rows
         .column_by_name(name)
         .ok_or_else(|| not_an_order(name, "is not a column of the source"))?;
@@ -160,9 +210,12 @@ pub(super) fn orders(rows: &RecordBatch, version_by: Option<&str>) -> Result<Vec
             cast(&microseconds, &DataType::Int64)
         }
         DataType::Date32 | DataType::Date64 => cast(column, &DataType::Int64),
-        kind if kind.is_integer() || matches!(kind, DataType::Decimal128(..)) => {
-            cast(column, &DataType::Int64)
+        DataType::Decimal128(..) => {
+            // One column has one scale, so the digits alone order its values.
+            let digits = column.as_primitive::<Decimal128Type>().iter();
+            return Ok(digits.map(|digits| digits.map_or(Order::ABSENT, Order::of)).collect());
         }
+        kind if kind.is_integer() => cast(column, &DataType::Int64),
         kind => {
             return Err(not_an_order(
                 name,
@@ -171,7 +224,8 @@ pub(super) fn orders(rows: &RecordBatch, version_by: Option<&str>) -> Result<Vec
         }
     };
     let numbers = numbers.map_err(DataFusionError::from)?;
-    Ok(numbers.as_primitive::<Int64Type>().iter().collect())
+    let numbers = numbers.as_primitive::<Int64Type>().iter();
+    Ok(numbers.map(|number| number.map_or(Order::ABSENT, Order::of)).collect())
 }
 
 fn not_an_order(name: &str, what: &str) -> Error {
@@ -226,13 +280,41 @@ mod tests {
     }
 
     #[test]
+    fn long_rows_are_a_chunk_before_there_are_many() {
+        let text: ArrayRef = Arc::new(StringArray::from(vec!["x".repeat(CHUNK_BYTES / 8)]));
+        let batch = SourceBatch {
+            records: RecordBatch::try_from_iter([("text", text)]).unwrap(),
+            positions: UInt64Array::from(vec![1]),
+            file: "in.csv".into(),
+            rejected: vec![],
+            nulled: Default::default(),
+            ignored: Default::default(),
+            again: false,
+            incomplete: false,
+            cursor: Default::default(),
+        };
+        let mut pending = Pending::default();
+        for _ in 0..7 {
+            pending.push(batch.clone());
+        }
+        assert!(!pending.is_chunk());
+        pending.push(batch);
+        assert!(pending.is_chunk());
+    }
+
+    #[test]
     fn only_times_and_numbers_order_versions() {
         let texts: ArrayRef = Arc::new(StringArray::from(vec!["a"]));
         let dates: ArrayRef = Arc::new(arrow::array::Date32Array::from(vec![19000]));
-        let rows = RecordBatch::try_from_iter([("t", texts), ("d", dates)]).unwrap();
-        assert_eq!(orders(&rows, Some("d")).unwrap(), [Some(19000)]);
+        let decimals: ArrayRef = Arc::new(
+            arrow::array::Decimal128Array::from(vec![150]).with_precision_and_scale(38, 2).unwrap(),
+        );
+        let rows =
+            RecordBatch::try_from_iter([("t", texts), ("d", dates), ("n", decimals)]).unwrap();
+        assert_eq!(orders(&rows, Some("d")).unwrap(), [Order::of(19000)]);
+        assert_eq!(orders(&rows, Some("n")).unwrap(), [Order::of(150)], "1.50 is not 1");
         assert!(matches!(orders(&rows, Some("t")), Err(Error::Invalid { .. })));
         assert!(matches!(orders(&rows, Some("x")), Err(Error::Invalid { .. })));
-        assert_eq!(orders(&rows, None).unwrap(), [None]);
+        assert_eq!(orders(&rows, None).unwrap(), [Order::ABSENT]);
     }
 }

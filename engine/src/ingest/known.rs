@@ -1,7 +1,7 @@
 //! What ingest remembers of the rows that a source's table holds, so that a row is taken once.
 //!
-//! Kept in memory between refreshes and rebuilt from the table when a process first reads the source. Bound: 40 bytes a
-//! row, key or message.
+//! Kept in memory between refreshes and rebuilt from the table when a process first reads the source. Bound: 64 bytes a
+//! key and 16 a superseded version or message, besides what a hash map leaves free.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -25,13 +25,29 @@ pub(super) struct KnownRecords {
     superseded: HashMap<u128, ()>,
     /// The keys of the rows that are not written yet.
     incoming: Vec<u128>,
+    /// By key: the content of an earlier version, where that is what the running refresh read last of the key.
+    returning: HashMap<u128, u128>,
+}
+
+/// What orders the versions of a key. One that is absent sorts first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Order(i128);
+
+impl Order {
+    /// The order of a row that says none.
+    pub(super) const ABSENT: Order = Order(i128::MIN);
+
+    /// The order of a time in microseconds, or of the digits of a number.
+    pub(super) fn of(value: impl Into<i128>) -> Order {
+        Order(value.into())
+    }
 }
 
 /// One version of a keyed row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Version {
-    /// What orders versions: a time in microseconds, or a number; absent sorts first.
-    pub(super) order: Option<i64>,
+    /// What orders versions.
+    pub(super) order: Order,
     /// A hash of the whole row.
     pub(super) content: u128,
     /// Which file of the table holds it; [`Version::INCOMING`] for rows of the running refresh.
@@ -56,6 +72,22 @@ pub(super) enum Taken {
     Duplicate,
 }
 
+/// A version that was superseded and is current again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Returned {
+    /// Its key.
+    pub(super) key: u128,
+    /// A hash of the whole row, which the history holds.
+    pub(super) content: u128,
+    /// The version that it replaces.
+    pub(super) replaced: Version,
+}
+
+/// What stands for one version of one key.
+pub(super) fn version_hash(key: u128, content: u128) -> u128 {
+    key ^ content.rotate_left(17)
+}
+
 impl KnownRecords {
     /// Notes a version that a table holds.
     pub(super) fn load_current(&mut self, key: u128, version: Version) {
@@ -64,13 +96,15 @@ impl KnownRecords {
 
     /// Notes a version that the history holds.
     pub(super) fn load_superseded(&mut self, key: u128, content: u128) {
-        self.superseded.insert(key ^ content.rotate_left(17), ());
+        self.superseded.insert(version_hash(key, content), ());
     }
 
     /// Takes a row and tells what becomes of it.
     ///
-    /// Of two versions with one order the later arrival wins: sources correct themselves without a new time stamp.
-    pub(super) fn take(&mut self, key: u128, order: Option<i64>, content: u128) -> Taken {
+    /// Of two versions with one order the later arrival wins: sources correct themselves without a new time stamp. A
+    /// version that was superseded is there already; whether it has come back is told by [`KnownRecords::returned`], since
+    /// who reads a whole log of changes again meets every version of a key on the way to the last.
+    pub(super) fn take(&mut self, key: u128, order: Order, content: u128) -> Taken {
         let incoming = Version { order, content, file: Version::INCOMING };
         match self.current.entry(key) {
             Entry::Vacant(slot) => {
@@ -78,21 +112,41 @@ impl KnownRecords {
                 self.incoming.push(key);
                 Taken::New
             }
-            Entry::Occupied(slot) if slot.get().content == content => Taken::Duplicate,
+            Entry::Occupied(slot) if slot.get().content == content => {
+                self.returning.remove(&key);
+                Taken::Duplicate
+            }
             Entry::Occupied(mut slot) => {
-                if self.superseded.contains_key(&(key ^ content.rotate_left(17))) {
+                if self.superseded.contains_key(&version_hash(key, content)) {
+                    if order >= slot.get().order {
+                        self.returning.insert(key, content);
+                    }
                     return Taken::Duplicate;
                 }
                 if order < slot.get().order {
-                    self.superseded.insert(key ^ content.rotate_left(17), ());
+                    self.superseded.insert(version_hash(key, content), ());
                     return Taken::Older;
                 }
                 let replaced = slot.insert(incoming);
-                self.superseded.insert(key ^ replaced.content.rotate_left(17), ());
+                self.superseded.insert(version_hash(key, replaced.content), ());
                 self.incoming.push(key);
+                self.returning.remove(&key);
                 Taken::Replaces(replaced)
             }
         }
+    }
+
+    /// Ends a refresh: makes the versions current that came back, and returns them.
+    pub(super) fn returned(&mut self) -> Vec<Returned> {
+        let mut returned = Vec::with_capacity(self.returning.len());
+        for (key, content) in std::mem::take(&mut self.returning) {
+            let Some(current) = self.current.get_mut(&key) else { continue };
+            let replaced = *current;
+            *current = Version { content, file: Version::INCOMING, ..replaced };
+            self.superseded.insert(version_hash(key, replaced.content), ());
+            returned.push(Returned { key, content, replaced });
+        }
+        returned
     }
 
     /// Says that the rows that were incoming are in `file` now.
@@ -128,15 +182,20 @@ mod tests {
     #[test]
     fn the_newest_version_stands_and_the_others_are_history() {
         let mut known = KnownRecords::default();
-        assert_eq!(known.take(1, Some(10), 100), Taken::New);
+        assert_eq!(known.take(1, Order::of(10), 100), Taken::New);
         assert_eq!(
-            known.take(1, Some(20), 200),
-            Taken::Replaces(Version { order: Some(10), content: 100, file: Version::INCOMING })
+            known.take(1, Order::of(20), 200),
+            Taken::Replaces(Version {
+                order: Order::of(10),
+                content: 100,
+                file: Version::INCOMING
+            })
         );
-        assert_eq!(known.take(1, Some(15), 150), Taken::Older);
+        assert_eq!(known.take(1, Order::of(15), 150), Taken::Older);
         for content in [100, 150, 200] {
-            assert_eq!(known.take(1, Some(10), content), Taken::Duplicate, "{content}");
+            assert_eq!(known.take(1, Order::of(10), content), Taken::Duplicate, "{content}");
         }
+        assert_eq!(known.returned(), [], "they are older");
     }
 
     proptest! {
@@ -145,9 +204,31 @@ mod tests {
         fn arrival_order_does_not_choose_the_version(times in proptest::collection::hash_set(0i64..1000, 1..20)) {
             let mut known = KnownRecords::default();
             for time in &times {
-                known.take(7, Some(*time), *time as u128 + 5000);
+                known.take(7, Order::of(*time), *time as u128 + 5000);
             }
-            prop_assert_eq!(known.current[&7].order, times.into_iter().max());
+            prop_assert_eq!(known.current[&7].order, times.into_iter().max().map(Order::of).unwrap());
+        }
+
+        /// Where nothing orders versions, the last one read stands, however often contents come and go; and reading
+        /// everything again changes nothing.
+        #[test]
+        fn of_equal_versions_the_last_one_read_stands(
+            refreshes in proptest::collection::vec(proptest::collection::vec(0u128..4, 0..6), 1..6),
+        ) {
+            let mut known = KnownRecords::default();
+            let mut all = vec![];
+            for read in refreshes {
+                for content in &read {
+                    known.take(7, Order::ABSENT, *content);
+                }
+                all.extend(&read);
+                known.returned();
+                prop_assert_eq!(known.current.get(&7).map(|version| version.content), all.last().copied());
+            }
+            for content in &all {
+                prop_assert_eq!(known.take(7, Order::ABSENT, *content), Taken::Duplicate);
+            }
+            prop_assert_eq!(known.returned(), []);
         }
     }
 }

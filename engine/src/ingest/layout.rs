@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
 
 use crate::catalog::{Format, Shape, Source};
 use crate::error::{Error, Result};
@@ -13,9 +13,16 @@ use hash::RowHasher;
 use super::*;
 
 /// Adds the columns that `table` has not.
+///
+/// # Errors
+/// [`Error::Unsupported`] if it has one of them with another type.
 pub(crate) async fn widen(table: &Table, layout: &TableSchema) -> Result<()> {
     let have = table.snapshot().schema.clone();
-    if layout.fields.fields().iter().any(|field| have.field_with_name(field.name()).is_err()) {
+    let want = lake::physical(&layout.fields)?;
+    let is_there = |field: &FieldRef| {
+        have.field_with_name(field.name()).is_ok_and(|had| lake::same_type(had, field))
+    };
+    if !want.fields().iter().all(is_there) {
         table.commit(Commit::append(vec![]).with_schema(layout.clone())).await?;
     }
     Ok(())
@@ -93,7 +100,8 @@ pub(super) fn message_key(source: &Source) -> Vec<String> {
     }
 }
 
-/// The columns of a table under the names that they have in the source.
+/// The columns of a table under the names and with the types that they have in the source: the lake reads texts and
+/// bytes as views, which no source yields.
 pub(super) fn original_schema(schema: &Schema) -> SchemaRef {
     let fields =
         schema.fields().iter().filter(|field| !field.name().starts_with('_')).map(|field| {
@@ -103,7 +111,12 @@ pub(super) fn original_schema(schema: &Schema) -> SchemaRef {
                 .get(lake::COMMENT)
                 .cloned()
                 .unwrap_or_else(|| field.name().clone());
-            logical.as_ref().clone().with_name(name)
+            let data_type = match logical.data_type() {
+                DataType::Utf8View => DataType::Utf8,
+                DataType::BinaryView => DataType::Binary,
+                other => other.clone(),
+            };
+            logical.as_ref().clone().with_name(name).with_data_type(data_type)
         });
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }

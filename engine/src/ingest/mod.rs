@@ -11,8 +11,11 @@ mod known;
 mod layout;
 mod properties;
 mod publish;
+mod quarantine;
 mod rows;
 mod subjects;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
@@ -28,16 +31,20 @@ use crate::jobs::Run;
 use crate::lake::{self, Commit, FileEntry, Table, TableSnapshot, WriteOptions};
 use crate::query::planner::Planner;
 use crate::tables;
-use chunk::{Chunk, Outcome};
+use chunk::{Chunk, Outcome, Pending};
 pub use hash::RowHasher;
 use known::{Known, KnownRecords, Version};
 pub(crate) use layout::widen;
 use layout::{hash_content, hash_key, message_key, original_schema, sort_columns, table_schema};
+use quarantine::Quarantine;
 use subjects::NewSubjects;
 pub use subjects::{PERSON_FIELDS, RECORD_KIND, Subjects};
 
 /// Rows that are held in memory, sorted and written at a time.
 const CHUNK_ROWS: usize = 1_000_000;
+
+/// Bytes that are held in memory, sorted and written at a time, rejected rows among them.
+const CHUNK_BYTES: usize = 256 << 20;
 
 /// Rows of one batch of a source.
 const BATCH_ROWS: usize = 65_536;
@@ -55,7 +62,13 @@ pub struct IngestMemory {
     subjects: Option<Subjects>,
     /// By source: the version of its table that is remembered, and what of it.
     known: HashMap<String, (u64, Known)>,
-    quarantined: HashMap<String, HashSet<u128>>,
+}
+
+impl IngestMemory {
+    /// Forgets a source whose tables are dropped: those of its name that come after them are others.
+    pub(crate) fn forget(&mut self, source: &str) {
+        self.known.remove(source);
+    }
 }
 
 /// Where and with what a refresh works.
@@ -118,7 +131,9 @@ struct Refresh<'a> {
     stale: HashMap<u32, HashSet<u128>>,
     history: Vec<FileEntry>,
     new_subjects: NewSubjects,
-    quarantine: Vec<Rejection>,
+    /// Rows that cannot be taken and are not set aside yet.
+    rejected: Vec<Rejection>,
+    quarantine: Quarantine,
     /// Files that are read again: how often each of their lines is there already.
     read_again: HashMap<String, HashMap<u128, u32>>,
     /// Files of logs without message ids: the last position that was taken.
@@ -157,19 +172,16 @@ impl<'a> Refresh<'a> {
         intake.run.begin().await?;
         let mut refresh =
             Self::start(intake, memory, name, source, state, &reader.schema()).await?;
-        let mut pending: Vec<SourceBatch> = Vec::new();
-        let mut pending_rows = 0;
+        let mut pending = Pending::default();
         while let Some(batch) = next {
             refresh.note(&batch)?;
-            pending_rows += batch.records.num_rows();
             pending.push(batch);
-            if pending_rows >= CHUNK_ROWS - BATCH_ROWS {
-                refresh.take(std::mem::take(&mut pending)).await?;
-                pending_rows = 0;
+            if pending.is_chunk() {
+                refresh.take(std::mem::take(&mut pending).batches).await?;
             }
             next = reader.read().await?;
         }
-        refresh.take(pending).await?;
+        refresh.take(pending.batches).await?;
         let cursor = refresh.state.cursor.clone();
         let report = refresh.finish().await?;
         reader.acknowledge(&cursor).await?;
@@ -196,6 +208,7 @@ impl<'a> Refresh<'a> {
             widen(table, &layout).await?;
         }
         let before = current.snapshot();
+        let quarantine = Quarantine::of(&state);
         let mut refresh = Self {
             intake,
             memory,
@@ -211,7 +224,8 @@ impl<'a> Refresh<'a> {
             stale: HashMap::new(),
             history: vec![],
             new_subjects: NewSubjects::default(),
-            quarantine: vec![],
+            rejected: vec![],
+            quarantine,
             read_again: HashMap::new(),
             reached: BTreeMap::new(),
         };
@@ -232,6 +246,19 @@ impl<'a> Refresh<'a> {
         }
         for (column, count) in &batch.nulled {
             *self.state.nulled.entry(lake::column_name(column)).or_default() += count;
+        }
+        for (name, count) in &batch.ignored {
+            let ignored = &mut self.state.ignored;
+            if ignored.contains_key(name) || ignored.len() < SourceBatch::IGNORED_NAMES_MAX {
+                *ignored.entry(name.clone()).or_default() += count;
+            }
+        }
+        match batch.incomplete {
+            true => self.state.incomplete.insert(batch.file.clone()),
+            false => self.state.incomplete.remove(&batch.file),
+        };
+        if batch.again {
+            self.quarantine.read_again(&batch.file);
         }
         self.report.rows_read += batch.records.num_rows() as u64 + batch.rejected.len() as u64;
         self.state.cursor = batch.cursor.clone();
@@ -349,22 +376,21 @@ impl<'a> Refresh<'a> {
         let chunk = Chunk::new(&batches, &self.current.snapshot().schema)?;
         self.state.observe(&self.source, &chunk.rows)?;
         for batch in batches {
-            self.quarantine.extend(batch.rejected);
+            self.rejected.extend(batch.rejected);
         }
+        let mut outcomes = self.outcomes(&chunk).await?;
+        let duplicates = outcomes.iter().filter(|outcome| **outcome == Outcome::Duplicate);
+        self.report.duplicates += duplicates.count() as u64;
+        self.set_aside().await?;
+        // What is not taken says nothing about anybody: only the rows that are have subjects.
+        let chunk = chunk.taken(&outcomes)?;
+        outcomes.retain(Outcome::is_taken);
+        self.report.rows_taken += outcomes.len() as u64;
         let subjects = self.subjects_of(&chunk).await?;
-        let outcomes = self.outcomes(&chunk).await?;
         let rows = chunk.finish(&subjects, self.now, &self.source)?;
         let number = self.files.len() as u32;
-        let (mut kept, mut replaced): (Vec<u32>, Vec<u32>) = (vec![], vec![]);
-        for (row, outcome) in outcomes.iter().enumerate() {
-            match outcome {
-                Outcome::Current => kept.push(row as u32),
-                Outcome::History => replaced.push(row as u32),
-                Outcome::Duplicate => self.report.duplicates += 1,
-                Outcome::Rejected => {}
-            }
-        }
-        self.report.rows_taken += (kept.len() + replaced.len()) as u64;
+        let (kept, replaced): (Vec<u32>, Vec<u32>) =
+            (0..outcomes.len() as u32).partition(|row| outcomes[*row as usize] == Outcome::Current);
         let sort = sort_columns(&self.source);
         if !kept.is_empty() {
             let written = write(&self.current, chunk::sorted(&rows, &kept, &sort)?).await?;

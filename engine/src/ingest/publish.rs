@@ -3,14 +3,13 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
-use connectors::Rejection;
+use arrow::array::{RecordBatch, TimestampMicrosecondArray};
 
-use crate::catalog::{Change, OnError, Shape};
+use crate::catalog::{Change, Shape};
 use crate::error::Result;
 use crate::lake::{Commit, FileEntry};
 use crate::tables;
-use known::Known;
+use known::{Known, Returned, version_hash};
 use subjects::Subjects;
 
 use super::*;
@@ -39,8 +38,7 @@ impl Refresh<'_> {
             let rows = arrow::compute::concat_batches(&schema, &batches)
                 .map_err(datafusion::error::DataFusionError::from)?;
             let (keys, hashes) = (hash_key(&hasher, &rows, &key)?, hash_content(&hasher, &rows)?);
-            let is_stale =
-                |row: usize| contents.contains(&(keys[row] ^ hashes[row].rotate_left(17)));
+            let is_stale = |row: usize| contents.contains(&version_hash(keys[row], hashes[row]));
             let (replaced, kept): (Vec<u32>, Vec<u32>) =
                 (0..rows.num_rows() as u32).partition(|row| is_stale(*row as usize));
             gone.insert(number);
@@ -59,9 +57,97 @@ impl Refresh<'_> {
         Ok(gone)
     }
 
+    /// Makes versions current again that the source went back to. Their rows are in the history, and stay there: they
+    /// were current once before.
+    async fn restore(&mut self, returned: &[Returned]) -> Result<()> {
+        let (Shape::Records { key, .. }, Some(superseded)) =
+            (self.source.shape.clone(), self.superseded.clone())
+        else {
+            return Ok(());
+        };
+        let hasher = self.memory.hasher;
+        let mut missing: HashSet<u128> =
+            returned.iter().map(|version| version_hash(version.key, version.content)).collect();
+        let snapshot = superseded.snapshot();
+        let written: Vec<FileEntry> =
+            snapshot.files.iter().cloned().chain(self.history.iter().cloned()).collect();
+        let (mut found, mut found_rows) = (vec![], 0);
+        for file in written {
+            if missing.is_empty() {
+                break;
+            }
+            let lake = self.intake.catalog.lake();
+            for batch in
+                crate::table_read::read_file(lake, superseded.path(), &file, &snapshot.schema)
+                    .await?
+            {
+                let (keys, contents) =
+                    (hash_key(&hasher, &batch, &key)?, hash_content(&hasher, &batch)?);
+                let rows = (0..batch.num_rows() as u32).filter(|row| {
+                    missing.remove(&version_hash(keys[*row as usize], contents[*row as usize]))
+                });
+                let rows: Vec<u32> = rows.collect();
+                found_rows += rows.len();
+                found.push(chunk::sorted(&batch, &rows, &[])?);
+            }
+            if found_rows >= CHUNK_ROWS {
+                self.write_restored(&std::mem::take(&mut found), &key).await?;
+                found_rows = 0;
+            }
+        }
+        if !missing.is_empty() {
+            return Err(Error::Corrupt {
+                message: format!("the history of source \"{}\" lacks rows", self.name),
+                source: None,
+            });
+        }
+        self.write_restored(&found, &key).await
+    }
+
+    /// Writes rows of the history as current rows that were taken now.
+    async fn write_restored(&mut self, found: &[RecordBatch], key: &[String]) -> Result<()> {
+        let schema = self.current.snapshot().schema.clone();
+        let found = found.iter().map(|rows| crate::table_read::adapt(rows, &schema));
+        let found = found.collect::<Result<Vec<_>>>()?;
+        let rows = arrow::compute::concat_batches(&schema, &found)
+            .map_err(datafusion::error::DataFusionError::from)?;
+        if rows.num_rows() == 0 {
+            return Ok(());
+        }
+        let now = TimestampMicrosecondArray::from(vec![self.now; rows.num_rows()]);
+        let mut columns = rows.columns().to_vec();
+        for (field, column) in schema.fields().iter().zip(&mut columns) {
+            if field.name() == INGESTED_AT {
+                *column = Arc::new(now.clone().with_timezone("UTC"));
+            }
+        }
+        let rows = RecordBatch::try_new(schema, columns)
+            .map_err(datafusion::error::DataFusionError::from)?;
+        let all: Vec<u32> = (0..rows.num_rows() as u32).collect();
+        let sorted = chunk::sorted(&rows, &all, &sort_columns(&self.source))?;
+        let number = self.files.len() as u32;
+        self.files.extend(write(&self.current, sorted).await?);
+        let keys = hash_key(&self.memory.hasher, &rows, key)?;
+        if let Some((_, Known::Records(known))) = self.memory.known.get_mut(self.name) {
+            keys.into_iter().for_each(|key| known.moved(key, number));
+        }
+        Ok(())
+    }
+
     /// Makes everything visible in one publication.
     pub(super) async fn finish(mut self) -> Result<SourceReport> {
+        let returned = match self.memory.known.get_mut(self.name) {
+            Some((_, Known::Records(known))) => known.returned(),
+            _ => vec![],
+        };
+        for Returned { key, replaced, .. } in &returned {
+            let replaced_rows = self.stale.entry(replaced.file).or_default();
+            replaced_rows.insert(version_hash(*key, replaced.content));
+        }
+        self.report.rows_taken += returned.len() as u64;
+        self.report.duplicates -= returned.len() as u64;
         let gone = self.rewrite_stale().await?;
+        self.restore(&returned).await?;
         let had = self.before.files.len();
         let mut change = Change::default();
         let removes: Vec<FileEntry> = gone
@@ -145,76 +231,4 @@ impl Refresh<'_> {
         });
         Ok(())
     }
-
-    async fn publish_quarantine(&mut self, change: &mut Change) -> Result<()> {
-        let mut rejections = std::mem::take(&mut self.quarantine);
-        if rejections.is_empty() {
-            return Ok(());
-        }
-        let table = self
-            .intake
-            .catalog
-            .table(tables::QUARANTINE.path, || tables::QUARANTINE.table_schema())
-            .await?;
-        let hasher = self.memory.hasher;
-        let key = |file: &str, reason: &str, raw: &str| {
-            hasher.text(file) ^ hasher.text(reason).rotate_left(3) ^ hasher.text(raw).rotate_left(7)
-        };
-        if !self.memory.quarantined.contains_key(self.name) {
-            let mut seen = HashSet::new();
-            let columns = ["source", "file", "reason", "raw"];
-            for batch in crate::table_read::read_table(
-                self.intake.catalog.lake(),
-                table.path(),
-                &table.snapshot(),
-                &columns,
-            )
-            .await?
-            {
-                let texts =
-                    batch.columns().iter().map(tables::texts).collect::<Result<Vec<_>>>()?;
-                let own = (0..batch.num_rows()).filter(|row| texts[0].value(*row) == self.name);
-                seen.extend(
-                    own.map(|row| {
-                        key(texts[1].value(row), texts[2].value(row), texts[3].value(row))
-                    }),
-                );
-            }
-            self.memory.quarantined.insert(self.name.to_owned(), seen);
-        }
-        if let Some(seen) = self.memory.quarantined.get_mut(self.name) {
-            // Of equal bad rows in one file each is kept, but none of a file that is read again.
-            let before = seen.clone();
-            rejections.retain(|rejection| {
-                let key = key(&rejection.file, rejection.reason, &rejection.raw);
-                seen.insert(key);
-                !before.contains(&key)
-            });
-        }
-        self.report.rejected += rejections.len() as u64;
-        if rejections.is_empty() || self.source.on_error == OnError::Skip {
-            return Ok(());
-        }
-        let rows = quarantine_rows(self.name, &rejections, self.now)?;
-        let written = write(&table, rows).await?;
-        let snapshot = append(&table, written).await?;
-        change.table(&table, snapshot);
-        Ok(())
-    }
-}
-
-fn quarantine_rows(source: &str, rejections: &[Rejection], now: i64) -> Result<RecordBatch> {
-    let texts = |value: &dyn Fn(&Rejection) -> String| {
-        Arc::new(rejections.iter().map(|r| Some(value(r))).collect::<StringArray>()) as ArrayRef
-    };
-    let columns: Vec<ArrayRef> = vec![
-        texts(&|_| source.to_owned()),
-        texts(&|r| r.file.clone()),
-        Arc::new(rejections.iter().map(|r| Some(r.position as i64)).collect::<Int64Array>()),
-        texts(&|r| r.reason.to_owned()),
-        texts(&|r| r.hint.clone()),
-        texts(&|r| r.raw.clone()),
-        Arc::new(TimestampMicrosecondArray::from(vec![now; rejections.len()]).with_timezone("UTC")),
-    ];
-    tables::QUARANTINE.batch(columns)
 }

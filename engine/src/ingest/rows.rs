@@ -6,7 +6,7 @@ use arrow::array::{Array, StringArray};
 use connectors::Rejection;
 
 use super::chunk::{self, Chunk, Outcome};
-use super::known::{Known, Taken, Version};
+use super::known::{Known, Taken, Version, version_hash};
 use super::subjects::{IdentifierColumns, PERSON_FIELDS};
 use super::{ORIGIN, Refresh, hash_content, hash_key, message_key};
 use crate::catalog::{OnError, Shape};
@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::tables;
 
 impl Refresh<'_> {
-    /// Returns the subject of each row of `chunk`.
+    /// Returns the subject of each row of `chunk`, all of which are taken.
     pub(super) async fn subjects_of(&mut self, chunk: &Chunk) -> Result<Vec<Option<i64>>> {
         let rows = chunk.rows.num_rows();
         let person: Vec<Option<&String>> =
@@ -37,12 +37,9 @@ impl Refresh<'_> {
             .zip(values.by_ref())
             .collect::<Vec<_>>();
         let record_keys = match (&self.source.shape, self.source.person.is_empty()) {
-            (Shape::Records { key, .. }, false) => Some(
-                chunk::key_texts(&chunk.rows, key)?
-                    .into_iter()
-                    .map(|key| Some(key.unwrap_or_default()))
-                    .collect(),
-            ),
+            (Shape::Records { key, .. }, false) => {
+                Some(chunk::key_texts(&chunk.rows, key)?.into_iter().collect())
+            }
             _ => None,
         };
         let person =
@@ -106,7 +103,7 @@ impl Refresh<'_> {
                     self.stale
                         .entry(replaced.file)
                         .or_default()
-                        .insert(keys[row] ^ replaced.content.rotate_left(17));
+                        .insert(version_hash(keys[row], replaced.content));
                     Outcome::Current
                 }
             };
@@ -230,7 +227,7 @@ impl Refresh<'_> {
             });
         }
         let raw = row_as_text(chunk, row)?;
-        self.quarantine.push(Rejection { file, position, reason, hint, raw });
+        self.rejected.push(Rejection { file, position, reason, hint, raw });
         Ok(())
     }
 }

@@ -28,7 +28,7 @@ pub const PERSON_FIELDS: [&str; 8] =
 pub struct IdentifierColumns<'a> {
     /// For each identifier of the source: its kind and its values.
     pub identifiers: Vec<(&'a str, StringArray)>,
-    /// The record keys, if each row is a person's record.
+    /// The record keys, if each row is a person's record. A row without one is nobody's record.
     pub record_keys: Option<StringArray>,
     /// What each row says about its person, in the order of [`PERSON_FIELDS`]; absent columns are never said.
     pub person: Vec<Option<StringArray>>,
@@ -129,7 +129,8 @@ impl Subjects {
                     empty = false;
                 }
             }
-            if let Some(keys) = &columns.record_keys {
+            let keys = columns.record_keys.as_ref().filter(|keys| keys.is_valid(row));
+            if let Some(keys) = keys {
                 record_identifier(&mut record, source, keys.value(row));
                 tuple =
                     tuple.wrapping_add(spread(kinds[kinds.len() - 1] ^ self.hasher.text(&record)));
@@ -153,7 +154,7 @@ impl Subjects {
                         source,
                         columns,
                         row,
-                        columns.record_keys.is_some().then_some(record.as_str()),
+                        keys.is_some().then_some(record.as_str()),
                     );
                     number
                 }
@@ -215,7 +216,8 @@ impl NewSubjects {
     ) {
         self.subject.append_value(i64::from(number));
         self.source.append_value(source);
-        self.record_key.append_option(columns.record_keys.as_ref().map(|keys| keys.value(row)));
+        let keys = columns.record_keys.as_ref().filter(|keys| keys.is_valid(row));
+        self.record_key.append_option(keys.map(|keys| keys.value(row)));
         self.person.resize_with(PERSON_FIELDS.len(), StringBuilder::new);
         for (field, values) in self.person.iter_mut().zip(&columns.person) {
             field.append_option(
@@ -286,6 +288,20 @@ mod tests {
         let rows = columns(vec![Some("a@x"), Some("a@x")], Some(vec!["1", "2"]));
         assert_eq!(subjects.assign("crm", &rows, 2, &mut new).unwrap(), [Some(0), Some(1)]);
         assert_eq!(subjects.assign("shop", &rows, 2, &mut new).unwrap(), [Some(2), Some(3)]);
+    }
+
+    #[test]
+    fn rows_without_a_key_share_no_record() {
+        let (mut subjects, mut new) = (Subjects::new(), NewSubjects::default());
+        let rows = IdentifierColumns {
+            record_keys: Some(StringArray::from(vec![None, None, Some("1")])),
+            ..columns(vec![Some("a@x"), None, None], None)
+        };
+        let assigned = subjects.assign("crm", &rows, 3, &mut new).unwrap();
+        assert_eq!(assigned, [Some(0), None, Some(1)]);
+        let (_, identifiers) = new.finish(0).unwrap();
+        let values = tables::texts(identifiers.column(2)).unwrap();
+        assert_eq!(values.iter().flatten().collect::<Vec<_>>(), ["a@x", "crm\u{1f}1"]);
     }
 
     #[test]

@@ -54,7 +54,7 @@ pub use schema::{TableSchema, column_name, column_names};
 pub use table::{Table, TableSnapshot};
 pub use types::{
     COMMENT, LOGICAL_TYPE, logical, logical_batch, logical_field, physical, physical_batch,
-    physical_field,
+    physical_field, same_type,
 };
 pub use writer::{WriteOptions, write_files, write_stream};
 

@@ -11,7 +11,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use deltalake_core::kernel::StructType;
 use deltalake_core::kernel::engine::arrow_conversion::{TryIntoArrow, TryIntoKernel};
 
-use super::types::physical;
+use super::types::{logical_field, physical, same_type};
 use crate::{Error, Result};
 
 const STATS_COLUMNS: &str = "delta.dataSkippingStatsColumns";
@@ -69,14 +69,14 @@ impl TableSchema {
         let mut fields = self.fields.fields().to_vec();
         for field in wider.fields.fields() {
             match self.fields.field_with_name(field.name()) {
-                Ok(known) if known.data_type() == field.data_type() => {}
+                Ok(known) if same_type(known, field) => {}
                 Ok(known) => {
                     return Err(Error::Unsupported {
                         what: format!(
                             "changing column \"{}\" from {} to {}",
                             field.name(),
-                            known.data_type(),
-                            field.data_type()
+                            logical_field(known).data_type(),
+                            logical_field(field).data_type()
                         ),
                         hint: "Add a column with another name.".into(),
                     });
@@ -238,6 +238,22 @@ mod tests {
         let parsed: StructType = serde_json::from_str(&text).unwrap();
         assert_eq!(TableSchema::from_delta(&parsed, &stored.to_properties()).unwrap(), stored);
         assert!(text.contains("\"long\"") && !text.contains("timestamp_ntz"), "{text}");
+    }
+
+    #[test]
+    fn what_is_stored_alike_is_not_of_one_type() {
+        let table = |data_type: DataType| {
+            let field = Field::new("t", data_type, true);
+            TableSchema::new(Arc::new(Schema::new(vec![field]))).stored().unwrap()
+        };
+        let (number, zone_less) = (
+            table(DataType::Int64),
+            table(DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, None)),
+        );
+        assert_eq!(number.fields.field(0).data_type(), zone_less.fields.field(0).data_type());
+        assert!(matches!(zone_less.widened(&number), Err(Error::Unsupported { .. })));
+        assert!(matches!(number.widened(&zone_less), Err(Error::Unsupported { .. })));
+        assert!(zone_less.widened(&zone_less).unwrap().is_none());
     }
 
     const COMMENT_KEY: &str = super::super::COMMENT;

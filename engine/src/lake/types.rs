@@ -82,6 +82,12 @@ pub fn logical_field(field: &Field) -> FieldRef {
     )
 }
 
+/// Tells whether two stored fields hold values of one logical type: a time and a number may be stored alike.
+pub fn same_type(one: &Field, other: &Field) -> bool {
+    one.data_type() == other.data_type()
+        && logical_type(one).as_ref() == logical_type(other).as_ref()
+}
+
 /// Brings a batch into the stored schema `schema`: columns by name, absent ones as nulls.
 pub fn physical_batch(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
     if batch.schema_ref() == schema {

@@ -5,6 +5,7 @@
 
 mod logs;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -13,7 +14,9 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::error::DataFusionError;
 
-use crate::catalog::{Body, Capability, Definition, Kind, LegalBasis, Published, Shape};
+use crate::catalog::{
+    Body, Capability, Definition, Kind, LegalBasis, Published, Shape, SourceState,
+};
 use crate::engine::{Engine, Live};
 use crate::lake;
 use crate::query::access::Access;
@@ -215,14 +218,16 @@ fn sources(published: &Published) -> Relation {
         .collect();
     let state = |name: &str| published.state.sources.get(name);
     let rows = |path: String| published.table(&path).map(|table| table.rows() as i64);
-    let nulled = |name: &str| {
-        let nulled = &state(name)?.nulled;
-        let pairs: Vec<String> =
-            nulled.iter().map(|(column, count)| format!("\"{column}\":{count}")).collect();
-        (!nulled.is_empty()).then(|| format!("{{{}}}", pairs.join(",")))
+    let by_name = |column: &str, of: &dyn Fn(&SourceState) -> &BTreeMap<String, u64>| {
+        let counts = definitions.iter().map(|(definition, _)| {
+            let counts = of(state(&definition.name)?);
+            // A map from texts to numbers has a form in JSON.
+            (!counts.is_empty()).then(|| serde_json::to_string(counts).unwrap_or_default())
+        });
+        let (field, values) = texts(column, counts);
+        let json = [(lake::LOGICAL_TYPE.to_owned(), "jsonb".to_owned())].into();
+        (field.with_metadata(json), values)
     };
-    let (nulled_field, nulled_values) =
-        texts("nulled", definitions.iter().map(|(definition, _)| nulled(&definition.name)));
     let columns = vec![
         texts("name", definitions.iter().map(|(definition, _)| Some(&definition.name))),
         texts(
@@ -260,10 +265,13 @@ fn sources(published: &Published) -> Relation {
                 state(&definition.name).map(|state| state.duplicates as i64)
             }),
         ),
-        (
-            nulled_field
-                .with_metadata([(lake::LOGICAL_TYPE.to_owned(), "jsonb".to_owned())].into()),
-            nulled_values,
+        by_name("nulled", &|state| &state.nulled),
+        by_name("ignored", &|state| &state.ignored),
+        counts(
+            "incomplete",
+            definitions.iter().map(|(definition, _)| {
+                state(&definition.name).map(|state| state.incomplete.len() as i64)
+            }),
         ),
         times(
             "refreshed_at",

@@ -166,10 +166,91 @@ fn compressed_files_read_the_same() {
         assert_eq!(read.records, plain.records, "{name}");
         assert_eq!(read.positions(), plain.positions());
     }
-    let shop = Shop::new(Format::Csv, "in.csv.gz").file("in.csv.gz", &content);
-    let bytes = std::fs::read(shop.path("in.csv.gz")).unwrap();
-    std::fs::write(shop.path("in.csv.gz"), &bytes[..bytes.len() / 2]).unwrap();
-    assert!(shop.refusal().contains("is damaged"));
+    for name in ["in.csv.gz", "in.csv.zst"] {
+        let shop = Shop::new(Format::Csv, name).file(name, &content);
+        let bytes = std::fs::read(shop.path(name)).unwrap();
+        std::fs::write(shop.path(name), &bytes[..bytes.len() / 2]).unwrap();
+        assert!(shop.refusal().contains("is damaged"), "{name}");
+    }
+}
+
+#[test]
+fn a_compressed_file_may_have_several_members() {
+    for name in ["in.csv.gz", "in.csv.zst"] {
+        let shop = Shop::new(Format::Csv, name);
+        let members = ["a,b\n1,x\n2,", "y\n3,z\n"];
+        let bytes = members.map(|member| super::compressed(name, member.as_bytes())).concat();
+        std::fs::write(shop.path(name), bytes).unwrap();
+        assert_eq!(shop.try_read().unwrap().rows(), ["1|x", "2|y", "3|z"], "{name}");
+    }
+}
+
+/// What does not fit a number that was inferred is neither another number nor lost: `007` is not 7.
+#[test]
+fn numbers_that_an_inferred_column_cannot_hold_are_refused() {
+    for (first, later) in [
+        ("7", "007"),
+        ("48601234567", "+48601234567"),
+        ("12", "12.50"),
+        ("1.50", "1.505"),
+        ("1", "1e3"),
+        ("1.5e3", "0012"),
+        ("1", "12345678901234567890"),
+    ] {
+        let mut shop = csv(format!("id,n\n1,{first}\n"));
+        shop.read();
+        shop.append("in.csv", format!("2,3\n3,{later}\n"));
+        let refusal = shop.refusal();
+        assert!(refusal.contains("column \"n\" of source \"shop\""), "{refusal}");
+        assert!(
+            refusal.contains("line 4 of \"in.csv\"") && refusal.contains("Declare"),
+            "{refusal}"
+        );
+        assert!(!refusal.contains(later), "a value is in {refusal}");
+        let mut declared = csv(format!("n\n{first}\n{later}\n")).column("n", DataType::Utf8);
+        assert_eq!(declared.read().rows(), [first, later]);
+    }
+    let mut shop = csv("n\n1\n");
+    shop.read();
+    shop.append("in.csv", " 2 \nmany\n0\n-3\n");
+    let read = shop.read();
+    assert_eq!(read.rows(), ["2", "~", "0", "-3"]);
+    assert_eq!(read.nulled(), counts([("n", 1)]), "what is no number at all is null and counted");
+    let read = csv("n\n007\n+8\n").column("n", DataType::Int64).read();
+    assert_eq!(read.rows(), ["7", "8"], "who declares a number wants numbers");
+}
+
+/// The rest of a row that is given up is never a row.
+#[test]
+fn no_part_of_a_row_that_is_too_long_is_a_row() {
+    let huge = "x".repeat(super::super::ROW_BYTES_MAX + 1000);
+    for (row, lines) in [
+        (format!("2,{huge},z"), 1),
+        (format!("2,\"{huge}\n5,y\n6,z\""), 3),
+        (format!("2,{huge}"), 1),
+    ] {
+        for name in ["in.csv", "in.csv.gz"] {
+            let mut shop =
+                Shop::new(Format::Csv, name).file(name, format!("a,b\n1,x\n{row}\n4,y\n"));
+            let read = shop.read();
+            assert_eq!(read.rows(), ["1|x", "4|y"]);
+            assert_eq!(read.reasons(), [(3, "too_large")]);
+            assert_eq!(read.positions(), [2, 3 + lines]);
+            assert!(read.rejected()[0].raw.starts_with("2,"));
+            assert!(shop.read().batches.is_empty());
+        }
+    }
+    for name in ["in.csv", "in.csv.zst"] {
+        let content = format!("a,b\n1,x\n2,\"{huge}\n4,y\n5,z\n");
+        let read = Shop::new(Format::Csv, name).file(name, content).read();
+        assert_eq!(
+            read.rows(),
+            ["1|x", "4|y", "5|z"],
+            "a quote that is never closed costs its line"
+        );
+        assert_eq!(read.reasons(), [(3, "too_large")]);
+        assert_eq!(read.positions(), [2, 4, 5]);
+    }
 }
 
 #[test]

@@ -32,6 +32,7 @@ fn a_file_that_grew_is_read_from_its_old_end() {
     let read = shop.read();
     assert_eq!(read.rows(), ["2|y\nz", "3|w"]);
     assert_eq!(read.positions(), [3, 5]);
+    assert!(!read.batches.iter().any(|batch| batch.again));
     assert!(shop.read().batches.is_empty());
 }
 
@@ -40,7 +41,9 @@ fn a_file_that_changed_is_read_anew() {
     let mut shop = Shop::new(Format::Csv, "in.csv").file("in.csv", "a,b\n1,x\n");
     shop.read();
     shop.write("in.csv", "a,b\n1,y\n2,z\n");
-    assert_eq!(shop.read().rows(), ["1|y", "2|z"]);
+    let read = shop.read();
+    assert_eq!(read.rows(), ["1|y", "2|z"]);
+    assert!(read.batches.iter().all(|batch| batch.again));
     shop.write("in.csv", "a,b\n");
     assert_eq!(shop.read().rows(), NONE);
     let gz = "in.csv.gz";
@@ -98,9 +101,12 @@ fn half_a_line_waits_for_the_rest_unless_the_file_cannot_grow() {
     let mut shop = Shop::new(Format::Ndjson, "in.ndjson").file("in.ndjson", half);
     let read = shop.read();
     assert_eq!((read.rows(), read.reasons()), (vec!["1".into()], vec![]));
+    assert!(read.batches.last().unwrap().incomplete, "somebody can be told");
     assert!(shop.read().batches.is_empty());
     shop.append("in.ndjson", "2}");
-    assert_eq!(shop.read().rows(), ["2"]);
+    let read = shop.read();
+    assert_eq!(read.rows(), ["2"]);
+    assert!(!read.batches.last().unwrap().incomplete);
     shop.append("in.ndjson", "\n{\"a\":3}\n");
     let read = shop.read();
     assert_eq!((read.rows(), read.positions()), (vec!["3".into()], vec![3]));
@@ -171,6 +177,52 @@ fn reading_may_be_cancelled() {
         }
     });
     assert_eq!(count, 100);
+}
+
+/// Puts another file in place of `in.csv`, as programs do that write to a new file first.
+fn replace(shop: &Shop, content: &str) {
+    shop.write("new", content);
+    fs::rename(shop.path("new"), shop.path("in.csv")).unwrap();
+}
+
+fn numbered(word: &str, count: usize) -> String {
+    (0..count).map(|row| format!("{word}{row}\n")).collect()
+}
+
+/// What is under the name when a batch ends is not what the batch was read from.
+#[test]
+fn a_file_that_is_replaced_while_it_is_read_is_read_whole_next_time() {
+    let mut shop = Shop::new(Format::Csv, "in.csv")
+        .file("in.csv", format!("a\n{}", numbered("old", 100)))
+        .batch_rows(10);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let mut source = open_source(shop.spec.clone(), &shop.cursor).unwrap();
+    let mut rows = 0;
+    while let Some(batch) = runtime.block_on(source.read()).unwrap() {
+        if rows == 0 {
+            replace(&shop, &format!("a\n{}", numbered("new", 200)));
+        }
+        rows += batch.records.num_rows();
+        shop.cursor = batch.cursor;
+    }
+    assert_eq!(rows, 100, "the file that was opened is read to its end");
+    let read = shop.read();
+    assert_eq!(read.records.num_rows(), 200);
+    assert_eq!(read.rows()[0], "new0");
+}
+
+#[test]
+fn a_file_that_is_replaced_before_it_is_opened_is_read_whole() {
+    let mut shop = Shop::new(Format::Csv, "in.csv").file("in.csv", "a\nold0\nold1\n");
+    shop.read();
+    shop.append("in.csv", "old2\n");
+    let mut source = open_source(shop.spec.clone(), &shop.cursor).unwrap();
+    replace(&shop, &format!("a\n{}", numbered("new", 5)));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let batch = runtime.block_on(source.read()).unwrap().unwrap();
+    assert_eq!(super::rows(&batch.records), ["new0", "new1", "new2", "new3", "new4"]);
+    shop.cursor = batch.cursor;
+    assert!(shop.read().batches.is_empty());
 }
 
 #[test]

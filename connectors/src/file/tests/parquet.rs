@@ -8,10 +8,12 @@ use ::parquet::data_type::{Int96, Int96Type};
 use ::parquet::file::writer::SerializedFileWriter;
 use ::parquet::schema::parser::parse_message_type;
 use arrow::array::{
-    ArrayRef, Decimal128Array, DictionaryArray, Int32Array, Int64Array, ListArray, RecordBatch,
-    StringArray, TimestampMicrosecondArray, TimestampNanosecondArray, UInt64Array,
+    Array, ArrayRef, Date32Array, Decimal128Array, DictionaryArray, Float64Array, Int32Array,
+    Int32Builder, Int64Array, ListArray, MapBuilder, RecordBatch, StringArray, StringBuilder,
+    TimestampMicrosecondArray, TimestampNanosecondArray, UInt64Array,
 };
-use arrow::datatypes::{DataType, Int32Type};
+use arrow::buffer::OffsetBuffer;
+use arrow::datatypes::{DataType, Field, Int32Type};
 
 use super::{Shop, counts};
 use crate::contract::Format;
@@ -123,6 +125,55 @@ fn files_of_one_glob_share_a_schema_that_only_grows() {
     assert_eq!(read.types(), ["a:Int64", "b:Utf8", "c:Int32"]);
     assert_eq!(read.rows(), ["7|~|3", "~|~|4"]);
     assert_eq!(read.nulled(), counts([("a", 1)]));
+}
+
+/// A later file of another type gives the values that are the same in both types; the others are null and counted.
+#[test]
+fn no_value_is_rounded_to_the_type_of_an_earlier_file() {
+    let mut shop = shop().nulls(&["-"]);
+    let micros = |values: Vec<i64>| {
+        Arc::new(TimestampMicrosecondArray::from(values).with_timezone("UTC")) as ArrayRef
+    };
+    write(
+        &shop,
+        "1.parquet",
+        vec![
+            ("n", Arc::new(Int32Array::from(vec![1]))),
+            ("day", Arc::new(Date32Array::from(vec![0]))),
+            ("f", Arc::new(Float64Array::from(vec![0.5]))),
+            ("t", Arc::new(Int64Array::from(vec![1]))),
+        ],
+    );
+    shop.read();
+    write(
+        &shop,
+        "2.parquet",
+        vec![
+            ("n", Arc::new(Float64Array::from(vec![Some(12.5), Some(12.0), Some(f64::NAN), None]))),
+            ("day", micros(vec![86_400_000_000, 86_400_000_001, -1, 0])),
+            ("f", Arc::new(Int64Array::from(vec![1, (1 << 53) + 1, 2, 3]))),
+            ("t", Arc::new(StringArray::from(vec!["7", "007", "12.5", "-"]))),
+        ],
+    );
+    let read = shop.read();
+    assert_eq!(read.rows(), ["~|1970-01-02|1.0|7", "12|~|~|~", "~|~|2.0|~", "~|1970-01-01|3.0|~"]);
+    assert_eq!(read.nulled(), counts([("n", 2), ("day", 2), ("f", 1), ("t", 2)]));
+}
+
+#[test]
+fn nested_values_become_exact_json() {
+    let mut shop = shop();
+    let times = TimestampMicrosecondArray::from(vec![0]).with_timezone("+02:00");
+    let offsets = OffsetBuffer::new(vec![0, 1].into());
+    let item = Field::new("item", times.data_type().clone(), true);
+    let times = ListArray::new(Arc::new(item), offsets, Arc::new(times), None);
+    let mut map = MapBuilder::new(None, Int32Builder::new(), StringBuilder::new());
+    map.keys().append_value(7);
+    map.values().append_value("x");
+    map.append(true).unwrap();
+    write(&shop, "in.parquet", vec![("at", Arc::new(times)), ("map", Arc::new(map.finish()))]);
+    let read = shop.read();
+    assert_eq!(read.rows(), ["[\"1970-01-01T00:00:00Z\"]|{\"7\":\"x\"}"]);
 }
 
 #[test]

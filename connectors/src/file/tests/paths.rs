@@ -37,6 +37,19 @@ fn links_and_absolute_paths_within_the_root_are_fine() {
 }
 
 #[test]
+fn a_folder_whose_name_only_begins_like_the_root_is_outside() {
+    let shop = Shop::new(Format::Csv, "*.csv");
+    let sibling = format!("{}2", shop.spec.root.to_str().unwrap());
+    fs::create_dir(&sibling).unwrap();
+    fs::write(format!("{sibling}/in.csv"), "a\n1\n").unwrap();
+    let mut shop = shop.file("2/in.csv", "a\n2\n");
+    shop.spec.connector = ConnectorSpec::File { paths: vec![format!("{sibling}/in.csv")] };
+    let refusal = shop.refusal();
+    fs::remove_dir_all(&sibling).unwrap();
+    assert!(refusal.contains("outside the allowed folder"), "{refusal}");
+}
+
+#[test]
 fn paths_that_name_nothing_readable_are_errors() {
     for (path, expected) in [
         ("no.csv", "No file matches"),
