@@ -1,11 +1,11 @@
 //! How large the result of a function is, told from its arguments before it is made.
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array, StringViewArray};
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, Int64Array, OffsetSizeTrait, StringViewArray,
+};
 use datafusion::arrow::buffer::OffsetBuffer;
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{
-    ArrowNativeType, DataType, Int64Type, IntervalMonthDayNanoType, TimeUnit,
-};
+use datafusion::arrow::datatypes::{DataType, Int64Type, IntervalMonthDayNanoType, TimeUnit};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::ColumnarValue;
 use regex::Regex;
@@ -147,17 +147,11 @@ fn in_lists(array: &ArrayRef, of: fn(&ArrayRef) -> Vec<u64>) -> Option<Vec<u64>>
     })
 }
 
-fn spans<O: ArrowNativeType>(offsets: &OffsetBuffer<O>) -> Vec<u64>
-where
-    O: datafusion::arrow::array::OffsetSizeTrait,
-{
+fn spans<O: OffsetSizeTrait>(offsets: &OffsetBuffer<O>) -> Vec<u64> {
     offsets.windows(2).map(|span| (span[1].as_usize() - span[0].as_usize()) as u64).collect()
 }
 
-fn sums<O>(values: &[u64], offsets: &OffsetBuffer<O>) -> Vec<u64>
-where
-    O: datafusion::arrow::array::OffsetSizeTrait,
-{
+fn sums<O: OffsetSizeTrait>(values: &[u64], offsets: &OffsetBuffer<O>) -> Vec<u64> {
     let of = |span: &[O]| values[span[0].as_usize()..span[1].as_usize()].iter().sum();
     offsets.windows(2).map(of).collect()
 }
