@@ -108,6 +108,46 @@ async fn a_timeout_stops_every_kind_of_work() {
     }
 }
 
+/// The largest statement that is planned at all: five hundred relations out of ten lines.
+fn doubled() -> String {
+    let levels: Vec<String> = (1..10)
+        .map(|level| format!("c{level} AS (SELECT a.x FROM c{0} a, c{0} b)", level - 1))
+        .collect();
+    format!(
+        "WITH c0 AS (SELECT profile_id AS x FROM profiles), {} SELECT count(*) FROM c9",
+        levels.join(", ")
+    )
+}
+
+#[tokio::test]
+async fn planning_keeps_nobody_else_waiting() {
+    let (_lake, server) = own_server();
+    let other = server.session("marketer").await;
+    let mut planned = Vec::new();
+    for _ in 0..4 {
+        planned.push(server.session("analyst").await);
+    }
+    let statement = doubled();
+    let all = futures::future::join_all(planned.iter().map(|session| session.run(&statement)));
+    tokio::pin!(all);
+    let (started, idle) = (Instant::now(), ticks(&server));
+    while ticks(&server) < idle + 50 {
+        assert!(started.elapsed() < PROMPT, "nothing is planned");
+        tokio::select! {
+            biased;
+            answers = &mut all => panic!("the statements ended: {answers:?}"),
+            () = tokio::task::yield_now() => {}
+        }
+    }
+    let asked = Instant::now();
+    let answer = tokio::select! {
+        answer = other.value("SELECT 1") => answer,
+        answers = &mut all => panic!("the statements ended first: {answers:?}"),
+    };
+    assert_eq!(answer, "1");
+    assert!(asked.elapsed() < SOON, "{:?} for SELECT 1", asked.elapsed());
+}
+
 #[tokio::test]
 async fn a_client_that_goes_takes_its_work_with_it() {
     let (_lake, server) = own_server();

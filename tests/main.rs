@@ -12,6 +12,7 @@ mod harness;
 mod audit;
 mod cancel;
 mod cli;
+mod consent;
 mod crash;
 mod figures;
 mod incremental;

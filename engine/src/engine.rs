@@ -13,11 +13,11 @@ use arc_swap::ArcSwap;
 use parking_lot::RwLock;
 use tokio::sync::Mutex;
 
-use crate::audit::{AuditLog, Class, Entry};
+use crate::audit::AuditLog;
 use crate::catalog::{
-    Body, Capability, Catalog, Change, Definition, Kind, LegalBasis, Published, Purpose, Role,
+    Body, Catalog, Change, Definition, Kind, LegalBasis, Published, Purpose, Role,
 };
-use crate::consent::{self, Answers, ConsentBook, Status};
+use crate::consent::{self, Answers, ConsentBook};
 use crate::error::{Error, Result};
 use crate::ingest::IngestMemory;
 use crate::lake::Lake;
@@ -421,7 +421,8 @@ impl Engine {
         let people = Arc::new(crate::identity_refresh::load_people(lake, &published).await?);
         let mut loaded = ConsentBook::default();
         crate::identity_refresh::load_identifiers(lake, &published, &mut loaded).await?;
-        Answers::read(lake, &published).await?.replace_in(&mut loaded);
+        let normalizer = consent::normalizer(&published)?;
+        Answers::read(lake, &published, normalizer).await?.replace_in(&mut loaded);
         self.show(
             published,
             Shown::People(people, &mut |book| {
@@ -430,52 +431,6 @@ impl Engine {
             }),
         );
         Ok(())
-    }
-
-    /// Records somebody's answer; it is in force for every statement that begins after this returns.
-    ///
-    /// # Errors
-    /// [`Error::Denied`] if the session may not, [`Error::Invalid`] if the identifier cannot be read,
-    /// [`Error::Missing`] for an unknown kind or purpose.
-    pub async fn record_consent(
-        &self,
-        session: &QuerySession,
-        kind: &str,
-        value: &str,
-        purpose: &str,
-        status: &str,
-    ) -> Result<()> {
-        session.require(Capability::Consent, "record consent")?;
-        let parsed = Status::of(status).ok_or_else(|| Error::Invalid {
-            message: format!("consent status \"{status}\" is not known"),
-            hint: format!("Use one of {}.", Status::WORDS.join(", ")),
-        })?;
-        let _answering = self.answering().await;
-        let published = self.0.catalog.current();
-        published.state.expect(Kind::Purpose, purpose)?;
-        let normalized = consent::normalizer(&published)?.normalize(kind, value)?;
-        let entry = Entry {
-            role: session.role().to_owned(),
-            purpose: purpose.to_owned(),
-            class: Class::Consent,
-            relations: vec!["public.consent_ledger".into()],
-        };
-        let _audited = self.0.audit.begin(entry).await?;
-        let now = self.now();
-        let row = consent::LedgerRow {
-            kind,
-            value,
-            purpose,
-            status: status.trim(),
-            at: now,
-            by: session.role(),
-        };
-        let change = consent::append_recorded(&self.0.catalog, row).await?;
-        let take = &mut |book: &mut ConsentBook| {
-            let concerned = book.record(kind, &normalized, purpose, parsed, now);
-            Some(concerned.iter().copied().collect())
-        };
-        self.publish(change, Shown::Answers(take)).await
     }
 }
 

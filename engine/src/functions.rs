@@ -26,7 +26,8 @@ pub(crate) fn session_functions(
     let (Some(access), Ok(key)) = (access, live.published.state.profile_key()) else {
         return vec![];
     };
-    let normalizer = normalizer(&live.published).ok().map(Arc::new);
+    // A graph that cannot be used resolves nobody.
+    let normalizer = normalizer(&live.published).ok().flatten().map(Arc::new);
     let people = Arc::new(Known {
         engine: engine.clone(),
         access: Arc::clone(access),
@@ -78,12 +79,14 @@ impl Known {
     fn resolve(&self, kind: &str, value: &str) -> Option<i64> {
         let value = self.normalizer.as_ref()?.normalized(kind, value)?;
         let book = self.engine.book().read();
-        // Whether somebody hidden holds it, too, is not to be told from the answer.
+        // Whether somebody hidden holds it, too, is not to be told from the answer. Nor is what a value is to those who
+        // have it: with enough of them, hidden or not, it identifies nobody.
+        let everyone = matches!(self.access.visible, Visible::Everyone);
         let mut found = book
             .holders(kind, &value)
             .iter()
             .filter(|anchor| self.access.visible.contains(**anchor))
-            .filter(|anchor| book.identifies(**anchor, kind, &value));
+            .filter(|anchor| !everyone || book.identifies(**anchor, kind, &value));
         let (first, second) = (found.next()?, found.next());
         if second.is_some() {
             return None;

@@ -13,8 +13,8 @@ mod schedule;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::catalog::{CatalogState, Change, Kind, Published};
-use crate::consent::{Answers, ConsentBook};
+use crate::catalog::{CatalogState, Change, Kind};
+use crate::consent::{Answers, ConsentBook, Normalizer};
 use crate::engine::{Engine, Shown, Writing};
 use crate::error::{Error, Result};
 use crate::ingest::{self, Intake};
@@ -183,10 +183,11 @@ impl Engine {
         };
         let rows = report.added.iter().map(|batch| batch.num_rows() as u64).sum();
         let current = self.catalog().current();
-        let all = report.replaced || !self.knows_answers(&current);
+        let all = report.replaced || !self.knows_answers(consent::graph_version(&current));
+        let normalizer = consent::normalizer(&current)?;
         let answers = match all {
-            true => Answers::read_from(self.catalog().lake(), &current, &report.ledger).await?,
-            false => Answers::of(&current, &report.added)?,
+            true => Answers::read_from(self.catalog().lake(), &report.ledger, normalizer).await?,
+            false => Answers::of(&report.added, normalizer)?,
         };
         let take = &mut |book: &mut ConsentBook| match all {
             true => {
@@ -235,9 +236,9 @@ impl Engine {
         Ok(run.done(looked_at.max(touched) as u64, touched as u64))
     }
 
-    /// Whether the answers in memory are in the normal forms of the graph as it is defined now.
-    fn knows_answers(&self, published: &Published) -> bool {
-        self.book().read().is_of_graph(consent::graph_version(published))
+    /// Whether the answers in memory are in the normal forms of this version of the graph.
+    fn knows_answers(&self, graph: u64) -> bool {
+        self.book().read().is_of_graph(graph)
     }
 
     async fn publish_people(
@@ -248,9 +249,12 @@ impl Engine {
     ) -> Result<()> {
         let _answering = self.answering().await;
         let current = self.catalog().current();
-        let answers = match self.knows_answers(&current) {
+        let answers = match self.knows_answers(refreshed.graph.version) {
             true => None,
-            false => Some(Answers::read(self.catalog().lake(), &current).await?),
+            false => {
+                let normalizer = Normalizer::new(&refreshed.graph)?;
+                Some(Answers::read(self.catalog().lake(), &current, Some(normalizer)).await?)
+            }
         };
         let take = &mut |book: &mut ConsentBook| {
             match refreshed.all {

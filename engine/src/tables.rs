@@ -10,7 +10,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::error::DataFusionError;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::lake::TableSchema;
 
 /// A table with a fixed layout.
@@ -336,6 +336,17 @@ pub fn former_path(segment: &str) -> String {
 
 /// The path of the profiles.
 pub const PROFILES_PATH: &str = "profiles/profiles";
+
+/// Returns the column named `name` of rows of a table of onefold's own.
+///
+/// # Errors
+/// [`Error::Corrupt`] if there is none.
+pub fn column<'a>(rows: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef> {
+    rows.column_by_name(name).ok_or_else(|| Error::Corrupt {
+        message: format!("a table has no column \"{name}\""),
+        source: None,
+    })
+}
 
 /// Returns a column as plain texts, whichever way its texts are laid out.
 pub fn texts(column: &ArrayRef) -> Result<StringArray> {

@@ -1,6 +1,6 @@
 //! Two lakes that differ only in rows of people whom the analyst must not see.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use arrow::datatypes::DataType;
 
 use super::literals::Literals;
 use super::relations::Relation;
-use crate::corpus::{Corpus, member, texts};
+use crate::corpus::{Corpus, Csv, member, texts};
 use crate::harness::{BINARY, Built, Folder, Server, Session, copy, onefold_in, root};
 
 /// One in so many persons of the shop.
@@ -49,12 +49,13 @@ impl Pair {
         let lakes = [folder.join("first"), folder.join("second")];
         run(&project, "apply", &lakes[0]);
         copy(&lakes[0], &lakes[1]);
-        run(&project, "refresh", &lakes[0]);
+        filled(&project, &corpus, &lakes[0]);
         let hidden = {
             let server = Server::start(&project, &lakes[0]);
             Hidden::of(&server).await
         };
-        altered(&corpus, &hidden).write(&project.join("data"));
+        filled(&project, &altered(&corpus, &hidden), &lakes[1]);
+        newer_versions(&corpus, &hidden.contacts).write(&project.join("data/crm/newer.csv"));
         run(&project, "refresh", &lakes[1]);
 
         let mut pair = Pair {
@@ -105,6 +106,40 @@ impl Pair {
             });
         (first, second)
     }
+}
+
+/// Fills a lake in two refreshes, so that contacts lie in several files.
+fn filled(project: &Path, corpus: &Corpus, lake: &Path) {
+    let later_file = project.join("data/crm/later.csv");
+    let _ = std::fs::remove_file(&later_file);
+    let mut earlier = corpus.clone();
+    let mut later = corpus.contacts.clone();
+    later.rows = earlier.contacts.rows.split_off(earlier.contacts.rows.len() / 2);
+    earlier.write(&project.join("data"));
+    run(project, "refresh", lake);
+    later.write(&later_file);
+    run(project, "refresh", lake);
+}
+
+/// Newer versions of hidden contacts, which tell nothing new of their people. The files of the older ones are written
+/// anew for them, and are then the last of their table.
+fn newer_versions(corpus: &Corpus, hidden: &HashSet<String>) -> Csv {
+    let contacts = &corpus.contacts;
+    let (key, updated) = (contacts.column("crm_id"), contacts.column("updated_at"));
+    let earlier = &contacts.rows[..contacts.rows.len() / 2];
+    let mut newest: BTreeMap<&str, &Vec<String>> = BTreeMap::new();
+    for row in earlier.iter().filter(|row| hidden.contains(&row[key])) {
+        let held = newest.entry(&row[key]).or_insert(row);
+        if row[updated] > held[updated] {
+            *held = row;
+        }
+    }
+    assert!(newest.len() > 20, "only {} contacts are hidden", newest.len());
+    let newer = newest.into_values().cloned().map(|mut row| {
+        row[updated] = "2026-11-02 08:00:00".to_owned();
+        row
+    });
+    Csv { header: contacts.header.clone(), rows: newer.collect() }
 }
 
 fn run(project: &Path, command: &str, lake: &Path) {

@@ -94,6 +94,10 @@ fn round(pair: &Pair, random: &mut Random) -> Vec<Statement> {
         "SELECT * FROM sources.shop_orders WHERE order_id LIKE 'X%'".to_owned(),
         "SELECT * FROM profiles LIMIT 3".to_owned(),
         "SELECT profile_id FROM sources.shop_orders OFFSET 100 LIMIT 5".to_owned(),
+        // Several files, of which those with hidden people were written anew in one of the lakes.
+        "SELECT crm_id FROM sources.crm_contacts LIMIT 5".to_owned(),
+        "SELECT string_agg(crm_id, ',') FROM sources.crm_contacts".to_owned(),
+        "SELECT count(*), count(DISTINCT resolve_profile(kind, value)) FROM profile_identifiers".to_owned(),
     ];
     let ordered = [
         format!("SELECT profile_id, row_number() OVER (ORDER BY total_spent DESC, profile_id) FROM profiles WHERE city = '{city}' ORDER BY profile_id"),

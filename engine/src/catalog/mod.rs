@@ -16,5 +16,5 @@ mod store;
 pub use check::{check_references, check_unused};
 pub use definition::*;
 pub use references::references;
-pub use state::{CatalogState, Coverage, SourceState, TableState};
+pub use state::{CatalogState, Coverage, GraphInForce, SourceState, TableState};
 pub use store::{Catalog, Change, Published};

@@ -39,6 +39,18 @@ pub struct CatalogState {
     pub file_root: Option<String>,
     /// Where the profiles lie; their columns follow the definitions, and other columns make another table.
     pub profiles_path: Option<String>,
+    /// The identity graph that made the people there are. It can be another than the one that is defined: that one
+    /// comes into force with the next refresh of identity.
+    pub graph_in_force: Option<GraphInForce>,
+}
+
+/// The identity graph that people were made by: their identifiers are in its normal forms.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GraphInForce {
+    /// The `definition_version` that made it.
+    pub version: u64,
+    /// Its definition.
+    pub graph: IdentityGraph,
 }
 
 /// A definition and when it was made.
@@ -110,6 +122,7 @@ impl CatalogState {
             next_subject: 0,
             file_root: None,
             profiles_path: None,
+            graph_in_force: None,
         }
     }
 
@@ -206,6 +219,13 @@ impl CatalogState {
             Body::IdentityGraph(graph) => Some((definition.name.as_str(), graph)),
             _ => None,
         })
+    }
+
+    /// Returns the identity graph as it is defined, with its version.
+    pub fn defined_graph(&self) -> Option<GraphInForce> {
+        let (name, graph) = self.graph()?;
+        let version = self.version_of(Kind::IdentityGraph, name);
+        Some(GraphInForce { version, graph: graph.clone() })
     }
 
     /// Puts a definition in place of the one of its kind and name, if any.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::ledger::RECORDED;
 use crate::identity::Interner;
 
 /// What somebody answered.
@@ -65,6 +66,15 @@ impl Held {
     }
 }
 
+/// What was made of the rows that a feed gave.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FeedCounts {
+    /// Rows that are answers.
+    pub answers: u64,
+    /// Rows that say nothing: a column is null, or the identifier is none of a kind that the graph has.
+    pub not_understood: u64,
+}
+
 /// The answers of a lake.
 #[derive(Debug, Default)]
 pub struct ConsentBook {
@@ -77,6 +87,7 @@ pub struct ConsentBook {
     /// By identifier: whose it is.
     holders: Vec<Vec<u32>>,
     scratch: String,
+    feeds: Vec<(Box<str>, FeedCounts)>,
     /// The version of the identity graph whose normal forms the answers are in.
     graph: Option<u64>,
 }
@@ -109,7 +120,36 @@ impl ConsentBook {
     /// Forgets the answers; whose the identifiers are stays.
     pub fn forget_answers(&mut self) {
         self.standing.clear();
+        self.feeds.clear();
         self.graph = None;
+    }
+
+    /// Returns what was made of the rows of each feed, by its name.
+    pub fn feeds(&self) -> impl Iterator<Item = (&str, FeedCounts)> {
+        self.feeds.iter().map(|(name, counts)| (&**name, *counts))
+    }
+
+    /// Returns the number under which rows of a feed are counted.
+    pub(super) fn feed(&mut self, name: &str) -> usize {
+        let known = self.feeds.iter().position(|(known, _)| **known == *name);
+        known.unwrap_or_else(|| {
+            self.feeds.push((name.into(), FeedCounts::default()));
+            self.feeds.len() - 1
+        })
+    }
+
+    /// Counts an answer that a statement recorded.
+    pub fn count_recorded(&mut self) {
+        let feed = self.feed(RECORDED);
+        self.count(feed, true);
+    }
+
+    pub(super) fn count(&mut self, feed: usize, understood: bool) {
+        let counts = &mut self.feeds[feed].1;
+        match understood {
+            true => counts.answers += 1,
+            false => counts.not_understood += 1,
+        }
     }
 
     /// Tells whether the answers are in the normal forms of this version of the identity graph.

@@ -1,8 +1,10 @@
 //! Consent feeds: queries over sources whose rows go into the ledger.
 //!
 //! A feed over a log of events is run over the files that it has not seen; one that joins, groups or reads keyed records is run
-//! whole, and its rows take the place of those it gave before.
+//! whole, and its rows take the place of those it gave before. An answer that it gives again keeps the time when it was
+//! learnt first.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray};
@@ -10,22 +12,26 @@ use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::datasource::source_as_provider;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::collect;
 
+use super::learnt::Learnt;
 use crate::catalog::{Body, Change, Coverage, Kind, Published};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::jobs::Run;
-use crate::lake::{Commit, FileEntry, TableSnapshot};
+use crate::lake::{Commit, FileEntry, Lake, TableSnapshot};
 use crate::query::access::Visible;
+use crate::query::governed::GovernedTable;
 use crate::query::planner::{parse_one, physical, plan};
 use crate::query::relations::Relation;
 use crate::tables;
 
 /// The columns that a feed must give, and the one that it may.
-const COLUMNS: [&str; 5] = ["identifier_kind", "identifier", "purpose", "status", "captured_at"];
+pub(super) const COLUMNS: [&str; 5] =
+    ["identifier_kind", "identifier", "purpose", "status", "captured_at"];
 
 /// What a refresh of the feeds brought.
 pub struct FeedReport {
@@ -57,13 +63,13 @@ pub async fn refresh_feeds(
     let mut coverages = Vec::new();
     for definition in published.state.of_kind(Kind::ConsentFeed) {
         let Body::ConsentFeed(feed) = &definition.body else { continue };
-        let name = format!("consent feed {}", definition.name);
+        let name = feed_coverage(&definition.name);
         let covered = published.state.coverage.get(&name);
         let due =
             Feed { engine, published: &published, name: &definition.name, query: &feed.query };
-        let (plan, inputs) = due.inputs().await?;
+        let inputs = due.inputs().await?;
         let coverage = Coverage {
-            inputs,
+            inputs: inputs.versions(&published),
             definition_version: published.state.version_of(Kind::ConsentFeed, &definition.name),
             at: now,
         };
@@ -79,20 +85,19 @@ pub async fn refresh_feeds(
         let only = match covered
             .filter(|covered| !full && covered.definition_version == coverage.definition_version)
         {
-            Some(covered) if row_wise(&plan)? => due.added_files(covered).await?,
+            Some(covered) if inputs.row_wise => due.added_files(&inputs, covered).await?,
             _ => None,
         };
         let batch = match only {
-            Some((source, files)) => due.run(now, Some((source, files))).await?,
+            Some(only) => due.run(now, Some(only)).await?,
             None => {
-                removes.extend(
-                    ledger
-                        .files
-                        .iter()
-                        .filter(|file| feed_of(file).as_deref() == Some(definition.name.as_str()))
-                        .cloned(),
-                );
-                due.run(now, None).await?
+                let of_feed =
+                    |file: &&FileEntry| feed_of(file).as_deref() == Some(definition.name.as_str());
+                let before: Vec<FileEntry> = ledger.files.iter().filter(of_feed).cloned().collect();
+                let batch = due.run(now, None).await?;
+                let learnt = learnt(engine.catalog().lake(), &ledger, &before).await?;
+                removes.extend(before);
+                learnt.keep(&batch)?
             }
         };
         if batch.num_rows() > 0 {
@@ -118,6 +123,11 @@ pub async fn refresh_feeds(
     Ok(Some(FeedReport { added, replaced, ledger: snapshot }))
 }
 
+/// The name under which a feed's coverage is kept.
+pub fn feed_coverage(feed: &str) -> String {
+    format!("consent feed {feed}")
+}
+
 /// The feed whose rows a file of the ledger holds: each file is one feed's.
 fn feed_of(file: &FileEntry) -> Option<String> {
     match file.bounds.first()?.min.as_ref()? {
@@ -126,19 +136,50 @@ fn feed_of(file: &FileEntry) -> Option<String> {
     }
 }
 
-/// Tells whether each row of the result follows from one row of one relation.
-fn row_wise(plan: &LogicalPlan) -> Result<bool> {
-    let (mut scans, mut other) = (0, false);
-    plan.apply_with_subqueries(|node| {
-        match node {
-            LogicalPlan::TableScan(_) => scans += 1,
-            LogicalPlan::Projection(_) | LogicalPlan::Filter(_) | LogicalPlan::SubqueryAlias(_) => {
+/// Returns when the answers in these files of the ledger were learnt.
+async fn learnt(lake: &Lake, ledger: &TableSnapshot, files: &[FileEntry]) -> Result<Learnt> {
+    let replaced = ledger.with_files(files.to_vec());
+    let path = tables::CONSENT_LEDGER.path;
+    Learnt::of(&crate::table_read::read_table(lake, path, &replaced, &Learnt::columns()).await?)
+}
+
+/// What a feed reads.
+struct Inputs {
+    /// The relations of persons, by qualified name: the tables that each of them shows.
+    relations: BTreeMap<String, Vec<String>>,
+    /// Whether each row of the result follows from one row of one relation.
+    row_wise: bool,
+}
+
+impl Inputs {
+    fn of(plan: &LogicalPlan) -> Result<Self> {
+        let mut relations = BTreeMap::new();
+        let (mut scans, mut other) = (0, false);
+        plan.apply_with_subqueries(|node| {
+            match node {
+                LogicalPlan::TableScan(scan) => {
+                    scans += 1;
+                    let provider = source_as_provider(&scan.source)?;
+                    let provider: &dyn std::any::Any = provider.as_ref();
+                    if let Some(table) = provider.downcast_ref::<GovernedTable>() {
+                        relations.insert(table.name().to_owned(), table.paths().to_vec());
+                    }
+                }
+                LogicalPlan::Projection(_)
+                | LogicalPlan::Filter(_)
+                | LogicalPlan::SubqueryAlias(_) => {}
+                _ => other = true,
             }
-            _ => other = true,
-        }
-        Ok(TreeNodeRecursion::Continue)
-    })?;
-    Ok(scans == 1 && !other)
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+        Ok(Self { relations, row_wise: scans == 1 && !other })
+    }
+
+    /// Returns the version of each table that is read.
+    fn versions(&self, published: &Published) -> BTreeMap<String, u64> {
+        let paths = self.relations.values().flatten();
+        paths.map(|path| (path.clone(), published.version(path))).collect()
+    }
 }
 
 struct Feed<'a> {
@@ -149,37 +190,33 @@ struct Feed<'a> {
 }
 
 impl Feed<'_> {
-    /// Plans the feed and returns the versions of the tables that it reads.
-    async fn inputs(&self) -> Result<(LogicalPlan, std::collections::BTreeMap<String, u64>)> {
+    /// Plans the feed and returns what it reads.
+    async fn inputs(&self) -> Result<Inputs> {
         let live = self.engine.live();
         let relations =
             self.engine.internal_relations(self.published, &live.people, Visible::Everyone);
         let state = self.engine.planner().state(&relations.scope());
-        let plan = plan(&state, relations.facts(), parse_one(self.query)?).await?;
-        let mut inputs = std::collections::BTreeMap::new();
-        plan.apply_with_subqueries(|node| {
-            if let LogicalPlan::TableScan(scan) = node {
-                let path = tables::source_path(scan.table_name.table());
-                inputs.insert(path.clone(), self.published.version(&path));
-            }
-            Ok(TreeNodeRecursion::Continue)
-        })?;
-        Ok((plan, inputs))
+        Inputs::of(&plan(&state, relations.facts(), parse_one(self.query)?).await?)
     }
 
-    /// Returns the files that were added to the feed's source since `covered`, if files were only added.
-    async fn added_files(
-        &self,
-        covered: &Coverage,
-    ) -> Result<Option<(String, Arc<TableSnapshot>)>> {
-        let [(path, version)] = covered.inputs.iter().collect::<Vec<_>>()[..] else {
+    /// Returns the relation that the feed reads over the files that were added to it since `covered`, if it is one table
+    /// and files were only added.
+    async fn added_files(&self, inputs: &Inputs, covered: &Coverage) -> Result<Option<Relation>> {
+        let [(name, paths)] = inputs.relations.iter().collect::<Vec<_>>()[..] else {
             return Ok(None);
         };
-        let Some(table) = self.published.tables().find(|table| table.path() == path) else {
+        // A relation that has more tables than before shows rows of theirs that the feed has not seen.
+        let covered: Vec<(&String, &u64)> = covered.inputs.iter().collect();
+        let ([path], [(before, version)]) = (paths.as_slice(), covered.as_slice()) else {
             return Ok(None);
         };
-        let Some(now) = self.published.table(path) else { return Ok(None) };
-        let Ok(before) = table.snapshot_at(*version).await else { return Ok(None) };
+        let table = self.published.tables().find(|table| table.path() == path);
+        let (Some((schema, name)), Some(table), Some(now), true) =
+            (name.split_once('.'), table, self.published.table(path), path == *before)
+        else {
+            return Ok(None);
+        };
+        let Ok(before) = table.snapshot_at(**version).await else { return Ok(None) };
         if before.files.iter().any(|old| !now.files.iter().any(|file| file.path == old.path)) {
             return Ok(None);
         }
@@ -189,26 +226,18 @@ impl Feed<'_> {
             .filter(|file| !before.files.iter().any(|old| old.path == file.path))
             .cloned()
             .collect();
-        Ok(Some((path.clone(), Arc::new(now.with_files(added)))))
+        let added = vec![(path.clone(), Arc::new(now.with_files(added)))];
+        Ok(Some(Relation::governed(schema, name, added)))
     }
 
     /// Runs the feed, over all rows or over those of `only`, and returns its rows for the ledger.
-    async fn run(
-        &self,
-        now: i64,
-        only: Option<(String, Arc<TableSnapshot>)>,
-    ) -> Result<RecordBatch> {
+    async fn run(&self, now: i64, only: Option<Relation>) -> Result<RecordBatch> {
         let live = self.engine.live();
-        let mut relations =
-            self.engine.internal_relations(self.published, &live.people, Visible::Everyone);
-        if let Some((path, snapshot)) = only {
-            let source = path.trim_start_matches("sources/").to_owned();
-            relations = Arc::new(
-                self.engine
-                    .internal(self.published, &live.people, Visible::Everyone)
-                    .with(vec![Relation::governed("sources", &source, vec![(path, snapshot)])]),
-            );
-        }
+        let relations = self
+            .engine
+            .internal(self.published, &live.people, Visible::Everyone)
+            .with(only.into_iter().collect());
+        let relations = Arc::new(relations);
         let state = self.engine.planner().state(&relations.scope());
         let plan = plan(&state, relations.facts(), parse_one(self.query)?).await?;
         let schema = Arc::new(plan.schema().as_arrow().clone());

@@ -7,60 +7,79 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, Timestamp
 use arrow::datatypes::TimestampMicrosecondType;
 
 use super::book::{ConsentBook, Status};
-use crate::catalog::{Catalog, Change, Kind, Published};
+use crate::catalog::{Catalog, Change, GraphInForce, Published};
 use crate::error::{Error, Result};
 use crate::identity::Rules;
 use crate::lake::{Lake, TableSnapshot};
 use crate::tables;
 
 /// The feed of answers that were recorded by a statement.
-const RECORDED: &str = "recorded";
+pub(super) const RECORDED: &str = "recorded";
 
-/// Brings the identifiers of the ledger to the form that profiles have them in.
-pub struct Normalizer(Rules);
-
-/// Returns the version of the lake's identity graph, on which the normal form of identifiers depends.
-pub fn graph_version(published: &Published) -> u64 {
-    let graph = published.state.graph();
-    graph.map_or(0, |(name, _)| published.state.version_of(Kind::IdentityGraph, name))
+/// Brings the identifiers of the ledger to the form that people have them in.
+pub struct Normalizer {
+    rules: Rules,
+    /// The version of the identity graph whose forms they are.
+    graph: u64,
 }
 
-/// Returns the normaliser of the lake's identity graph.
+/// Returns the version of the graph whose normal forms people's identifiers are in; 0 if there is none.
+pub fn graph_version(published: &Published) -> u64 {
+    let state = &published.state;
+    let in_force = state.graph_in_force.as_ref().map(|graph| graph.version);
+    in_force.or_else(|| Some(state.defined_graph()?.version)).unwrap_or(0)
+}
+
+/// Returns the normaliser of the graph that is in force, or of the defined one where nobody was identified yet; `None` if
+/// there is no graph.
 ///
-/// # Errors
-/// [`Error::Missing`] if no graph is defined yet.
-pub fn normalizer(published: &Published) -> Result<Normalizer> {
-    let (_, graph) = published.state.graph().ok_or_else(|| Error::Missing {
-        kind: "identity graph",
-        name: "customer".into(),
-        hint: "Create one: it says what identifiers there are and how they are normalised.".into(),
-    })?;
-    Ok(Normalizer(Rules::from_graph(graph)?))
+/// A graph that was defined since is not asked: whose an identifier is, is known by the forms of the one in force, and an
+/// answer in other forms would be nobody's.
+pub fn normalizer(published: &Published) -> Result<Option<Normalizer>> {
+    match (&published.state.graph_in_force, published.state.defined_graph()) {
+        (Some(graph), _) => Normalizer::new(graph).map(Some),
+        (None, Some(graph)) => Normalizer::new(&graph).map(Some),
+        (None, None) => Ok(None),
+    }
 }
 
 impl Normalizer {
+    /// Returns the normaliser of a graph.
+    pub fn new(graph: &GraphInForce) -> Result<Self> {
+        Ok(Self { rules: Rules::from_graph(&graph.graph)?, graph: graph.version })
+    }
+
     /// Returns an identifier in normal form.
     ///
     /// # Errors
-    /// [`Error::Missing`] for a kind that the graph does not have, [`Error::Invalid`] for a value that is none of its kind.
+    /// [`Error::Missing`] for a kind that the graph does not have, [`Error::Invalid`] for a value that is none of its
+    /// kind, or that could be one of several: a phone number without its country.
     pub fn normalize(&self, kind: &str, value: &str) -> Result<String> {
-        let number = self.0.kind(kind).ok_or_else(|| Error::Missing {
+        let number = self.rules.kind(kind).ok_or_else(|| Error::Missing {
             kind: "identifier kind",
             name: kind.into(),
             hint: format!(
-                "The identity graph has {}.",
-                self.0.kinds().collect::<Vec<_>>().join(", ")
+                "People are identified by {}. What a graph adds is known after the next refresh.",
+                self.rules.kinds().collect::<Vec<_>>().join(", ")
             ),
         })?;
-        self.0.normalize(number, value, None).ok_or_else(|| Error::Invalid {
+        let normal = self.rules.normalize(number, value, None).ok_or_else(|| Error::Invalid {
             message: format!("the value is no identifier of kind \"{kind}\""),
             hint: "Write it as the person would: a mailbox, a phone number with its country code, an id.".into(),
-        })
+        })?;
+        // Records read a national number by their person's country, which is not known here.
+        if self.rules.depends_on_country(number, value) {
+            return Err(Error::Invalid {
+                message: format!("the value of kind \"{kind}\" does not say its country"),
+                hint: "Write phone numbers with their country code, such as +49 or 0049.".into(),
+            });
+        }
+        Ok(normal)
     }
 
     /// Returns an identifier in normal form, or `None` if it identifies nobody in this graph.
     pub fn normalized(&self, kind: &str, value: &str) -> Option<String> {
-        self.0.normalize(self.0.kind(kind)?, value, None)
+        self.rules.normalize(self.rules.kind(kind)?, value, None)
     }
 }
 
@@ -109,51 +128,51 @@ pub async fn append_recorded(catalog: &Catalog, row: LedgerRow<'_>) -> Result<Ch
 }
 
 /// What is read of an answer.
-const ANSWER_COLUMNS: [&str; 6] =
-    ["identifier_kind", "identifier", "purpose", "status", "captured_at", "recorded_at"];
+const ANSWER_COLUMNS: [&str; 7] =
+    ["feed", "identifier_kind", "identifier", "purpose", "status", "captured_at", "recorded_at"];
 
 /// Answers of the ledger, ready to be taken into a book.
 pub struct Answers {
+    /// Without a graph nobody has identifiers, and no answer is anybody's.
     normalizer: Option<Normalizer>,
-    graph: u64,
     batches: Vec<AnswerRows>,
 }
 
 struct AnswerRows {
-    /// Kind, identifier, purpose, status.
-    texts: [StringArray; 4],
+    /// Feed, kind, identifier, purpose, status.
+    texts: [StringArray; 5],
     captured: TimestampMicrosecondArray,
     recorded: TimestampMicrosecondArray,
 }
 
 impl Answers {
-    /// Reads every answer of the ledger as it is published.
-    pub async fn read(lake: &Lake, published: &Published) -> Result<Self> {
+    /// Reads every answer of the ledger as it is published, for people whose identifiers `normalizer` made.
+    pub async fn read(
+        lake: &Lake,
+        published: &Published,
+        normalizer: Option<Normalizer>,
+    ) -> Result<Self> {
         match published.table(tables::CONSENT_LEDGER.path) {
-            Some(ledger) => Self::read_from(lake, published, &ledger).await,
-            None => Self::of(published, &[]),
+            Some(ledger) => Self::read_from(lake, &ledger, normalizer).await,
+            None => Self::of(&[], normalizer),
         }
     }
 
     /// Reads every answer of this version of the ledger.
     pub async fn read_from(
         lake: &Lake,
-        published: &Published,
         ledger: &TableSnapshot,
+        normalizer: Option<Normalizer>,
     ) -> Result<Self> {
         let path = tables::CONSENT_LEDGER.path;
         let rows = crate::table_read::read_table(lake, path, ledger, &ANSWER_COLUMNS).await?;
-        Self::of(published, &rows)
+        Self::of(&rows, normalizer)
     }
 
     /// Returns the answers in these rows of the ledger.
-    pub fn of(published: &Published, rows: &[RecordBatch]) -> Result<Self> {
+    pub fn of(rows: &[RecordBatch], normalizer: Option<Normalizer>) -> Result<Self> {
         let batches = rows.iter().map(AnswerRows::of).collect::<Result<_>>()?;
-        Ok(Self {
-            normalizer: normalizer(published).ok(),
-            graph: graph_version(published),
-            batches,
-        })
+        Ok(Self { normalizer, batches })
     }
 
     /// Takes the answers into `book`, and returns the anchors of the people whom they concern.
@@ -166,7 +185,7 @@ impl Answers {
     /// Takes the answers into `book` in place of those that it has.
     pub fn replace_in(&self, book: &mut ConsentBook) {
         book.forget_answers();
-        book.set_graph(self.graph);
+        book.set_graph(self.normalizer.as_ref().map_or(0, |normalizer| normalizer.graph));
         self.each(book, |_| {});
     }
 
@@ -180,22 +199,15 @@ impl Answers {
 
 impl AnswerRows {
     fn of(rows: &RecordBatch) -> Result<Self> {
-        let column = |name: &str| {
-            rows.column_by_name(name).cloned().ok_or_else(|| Error::Corrupt {
-                message: format!("the consent ledger has no column \"{name}\""),
-                source: None,
-            })
-        };
-        let text = |at: usize| tables::texts(&column(ANSWER_COLUMNS[at])?);
+        let text = |at: usize| tables::texts(tables::column(rows, ANSWER_COLUMNS[at])?);
         let time = |at: usize| {
-            Ok::<_, Error>(
-                column(ANSWER_COLUMNS[at])?.as_primitive::<TimestampMicrosecondType>().clone(),
-            )
+            let column = tables::column(rows, ANSWER_COLUMNS[at])?;
+            Ok::<_, Error>(column.as_primitive::<TimestampMicrosecondType>().clone())
         };
         Ok(Self {
-            texts: [text(0)?, text(1)?, text(2)?, text(3)?],
-            captured: time(4)?,
-            recorded: time(5)?,
+            texts: [text(0)?, text(1)?, text(2)?, text(3)?, text(4)?],
+            captured: time(5)?,
+            recorded: time(6)?,
         })
     }
 
@@ -205,16 +217,25 @@ impl AnswerRows {
         book: &mut ConsentBook,
         concern: &mut impl FnMut(&[u32]),
     ) {
-        let [kinds, values, purposes, words] = &self.texts;
+        let [feeds, kinds, values, purposes, words] = &self.texts;
+        let mut feed = None;
         for row in 0..kinds.len() {
-            if self.texts.iter().any(|column| column.is_null(row)) || self.captured.is_null(row) {
-                continue;
-            }
+            // Rows of one feed stand together.
+            let at = match feed {
+                Some((at, name)) if name == feeds.value(row) => at,
+                _ => book.feed(feeds.value(row)),
+            };
+            feed = Some((at, feeds.value(row)));
+            let whole =
+                !self.captured.is_null(row) && !self.texts.iter().any(|column| column.is_null(row));
+            let value = match whole {
+                true => normalizer.normalized(kinds.value(row), values.value(row)),
+                false => None,
+            };
+            book.count(at, value.is_some());
+            let Some(value) = value else { continue };
             // A word that nobody defined refuses: what is not understood is never taken for a yes.
             let status = Status::of(words.value(row)).unwrap_or(Status::Refused);
-            let Some(value) = normalizer.normalized(kinds.value(row), values.value(row)) else {
-                continue;
-            };
             // An answer from the future counts from when it was learnt.
             let at = self.captured.value(row).min(self.recorded.value(row));
             concern(book.record(kinds.value(row), &value, purposes.value(row), status, at));

@@ -12,10 +12,12 @@
 
 mod book;
 mod feed;
+mod learnt;
 mod ledger;
+mod record;
 
-pub use book::{Answer, ConsentBook, Status};
-pub use feed::{FeedReport, refresh_feeds};
+pub use book::{Answer, ConsentBook, FeedCounts, Status};
+pub use feed::{FeedReport, feed_coverage, refresh_feeds};
 pub use ledger::{Answers, LedgerRow, Normalizer, append_recorded, graph_version, normalizer};
 
 use crate::catalog::LegalBasis;

@@ -148,6 +148,14 @@ impl Rules {
         self.kinds.get(usize::from(kind))?.normalize.apply(raw, region)
     }
 
+    /// Tells whether `raw` is such an identifier only once its country is known: a national phone number.
+    pub fn depends_on_country(&self, kind: u16, raw: &str) -> bool {
+        matches!(
+            self.kinds.get(usize::from(kind)),
+            Some(Kind { normalize: Normalize::Phone { .. }, .. })
+        ) && udfs::normalize_phone(raw, None).is_none()
+    }
+
     pub(super) fn is_kind(&self, rule: u16) -> bool {
         usize::from(rule) < self.kinds.len()
     }

@@ -15,7 +15,7 @@ use datafusion::common::ScalarValue;
 use std::sync::Arc;
 
 use crate::buckets::{self, Replaced, bucket_of};
-use crate::catalog::{Body, Catalog, Change, Coverage, Kind, Published};
+use crate::catalog::{Body, Catalog, Change, Coverage, GraphInForce, Kind, Published};
 use crate::consent::ConsentBook;
 use crate::error::{Error, Result};
 use crate::identity::{NewSubject, PersonFields, ProfileIds, Resolver, Rules, ValueClass};
@@ -56,6 +56,8 @@ pub struct Refreshed {
     pub all: bool,
     /// Subjects that were looked at.
     pub subjects_resolved: usize,
+    /// By which graph.
+    pub graph: GraphInForce,
 }
 
 /// Brings the graph up to date and adds its tables to `change`; `None` if nothing is new.
@@ -128,8 +130,11 @@ pub async fn refresh(
     let ids = ProfileIds::new(published.state.profile_key()?);
     let people = memory.people(&ids, published.state.sequence + 1);
     memory.write(catalog, change, &ids, &people, &touched, fresh, &delta).await?;
+    let graph = GraphInForce { version: coverage.definition_version, graph: graph.clone() };
+    let in_force = graph.clone();
     change.edit(move |state| {
         state.coverage.insert(IDENTITY.to_owned(), coverage);
+        state.graph_in_force = Some(in_force);
         Ok(())
     });
     Ok(Some(Refreshed {
@@ -137,6 +142,7 @@ pub async fn refresh(
         touched,
         all: fresh,
         subjects_resolved: delta.subjects_resolved,
+        graph,
     }))
 }
 

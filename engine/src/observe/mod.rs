@@ -5,7 +5,7 @@
 
 mod logs;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::array::{
@@ -17,6 +17,7 @@ use datafusion::error::DataFusionError;
 use crate::catalog::{
     Body, Capability, Definition, Kind, LegalBasis, Published, Shape, SourceState,
 };
+use crate::consent::{self, FeedCounts};
 use crate::engine::{Engine, Live};
 use crate::lake;
 use crate::query::access::Access;
@@ -34,11 +35,8 @@ pub fn relations(
     access: Option<&Arc<Access>>,
 ) -> Vec<Relation> {
     let published = &live.published;
-    let mut found = vec![
-        purposes(published, viewer),
-        my_access(published, viewer),
-        segments(published, viewer),
-    ];
+    let mut found =
+        vec![purposes(published, viewer), my_access(viewer), segments(published, viewer)];
     if viewer.operates() {
         found.push(sources(published));
         found.push(stored(
@@ -61,6 +59,9 @@ pub fn relations(
         found.push(if whole { quarantine.put_on_record() } else { quarantine });
         found.push(objects(published));
         found.push(syncs(published));
+    }
+    if viewer.operates() || viewer.may(Capability::Consent) {
+        found.push(consent_feeds(engine, published));
     }
     if viewer.may(Capability::Audit) {
         found.push(audit_log(engine).put_on_record());
@@ -146,7 +147,7 @@ fn basis_word(basis: LegalBasis) -> &'static str {
     }
 }
 
-fn my_access(_: &Published, viewer: &Viewer) -> Relation {
+fn my_access(viewer: &Viewer) -> Relation {
     let purpose = viewer.purpose.as_ref();
     let may: Vec<String> = viewer
         .capabilities
@@ -160,6 +161,34 @@ fn my_access(_: &Published, viewer: &Viewer) -> Relation {
         texts("may", [Some(may.join(", "))]),
     ];
     ready("cdp", "my_access", "who you are here, what for, and what you may do", columns)
+}
+
+/// What was made of the rows of each consent feed, and of the answers that were recorded by statements.
+fn consent_feeds(engine: &Engine, published: &Published) -> Relation {
+    let book = engine.book().read();
+    let known: BTreeMap<&str, FeedCounts> = book.feeds().collect();
+    let defined = published.state.of_kind(Kind::ConsentFeed).map(|feed| feed.name.as_str());
+    // A feed that was dropped leaves its answers, and statements record some.
+    let names: BTreeSet<&str> = defined.chain(known.keys().copied()).collect();
+    let count = |of: fn(&FeedCounts) -> u64| {
+        names
+            .iter()
+            .map(|name| Some(known.get(name).map_or(0, of) as i64))
+            .collect::<Vec<Option<i64>>>()
+    };
+    let refreshed = |name: &&str| {
+        let covered = published.state.coverage.get(&consent::feed_coverage(name));
+        covered.map(|covered| covered.at)
+    };
+    let columns = vec![
+        texts("name", names.iter().map(|name| Some(*name))),
+        counts("answers", count(|counts| counts.answers)),
+        counts("not_understood", count(|counts| counts.not_understood)),
+        times("refreshed_at", names.iter().map(refreshed)),
+    ];
+    let comment = "how many rows of each consent feed are answers, and how many say nothing: \
+                   a column is null, or the identifier is none of its kind";
+    ready("cdp", "consent_feeds", comment, columns)
 }
 
 fn segments(published: &Published, viewer: &Viewer) -> Relation {

@@ -93,6 +93,8 @@ struct ScannedFile {
 #[derive(Debug)]
 pub struct GovernedTable {
     name: String,
+    /// The paths of the tables whose rows it shows.
+    paths: Vec<String>,
     files: Vec<ScannedFile>,
     /// The columns in the files, texts as views.
     physical: SchemaRef,
@@ -105,6 +107,11 @@ impl GovernedTable {
     /// Returns its qualified name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Returns the paths of the tables in the lake whose rows it shows.
+    pub fn paths(&self) -> &[String] {
+        &self.paths
     }
 
     /// Builds the relation `name` over the rows of `snapshots`, each with its table's path; they share the columns of
@@ -123,9 +130,11 @@ impl GovernedTable {
                 size: file.size,
                 rows: file.rows,
             };
-            snapshot.files.iter().map(scanned)
+            // Files of a table that is sorted as a whole in its order, however they came into the log.
+            snapshot.files_in_order().iter().map(scanned).collect::<Vec<_>>()
         });
         let files = files.collect();
+        let paths = snapshots.iter().map(|(table, _)| table.clone()).collect();
         let base = snapshots.first().map_or_else(
             || Arc::new(Schema::empty()),
             |(_, snapshot)| Arc::clone(&snapshot.schema),
@@ -141,7 +150,8 @@ impl GovernedTable {
                 .filter(|field| columns.field_with_name(field.name()).is_ok())
                 .map(|field| crate::lake::logical_field(field)),
         );
-        Self { name: name.into(), files, physical, shown: Arc::new(Schema::new(shown)), store }
+        let shown = Arc::new(Schema::new(shown));
+        Self { name: name.into(), paths, files, physical, shown, store }
     }
 
     /// Splits the filters that reach the leaf: those over `profile_id` select runs, the others rows.
@@ -365,10 +375,10 @@ impl TableProvider for GovernedTable {
         for file in &self.files {
             runs.push(self.store.runs(file).await?);
         }
-        let selection =
-            Selection::new(&runs, &access, session.config().target_partitions(), |id| {
-                Ok(on_profile.iter().all(|filter| evaluate_on_profile(filter, id) == Some(true)))
-            })?;
+        let partitions = session.config().target_partitions();
+        let selection = Selection::new(&runs, &access, partitions, |id| {
+            on_profile.iter().all(|filter| evaluate_on_profile(filter, id) == Some(true))
+        });
 
         let mut columns = Vec::new();
         let mut plan = Vec::with_capacity(shown.len());

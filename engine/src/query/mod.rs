@@ -5,6 +5,7 @@
 //! only from a [`GovernedTable`](governed::GovernedTable), whose leaf asks for the statement's [`Access`](access::Access).
 
 pub mod access;
+mod expansion;
 pub mod governed;
 mod parameters;
 pub mod planner;

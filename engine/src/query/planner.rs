@@ -27,9 +27,12 @@ use datafusion::sql::sqlparser::ast::Statement;
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use object_store::ObjectStore;
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 use url::Url;
 
 use super::access::Access;
+use super::expansion;
 use super::governed::GovernedTable;
 use super::postgres::{self, SessionFacts};
 use super::scan::GovernedScanExec;
@@ -40,6 +43,12 @@ use crate::lake::{Lake, LakeTable};
 /// How deep expressions may nest.
 const RECURSION_MAX: usize = 50;
 
+/// Bytes that operators of all statements may put into temporary files together.
+const SPILL_BYTES_MAX: u64 = 32 << 30;
+
+/// Statements of sessions that are planned at a time; others wait.
+const PLANNING_MAX: usize = 64;
+
 /// How many consumers an out-of-memory error names.
 const CONSUMERS_NAMED: std::num::NonZeroUsize =
     std::num::NonZeroUsize::new(3).expect("three is not zero");
@@ -49,6 +58,7 @@ const CONSUMERS_NAMED: std::num::NonZeroUsize =
 pub struct Planner {
     runtime: Arc<RuntimeEnv>,
     target_partitions: usize,
+    planning: Arc<Semaphore>,
 }
 
 /// What may be named in a statement.
@@ -72,9 +82,33 @@ impl Planner {
         let registry = OneStore { url: url.clone(), store: lake.store() };
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(pool))
+            .with_max_temp_directory_size(SPILL_BYTES_MAX)
             .with_object_store_registry(Arc::new(registry))
             .build_arc()?;
-        Ok(Self { runtime, target_partitions })
+        Ok(Self { runtime, target_partitions, planning: Arc::new(Semaphore::new(PLANNING_MAX)) })
+    }
+
+    /// Plans on a thread of its own, away from those that run statements.
+    ///
+    /// Planning computes for as long as it takes, a second for a large statement, and never yields. On the threads of the
+    /// runtime a few such statements would keep all others from being run.
+    pub(crate) async fn aside<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        let permit = Arc::clone(&self.planning).acquire_owned().await;
+        let permit = permit.map_err(|error| DataFusionError::External(Box::new(error)))?;
+        let runtime = Handle::current();
+        let planning = tokio::task::spawn_blocking(move || {
+            // Given back when the work ends, also when nobody waits for it any more.
+            let _permit = permit;
+            runtime.block_on(work)
+        });
+        match planning.await {
+            Ok(planned) => planned,
+            Err(failed) if failed.is_panic() => std::panic::resume_unwind(failed.into_panic()),
+            Err(stopped) => Err(DataFusionError::External(Box::new(stopped)).into()),
+        }
     }
 
     /// Builds the state that one statement is planned and run with.
@@ -202,7 +236,20 @@ pub fn parse_one(sql: &str) -> Result<Statement> {
 }
 
 /// Plans one statement in `state` and checks the plan: the one way from text to rows.
+///
+/// # Errors
+/// [`Error::Limit`] if the statement is too large to be planned, and all that a statement can have wrong.
 pub async fn plan(
+    state: &SessionState,
+    facts: &Arc<SessionFacts>,
+    statement: Statement,
+) -> Result<LogicalPlan> {
+    expansion::check(&statement)?;
+    plan_own(state, facts, statement).await
+}
+
+/// As [`plan`], for a query that onefold wrote itself: a view over as many relations as there are.
+pub(super) async fn plan_own(
     state: &SessionState,
     facts: &Arc<SessionFacts>,
     mut statement: Statement,

@@ -209,18 +209,19 @@ impl QuerySession {
         self.run(&live, plan).await
     }
 
-    /// Plans and runs one SELECT without parameters.
-    pub async fn query(&self, statement: &Statement) -> Result<SendableRecordBatchStream> {
-        let live = self.engine.live();
-        let (plan, _) = self.plan_now(&live, statement).await?;
-        self.run(&live, plan).await
-    }
-
     async fn plan_now(&self, live: &Live, statement: &Statement) -> Result<(LogicalPlan, Stamp)> {
         let relations = self.relations(live)?;
         self.describe(live, &relations);
-        let state = self.engine.planner().state(&relations.scope());
-        let plan = plan(&state, &self.facts, statement.clone()).await?;
+        let planner = self.engine.planner();
+        let state = planner.state(&relations.scope());
+        let (facts, statement, stop) =
+            (Arc::clone(&self.facts), statement.clone(), Arc::clone(&self.stop.read()));
+        let plan = planner
+            .aside(async move {
+                stop.check()?;
+                plan(&state, &facts, statement).await
+            })
+            .await?;
         Ok((plan, self.stamp(live)))
     }
 
@@ -233,7 +234,15 @@ impl QuerySession {
             return Err(super::access::no_purpose());
         }
         let stop = Arc::clone(&self.stop.read());
-        let physical = stoppable(physical(&state, &plan).await?, &stop)?;
+        let planning = state.clone();
+        let physical = self
+            .engine
+            .planner()
+            .aside(async move {
+                stop.check()?;
+                Ok(stoppable(physical(&planning, &plan).await?, &stop)?)
+            })
+            .await?;
         let stream = execute_stream(physical, state.task_ctx())?;
         if reads.relations.is_empty() {
             return Ok(stream);

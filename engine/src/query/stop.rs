@@ -41,7 +41,8 @@ impl Stop {
         self.0.store(true, Ordering::SeqCst);
     }
 
-    fn check(&self) -> DataFusionResult<()> {
+    /// Fails once they are to stop.
+    pub(super) fn check(&self) -> DataFusionResult<()> {
         if !self.0.load(Ordering::Relaxed) {
             return Ok(());
         }

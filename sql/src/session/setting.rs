@@ -158,7 +158,12 @@ pub(super) static SETTINGS: [Setting; 35] = [
         Rule::Fixed,
         "Version of PostgreSQL whose behaviour is followed.",
     ),
-    setting("server_version_num", "150013", Rule::Fixed, "The same as a number."),
+    setting(
+        "server_version_num",
+        engine::query::postgres::settings::SERVER_VERSION_NUMBER,
+        Rule::Fixed,
+        "The same as a number.",
+    ),
     reported("session_authorization", "", Rule::Fixed, "Role of the session."),
     reported(
         "standard_conforming_strings",
@@ -191,7 +196,7 @@ pub(super) static SETTINGS: [Setting; 35] = [
 ];
 
 /// The version that clients see. It begins with two numbers, which is what drivers read.
-const SERVER_VERSION: &str = concat!("15.13 (onefold ", env!("CARGO_PKG_VERSION"), ")");
+const SERVER_VERSION: &str = concat!("15.18 (onefold ", env!("CARGO_PKG_VERSION"), ")");
 
 /// Returns the place of a setting in the table.
 pub(super) fn index_of(name: &str) -> Result<usize, WireError> {

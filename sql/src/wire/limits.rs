@@ -10,9 +10,7 @@ pub(crate) const CHUNKS_IN_FLIGHT_MAX: usize = 2;
 pub(crate) const READ_AHEAD_BYTES_MAX: usize = 64 * 1024;
 /// Capacity that an empty buffer of a connection keeps.
 pub(crate) const IDLE_BUFFER_BYTES_MAX: usize = 64 * 1024;
-/// Bytes of one SQL text.
-pub(crate) const SQL_BYTES_MAX: usize = 256 * 1024;
-/// Bytes of a Query or Parse message: larger than [`SQL_BYTES_MAX`], so that a long text gets an answer.
+/// Bytes of a Query or Parse message: larger than [`crate::dialect::SQL_BYTES_MAX`], so that a long text gets an answer.
 pub(crate) const TEXT_MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of a Bind message.
 pub(crate) const BIND_MESSAGE_BYTES_MAX: usize = 64 * 1024 * 1024;

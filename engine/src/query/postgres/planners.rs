@@ -1,11 +1,13 @@
 //! What depends on types while a statement is planned: names of types, literals that take the type of the other side, and
 //! subscripts of vectors.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use datafusion::common::metadata::FieldMetadata;
+use datafusion::common::utils::list_ndims;
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::Cast;
 use datafusion::logical_expr::planner::{
@@ -16,7 +18,7 @@ use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CharacterLength, DataType as SqlType, ExactNumberInfo, TimezoneInfo,
 };
 
-use super::functions::{failure, grown};
+use super::functions::{bounded, failure, grown};
 use super::rewrite::{array_elements, element_type};
 use super::types::{self, TYPE_KEY};
 use crate::Error;
@@ -165,7 +167,24 @@ impl ExprPlanner for PostgresOperators {
             let text = binary_expr(left, Operator::StringConcat, right);
             return Ok(PlannerResult::Planned(grown::bound(text)));
         }
+        if op == BinaryOperator::StringConcat
+            && let Some(function) = makes_array(&left, &right, schema)
+            && let Some(call) = bounded::call(function, vec![left.clone(), right.clone()])
+        {
+            return Ok(PlannerResult::Planned(call));
+        }
         Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }))
+    }
+
+    fn plan_array_literal(
+        &self,
+        elements: Vec<Expr>,
+        _: &DFSchema,
+    ) -> Result<PlannerResult<Vec<Expr>>> {
+        Ok(match bounded::call("make_array", elements.clone()) {
+            Some(call) => PlannerResult::Planned(call),
+            None => PlannerResult::Original(elements),
+        })
     }
 
     fn plan_field_access(
@@ -192,6 +211,18 @@ fn makes_text(left: &Expr, right: &Expr, schema: &DFSchema) -> bool {
     let text = |found: &Option<DataType>| found.as_ref().is_some_and(DataType::is_string);
     let plain = |found: &Option<DataType>| found.as_ref().is_some_and(|found| !found.is_nested());
     (text(&left) && plain(&right)) || (plain(&left) && text(&right))
+}
+
+/// The function that `||` is where one side is an array.
+fn makes_array(left: &Expr, right: &Expr, schema: &DFSchema) -> Option<&'static str> {
+    let depth = |expr: &Expr| expr.get_type(schema).ok().map(|found| list_ndims(&found));
+    let (left, right) = (depth(left)?, depth(right)?);
+    match left.cmp(&right) {
+        _ if left + right == 0 => None,
+        Ordering::Equal => Some("array_concat"),
+        Ordering::Greater => Some("array_append"),
+        Ordering::Less => Some("array_prepend"),
+    }
 }
 
 fn is_vector(expr: &Expr, schema: &DFSchema) -> bool {

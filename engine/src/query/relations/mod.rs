@@ -21,7 +21,7 @@ use crate::error::Result;
 use crate::lake::{self, TableSnapshot};
 use crate::query::access::Access;
 use crate::query::governed::{GovernedTable, PROFILE_ID, ScanStore};
-use crate::query::planner::{OneCatalog, Planner, Scope, parse_one, plan};
+use crate::query::planner::{OneCatalog, Planner, Scope, parse_one, plan_own};
 use crate::query::postgres::{self, SessionFacts};
 use crate::query::system::{Rows, SystemTable};
 
@@ -150,8 +150,7 @@ impl Relations {
 
     /// Builds what a statement is planned with.
     pub fn scope(self: &Arc<Self>) -> Scope {
-        let mut names: Vec<&str> = vec![crate::query::PUBLIC, "segments", "sources", "cdp"];
-        names.dedup();
+        let names = [crate::query::PUBLIC, "segments", "sources", "cdp"];
         let mut schemas: Vec<(String, Arc<dyn SchemaProvider>)> = names
             .into_iter()
             .map(|name| {
@@ -190,7 +189,7 @@ impl Relations {
             }
             RelationSource::View(query) => {
                 let state = self.planner.state(&self.scope());
-                let plan = Box::pin(plan(&state, &self.facts, parse_one(query)?)).await?;
+                let plan = Box::pin(plan_own(&state, &self.facts, parse_one(query)?)).await?;
                 Arc::new(ViewTable::new(plan, None))
             }
         })

@@ -161,7 +161,7 @@ async fn the_greeting_tells_what_drivers_read() {
         .map(|reply| reply.text().replace('\0', "="))
         .collect();
     for expected in [
-        concat!("server_version=15.13 (onefold ", env!("CARGO_PKG_VERSION"), ")"),
+        concat!("server_version=15.18 (onefold ", env!("CARGO_PKG_VERSION"), ")"),
         "client_encoding=UTF8",
         "DateStyle=ISO, MDY",
         "TimeZone=Europe/Warsaw",

@@ -14,6 +14,7 @@ use datafusion::logical_expr::{
     Volatility,
 };
 
+use super::bounded::{BATCH_BYTES_MAX, VALUE_BYTES_MAX, too_large};
 use crate::query::postgres::facts::{SessionFacts, Snapshot};
 use crate::query::postgres::types;
 
@@ -310,7 +311,13 @@ impl PgFunction {
             Body::Text(body) => {
                 let mut texts = StringBuilder::new();
                 for row in 0..call.rows {
-                    texts.append_option(if skip(row) { None } else { body(call, row)? });
+                    let text = if skip(row) { None } else { body(call, row)? };
+                    let bytes = text.as_ref().map_or(0, String::len) as u64;
+                    let total = texts.values_slice().len() as u64 + bytes;
+                    if bytes > VALUE_BYTES_MAX || total > BATCH_BYTES_MAX {
+                        return Err(too_large(self.function.name));
+                    }
+                    texts.append_option(text);
                 }
                 Arc::new(texts.finish())
             }

@@ -7,7 +7,7 @@
 mod age;
 mod allowed;
 mod arrays;
-mod bounded;
+pub(super) mod bounded;
 mod call;
 pub(super) mod definitions_of;
 mod describe;
@@ -18,6 +18,7 @@ mod privileges;
 mod series;
 mod session;
 mod single_value;
+mod sizes;
 mod text;
 mod to_char;
 mod type_of;

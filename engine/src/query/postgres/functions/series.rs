@@ -10,7 +10,8 @@ use datafusion::catalog::{TableFunction, TableFunctionArgs, TableFunctionImpl, T
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::Expr;
 
-use super::{bounded, failure};
+use super::failure;
+use super::sizes::{self, Arguments};
 use crate::Error;
 
 /// A series has at most this many rows.
@@ -44,8 +45,8 @@ impl TableFunctionImpl for Series {
         if values.is_empty() || values.iter().any(|value| value.is_null()) {
             return Ok(series);
         }
-        let arrays = values.into_iter().map(ScalarValue::to_array).collect::<Result<Vec<_>>>()?;
-        let rows = bounded::series(&arrays, 1)?.first().map_or(0, |(_, rows)| *rows);
+        let sizes = sizes::series(&Arguments::constants(&values)?)?;
+        let rows = sizes.first().map_or(0, |(_, rows)| *rows);
         if rows > ROWS_MAX {
             return Err(failure(Error::Limit {
                 sqlstate: "54000",

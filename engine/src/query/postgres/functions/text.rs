@@ -4,6 +4,7 @@ use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::common::Result;
 use datafusion::logical_expr::Volatility;
 
+use super::bounded::{VALUE_BYTES_MAX, too_large};
 use super::{Body, Call, Function, Kind, failure};
 use crate::Error;
 
@@ -196,6 +197,9 @@ fn format(call: &Call<'_>, row: usize) -> Result<Option<String>> {
             return Err(invalid("too few arguments for format()".to_string()));
         }
         let value = shown(call, next, row)?;
+        if out.len() as u64 > VALUE_BYTES_MAX {
+            return Err(too_large("format"));
+        }
         next += 1;
         match (kind, value) {
             ('s', value) => out.push_str(&value.unwrap_or_default()),
