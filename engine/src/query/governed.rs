@@ -87,6 +87,8 @@ struct ScannedFile {
     path: String,
     size: u64,
     rows: u64,
+    /// Keeps the file from being deleted, for as long as a plan may read it.
+    entry: FileEntry,
 }
 
 /// A personal table: its rows exist for an [`Access`] or they do not.
@@ -122,6 +124,7 @@ impl GovernedTable {
                 path: format!("{table}/{}", file.path),
                 size: file.size,
                 rows: file.rows,
+                entry: file.clone(),
             };
             snapshot.files.iter().map(scanned)
         });
@@ -203,7 +206,8 @@ impl GovernedTable {
 
     fn partitioned_file(&self, piece: &Piece) -> PartitionedFile {
         let file = &self.files[piece.file];
-        let scanned = PartitionedFile::new(file.path.clone(), file.size);
+        let scanned =
+            PartitionedFile::new(file.path.clone(), file.size).with_extension(file.entry.clone());
         if piece.rows() == file.rows {
             return scanned;
         }
