@@ -2,7 +2,8 @@
 //!
 //! A sync's rows come from a query for its purpose. Before anything is visible outside, consent is looked at once more, batch by
 //! batch, with what is in force then; and who is disclosed to whom is written to the lake. Only then does the destination
-//! get the rows. A crash in between leaves a disclosure on record that did not happen, never one that did and is not.
+//! get the rows. From that look until the rows are visible no answer is recorded: whoever withdraws, and is told so before,
+//! is not among them. A crash in between leaves a disclosure on record that did not happen, never one that did and is not.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -67,7 +68,12 @@ pub async fn run_sync(
     };
     let mut audited = engine.audit().begin(entry).await?;
     let work = async {
-        let (batches, people, held_back) = still_allowed(engine, sync, &query.collect().await?)?;
+        let found = query.collect().await?;
+        let _answering = match dry_run {
+            true => None,
+            false => Some(engine.answering().await?),
+        };
+        let (batches, people, held_back) = still_allowed(engine, sync, &found)?;
         let run = Uuid::new_v4().simple().to_string();
         if dry_run {
             let rows = batches.iter().map(|batch| batch.num_rows() as u64).sum();
@@ -222,7 +228,7 @@ fn still_allowed(
     Ok((kept, disclosed, held_back))
 }
 
-/// Writes who is about to be disclosed, and returns once that is durable.
+/// Writes who is about to be disclosed, and returns once that is durable. The caller holds the lock on answers.
 async fn disclose(
     engine: &Engine,
     sync: &Sync,

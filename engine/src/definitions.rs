@@ -44,7 +44,7 @@ impl Engine {
     /// # Errors
     /// [`Error::Exists`] for [`Put::Create`], [`Error::Invalid`] and [`Error::Missing`] if one does not fit the others.
     pub async fn define(&self, definitions: Vec<(Definition, Put)>) -> Result<()> {
-        let mut writing = self.writing().await;
+        let mut writing = self.writing().await?;
         let reread: Vec<String> = {
             let state = &self.catalog().current().state;
             let replaced = definitions.iter().filter(|(_, put)| *put == Put::Replace);
@@ -80,7 +80,7 @@ impl Engine {
     /// # Errors
     /// Those of [`Engine::define`], and what its query fails with; then nothing was defined.
     pub async fn define_segment(&self, definition: Definition, put: Put) -> Result<FirstMembers> {
-        let _writing = self.writing().await;
+        let _writing = self.writing().await?;
         let mut after = self.live().published.state.clone();
         let there = after.get(Kind::Segment, &definition.name).is_some();
         put_all(&mut after, vec![(definition.clone(), put)], self.now())?;
@@ -135,7 +135,7 @@ impl Engine {
         if removed.is_empty() {
             return Ok(());
         }
-        let mut writing = self.writing().await;
+        let mut writing = self.writing().await?;
         let mut change = Change::default();
         for (_, name) in removed.iter().filter(|(kind, _)| *kind == Kind::Segment) {
             change.drop_table(tables::segment_path(name));
@@ -159,7 +159,7 @@ impl Engine {
 
     /// Puts a comment on an object.
     pub async fn comment(&self, kind: Kind, name: &str, comment: Option<String>) -> Result<()> {
-        let _writing = self.writing().await;
+        let _writing = self.writing().await?;
         let mut change = Change::default();
         let owned = name.to_owned();
         change.edit(move |state| state.comment(kind, &owned, comment));

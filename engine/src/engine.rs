@@ -4,7 +4,9 @@
 //! Writers publish through the catalog and then make the next `Live`; a withdrawal of consent makes one, too, before it
 //! is acknowledged.
 
-use std::collections::{BTreeSet, HashMap};
+mod publishing;
+
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,10 +16,8 @@ use parking_lot::RwLock;
 use tokio::sync::Mutex;
 
 use crate::audit::AuditLog;
-use crate::catalog::{
-    Body, Catalog, Change, Definition, Kind, LegalBasis, Published, Purpose, Role,
-};
-use crate::consent::{self, Answers, ConsentBook};
+use crate::catalog::{Body, Catalog, Change, Definition, Kind, LegalBasis, Published, Role};
+use crate::consent::ConsentBook;
 use crate::error::{Error, Result};
 use crate::ingest::IngestMemory;
 use crate::lake::Lake;
@@ -28,6 +28,8 @@ use crate::query::planner::Planner;
 use crate::query::postgres::{SessionFacts, Snapshot};
 use crate::query::relations::{Relations, Viewer};
 use crate::query::session::QuerySession;
+
+pub(crate) use publishing::Shown;
 
 /// The name under which onefold's own queries run.
 const INTERNAL: &str = "onefold";
@@ -40,21 +42,6 @@ pub struct Live {
     pub people: Arc<People>,
     /// By purpose: who may be seen.
     pub visible: HashMap<String, Visible>,
-}
-
-/// Takes what was published into the book, and returns the anchors of the people whom it concerns, or `None` for everybody.
-pub(crate) type Take<'a> = &'a mut (dyn FnMut(&mut ConsentBook) -> Option<BTreeSet<u32>> + Send);
-
-/// What a publication means for who may be seen.
-pub(crate) enum Shown<'a> {
-    /// Nothing.
-    AsBefore,
-    /// Purposes may be others.
-    Definitions,
-    /// There are new answers.
-    Answers(Take<'a>),
-    /// Subjects belong to other profiles, or profiles have other identifiers.
-    People(Arc<People>, Take<'a>),
 }
 
 /// How a definition is put into the catalog.
@@ -82,10 +69,10 @@ struct Inner {
     book: RwLock<ConsentBook>,
     /// Held while definitions or derived tables change.
     writing: Mutex<Writing>,
-    /// Held while answers are added to the consent ledger: a withdrawal does not wait for a refresh.
+    /// Held while answers are added to the consent ledger, and while rows leave: a withdrawal does not wait for a refresh.
     answering: Mutex<()>,
     /// Held from a publication until readers see it, so that they see publications in their order.
-    showing: Mutex<()>,
+    showing: Arc<Mutex<()>>,
     started_at_us: i64,
     /// Counts the times that what somebody may see became other than before.
     epoch: AtomicU64,
@@ -127,7 +114,7 @@ impl Engine {
             book: RwLock::default(),
             writing: Mutex::default(),
             answering: Mutex::default(),
-            showing: Mutex::default(),
+            showing: Arc::default(),
             started_at_us,
             epoch: AtomicU64::new(1),
         }));
@@ -163,10 +150,12 @@ impl Engine {
         })
     }
 
-    /// Writes what waits and gives the lake back.
+    /// Lets what is being changed come to its end, writes what waits and gives the lake back.
     pub async fn close(&self) -> Result<()> {
-        self.0.audit.flush().await?;
-        self.0.catalog.release().await
+        self.0.catalog.lake().settled().await;
+        let flushed = self.0.audit.flush().await;
+        let released = self.0.catalog.release().await;
+        flushed.and(released)
     }
 
     /// Returns the newest state for readers.
@@ -234,16 +223,6 @@ impl Engine {
         &self.0.book
     }
 
-    /// Waits until nobody else adds answers to the consent ledger.
-    pub(crate) async fn answering(&self) -> tokio::sync::MutexGuard<'_, ()> {
-        self.0.answering.lock().await
-    }
-
-    /// Waits until nobody else writes.
-    pub(crate) async fn writing(&self) -> tokio::sync::MutexGuard<'_, Writing> {
-        self.0.writing.lock().await
-    }
-
     /// Builds what `viewer` may name in `live`.
     pub(crate) fn relations(
         &self,
@@ -265,48 +244,6 @@ impl Engine {
             functions,
             system,
         )
-    }
-
-    /// Publishes `change` and makes it visible to readers, together with what it means for who may be seen.
-    pub(crate) async fn publish(&self, change: Change, shown: Shown<'_>) -> Result<()> {
-        let _showing = self.0.showing.lock().await;
-        let published = self.0.catalog.publish(change).await?;
-        self.show(published, shown);
-        Ok(())
-    }
-
-    /// Makes what the catalog has published visible to readers; who may be seen is as it was.
-    pub(crate) async fn show_current(&self) {
-        let _showing = self.0.showing.lock().await;
-        self.show(self.0.catalog.current(), Shown::AsBefore);
-    }
-
-    fn show(&self, published: Arc<Published>, shown: Shown<'_>) {
-        let before = self.live();
-        let changes = !matches!(shown, Shown::AsBefore);
-        let (people, visible) = match shown {
-            Shown::AsBefore => (Arc::clone(&before.people), before.visible.clone()),
-            Shown::Definitions => {
-                let people = Arc::clone(&before.people);
-                let visible = self.visible(&published, &people, &before, Some(&BTreeSet::new()));
-                (people, visible)
-            }
-            Shown::Answers(take) => {
-                let anchors = take(&mut self.0.book.write());
-                let people = Arc::clone(&before.people);
-                let visible = self.visible(&published, &people, &before, anchors.as_ref());
-                (people, visible)
-            }
-            Shown::People(people, take) => {
-                let anchors = take(&mut self.0.book.write());
-                let visible = self.visible(&published, &people, &before, anchors.as_ref());
-                (people, visible)
-            }
-        };
-        self.0.live.store(Arc::new(Live { published, people, visible }));
-        if changes {
-            self.0.epoch.fetch_add(1, Ordering::SeqCst);
-        }
     }
 
     /// Returns a number that changes when what somebody may see becomes other than before.
@@ -387,56 +324,5 @@ impl Engine {
             Snapshot::new(vec![], &[]),
         );
         Ok(Arc::new(self.relations(live, &viewer, Some(access), &facts)))
-    }
-
-    /// Decides who may be seen for each purpose: anew for the people with the anchors `changed`, or for all; the
-    /// others as in `before`, unless the purpose is new or another one.
-    fn visible(
-        &self,
-        published: &Published,
-        people: &People,
-        before: &Live,
-        changed: Option<&BTreeSet<u32>>,
-    ) -> HashMap<String, Visible> {
-        let book = self.0.book.read();
-        let decide = |name: &str, purpose: &Purpose| {
-            let was = purpose_of(&before.published, name).filter(|was| was.basis == purpose.basis);
-            match (changed, was.and_then(|_| before.visible.get(name))) {
-                (Some(changed), Some(before)) => {
-                    consent::revised(&book, people, name, purpose.basis, before, changed)
-                }
-                _ => consent::visible(&book, people, name, purpose.basis),
-            }
-        };
-        let purposes = published.state.of_kind(Kind::Purpose).filter_map(|definition| {
-            let purpose = purpose_of(published, &definition.name)?;
-            Some((definition.name.clone(), decide(&definition.name, purpose)))
-        });
-        purposes.collect()
-    }
-
-    /// Reads people and consent from the lake, as a process does that has just opened it.
-    async fn load_people(&self) -> Result<()> {
-        let (published, lake) = (self.0.catalog.current(), self.0.catalog.lake());
-        let people = Arc::new(crate::identity_refresh::load_people(lake, &published).await?);
-        let mut loaded = ConsentBook::default();
-        crate::identity_refresh::load_identifiers(lake, &published, &mut loaded).await?;
-        let normalizer = consent::normalizer(&published)?;
-        Answers::read(lake, &published, normalizer).await?.replace_in(&mut loaded);
-        self.show(
-            published,
-            Shown::People(people, &mut |book| {
-                *book = std::mem::take(&mut loaded);
-                None
-            }),
-        );
-        Ok(())
-    }
-}
-
-fn purpose_of<'a>(published: &'a Published, name: &str) -> Option<&'a Purpose> {
-    match published.state.get(Kind::Purpose, name).map(|definition| &definition.body) {
-        Some(Body::Purpose(purpose)) => Some(purpose),
-        _ => None,
     }
 }

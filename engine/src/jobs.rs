@@ -9,6 +9,7 @@
 
 mod run;
 mod schedule;
+mod upkeep;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -116,7 +117,7 @@ impl Engine {
         trigger: Trigger,
         progress: Progress<'_>,
     ) -> Result<Refreshed> {
-        let mut writing = self.writing().await;
+        let mut writing = self.writing().await?;
         let run = |object: &str| Run::new(self, object.to_owned(), trigger, full, progress);
         let mut refreshed = Refreshed::default();
         let sources = sources_of(target, &self.catalog().current().state)?;
@@ -171,12 +172,11 @@ impl Engine {
             file_root: self.file_root()?,
         };
         let report = ingest::refresh_source(&intake, &mut writing.ingest, name).await?;
-        self.show_current().await;
         Ok(run.done(report.rows_read, report.rows_taken))
     }
 
     async fn refresh_consent(&self, run: &Run<'_>) -> Result<Step> {
-        let _answering = self.answering().await;
+        let _answering = self.answering().await?;
         let mut change = Change::default();
         let Some(report) = consent::refresh_feeds(self, run, &mut change).await? else {
             return Ok(run.idle());
@@ -189,32 +189,34 @@ impl Engine {
             true => Answers::read_from(self.catalog().lake(), &report.ledger, normalizer).await?,
             false => Answers::of(&report.added, normalizer)?,
         };
-        let take = &mut |book: &mut ConsentBook| match all {
+        let take = move |book: &mut ConsentBook| match all {
             true => {
                 answers.replace_in(book);
                 None
             }
             false => Some(answers.take_into(book)),
         };
-        self.publish(change, Shown::Answers(take)).await?;
+        self.publish(change, Shown::Answers(Box::new(take))).await?;
         Ok(run.done(rows, rows))
     }
 
     async fn refresh_profiles(&self, writing: &mut Writing, run: &Run<'_>) -> Result<Step> {
-        let result = self.unify(writing, run).await;
-        if result.is_err() {
-            // What the resolver was fed was not published: it is fed anew.
-            writing.identity = None;
-        }
-        result
+        // What the resolver is fed counts only once it is published: whatever else becomes of this, it is fed anew.
+        let mut memory = writing.identity.take();
+        let step = self.unify(&mut memory, run).await?;
+        writing.identity = memory;
+        Ok(step)
     }
 
     /// Identity and profiles, in one publication: no reader sees one without the other.
-    async fn unify(&self, writing: &mut Writing, run: &Run<'_>) -> Result<Step> {
+    async fn unify(
+        &self,
+        memory: &mut Option<identity_refresh::Memory>,
+        run: &Run<'_>,
+    ) -> Result<Step> {
         let mut change = Change::default();
-        let refreshed =
-            identity_refresh::refresh(self.catalog(), &mut writing.identity, &mut change, run)
-                .await?;
+        let refreshed = identity_refresh::refresh(self.catalog(), memory, &mut change, run).await?;
+        let refreshed = refreshed.map(Arc::new);
         let nobody = BTreeSet::new();
         let (people, moved, looked_at) = match &refreshed {
             Some(refreshed) => {
@@ -226,11 +228,16 @@ impl Engine {
         if refreshed.is_none() && report.is_none() {
             return Ok(run.idle());
         }
-        match (&refreshed, &writing.identity) {
-            (Some(refreshed), Some(memory)) => {
-                self.publish_people(change, refreshed, memory).await?
+        match (&refreshed, memory.take()) {
+            (Some(refreshed), Some(known)) => {
+                let known = Arc::new(known);
+                self.publish_people(change, refreshed, &known).await?;
+                *memory = Arc::into_inner(known);
             }
-            _ => self.publish(change, Shown::AsBefore).await?,
+            (_, known) => {
+                self.publish(change, Shown::AsBefore).await?;
+                *memory = known;
+            }
         }
         let touched = report.map_or(0, |report| report.touched);
         Ok(run.done(looked_at.max(touched) as u64, touched as u64))
@@ -244,10 +251,10 @@ impl Engine {
     async fn publish_people(
         &self,
         change: Change,
-        refreshed: &identity_refresh::Refreshed,
-        memory: &identity_refresh::Memory,
+        refreshed: &Arc<identity_refresh::Refreshed>,
+        memory: &Arc<identity_refresh::Memory>,
     ) -> Result<()> {
-        let _answering = self.answering().await;
+        let _answering = self.answering().await?;
         let current = self.catalog().current();
         let answers = match self.knows_answers(refreshed.graph.version) {
             true => None,
@@ -256,7 +263,9 @@ impl Engine {
                 Some(Answers::read(self.catalog().lake(), &current, Some(normalizer)).await?)
             }
         };
-        let take = &mut |book: &mut ConsentBook| {
+        let people = Arc::clone(&refreshed.people);
+        let (refreshed, memory) = (Arc::clone(refreshed), Arc::clone(memory));
+        let take = move |book: &mut ConsentBook| {
             match refreshed.all {
                 true => book.release_all(),
                 false => refreshed.touched.iter().for_each(|anchor| book.release(*anchor)),
@@ -268,7 +277,7 @@ impl Engine {
             let some = !refreshed.all && answers.is_none();
             some.then(|| refreshed.touched.clone())
         };
-        self.publish(change, Shown::People(Arc::clone(&refreshed.people), take)).await
+        self.publish(change, Shown::People(people, Box::new(take))).await
     }
 
     async fn refresh_segment(&self, run: &Run<'_>, name: &str) -> Result<Step> {

@@ -237,7 +237,7 @@ pub const CONSENT_LEDGER: SystemLayout = SystemLayout {
         ("recorded_by", Text),
         ("details", Text),
     ],
-    stats: &["feed", "purpose", "status", "captured_at", "recorded_at"],
+    stats: &["feed", "recorded_at"],
     blooms: &["identifier"],
     sort: &[],
 };

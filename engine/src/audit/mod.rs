@@ -152,8 +152,14 @@ impl AuditLog {
         Ok(pending.added)
     }
 
-    /// Returns once the line with this number is durable; whoever comes first writes for all that wait.
-    async fn sync(&self, number: u64) -> Result<()> {
+    /// Returns once the line with this number is durable; whoever comes first writes for all that wait, to the end even if
+    /// it is dropped meanwhile.
+    async fn sync(self: &Arc<Self>, number: u64) -> Result<()> {
+        let log = Arc::clone(self);
+        self.lake.complete(async move { log.sync_in_turn(number).await }).await
+    }
+
+    async fn sync_in_turn(&self, number: u64) -> Result<()> {
         let mut file = self.syncing.lock().await;
         let (lines, added) = {
             let mut pending = self.pending.lock();
@@ -188,7 +194,7 @@ impl AuditLog {
     }
 
     /// Writes what waits, such as the ends of statements.
-    pub async fn flush(&self) -> Result<()> {
+    pub async fn flush(self: &Arc<Self>) -> Result<()> {
         let number = self.pending.lock().added;
         self.sync(number).await
     }

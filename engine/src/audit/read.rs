@@ -22,7 +22,7 @@ const ATTEMPTS_MAX: usize = 16;
 
 impl AuditLog {
     /// Returns the whole log, of all processes, in the layout of [`tables::AUDIT_LOG`], in the order of time.
-    pub async fn read(&self) -> Result<RecordBatch> {
+    pub async fn read(self: &Arc<Self>) -> Result<RecordBatch> {
         self.flush().await?;
         for _ in 0..ATTEMPTS_MAX {
             let listed = self.list().await?;

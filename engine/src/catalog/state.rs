@@ -29,6 +29,9 @@ pub struct CatalogState {
     definitions: BTreeMap<String, Stored>,
     /// The tables by their path in the lake.
     pub tables: BTreeMap<String, TableState>,
+    /// Tables that are no more, and since when: their files go once nobody can read them any more.
+    #[serde(default)]
+    pub dropped: BTreeMap<String, i64>,
     /// The sources that were read.
     pub sources: BTreeMap<String, SourceState>,
     /// For each derived table, what it was computed from.
@@ -117,6 +120,7 @@ impl CatalogState {
             definition_version: 0,
             definitions: BTreeMap::new(),
             tables: BTreeMap::new(),
+            dropped: BTreeMap::new(),
             sources: BTreeMap::new(),
             coverage: BTreeMap::new(),
             next_subject: 0,

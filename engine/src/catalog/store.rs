@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use rand::RngCore;
 use tokio::sync::Mutex;
 
@@ -78,8 +79,18 @@ pub struct Catalog {
     writable: bool,
     clock: Arc<dyn Clock>,
     current: ArcSwap<Published>,
-    /// Held while a document is made: the lease of the one process that writes, until it is given back.
-    lease: Mutex<Option<Lease>>,
+    /// Held while a document is made.
+    writer: Mutex<Writer>,
+    /// Tables that were made and are in no document yet.
+    made: Arc<Mutex<HashMap<String, Table>>>,
+}
+
+/// What is needed to make the next document.
+struct Writer {
+    /// The lease of the one process that writes, until it is given back.
+    lease: Option<Lease>,
+    /// Documents of the next number of which it is not known whether they were created.
+    attempts: Vec<(Bytes, Arc<Published>)>,
 }
 
 impl Catalog {
@@ -98,8 +109,7 @@ impl Catalog {
         for (path, table_state) in &state.tables {
             let table = lake.open_table(path).await?;
             if lease.is_some() && table.snapshot().version > table_state.version {
-                tracing::warn!(table = path, "rolling back a commit that was never published");
-                let snapshot = table.rollback_to(table_state.version).await?;
+                let snapshot = table.take_back(table_state.version).await?;
                 mended.table(&table, Arc::clone(&snapshot));
                 tables.insert(path.clone(), (table, snapshot));
                 continue;
@@ -108,8 +118,14 @@ impl Catalog {
             tables.insert(path.clone(), (table, snapshot));
         }
         let current = ArcSwap::from_pointee(Published { state, tables });
-        let catalog =
-            Self { lake, writable: lease.is_some(), clock, current, lease: Mutex::new(lease) };
+        let catalog = Self {
+            lake,
+            writable: lease.is_some(),
+            clock,
+            current,
+            writer: Mutex::new(Writer { lease, attempts: vec![] }),
+            made: Arc::default(),
+        };
         if !mended.tables.is_empty() {
             catalog.publish(mended).await?;
         }
@@ -131,29 +147,81 @@ impl Catalog {
         self.writable
     }
 
-    /// Returns the table at `path` for writing; made with `schema` if the lake has none.
+    /// Returns the table at `path` for writing, as it is published; made with `schema` if the lake has none. What was
+    /// committed to it and never published, because the change failed or was cancelled half way, is taken back first.
+    ///
+    /// The caller sees to it that nobody else writes to the table until the change is published.
     ///
     /// # Errors
     /// [`Error::Conflict`] if this process does not hold the lease.
     pub async fn table(&self, path: &str, schema: impl FnOnce() -> TableSchema) -> Result<Table> {
+        if let Some(table) = self.existing(path).await? {
+            return Ok(table);
+        }
+        let mut made = Arc::clone(&self.made).lock_owned().await;
+        // Somebody else may have made it meanwhile, and even published it.
+        if let Some(table) = self.existing(path).await? {
+            return Ok(table);
+        }
+        let schema = schema();
+        if let Some(table) = made.get(path).filter(|table| table.has_layout(&schema)) {
+            table.take_back(0).await?;
+            return Ok(table.clone());
+        }
+        // A table that no document names was made by a writer that did not come to publish it: nobody ever saw it.
+        let (lake, path) = (self.lake.clone(), path.to_owned());
+        let make = async move {
+            lake.delete_table(&path).await?;
+            let table = lake.create_table(&path, schema).await?;
+            made.insert(path, table.clone());
+            Ok(table)
+        };
+        self.lake.complete(make).await
+    }
+
+    /// As [`Catalog::table`], but `None` if no document names the table.
+    pub async fn existing(&self, path: &str) -> Result<Option<Table>> {
         if !self.writable {
             return Err(read_only());
         }
-        if let Some((table, _)) = self.current.load().tables.get(path) {
-            return Ok(table.clone());
-        }
-        // A table that no document names was made by a writer that died before it published: nobody ever saw it.
-        self.lake.delete_table(path).await?;
-        self.lake.create_table(path, schema()).await
+        let Some((table, published)) = self.current.load().tables.get(path).cloned() else {
+            return Ok(None);
+        };
+        table.take_back(published.version).await?;
+        Ok(Some(table))
     }
 
-    /// Publishes `change` as the next document and returns the new state.
+    /// Fails unless this process still holds the lake.
+    pub async fn check_lease(&self) -> Result<()> {
+        self.writer.lock().await.lease.as_ref().ok_or_else(read_only)?.check().await
+    }
+
+    /// Finds out about a publication of which it is not known whether it was made, and tells whether it was: then it is
+    /// the current state, though whoever made it was told that it failed.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] if another process has published instead.
+    pub async fn settle(&self) -> Result<bool> {
+        let mut writer = self.writer.lock().await;
+        if writer.attempts.is_empty() {
+            return Ok(false);
+        }
+        let next = self.current.load().state.sequence + 1;
+        let Some(found) = self.lake.document(FOLDER, next).await? else { return Ok(false) };
+        let attempt = writer.attempts.drain(..).find(|(bytes, _)| *bytes == found);
+        let (_, published) = attempt.ok_or_else(taken_over)?;
+        self.make_current(published).await;
+        Ok(true)
+    }
+
+    /// Publishes `change` as the next document and returns the new state. The caller is not dropped meanwhile.
     ///
     /// # Errors
     /// [`Error::Conflict`] if another process took the lake over; then nothing was published.
+    /// [`Error::Unavailable`] if it is not known whether anything was: [`Catalog::settle`] finds out.
     pub async fn publish(&self, change: Change) -> Result<Arc<Published>> {
-        let lease = self.lease.lock().await;
-        let lease = lease.as_ref().ok_or_else(read_only)?;
+        let mut writer = self.writer.lock().await;
+        let lease = writer.lease.as_ref().ok_or_else(read_only)?;
         let before = self.current.load_full();
         let mut state = before.state.clone();
         let mut tables = before.tables.clone();
@@ -165,33 +233,52 @@ impl Catalog {
             if tables.get(table.path()).is_some_and(|(_, now)| now.version >= snapshot.version) {
                 continue;
             }
+            state.dropped.remove(table.path());
             state.tables.insert(table.path().to_owned(), TableState { version: snapshot.version });
             tables.insert(table.path().to_owned(), (table, snapshot));
-        }
-        for path in &change.dropped {
-            state.tables.remove(path);
-            tables.remove(path);
         }
         state.sequence += 1;
         state.epoch = lease.epoch();
         state.published_at = self.clock.now_us();
+        for path in change.dropped {
+            tables.remove(&path);
+            if state.tables.remove(&path).is_some() {
+                state.dropped.insert(path, state.published_at);
+            }
+        }
         lease.check().await?;
         let number = state.sequence;
-        match self.lake.create_document(FOLDER, number, state.to_bytes()?.into()).await? {
-            Created::Yes => {}
-            Created::AlreadyExists => return Err(taken_over()),
-        }
+        let bytes = Bytes::from(state.to_bytes()?);
         let published = Arc::new(Published { state, tables });
-        self.current.store(Arc::clone(&published));
-        if number.is_multiple_of(PRUNE_EVERY) {
-            self.lake.prune_documents(FOLDER, DOCUMENTS_KEPT).await?;
+        match self.lake.create_document(FOLDER, number, bytes.clone()).await {
+            Ok(Created::Yes) => {}
+            Ok(Created::AlreadyExists) if writer.attempts.is_empty() => return Err(taken_over()),
+            Ok(Created::AlreadyExists) => return Err(uncertain()),
+            Err(error) => {
+                writer.attempts.push((bytes, published));
+                return Err(error);
+            }
+        }
+        writer.attempts.clear();
+        self.make_current(Arc::clone(&published)).await;
+        if number.is_multiple_of(PRUNE_EVERY)
+            && let Err(error) = self.lake.prune_documents(FOLDER, DOCUMENTS_KEPT).await
+        {
+            // It is published all the same, and the next clean-up takes what this one left.
+            let error = error.without_values();
+            tracing::warn!(error, "old catalog documents could not be removed");
         }
         Ok(published)
     }
 
+    async fn make_current(&self, published: Arc<Published>) {
+        self.current.store(Arc::clone(&published));
+        self.made.lock().await.retain(|path, _| !published.tables.contains_key(path));
+    }
+
     /// Gives the lake back, so that another process may write at once.
     pub async fn release(&self) -> Result<()> {
-        match self.lease.lock().await.take() {
+        match self.writer.lock().await.lease.take() {
             Some(lease) => lease.release().await,
             None => Ok(()),
         }
@@ -205,9 +292,20 @@ fn read_only() -> Error {
     }
 }
 
+fn uncertain() -> Error {
+    Error::Unavailable {
+        message: "an earlier publication may have been made although it failed".into(),
+        source: None,
+    }
+}
+
 fn taken_over() -> Error {
     Error::Conflict {
         message: "another process took the lake over".into(),
         hint: "Nothing was published. Connect to the process that holds the lake now.".into(),
     }
 }
+
+#[cfg(test)]
+#[path = "store_tests.rs"]
+mod tests;

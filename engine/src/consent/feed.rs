@@ -101,6 +101,7 @@ pub async fn refresh_feeds(
             }
         };
         if batch.num_rows() > 0 {
+            crate::ingest::widen(&table, &tables::CONSENT_LEDGER.table_schema()).await?;
             adds.extend(crate::ingest::write(&table, batch.clone()).await?);
             added.push(batch);
         }

@@ -120,6 +120,7 @@ pub async fn append_recorded(catalog: &Catalog, row: LedgerRow<'_>) -> Result<Ch
     let table = catalog
         .table(tables::CONSENT_LEDGER.path, || tables::CONSENT_LEDGER.table_schema())
         .await?;
+    crate::ingest::widen(&table, &tables::CONSENT_LEDGER.table_schema()).await?;
     let written = crate::ingest::write(&table, batch).await?;
     let snapshot = crate::ingest::append(&table, written).await?;
     let mut change = Change::default();

@@ -26,7 +26,7 @@ impl Engine {
             message: format!("consent status \"{status}\" is not known"),
             hint: format!("Use one of {}.", Status::WORDS.join(", ")),
         })?;
-        let _answering = self.answering().await;
+        let _answering = self.answering().await?;
         let published = self.catalog().current();
         published.state.expect(Kind::Purpose, purpose)?;
         let normalizer = normalizer(&published)?.ok_or_else(|| Error::Missing {
@@ -47,11 +47,12 @@ impl Engine {
         let row =
             LedgerRow { kind, value, purpose, status: status.trim(), at: now, by: session.role() };
         let change = append_recorded(self.catalog(), row).await?;
-        let take = &mut |book: &mut ConsentBook| {
+        let (kind, purpose) = (kind.to_owned(), purpose.to_owned());
+        let take = move |book: &mut ConsentBook| {
             book.count_recorded();
-            let concerned = book.record(kind, &normalized, purpose, parsed, now);
+            let concerned = book.record(&kind, &normalized, &purpose, parsed, now);
             Some(concerned.iter().copied().collect())
         };
-        self.publish(change, Shown::Answers(take)).await
+        self.publish(change, Shown::Answers(Box::new(take))).await
     }
 }

@@ -12,18 +12,11 @@ use hash::RowHasher;
 
 use super::*;
 
-/// Adds the columns that `table` has not.
-///
-/// # Errors
-/// [`Error::Unsupported`] if it has one of them with another type.
+/// Lays `table` out as its definition says now: adds the columns that it has not, and what is written from here on has
+/// the statistics of this layout and no others.
 pub(crate) async fn widen(table: &Table, layout: &TableSchema) -> Result<()> {
-    let have = table.snapshot().schema.clone();
-    let want = lake::physical(&layout.fields)?;
-    let is_there = |field: &FieldRef| {
-        have.field_with_name(field.name()).is_ok_and(|had| lake::same_type(had, field))
-    };
-    if !want.fields().iter().all(is_there) {
-        table.commit(Commit::append(vec![]).with_schema(layout.clone())).await?;
+    if table.snapshot().table_schema.relaid(layout)?.is_some() {
+        table.commit(Commit::append(vec![]).with_layout(layout.clone())).await?;
     }
     Ok(())
 }

@@ -55,7 +55,8 @@ pub const INGESTED_AT: &str = "_ingested_at";
 /// The system column of logs without message ids that says which file a row came from.
 pub const ORIGIN: &str = "_origin";
 
-/// What ingest keeps between refreshes. It follows what was published; after a failure it is forgotten and rebuilt.
+/// What ingest keeps between refreshes. It follows what was published; after a failure or a cancel it is forgotten and
+/// rebuilt.
 #[derive(Debug, Default)]
 pub struct IngestMemory {
     hasher: RowHasher,
@@ -106,11 +107,11 @@ pub async fn refresh_source(
     memory: &mut IngestMemory,
     name: &str,
 ) -> Result<SourceReport> {
-    let result = Refresh::run(intake, memory, name).await;
-    if result.is_err() {
-        *memory = IngestMemory::default();
-    }
-    result
+    // What is taken counts only once it is published: whatever else becomes of this, the memory is built anew.
+    let mut taken = std::mem::take(memory);
+    let report = Refresh::run(intake, &mut taken, name).await?;
+    *memory = taken;
+    Ok(report)
 }
 
 /// One running refresh.

@@ -206,7 +206,7 @@ impl Refresh<'_> {
             catalog.sources.insert(name, state);
             Ok(())
         });
-        self.intake.catalog.publish(change).await?;
+        self.intake.run.publish(change).await?;
         Ok(self.report)
     }
 

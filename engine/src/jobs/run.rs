@@ -86,6 +86,11 @@ impl<'a> Run<'a> {
         self.note("running", None, None).await
     }
 
+    /// Publishes what was made.
+    pub(crate) async fn publish(&self, change: Change) -> Result<()> {
+        self.engine.publish(change, Shown::AsBefore).await
+    }
+
     pub(crate) fn done(&self, rows_in: u64, rows_out: u64) -> Step {
         Step {
             object: self.object.clone(),
@@ -125,6 +130,6 @@ impl<'a> Run<'a> {
         let snapshot = ingest::append(&table, ingest::write(&table, batch).await?).await?;
         let mut change = Change::default();
         change.table(&table, snapshot);
-        self.engine.publish(change, Shown::AsBefore).await
+        self.publish(change).await
     }
 }

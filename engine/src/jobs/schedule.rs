@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::{Progress, Target, Trigger};
-use crate::catalog::{Body, Change, Definition, Freshness, Kind};
-use crate::engine::{Engine, Shown};
+use crate::activation;
+use crate::catalog::{Body, Definition, Freshness, Kind};
+use crate::engine::Engine;
 use crate::error::Result;
-use crate::{activation, tables};
 
 impl Engine {
     /// Runs what is due until `shutdown`: refreshes by their freshness, syncs by their schedule, and the lake's upkeep.
@@ -29,10 +29,20 @@ impl Engine {
                     tracing::error!(object = due.name, error, "a scheduled run failed");
                 }
             }
-            if let Err(error) = self.maintain(&mut last).await {
-                tracing::warn!(error = error.without_values(), "the upkeep of the lake failed");
+            if self.upkeep_is_due(&mut last) {
+                self.upkeep().await;
             }
         }
+    }
+
+    fn upkeep_is_due(&self, last: &mut HashMap<String, i64>) -> bool {
+        let now = self.now();
+        let since = last.entry("maintenance".into()).or_insert(self.started_at_us());
+        let due = now - *since >= i64::try_from(MAINTENANCE_EVERY.as_micros()).unwrap_or(i64::MAX);
+        if due {
+            *since = now;
+        }
+        due
     }
 
     /// The objects whose time has come, in the order of [`Kind::ALL`].
@@ -68,45 +78,6 @@ impl Engine {
         };
         self.refresh(&target, false, Trigger::Schedule, quiet).await?.into_result().map(drop)
     }
-
-    /// Checkpoints, log clean-up, compaction, the removal of files that nobody needs, and the audit log's segments.
-    pub(crate) async fn maintain(&self, last: &mut HashMap<String, i64>) -> Result<()> {
-        let now = self.now();
-        let since = last.entry("maintenance".into()).or_insert(self.started_at_us());
-        if now - *since < i64::try_from(MAINTENANCE_EVERY.as_micros()).unwrap_or(i64::MAX) {
-            return Ok(());
-        }
-        *since = now;
-        let _writing = self.writing().await;
-        let published = self.catalog().current();
-        let mut change = Change::default();
-        let mut changed = false;
-        for table in published.tables() {
-            // The files of bucketed tables and of the ledger each say what they cover: merged, they would not.
-            if merges_files(table.path()) {
-                table.compact().await?;
-            }
-            table.upkeep().await?;
-            let snapshot = table.snapshot();
-            if snapshot.version != published.version(table.path()) {
-                change.table(table, snapshot);
-                changed = true;
-            }
-        }
-        if changed {
-            self.publish(change, Shown::AsBefore).await?;
-        }
-        self.audit().fold().await?;
-        Ok(())
-    }
-}
-
-/// Tells whether small files of the table at `path` may be merged.
-fn merges_files(path: &str) -> bool {
-    path.starts_with("sources/")
-        || path.starts_with("cdp/")
-        || path == tables::SUBJECTS.path
-        || path == tables::SUBJECT_IDENTIFIERS.path
 }
 
 /// How often it is looked whether something is due.

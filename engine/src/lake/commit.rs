@@ -47,6 +47,8 @@ pub struct Commit {
     pub base: Option<Arc<TableSnapshot>>,
     /// Columns to add: those that the table lacks are added, the others must agree.
     pub schema: Option<TableSchema>,
+    /// Whether what is indexed and how rows are sorted becomes as `schema` says, too.
+    pub relays: bool,
     /// An application and its version, which is committed once: how a caller knows its own commit again.
     pub app: Option<(String, i64)>,
     /// A message for the log. Everybody who can read the lake can read it: never a value of a person.
@@ -64,6 +66,7 @@ impl Commit {
             removes: Vec::new(),
             base: None,
             schema: None,
+            relays: false,
             app: None,
             message: None,
             restored_apps: Vec::new(),
@@ -98,6 +101,12 @@ impl Commit {
     pub fn with_schema(mut self, schema: TableSchema) -> Self {
         self.schema = Some(schema);
         self
+    }
+
+    /// Adds the columns that the table lacks, and writes files from then on with the statistics, the bloom filters and the
+    /// order of `layout`.
+    pub fn with_layout(self, layout: TableSchema) -> Self {
+        Self { relays: true, ..self.with_schema(layout) }
     }
 
     /// Commits once for each `version` of `app`, which must grow.
@@ -165,6 +174,7 @@ impl Commit {
         now_us: i64,
     ) -> Result<Plan> {
         let widened = match &self.schema {
+            Some(layout) if self.relays => current.table_schema.relaid(layout)?,
             Some(wider) => current.table_schema.widened(wider)?,
             None => None,
         };

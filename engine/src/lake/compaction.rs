@@ -37,17 +37,15 @@ const BATCH_ROWS: usize = 4_096;
 const MEMORY_BYTES_MAX: usize = 512 << 20;
 
 impl Table {
-    /// Merges small files if there are too many; the caller holds the turn. Returns how many became how many.
-    pub(super) async fn compact_in_turn(&self) -> Result<(usize, usize)> {
+    /// Merges small files if there are too many; the caller holds the turn. Returns the newest snapshot.
+    pub(super) async fn compact_in_turn(&self) -> Result<Arc<TableSnapshot>> {
         let snapshot = self.snapshot();
         let chosen = choose(&snapshot.files);
         if chosen.is_empty() {
-            return Ok((0, 0));
+            return Ok(snapshot);
         }
         let written = self.merge(&snapshot, &chosen).await?;
-        let counts = (chosen.len(), written.len());
-        self.commit(Commit::compaction(snapshot, written, chosen)).await?;
-        Ok(counts)
+        self.commit(Commit::compaction(snapshot, written, chosen)).await
     }
 
     /// Writes the rows of some files into new ones, in the table's order.
@@ -85,12 +83,16 @@ fn choose(files: &[FileEntry]) -> Vec<FileEntry> {
     }
     small.sort_by_key(|file| file.size);
     let (mut bytes, mut rows) = (0, 0);
-    let mut chosen = Vec::new();
+    let mut chosen: Vec<FileEntry> = Vec::new();
     for file in small {
-        let fits = chosen.len() < MERGED_FILES_MAX && rows + file.rows <= MERGED_ROWS_MAX;
-        // A file that is much larger than all smaller ones together waits until there are more of them.
-        if !fits || (bytes > 0 && file.size > 2 * bytes) {
-            break;
+        let full = chosen.len() == MERGED_FILES_MAX || rows + file.rows > MERGED_ROWS_MAX;
+        // A file that is much larger than all smaller ones together begins a group of its own: they wait for more of theirs.
+        if full || (bytes > 0 && file.size > 2 * bytes) {
+            if chosen.len() >= 2 {
+                break;
+            }
+            (bytes, rows) = (0, 0);
+            chosen.clear();
         }
         bytes += file.size;
         rows += file.rows;

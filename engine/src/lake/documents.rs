@@ -53,6 +53,9 @@ impl Lake {
 
     /// Creates the document `number`, unless it exists. When this returns, the document is durable. `bytes` must be
     /// unique to the caller (by an epoch or a nonce): equal bytes count as a lost attempt of the same call.
+    ///
+    /// # Errors
+    /// [`crate::Error::Unavailable`] if it is not known whether it was created.
     pub async fn create_document(
         &self,
         folder: &str,
@@ -68,7 +71,12 @@ impl Lake {
                     _ => Ok(Created::AlreadyExists),
                 }
             }
-            Err(source) => Err(unavailable(format_args!("create \"{location}\""), source)),
+            // A failure may be that of the answer alone.
+            Err(source) => match self.document(folder, number).await {
+                Ok(Some(found)) if found == bytes => Ok(Created::Yes),
+                Ok(Some(_)) => Ok(Created::AlreadyExists),
+                _ => Err(unavailable(format_args!("create \"{location}\""), source)),
+            },
         }
     }
 

@@ -53,6 +53,47 @@ enum Hold {
     Object { renewal: Arc<Renewal>, task: JoinSet<()> },
 }
 
+/// What this process knows, without asking anybody, of its right to commit.
+#[derive(Default)]
+pub(super) struct Holding(Mutex<Held>);
+
+#[derive(Default)]
+enum Held {
+    /// It never took the lake: whoever commits then goes by the rules of the log alone.
+    #[default]
+    Never,
+    /// Its lock on the file holds as long as the process lives.
+    File,
+    /// Its lease is good as long as it is renewed in time.
+    Object(Arc<Renewal>),
+    /// It gave the lake back.
+    Released,
+}
+
+impl Holding {
+    /// Tells whether this process alone may commit.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] if it held the lake and may not be sure any more that nobody else does. Somebody who took the
+    /// lake over refuses what is committed all the same, since it meets commits that it has not made.
+    pub(super) fn check(&self) -> Result<bool> {
+        match &*self.0.lock() {
+            Held::Never => Ok(false),
+            Held::File => Ok(true),
+            Held::Object(renewal) if !renewal.is_over() => Ok(true),
+            Held::Object(_) | Held::Released => Err(Error::Conflict {
+                message: "this process no longer holds the lake".into(),
+                hint: "Nothing was changed. Another process may have taken the lake over; stop this one."
+                    .into(),
+            }),
+        }
+    }
+
+    fn set(&self, held: Held) {
+        *self.0.lock() = held;
+    }
+}
+
 /// A lease on an object store, as this process wrote it last.
 struct Renewal {
     store: Arc<dyn ObjectStore>,
@@ -106,6 +147,7 @@ impl Lake {
         put_note(&*self.0.store, &location, &note, PutMode::Overwrite)
             .await
             .map_err(|source| unavailable("write the lease", source))?;
+        self.0.holding.set(Held::File);
         Ok(Lease { epoch: note.epoch, lake: self.clone(), hold: Hold::File(file) })
     }
 
@@ -123,15 +165,17 @@ impl Lake {
             }
             Some((_, version)) => PutMode::Update(version),
         };
-        match put_note(&*store, &location, &note, mode).await {
-            Err(
-                object_store::Error::AlreadyExists { .. }
-                | object_store::Error::Precondition { .. },
-            ) => {
-                return Err(held_by(read_note(&*store, &location).await?.map(|(note, _)| note)));
+        if let Err(error) = put_note(&*store, &location, &note, mode).await {
+            // The answer to a note that was written may be lost, and the repetition is then refused.
+            let found = read_note(&*store, &location).await?.map(|(note, _)| note);
+            if found.as_ref().is_none_or(|found| found.nonce != note.nonce) {
+                return Err(match error {
+                    object_store::Error::AlreadyExists { .. }
+                    | object_store::Error::Precondition { .. } => held_by(found),
+                    source => unavailable("write the lease", source),
+                });
             }
-            outcome => outcome.map_err(|source| unavailable("write the lease", source))?,
-        };
+        }
         let drawn = self.draw_epoch(note).await?;
         let Some((_, version)) =
             read_note(&*store, &location).await?.filter(|(now, _)| now.nonce == drawn.nonce)
@@ -147,6 +191,7 @@ impl Lake {
         });
         let mut task = JoinSet::new();
         task.spawn(renewal.clone().run());
+        self.0.holding.set(Held::Object(Arc::clone(&renewal)));
         Ok(Lease { epoch, lake: self.clone(), hold: Hold::Object { renewal, task } })
     }
 
@@ -193,6 +238,7 @@ impl Lease {
 
     /// Gives the lake back, so that the next writer need not wait.
     pub async fn release(self) -> Result<()> {
+        self.lake.0.holding.set(Held::Released);
         let Hold::Object { renewal, mut task } = self.hold else { return Ok(()) };
         task.shutdown().await;
         let (note, version) = renewal.held.lock().clone();

@@ -68,14 +68,19 @@ pub(super) async fn create(
         "configuration": schema.to_properties(),
         "createdTime": now_us / 1000,
     });
+    let id = new_id();
     let actions = [
-        Action::CommitInfo(commit_info(&new_id(), now_us, false, None)),
+        Action::CommitInfo(commit_info(&id, now_us, false, None)),
         Action::Protocol(serde_json::from_value::<Protocol>(protocol).map_err(damaged(path))?),
         Action::Metadata(serde_json::from_value::<Metadata>(metadata).map_err(damaged(path))?),
     ];
-    match write(&**store, path, 0, encode(&actions)).await? {
-        true => Ok(()),
-        false => Err(Error::Exists { kind: "table", name: path.to_owned() }),
+    if write(&**store, path, 0, encode(&actions)).await? {
+        return Ok(());
+    }
+    // It may be our own, whose answer was lost.
+    match read(&**store, path, 0).await? {
+        Some(entry) if entry.id.as_ref() == Some(&id) => Ok(()),
+        _ => Err(Error::Exists { kind: "table", name: path.to_owned() }),
     }
 }
 
@@ -156,7 +161,11 @@ pub(super) async fn read(
     decode(path, version, &bytes).map(Some)
 }
 
-/// Writes one commit, unless the version is taken. Returns whether it did; when it did, the commit is durable.
+/// Writes one commit, unless the version is taken. Returns whether it did; when it did, the commit is durable. A version
+/// that is taken may be taken by this very commit, when the answer to an attempt was lost.
+///
+/// # Errors
+/// [`Error::Unavailable`] if it is not known whether the version was written.
 pub(super) async fn write(
     store: &dyn ObjectStore,
     path: &str,
@@ -166,7 +175,10 @@ pub(super) async fn write(
     match store.put_opts(&commit_path(path, version), bytes.into(), PutMode::Create.into()).await {
         Ok(_) => Ok(true),
         Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
-        Err(source) => Err(unavailable(format_args!("commit to table \"{path}\""), source)),
+        Err(source) => match store.head(&commit_path(path, version)).await {
+            Ok(_) => Ok(false),
+            Err(_) => Err(unavailable(format_args!("commit to table \"{path}\""), source)),
+        },
     }
 }
 

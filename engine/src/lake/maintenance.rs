@@ -1,6 +1,7 @@
 //! Upkeep of a table: checkpoints, log clean-up, deletion of files that nobody needs, and the merging of small files.
 //!
-//! Nothing runs by itself: the engine's loop calls [`Table::maintain`] from time to time. An erasure calls the single
+//! Nothing runs by itself: the engine calls [`Table::compact`] and [`Table::upkeep`] from time to time, and publishes what
+//! the first makes before it calls the second. An erasure calls the single
 //! steps with no history to keep: commit the rewrite, [`Table::vacuum`], [`Table::checkpoint`], [`Table::clean_log`].
 //!
 //! Invariant: a file is deleted only when no snapshot, scan or writer of this process holds it, and when it has been
@@ -23,7 +24,7 @@ use crate::{Error, Result};
 /// After how many commits a checkpoint is written.
 const CHECKPOINT_EVERY: u64 = 64;
 /// For how long old versions can be read and rolled back to.
-pub(super) const HISTORY: Duration = Duration::from_secs(24 * 60 * 60);
+pub const HISTORY: Duration = Duration::from_secs(24 * 60 * 60);
 /// How often unreferenced files are looked for.
 const VACUUM_EVERY_MS: i64 = 60 * 60 * 1000;
 /// How many commits are read at a time.
@@ -34,10 +35,6 @@ const STORE_CLOCK_AHEAD_MS: i64 = 60 * 60 * 1000;
 /// What maintenance did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
-    /// How many small files were merged.
-    pub files_merged: usize,
-    /// How many files they became.
-    pub files_written: usize,
     /// The version a checkpoint was written for.
     pub checkpoint: Option<u64>,
     /// How many old entries of the log were deleted.
@@ -71,27 +68,10 @@ impl UpkeepState {
 
 impl Table {
     /// Does what is due besides merging files: writes a checkpoint and cleans up the log below it, deletes unreferenced
-    /// files. Changes no version.
+    /// files. Changes no version. The newest version is a published one.
     pub async fn upkeep(&self) -> Result<Report> {
         let mut state = self.0.upkeep.lock().await;
         self.upkeep_in_turn(&mut state).await
-    }
-
-    /// Does what is due: merges small files, writes a checkpoint and cleans up the log below it, deletes unreferenced
-    /// files. Costs next to nothing when nothing is due.
-    pub async fn maintain(&self) -> Result<Report> {
-        let mut state = self.0.upkeep.lock().await;
-        let mut report = Report::default();
-        (report.files_merged, report.files_written) = match self.compact_in_turn().await {
-            // Whoever changed the table meanwhile goes first.
-            Err(Error::Conflict { .. }) => (0, 0),
-            outcome => outcome?,
-        };
-        Ok(Report {
-            files_merged: report.files_merged,
-            files_written: report.files_written,
-            ..self.upkeep_in_turn(&mut state).await?
-        })
     }
 
     async fn upkeep_in_turn(&self, state: &mut UpkeepState) -> Result<Report> {
@@ -106,15 +86,15 @@ impl Table {
             report.log_entries_deleted = self.clean_log_in_turn(HISTORY).await?;
         }
         let now_ms = self.0.clock.now_us() / 1000;
-        let vacuumed_ms = *state.vacuumed_ms.get_or_insert(now_ms);
-        if now_ms - vacuumed_ms >= VACUUM_EVERY_MS {
+        // A process that is started to refresh and ends looks once.
+        if state.vacuumed_ms.is_none_or(|at| now_ms - at >= VACUUM_EVERY_MS) {
             report.files_deleted = self.vacuum_in_turn(state, HISTORY).await?;
         }
         Ok(report)
     }
 
-    /// Merges small files, if there are too many, and returns how many became how many.
-    pub async fn compact(&self) -> Result<(usize, usize)> {
+    /// Merges small files, if there are too many, and returns the newest snapshot.
+    pub async fn compact(&self) -> Result<Arc<TableSnapshot>> {
         let _turn = self.0.upkeep.lock().await;
         self.compact_in_turn().await
     }
@@ -140,11 +120,12 @@ impl Table {
     async fn checkpoint_in_turn(&self, state: &mut UpkeepState) -> Result<u64> {
         let log = log::log_store(&self.0.store, &self.0.path);
         let runtime = tokio::runtime::Handle::current();
+        let newest = self.settled().await?.version;
         // The checkpoint writer blocks its thread while it waits for the store.
         let written = tokio::task::spawn_blocking(move || {
             runtime.block_on(async move {
                 let mut table = DeltaTable::new(log);
-                table.load().await?;
+                table.load_version(newest).await?;
                 create_checkpoint(&table, None).await?;
                 Ok::<_, deltalake_core::DeltaTableError>(table.version().unwrap_or_default())
             })
@@ -176,6 +157,8 @@ impl Table {
         let failed =
             |source| unavailable(format_args!("clean up table \"{}\"", self.0.path), source);
         let folder = Path::from(self.0.path.as_str());
+        // Files that others have committed are no orphans.
+        self.refresh().await?;
         // The files are listed before it is asked who holds which: a writer pins a file before it creates it.
         let objects: Vec<ObjectMeta> =
             self.0.store.list(Some(&folder)).try_collect().await.map_err(failed)?;

@@ -25,10 +25,11 @@ mod schema;
 mod store;
 mod table;
 mod types;
+mod works;
 mod writer;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -48,7 +49,7 @@ pub use commit::{Commit, CommitKind};
 pub use documents::Created;
 pub use file::{ColumnBounds, FileEntry};
 pub use lease::Lease;
-pub use maintenance::Report;
+pub use maintenance::{HISTORY, Report};
 pub use scan::{LakeTable, ROW_GROUP_ROWS, access_plan, scan_files};
 pub use schema::{TableSchema, column_name, column_names};
 pub use table::{Table, TableSnapshot};
@@ -107,6 +108,10 @@ struct Inner {
     /// Where the lake is on a local disk, if it is.
     directory: Option<PathBuf>,
     clock: Arc<dyn Clock>,
+    /// Whether this process holds the lake; asked before each commit.
+    holding: Arc<lease::Holding>,
+    /// Changes that go on to their end.
+    works: Arc<works::Works>,
     /// Every table that was opened: all users of a table share its one committer.
     tables: Mutex<HashMap<String, Arc<OnceCell<Table>>>>,
 }
@@ -127,13 +132,23 @@ impl Lake {
             }
             LakeLocation::Url { url, options } => (store::open_url(url, options)?, None),
         };
-        Ok(Self(Arc::new(Inner { store, directory, clock, tables: Mutex::default() })))
+        Ok(Self::new(store, directory, clock))
     }
 
     /// Makes a lake of a store that the caller opened. The store must create conditionally and list in name order.
     pub fn with_store(store: Arc<dyn ObjectStore>, clock: Arc<dyn Clock>) -> Self {
-        let store = Arc::new(store::ConditionalStore { inner: store });
-        Self(Arc::new(Inner { store, directory: None, clock, tables: Mutex::default() }))
+        Self::new(Arc::new(store::ConditionalStore { inner: store }), None, clock)
+    }
+
+    fn new(store: Arc<dyn ObjectStore>, directory: Option<PathBuf>, clock: Arc<dyn Clock>) -> Self {
+        Self(Arc::new(Inner {
+            store,
+            directory,
+            clock,
+            holding: Arc::default(),
+            works: Arc::default(),
+            tables: Mutex::default(),
+        }))
     }
 
     /// Returns the store, rooted at the lake.
@@ -161,6 +176,19 @@ impl Lake {
         self.0.clock.clone()
     }
 
+    /// Does `work`, to its end even if the caller is dropped meanwhile.
+    pub(crate) async fn complete<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        self.0.works.complete(work).await
+    }
+
+    /// Waits until every change that goes on has come to its end.
+    pub(crate) async fn settled(&self) {
+        self.0.works.ended().await;
+    }
+
     /// Creates an empty table at `path`, such as `sources/crm_contacts`, and fails if there is one.
     pub async fn create_table(&self, path: &str, schema: TableSchema) -> Result<Table> {
         check_path(path)?;
@@ -172,7 +200,7 @@ impl Lake {
     pub async fn open_table(&self, path: &str) -> Result<Table> {
         check_path(path)?;
         let cell = self.0.tables.lock().entry(path.to_owned()).or_default().clone();
-        let table = cell.get_or_try_init(|| Table::open(self.store(), self.clock(), path)).await;
+        let table = cell.get_or_try_init(|| Table::open(&self.0, path)).await;
         if table.is_err() {
             let mut tables = self.0.tables.lock();
             if tables.get(path).is_some_and(|cell| cell.get().is_none()) {

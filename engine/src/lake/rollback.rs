@@ -1,6 +1,6 @@
 //! Going back: a table holds again what it held at an older version, by a commit that undoes what came since.
 //!
-//! This is how a commit is taken back that was made before a crash and never published, and how a user undoes a mistake.
+//! This is how a commit is taken back that was made and never published: before a crash, a failure or a cancel.
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
@@ -19,6 +19,20 @@ use crate::{Error, Result};
 const LOOKUPS: usize = 16;
 
 impl Table {
+    /// Takes back what was committed after `version`, which nobody has published, and returns the newest snapshot. Waits
+    /// for a commit that goes on; costs nothing when there is nothing to take back.
+    pub(crate) async fn take_back(&self, version: u64) -> Result<Arc<TableSnapshot>> {
+        let ahead = self.settled().await?;
+        if ahead.version == version {
+            return Ok(ahead);
+        }
+        let restored = self.rollback_to(version).await?;
+        if restored.version > ahead.version {
+            tracing::warn!(table = self.path(), "a commit that was never published was taken back");
+        }
+        Ok(restored)
+    }
+
     /// Makes the table hold the files again that it held at `version`, and lets applications commit again what they
     /// committed since. Columns that were added since stay.
     pub async fn rollback_to(&self, version: u64) -> Result<Arc<TableSnapshot>> {

@@ -1,8 +1,9 @@
 //! The schema of a table: its columns, which of them may carry statistics, and how its rows are sorted.
 //!
 //! In the Delta log the columns are the schema, `stats_columns` the standard property
-//! `delta.dataSkippingStatsColumns`, and the rest properties of onefold's own. A schema only ever grows: columns are
-//! added at the end, always nullable, and never change their type, so that old files stay readable.
+//! `delta.dataSkippingStatsColumns`, and the rest properties of onefold's own. The columns only ever grow: they are
+//! added at the end, always nullable, and never change their type, so that old files stay readable. What is indexed, and
+//! how rows are sorted, may change with the definition, for files that are written from then on.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -92,6 +93,16 @@ impl TableSchema {
         widened.stats_columns.extend(wider.stats_columns.iter().filter(is_new).cloned());
         widened.bloom_columns.extend(wider.bloom_columns.iter().filter(is_new).cloned());
         Ok(Some(widened))
+    }
+
+    /// Returns this stored schema laid out as `layout` says: with the columns that it lacks, and with that one's statistics,
+    /// bloom filters and order. `None` if it is laid out so already.
+    pub(crate) fn relaid(&self, layout: &TableSchema) -> Result<Option<Self>> {
+        let layout = layout.stored()?;
+        let fields =
+            self.widened(&layout)?.map_or_else(|| self.fields.clone(), |wider| wider.fields);
+        let relaid = Self { fields, ..layout };
+        Ok((relaid != *self).then_some(relaid))
     }
 
     /// Returns the schema text of the Delta log.

@@ -18,8 +18,10 @@ use parking_lot::Mutex;
 
 use super::commit::Commit;
 use super::file::{FileEntry, Pins};
+use super::lease::Holding;
 use super::log::{self, Entry};
 use super::schema::TableSchema;
+use super::works::Works;
 use crate::clock::Clock;
 use crate::{Error, Result};
 
@@ -147,10 +149,12 @@ impl fmt::Debug for Table {
 pub(super) struct Inner {
     pub(super) store: Arc<dyn ObjectStore>,
     pub(super) clock: Arc<dyn Clock>,
+    holding: Arc<Holding>,
+    works: Arc<Works>,
     pub(super) path: String,
     current: ArcSwap<TableSnapshot>,
     /// Held while a commit is made; waiters are served in order.
-    committer: tokio::sync::Mutex<CommitterState>,
+    committer: Arc<tokio::sync::Mutex<CommitterState>>,
     /// Held while files are deleted or brought back: maintenance and rollbacks take turns.
     pub(super) upkeep: tokio::sync::Mutex<super::maintenance::UpkeepState>,
     published: Mutex<Published>,
@@ -161,10 +165,21 @@ pub(super) struct Inner {
     retired: AtomicBool,
 }
 
+/// Whose commits were met in the log.
+#[derive(Default)]
+struct Met {
+    /// The one that was looked for.
+    own: bool,
+    /// Any other.
+    others: bool,
+}
+
 #[derive(Default)]
 struct CommitterState {
     /// The versions of applications, `None` for one that never committed. Read from the log on first use.
     apps: HashMap<String, Option<i64>>,
+    /// Set when it is not known whether the last commit is in the log.
+    doubtful: bool,
 }
 
 /// Snapshots that can be had again without reading the log.
@@ -190,20 +205,19 @@ impl Published {
 }
 
 impl Table {
-    pub(super) async fn open(
-        store: Arc<dyn ObjectStore>,
-        clock: Arc<dyn Clock>,
-        path: &str,
-    ) -> Result<Self> {
+    pub(super) async fn open(lake: &super::Inner, path: &str) -> Result<Self> {
         let pins = Pins::default();
-        let snapshot = Arc::new(TableSnapshot::new(log::load(&store, path, None, &pins).await?));
+        let loaded = log::load(&lake.store, path, None, &pins).await?;
+        let snapshot = Arc::new(TableSnapshot::new(loaded));
         let upkeep = super::maintenance::UpkeepState::opened(&snapshot);
         let inner = Inner {
-            store,
-            clock,
+            store: Arc::clone(&lake.store),
+            clock: Arc::clone(&lake.clock),
+            holding: Arc::clone(&lake.holding),
+            works: Arc::clone(&lake.works),
             path: path.to_owned(),
             current: ArcSwap::new(snapshot.clone()),
-            committer: tokio::sync::Mutex::default(),
+            committer: Arc::default(),
             upkeep: tokio::sync::Mutex::new(upkeep),
             published: Mutex::default(),
             pins,
@@ -217,6 +231,11 @@ impl Table {
     /// Returns the path in the lake.
     pub fn path(&self) -> &str {
         &self.0.path
+    }
+
+    /// Tells whether the table was made with this layout and no column was added since.
+    pub(crate) fn has_layout(&self, schema: &TableSchema) -> bool {
+        schema.stored().is_ok_and(|stored| stored == *self.snapshot().table_schema)
     }
 
     /// Returns the newest snapshot that this process knows. Never waits.
@@ -258,25 +277,56 @@ impl Table {
         Ok(snapshot)
     }
 
-    /// Makes a change visible and durable, all of it or nothing. Fails with [`Error::Conflict`] when another commit came
-    /// between that it may not follow, and when the application has committed this version already.
+    /// Returns the newest snapshot once no commit goes on any more and it is known how the last one ended.
+    pub(super) async fn settled(&self) -> Result<Arc<TableSnapshot>> {
+        let mut state = self.0.committer.lock().await;
+        if state.doubtful {
+            self.catch_up(&mut state, None).await?;
+            state.doubtful = false;
+        }
+        Ok(self.snapshot())
+    }
+
+    /// Makes a change visible and durable, all of it or nothing; a caller that is dropped does not stop it.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when another commit came between that it may not follow: in a process that holds the lake any
+    /// commit that is not its own. Also when the lake is no longer held, and when the application has committed this
+    /// version already.
     pub async fn commit(&self, commit: Commit) -> Result<Arc<TableSnapshot>> {
         if commit.is_empty() {
             return Ok(self.snapshot());
         }
-        let mut state = self.0.committer.lock().await;
+        // Whoever has the turn keeps it until the commit has come to its end.
+        let mut turn = Arc::clone(&self.0.committer).lock_owned().await;
+        let table = self.clone();
+        let work = async move { table.commit_in_turn(&mut turn, commit).await };
+        self.0.works.complete(work).await
+    }
+
+    async fn commit_in_turn(
+        &self,
+        state: &mut CommitterState,
+        commit: Commit,
+    ) -> Result<Arc<TableSnapshot>> {
         let id = log::new_id();
         for _ in 0..COMMIT_ATTEMPTS_MAX {
             self.check_alive()?;
             if let Some((app, version)) = &commit.app {
-                self.check_app(&mut state, app, *version).await?;
+                self.check_app(state, app, *version).await?;
             }
             let current = self.snapshot();
             commit.check(&self.0.path, &current)?;
+            let alone = self.0.holding.check()?;
             let now_us = self.0.clock.now_us();
             let plan = commit.plan(&self.0.path, &current, &id, now_us)?;
             let bytes = log::encode(&plan.actions);
-            if log::write(&*self.0.store, &self.0.path, plan.next.version, bytes).await? {
+            // Until the answer is there, and for ever if there is none, the log may have the commit.
+            state.doubtful = true;
+            let written =
+                log::write(&*self.0.store, &self.0.path, plan.next.version, bytes).await?;
+            if written {
+                state.doubtful = false;
                 for (app, version) in commit.apps() {
                     state
                         .apps
@@ -288,7 +338,12 @@ impl Table {
                 return Ok(self.publish(plan.next));
             }
             // Somebody was faster, unless it is our own write whose answer was lost.
-            if self.catch_up(&mut state, Some(&id)).await? {
+            let met = self.catch_up(state, Some(&id)).await?;
+            state.doubtful = false;
+            if met.others && alone {
+                return Err(self.intruded());
+            }
+            if met.own {
                 return Ok(self.snapshot());
             }
         }
@@ -355,16 +410,30 @@ impl Table {
         Ok(version)
     }
 
-    /// Applies all commits that follow the current snapshot. Returns whether one of them has the id `own`.
-    async fn catch_up(&self, state: &mut CommitterState, own: Option<&str>) -> Result<bool> {
-        let mut found = false;
+    /// Applies all commits that follow the current snapshot, and tells the one with the id `own` from others.
+    async fn catch_up(&self, state: &mut CommitterState, own: Option<&str>) -> Result<Met> {
+        let mut met = Met::default();
         loop {
             let version = self.snapshot().version + 1;
             let Some(entry) = log::read(&*self.0.store, &self.0.path, version).await? else {
-                return Ok(found);
+                return Ok(met);
             };
-            found |= own.is_some() && entry.id.as_deref() == own;
+            match own.is_some() && entry.id.as_deref() == own {
+                true => met.own = true,
+                false => met.others = true,
+            }
             self.apply(state, entry)?;
+        }
+    }
+
+    /// What a holder of the lake says when somebody else has committed: it may not build on rows that it does not know.
+    /// They are taken back before the next change.
+    fn intruded(&self) -> Error {
+        Error::Conflict {
+            message: format!("another process has committed to table \"{}\"", self.0.path),
+            hint:
+                "Nothing was changed. Make sure that one process writes to the lake, and try again."
+                    .into(),
         }
     }
 

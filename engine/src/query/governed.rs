@@ -87,6 +87,8 @@ struct ScannedFile {
     path: String,
     size: u64,
     rows: u64,
+    /// Keeps the file from being deleted, for as long as a plan may read it.
+    entry: FileEntry,
 }
 
 /// A personal table: its rows exist for an [`Access`] or they do not.
@@ -129,6 +131,7 @@ impl GovernedTable {
                 path: format!("{table}/{}", file.path),
                 size: file.size,
                 rows: file.rows,
+                entry: file.clone(),
             };
             // Files of a table that is sorted as a whole in its order, however they came into the log.
             snapshot.files_in_order().iter().map(scanned).collect::<Vec<_>>()
@@ -213,7 +216,8 @@ impl GovernedTable {
 
     fn partitioned_file(&self, piece: &Piece) -> PartitionedFile {
         let file = &self.files[piece.file];
-        let scanned = PartitionedFile::new(file.path.clone(), file.size);
+        let scanned =
+            PartitionedFile::new(file.path.clone(), file.size).with_extension(file.entry.clone());
         if piece.rows() == file.rows {
             return scanned;
         }

@@ -144,6 +144,51 @@ async fn a_lost_answer_is_not_a_second_commit() {
 }
 
 #[tokio::test]
+async fn a_failure_of_the_answer_alone_is_no_failure() {
+    let store = Arc::new(WatchedStore::default());
+    let lake = Lake::with_store(store.clone(), clock());
+    let lose = |part| *store.fault.lock() = Some((part, Fault::AnswerLost));
+    lose("_delta_log");
+    let table = lake.create_table(PATH, schema()).await.unwrap();
+    lose("_delta_log");
+    assert_eq!(append(&table, 0..5).await.version, 1);
+    lose("_catalog");
+    let created = lake.create_document("_catalog", 1, "{}".into()).await.unwrap();
+    assert_eq!(created, Created::Yes);
+    lose("_lease");
+    lake.acquire_lease("alpha").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_commit_of_which_nobody_knows_is_taken_back() {
+    let store = Arc::new(WatchedStore::default());
+    let lake = Lake::with_store(store.clone(), clock());
+    let table = lake.create_table(PATH, schema()).await.unwrap();
+    append(&table, 0..5).await;
+    let files = write(&table, 5..9).await;
+    *store.fault.lock() = Some(("_delta_log", Fault::AnswerLost));
+    *store.unreadable.lock() = Some("_delta_log");
+    let failed = table.commit(Commit::append(files)).await;
+    assert!(matches!(failed, Err(Error::Unavailable { .. })), "{failed:?}");
+    *store.unreadable.lock() = None;
+    assert_eq!(table.take_back(1).await.unwrap().rows(), 5);
+    assert_eq!(append(&table, 9..10).await.rows(), 6);
+    assert_eq!(ask(&lake, &table, "SELECT count(*) FROM t").await, 6);
+}
+
+#[tokio::test]
+async fn a_commit_goes_on_when_its_caller_is_gone_and_the_next_one_waits() {
+    let (_, _, table) = stored_lake().await;
+    let files = write(&table, 0..5).await;
+    {
+        let mut commit = std::pin::pin!(table.commit(Commit::append(files)));
+        assert!(futures::poll!(&mut commit).is_pending());
+    }
+    assert_eq!(table.take_back(0).await.unwrap().rows(), 0, "it was made, and is taken back");
+    assert_eq!(table.snapshot().version, 2);
+}
+
+#[tokio::test]
 async fn a_commit_costs_the_same_at_any_size() {
     let store = Arc::new(WatchedStore::default());
     let lake = Lake::with_store(store.clone(), clock());

@@ -62,6 +62,38 @@ async fn a_remote_lake_has_one_writer_until_its_lease_expires() {
 }
 
 #[tokio::test]
+async fn a_holder_takes_over_nobody_elses_commits() {
+    let (store, time): (Arc<InMemory>, _) = (Arc::new(InMemory::new()), clock());
+    let lake = Lake::with_store(store.clone(), time.clone());
+    let _lease = lake.acquire_lease("alpha").await.unwrap();
+    let table = lake.create_table(PATH, schema()).await.unwrap();
+    append(&table, 0..5).await;
+    let replaced = Lake::with_store(store, time.clone()).open_table(PATH).await.unwrap();
+    append(&replaced, 5..9).await;
+    let files = write(&table, 9..10).await;
+    let refused = table.commit(Commit::append(files)).await;
+    assert!(matches!(refused, Err(Error::Conflict { .. })), "{refused:?}");
+    assert_eq!(table.take_back(1).await.unwrap().rows(), 5);
+    assert_eq!(append(&table, 9..10).await.rows(), 6);
+    // Who was cut off for longer than its lease is good for commits nothing.
+    time.advance_us(60_000_000);
+    let late = table.commit(Commit::append(write(&table, 10..11).await)).await;
+    assert!(matches!(late, Err(Error::Conflict { .. })), "{late:?}");
+}
+
+#[tokio::test]
+async fn who_gave_the_lake_back_commits_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let lake = local_lake(directory.path()).await;
+    let lease = lake.acquire_lease("alpha").await.unwrap();
+    let table = lake.create_table(PATH, schema()).await.unwrap();
+    append(&table, 0..5).await;
+    lease.release().await.unwrap();
+    let late = table.commit(Commit::append(write(&table, 5..6).await)).await;
+    assert!(matches!(late, Err(Error::Conflict { .. })), "{late:?}");
+}
+
+#[tokio::test]
 async fn documents_are_created_once() {
     let directory = tempfile::tempdir().unwrap();
     for lake in [memory_lake(), local_lake(directory.path()).await] {

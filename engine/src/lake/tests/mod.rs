@@ -32,7 +32,7 @@ use crate::clock::ManualClock;
 pub(super) const PATH: &str = "sources/crm_contacts";
 
 /// Stores date their objects by the wall clock, so the tests start there too.
-pub(super) fn clock() -> Arc<ManualClock> {
+pub(crate) fn clock() -> Arc<ManualClock> {
     Arc::new(ManualClock::new(chrono::Utc::now().timestamp_micros()))
 }
 
@@ -45,7 +45,7 @@ pub(super) async fn local_lake(directory: &std::path::Path) -> Lake {
 }
 
 /// A table of persons: `id` and `at` are system columns, `email` and `amount` are personal.
-pub(super) fn schema() -> TableSchema {
+pub(crate) fn schema() -> TableSchema {
     let fields = Schema::new(vec![
         Field::new("id", DataType::Int64, false),
         Field::new("at", DataType::Timestamp(TimeUnit::Microsecond, None), true),
@@ -76,11 +76,11 @@ pub(super) fn rows(ids: Range<i64>) -> RecordBatch {
     RecordBatch::try_new(schema().fields, columns).unwrap()
 }
 
-pub(super) async fn write(table: &Table, ids: Range<i64>) -> Vec<FileEntry> {
+pub(crate) async fn write(table: &Table, ids: Range<i64>) -> Vec<FileEntry> {
     write_files(table, vec![rows(ids)], &WriteOptions::default()).await.unwrap()
 }
 
-pub(super) async fn append(table: &Table, ids: Range<i64>) -> Arc<TableSnapshot> {
+pub(crate) async fn append(table: &Table, ids: Range<i64>) -> Arc<TableSnapshot> {
     table.commit(Commit::append(write(table, ids).await)).await.unwrap()
 }
 
@@ -100,13 +100,32 @@ pub(super) async fn ask(lake: &Lake, table: &Table, sql: &str) -> i64 {
 
 /// A store that counts what is asked of it, and can lie about a write.
 #[derive(Debug, Default)]
-pub(super) struct WatchedStore {
+pub(crate) struct WatchedStore {
     pub(super) inner: InMemory,
     pub(super) calls: AtomicUsize,
     /// The next creation happens, and is then said to have been refused.
     pub(super) deny_next_create: AtomicBool,
     /// Refused creations are called failed preconditions.
     pub(super) says_precondition: AtomicBool,
+    /// What becomes of the next write to an object that has this in its path.
+    pub(crate) fault: Mutex<Option<(&'static str, Fault)>>,
+    /// Objects that have this in their path cannot be read.
+    pub(crate) unreadable: Mutex<Option<&'static str>>,
+    /// Nothing can be deleted.
+    pub(crate) deny_deletes: AtomicBool,
+}
+
+/// How a write fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// It does not happen.
+    Refused,
+    /// It happens, and nobody is told.
+    AnswerLost,
+}
+
+fn out_of_order() -> object_store::Error {
+    object_store::Error::Generic { store: "watched", source: "out of order".into() }
 }
 
 impl fmt::Display for WatchedStore {
@@ -125,12 +144,18 @@ impl ObjectStore for WatchedStore {
     ) -> StoreResult<PutResult> {
         self.calls.fetch_add(1, Ordering::SeqCst);
         let create = opts.mode == PutMode::Create;
+        let meant = |(part, _): &mut (&str, Fault)| location.as_ref().contains(*part);
+        let fault = self.fault.lock().take_if(meant).map(|(_, fault)| fault);
+        if fault == Some(Fault::Refused) {
+            return Err(out_of_order());
+        }
         let done = self.inner.put_opts(location, payload, opts).await;
         let refused = |source| match self.says_precondition.load(Ordering::SeqCst) {
             true => object_store::Error::Precondition { path: location.to_string(), source },
             false => object_store::Error::AlreadyExists { path: location.to_string(), source },
         };
         match done {
+            Ok(_) if fault == Some(Fault::AnswerLost) => Err(out_of_order()),
             Ok(_) if create && self.deny_next_create.swap(false, Ordering::SeqCst) => {
                 Err(refused("denied".into()))
             }
@@ -150,6 +175,9 @@ impl ObjectStore for WatchedStore {
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> StoreResult<GetResult> {
         self.calls.fetch_add(1, Ordering::SeqCst);
+        if self.unreadable.lock().is_some_and(|part| location.as_ref().contains(part)) {
+            return Err(out_of_order());
+        }
         self.inner.get_opts(location, options).await
     }
 
@@ -162,7 +190,10 @@ impl ObjectStore for WatchedStore {
         &self,
         locations: BoxStream<'static, StoreResult<Path>>,
     ) -> BoxStream<'static, StoreResult<Path>> {
-        self.inner.delete_stream(locations)
+        match self.deny_deletes.load(Ordering::SeqCst) {
+            true => locations.map(|_| Err(out_of_order())).boxed(),
+            false => self.inner.delete_stream(locations),
+        }
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, StoreResult<ObjectMeta>> {

@@ -89,3 +89,22 @@ async fn footers_hold_bounds_of_system_columns_only() {
         .unwrap();
     assert!(!contains(&bytes[usize::try_from(end_of_pages).unwrap()..], "person"));
 }
+
+#[tokio::test]
+async fn a_column_that_is_public_no_more_loses_its_bounds() {
+    let lake = memory_lake();
+    let open = TableSchema { stats_columns: vec!["id".into(), "email".into()], ..schema() };
+    let table = lake.create_table(PATH, open).await.unwrap();
+    assert!(append(&table, 0..3).await.files[0].bounds_of("email").is_some());
+    table.commit(Commit::append(vec![]).with_layout(schema())).await.unwrap();
+    let version = table.snapshot().version;
+    table.commit(Commit::append(vec![]).with_layout(schema())).await.unwrap();
+    let reopened = Lake::with_store(lake.store(), lake.clock()).open_table(PATH).await.unwrap();
+    for table in [&table, &reopened] {
+        let file = write(table, 3..6).await.remove(0);
+        assert_eq!(file.bounds_of("email"), None);
+        assert!(file.bounds_of("id").is_some());
+    }
+    assert_eq!(reopened.snapshot().table_schema.stats_columns, ["id", "at"]);
+    assert!(table.snapshot().version <= version + 1);
+}

@@ -117,7 +117,7 @@ async fn small_files_are_merged_in_order() {
     let moved = clock();
     let lake = Lake::with_store(store, moved.clone());
     let table = lake.create_table(PATH, schema()).await.unwrap();
-    assert_eq!(table.maintain().await.unwrap(), Report::default());
+    assert_eq!(table.upkeep().await.unwrap(), Report::default());
     for id in 0..70 {
         let batch = arrow::compute::concat_batches(
             &schema().fields,
@@ -127,8 +127,9 @@ async fn small_files_are_merged_in_order() {
             write_files(&table, vec![batch.unwrap()], &WriteOptions::default()).await.unwrap();
         table.commit(Commit::append(files)).await.unwrap();
     }
-    let report = table.maintain().await.unwrap();
-    assert_eq!((report.files_merged, report.files_written), (70, 1));
+    let merged = table.compact().await.unwrap();
+    assert_eq!((merged.version, merged.files.len()), (71, 1));
+    let report = table.upkeep().await.unwrap();
     assert_eq!(report.checkpoint, Some(71));
     assert_eq!((report.log_entries_deleted, report.files_deleted), (0, 0), "all of it is history");
     let snapshot = table.snapshot();
@@ -145,9 +146,25 @@ async fn small_files_are_merged_in_order() {
         .collect();
     assert!(ids.is_sorted() && ids.len() == 140, "{ids:?}");
     assert_eq!(ask(&lake, &table, "SELECT sum(id) FROM t").await, 2 * 69 * 35 + 70_000);
-    assert_eq!(table.maintain().await.unwrap(), Report::default(), "nothing is left to do");
+    assert_eq!(table.compact().await.unwrap().version, 71, "nothing is left to do");
+    assert_eq!(table.upkeep().await.unwrap(), Report::default(), "nothing is left to do");
+    drop(merged);
     // A day and an hour later the history goes.
     moved.advance_us(25 * 3600 * 1_000_000);
-    assert_eq!(table.maintain().await.unwrap().files_deleted, 70);
+    assert_eq!(table.upkeep().await.unwrap().files_deleted, 70);
     assert_eq!(ask(&lake, &reopened(&lake).await, "SELECT count(*) FROM t").await, 140);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_tiny_file_does_not_keep_others_from_being_merged() {
+    let lake = memory_lake();
+    let table = lake.create_table(PATH, schema()).await.unwrap();
+    append(&table, 0..1).await;
+    for file in 0..70 {
+        append(&table, 1_000 * file..1_000 * file + 900).await;
+    }
+    let sizes: Vec<u64> = table.snapshot().files.iter().map(|file| file.size).collect();
+    assert!(sizes[1..].iter().all(|size| *size > 2 * sizes[0]), "{sizes:?}");
+    let merged = table.compact().await.unwrap();
+    assert_eq!((merged.files.len(), merged.rows()), (2, 1 + 70 * 900));
 }
