@@ -23,8 +23,9 @@ impl Engine {
                 (self.purpose_relations(&live, &segment.purpose)?, &segment.query)
             }
             Body::Trait(computed) => {
-                let people = &live.people;
-                let relations = self.internal_relations(&live.published, people, Visible::Everyone);
+                let (published, people) = (&live.published, &live.people);
+                let relations =
+                    crate::profile::trait_relations(self, published, people, Visible::Everyone);
                 (relations, &computed.query)
             }
             _ => return Ok(()),

@@ -48,6 +48,11 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Tells whether somebody asked for it; otherwise it was due.
+    pub(crate) fn is_demanded(&self) -> bool {
+        self.trigger == Trigger::Demand
+    }
+
     /// Does the work of a step and notes how it ends.
     pub(crate) async fn step(
         self,

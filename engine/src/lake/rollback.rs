@@ -46,8 +46,12 @@ impl Table {
             target.files.iter().filter(|file| !present.contains(&file.path)).cloned().collect();
         let removes =
             current.files.iter().filter(|file| !wanted.contains(&file.path)).cloned().collect();
-        let lookups = futures::stream::iter(adds.iter().map(|file| self.look_up(version, file)))
-            .buffer_unordered(LOOKUPS);
+        let look_up = |file: FileEntry| {
+            let table = self.clone();
+            async move { table.look_up(version, &file).await }
+        };
+        let lookups =
+            futures::stream::iter(adds.clone().into_iter().map(look_up)).buffer_unordered(LOOKUPS);
         lookups.try_collect::<()>().await?;
         let mut commit = Commit::rewrite(current.clone(), adds, removes)
             .with_message(format!("roll back to {version}"));

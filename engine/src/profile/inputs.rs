@@ -11,7 +11,7 @@ use arrow::datatypes::{DataType, Int64Type, TimeUnit, TimestampMicrosecondType};
 use datafusion::error::DataFusionError;
 
 use super::survivorship::{Candidate, Candidates, Offer};
-use crate::catalog::{Attribute, Body, Catalog, Coverage, Format, Kind, Published, Shape, Source};
+use crate::catalog::{Body, Catalog, Coverage, Format, Kind, Published, Shape, Source};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::ingest::INGESTED_AT;
@@ -78,13 +78,9 @@ pub(super) async fn candidates(
     for definition in published.state.of_kind(Kind::Attribute) {
         let Body::Attribute(attribute) = &definition.body else { continue };
         found.insert(definition.name.clone(), Candidates::default());
-        let ranks = source_ranks(attribute);
-        for input in &attribute.inputs {
-            wanted.entry(&input.source).or_default().push((
-                &definition.name,
-                ranks[input.source.as_str()],
-                &input.expression,
-            ));
+        for (rank, input) in (0..).zip(&attribute.inputs) {
+            let expression = input.expression.as_str();
+            wanted.entry(&input.source).or_default().push((&definition.name, rank, expression));
         }
     }
     for (source, expressions) in wanted {
@@ -112,27 +108,17 @@ pub(super) async fn candidates(
     Ok(found)
 }
 
-/// The rank of each source of an attribute, in the order in which it names them.
-fn source_ranks(attribute: &Attribute) -> BTreeMap<&str, u16> {
-    let mut ranks = BTreeMap::new();
-    for input in &attribute.inputs {
-        let next = ranks.len() as u16;
-        ranks.entry(input.source.as_str()).or_insert(next);
-    }
-    ranks
-}
-
 /// Brings the values of chosen candidates into one column: in their type if all inputs share one, as texts otherwise.
+///
+/// The type is that of the inputs' expressions, whoever has a value: it is the same for a few people and for everybody.
 pub(super) fn chosen_values(offers: &[Offer], chosen: &[Option<Candidate>]) -> Result<ArrayRef> {
-    let stored = |data_type: &DataType| match data_type {
-        DataType::Utf8View | DataType::LargeUtf8 | DataType::Null => DataType::Utf8,
-        other => other.clone(),
-    };
-    let mut types: Vec<DataType> = offers
-        .iter()
-        .map(|offer| &offer.values)
-        .filter(|values| values.null_count() < values.len())
-        .map(|values| stored(values.data_type()))
+    let typed = offers.iter().map(|offer| offer.values.data_type());
+    let mut types: Vec<DataType> = typed
+        .filter(|data_type| **data_type != DataType::Null)
+        .map(|data_type| match data_type {
+            DataType::Utf8View | DataType::LargeUtf8 => DataType::Utf8,
+            other => other.clone(),
+        })
         .collect();
     types.dedup();
     let target = match types.as_slice() {
@@ -286,4 +272,32 @@ fn keys(rows: &RecordBatch, source: &Source) -> Result<StringArray> {
         keys.append_value(&key);
     }
     Ok(keys.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::Int64Array;
+
+    use super::*;
+
+    fn offer(values: ArrayRef) -> Offer {
+        let texts = tables::texts(&values).unwrap();
+        let keys = Arc::new(StringArray::from(vec!["k"; values.len()]));
+        Offer { source: "s".into(), rank: 0, values, texts, keys }
+    }
+
+    #[test]
+    fn who_has_values_does_not_decide_their_type() {
+        let numbers = |numbers: Vec<Option<i64>>| offer(Arc::new(Int64Array::from(numbers)));
+        let nothing = || offer(new_null_array(&DataType::Null, 1));
+        let data_type =
+            |offers: &[Offer]| chosen_values(offers, &[None]).unwrap().data_type().clone();
+        for values in [vec![Some(1)], vec![None], vec![]] {
+            assert_eq!(data_type(&[numbers(values.clone())]), DataType::Int64);
+            assert_eq!(data_type(&[numbers(values.clone()), nothing()]), DataType::Int64);
+            let texts = offer(Arc::new(StringArray::from(vec![None::<&str>; values.len()])));
+            assert_eq!(data_type(&[numbers(values), texts]), DataType::Utf8);
+        }
+        assert_eq!(data_type(&[]), DataType::Utf8);
+    }
 }

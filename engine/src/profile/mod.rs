@@ -3,13 +3,17 @@
 //! A refresh finds the people whose records, events or identity changed, works out their rows anew, and copies everybody
 //! else's. An attribute is chosen among the values of a person's records by a [survivorship rule](survivorship); a trait is a
 //! query that is run for the touched people alone, through the same governed leaf that enforces consent. Both
-//! depend on nobody else's rows, so what a refresh leaves out cannot change: incremental equals full rebuild.
+//! depend on nobody else's rows, so what a refresh leaves out cannot change: incremental equals full rebuild. Everybody's
+//! rows are worked out anew when that does not hold: when definitions changed, when columns have other types than
+//! before, and when a trait that reads the clock is due.
 
 mod inputs;
+mod per_person;
 pub mod survivorship;
 mod traits;
 
-pub(crate) use traits::check as check_trait;
+pub(crate) use per_person::check as check_trait;
+pub(crate) use traits::relations as trait_relations;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,7 +23,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::error::DataFusionError;
 
 use crate::buckets::{self, Replaced, bucket_of};
-use crate::catalog::{Attribute, Body, Change, Coverage, Kind, Published};
+use crate::catalog::{Attribute, Body, CatalogState, Change, Coverage, Freshness, Kind, Published};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::jobs::Run;
@@ -31,6 +35,9 @@ use survivorship::{Candidate, Candidates};
 
 /// The name under which coverage is kept.
 pub const PROFILES: &str = "profiles";
+
+/// The name under which is kept when the traits that read the clock were computed for everybody.
+const BY_THE_CLOCK: &str = "profiles by the clock";
 
 /// What a refresh of the profiles did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -60,12 +67,13 @@ pub async fn refresh(
         .as_ref()
         .is_some_and(|covered| covered.definition_version == coverage.definition_version);
     let same_inputs = covered.as_ref().is_some_and(|covered| covered.inputs == coverage.inputs);
-    if same_definitions && same_inputs && moved.is_empty() && !run.full {
+    let everybody = run.full || !same_definitions || clock_is_due(&published.state, run);
+    if !everybody && same_inputs && moved.is_empty() {
         return Ok(None);
     }
     run.begin().await?;
     let touched = match &covered {
-        Some(covered) if same_definitions && !run.full => {
+        Some(covered) if !everybody => {
             inputs::touched(engine.catalog(), &published, covered, people).await?.map(
                 |mut touched| {
                     touched.extend(moved);
@@ -75,21 +83,47 @@ pub async fn refresh(
         }
         _ => None,
     };
-    let everybody = || people.profiles().map(|(anchor, _)| anchor).collect::<BTreeSet<u32>>();
-    let full = touched.is_none();
-    let touched = touched.unwrap_or_else(everybody);
-    let set = Arc::new(touched.iter().copied().collect());
-    let refresh =
-        Refresh { engine, published: &published, people, touched: &touched, set: &set, full };
-    tracing::debug!(people = touched.len(), full, "profiles are worked out");
-    let (profiles, sources) = refresh.rows().await?;
+    let mut refresh = Refresh::of(engine, &published, people, touched);
+    tracing::debug!(people = refresh.touched.len(), full = refresh.full, "profiles are worked out");
+    let mut made = refresh.rows().await?;
+    if !refresh.full && refresh.makes_a_table(&made.profiles.schema()) {
+        tracing::debug!("columns have other types: everybody's profiles are worked out");
+        refresh = Refresh::of(engine, &published, people, None);
+        made = refresh.rows().await?;
+    }
     tracing::debug!("profiles are written");
-    refresh.write(change, profiles, sources).await?;
+    let report = ProfileReport {
+        touched: refresh.touched.len(),
+        profiles: people.profiles().count(),
+        full: refresh.full,
+    };
+    let by_the_clock = refresh.full.then(|| made.by_the_clock(run.now));
+    refresh.write(change, made).await?;
     change.edit(move |state| {
         state.coverage.insert(PROFILES.to_owned(), coverage);
+        if let Some(by_the_clock) = by_the_clock {
+            state.coverage.insert(BY_THE_CLOCK.to_owned(), by_the_clock);
+        }
         Ok(())
     });
-    Ok(Some(ProfileReport { touched: touched.len(), profiles: people.profiles().count(), full }))
+    Ok(Some(report))
+}
+
+/// Tells whether a trait that reads the clock is due: then its values are other ones for everybody, without anything
+/// new in the log.
+fn clock_is_due(state: &CatalogState, run: &Run<'_>) -> bool {
+    let Some(computed) = state.coverage.get(BY_THE_CLOCK) else { return false };
+    computed.inputs.keys().any(|name| {
+        let Some(Body::Trait(of)) = state.get(Kind::Trait, name).map(|found| &found.body) else {
+            return false;
+        };
+        match of.freshness {
+            Freshness::Every(every) | Freshness::TargetLag(every) => {
+                run.now - computed.at >= i64::try_from(every.as_micros()).unwrap_or(i64::MAX)
+            }
+            Freshness::OnDemand => run.is_demanded(),
+        }
+    })
 }
 
 /// The inputs of the profiles as they are published: every table of every source.
@@ -97,13 +131,16 @@ fn coverage_now(published: &Published, now: i64) -> Coverage {
     let inputs = published.state.tables.iter().filter(|(path, _)| path.starts_with("sources/"));
     let inputs = inputs.map(|(path, table)| (path.clone(), table.version)).collect();
     let state = &published.state;
-    let definition_version = [Kind::Attribute, Kind::Trait, Kind::IdentityGraph, Kind::Source]
-        .map(|kind| state.newest_of(kind))
+    let definition_version =
+        [Kind::Attribute, Kind::Trait, Kind::IdentityGraph, Kind::Source, Kind::Event]
+            .map(|kind| state.newest_of(kind))
+            .into_iter()
+            .max();
+    // Dropping one of them leaves no newer one behind: their number counts, too.
+    let count = [Kind::Attribute, Kind::Trait, Kind::Event]
+        .map(|kind| state.of_kind(kind).count() as u64)
         .into_iter()
-        .max();
-    // Dropping an attribute or a trait leaves no newer one behind: their number counts, too.
-    let count =
-        (state.of_kind(Kind::Attribute).count() + state.of_kind(Kind::Trait).count()) as u64;
+        .sum::<u64>();
     Coverage { inputs, definition_version: definition_version.unwrap_or(0) << 16 | count, at: now }
 }
 
@@ -111,15 +148,46 @@ struct Refresh<'a> {
     engine: &'a Engine,
     published: &'a Arc<Published>,
     people: &'a Arc<People>,
-    touched: &'a BTreeSet<u32>,
+    touched: BTreeSet<u32>,
     /// The same anchors, for looking them up.
-    set: &'a Arc<SubjectSet>,
+    set: Arc<SubjectSet>,
     full: bool,
 }
 
-impl Refresh<'_> {
-    /// Works out the rows of the touched people: their profiles, and where their values come from.
-    async fn rows(&self) -> Result<(RecordBatch, RecordBatch)> {
+/// The rows of the touched people.
+struct Made {
+    profiles: RecordBatch,
+    /// Where their values come from.
+    sources: RecordBatch,
+    /// The traits that read the clock.
+    clocked: Vec<String>,
+}
+
+impl Made {
+    /// Notes that the traits that read the clock were computed for everybody at `now`.
+    fn by_the_clock(&self, now: i64) -> Coverage {
+        let traits = self.clocked.iter().map(|name| (name.clone(), 0));
+        Coverage { inputs: traits.collect(), definition_version: 0, at: now }
+    }
+}
+
+impl<'a> Refresh<'a> {
+    /// A refresh of the people with the anchors `touched`, or of everybody.
+    fn of(
+        engine: &'a Engine,
+        published: &'a Arc<Published>,
+        people: &'a Arc<People>,
+        touched: Option<BTreeSet<u32>>,
+    ) -> Self {
+        let full = touched.is_none();
+        let touched =
+            touched.unwrap_or_else(|| people.profiles().map(|(anchor, _)| anchor).collect());
+        let set = Arc::new(touched.iter().copied().collect());
+        Self { engine, published, people, touched, set, full }
+    }
+
+    /// Works out the rows of the touched people.
+    async fn rows(&self) -> Result<Made> {
         let anchors: Vec<u32> = self
             .touched
             .iter()
@@ -144,7 +212,7 @@ impl Refresh<'_> {
             columns.push(values);
             Ok(())
         };
-        let only = (!self.full).then_some(&**self.set);
+        let only = (!self.full).then_some(&*self.set);
         let mut candidates =
             inputs::candidates(self.engine, self.published, self.people, only).await?;
         for definition in self.published.state.of_kind(Kind::Attribute) {
@@ -156,6 +224,7 @@ impl Refresh<'_> {
             lineage.add(&definition.name, attribute, &anchors, &ids, &chosen, &offered);
         }
         let visible = self.visible();
+        let mut clocked = Vec::new();
         for definition in self.published.state.of_kind(Kind::Trait) {
             let Body::Trait(computed) = &definition.body else { continue };
             tracing::debug!(definition.name, "a trait is computed");
@@ -168,13 +237,16 @@ impl Refresh<'_> {
                 &computed.query,
             )
             .await?;
+            if rows.reads_the_clock {
+                clocked.push(definition.name.clone());
+            }
             for (name, values) in rows.place(&definition.name, &ids)? {
                 add(&name, values)?;
             }
         }
-        let rows = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
+        let profiles = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
             .map_err(DataFusionError::from)?;
-        Ok((rows, lineage.finish()?))
+        Ok(Made { profiles, sources: lineage.finish()?, clocked })
     }
 
     /// The subjects of the touched people: whose rows traits are computed from.
@@ -191,15 +263,12 @@ impl Refresh<'_> {
         Visible::Subjects(Arc::new(subjects))
     }
 
-    async fn write(
-        &self,
-        change: &mut Change,
-        profiles: RecordBatch,
-        sources: RecordBatch,
-    ) -> Result<()> {
+    async fn write(&self, change: &mut Change, made: Made) -> Result<()> {
+        let Made { profiles, sources, .. } = made;
         let catalog = self.engine.catalog();
-        let path = self.profiles_path(&profiles.schema());
-        let table = catalog.table(&path, || layout(&profiles.schema())).await?;
+        let schema = profiles.schema();
+        let path = self.profiles_path(&schema);
+        let table = catalog.table(&path, || layout(&schema)).await?;
         self.replace(change, &table, profiles).await?;
         if let Some(before) = &self.published.state.profiles_path
             && *before != path
@@ -225,11 +294,16 @@ impl Refresh<'_> {
                 dirty.extend(0..=bucket_of(self.people.subject_count() as u32));
                 Replaced::All
             }
-            false => Replaced::Of(Arc::clone(self.set)),
+            false => Replaced::Of(Arc::clone(&self.set)),
         };
         let lake = self.engine.catalog().lake();
         change.table(table, buckets::update(lake, table, &dirty, replaced, &rows).await?);
         Ok(())
+    }
+
+    /// Tells whether profiles with these columns need a table of their own, which holds nobody yet.
+    fn makes_a_table(&self, schema: &SchemaRef) -> bool {
+        self.published.state.profiles_path.as_deref() != Some(self.profiles_path(schema).as_str())
     }
 
     /// The path of a table with these columns: the one there is, or a new one if its columns are others.

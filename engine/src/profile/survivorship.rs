@@ -8,12 +8,12 @@ use arrow::array::{ArrayRef, StringArray};
 
 use crate::catalog::SurvivorshipRule;
 
-/// The values that one source offers for an attribute.
+/// The values that one input offers for an attribute.
 #[derive(Debug, Clone)]
 pub struct Offer {
     /// The source.
     pub source: Arc<str>,
-    /// Its place among the sources that the attribute names: it decides between values that are otherwise equal.
+    /// Its place among the inputs of the attribute: it decides between values that are otherwise equal.
     pub rank: u16,
     /// The values, by row.
     pub values: ArrayRef,

@@ -1,8 +1,8 @@
 //! Traits: values computed by a query over each person's own rows.
 //!
-//! The query is run once for all touched people, through governed tables that hold nobody else's rows. That gives the
-//! same values as running it for everybody only if no row of one person meets another's, so the plan is checked for
-//! that: rows may be grouped, joined and windowed by `profile_id` and by nothing coarser.
+//! The query is run once for all touched people, through governed tables that hold nobody else's rows. It may name what
+//! the log says and nothing that is made of it, which would be that of the refresh before; and no row of one person may
+//! meet another's, for which the [plan is checked](super::per_person).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,9 +10,9 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array};
 use arrow::compute::{cast, concat_batches, take};
 use arrow::datatypes::{DataType, Int64Type};
-use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::DataFusionError;
-use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
 use datafusion::physical_plan::collect;
 
 use crate::catalog::Published;
@@ -21,10 +21,25 @@ use crate::error::{Error, Result};
 use crate::query::access::{People, Visible};
 use crate::query::governed::PROFILE_ID;
 use crate::query::planner::{parse_one, physical, plan};
+use crate::query::relations::Relations;
+
+use super::per_person::check;
 
 /// The rows of one trait query.
 pub(super) struct TraitRows {
     rows: RecordBatch,
+    /// Whether they are other ones at another time, without anything new in the log.
+    pub(super) reads_the_clock: bool,
+}
+
+/// Returns what the query of a trait may name: sources and events, as far as `visible` goes.
+pub(crate) fn relations(
+    engine: &Engine,
+    published: &Arc<Published>,
+    people: &Arc<People>,
+    visible: Visible,
+) -> Arc<Relations> {
+    Arc::new(engine.internal(published, people, visible).of_log(published))
 }
 
 /// Runs the query of the trait `name` for the people of `visible`.
@@ -40,26 +55,30 @@ pub(super) async fn compute(
     name: &str,
     query: &str,
 ) -> Result<TraitRows> {
-    let relations = engine.internal_relations(published, people, visible.clone());
+    let relations = relations(engine, published, people, visible.clone());
     let state = engine.planner().state(&relations.scope());
     let plan = plan(&state, relations.facts(), parse_one(query)?).await?;
     check(&plan, name)?;
     let schema = Arc::new(plan.schema().as_arrow().clone());
     let physical = physical(&state, &plan).await?;
     let batches = collect(physical, state.task_ctx()).await?;
-    Ok(TraitRows { rows: concat_batches(&schema, &batches).map_err(DataFusionError::from)? })
+    let rows = concat_batches(&schema, &batches).map_err(DataFusionError::from)?;
+    Ok(TraitRows { rows, reads_the_clock: reads_the_clock(&plan)? })
 }
 
-/// Fails if `plan` is none of a trait: `profile_id` first, and nobody's rows meet another's.
-pub(crate) fn check(plan: &LogicalPlan, name: &str) -> Result<()> {
-    per_person(plan, name)?;
-    if plan.schema().fields().first().map(|field| field.name().as_str()) != Some(PROFILE_ID) {
-        return Err(Error::Invalid {
-            message: format!("trait \"{name}\" must select {PROFILE_ID} first"),
-            hint: format!("Write AS SELECT {PROFILE_ID}, ... GROUP BY {PROFILE_ID}."),
-        });
-    }
-    Ok(())
+/// Tells whether `plan` calls a function that does not depend on its arguments alone, such as `now()`.
+fn reads_the_clock(plan: &LogicalPlan) -> Result<bool> {
+    let mut found = false;
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|expr| {
+                found |= matches!(expr, Expr::ScalarFunction(call)
+                    if call.func.signature().volatility != Volatility::Immutable);
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })?;
+    Ok(found)
 }
 
 impl TraitRows {
@@ -93,53 +112,5 @@ impl TraitRows {
                 ))
             });
         columns.collect()
-    }
-}
-
-/// Fails if rows of different people can meet in `plan`.
-fn per_person(plan: &LogicalPlan, name: &str) -> Result<()> {
-    let is_profile = |expr: &Expr| matches!(expr.clone().unalias(), Expr::Column(column) if column.name == PROFILE_ID);
-    let mut meets = None;
-    plan.apply_with_subqueries(|node| {
-        let found = match node {
-            LogicalPlan::Aggregate(aggregate) if !aggregate.group_expr.iter().any(is_profile) => {
-                Some("an aggregate that is not grouped by profile_id")
-            }
-            LogicalPlan::Window(window) => {
-                let partitioned = |expr: &Expr| match expr.clone().unalias() {
-                    Expr::WindowFunction(function) => {
-                        function.params.partition_by.iter().any(is_profile)
-                    }
-                    _ => false,
-                };
-                (!window.window_expr.iter().all(partitioned))
-                    .then_some("a window that is not partitioned by profile_id")
-            }
-            LogicalPlan::Join(join) => {
-                let joined =
-                    join.on.iter().any(|(left, right)| is_profile(left) && is_profile(right));
-                let literal = |plan: &LogicalPlan| {
-                    matches!(plan, LogicalPlan::Values(_) | LogicalPlan::EmptyRelation(_))
-                };
-                (!joined && !literal(&join.left) && !literal(&join.right))
-                    .then_some("a join that is not on profile_id")
-            }
-            LogicalPlan::Limit(_) => Some("a LIMIT"),
-            LogicalPlan::Subquery(_) => Some("a subquery in an expression"),
-            LogicalPlan::RecursiveQuery(_) => Some("a recursive query"),
-            _ => None,
-        };
-        if found.is_some() {
-            meets = found;
-            return Ok(TreeNodeRecursion::Stop);
-        }
-        Ok(TreeNodeRecursion::Continue)
-    })?;
-    match meets {
-        None => Ok(()),
-        Some(what) => Err(Error::Unsupported {
-            what: format!("{what} in trait \"{name}\""),
-            hint: "A trait is computed from each person's own rows: group, window and join by profile_id.".into(),
-        }),
     }
 }

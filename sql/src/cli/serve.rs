@@ -90,7 +90,9 @@ pub(super) async fn run(
         serve_postgres(listener, front, shutdown.clone()),
         engine.run_schedule(shutdown.clone())
     );
+    // Changes that statements have begun come to their end on the runtime that they run on.
+    let closed = engine.close().await;
     cpu.shutdown_background();
-    engine.close().await?;
+    closed?;
     Ok(SUCCESS)
 }

@@ -14,7 +14,7 @@ use engine::catalog::{Body, Capability, Definition, Kind};
 use engine::jobs::{Target, Trigger};
 use engine::query::session::Planned;
 use engine::{Engine, Error, FirstMembers, Put, Result};
-use futures::stream;
+use futures::{FutureExt, stream};
 use sqlparser::ast::Statement as SqlStatement;
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
@@ -101,6 +101,7 @@ impl QuerySession for EngineSession {
                 self.session
                     .engine()
                     .record_consent(&self.session, &kind, &value, &purpose, &status)
+                    .boxed()
                     .await?;
                 rows(&plan.schema, vec![Arc::new(BooleanArray::from(vec![true]))])
             }
@@ -130,19 +131,23 @@ impl QuerySession for EngineSession {
     async fn run(&self, statement: &Statement) -> Result<Outcome> {
         let engine = self.session.engine();
         match statement {
-            Statement::Create { definition, mode, .. } => self.create(definition, *mode).await,
+            Statement::Create { definition, mode, .. } => {
+                self.create(definition, *mode).boxed().await
+            }
             Statement::Drop { kind, name, if_exists } => {
                 self.may_define(*kind, name)?;
-                engine.remove(*kind, name, *if_exists).await?;
+                engine.remove(*kind, name, *if_exists).boxed().await?;
                 Ok(done(format!("DROP {}", words(*kind))))
             }
             Statement::Comment { kind, name, comment } => {
                 self.may_define(*kind, name)?;
-                engine.comment(*kind, name, comment.clone()).await?;
+                engine.comment(*kind, name, comment.clone()).boxed().await?;
                 Ok(done("COMMENT".into()))
             }
-            Statement::Refresh { target, full } => self.refresh(target, *full).await,
-            Statement::RunSync { name, dry_run } => self.run_sync(statement, name, *dry_run).await,
+            Statement::Refresh { target, full } => self.refresh(target, *full).boxed().await,
+            Statement::RunSync { name, dry_run } => {
+                self.run_sync(statement, name, *dry_run).boxed().await
+            }
             Statement::ShowObjects { kind, like } => {
                 self.show_objects(statement, *kind, like.as_deref())
             }

@@ -138,6 +138,18 @@ impl Relations {
         self
     }
 
+    /// Leaves what the log says, and takes out what is made of it: profiles, the graph's tables and segments.
+    pub(crate) fn of_log(mut self, published: &Published) -> Self {
+        let events: Vec<String> =
+            events(published).into_iter().map(|relation| relation.name).collect();
+        self.relations.retain(|(schema, name), _| match schema.as_str() {
+            "sources" => true,
+            crate::query::PUBLIC => name == "profile_records" || events.contains(name),
+            _ => false,
+        });
+        self
+    }
+
     /// Returns what the statement's functions know of their session.
     pub fn facts(&self) -> &Arc<SessionFacts> {
         &self.facts
