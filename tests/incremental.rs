@@ -70,6 +70,46 @@ fn nothing_new_does_no_work() {
     assert_eq!(versions(&lake.lake), before);
 }
 
+/// A refresh that looks at nobody, or at one person who lacks what others have, takes nobody away.
+#[tokio::test]
+async fn who_is_not_looked_at_stays() {
+    let lake = small().copied();
+    let counts = async |lake: &Built| {
+        let server = lake.serve();
+        let session = server.session("engineer").await;
+        let count = "SELECT count(*), count(total_spent), count(birth_date) FROM profiles";
+        session.rows(count).await
+    };
+    let before = counts(&lake).await;
+
+    let mut corpus = lake.corpus();
+    let mut answer = corpus.ledger.rows[0].clone();
+    answer[corpus.ledger.column("captured_at")] = "2026-11-01T08:00:00Z".to_owned();
+    corpus.ledger.rows.push(answer);
+    corpus.write(&lake.project.join("data"));
+    lake.refresh();
+    assert_eq!(counts(&lake).await, before, "after an answer about consent");
+
+    // Somebody without a name, a birthday, an order or anything else to choose from.
+    let mut bare = vec![String::new(); corpus.contacts.rows[0].len()];
+    for (column, value) in [
+        ("crm_id", "CRM-900001"),
+        ("email", "nobody.else@example.com"),
+        ("updated_at", "2026-11-01 08:00:00"),
+    ] {
+        bare[corpus.contacts.column(column)] = value.to_owned();
+    }
+    corpus.contacts.rows.push(bare);
+    corpus.write(&lake.project.join("data"));
+    lake.refresh();
+    let count = |rows: &[Vec<Option<String>>], at: usize| -> u64 {
+        rows[0][at].as_ref().unwrap().parse().unwrap()
+    };
+    let after = counts(&lake).await;
+    assert_eq!(count(&after, 0), count(&before, 0) + 1, "one profile more");
+    assert_eq!((count(&after, 1), count(&after, 2)), (count(&before, 1), count(&before, 2)));
+}
+
 #[tokio::test]
 async fn new_records_touch_only_what_they_change() {
     let lake = small().copied();
