@@ -92,11 +92,14 @@ mod tests {
     use super::*;
     use arrow::array::StringArray;
 
-    fn ledger(rows: &[(&str, &str, i64, i64)]) -> RecordBatch {
-        let text = |of: &dyn Fn(&(&str, &str, i64, i64)) -> String| {
+    /// Identifier, status, when it was given and when it was learnt.
+    type Row<'a> = (&'a str, &'a str, i64, i64);
+
+    fn ledger(rows: &[Row<'_>]) -> RecordBatch {
+        let text = |of: &dyn Fn(&Row<'_>) -> String| {
             Arc::new(StringArray::from_iter_values(rows.iter().map(of))) as ArrayRef
         };
-        let times = |of: &dyn Fn(&(&str, &str, i64, i64)) -> i64| {
+        let times = |of: &dyn Fn(&Row<'_>) -> i64| {
             let times = TimestampMicrosecondArray::from_iter_values(rows.iter().map(of));
             Arc::new(times.with_timezone("UTC")) as ArrayRef
         };

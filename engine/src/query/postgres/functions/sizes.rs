@@ -49,12 +49,12 @@ impl Arguments {
 
     /// The bytes of an argument for each row; none where it is not given.
     fn bytes(&self, at: usize) -> Each {
-        Each(self.get(at).map_or_else(|| vec![0], |array| weights(array)))
+        Each(self.get(at).map_or_else(|| vec![0], weights))
     }
 
     /// The values in all arrays of an argument for each row.
     fn leaves(&self, at: usize) -> Each {
-        Each(self.get(at).map_or_else(|| vec![0], |array| leaves(array)))
+        Each(self.get(at).map_or_else(|| vec![0], leaves))
     }
 
     fn number(&self, at: usize) -> Result<Each> {
