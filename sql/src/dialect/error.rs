@@ -4,6 +4,8 @@
 pub(crate) const SYNTAX_ERROR: &str = "42601";
 /// The SQLSTATE of a statement that is too large.
 pub(crate) const PROGRAM_LIMIT_EXCEEDED: &str = "54000";
+/// A parameter that is not there.
+pub(crate) const UNDEFINED_PARAMETER: &str = "42P02";
 /// The SQLSTATE of a statement that is too complex.
 pub(crate) const STATEMENT_TOO_COMPLEX: &str = "54001";
 /// The SQLSTATE of something that is not built.

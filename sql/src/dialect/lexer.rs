@@ -9,12 +9,16 @@ use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Location, Token, Tokenizer};
 
-use super::error::{PROGRAM_LIMIT_EXCEEDED, ParseError, STATEMENT_TOO_COMPLEX};
+use super::error::{
+    PROGRAM_LIMIT_EXCEEDED, ParseError, STATEMENT_TOO_COMPLEX, UNDEFINED_PARAMETER,
+};
 
 /// Bytes of one input at most.
 pub(crate) const SQL_BYTES_MAX: usize = 256 * 1024;
 /// Tokens of one input at most, white space and comments not counted.
 pub(crate) const TOKENS_MAX: usize = 20_000;
+/// The highest number of a parameter: the protocol counts them in 16 bits.
+pub(crate) const PARAMETERS_MAX: usize = 65_535;
 /// Terms of one flat chain of operators at most: such a chain is a tree as deep as it is long.
 pub(crate) const CHAIN_TERMS_MAX: usize = 1_000;
 
@@ -67,8 +71,25 @@ pub(crate) fn tokenize(input: &str) -> Result<Vec<Lexeme>, ParseError> {
         .sqlstate(STATEMENT_TOO_COMPLEX)
         .hint("Send fewer statements at once, or move long lists of values into a source."));
     }
+    check_parameters(input, &lexemes)?;
     check_chains(input, &lexemes)?;
     Ok(lexemes)
+}
+
+/// Refuses numbers of parameters that no client can send: each number up to the highest is a parameter of the statement.
+fn check_parameters(input: &str, lexemes: &[Lexeme]) -> Result<(), ParseError> {
+    for lexeme in lexemes {
+        let Token::Placeholder(name) = &lexeme.token else { continue };
+        let number = name.trim_start_matches('$');
+        let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+        if digits && !number.parse::<usize>().is_ok_and(|number| number <= PARAMETERS_MAX) {
+            let message = format!("there is no parameter {name}");
+            return Err(ParseError::at(input, lexeme.start, message)
+                .sqlstate(UNDEFINED_PARAMETER)
+                .hint(format!("Parameters are numbered from $1 to ${PARAMETERS_MAX}.")));
+        }
+    }
+    Ok(())
 }
 
 /// Returns the ranges of tokens that are one statement each; empty statements are left out.
@@ -235,6 +256,15 @@ mod tests {
             .into_iter()
             .map(|range| &input[lexemes[range.start].start..lexemes[range.end - 1].end])
             .collect()
+    }
+
+    #[test]
+    fn parameters_have_numbers_that_a_client_can_send() {
+        assert!(tokenize("SELECT $1, $65535, '$999999', $$ $999999 $$").is_ok());
+        for number in ["65536", "999999999999", "99999999999999999999999999"] {
+            let error = tokenize(&format!("SELECT ${number}")).unwrap_err();
+            assert_eq!((error.sqlstate, error.position), ("42P02", 8), "{error:?}");
+        }
     }
 
     #[test]

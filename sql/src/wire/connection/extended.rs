@@ -8,7 +8,7 @@ use super::cursor::rows_of;
 use super::portal::{PortalState, Prepared, formats_of, place_of};
 use super::query::{Delivery, Planned, planned_text};
 use super::setting::{show_all_schema, show_schema};
-use super::statement::{How, no_statement, oid_of, parse, tag_of};
+use super::statement::{How, nested_execute, no_statement, oid_of, parse, tag_of};
 use super::{Connection, Run};
 use crate::dialect::{Parsed, Statement};
 use crate::wire::encode::{Format, RowEncoder};
@@ -179,6 +179,7 @@ impl Connection {
             Statement::ShowAll => of(show_all_schema()),
             Statement::Fetch { cursor, .. } => Some(self.cursor(cursor)?.plan.schema.clone()),
             Statement::Execute { name, .. } => match self.session.statements.get(name) {
+                Some(inner) if inner.is_execute() => return Err(nested_execute(name).into()),
                 Some(inner) => self.columns_of(inner)?,
                 None => return Err(no_statement(name).into()),
             },

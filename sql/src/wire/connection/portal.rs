@@ -34,6 +34,12 @@ pub(super) struct Parameter {
 }
 
 impl Prepared {
+    /// Tells whether it is `EXECUTE` of another prepared statement.
+    pub(super) fn is_execute(&self) -> bool {
+        let parsed = self.parsed.as_ref();
+        parsed.is_some_and(|parsed| matches!(parsed.statement, Statement::Execute { .. }))
+    }
+
     /// Takes the parameters from a plan; a declared type stands, an open one is the plan's.
     pub(super) fn parameters_of(plan: Option<&Plan>, declared: &[u32]) -> Vec<Parameter> {
         let fields = plan.map_or(&[][..], |plan| &plan.parameters);

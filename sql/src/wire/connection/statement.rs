@@ -251,6 +251,9 @@ impl Connection {
         let Some(prepared) = self.session.statements.get(name).cloned() else {
             return Err(no_statement(name).into());
         };
+        if prepared.is_execute() {
+            return Err(nested_execute(name).into());
+        }
         if arguments.len() != prepared.parameters.len() {
             let (given, wanted) = (arguments.len(), prepared.parameters.len());
             let message = format!("wrong number of parameters for prepared statement \"{name}\"");
@@ -313,6 +316,14 @@ pub(super) fn tag_of(statement: &Statement, rows: u64) -> String {
         Statement::Explain { .. } => "EXPLAIN".to_owned(),
         _ => format!("SELECT {rows}"),
     }
+}
+
+/// The answer to `EXECUTE` of a statement that is `EXECUTE` itself, which could go round in circles.
+pub(super) fn nested_execute(name: &str) -> WireError {
+    unsupported(
+        &format!("EXECUTE of prepared statement \"{name}\", which is EXECUTE itself,"),
+        "Execute the inner statement.",
+    )
 }
 
 /// The answer to the name of a statement that was not prepared.

@@ -57,6 +57,18 @@ async fn a_pipeline_is_answered_in_order() {
     );
 }
 
+/// Preparing EXECUTE by the protocol must not let it execute itself for ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_statement_does_not_execute_itself() {
+    let harness = Harness::start().await;
+    for last in [describe(b'S', "a"), execute("", 0)] {
+        let mut wire = harness.wire().await;
+        let replies = wire.exchange(&[parse("a", "EXECUTE a"), bind("", "a"), last, sync()]).await;
+        assert_eq!(kinds(&replies), "12EZ");
+        assert_eq!(sqlstate(&replies), "0A000");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_error_skips_to_the_next_sync() {
     let harness = Harness::start().await;
