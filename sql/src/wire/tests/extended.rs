@@ -61,7 +61,7 @@ async fn a_pipeline_is_answered_in_order() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_statement_does_not_execute_itself() {
     let harness = Harness::start().await;
-    for last in [describe(b'S', "a"), execute("", 0)] {
+    for last in [describe(b'P', ""), execute("", 0)] {
         let mut wire = harness.wire().await;
         let replies = wire.exchange(&[parse("a", "EXECUTE a"), bind("", "a"), last, sync()]).await;
         assert_eq!(kinds(&replies), "12EZ");
