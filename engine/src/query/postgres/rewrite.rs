@@ -8,6 +8,7 @@ mod columns;
 mod empty;
 mod expressions;
 mod joins;
+mod literals;
 mod relations;
 
 use std::ops::ControlFlow;
@@ -49,7 +50,8 @@ impl VisitorMut for Rewriter<'_> {
         ControlFlow::Continue(())
     }
 
-    fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        literals::widen_query(query);
         self.ctes.pop();
         ControlFlow::Continue(())
     }
@@ -62,6 +64,7 @@ impl VisitorMut for Rewriter<'_> {
     }
 
     fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        literals::widen_select(select);
         columns::unnest_series(select);
         joins::merge(select, &self.named);
         ControlFlow::Continue(())
@@ -72,6 +75,11 @@ impl VisitorMut for Rewriter<'_> {
         ControlFlow::Continue(())
     }
 
+    fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        literals::widen_table(factor);
+        ControlFlow::Continue(())
+    }
+
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         expressions::before(expr);
         ControlFlow::Continue(())
@@ -79,6 +87,7 @@ impl VisitorMut for Rewriter<'_> {
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         expressions::after(expr);
+        literals::narrow(expr);
         ControlFlow::Continue(())
     }
 }

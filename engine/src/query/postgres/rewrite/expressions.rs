@@ -16,7 +16,7 @@ fn null() -> Expr {
     Expr::Value(Value::Null.into())
 }
 
-fn take(expr: &mut Expr) -> Expr {
+pub(super) fn take(expr: &mut Expr) -> Expr {
     std::mem::replace(expr, null())
 }
 
@@ -50,6 +50,7 @@ pub(super) fn after(expr: &mut Expr) {
             }
         }
         Expr::Function(function) => {
+            super::literals::widen_frame(function);
             let Some(name) = function_name(&function.name) else { return };
             if let Some(replaced) =
                 niladic(&name).filter(|_| matches!(function.args, FunctionArguments::None))
