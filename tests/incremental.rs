@@ -110,6 +110,46 @@ async fn who_is_not_looked_at_stays() {
     assert_eq!((count(&after, 1), count(&after, 2)), (count(&before, 1), count(&before, 2)));
 }
 
+/// A contact who uses somebody's mailbox under another name is somebody else, until the name is corrected.
+#[tokio::test]
+async fn a_corrected_name_reaches_identity() {
+    let lake = small().copied();
+    let mut corpus = lake.corpus();
+    let column = |name: &str| corpus.contacts.column(name);
+    let (key, email, updated) = (column("crm_id"), column("email"), column("updated_at"));
+    let (first, last) = (column("first_name"), column("last_name"));
+    let known = corpus.contacts.rows[0].clone();
+    let mut typed = vec![String::new(); known.len()];
+    (typed[key], typed[email]) = ("CRM-900002".to_owned(), "first.of.all@example.com".to_owned());
+    (typed[first], typed[last]) = ("Zbigniew".to_owned(), "Wiśniewski".to_owned());
+    typed[updated] = "2026-11-01 08:00:00".to_owned();
+    let mut other = typed.clone();
+    (other[key], other[first]) = ("CRM-900003".to_owned(), "Katarzyna".to_owned());
+    let mut corrected = other.clone();
+    corrected[first] = "Zbyszek".to_owned();
+    corrected[updated] = "2026-11-02 08:00:00".to_owned();
+
+    let persons = "SELECT DISTINCT profile_id FROM sources.crm_contacts WHERE crm_id LIKE 'CRM-90000%' ORDER BY 1";
+    let refreshed = async |corpus: &crate::corpus::Corpus| {
+        corpus.write(&lake.project.join("data"));
+        lake.refresh();
+        let server = lake.serve();
+        let session = server.session("engineer").await;
+        let merges = "SELECT merged_profile_id, profile_id, rule FROM profile_merges";
+        (session.rows(persons).await, session.rows(merges).await)
+    };
+    corpus.contacts.rows.extend([typed, other]);
+    let (apart, _) = refreshed(&corpus).await;
+    assert_eq!(apart.len(), 2, "two people with one mailbox");
+    corpus.contacts.rows.push(corrected);
+    let (together, merges) = refreshed(&corpus).await;
+    assert_eq!(together.len(), 1, "one person with two accounts");
+    let id = |row: &Vec<Option<String>>| row[0].clone();
+    let lost: Vec<_> = apart.iter().map(id).filter(|before| *before != id(&together[0])).collect();
+    let told: Vec<_> = merges.iter().filter(|merge| lost.contains(&merge[0])).collect();
+    assert_eq!(told, [&vec![lost[0].clone(), id(&together[0]), Some("email".to_owned())]]);
+}
+
 #[tokio::test]
 async fn new_records_touch_only_what_they_change() {
     let lake = small().copied();

@@ -5,6 +5,7 @@ use crate::catalog::{
 };
 use crate::engine::{Engine, Put, Shown};
 use crate::error::{Error, Result};
+use crate::identity::Rules;
 use crate::jobs::{Run, Trigger};
 use crate::query::access::Visible;
 use crate::query::planner;
@@ -206,6 +207,9 @@ pub enum FirstMembers {
 
 fn put_all(state: &mut CatalogState, definitions: Vec<(Definition, Put)>, now: i64) -> Result<()> {
     for (definition, put) in definitions {
+        if let Body::IdentityGraph(graph) = &definition.body {
+            Rules::from_graph(graph)?;
+        }
         let kind = definition.body.kind();
         let there = state.get(kind, &definition.name).is_some();
         match put {

@@ -10,7 +10,7 @@
 use std::cmp::Reverse;
 
 use super::edges::{Candidate, Edge, Refusal, Violation};
-use super::graph::Graph;
+use super::graph::{Graph, RecordOf};
 use super::hash;
 use super::union_find::UnionFind;
 use super::values::ValueClass;
@@ -36,11 +36,19 @@ pub(super) struct Clusters {
 /// A cluster in the making.
 #[derive(Debug, Clone, Default)]
 struct Part {
-    /// Different descriptions, each with a subject that gives it.
-    people: Vec<(u32, u32)>,
+    /// What each record says about its person, each description once.
+    people: Vec<Description>,
     records: u32,
     /// Different values of kinds with a LIMIT, each with a subject that carries it.
     limited: Vec<(u32, u32)>,
+}
+
+/// What a version of a record says about its person.
+#[derive(Debug, Clone, Copy)]
+struct Description {
+    record: RecordOf,
+    person: u32,
+    subject: u32,
 }
 
 impl Component {
@@ -62,7 +70,7 @@ pub(super) fn cluster(graph: &Graph, component: &mut Component) -> Clusters {
             let left = sets.find(component.position(candidate.left));
             let right = sets.find(component.position(candidate.right));
             if left == right {
-                clusters.edges.push(candidate.accepted(false));
+                clusters.edges.push(candidate.accepted(false, clusters.edges.len()));
                 continue;
             }
             if let Some((against, reason)) =
@@ -76,7 +84,7 @@ pub(super) fn cluster(graph: &Graph, component: &mut Component) -> Clusters {
             joined.absorb(std::mem::take(&mut parts[right as usize]), same_record);
             sets.union(left, right);
             parts[left.min(right) as usize] = joined;
-            clusters.edges.push(candidate.accepted(true));
+            clusters.edges.push(candidate.accepted(true, clusters.edges.len()));
         }
     }
     let roots = sets.into_roots();
@@ -98,6 +106,7 @@ fn order(graph: &Graph, candidate: &Candidate) -> impl Ord + use<> {
         hash::mix(left.content, right.content),
         left.content,
         candidate.rule,
+        graph.values.content(candidate.value),
     )
 }
 
@@ -114,11 +123,12 @@ fn refusal(
     if left.records + right.records > graph.rules.merge_limit {
         return Some((candidate.right, Refusal::MergeLimit));
     }
-    for &(person, subject) in &left.people {
-        for &(other, other_subject) in &right.people {
-            if let Some(contradiction) = graph.people.contradiction(person, other) {
+    for one in left.records() {
+        for other in right.records() {
+            let (of_one, of_other) = (left.persons_of(one.record), right.persons_of(other.record));
+            if let Some(contradiction) = graph.people.contradiction_of_records(of_one, of_other) {
                 let against =
-                    if other_subject == candidate.right { subject } else { other_subject };
+                    if other.subject == candidate.right { one.subject } else { other.subject };
                 return Some((against, contradiction.into()));
             }
         }
@@ -152,7 +162,11 @@ impl Part {
             |&value: &u32| graph.rules.kinds[usize::from(graph.values.rule(value))].limit.is_some();
         let row = &graph.subjects[subject as usize];
         Self {
-            people: vec![(row.person, subject)],
+            people: vec![Description {
+                record: graph.record_of(subject),
+                person: row.person,
+                subject,
+            }],
             records: u32::from(row.record != super::interner::NONE),
             limited: graph.usable(subject).filter(limited).map(|value| (value, subject)).collect(),
         }
@@ -164,15 +178,30 @@ impl Part {
         } else {
             self.records + other.records
         };
-        let news = |mine: &[(u32, u32)], theirs: Vec<(u32, u32)>| -> Vec<(u32, u32)> {
-            theirs
-                .into_iter()
-                .filter(|(item, _)| mine.iter().all(|(known, _)| known != item))
-                .collect()
-        };
-        let people = news(&self.people, other.people);
-        self.people.extend(people);
-        let limited = news(&self.limited, other.limited);
-        self.limited.extend(limited);
+        let known = self.people.len();
+        for theirs in other.people {
+            let is_known =
+                |mine: &Description| mine.record == theirs.record && mine.person == theirs.person;
+            if !self.people[..known].iter().any(is_known) {
+                self.people.push(theirs);
+            }
+        }
+        let known = self.limited.len();
+        for theirs in other.limited {
+            if self.limited[..known].iter().all(|(value, _)| *value != theirs.0) {
+                self.limited.push(theirs);
+            }
+        }
+    }
+
+    /// Returns the first description of each record.
+    fn records(&self) -> impl Iterator<Item = &Description> {
+        self.people.iter().enumerate().filter_map(|(at, one)| {
+            self.people[..at].iter().all(|other| other.record != one.record).then_some(one)
+        })
+    }
+
+    fn persons_of(&self, record: RecordOf) -> impl Iterator<Item = u32> + Clone {
+        self.people.iter().filter(move |one| one.record == record).map(|one| one.person)
     }
 }

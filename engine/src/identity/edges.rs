@@ -1,5 +1,7 @@
 //! Why subjects are together, and why others are not.
 
+use super::agreement::Contradiction;
+
 /// Two subjects that a rule puts into one profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Edge {
@@ -13,6 +15,8 @@ pub struct Edge {
     pub(super) value: u32,
     /// Whether this edge joined two parts; otherwise they were together already when its turn came.
     pub joined: bool,
+    /// When its turn came, among the edges that hang together with it.
+    pub turn: u32,
 }
 
 /// An edge that was refused.
@@ -39,6 +43,10 @@ pub enum Refusal {
     GivenName,
     /// The surnames differ and nothing else speaks for one person.
     Surname,
+    /// The names agree too little: an initial beside a surname that is only similar, or two lone names.
+    Name,
+    /// Several people share the value, and one of the two has no name by which to tell.
+    Unnamed,
     /// One is senior and the other is junior.
     Suffix,
     /// The birthdays differ by more than a slip.
@@ -55,10 +63,22 @@ impl Refusal {
         match self {
             Self::GivenName => "given_name",
             Self::Surname => "surname",
+            Self::Name => "name",
+            Self::Unnamed => "unnamed",
             Self::Suffix => "suffix",
             Self::BirthDate => "birth_date",
             Self::Limit(_) => "limit",
             Self::MergeLimit => "merge_limit",
+        }
+    }
+}
+
+impl From<Contradiction> for Refusal {
+    fn from(contradiction: Contradiction) -> Self {
+        match contradiction {
+            Contradiction::GivenName => Self::GivenName,
+            Contradiction::Suffix => Self::Suffix,
+            Contradiction::BirthDate => Self::BirthDate,
         }
     }
 }
@@ -86,7 +106,8 @@ impl Candidate {
         }
     }
 
-    pub(super) fn accepted(self, joined: bool) -> Edge {
-        Edge { left: self.left, right: self.right, rule: self.rule, value: self.value, joined }
+    pub(super) fn accepted(self, joined: bool, turn: usize) -> Edge {
+        let Self { left, right, rule, value, .. } = self;
+        Edge { left, right, rule, value, joined, turn: turn as u32 }
     }
 }

@@ -1,7 +1,5 @@
 //! The ground of the resolution: subjects, what they carry, what they say; and which pairs that proposes.
 
-use super::agreement::{Agreement, Contradiction};
-use super::edges::{Candidate, Refusal, Violation};
 use super::hash;
 use super::interner::NONE;
 use super::people::People;
@@ -9,10 +7,6 @@ use super::person::PersonFields;
 use super::rules::{MatchOn, Rules};
 use super::values::{ValueClass, Values};
 use crate::{Error, Result};
-
-/// Different descriptions of people that share a value, at most; a value with more identifies nobody. It bounds the
-/// comparisons that one value costs, and is far above any `shared_limit` of use.
-const PEOPLE_PER_VALUE_MAX: usize = 64;
 
 /// Subjects and links of one graph at most: their numbers are 32 bits wide, one of them is reserved.
 const ORDINALS_MAX: usize = u32::MAX as usize - 1;
@@ -23,7 +17,7 @@ pub(super) const RECORD_SEPARATOR: char = '\u{1f}';
 /// A distinct tuple of identifiers as a row carries it, in log order of first appearance.
 #[derive(Debug, Clone, Copy)]
 pub struct NewSubject<'a> {
-    /// The number of the source.
+    /// The number of the source: see [`Resolver::source`](super::Resolver::source).
     pub source: u16,
     /// `TRUST` of the source.
     pub trust: u16,
@@ -47,26 +41,33 @@ pub(super) struct Subject {
     pub(super) content: u64,
 }
 
+/// The record that a subject is a version of; a subject without one is like no other's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum RecordOf {
+    Key(u32),
+    Subject(u32),
+}
+
 /// Everything that was added.
 #[derive(Debug)]
 pub(super) struct Graph {
     pub(super) rules: Rules,
+    /// Names of sources, by number.
+    pub(super) sources: Vec<String>,
     pub(super) values: Values,
     pub(super) people: People,
     pub(super) subjects: Vec<Subject>,
 }
 
-/// What two people who agree on a value are to each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
-    Propose(u8),
-    Refuse(Refusal),
-    Ignore,
-}
-
 impl Graph {
     pub(super) fn new(rules: Rules) -> Self {
-        Self { rules, values: Values::new(), people: People::new(), subjects: Vec::new() }
+        Self {
+            rules,
+            sources: Vec::new(),
+            values: Values::new(),
+            people: People::new(),
+            subjects: Vec::new(),
+        }
     }
 
     /// Adds a subject and returns its ordinal.
@@ -86,10 +87,7 @@ impl Graph {
             (None, None) => NONE,
         };
         let mut values = self.identifiers(subject, person);
-        let mut content = hash::mix(
-            u64::from(subject.source),
-            if person == NONE { 0 } else { self.people.content(person) },
-        );
+        let mut content = if person == NONE { 0 } else { self.people.content(person) };
         for &value in &values {
             let text = self.values.text(value).expect("identifiers have a text");
             content =
@@ -97,7 +95,8 @@ impl Graph {
         }
         let mut record = NONE;
         if let Some(key) = subject.record {
-            content = hash::mix(content, hash::text(key));
+            let source = &self.sources[usize::from(subject.source)];
+            content = hash::mix(content, hash::mix(hash::text(source), hash::text(key)));
             let text = format!("{}{RECORD_SEPARATOR}{key}", subject.source);
             record = self.values.identifier(&self.rules, self.rules.record_rule(), &text);
             values.push(record);
@@ -147,7 +146,7 @@ impl Graph {
                         let of_kind = values[..identifiers]
                             .iter()
                             .filter(|&&value| self.values.rule(value) == kind);
-                        of_kind.map(|&value| u64::from(value)).collect()
+                        of_kind.map(|&value| self.values.content(value)).collect()
                     }
                 };
                 hashes = hashes
@@ -168,6 +167,18 @@ impl Graph {
         self.subjects[subject as usize].content
     }
 
+    /// Returns the one of two subjects that comes first whichever arrived first.
+    pub(super) fn first_by_content(&self, one: u32, other: u32) -> u32 {
+        if self.content(other) < self.content(one) { other } else { one }
+    }
+
+    pub(super) fn record_of(&self, subject: u32) -> RecordOf {
+        match self.subjects[subject as usize].record {
+            NONE => RecordOf::Subject(subject),
+            key => RecordOf::Key(key),
+        }
+    }
+
     /// Returns the identifiers of a subject that identify somebody, from the strongest.
     pub(super) fn usable(&self, subject: u32) -> impl Iterator<Item = u32> {
         let of_kinds = self
@@ -175,208 +186,5 @@ impl Graph {
             .of(subject)
             .take_while(|&value| self.rules.is_kind(self.values.rule(value)));
         of_kinds.filter(|&value| self.values.class(value) != ValueClass::Nobody)
-    }
-
-    /// Determines whom a value identifies, by counting different people.
-    ///
-    /// The idea of profiling a value before it may join anything is that of guarded stitching: placeholders, role
-    /// mailboxes and kiosks need no list when each value knows how many names, or how many accounts, use it.
-    pub(super) fn classify(&self, value: u32) -> ValueClass {
-        let rule = self.values.rule(value);
-        if self.values.is_blocked(value) {
-            return ValueClass::Nobody;
-        }
-        if rule == self.rules.record_rule() || self.values.is_lone(value) {
-            return ValueClass::Personal;
-        }
-        let mut people: Vec<u32> = self
-            .values
-            .subjects(value)
-            .map(|subject| self.subjects[subject as usize].person)
-            .collect();
-        people.retain(|&person| person != NONE && self.people.get(person).has_name());
-        people.sort_unstable();
-        people.dedup();
-        if people.len() > PEOPLE_PER_VALUE_MAX {
-            return ValueClass::Nobody;
-        }
-        people.sort_unstable_by_key(|&person| self.people.content(person));
-        if !self.rules.is_kind(rule) {
-            return if self.has_namesakes(&people) {
-                ValueClass::Shared
-            } else {
-                ValueClass::Personal
-            };
-        }
-        match self.different_people(&people).max(self.accounts(value)) {
-            0 | 1 => ValueClass::Personal,
-            count if count <= self.rules.shared_limit as usize => ValueClass::Shared,
-            _ => ValueClass::Nobody,
-        }
-    }
-
-    /// Counts groups of people whose given names and suffixes agree, in an order that does not depend on arrival.
-    fn different_people(&self, people: &[u32]) -> usize {
-        let mut groups: Vec<Vec<u32>> = Vec::new();
-        for &person in people {
-            let fits = |group: &Vec<u32>| {
-                group.iter().all(|&other| {
-                    self.people.names(person, other).given != Agreement::Different
-                        && !self.people.get(person).contradicts_suffix(self.people.get(other))
-                })
-            };
-            match groups.iter().position(fits) {
-                Some(at) => groups[at].push(person),
-                None => groups.push(vec![person]),
-            }
-            if groups.len() > self.rules.shared_limit as usize {
-                break;
-            }
-        }
-        groups.len()
-    }
-
-    /// Counts the different stronger identifiers that subjects without a person carry beside a value: the accounts
-    /// that logged in on a device.
-    fn accounts(&self, value: u32) -> usize {
-        let priority = self.rules.priority(self.values.rule(value));
-        let strongest = |subject| {
-            let mut others =
-                self.values.of(subject).filter(|&other| !self.values.is_blocked(other));
-            others.next().filter(|&other| self.rules.priority(self.values.rule(other)) < priority)
-        };
-        let linkers = self.values.subjects(value).filter(|&subject| self.is_linker(subject));
-        let mut accounts: Vec<u32> = linkers.filter_map(strongest).collect();
-        accounts.sort_unstable();
-        accounts.dedup();
-        accounts.len()
-    }
-
-    /// Tells whether people of one name who cannot be one, such as father and son, are among those of a block.
-    fn has_namesakes(&self, people: &[u32]) -> bool {
-        people.iter().enumerate().any(|(i, &left)| {
-            people[i + 1..].iter().any(|&right| {
-                matches!(
-                    self.people.contradiction(left, right),
-                    Some(Contradiction::Suffix | Contradiction::BirthDate)
-                ) && self.people.names(left, right).is_alike()
-            })
-        })
-    }
-
-    /// Proposes the pairs of a value's subjects, and refuses those that a look at the two alone refuses.
-    ///
-    /// Subjects with one description make a star, descriptions are compared each with each.
-    pub(super) fn propose(
-        &self,
-        value: u32,
-        candidates: &mut Vec<Candidate>,
-        refused: &mut Vec<Violation>,
-    ) {
-        let mut subjects: Vec<u32> =
-            self.values.subjects(value).filter(|&subject| !self.is_linker(subject)).collect();
-        if subjects.len() < 2 {
-            return;
-        }
-        let person = |subject: u32| self.subjects[subject as usize].person;
-        subjects.sort_unstable_by_key(|&subject| {
-            (self.people.content(person(subject)), self.content(subject), subject)
-        });
-        let rule = self.values.rule(value);
-        let mut pair = |left: u32, right: u32, verdict: Verdict| {
-            let record = self.subjects[left as usize].record;
-            if rule != self.rules.record_rule()
-                && record != NONE
-                && record == self.subjects[right as usize].record
-            {
-                return;
-            }
-            let turned = (self.content(right), right) < (self.content(left), left);
-            let (left, right) = if turned { (right, left) } else { (left, right) };
-            let candidate = |strength| Candidate { left, right, value, rule, strength };
-            match verdict {
-                Verdict::Propose(strength) => candidates.push(candidate(strength)),
-                Verdict::Refuse(reason) => refused.push(candidate(0).refused(right, reason)),
-                Verdict::Ignore => {}
-            }
-        };
-        let mut first_of_each: Vec<u32> = Vec::new();
-        for &subject in &subjects {
-            match first_of_each.last() {
-                Some(&first) if person(first) == person(subject) => {
-                    pair(first, subject, self.judge(value, person(first), person(first)));
-                }
-                _ => first_of_each.push(subject),
-            }
-        }
-        for (i, &left) in first_of_each.iter().enumerate() {
-            for &right in &first_of_each[i + 1..] {
-                pair(left, right, self.judge(value, person(left), person(right)));
-            }
-        }
-    }
-
-    fn judge(&self, value: u32, left: u32, right: u32) -> Verdict {
-        let rule = self.values.rule(value);
-        if rule == self.rules.record_rule() {
-            return Verdict::Propose(0);
-        }
-        let shared = self.values.class(value) == ValueClass::Shared;
-        if self.rules.is_kind(rule) {
-            self.judge_identifier(shared, left, right)
-        } else {
-            self.judge_block(shared, left, right)
-        }
-    }
-
-    /// Judges two people who share an identifier: the name veto.
-    fn judge_identifier(&self, shared: bool, left: u32, right: u32) -> Verdict {
-        if let Some(contradiction) = self.people.contradiction(left, right) {
-            return Verdict::Refuse(contradiction.into());
-        }
-        let names = self.people.names(left, right);
-        let (left, right) = (self.people.get(left), self.people.get(right));
-        let birth = left.birth_agreement(right);
-        let strength = names.strength() + birth as u8;
-        if !left.has_name() || !right.has_name() {
-            return if shared { Verdict::Ignore } else { Verdict::Propose(strength) };
-        }
-        if names.surname == Agreement::Different {
-            // Marriage changes surnames; then the given name is the same, and on a shared value something else, too.
-            let corroborated = birth >= Agreement::Similar || left.same_postal_code(right);
-            let changed = names.given == Agreement::Same && (!shared || corroborated);
-            return if changed {
-                Verdict::Propose(strength)
-            } else {
-                Verdict::Refuse(Refusal::Surname)
-            };
-        }
-        // An initial is enough beside the same surname, not beside a similar one.
-        if names.strength() >= 4 { Verdict::Propose(strength) } else { Verdict::Ignore }
-    }
-
-    /// Judges two people of one block: names agree, nothing contradicts, and where namesakes are known, birth or suffix
-    /// decides.
-    fn judge_block(&self, namesakes: bool, left: u32, right: u32) -> Verdict {
-        let names = self.people.names(left, right);
-        if !names.is_alike() || self.people.contradiction(left, right).is_some() {
-            return Verdict::Ignore;
-        }
-        let (left, right) = (self.people.get(left), self.people.get(right));
-        let birth = left.birth_agreement(right);
-        if namesakes && birth < Agreement::Similar && !left.same_suffix(right) {
-            return Verdict::Ignore;
-        }
-        Verdict::Propose(names.strength() + birth as u8)
-    }
-}
-
-impl From<Contradiction> for Refusal {
-    fn from(contradiction: Contradiction) -> Self {
-        match contradiction {
-            Contradiction::GivenName => Self::GivenName,
-            Contradiction::Suffix => Self::Suffix,
-            Contradiction::BirthDate => Self::BirthDate,
-        }
     }
 }

@@ -6,12 +6,13 @@
 //! decides, it belongs to nobody. Identifiers that no profile knows found one: an anonymous visitor.
 //!
 //! All subjects are judged against the same state before any of them changes it, kind by kind from the strongest, so
-//! that their order does not matter.
+//! that their order does not matter. Where a `LIMIT` leaves room for some only, a stable hash of what they say decides:
+//! the others still belong to the profile, but the value that is too many does not lead to it.
 
 use std::collections::HashMap;
 
 use super::cluster::{Clusters, Component};
-use super::edges::Edge;
+use super::edges::{Edge, Refusal, Violation};
 use super::graph::Graph;
 
 /// How often knowledge that one subject brings may lead the next one: device to mailbox to another device and so on.
@@ -31,11 +32,19 @@ struct Found {
     owner: Owner,
 }
 
+/// How many values of a kind with a LIMIT lead to a profile, and a subject that carries one.
+struct Held {
+    values: u32,
+    subject: u32,
+}
+
 struct Linking<'a> {
     graph: &'a Graph,
     subjects: &'a [u32],
     clusters: &'a mut Clusters,
     owners: HashMap<u32, Vec<Owner>>,
+    /// By profile and kind.
+    held: HashMap<(u32, u16), Held>,
     /// Positions of linkers without a profile.
     waiting: Vec<usize>,
 }
@@ -48,11 +57,17 @@ pub(super) fn link(graph: &Graph, component: &Component, clusters: &mut Clusters
     if waiting.is_empty() {
         return;
     }
-    let mut linking =
-        Linking { graph, subjects: &component.subjects, clusters, owners: HashMap::new(), waiting };
+    let mut linking = Linking {
+        graph,
+        subjects: &component.subjects,
+        clusters,
+        owners: HashMap::new(),
+        held: HashMap::new(),
+        waiting,
+    };
     for position in 0..component.subjects.len() {
         if let Some(cluster) = linking.clusters.of[position] {
-            linking.own(component.subjects[position], cluster);
+            linking.own(component.subjects[position], cluster, None);
         }
     }
     for &rank in &graph.rules.ranks {
@@ -67,17 +82,30 @@ pub(super) fn link(graph: &Graph, component: &Component, clusters: &mut Clusters
 }
 
 impl Linking<'_> {
-    /// Lets every usable identifier of a subject lead to its profile.
-    fn own(&mut self, subject: u32, cluster: u32) {
-        for value in self.graph.usable(subject) {
+    /// Lets every usable identifier of a subject lead to its profile, as far as the LIMITs of the profile that a linker
+    /// was `led` to leave room.
+    fn own(&mut self, subject: u32, cluster: u32, led: Option<u32>) {
+        let graph = self.graph;
+        for value in graph.usable(subject) {
             let owners = self.owners.entry(value).or_default();
-            match owners.iter_mut().find(|owner| owner.cluster == cluster) {
-                Some(owner) => {
-                    if self.graph.content(subject) < self.graph.content(owner.subject) {
-                        owner.subject = subject;
-                    }
+            let owner = owners.iter_mut().find(|owner| owner.cluster == cluster);
+            let (known, rule) = (owner.is_some(), graph.values.rule(value));
+            if let Some(owner) = owner {
+                owner.subject = graph.first_by_content(owner.subject, subject);
+            }
+            if let Some(limit) = graph.rules.kinds[usize::from(rule)].limit {
+                let held = self.held.entry((cluster, rule)).or_insert(Held { values: 0, subject });
+                if let Some(right) = led.filter(|_| !known && held.values >= limit) {
+                    let (left, against, reason) = (subject, held.subject, Refusal::Limit(rule));
+                    let refused = Violation { left, right, against, rule, value, reason };
+                    self.clusters.violations.push(refused);
+                    continue;
                 }
-                None => owners.push(Owner { cluster, subject }),
+                held.values += u32::from(!known);
+                held.subject = graph.first_by_content(held.subject, subject);
+            }
+            if !known {
+                owners.push(Owner { cluster, subject });
             }
         }
     }
@@ -140,9 +168,7 @@ impl Linking<'_> {
             }
             let founder =
                 founders.entry(value).or_insert(Owner { cluster: position as u32, subject });
-            if self.graph.content(subject) < self.graph.content(founder.subject) {
-                founder.subject = subject;
-            }
+            founder.subject = self.graph.first_by_content(founder.subject, subject);
             found.push((position, value));
         }
         let found = found
@@ -152,13 +178,16 @@ impl Linking<'_> {
         self.take(found)
     }
 
-    fn take(&mut self, found: Vec<Found>) -> bool {
+    fn take(&mut self, mut found: Vec<Found>) -> bool {
+        found.sort_by_cached_key(|found| self.graph.content(self.subjects[found.position]));
         for &Found { position, value, owner } in &found {
             let (subject, rule) = (self.subjects[position], self.graph.values.rule(value));
             self.clusters.of[position] = Some(owner.cluster);
-            self.own(subject, owner.cluster);
-            if subject != owner.subject {
-                let edge = Edge { left: owner.subject, right: subject, rule, value, joined: true };
+            let led = (subject != owner.subject).then_some(owner.subject);
+            self.own(subject, owner.cluster, led);
+            if let Some(left) = led {
+                let turn = self.clusters.edges.len() as u32;
+                let edge = Edge { left, right: subject, rule, value, joined: true, turn };
                 self.clusters.edges.push(edge);
             }
         }

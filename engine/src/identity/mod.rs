@@ -7,9 +7,9 @@
 //!
 //! ```text
 //!  add(subject) -> normalise -> values: identifiers, blocks of MATCH rules, record keys     graph, values, people
-//!  resolve()    -> count different people per value: personal, shared, nobody               graph
+//!  resolve()    -> count different people per value: personal, shared, nobody               classes
 //!               -> walk the components that new subjects touch                              resolver
-//!               -> propose pairs, veto by name, suffix and birthday                         graph, people
+//!               -> propose pairs, veto by name, suffix and birthday                         proposals, people
 //!               -> constrained union-find in a total order                                  cluster
 //!               -> lead events and orders to their profile                                  linkers
 //!               -> Delta: which subjects moved from which anchor to which
@@ -21,6 +21,7 @@
 //! Nothing here does I/O, and nothing is probabilistic: every edge has one rule, one value and two subjects to show.
 
 mod agreement;
+mod classes;
 mod cluster;
 mod edges;
 mod graph;
@@ -31,6 +32,7 @@ mod people;
 mod person;
 mod pool;
 pub mod profile_id;
+mod proposals;
 mod reading;
 mod resolver;
 mod rules;

@@ -17,12 +17,22 @@ use super::person::{Field, MIDDLE_PARTS_MAX, Person, PersonFields, SUFFIXES};
 pub(super) struct People {
     persons: Vec<Person>,
     /// Depends on the description alone, not on its number.
-    contents: Vec<u64>,
+    contents: Vec<Contents>,
     numbers: HashMap<Person, u32>,
     parts: Interner,
     /// For each name part its key: full given name, masculine surname.
     keys: Vec<u32>,
     texts: Interner,
+}
+
+/// Hashes of what a description says, and of the parts of it that are compared.
+#[derive(Debug, Clone, Copy)]
+struct Contents {
+    all: u64,
+    /// Name, suffix and birthday.
+    who: u64,
+    /// The same and the postal code.
+    judged: u64,
 }
 
 impl People {
@@ -75,32 +85,30 @@ impl People {
             return number;
         }
         let number = self.persons.len() as u32;
-        self.contents.push(self.content_of(&person));
+        self.contents.push(self.contents_of(&person));
         self.persons.push(person);
         self.numbers.insert(person, number);
         number
     }
 
     /// Hashes a description by what it says, not by the numbers of its parts.
-    fn content_of(&self, person: &Person) -> u64 {
+    fn contents_of(&self, person: &Person) -> Contents {
         let part = |part: u32| if part == NONE { 0 } else { hash::text(self.parts.text(part)) };
         let text = |text: u32| if text == NONE { 0 } else { hash::text(self.texts.text(text)) };
-        let birth = person.birth.map_or(0, Birth::as_number);
-        [
+        let who = [
             part(person.given),
             part(person.surname),
             part(person.middle[0]),
             part(person.middle[1]),
-            birth,
+            person.birth.map_or(0, Birth::as_number),
         ]
         .into_iter()
-        .chain([
-            text(person.street),
-            text(person.postal_code),
-            text(person.city),
-            text(person.country),
-        ])
-        .fold(u64::from(person.suffix), hash::mix)
+        .fold(u64::from(person.suffix), hash::mix);
+        let judged = hash::mix(who, text(person.postal_code));
+        let all = [text(person.street), text(person.city), text(person.country)]
+            .into_iter()
+            .fold(judged, hash::mix);
+        Contents { all, who, judged }
     }
 
     fn set_name(&mut self, person: &mut Person, name: &str) {
@@ -137,7 +145,23 @@ impl People {
     }
 
     pub(super) fn content(&self, number: u32) -> u64 {
-        self.contents[number as usize]
+        self.contents[number as usize].all
+    }
+
+    /// Returns a hash of name, suffix and birthday.
+    pub(super) fn who(&self, number: u32) -> u64 {
+        self.contents[number as usize].who
+    }
+
+    /// Returns a hash of all by which two people who share a value are judged.
+    pub(super) fn judged(&self, number: u32) -> u64 {
+        self.contents[number as usize].judged
+    }
+
+    /// Tells whether a description says something by which people differ.
+    pub(super) fn tells_apart(&self, number: u32) -> bool {
+        let person = self.get(number);
+        person.has_name() || person.birth.is_some()
     }
 
     /// Returns the ISO code of the person's country.
@@ -146,16 +170,18 @@ impl People {
         (country != NONE).then(|| self.texts.text(country))
     }
 
-    /// Returns a number that is equal for people who agree exactly on a field, or `None` where nothing is said.
+    /// Returns a hash that is equal for people who agree exactly on a field, or `None` where nothing is said.
     pub(super) fn match_key(&self, number: u32, field: Field) -> Option<u64> {
         let person = self.get(number);
-        let text = |text: u32| (text != NONE).then_some(u64::from(text));
-        let key = |part: u32| (part != NONE).then(|| u64::from(self.keys[part as usize]));
+        let text = |text: u32| (text != NONE).then(|| hash::text(self.texts.text(text)));
+        let key = |part: u32| {
+            (part != NONE).then(|| hash::text(self.parts.text(self.keys[part as usize])))
+        };
         match field {
             // Whichever comes first: in some records they are swapped.
             Field::Name => {
                 let (given, surname) = (key(person.given)?, key(person.surname)?);
-                Some(given.min(surname) << 32 | given.max(surname))
+                Some(hash::mix(given.min(surname), given.max(surname)))
             }
             Field::FirstName => key(person.given),
             Field::LastName => key(person.surname),
@@ -231,6 +257,23 @@ impl People {
         } else {
             None
         }
+    }
+
+    /// Returns why two records cannot be of one person: every description of the one contradicts every one of the other.
+    /// What a later version corrects does not stand against anybody.
+    pub(super) fn contradiction_of_records(
+        &self,
+        left: impl Iterator<Item = u32>,
+        right: impl Iterator<Item = u32> + Clone,
+    ) -> Option<Contradiction> {
+        let mut found = None;
+        for one in left {
+            for other in right.clone() {
+                let contradiction = self.contradiction(one, other)?;
+                found = Some(found.map_or(contradiction, |found| contradiction.min(found)));
+            }
+        }
+        found
     }
 
     fn given(&self, left: u32, right: u32) -> Agreement {

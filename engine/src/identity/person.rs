@@ -96,10 +96,6 @@ impl Person {
         self.suffix != 0 && self.suffix == other.suffix
     }
 
-    pub(super) fn contradicts_suffix(&self, other: &Person) -> bool {
-        self.suffix != 0 && other.suffix != 0 && self.suffix != other.suffix
-    }
-
     pub(super) fn same_postal_code(&self, other: &Person) -> bool {
         self.postal_code != NONE && self.postal_code == other.postal_code
     }

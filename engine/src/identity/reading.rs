@@ -75,6 +75,11 @@ pub struct Counts {
 }
 
 impl Resolver {
+    /// Returns the name of a source.
+    pub fn source_name(&self, number: u16) -> &str {
+        &self.graph.sources[usize::from(number)]
+    }
+
     /// Returns the rules.
     pub fn rules(&self) -> &Rules {
         &self.graph.rules
@@ -112,6 +117,7 @@ impl Resolver {
             .members(anchor)
             .flat_map(|subject| self.graph.values.of(subject).map(move |value| (value, subject)))
             .filter(|&(value, _)| self.graph.rules.is_kind(self.graph.values.rule(value)))
+            .filter(|&(value, subject)| !self.is_beyond_limit(value, subject))
             .collect();
         found.sort_unstable();
         found.dedup_by_key(|(value, _)| *value);
@@ -121,6 +127,15 @@ impl Resolver {
             .collect();
         identifiers.sort_unstable_by_key(|identifier| (identifier.kind, identifier.value));
         identifiers
+    }
+
+    /// Tells whether a subject that belongs to a profile carries a value that the profile's LIMIT leaves no room for.
+    fn is_beyond_limit(&self, value: u32, subject: u32) -> bool {
+        let is_limit = |violation: &Violation| {
+            violation.value == value && matches!(violation.reason, Refusal::Limit(_))
+        };
+        self.graph.is_linker(subject)
+            && self.violations.of(subject).any(|violation| is_limit(&violation))
     }
 
     fn identifier(&self, value: u32, first_subject: u32) -> Option<ProfileIdentifier<'_>> {
@@ -154,6 +169,7 @@ impl Resolver {
             .graph
             .values
             .subjects(value)
+            .filter(|&subject| !self.is_beyond_limit(value, subject))
             .filter_map(|subject| self.anchor_of(subject))
             .collect();
         anchors.sort_unstable();
@@ -202,7 +218,7 @@ impl Resolver {
 
     /// Returns an edge in words.
     pub fn explain(&self, edge: Edge) -> EdgeEvidence {
-        let Edge { left, right, rule, value, joined } = edge;
+        let Edge { left, right, rule, value, joined, .. } = edge;
         EdgeEvidence {
             rule: self.graph.rules.rule_name(rule).to_owned(),
             value: self.value_text(value, left),

@@ -15,7 +15,7 @@ use super::linkers;
 use super::pool::Pool;
 use super::rules::Rules;
 use super::values::ValueClass;
-use crate::Result;
+use crate::{Error, Result};
 
 /// Profiles over a log of subjects.
 #[derive(Debug)]
@@ -62,6 +62,8 @@ pub struct Change {
 struct Proposals {
     candidates: Vec<Candidate>,
     violations: Vec<Violation>,
+    /// For blocks of MATCH rules: who is reached from whom, both ways, ascending.
+    ways: Vec<(u32, u32)>,
     ranges: HashMap<u32, Ranges>,
 }
 
@@ -69,6 +71,9 @@ struct Proposals {
 struct Ranges {
     candidates: std::ops::Range<usize>,
     violations: std::ops::Range<usize>,
+    ways: std::ops::Range<usize>,
+    /// Whether everybody who carries the value is reached from anybody who does.
+    through_all: bool,
     /// The walk that last came by.
     walk: u32,
 }
@@ -86,6 +91,20 @@ impl Resolver {
             visits: Vec::new(),
             walk: 0,
         }
+    }
+
+    /// Returns the number of a source, which is new when it was unseen.
+    pub fn source(&mut self, name: &str) -> Result<u16> {
+        let sources = &mut self.graph.sources;
+        let number = sources.iter().position(|known| known == name).unwrap_or(sources.len());
+        if number == sources.len() {
+            sources.push(name.to_owned());
+        }
+        u16::try_from(number).map_err(|_| Error::Limit {
+            sqlstate: "54000",
+            message: "a lake has at most 65536 sources".to_owned(),
+            hint: "Drop sources that are not read any more.".to_owned(),
+        })
     }
 
     /// Adds the next subject of the log and returns its ordinal. It has no profile before the next
@@ -153,7 +172,7 @@ impl Resolver {
     }
 
     /// Walks from a subject to all that hang together with it: through identifiers and records to everybody who carries
-    /// them, through blocks of MATCH rules along proposed pairs only.
+    /// them, through blocks of MATCH rules along proposed and refused pairs only.
     fn component_of(&mut self, seed: u32, proposals: &mut Proposals) -> Component {
         let mut component = Component::default();
         let mut open = vec![seed];
@@ -167,14 +186,12 @@ impl Resolver {
                 {
                     continue;
                 }
-                let rule = self.graph.values.rule(value);
                 let ranges = proposals.of(&self.graph, value);
                 let first_visit = std::mem::replace(&mut ranges.walk, self.walk) != self.walk;
                 if first_visit {
                     met.push(value);
                 }
-                let through_all =
-                    self.graph.rules.is_kind(rule) || rule == self.graph.rules.record_rule();
+                let (ways, through_all) = (ranges.ways.clone(), ranges.through_all);
                 let (visits, walk) = (&mut self.visits, self.walk);
                 let mut reach = |other: u32| {
                     if visits[other as usize] != walk {
@@ -183,14 +200,10 @@ impl Resolver {
                     }
                 };
                 if !through_all {
-                    let range = ranges.candidates.clone();
-                    for candidate in &proposals.candidates[range] {
-                        if candidate.left == subject {
-                            reach(candidate.right);
-                        } else if candidate.right == subject {
-                            reach(candidate.left);
-                        }
-                    }
+                    let ways = &proposals.ways[ways];
+                    let from = ways.partition_point(|(from, _)| *from < subject);
+                    let here = ways[from..].iter().take_while(|(from, _)| *from == subject);
+                    here.for_each(|(_, to)| reach(*to));
                 } else if first_visit {
                     self.graph.values.subjects(value).for_each(&mut reach);
                 }
@@ -203,7 +216,9 @@ impl Resolver {
             component
                 .candidates
                 .extend(proposals.candidates[candidates].iter().filter(|pair| here(pair.left)));
-            component.violations.extend_from_slice(&proposals.violations[violations]);
+            component
+                .violations
+                .extend(proposals.violations[violations].iter().filter(|pair| here(pair.left)));
         }
         component
     }
@@ -258,10 +273,25 @@ impl Proposals {
     fn of(&mut self, graph: &Graph, value: u32) -> &mut Ranges {
         self.ranges.entry(value).or_insert_with(|| {
             let (candidates, violations) = (self.candidates.len(), self.violations.len());
-            graph.propose(value, &mut self.candidates, &mut self.violations);
+            let too_many = graph.propose(value, &mut self.candidates, &mut self.violations);
+            let rule = graph.values.rule(value);
+            let through_all =
+                too_many || graph.rules.is_kind(rule) || rule == graph.rules.record_rule();
+            let from = self.ways.len();
+            if !through_all {
+                let proposed =
+                    self.candidates[candidates..].iter().map(|pair| (pair.left, pair.right));
+                let refused =
+                    self.violations[violations..].iter().map(|pair| (pair.left, pair.right));
+                let pairs = proposed.chain(refused);
+                self.ways.extend(pairs.flat_map(|(left, right)| [(left, right), (right, left)]));
+                self.ways[from..].sort_unstable();
+            }
             Ranges {
                 candidates: candidates..self.candidates.len(),
                 violations: violations..self.violations.len(),
+                ways: from..self.ways.len(),
+                through_all,
                 walk: 0,
             }
         })

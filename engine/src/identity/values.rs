@@ -4,6 +4,7 @@
 //! between subjects and values lie in three flat arrays: a subject's links are a range, a value's links are a chain
 //! from the newest to the oldest, twelve bytes a link.
 
+use super::hash;
 use super::interner::{Interner, KeyTable, NONE};
 use super::rules::Rules;
 
@@ -146,6 +147,11 @@ impl Values {
     pub(super) fn text(&self, value: u32) -> Option<&str> {
         let key = self.keys.key(value);
         (key & HASHED == 0).then(|| self.texts.text(key as u32))
+    }
+
+    /// Returns a hash of what a value says, the same whenever it arrives.
+    pub(super) fn content(&self, value: u32) -> u64 {
+        self.text(value).map_or_else(|| self.keys.key(value), hash::text)
     }
 
     pub(super) fn len(&self) -> usize {

@@ -35,7 +35,6 @@ pub struct Memory {
     resolver: Resolver,
     /// Each source's trust.
     trusts: Vec<(String, u16)>,
-    sources: Vec<String>,
     /// Where each subject was first seen: the source's number, the record's key, and when.
     seen: Vec<Seen>,
 }
@@ -102,7 +101,7 @@ pub async fn refresh(
         }
         None => {
             let resolver = Resolver::new(Rules::from_graph(graph)?);
-            let new = memory.insert(Memory { resolver, trusts, sources: vec![], seen: vec![] });
+            let new = memory.insert(Memory { resolver, trusts, seen: vec![] });
             if !fresh {
                 let known = load_people(catalog.lake(), &published).await?;
                 new.load(catalog.lake(), &published, known.subject_count()).await?;
@@ -265,13 +264,6 @@ impl Memory {
         field: &dyn Fn(usize) -> Option<String>,
         at: i64,
     ) -> Result<()> {
-        let number = match self.sources.iter().position(|known| known == source) {
-            Some(number) => number,
-            None => {
-                self.sources.push(source.to_owned());
-                self.sources.len() - 1
-            }
-        };
         let person = record.map(|_| PersonFields {
             name: field(0),
             first_name: field(1),
@@ -287,7 +279,7 @@ impl Memory {
             values.iter().map(|(kind, value)| (*kind, value.as_str())).collect();
         let trust =
             self.trusts.iter().find(|(name, _)| name == source).map_or(100, |(_, trust)| *trust);
-        let source = u16::try_from(number).map_err(|_| too_many_sources())?;
+        let source = self.resolver.source(source)?;
         self.resolver.add(NewSubject {
             source,
             trust,
@@ -414,13 +406,5 @@ fn gap(subject: usize) -> Error {
     Error::Corrupt {
         message: format!("subject {subject} is missing in table \"{}\"", tables::SUBJECTS.path),
         source: None,
-    }
-}
-
-fn too_many_sources() -> Error {
-    Error::Limit {
-        sqlstate: "54000",
-        message: "a lake has at most 65536 sources".into(),
-        hint: "Drop sources that are not read any more.".into(),
     }
 }

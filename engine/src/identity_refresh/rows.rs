@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use crate::buckets::BUCKET_SUBJECTS;
 use crate::error::Result;
-use crate::identity::ValueClass;
+use crate::identity::{Edge, ValueClass};
 use crate::tables;
 
 use super::*;
@@ -71,6 +71,10 @@ impl Memory {
         Ok([joined(0)?, joined(1)?, joined(2)?, joined(3)?])
     }
 
+    fn is_record(&self, subject: u32) -> bool {
+        self.seen[subject as usize].record_key.is_some()
+    }
+
     fn identifier_rows(&self, ids: &Ids<'_>, anchors: &[u32]) -> Result<RecordBatch> {
         let (mut subject, mut profile) = (Int64Builder::new(), Int64Builder::new());
         let (mut kind, mut value, mut status) =
@@ -110,7 +114,9 @@ impl Memory {
         for anchor in anchors {
             let id = ids(*anchor);
             let mut parts = Parts::default();
-            for edge in self.resolver.edges(*anchor) {
+            let mut joining: Vec<Edge> = self.resolver.edges(*anchor).collect();
+            joining.sort_unstable_by_key(|edge| edge.turn);
+            for edge in joining {
                 let evidence = self.resolver.explain(edge);
                 let observed =
                     self.seen[edge.left as usize].at.max(self.seen[edge.right as usize].at);
@@ -121,7 +127,11 @@ impl Memory {
                 records.append(self, &[edge.left, edge.right]);
                 joined.append_value(edge.joined);
                 at.append_value(observed);
-                if let Some(merged) = parts.join(edge.left, edge.right) {
+                // What came without a person to a profile that was there never was a profile.
+                let merged = parts.join(edge.left, edge.right).filter(|&merged| {
+                    self.is_record(merged) || edge.left.min(edge.right) >= merged
+                });
+                if let Some(merged) = merged {
                     m_subject.append_value(i64::from(*anchor));
                     m_merged.append_value(ids(merged));
                     m_profile.append_value(id);
@@ -228,7 +238,7 @@ impl Records {
     fn append(&mut self, memory: &Memory, subjects: &[u32]) {
         for (place, subject) in subjects.iter().enumerate() {
             let seen = &memory.seen[*subject as usize];
-            self.columns[place * 2].append_value(&memory.sources[usize::from(seen.source)]);
+            self.columns[place * 2].append_value(memory.resolver.source_name(seen.source));
             self.columns[place * 2 + 1].append_option(seen.record_key.as_deref());
         }
     }

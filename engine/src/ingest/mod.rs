@@ -273,17 +273,24 @@ impl<'a> Refresh<'a> {
         if self.memory.subjects.is_none() {
             let mut subjects = Subjects::new();
             if let Some(stored) = published.table(tables::SUBJECT_IDENTIFIERS.path) {
-                let batches = crate::table_read::read_table(
+                let identifiers = crate::table_read::read_table(
                     lake,
                     tables::SUBJECT_IDENTIFIERS.path,
                     &stored,
                     &["_subject", "kind", "value"],
                 )
                 .await?;
-                subjects.load(
-                    &batches,
-                    u32::try_from(published.state.next_subject).unwrap_or(u32::MAX),
-                )?;
+                let persons = match published.table(tables::SUBJECTS.path) {
+                    Some(stored) => {
+                        let columns: Vec<&str> =
+                            std::iter::once("_subject").chain(PERSON_FIELDS).collect();
+                        let path = tables::SUBJECTS.path;
+                        crate::table_read::read_table(lake, path, &stored, &columns).await?
+                    }
+                    None => vec![],
+                };
+                let next = u32::try_from(published.state.next_subject).unwrap_or(u32::MAX);
+                subjects.load(&identifiers, &persons, next)?;
             }
             self.memory.subjects = Some(subjects);
         }

@@ -1,7 +1,8 @@
 //! Subjects: the distinct tuples of raw identifiers that rows carry, numbered in log order.
 //!
-//! A row of a source of persons (one with a `PERSON` clause) counts its record key among its identifiers, so that each version of
-//! a record whose identifiers changed is a subject of its own and all of them meet in the key. Numbers are dense, never
+//! A row of a source of persons (one with a `PERSON` clause) counts its record key among its identifiers, and what it says
+//! about its person belongs to the tuple: each version of a record whose identifiers or description changed is a subject
+//! of its own, and all of them meet in the key. Numbers are dense, never
 //! reused, and depend on the order of the log alone. What a subject consists of is stored once, in the tables
 //! [`SUBJECTS`](crate::tables::SUBJECTS) and [`SUBJECT_IDENTIFIERS`](crate::tables::SUBJECT_IDENTIFIERS); rows hold the number.
 
@@ -12,6 +13,8 @@ use arrow::array::{
     Array, ArrayRef, AsArray, Int64Builder, RecordBatch, StringArray, StringBuilder,
     TimestampMicrosecondArray,
 };
+
+use arrow::datatypes::Int64Type;
 
 use super::hash::RowHasher;
 use crate::error::{Error, Result};
@@ -65,40 +68,49 @@ impl Subjects {
         self.next
     }
 
-    /// Takes up stored subjects: batches of [`SUBJECT_IDENTIFIERS`](tables::SUBJECT_IDENTIFIERS), whole and in order.
-    pub fn load(&mut self, identifiers: &[RecordBatch], next: u32) -> Result<()> {
-        let mut current: Option<(i64, u128)> = None;
+    /// Takes up stored subjects: whole tables of [`SUBJECT_IDENTIFIERS`](tables::SUBJECT_IDENTIFIERS), and of
+    /// [`SUBJECTS`](tables::SUBJECTS) the number and [`PERSON_FIELDS`].
+    pub fn load(
+        &mut self,
+        identifiers: &[RecordBatch],
+        persons: &[RecordBatch],
+        next: u32,
+    ) -> Result<()> {
+        let mut tuples: Vec<u128> = vec![0; next as usize];
+        let mut add = |subject: i64, part: u128| {
+            if let Some(tuple) = usize::try_from(subject).ok().and_then(|at| tuples.get_mut(at)) {
+                *tuple = tuple.wrapping_add(part);
+            }
+        };
         for batch in identifiers {
-            let subjects = batch.column(0).as_primitive::<arrow::datatypes::Int64Type>();
+            let subjects = batch.column(0).as_primitive::<Int64Type>();
             let (kinds, values) =
                 (tables::texts(batch.column(1))?, tables::texts(batch.column(2))?);
             for row in 0..batch.num_rows() {
-                let part = self.part(kinds.value(row), values.value(row));
-                match &mut current {
-                    Some((subject, tuple)) if *subject == subjects.value(row) => {
-                        *tuple = tuple.wrapping_add(part)
-                    }
-                    _ => {
-                        self.take_up(current);
-                        current = Some((subjects.value(row), part));
-                    }
+                let kind = self.kind(kinds.value(row));
+                add(subjects.value(row), spread(kind ^ self.hasher.text(values.value(row))));
+            }
+        }
+        for batch in persons {
+            let subjects = batch.column(0).as_primitive::<Int64Type>();
+            for (field, column) in PERSON_FIELDS.iter().zip(&batch.columns()[1..]) {
+                let (field, values) = (self.field(field), tables::texts(column)?);
+                for row in (0..batch.num_rows()).filter(|row| values.is_valid(*row)) {
+                    add(subjects.value(row), spread(field ^ self.hasher.text(values.value(row))));
                 }
             }
         }
-        self.take_up(current);
+        self.numbers = tuples.into_iter().zip(0..).collect();
         self.next = next;
         Ok(())
     }
 
-    fn take_up(&mut self, subject: Option<(i64, u128)>) {
-        if let Some((subject, tuple)) = subject {
-            self.numbers.insert(tuple, subject as u32);
-        }
+    fn kind(&self, kind: &str) -> u128 {
+        self.hasher.text(kind).rotate_left(1)
     }
 
-    /// The share of one identifier in the hash of a tuple; the order of identifiers does not matter.
-    fn part(&self, kind: &str, value: &str) -> u128 {
-        spread(self.hasher.text(kind).rotate_left(1) ^ self.hasher.text(value))
+    fn field(&self, field: &str) -> u128 {
+        self.hasher.text(field).rotate_left(2)
     }
 
     /// Returns the subject of each row, `None` for a row without identifiers, and adds the new ones to `new`.
@@ -112,12 +124,14 @@ impl Subjects {
         rows: usize,
         new: &mut NewSubjects,
     ) -> Result<Vec<Option<i64>>> {
-        let mut kinds: Vec<u128> = columns
-            .identifiers
+        let kinds: Vec<u128> =
+            columns.identifiers.iter().map(|(kind, _)| self.kind(kind)).collect();
+        let record_kind = self.kind(RECORD_KIND);
+        let fields: Vec<(u128, &StringArray)> = PERSON_FIELDS
             .iter()
-            .map(|(kind, _)| self.hasher.text(kind).rotate_left(1))
+            .zip(&columns.person)
+            .filter_map(|(field, values)| Some((self.field(field), values.as_ref()?)))
             .collect();
-        kinds.push(self.hasher.text(RECORD_KIND).rotate_left(1));
         let mut assigned = Vec::with_capacity(rows);
         let mut record = String::new();
         for row in 0..rows {
@@ -132,8 +146,11 @@ impl Subjects {
             let keys = columns.record_keys.as_ref().filter(|keys| keys.is_valid(row));
             if let Some(keys) = keys {
                 record_identifier(&mut record, source, keys.value(row));
-                tuple =
-                    tuple.wrapping_add(spread(kinds[kinds.len() - 1] ^ self.hasher.text(&record)));
+                tuple = tuple.wrapping_add(spread(record_kind ^ self.hasher.text(&record)));
+                for (field, values) in fields.iter().filter(|(_, values)| values.is_valid(row)) {
+                    let part = spread(field ^ self.hasher.text(values.value(row)));
+                    tuple = tuple.wrapping_add(part);
+                }
                 empty = false;
             }
             if empty {
@@ -171,6 +188,7 @@ impl Default for Subjects {
     }
 }
 
+/// The share of one part in the hash of a tuple; the order of parts does not matter.
 fn spread(hash: u128) -> u128 {
     hash.wrapping_mul(0xda94_2042_e4dd_58b5_a0b4_28db_9c4a_4b97) ^ hash >> 61
 }
@@ -307,12 +325,29 @@ mod tests {
     #[test]
     fn what_was_stored_is_recognised() {
         let (mut first, mut new) = (Subjects::new(), NewSubjects::default());
-        let rows = columns(vec![Some("a@x"), Some("b@x")], Some(vec!["1", "2"]));
+        let mut rows = columns(vec![Some("a@x"), Some("b@x")], Some(vec!["1", "2"]));
+        rows.person[0] = Some(StringArray::from(vec![Some("Jan Nowak"), None]));
         first.assign("crm", &rows, 2, &mut new).unwrap();
-        let (_, identifiers) = new.finish(0).unwrap();
+        let (persons, identifiers) = new.finish(0).unwrap();
+        let columns: Vec<usize> = std::iter::once(0).chain(3..11).collect();
+        let persons = persons.project(&columns).unwrap();
         let (mut second, mut none) = (Subjects::new(), NewSubjects::default());
-        second.load(&[identifiers], first.next()).unwrap();
+        second.load(&[identifiers], &[persons], first.next()).unwrap();
         assert_eq!(second.assign("crm", &rows, 2, &mut none).unwrap(), [Some(0), Some(1)]);
         assert!(none.is_empty());
+    }
+
+    #[test]
+    fn a_record_that_says_something_else_about_its_person_is_another_subject() {
+        let (mut subjects, mut new) = (Subjects::new(), NewSubjects::default());
+        let version = |name: &str| {
+            let mut rows = columns(vec![Some("a@x")], Some(vec!["1"]));
+            rows.person[0] = Some(StringArray::from(vec![name]));
+            rows
+        };
+        let mut assign = |rows| subjects.assign("crm", &rows, 1, &mut new).unwrap()[0];
+        assert_eq!(assign(version("Ana Nowak")), Some(0));
+        assert_eq!(assign(version("Anna Nowak")), Some(1));
+        assert_eq!(assign(version("Ana Nowak")), Some(0));
     }
 }

@@ -54,8 +54,9 @@ impl Row {
     pub(super) fn add_to(&self, resolver: &mut Resolver) -> u32 {
         let identifiers: Vec<(u16, &str)> =
             self.identifiers.iter().map(|(kind, value)| (*kind, value.as_str())).collect();
+        let source = resolver.source(&format!("source {}", self.source)).unwrap();
         let subject = NewSubject {
-            source: self.source,
+            source,
             trust: self.trust,
             record: self.record.as_deref(),
             identifiers: &identifiers,

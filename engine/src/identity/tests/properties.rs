@@ -139,13 +139,18 @@ proptest! {
         for violation in resolver.violations() {
             let (left, right) = (&rows[violation.left as usize], &rows[violation.right as usize]);
             let same = resolver.anchor_of(violation.left) == resolver.anchor_of(violation.right);
-            prop_assert!(!same || left.record.is_some() && right.record.is_some(), "{:?}", violation);
+            let beyond_limit = left.record.is_none() && matches!(violation.reason, Refusal::Limit(_));
+            prop_assert!(!same || beyond_limit || left.record.is_some() && right.record.is_some(), "{:?}", violation);
         }
         let members: usize = profiles(&resolver).iter().map(Vec::len).sum();
         prop_assert_eq!(members + resolver.counts().unresolved, rows.len());
         for anchor in resolver.profiles() {
             let tree: Vec<Edge> = resolver.edges(anchor).filter(|edge| edge.joined).collect();
             prop_assert_eq!(tree.len() + 1, resolver.members(anchor).count(), "joining edges make a tree");
+            let held = resolver.identifiers(anchor).into_iter().filter(|held| held.kind == EMAIL && held.class != ValueClass::Nobody);
+            let own = resolver.members(anchor).map(|member| &rows[member as usize]);
+            let most = own.filter(|row| row.record.is_some()).count().max(3);
+            prop_assert!(held.count() <= most, "LIMIT 3 on e-mail, but for versions of a record");
         }
     }
 }

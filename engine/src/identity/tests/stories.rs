@@ -321,3 +321,116 @@ fn only_what_new_subjects_touch_is_resolved_again() {
         (2, 1, 1)
     );
 }
+
+#[test]
+fn a_value_without_names_is_counted_by_birthdays_accounts_and_records() {
+    let unnamed = |key: &str| {
+        Row { person: Some(PersonFields::default()), ..Row::record(key, "") }
+            .with(PHONE, "600000000")
+    };
+    let class = |rows: &[Row]| resolve(rows).value_class(PHONE, "+48600000000");
+    let rows = |count: usize| (0..count).map(|i| unnamed(&format!("{i}"))).collect::<Vec<_>>();
+    assert_eq!(class(&rows(12)), Some(ValueClass::Personal));
+    assert_eq!(class(&rows(13)), Some(ValueClass::Nobody), "more than merge_limit = 12");
+    let births = ["1950-01-02", "1961-03-04", "1972-05-06", "1983-07-08"];
+    let born: Vec<Row> = births.iter().map(|birth| unnamed(birth).born(birth)).collect();
+    assert_eq!(class(&born[..3]), Some(ValueClass::Shared));
+    assert_eq!(class(&born), Some(ValueClass::Nobody));
+    let accounts: Vec<Row> =
+        (0..4).map(|i| unnamed(&format!("{i}")).with(CUSTOMER, &format!("c{i}"))).collect();
+    assert_eq!(class(&accounts[..3]), Some(ValueClass::Shared));
+    assert_eq!(class(&accounts), Some(ValueClass::Nobody));
+}
+
+#[test]
+fn a_placeholder_without_names_costs_no_time() {
+    let rows: Vec<Row> = (0..20_000)
+        .map(|i| {
+            Row { person: Some(PersonFields::default()), ..Row::record(&format!("{i}"), "") }
+                .born(&format!("{}-{:02}-{:02}", 1930 + i % 80, 1 + i % 12, 1 + i % 28))
+                .lives(&format!("Polna {i}"), &format!("{:05}", i))
+                .with(PHONE, "600000000")
+        })
+        .collect();
+    let begun = std::time::Instant::now();
+    assert_eq!(profiles(&resolve(&rows)).len(), rows.len());
+    assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
+}
+
+#[test]
+fn many_addresses_of_one_person_make_its_phone_nobodys_no_more() {
+    let rows: Vec<Row> = (0..70)
+        .map(|i| {
+            Row::record("a", "Jan Nowak")
+                .lives(&format!("Polna {i}"), &format!("00-{i:03}"))
+                .with(PHONE, "601123456")
+        })
+        .collect();
+    let resolver = resolve(&rows);
+    assert_eq!(resolver.value_class(PHONE, "+48601123456"), Some(ValueClass::Personal));
+    assert_eq!(profiles(&resolver).len(), 1);
+}
+
+#[test]
+fn what_a_later_version_corrects_stands_against_nobody() {
+    let rows = [
+        Row::record("a", "Ewa Nowak").with(EMAIL, "ewa@x.example"),
+        Row::record("a", "Ola Nowak").with(EMAIL, "ewa@x.example"),
+        Row::record("b", "Aleksandra Nowak").with(EMAIL, "ewa@x.example"),
+        Row::record("c", "Piotr Nowak").with(EMAIL, "ewa@x.example"),
+    ];
+    check(&rows, &[&[0, 1, 2], &[3]]);
+}
+
+#[test]
+fn a_limit_leaves_an_event_with_its_customer_and_takes_no_more_values() {
+    let mut rows =
+        vec![Row::record("c", "Jan Nowak").with(CUSTOMER, "c").with(EMAIL, "0@x.example")];
+    for i in 1..6 {
+        rows.push(Row::event().with(CUSTOMER, "c").with(EMAIL, &format!("{i}@x.example")));
+        rows.push(Row::event().with(EMAIL, &format!("{i}@x.example")));
+    }
+    let resolver = resolve(&rows);
+    let customer: Vec<u32> = resolver.members(0).collect();
+    assert_eq!(
+        customer.iter().filter(|subject| **subject % 2 == 1).count(),
+        5,
+        "the customer's own"
+    );
+    assert_eq!(customer.len(), 1 + 5 + 2, "of the mailboxes two found room");
+    let emails = resolver.identifiers(0).into_iter().filter(|found| found.kind == EMAIL);
+    assert_eq!(emails.count(), 3, "LIMIT 3");
+    let refused: Vec<_> =
+        resolver.violations_of(0).map(|violation| resolver.explain_violation(violation)).collect();
+    assert_eq!(refused.len(), 3);
+    for violation in refused {
+        assert_eq!((violation.reason, violation.limited_kind.as_deref()), ("limit", Some("email")));
+        assert_ne!(resolver.profiles_by_value(EMAIL, &violation.value), [0]);
+    }
+}
+
+#[test]
+fn an_agreement_without_an_edge_has_a_row_that_says_why() {
+    let reason = |rows: &[Row]| -> Vec<&'static str> {
+        resolve(rows).violations().map(|violation| violation.reason.word()).collect()
+    };
+    let mail = |key: &str, name: &str| Row::record(key, name).with(EMAIL, "n@x.example");
+    assert_eq!(reason(&[mail("a", "J Nowak"), mail("b", "Jan Nowaq")]), ["name"]);
+    let unnamed = Row { person: Some(PersonFields::default()), ..mail("c", "") };
+    let words = reason(&[mail("a", "Jan Nowak"), mail("b", "Ewa Nowak"), unnamed]);
+    assert_eq!(words.iter().filter(|word| **word == "unnamed").count(), 2, "{words:?}");
+    let at_home = |key: &str, birth: &str| {
+        Row::record(key, "David Lars").born(birth).lives("5 Elm St", "92660")
+    };
+    assert_eq!(reason(&[at_home("a", "1950-03-04"), at_home("b", "1985-11-12")]), ["birth_date"]);
+}
+
+#[test]
+fn a_block_of_many_is_walked_once() {
+    let rows: Vec<Row> =
+        (0..20_000).map(|i| Row::record(&format!("{i}"), "Jan Nowak").born("1980-05-06")).collect();
+    let begun = std::time::Instant::now();
+    let resolver = resolve(&rows);
+    assert_eq!(profiles(&resolver).iter().map(Vec::len).max(), Some(12), "merge_limit = 12");
+    assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
+}

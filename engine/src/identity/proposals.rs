@@ -1,0 +1,134 @@
+//! Which pairs of subjects a value proposes, and which of them a look at the two alone refuses.
+
+use super::agreement::Agreement;
+use super::classes::COMPARED_MAX;
+use super::edges::{Candidate, Refusal, Violation};
+use super::graph::Graph;
+use super::interner::NONE;
+use super::values::ValueClass;
+
+/// What two people who agree on a value are to each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Propose(u8),
+    Refuse(Refusal),
+    Ignore,
+}
+
+impl Graph {
+    /// Proposes the pairs of a value's subjects, and refuses those that a look at the two alone refuses. Returns whether
+    /// there were too many to compare each with each.
+    ///
+    /// Subjects that are judged alike make a star, and of these stars the first ones are compared with all others.
+    pub(super) fn propose(
+        &self,
+        value: u32,
+        candidates: &mut Vec<Candidate>,
+        refused: &mut Vec<Violation>,
+    ) -> bool {
+        let mut subjects: Vec<u32> =
+            self.values.subjects(value).filter(|&subject| !self.is_linker(subject)).collect();
+        if subjects.len() < 2 {
+            return false;
+        }
+        let judged = |subject: u32| self.people.judged(self.person(subject));
+        subjects.sort_by_cached_key(|&subject| (judged(subject), self.content(subject), subject));
+        let rule = self.values.rule(value);
+        let mut pair = |left: u32, right: u32| {
+            let record = self.subjects[left as usize].record;
+            if rule != self.rules.record_rule()
+                && record != NONE
+                && record == self.subjects[right as usize].record
+            {
+                return;
+            }
+            let verdict = self.judge(value, self.person(left), self.person(right));
+            let turned = (self.content(right), right) < (self.content(left), left);
+            let (left, right) = if turned { (right, left) } else { (left, right) };
+            let candidate = |strength| Candidate { left, right, value, rule, strength };
+            match verdict {
+                Verdict::Propose(strength) => candidates.push(candidate(strength)),
+                Verdict::Refuse(reason) => refused.push(candidate(0).refused(right, reason)),
+                Verdict::Ignore => {}
+            }
+        };
+        let mut stars: Vec<u32> = Vec::new();
+        for &subject in &subjects {
+            match stars.last() {
+                Some(&first) if judged(first) == judged(subject) => pair(first, subject),
+                _ => stars.push(subject),
+            }
+        }
+        for (at, &left) in stars.iter().take(COMPARED_MAX).enumerate() {
+            for &right in &stars[at + 1..] {
+                pair(left, right);
+            }
+        }
+        stars.len() > COMPARED_MAX
+    }
+
+    fn judge(&self, value: u32, left: u32, right: u32) -> Verdict {
+        let rule = self.values.rule(value);
+        if rule == self.rules.record_rule() {
+            return Verdict::Propose(0);
+        }
+        let shared = self.values.class(value) == ValueClass::Shared;
+        if self.rules.is_kind(rule) {
+            self.judge_identifier(shared, left, right)
+        } else {
+            self.judge_block(shared, left, right)
+        }
+    }
+
+    /// Judges two people who share an identifier: the name veto.
+    fn judge_identifier(&self, shared: bool, left: u32, right: u32) -> Verdict {
+        if let Some(contradiction) = self.people.contradiction(left, right) {
+            return Verdict::Refuse(contradiction.into());
+        }
+        let names = self.people.names(left, right);
+        let (left, right) = (self.people.get(left), self.people.get(right));
+        let birth = left.birth_agreement(right);
+        let strength = names.strength() + birth as u8;
+        if !left.has_name() || !right.has_name() {
+            return if shared {
+                Verdict::Refuse(Refusal::Unnamed)
+            } else {
+                Verdict::Propose(strength)
+            };
+        }
+        if names.surname == Agreement::Different {
+            // Marriage changes surnames; then the given name is the same, and on a shared value something else, too.
+            let corroborated = birth >= Agreement::Similar || left.same_postal_code(right);
+            let changed = names.given == Agreement::Same && (!shared || corroborated);
+            return if changed {
+                Verdict::Propose(strength)
+            } else {
+                Verdict::Refuse(Refusal::Surname)
+            };
+        }
+        // An initial is enough beside the same surname, not beside a similar one.
+        if names.strength() >= 4 {
+            Verdict::Propose(strength)
+        } else {
+            Verdict::Refuse(Refusal::Name)
+        }
+    }
+
+    /// Judges two people of one block: names agree, nothing contradicts, and where namesakes are known, birth or suffix
+    /// decides.
+    fn judge_block(&self, namesakes: bool, left: u32, right: u32) -> Verdict {
+        let names = self.people.names(left, right);
+        if !names.is_alike() {
+            return Verdict::Ignore;
+        }
+        if let Some(contradiction) = self.people.contradiction(left, right) {
+            return Verdict::Refuse(contradiction.into());
+        }
+        let (left, right) = (self.people.get(left), self.people.get(right));
+        let birth = left.birth_agreement(right);
+        if namesakes && birth < Agreement::Similar && !left.same_suffix(right) {
+            return Verdict::Ignore;
+        }
+        Verdict::Propose(names.strength() + birth as u8)
+    }
+}
