@@ -77,7 +77,7 @@ pub struct TableState {
 pub struct SourceState {
     /// Where to resume.
     pub cursor: Cursor,
-    /// For each file, the last position that was taken.
+    /// For each file, by what tells it from others, the last position that was taken.
     pub positions: BTreeMap<String, u64>,
     /// Values that became null, by column.
     pub nulled: BTreeMap<String, u64>,
@@ -90,6 +90,9 @@ pub struct SourceState {
     /// Rows that could not be taken.
     pub rejected: u64,
     /// Rows that were there already.
+    /// Files, by what tells them apart, whose last row ended with the file and was taken: should it grow, it was none.
+    #[serde(default)]
+    pub provisional: BTreeSet<String>,
     pub duplicates: u64,
     /// For each event name, the properties seen and the narrowest type that holds them.
     pub events: BTreeMap<String, BTreeMap<String, String>>,
