@@ -4,6 +4,8 @@
 //! the first makes before it calls the second. An erasure calls the single
 //! steps with no history to keep: commit the rewrite, [`Table::vacuum`], [`Table::checkpoint`], [`Table::clean_log`].
 //!
+//! A process that held the lake and may not be sure any more that it does deletes nothing.
+//!
 //! Invariant: a file is deleted only when no snapshot, scan or writer of this process holds it, and when it has been
 //! unreferenced for longer than the history, for the sake of readers in other processes.
 
@@ -154,6 +156,7 @@ impl Table {
 
     async fn vacuum_in_turn(&self, state: &mut UpkeepState, older_than: Duration) -> Result<usize> {
         let cutoff_ms = self.cutoff_ms(older_than);
+        self.check_held()?;
         let failed =
             |source| unavailable(format_args!("clean up table \"{}\"", self.0.path), source);
         let folder = Path::from(self.0.path.as_str());
@@ -169,6 +172,7 @@ impl Table {
         self.forget_recent();
         let doomed: Vec<Path> = {
             let removed_ms = self.0.removed_ms.lock();
+        self.check_held()?;
             let unneeded = |object: &&ObjectMeta| {
                 data_file(&folder, &object.location).is_some_and(|name| {
                     object.last_modified.timestamp_millis() <= cutoff_ms
@@ -191,6 +195,8 @@ impl Table {
         Ok(count)
     }
 
+        // Listing takes its time.
+        self.check_held()?;
     /// Reads from the log which files were removed after `cutoff_ms`, before this process opened the table.
     async fn read_removals(
         &self,

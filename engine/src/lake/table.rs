@@ -357,6 +357,11 @@ impl Table {
     pub async fn app_version(&self, app: &str) -> Result<Option<i64>> {
         let mut state = self.0.committer.lock().await;
         self.load_app(&mut state, app).await
+    /// Fails if this process held the lake and may not be sure any more that nobody else does.
+    pub(super) fn check_held(&self) -> Result<()> {
+        self.0.holding.check().map(drop)
+    }
+
     }
 
     /// Returns the path of a data file in the lake.
