@@ -32,6 +32,9 @@ pub struct CatalogState {
     /// Tables that are no more, and since when: their files go once nobody can read them any more.
     #[serde(default)]
     pub dropped: BTreeMap<String, i64>,
+    /// When a process that ended after its work last looked for files that nobody needs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub swept_at: Option<i64>,
     /// The sources that were read.
     pub sources: BTreeMap<String, SourceState>,
     /// For each derived table, what it was computed from.
@@ -87,12 +90,12 @@ pub struct SourceState {
     /// Files that end within a row, which is read once it is complete.
     #[serde(default)]
     pub incomplete: BTreeSet<String>,
-    /// Rows that could not be taken.
-    pub rejected: u64,
-    /// Rows that were there already.
     /// Files, by what tells them apart, whose last row ended with the file and was taken: should it grow, it was none.
     #[serde(default)]
     pub provisional: BTreeSet<String>,
+    /// Rows that could not be taken.
+    pub rejected: u64,
+    /// Rows that were there already.
     pub duplicates: u64,
     /// For each event name, the properties seen and the narrowest type that holds them.
     pub events: BTreeMap<String, BTreeMap<String, String>>,
@@ -124,6 +127,7 @@ impl CatalogState {
             definitions: BTreeMap::new(),
             tables: BTreeMap::new(),
             dropped: BTreeMap::new(),
+            swept_at: None,
             sources: BTreeMap::new(),
             coverage: BTreeMap::new(),
             next_subject: 0,

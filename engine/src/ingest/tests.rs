@@ -1,6 +1,7 @@
 //! Files through a source into a lake: what stands in its tables after each refresh.
 
 mod growing;
+mod upkeep;
 
 use std::io::Write;
 use std::sync::Arc;

@@ -76,7 +76,14 @@ impl Table {
         self.upkeep_in_turn(&mut state).await
     }
 
-    async fn upkeep_in_turn(&self, state: &mut UpkeepState) -> Result<Report> {
+    /// Does the part of [`Table::upkeep`] that the log needs: writes a checkpoint and cleans up the log below it, if that is
+    /// due.
+    pub async fn shorten_log(&self) -> Result<Report> {
+        let mut state = self.0.upkeep.lock().await;
+        self.shorten_log_in_turn(&mut state).await
+    }
+
+    async fn shorten_log_in_turn(&self, state: &mut UpkeepState) -> Result<Report> {
         let mut report = Report::default();
         let version = self.snapshot().version;
         let checkpoint = match state.checkpoint {
@@ -87,6 +94,11 @@ impl Table {
             report.checkpoint = Some(self.checkpoint_in_turn(state).await?);
             report.log_entries_deleted = self.clean_log_in_turn(HISTORY).await?;
         }
+        Ok(report)
+    }
+
+    async fn upkeep_in_turn(&self, state: &mut UpkeepState) -> Result<Report> {
+        let mut report = self.shorten_log_in_turn(state).await?;
         let now_ms = self.0.clock.now_us() / 1000;
         // A process that is started to refresh and ends looks once.
         if state.vacuumed_ms.is_none_or(|at| now_ms - at >= VACUUM_EVERY_MS) {
@@ -144,6 +156,7 @@ impl Table {
     }
 
     async fn clean_log_in_turn(&self, older_than: Duration) -> Result<usize> {
+        self.check_held()?;
         let log = log::log_store(&self.0.store, &self.0.path);
         let cutoff_ms = self.cutoff_ms(older_than);
         let deleted =
@@ -156,10 +169,10 @@ impl Table {
 
     async fn vacuum_in_turn(&self, state: &mut UpkeepState, older_than: Duration) -> Result<usize> {
         let cutoff_ms = self.cutoff_ms(older_than);
-        self.check_held()?;
         let failed =
             |source| unavailable(format_args!("clean up table \"{}\"", self.0.path), source);
         let folder = Path::from(self.0.path.as_str());
+        self.check_held()?;
         // Files that others have committed are no orphans.
         self.refresh().await?;
         // The files are listed before it is asked who holds which: a writer pins a file before it creates it.
@@ -172,7 +185,6 @@ impl Table {
         self.forget_recent();
         let doomed: Vec<Path> = {
             let removed_ms = self.0.removed_ms.lock();
-        self.check_held()?;
             let unneeded = |object: &&ObjectMeta| {
                 data_file(&folder, &object.location).is_some_and(|name| {
                     object.last_modified.timestamp_millis() <= cutoff_ms
@@ -183,6 +195,8 @@ impl Table {
             objects.iter().filter(unneeded).map(|object| object.location.clone()).collect()
         };
         let count = doomed.len();
+        // Listing takes its time.
+        self.check_held()?;
         let doomed = futures::stream::iter(doomed.into_iter().map(Ok)).boxed();
         self.0
             .store
@@ -195,8 +209,6 @@ impl Table {
         Ok(count)
     }
 
-        // Listing takes its time.
-        self.check_held()?;
     /// Reads from the log which files were removed after `cutoff_ms`, before this process opened the table.
     async fn read_removals(
         &self,
