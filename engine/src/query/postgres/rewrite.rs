@@ -9,6 +9,7 @@ mod empty;
 mod expressions;
 mod joins;
 mod relations;
+mod values;
 
 use std::ops::ControlFlow;
 
@@ -46,6 +47,7 @@ impl VisitorMut for Rewriter<'_> {
         self.ctes.push(with.map(|cte| normal(&cte.alias.name)).collect());
         // Rows are never changed in place, so there is nothing to lock.
         query.locks.clear();
+        values::unfold(&mut query.body);
         ControlFlow::Continue(())
     }
 
