@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Instant;
 
 use crate::harness::{
     BINARY, Built, Contents, Finished, Folder, PROMPT, Process, Server, WORK, python, root, small,
@@ -49,6 +50,8 @@ async fn a_lake_on_s3_answers_as_one_on_disk() {
     let folder = Folder::new();
     let project = project(&folder, port);
     onefold(&project, port, &["apply", "."]).success();
+    interrupt_refresh(&project, port);
+    // Who was interrupted gave its lease back: nobody waits until it has run out.
     onefold(&project, port, &["refresh"]).success();
 
     let local = Contents::of(&small().lake);
@@ -84,6 +87,21 @@ async fn a_lake_on_s3_answers_as_one_on_disk() {
     assert!(server.process.signal("TERM"));
     assert_eq!(server.process.wait(PROMPT).code(), Some(0), "{}", server.process.stderr());
     onefold(&project, port, &["refresh"]).success();
+}
+
+/// Starts a refresh and interrupts it once it has read its sources.
+fn interrupt_refresh(project: &Path, port: &str) {
+    let mut command = Command::new(BINARY);
+    command.args(["refresh", "--lake", LAKE]).current_dir(project);
+    environment(&mut command, port);
+    let mut refresh = Process::spawn(command);
+    let started = Instant::now();
+    while refresh.stderr().is_empty() && refresh.is_running() {
+        assert!(started.elapsed() < WORK, "the refresh read no sources");
+        std::thread::yield_now();
+    }
+    assert!(refresh.signal("INT"), "the refresh ended early:\n{}", refresh.stderr());
+    assert_eq!(refresh.wait(PROMPT).code(), Some(130), "{}", refresh.stderr());
 }
 
 #[test]

@@ -41,6 +41,9 @@ pub struct SourceBatch {
     pub positions: UInt64Array,
     /// The file, relative to the source's root, that every row of this batch was read from.
     pub file: String,
+    /// What tells the file from every other one that ever had its name, and stays when it is renamed: most often the
+    /// name under which it was first read.
+    pub origin: String,
     /// Rows that cannot be taken, with their reasons.
     pub rejected: Vec<Rejection>,
     /// For each column with values that did not parse: how many were made null. Their rows are kept.
@@ -52,6 +55,12 @@ pub struct SourceBatch {
     pub again: bool,
     /// Whether the file ends within a row, which is read once it is complete.
     pub incomplete: bool,
+    /// Whether the last of `records` ends with the file and not with a line. It is taken for whole; should the file go
+    /// on with more of it, it is `withdrawn`.
+    pub provisional: bool,
+    /// A row that an earlier batch of the same origin ended with as `provisional` and that has grown since, as it was
+    /// given then: it was never a row. The whole one stands at the beginning of this batch.
+    pub withdrawn: Option<RecordBatch>,
     /// Where to resume after this batch.
     pub cursor: Cursor,
 }

@@ -118,9 +118,19 @@ impl Engine {
             started_at_us,
             epoch: AtomicU64::new(1),
         }));
-        engine.load_people().await?;
-        engine.record_file_root().await?;
+        if let Err(error) = engine.begin().await {
+            // Whoever comes next need not wait for a lake that could not be opened.
+            if let Err(error) = engine.close().await {
+                tracing::warn!(error = error.without_values(), "the lake could not be given back");
+            }
+            return Err(error);
+        }
         Ok(engine)
+    }
+
+    async fn begin(&self) -> Result<()> {
+        self.load_people().await?;
+        self.record_file_root().await
     }
 
     /// Notes in the lake which folder its files are read from.

@@ -1,12 +1,15 @@
 """The lake without onefold: DuckDB and Polars read its tables and agree with what SQL over the wire says."""
 
+import os
 import pathlib
+import time
 
 import deltalake
 import duckdb
 import duckdb_extension_delta
 import polars
 import pytest
+from conftest import run
 
 # Tables in the lake, each with what is asked over the wire and what is asked of its columns.
 QUESTIONS = [
@@ -63,3 +66,43 @@ def test_every_table_speaks_protocol_1_2_and_keeps_no_personal_statistics(shop):
             text = log.read_text()
             for canary in ["@gmail.com", ".example", "+48", "Nowak"]:
                 assert canary not in text, f"{canary} stands in {log}"
+
+
+def test_a_table_is_whole_after_its_log_was_cleaned_up(tmp_path, duck):
+    """Whoever opens it starts from a checkpoint: DuckDB, Polars, and onefold when it comes again."""
+    project, lake, log = tmp_path / "project", tmp_path / "lake", tmp_path / "lake/cdp/refreshes/_delta_log"
+    (project / "sources").mkdir(parents=True)
+    (project / "onefold.toml").write_text("")
+    source = "CREATE SOURCE clicks FROM FILE ('clicks.ndjson') FORMAT ndjson AS EVENTS;\n"
+    (project / "sources/clicks.sql").write_text(source)
+    (project / "clicks.ndjson").write_text("")
+    run(["apply", ".", "--dir", str(lake)], project)
+    refreshes = 0
+
+    def refresh():
+        nonlocal refreshes
+        refreshes += 1
+        with open(project / "clicks.ndjson", "a") as clicks:
+            clicks.write(f'{{"n": {refreshes}}}\n')
+        # As old as the log of a table that was written to for days.
+        days_ago = time.time() - 3 * 24 * 3600
+        for entry in log.glob("*.json") if log.is_dir() else []:
+            os.utime(entry, (days_ago, days_ago))
+        run(["refresh", "--dir", str(lake)], project)
+
+    while not log.is_dir() or not list(log.glob("*.checkpoint.parquet")):
+        refresh()
+        assert refreshes < 100, "no checkpoint was written"
+    assert not (log / f"{0:020}.json").exists(), "the log was not cleaned up"
+    refresh()
+    refresh()
+    done = "object = 'source clicks' AND status = 'done'"
+    expected = (refreshes, refreshes)
+    count = "count(*), sum(rows_out)"
+    found = duck.execute(f"SELECT {count} FROM delta_scan('{lake / 'cdp/refreshes'}') WHERE {done}").fetchone()
+    assert found == expected
+    frame = polars.read_delta(str(lake / "cdp/refreshes"))
+    frame = frame.filter(polars.col("object") == "source clicks", polars.col("status") == "done")
+    assert (frame.height, frame["rows_out"].sum()) == expected
+    clicks = duck.execute(f"SELECT count(*), sum(n) FROM delta_scan('{lake / 'sources/clicks'}')").fetchone()
+    assert clicks == (refreshes, refreshes * (refreshes + 1) // 2)

@@ -100,24 +100,20 @@ impl Column {
     /// that can be taken, or they would be other values. What such a number is, and one that is too long, a
     /// [`misfit`](Column::misfit) tells.
     pub(super) fn append(&mut self, text: &str) {
-        if let Values::Text(builder) = &mut self.values {
-            builder.append_value(text);
-            return;
-        }
-        let text = text.trim_ascii();
-        let number = Some(text).filter(|text| self.declared || value::is_plain_number(text));
+        let (written, text, declared) = (text, text.trim_ascii(), self.declared);
+        let number = || Some(text).filter(|text| declared || value::is_plain_number(text));
         let taken = match &mut self.values {
             Values::Boolean(builder) => append!(builder, value::boolean(text)),
-            Values::Int16(builder) => append!(builder, number.and_then(|text| text.parse().ok())),
-            Values::Int32(builder) => append!(builder, number.and_then(|text| text.parse().ok())),
-            Values::Int64(builder) => append!(builder, number.and_then(|text| text.parse().ok())),
+            Values::Int16(builder) => append!(builder, number().and_then(|text| text.parse().ok())),
+            Values::Int32(builder) => append!(builder, number().and_then(|text| text.parse().ok())),
+            Values::Int64(builder) => append!(builder, number().and_then(|text| text.parse().ok())),
             Values::Float32(builder) => {
-                let read = number.and_then(|text| text.parse().ok());
+                let read = number().and_then(|text| text.parse().ok());
                 append!(builder, read.filter(|value: &f32| value.is_finite()))
             }
-            Values::Float64(builder) => append!(builder, number.and_then(value::float)),
+            Values::Float64(builder) => append!(builder, number().and_then(value::float)),
             Values::Decimal(builder, precision, scale) => {
-                append!(builder, number.and_then(|text| value::decimal(text, *precision, *scale)))
+                append!(builder, number().and_then(|text| value::decimal(text, *precision, *scale)))
             }
             Values::Date(builder) => append!(builder, value::date(text)),
             Values::Timestamp { values, zoned } => {
@@ -126,7 +122,7 @@ impl Column {
                 append!(values, read.map(|(micros, _)| micros))
             }
             Values::Text(builder) => {
-                builder.append_value(text);
+                builder.append_value(written);
                 true
             }
         };

@@ -44,6 +44,8 @@ pub(super) struct Origin {
     pub(super) file: Arc<str>,
     /// Where it is.
     pub(super) path: Arc<Path>,
+    /// What it is known by, whatever its name is now.
+    pub(super) id: Arc<str>,
 }
 
 impl Origin {
@@ -52,6 +54,7 @@ impl Origin {
             source: Arc::clone(source),
             file: found.name.as_str().into(),
             path: found.path.as_path().into(),
+            id: found.name.as_str().into(),
         }
     }
 
@@ -60,7 +63,7 @@ impl Origin {
         let file = File::open(&self.path).map_err(|error| self.refused(error))?;
         let metadata = file.metadata().map_err(|error| self.refused(error))?;
         let modified_ns = metadata.mtime() * 1_000_000_000 + metadata.mtime_nsec();
-        Ok((file, Stat { size: metadata.len(), modified_ns }))
+        Ok((file, Stat { size: metadata.len(), modified_ns, inode: metadata.ino() }))
     }
 
     /// Returns the error for what the system refused.
@@ -102,6 +105,8 @@ impl Origin {
 pub(super) struct Stat {
     pub(super) size: u64,
     pub(super) modified_ns: i64,
+    /// Which file it is on its disk: it stays when the file is renamed.
+    pub(super) inode: u64,
 }
 
 enum Bytes {
@@ -129,9 +134,17 @@ pub(super) struct Input {
 impl Input {
     /// Opens a text file and steps over its byte order mark.
     pub(super) fn open(origin: &Origin) -> Result<Input> {
+        Input::open_until(origin, u64::MAX)
+    }
+
+    /// Opens a text file as if a plain one ended at `end`.
+    pub(super) fn open_until(origin: &Origin, end: u64) -> Result<Input> {
         let (file, stat) = origin.open()?;
         let bytes = match Compression::of(&origin.file) {
-            Compression::None => Bytes::Plain { file, left: stat.size, size: stat.size },
+            Compression::None => {
+                let size = stat.size.min(end);
+                Bytes::Plain { file, left: size, size }
+            }
             Compression::Gzip => {
                 let reader = BufReader::with_capacity(READ_BYTES, file);
                 Bytes::Coded(Box::new(MultiGzDecoder::new(reader)))

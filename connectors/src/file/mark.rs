@@ -1,9 +1,10 @@
 //! How far each file was read: the content of a file source's cursor.
 //!
 //! A file is unchanged when its size and time of modification are; it has only grown when, besides, the first and the
-//! last [`HASHED_BYTES`] of what was read are still the same bytes. Everything else is read anew from its beginning.
+//! last [`HASHED_BYTES`] of what was read are still the same bytes. Everything else is read anew from its beginning, unless
+//! it is another file that was [renamed](super::renamed).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -23,9 +24,24 @@ const HASHED_BYTES: u64 = 64 << 10;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Marks {
     pub(super) files: BTreeMap<String, Mark>,
+    /// Names that files were read under which have other names now, and which no other file has had since.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(super) left: BTreeSet<String>,
+    /// How many files came under a name that another one had left.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) followers: u64,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Marks {
+    /// Returns every name that a file was read under.
+    pub(super) fn names(&self) -> impl Iterator<Item = &String> + Clone {
+        self.files.keys().chain(&self.left)
+    }
+
     /// Reads a cursor; the default one holds no file.
     pub(super) fn of(cursor: &Cursor) -> Result<Marks, serde_json::Error> {
         match cursor.0.is_null() {
@@ -44,10 +60,16 @@ impl Marks {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Mark {
     size: u64,
-    modified_ns: i64,
+    pub(super) modified_ns: i64,
+    /// Which file it was; absent in marks of earlier versions of onefold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) inode: Option<u64>,
+    /// What the file is known by, if that is not its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) id: Option<String>,
     /// Everything that was there has been read.
     done: bool,
-    at: At,
+    pub(super) at: At,
     /// SHA-256 of the first and of the last bytes before `offset`; absent for files that cannot grow.
     prefix_sha256: Option<String>,
     suffix_sha256: Option<String>,
@@ -96,6 +118,8 @@ impl Mark {
         let mut mark = Mark {
             size: stat.size,
             modified_ns: stat.modified_ns,
+            inode: Some(stat.inode),
+            id: (origin.id != origin.file).then(|| origin.id.to_string()),
             done,
             at,
             prefix_sha256: None,
@@ -108,16 +132,31 @@ impl Mark {
         Ok(mark)
     }
 
-    /// Returns where to go on, or `None` if there is nothing new.
-    pub(super) fn resume(&self, origin: &Origin, format: Format) -> Result<Option<At>> {
-        let (file, stat) = origin.open()?;
-        if (stat.size, stat.modified_ns) == (self.size, self.modified_ns) {
-            return Ok((!self.done).then_some(self.at));
+    /// Tells what became of the file since.
+    pub(super) fn standing(&self, origin: &Origin, file: &File, stat: Stat) -> Result<Standing> {
+        let same = (stat.size, stat.modified_ns) == (self.size, self.modified_ns)
+            && (!self.is_other(stat) || self.begins(origin, Some(file), stat)?);
+        match same || self.only_grew(origin, file, stat)? {
+            true => self.goes_on(origin, file, stat),
+            false => Ok(Standing::Replaced),
         }
-        if self.only_grew(origin, &file, stat)? {
-            return self.at.behind_open_row(&file).map(Some).map_err(|error| origin.refused(error));
-        }
-        Ok(Some(start_of(format)))
+    }
+
+    /// Tells what is new in a file that begins with what was read.
+    pub(super) fn goes_on(&self, origin: &Origin, file: &File, stat: Stat) -> Result<Standing> {
+        Ok(match stat.size == self.size {
+            true if self.done => Standing::Unchanged,
+            true => Standing::GoesOn(Start::at(self.at)),
+            false => {
+                let start = self.at.behind_open_row(file);
+                Standing::GoesOn(start.map_err(|error| origin.refused(error))?)
+            }
+        })
+    }
+
+    /// Tells whether a file is surely not the one that was read, but may be a copy of it.
+    pub(super) fn is_other(&self, stat: Stat) -> bool {
+        self.inode.is_some_and(|inode| inode != stat.inode)
     }
 
     fn only_grew(&self, origin: &Origin, file: &File, stat: Stat) -> Result<bool> {
@@ -140,16 +179,41 @@ impl Mark {
     }
 }
 
+/// What became of a file since it was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    Unchanged,
+    /// What was read is there, and more of it.
+    GoesOn(Start),
+    /// Under its name lies something else.
+    Replaced,
+}
+
+/// Where to begin to read a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Start {
+    pub(super) at: At,
+    /// Where the row at `at` ended when it was taken for whole, if it has grown since.
+    pub(super) taken_until: Option<u64>,
+}
+
+impl Start {
+    pub(super) fn at(at: At) -> Start {
+        Start { at, taken_until: None }
+    }
+}
+
 impl At {
     /// Steps back over a row that has grown since it was read.
-    fn behind_open_row(self, file: &File) -> io::Result<At> {
-        let Some(row) = self.open else { return Ok(self) };
+    fn behind_open_row(self, file: &File) -> io::Result<Start> {
+        let Some(row) = self.open else { return Ok(Start::at(self)) };
         let mut next = [0];
         file.read_exact_at(&mut next, self.offset)?;
-        match row.balanced && matches!(next[0], b'\n' | b'\r') {
-            true => Ok(At { open: None, ..self }),
-            false => Ok(At { offset: row.offset, line: row.line, open: None }),
+        if row.balanced && matches!(next[0], b'\n' | b'\r') {
+            return Ok(Start::at(At { open: None, ..self }));
         }
+        let at = At { offset: row.offset, line: row.line, open: None };
+        Ok(Start { at, taken_until: row.balanced.then_some(self.offset) })
     }
 }
 

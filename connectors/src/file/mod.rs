@@ -18,6 +18,7 @@ mod ndjson;
 mod parquet;
 mod part;
 mod reject;
+mod renamed;
 mod root;
 mod schema;
 mod segment;

@@ -33,6 +33,8 @@ pub(super) struct Filled {
     pub(super) ignored: BTreeMap<String, u64>,
     /// Nothing follows in this file.
     pub(super) last: bool,
+    /// The last row ended with the file and not with a line.
+    pub(super) provisional: bool,
 }
 
 impl Part {
@@ -120,6 +122,14 @@ impl Part {
         let records = RecordBatch::try_new_with_options(self.schema, arrays, &options)
             .expect("each array was built from its field, with one value for each row");
         let positions = self.positions.finish();
-        Filled { records, positions, rejected: self.rejected, nulled, ignored: self.ignored, last }
+        Filled {
+            records,
+            positions,
+            rejected: self.rejected,
+            nulled,
+            ignored: self.ignored,
+            last,
+            provisional: false,
+        }
     }
 }

@@ -7,7 +7,7 @@ use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 
 use super::guess::Guess;
 use super::input::Origin;
-use super::mark::At;
+use super::mark::Start;
 use super::{column, csv, ndjson, parquet, segment};
 use crate::contract::{Format, SourceSpec};
 use crate::error::{Error, Result};
@@ -17,7 +17,11 @@ use crate::{LOGICAL_TYPE_JSON, LOGICAL_TYPE_KEY};
 const COLUMNS_MAX: usize = 2_000;
 
 /// A file that is going to be read, and where from.
-pub(super) type Pending = (Origin, At);
+#[derive(Debug, Clone)]
+pub(super) struct Pending {
+    pub(super) origin: Origin,
+    pub(super) start: Start,
+}
 
 /// Returns a column of JSON texts.
 pub(super) fn json_field(name: &str) -> Field {
@@ -100,7 +104,7 @@ fn declared(spec: &SourceSpec, pending: &[Pending]) -> Result<Vec<FieldRef>> {
 /// Refuses a declared column that no file has: it is a misspelling, and would be null for ever.
 fn all_present(spec: &SourceSpec, pending: &[Pending], names: &HashSet<&str>) -> Result<()> {
     let mut present = HashSet::new();
-    for (origin, _) in pending {
+    for Pending { origin, .. } in pending {
         present.extend(match spec.format {
             Format::Parquet => {
                 parquet::fields(origin)?.into_iter().map(|field| field.name().clone()).collect()
@@ -142,10 +146,10 @@ fn inferred(spec: &SourceSpec, pending: &[Pending]) -> Result<Vec<FieldRef>> {
         return Err(invalid(spec, &format!("column \"{}\"", field.name()), &hint));
     }
     let mut guesses = Found::new();
-    for (origin, at) in pending {
+    for Pending { origin, start } in pending {
         match spec.format {
-            Format::Csv => csv::sample(origin, *at, spec, &names, &mut guesses)?,
-            _ => ndjson::sample(origin, *at, spec, &names, &mut guesses)?,
+            Format::Csv => csv::sample(origin, start.at, spec, &names, &mut guesses)?,
+            _ => ndjson::sample(origin, start.at, spec, &names, &mut guesses)?,
         }
         if guesses.items.len() > COLUMNS_MAX {
             break;
@@ -159,7 +163,7 @@ fn inferred(spec: &SourceSpec, pending: &[Pending]) -> Result<Vec<FieldRef>> {
 
 fn parquet_fields(pending: &[Pending], known: &HashSet<String>) -> Result<Vec<FieldRef>> {
     let mut found: Found<Field> = Found::new();
-    for (origin, _) in pending {
+    for Pending { origin, .. } in pending {
         for field in parquet::fields(origin)? {
             if known.contains(field.name()) {
                 continue;

@@ -21,6 +21,9 @@ use crate::error::Result;
 /// The longest call, by the limit of the specification.
 const CALL_BYTES_MAX: usize = 32 << 10;
 
+/// How long a call may wait on a device before it is sent: a year.
+const WAITED_US_MAX: i64 = 366 * 24 * 3_600 * 1_000_000;
+
 const TEXTS: [&str; 7] =
     ["message_id", "type", "event", "anonymous_id", "user_id", "group_id", "previous_id"];
 const JSONS: [&str; 4] = ["properties", "traits", "context", "integrations"];
@@ -192,8 +195,8 @@ impl<'a> Fields<'a> {
         Ok(Call { texts, jsons: self.jsons, times })
     }
 
-    /// Reads the times. A device's clock may be wrong, but it was wrong by the same when the call happened and when it
-    /// was sent, and the receiver's is right. Where `originalTimestamp` stands, `timestamp` was corrected already.
+    /// Reads the times. Where `originalTimestamp` stands, `timestamp` was corrected already. Nothing happened after it was
+    /// received.
     fn times(&self) -> Result<[Option<i64>; TIMES.len()], Reason> {
         let read = |raw: Option<&str>| match raw {
             None => Ok(None),
@@ -203,11 +206,22 @@ impl<'a> Fields<'a> {
         let (sent, received) = (read(self.sent_at)?, read(self.received_at)?);
         let occurred = match (timestamp, original, sent, received) {
             (Some(corrected), Some(_), _, _) => corrected,
-            (Some(at), None, Some(sent), Some(received)) => received - (sent - at),
-            (None, Some(at), Some(sent), Some(received)) => received - (sent - at),
+            (Some(at), None, Some(sent), Some(received))
+            | (None, Some(at), Some(sent), Some(received)) => corrected(at, sent, received),
             _ => timestamp.or(original).or(received).or(sent).ok_or(Reason::BadTimestamp)?,
         };
+        let occurred = received.map_or(occurred, |received| occurred.min(received));
         Ok([Some(occurred), original.or(timestamp), sent, received])
+    }
+}
+
+/// Returns when a call happened by the receiver's clock, which is right. A device's clock may be wrong, but it was wrong
+/// by the same `at` the call and when it was `sent`: what lies between is believed, unless it is so long that one of the
+/// two was not told by that clock.
+fn corrected(at: i64, sent: i64, received: i64) -> i64 {
+    match sent.saturating_sub(at) {
+        waited if waited > WAITED_US_MAX => at,
+        waited => received.saturating_sub(waited),
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -11,10 +12,11 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use super::column::NullTexts;
 use super::csv::CsvFile;
 use super::input::{Input, Origin, Stat};
-use super::mark::{At, Mark, Marks, start_of};
+use super::mark::{At, Mark, Marks, Start, start_of};
 use super::ndjson::NdjsonFile;
 use super::parquet::ParquetFile;
 use super::part::Filled;
+use super::renamed;
 use super::root::Root;
 use super::schema::{self, Pending};
 use super::segment::SegmentFile;
@@ -34,22 +36,16 @@ impl FileSource {
     /// Finds the files, tells which of them have something new, and samples those.
     pub(crate) fn open(spec: SourceSpec, paths: &[String], cursor: &Cursor) -> Result<FileSource> {
         let root = Root::open("source", &spec.name, &spec.root)?;
-        let marks = Marks::of(cursor).map_err(|error| {
+        let mut marks = Marks::of(cursor).map_err(|error| {
             root.invalid(
                 "the stored cursor",
                 &format!("It was not written by a file source: {error}."),
             )
         })?;
         let name: Arc<str> = spec.name.as_str().into();
-        let mut pending: Vec<Pending> = Vec::new();
-        for found in root.find(paths, marks.files.keys())? {
-            let origin = Origin::new(&name, &found);
-            let at = match marks.files.get(&found.name) {
-                None => Some(start_of(spec.format)),
-                Some(mark) => mark.resume(&origin, spec.format)?,
-            };
-            pending.extend(at.map(|at| (origin, at)));
-        }
+        let found = root.find(paths, marks.names())?;
+        let found = found.iter().map(|found| Origin::new(&name, found)).collect();
+        let pending = renamed::settle(&mut marks, found, spec.format)?;
         let schema = schema::of(&spec, &pending)?;
         let worker = Worker {
             format: spec.format,
@@ -118,9 +114,11 @@ struct Worker {
 /// A file that is being read, and where its last batch ended.
 struct Current {
     origin: Origin,
-    at: At,
+    start: Start,
     /// It was read before and is read again from its beginning.
     again: bool,
+    /// A row that was taken before it was complete, for the next batch to tell of.
+    withdrawn: Option<RecordBatch>,
     file: Open,
 }
 
@@ -139,11 +137,11 @@ impl Worker {
     }
 
     fn next(&mut self) -> Result<Option<SourceBatch>> {
-        let Current { origin, at, again, mut file } = match self.current.take() {
+        let Current { origin, start, again, withdrawn, mut file } = match self.current.take() {
             Some(current) => current,
             None => {
-                let Some((origin, at)) = self.pending.front() else { return Ok(None) };
-                let opened = self.open_where_it_stands(origin, *at)?;
+                let Some(Pending { origin, start }) = self.pending.front() else { return Ok(None) };
+                let opened = self.open_where_it_stands(origin, *start)?;
                 self.pending.pop_front();
                 opened
             }
@@ -152,7 +150,7 @@ impl Worker {
             Ok(filled) => filled,
             Err(error) => {
                 // Half a batch is in the columns: who tries again starts behind the last whole one.
-                self.pending.push_front((origin, at));
+                self.pending.push_front(Pending { origin, start });
                 return Err(error);
             }
         };
@@ -161,32 +159,51 @@ impl Worker {
         let mark = Mark::new(&origin, file.plain(), file.stat(), at, filled.last)?;
         let name = origin.file.to_string();
         self.marks.files.insert(name.clone(), mark);
+        let id = origin.id.to_string();
         if !filled.last {
-            self.current = Some(Current { origin, at, again, file });
+            let start = Start::at(at);
+            self.current = Some(Current { origin, start, again, withdrawn: None, file });
         }
         Ok(Some(SourceBatch {
             records: filled.records,
             positions: filled.positions,
             file: name,
+            origin: id,
             rejected: filled.rejected,
             nulled: filled.nulled,
             ignored: filled.ignored,
             again,
             incomplete,
+            provisional: filled.provisional,
+            withdrawn,
             cursor: self.marks.cursor(),
         }))
     }
 
-    /// Opens a file at `at`, or at its beginning if it was replaced since `at` was found.
-    fn open_where_it_stands(&self, origin: &Origin, at: At) -> Result<Current> {
-        let (mut file, mut at, start) = (self.open(origin, at)?, at, start_of(self.format));
+    /// Opens a file at `start`, or at its beginning if it was replaced since `start` was found.
+    fn open_where_it_stands(&self, origin: &Origin, start: Start) -> Result<Current> {
+        let (mut file, mut start, beginning) =
+            (self.open(origin, start.at)?, start, Start::at(start_of(self.format)));
         let mark = self.marks.files.get(&*origin.file);
-        if let Some(mark) = mark.filter(|_| at != start)
+        if let Some(mark) = mark.filter(|_| start != beginning)
             && !mark.begins(origin, file.plain(), file.stat())?
         {
-            (file, at) = (self.open(origin, start)?, start);
+            (file, start) = (self.open(origin, beginning.at)?, beginning);
         }
-        Ok(Current { origin: origin.clone(), at, again: mark.is_some() && at == start, file })
+        let withdrawn = match start.taken_until {
+            Some(end) => self.row_between(origin, start.at, end)?,
+            None => None,
+        };
+        let again = mark.is_some() && start == beginning;
+        Ok(Current { origin: origin.clone(), start, again, withdrawn, file })
+    }
+
+    /// Returns the row that stood between `at` and `end` when the file ended there.
+    fn row_between(&self, origin: &Origin, at: At, end: u64) -> Result<Option<RecordBatch>> {
+        let (schema, nulls, declared) = (&self.schema, &self.nulls, self.declared);
+        let mut file = CsvFile::open_until(origin, at, end, schema, nulls, declared)?;
+        let records = file.read(1)?.records;
+        Ok((records.num_rows() == 1).then_some(records))
     }
 
     fn open(&self, origin: &Origin, at: At) -> Result<Open> {
@@ -225,9 +242,10 @@ impl Open {
     /// Whether the file ends within a row.
     fn waiting(&self) -> bool {
         match self {
+            Open::Csv(file) => file.waiting(),
             Open::Ndjson(file) => file.waiting(),
             Open::Segment(file) => file.waiting(),
-            Open::Csv(_) | Open::Parquet(_) => false,
+            Open::Parquet(_) => false,
         }
     }
 

@@ -32,6 +32,9 @@ pub struct CatalogState {
     /// Tables that are no more, and since when: their files go once nobody can read them any more.
     #[serde(default)]
     pub dropped: BTreeMap<String, i64>,
+    /// When a process that ended after its work last looked for files that nobody needs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub swept_at: Option<i64>,
     /// The sources that were read.
     pub sources: BTreeMap<String, SourceState>,
     /// For each derived table, what it was computed from.
@@ -77,7 +80,7 @@ pub struct TableState {
 pub struct SourceState {
     /// Where to resume.
     pub cursor: Cursor,
-    /// For each file, the last position that was taken.
+    /// For each file, by what tells it from others, the last position that was taken.
     pub positions: BTreeMap<String, u64>,
     /// Values that became null, by column.
     pub nulled: BTreeMap<String, u64>,
@@ -87,6 +90,9 @@ pub struct SourceState {
     /// Files that end within a row, which is read once it is complete.
     #[serde(default)]
     pub incomplete: BTreeSet<String>,
+    /// Files, by what tells them apart, whose last row ended with the file and was taken: should it grow, it was none.
+    #[serde(default)]
+    pub provisional: BTreeSet<String>,
     /// Rows that could not be taken.
     pub rejected: u64,
     /// Rows that were there already.
@@ -121,6 +127,7 @@ impl CatalogState {
             definitions: BTreeMap::new(),
             tables: BTreeMap::new(),
             dropped: BTreeMap::new(),
+            swept_at: None,
             sources: BTreeMap::new(),
             coverage: BTreeMap::new(),
             next_subject: 0,

@@ -71,8 +71,22 @@ pub(super) struct Chunk {
     pub(super) rows: RecordBatch,
     /// For each row, its position in its file.
     pub(super) positions: UInt64Array,
-    /// For each run of rows of one file: the file and how many rows.
-    pub(super) files: Vec<(String, usize)>,
+    /// The batches that the rows came in.
+    pub(super) parts: Vec<ChunkPart>,
+}
+
+/// The rows of a chunk that came in one batch.
+pub(super) struct ChunkPart {
+    /// The file, for people.
+    pub(super) file: String,
+    /// What tells the file from every other one.
+    pub(super) origin: String,
+    /// How many rows.
+    pub(super) rows: usize,
+    /// A row that was given before and is none, in the columns of the rows.
+    pub(super) withdrawn: Option<RecordBatch>,
+    /// Whether the last row may be withdrawn.
+    pub(super) provisional: bool,
 }
 
 /// The names of a source's columns in the lake.
@@ -90,27 +104,23 @@ impl Chunk {
         let schema = first.records.schema();
         let records = concat_batches(&schema, batches.iter().map(|batch| &batch.records))
             .map_err(DataFusionError::from)?;
-        let names = lake_names(&schema);
-        let fields = schema
-            .fields()
-            .iter()
-            .zip(&names)
-            .map(|(field, name)| field.as_ref().clone().with_name(name).with_nullable(true));
-        let named = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-        let renamed = RecordBatch::try_new(named, records.columns().to_vec())
-            .map_err(DataFusionError::from)?;
-        let targets = names
-            .iter()
-            .map(|name| Ok(table.field_with_name(name).map_err(DataFusionError::from)?.clone()));
-        let target: SchemaRef = Arc::new(Schema::new(targets.collect::<Result<Vec<_>>>()?));
-        let rows = lake::physical_batch(&renamed, &target)?;
+        let rows = in_lake(&records, table)?;
         let positions: Vec<ArrayRef> =
             batches.iter().map(|batch| Arc::new(batch.positions.clone()) as ArrayRef).collect();
         let positions: Vec<&dyn Array> = positions.iter().map(AsRef::as_ref).collect();
         let positions = concat(&positions).map_err(DataFusionError::from)?.as_primitive().clone();
-        let files =
-            batches.iter().map(|batch| (batch.file.clone(), batch.records.num_rows())).collect();
-        Ok(Self { rows, positions, files })
+        let part = |batch: &SourceBatch| -> Result<ChunkPart> {
+            let withdrawn = batch.withdrawn.as_ref().map(|row| in_lake(row, table)).transpose()?;
+            Ok(ChunkPart {
+                file: batch.file.clone(),
+                origin: batch.origin.clone(),
+                rows: batch.records.num_rows(),
+                withdrawn,
+                provisional: batch.provisional,
+            })
+        };
+        let parts = batches.iter().map(part).collect::<Result<_>>()?;
+        Ok(Self { rows, positions, parts })
     }
 
     /// Returns the rows that go into the lake, given the outcome of each.
@@ -123,12 +133,12 @@ impl Chunk {
         let rows = filter_record_batch(&self.rows, &is_taken).map_err(DataFusionError::from)?;
         let positions = filter(&self.positions, &is_taken).map_err(DataFusionError::from)?;
         let mut from = 0;
-        let files = self.files.into_iter().map(|(file, rows)| {
-            let taken = is_taken.slice(from, rows).true_count();
-            from += rows;
-            (file, taken)
+        let parts = self.parts.into_iter().map(|part| {
+            let taken = is_taken.slice(from, part.rows).true_count();
+            from += part.rows;
+            ChunkPart { rows: taken, ..part }
         });
-        Ok(Self { rows, positions: positions.as_primitive().clone(), files: files.collect() })
+        Ok(Self { rows, positions: positions.as_primitive().clone(), parts: parts.collect() })
     }
 
     /// Returns the rows in the types that expressions see.
@@ -152,8 +162,10 @@ impl Chunk {
             Arc::new(TimestampMicrosecondArray::from(vec![now; rows]).with_timezone("UTC")),
         ];
         if matches!(source.shape, Shape::Events { .. }) && message_key(source).is_empty() {
-            let origins =
-                self.files.iter().flat_map(|(file, rows)| std::iter::repeat_n(origin(file), *rows));
+            let origins = self
+                .parts
+                .iter()
+                .flat_map(|part| std::iter::repeat_n(origin(&part.origin), part.rows));
             fields.push(Field::new(ORIGIN, DataType::Int64, true));
             columns.push(Arc::new(Int64Array::from_iter_values(origins)));
         }
@@ -164,13 +176,32 @@ impl Chunk {
     }
 }
 
+/// Brings columns of a source to the names and the physical types that they have in `table`.
+fn in_lake(records: &RecordBatch, table: &Schema) -> Result<RecordBatch> {
+    let schema = records.schema();
+    let names = lake_names(&schema);
+    let fields = schema
+        .fields()
+        .iter()
+        .zip(&names)
+        .map(|(field, name)| field.as_ref().clone().with_name(name).with_nullable(true));
+    let named = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    let renamed =
+        RecordBatch::try_new(named, records.columns().to_vec()).map_err(DataFusionError::from)?;
+    let targets = names
+        .iter()
+        .map(|name| Ok(table.field_with_name(name).map_err(DataFusionError::from)?.clone()));
+    let target: SchemaRef = Arc::new(Schema::new(targets.collect::<Result<Vec<_>>>()?));
+    lake::physical_batch(&renamed, &target)
+}
+
 fn utc() -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
 }
 
-/// The number that stands for a file in a log without message ids.
-pub(super) fn origin(file: &str) -> i64 {
-    let digest = Sha256::digest(file.as_bytes());
+/// The number that stands for a file in a log without message ids, given what tells it from others.
+pub(super) fn origin(origin: &str) -> i64 {
+    let digest = Sha256::digest(origin.as_bytes());
     let mut bytes = [0; 8];
     bytes.copy_from_slice(&digest[..8]);
     i64::from_le_bytes(bytes)
@@ -286,11 +317,14 @@ mod tests {
             records: RecordBatch::try_from_iter([("text", text)]).unwrap(),
             positions: UInt64Array::from(vec![1]),
             file: "in.csv".into(),
+            origin: "in.csv".into(),
             rejected: vec![],
             nulled: Default::default(),
             ignored: Default::default(),
             again: false,
             incomplete: false,
+            provisional: false,
+            withdrawn: None,
             cursor: Default::default(),
         };
         let mut pending = Pending::default();

@@ -57,6 +57,8 @@ pub(super) struct Version {
 impl Version {
     /// The file number of rows that are not written yet.
     pub(super) const INCOMING: u32 = u32::MAX;
+    /// The file number of a version that is current again and still in the history only.
+    pub(super) const SUPERSEDED: u32 = u32::MAX - 1;
 }
 
 /// What becomes of a keyed row.
@@ -134,6 +136,29 @@ impl KnownRecords {
                 Taken::Replaces(replaced)
             }
         }
+    }
+
+    /// Returns the current version of a key.
+    pub(super) fn current(&self, key: u128) -> Option<&Version> {
+        self.current.get(&key)
+    }
+
+    /// Forgets the current version of `key`, which was none, and goes back to the one before it.
+    pub(super) fn take_back(&mut self, key: u128, before: Option<Version>) {
+        self.returning.remove(&key);
+        match before {
+            Some(version) => self.current.insert(key, version),
+            None => self.current.remove(&key),
+        };
+    }
+
+    /// Returns key and content of those of `keys` whose current version is in the history only.
+    pub(super) fn in_history(&self, keys: &[u128]) -> Vec<(u128, u128)> {
+        let current = keys.iter().filter_map(|key| Some((*key, self.current.get(key)?)));
+        current
+            .filter(|(_, version)| version.file == Version::SUPERSEDED)
+            .map(|(key, version)| (key, version.content))
+            .collect()
     }
 
     /// Ends a refresh: makes the versions current that came back, and returns them.

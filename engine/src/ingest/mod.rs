@@ -16,6 +16,7 @@ mod rows;
 mod subjects;
 #[cfg(test)]
 mod tests;
+mod withdrawn;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
@@ -130,6 +131,10 @@ struct Refresh<'a> {
     files: Vec<FileEntry>,
     /// For each file: the keys of rows that newer versions replaced.
     stale: HashMap<u32, HashSet<u128>>,
+    /// For each file: rows that were none, and how many equal ones of them.
+    withdrawn: HashMap<u32, HashMap<u128, u32>>,
+    /// The keys that lost their current version to that and have an earlier one.
+    reopened: Vec<u128>,
     history: Vec<FileEntry>,
     new_subjects: NewSubjects,
     /// Rows that cannot be taken and are not set aside yet.
@@ -137,7 +142,7 @@ struct Refresh<'a> {
     quarantine: Quarantine,
     /// Files that are read again: how often each of their lines is there already.
     read_again: HashMap<String, HashMap<u128, u32>>,
-    /// Files of logs without message ids: the last position that was taken.
+    /// Files of logs without message ids, by what tells them apart: the last position that was taken.
     reached: BTreeMap<String, u64>,
 }
 
@@ -223,6 +228,8 @@ impl<'a> Refresh<'a> {
             current,
             superseded,
             stale: HashMap::new(),
+            withdrawn: HashMap::new(),
+            reopened: vec![],
             history: vec![],
             new_subjects: NewSubjects::default(),
             rejected: vec![],
@@ -386,7 +393,9 @@ impl<'a> Refresh<'a> {
         for batch in batches {
             self.rejected.extend(batch.rejected);
         }
+        self.withdraw(&chunk).await?;
         let mut outcomes = self.outcomes(&chunk).await?;
+        self.note_provisional(&chunk, &outcomes);
         let duplicates = outcomes.iter().filter(|outcome| **outcome == Outcome::Duplicate);
         self.report.duplicates += duplicates.count() as u64;
         self.set_aside().await?;

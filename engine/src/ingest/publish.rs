@@ -1,6 +1,6 @@
 //! The end of a refresh: everything that it took becomes visible in one publication.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, TimestampMicrosecondArray};
@@ -15,19 +15,17 @@ use subjects::Subjects;
 use super::*;
 
 impl Refresh<'_> {
-    /// Rewrites the files that hold replaced rows, and moves those rows to the history.
+    /// Rewrites the files that hold replaced or withdrawn rows, and moves those that were replaced to the history.
     async fn rewrite_stale(&mut self) -> Result<HashSet<u32>> {
-        let Shape::Records { key, .. } = &self.source.shape else { return Ok(HashSet::new()) };
-        let key = key.clone();
-        let stale = std::mem::take(&mut self.stale);
-        let (lake, hasher, schema) = (
-            self.intake.catalog.lake(),
-            self.memory.hasher,
-            self.current.snapshot().schema.clone(),
-        );
+        let mut stale = std::mem::take(&mut self.stale);
+        let mut withdrawn = std::mem::take(&mut self.withdrawn);
+        let numbers: BTreeSet<u32> = stale.keys().chain(withdrawn.keys()).copied().collect();
+        let (lake, schema) = (self.intake.catalog.lake(), self.current.snapshot().schema.clone());
         let sort = sort_columns(&self.source);
         let mut gone = HashSet::new();
-        for (number, contents) in stale {
+        for number in numbers {
+            let stale = stale.remove(&number).unwrap_or_default();
+            let mut withdrawn = withdrawn.remove(&number).unwrap_or_default();
             let batches = crate::table_read::read_file(
                 lake,
                 self.current.path(),
@@ -37,10 +35,14 @@ impl Refresh<'_> {
             .await?;
             let rows = arrow::compute::concat_batches(&schema, &batches)
                 .map_err(datafusion::error::DataFusionError::from)?;
-            let (keys, hashes) = (hash_key(&hasher, &rows, &key)?, hash_content(&hasher, &rows)?);
-            let is_stale = |row: usize| contents.contains(&version_hash(keys[row], hashes[row]));
-            let (replaced, kept): (Vec<u32>, Vec<u32>) =
-                (0..rows.num_rows() as u32).partition(|row| is_stale(*row as usize));
+            let (mut replaced, mut kept) = (vec![], vec![]);
+            for (row, version) in (0..).zip(self.versions(&rows)?) {
+                match withdrawn.get_mut(&version).filter(|count| **count > 0) {
+                    Some(count) => *count -= 1,
+                    None if stale.contains(&version) => replaced.push(row),
+                    None => kept.push(row),
+                }
+            }
             gone.insert(number);
             if let (Some(superseded), false) = (&self.superseded, replaced.is_empty()) {
                 self.history
@@ -49,17 +51,25 @@ impl Refresh<'_> {
             if !kept.is_empty() {
                 let rewritten = self.files.len() as u32;
                 self.files.extend(write(&self.current, chunk::sorted(&rows, &kept, &sort)?).await?);
-                if let Some((_, Known::Records(known))) = self.memory.known.get_mut(self.name) {
-                    kept.iter().for_each(|row| known.moved(keys[*row as usize], rewritten));
-                }
+                self.moved(&rows, &kept, rewritten)?;
             }
         }
         Ok(gone)
     }
 
-    /// Makes versions current again that the source went back to. Their rows are in the history, and stay there: they
-    /// were current once before.
-    async fn restore(&mut self, returned: &[Returned]) -> Result<()> {
+    /// Says of the chosen `rows` that they are in another file now.
+    fn moved(&mut self, rows: &RecordBatch, chosen: &[u32], file: u32) -> Result<()> {
+        let Shape::Records { key, .. } = &self.source.shape else { return Ok(()) };
+        let keys = hash_key(&self.memory.hasher, rows, key)?;
+        if let Some((_, Known::Records(known))) = self.memory.known.get_mut(self.name) {
+            chosen.iter().for_each(|row| known.moved(keys[*row as usize], file));
+        }
+        Ok(())
+    }
+
+    /// Makes versions current again, by key and content, that the source went back to. Their rows are in the history,
+    /// and stay there: they were current once before.
+    async fn restore(&mut self, returned: &[(u128, u128)]) -> Result<()> {
         let (Shape::Records { key, .. }, Some(superseded)) =
             (self.source.shape.clone(), self.superseded.clone())
         else {
@@ -67,7 +77,7 @@ impl Refresh<'_> {
         };
         let hasher = self.memory.hasher;
         let mut missing: HashSet<u128> =
-            returned.iter().map(|version| version_hash(version.key, version.content)).collect();
+            returned.iter().map(|(key, content)| version_hash(*key, *content)).collect();
         let snapshot = superseded.snapshot();
         let written: Vec<FileEntry> =
             snapshot.files.iter().cloned().chain(self.history.iter().cloned()).collect();
@@ -91,7 +101,7 @@ impl Refresh<'_> {
                 found.push(chunk::sorted(&batch, &rows, &[])?);
             }
             if found_rows >= CHUNK_ROWS {
-                self.write_restored(&std::mem::take(&mut found), &key).await?;
+                self.write_restored(&std::mem::take(&mut found)).await?;
                 found_rows = 0;
             }
         }
@@ -101,11 +111,11 @@ impl Refresh<'_> {
                 source: None,
             });
         }
-        self.write_restored(&found, &key).await
+        self.write_restored(&found).await
     }
 
     /// Writes rows of the history as current rows that were taken now.
-    async fn write_restored(&mut self, found: &[RecordBatch], key: &[String]) -> Result<()> {
+    async fn write_restored(&mut self, found: &[RecordBatch]) -> Result<()> {
         let schema = self.current.snapshot().schema.clone();
         let found = found.iter().map(|rows| crate::table_read::adapt(rows, &schema));
         let found = found.collect::<Result<Vec<_>>>()?;
@@ -127,11 +137,7 @@ impl Refresh<'_> {
         let sorted = chunk::sorted(&rows, &all, &sort_columns(&self.source))?;
         let number = self.files.len() as u32;
         self.files.extend(write(&self.current, sorted).await?);
-        let keys = hash_key(&self.memory.hasher, &rows, key)?;
-        if let Some((_, Known::Records(known))) = self.memory.known.get_mut(self.name) {
-            keys.into_iter().for_each(|key| known.moved(key, number));
-        }
-        Ok(())
+        self.moved(&rows, &all, number)
     }
 
     /// Makes everything visible in one publication.
@@ -140,14 +146,18 @@ impl Refresh<'_> {
             Some((_, Known::Records(known))) => known.returned(),
             _ => vec![],
         };
-        for Returned { key, replaced, .. } in &returned {
-            let replaced_rows = self.stale.entry(replaced.file).or_default();
-            replaced_rows.insert(version_hash(*key, replaced.content));
+        let mut restored: Vec<(u128, u128)> = match self.memory.known.get(self.name) {
+            Some((_, Known::Records(known))) => known.in_history(&self.reopened),
+            _ => vec![],
+        };
+        for Returned { key, content, replaced } in &returned {
+            self.note_stale(*key, *replaced);
+            restored.push((*key, *content));
         }
         self.report.rows_taken += returned.len() as u64;
         self.report.duplicates -= returned.len() as u64;
         let gone = self.rewrite_stale().await?;
-        self.restore(&returned).await?;
+        self.restore(&restored).await?;
         let had = self.before.files.len();
         let mut change = Change::default();
         let removes: Vec<FileEntry> = gone

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use arrow::array::{Array, StringArray};
 use connectors::Rejection;
 
-use super::chunk::{self, Chunk, Outcome};
-use super::known::{Known, Taken, Version, version_hash};
+use super::chunk::{self, Chunk, ChunkPart, Outcome};
+use super::known::{Known, Taken, Version};
 use super::subjects::{IdentifierColumns, PERSON_FIELDS};
 use super::{ORIGIN, Refresh, hash_content, hash_key, message_key};
 use crate::catalog::{OnError, Shape};
@@ -100,10 +100,7 @@ impl Refresh<'_> {
                     Outcome::Current
                 }
                 Taken::Replaces(replaced) => {
-                    self.stale
-                        .entry(replaced.file)
-                        .or_default()
-                        .insert(version_hash(keys[row], replaced.content));
+                    self.note_stale(keys[row], replaced);
                     Outcome::Current
                 }
             };
@@ -145,21 +142,25 @@ impl Refresh<'_> {
 
     /// A log without message ids: each line is an event, also an equal one. Only a file that is read again from
     /// before the last position that was taken gives lines that are there already; the n-th of equal lines is the n-th.
+    /// A line that takes the place of a withdrawn one is not there already.
     async fn line_outcomes(&mut self, chunk: &Chunk) -> Result<Vec<Outcome>> {
         let contents = hash_content(&self.memory.hasher, &chunk.rows)?;
         let mut outcomes = Vec::with_capacity(contents.len());
-        for (file, rows) in &chunk.files {
+        for ChunkPart { origin, rows, withdrawn, .. } in &chunk.parts {
             let from = outcomes.len();
-            let last = self.state.positions.get(file).copied().unwrap_or(0);
+            if withdrawn.is_some() {
+                self.state.positions.remove(origin);
+            }
+            let last = self.state.positions.get(origin).copied().unwrap_or(0);
             let again = *rows > 0 && chunk.positions.value(from) <= last;
-            if again && !self.read_again.contains_key(file) {
-                let had = self.lines_of(file).await?;
-                self.read_again.insert(file.clone(), had);
+            if again && !self.read_again.contains_key(origin) {
+                let had = self.lines_of(origin).await?;
+                self.read_again.insert(origin.clone(), had);
             }
             for content in &contents[from..from + rows] {
                 let had = self
                     .read_again
-                    .get_mut(file)
+                    .get_mut(origin)
                     .and_then(|lines| lines.get_mut(content))
                     .filter(|count| **count > 0);
                 outcomes.push(match had {
@@ -171,15 +172,15 @@ impl Refresh<'_> {
                 });
             }
             if let Some(reached) = (*rows > 0).then(|| chunk.positions.value(from + rows - 1)) {
-                self.reached.insert(file.clone(), reached);
+                self.reached.insert(origin.clone(), reached);
             }
         }
         Ok(outcomes)
     }
 
-    /// Counts the lines that the table holds of `file`.
-    async fn lines_of(&self, file: &str) -> Result<HashMap<u128, u32>> {
-        let origin = chunk::origin(file);
+    /// Counts the lines that the table holds of the file `origin`.
+    async fn lines_of(&self, origin: &str) -> Result<HashMap<u128, u32>> {
+        let origin = chunk::origin(origin);
         let mut lines = HashMap::new();
         for entry in self.before.files.iter() {
             for batch in crate::table_read::read_file(
@@ -214,11 +215,11 @@ impl Refresh<'_> {
         hint: String,
     ) -> Result<()> {
         let mut before = 0;
-        let file = chunk.files.iter().find(|(_, rows)| {
-            before += rows;
+        let part = chunk.parts.iter().find(|part| {
+            before += part.rows;
             row < before
         });
-        let file = file.map(|(file, _)| file.clone()).unwrap_or_default();
+        let file = part.map(|part| part.file.clone()).unwrap_or_default();
         let position = chunk.positions.value(row);
         if self.source.on_error == OnError::Fail {
             return Err(Error::Invalid {
@@ -253,6 +254,6 @@ fn row_as_text(chunk: &Chunk, row: usize) -> Result<String> {
     Ok(text)
 }
 
-fn not_loaded() -> Error {
+pub(super) fn not_loaded() -> Error {
     Error::Corrupt { message: "what ingest remembers does not fit the source".into(), source: None }
 }

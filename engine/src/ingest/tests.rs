@@ -1,5 +1,8 @@
 //! Files through a source into a lake: what stands in its tables after each refresh.
 
+mod growing;
+mod upkeep;
+
 use std::io::Write;
 use std::sync::Arc;
 

@@ -6,7 +6,6 @@
 //! * an **append** follows anything;
 //! * a **compaction** follows anything that left its inputs in the table;
 //! * a **rewrite** follows only what left its inputs in the table *and* added no file, since it has read the whole table;
-//! * an application's version is committed once: the check happens on each attempt;
 //! * columns are added to whatever schema the winner left, or refused when their types disagree.
 //!
 //! The rules are checked on states, not on the winners' actions: a compaction that swapped a file away is a conflict
@@ -15,7 +14,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use deltalake_core::kernel::{Action, Transaction};
+use deltalake_core::kernel::Action;
 
 use super::file::FileEntry;
 use super::log;
@@ -49,12 +48,8 @@ pub struct Commit {
     pub schema: Option<TableSchema>,
     /// Whether what is indexed and how rows are sorted becomes as `schema` says, too.
     pub relays: bool,
-    /// An application and its version, which is committed once: how a caller knows its own commit again.
-    pub app: Option<(String, i64)>,
     /// A message for the log. Everybody who can read the lake can read it: never a value of a person.
     pub message: Option<String>,
-    /// Applications whose version goes back, by a rollback.
-    pub(super) restored_apps: Vec<(String, i64)>,
 }
 
 impl Commit {
@@ -67,9 +62,7 @@ impl Commit {
             base: None,
             schema: None,
             relays: false,
-            app: None,
             message: None,
-            restored_apps: Vec::new(),
         }
     }
 
@@ -109,12 +102,6 @@ impl Commit {
         Self { relays: true, ..self.with_schema(layout) }
     }
 
-    /// Commits once for each `version` of `app`, which must grow.
-    pub fn with_app(mut self, app: impl Into<String>, version: i64) -> Self {
-        self.app = Some((app.into(), version));
-        self
-    }
-
     /// Leaves a message in the log.
     pub fn with_message(mut self, message: impl Into<String>) -> Self {
         self.message = Some(message.into());
@@ -122,15 +109,7 @@ impl Commit {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.adds.is_empty()
-            && self.removes.is_empty()
-            && self.schema.is_none()
-            && self.apps().next().is_none()
-    }
-
-    /// Returns every application version that the commit sets.
-    pub(super) fn apps(&self) -> impl Iterator<Item = &(String, i64)> {
-        self.app.iter().chain(&self.restored_apps)
+        self.adds.is_empty() && self.removes.is_empty() && self.schema.is_none()
     }
 
     /// Fails when the commit may not follow `current`.
@@ -190,13 +169,6 @@ impl Commit {
                 current.followed_by(&self.removes, &self.adds, Some((metadata, schema)))
             }
         };
-        actions.extend(self.apps().map(|(app, version)| {
-            Action::Txn(Transaction {
-                app_id: app.clone(),
-                version: *version,
-                last_updated: Some(now_us / 1000),
-            })
-        }));
         actions.extend(
             self.removes
                 .iter()

@@ -57,9 +57,8 @@ impl Table {
             SessionConfig::new().with_batch_size(BATCH_ROWS),
             runtime,
         );
-        let inputs = files.iter().map(|file| (file.clone(), None)).collect();
         let scan =
-            scan_files(&session.state(), self, &snapshot.schema, inputs, None, None, files.len())?;
+            scan_files(&session.state(), self, &snapshot.schema, files.to_vec(), files.len())?;
         let merged: Arc<dyn ExecutionPlan> = match ordering(snapshot)? {
             Some(ordering) => Arc::new(SortPreservingMergeExec::new(ordering, scan)),
             None => Arc::new(CoalescePartitionsExec::new(scan)),

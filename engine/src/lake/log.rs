@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use deltalake_core::DeltaTableError;
 use deltalake_core::kernel::{
-    Action, Add, CommitInfo, EagerSnapshot, Metadata, MetadataExt, Protocol, Remove, Snapshot,
+    Action, Add, CommitInfo, Metadata, MetadataExt, Protocol, Remove, Snapshot,
 };
 use deltalake_core::logstore::{LogStoreRef, StorageConfig, default_logstore, get_actions};
 use futures::TryStreamExt;
@@ -47,8 +47,6 @@ pub(super) struct Entry {
     pub(super) metadata: Option<Metadata>,
     pub(super) adds: Vec<Add>,
     pub(super) removes: Vec<Remove>,
-    /// Application ids with their versions.
-    pub(super) apps: Vec<(String, i64)>,
 }
 
 /// Creates the log of an empty table.
@@ -123,19 +121,6 @@ pub(super) async fn load(
     Ok(Loaded { version: snapshot.version(), metadata, properties, schema, files })
 }
 
-/// Returns the newest version that an application committed, by reading the log; that of an old table version if asked.
-pub(super) async fn app_version(
-    store: &Arc<dyn ObjectStore>,
-    path: &str,
-    version: Option<u64>,
-    app: &str,
-) -> Result<Option<i64>> {
-    let log = log_store(store, path);
-    let failed = |error| load_error(path, version, error);
-    let snapshot = EagerSnapshot::try_new(&*log, version).await.map_err(failed)?;
-    snapshot.transaction_version(&*log, app).await.map_err(failed)
-}
-
 /// Returns the versions above `after` that the log has, ascending.
 pub(super) async fn versions_after(
     store: &dyn ObjectStore,
@@ -206,7 +191,7 @@ fn decode(path: &str, version: u64, bytes: &Bytes) -> Result<Entry> {
             Action::Remove(remove) if remove.deletion_vector.is_none() => {
                 entry.removes.push(remove)
             }
-            Action::Txn(app) => entry.apps.push((app.app_id, app.version)),
+            Action::Txn(_) => {}
             Action::CommitInfo(info) => {
                 entry.id = info.info.get(COMMIT_ID).and_then(Value::as_str).map(str::to_owned);
             }

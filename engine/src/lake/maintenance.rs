@@ -4,6 +4,8 @@
 //! the first makes before it calls the second. An erasure calls the single
 //! steps with no history to keep: commit the rewrite, [`Table::vacuum`], [`Table::checkpoint`], [`Table::clean_log`].
 //!
+//! A process that held the lake and may not be sure any more that it does deletes nothing.
+//!
 //! Invariant: a file is deleted only when no snapshot, scan or writer of this process holds it, and when it has been
 //! unreferenced for longer than the history, for the sake of readers in other processes.
 
@@ -74,7 +76,14 @@ impl Table {
         self.upkeep_in_turn(&mut state).await
     }
 
-    async fn upkeep_in_turn(&self, state: &mut UpkeepState) -> Result<Report> {
+    /// Does the part of [`Table::upkeep`] that the log needs: writes a checkpoint and cleans up the log below it, if that is
+    /// due.
+    pub async fn shorten_log(&self) -> Result<Report> {
+        let mut state = self.0.upkeep.lock().await;
+        self.shorten_log_in_turn(&mut state).await
+    }
+
+    async fn shorten_log_in_turn(&self, state: &mut UpkeepState) -> Result<Report> {
         let mut report = Report::default();
         let version = self.snapshot().version;
         let checkpoint = match state.checkpoint {
@@ -85,6 +94,11 @@ impl Table {
             report.checkpoint = Some(self.checkpoint_in_turn(state).await?);
             report.log_entries_deleted = self.clean_log_in_turn(HISTORY).await?;
         }
+        Ok(report)
+    }
+
+    async fn upkeep_in_turn(&self, state: &mut UpkeepState) -> Result<Report> {
+        let mut report = self.shorten_log_in_turn(state).await?;
         let now_ms = self.0.clock.now_us() / 1000;
         // A process that is started to refresh and ends looks once.
         if state.vacuumed_ms.is_none_or(|at| now_ms - at >= VACUUM_EVERY_MS) {
@@ -142,6 +156,7 @@ impl Table {
     }
 
     async fn clean_log_in_turn(&self, older_than: Duration) -> Result<usize> {
+        self.check_held()?;
         let log = log::log_store(&self.0.store, &self.0.path);
         let cutoff_ms = self.cutoff_ms(older_than);
         let deleted =
@@ -157,6 +172,7 @@ impl Table {
         let failed =
             |source| unavailable(format_args!("clean up table \"{}\"", self.0.path), source);
         let folder = Path::from(self.0.path.as_str());
+        self.check_held()?;
         // Files that others have committed are no orphans.
         self.refresh().await?;
         // The files are listed before it is asked who holds which: a writer pins a file before it creates it.
@@ -179,6 +195,8 @@ impl Table {
             objects.iter().filter(unneeded).map(|object| object.location.clone()).collect()
         };
         let count = doomed.len();
+        // Listing takes its time.
+        self.check_held()?;
         let doomed = futures::stream::iter(doomed.into_iter().map(Ok)).boxed();
         self.0
             .store

@@ -19,6 +19,7 @@ mod file;
 mod lease;
 mod log;
 mod maintenance;
+mod prune;
 mod rollback;
 mod scan;
 mod schema;
@@ -50,7 +51,8 @@ pub use documents::Created;
 pub use file::{ColumnBounds, FileEntry};
 pub use lease::Lease;
 pub use maintenance::{HISTORY, Report};
-pub use scan::{LakeTable, ROW_GROUP_ROWS, access_plan, scan_files};
+pub use prune::may_hold;
+pub use scan::{LakeTable, scan_files};
 pub use schema::{TableSchema, column_name, column_names};
 pub use table::{Table, TableSnapshot};
 pub use types::{
@@ -225,14 +227,6 @@ impl Lake {
             store::unavailable(format_args!("delete table \"{path}\""), source)
         })?;
         Ok(())
-    }
-
-    /// Returns the tables that were opened so far, in the order of their paths: those that need maintenance.
-    pub fn opened_tables(&self) -> Vec<Table> {
-        let mut tables: Vec<_> =
-            self.0.tables.lock().values().filter_map(|cell| cell.get().cloned()).collect();
-        tables.sort_by(|a, b| a.path().cmp(b.path()));
-        tables
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! This is how a commit is taken back that was made and never published: before a crash, a failure or a cancel.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt};
@@ -10,9 +10,8 @@ use object_store::ObjectStoreExt;
 
 use super::commit::Commit;
 use super::file::FileEntry;
-use super::log;
 use super::store::unavailable;
-use super::table::{NOTHING_COMMITTED, Table, TableSnapshot};
+use super::table::{Table, TableSnapshot};
 use crate::{Error, Result};
 
 /// How many files are looked up at a time.
@@ -33,8 +32,7 @@ impl Table {
         Ok(restored)
     }
 
-    /// Makes the table hold the files again that it held at `version`, and lets applications commit again what they
-    /// committed since. Columns that were added since stay.
+    /// Makes the table hold the files again that it held at `version`. Columns that were added since stay.
     pub async fn rollback_to(&self, version: u64) -> Result<Arc<TableSnapshot>> {
         let _turn = self.0.upkeep.lock().await;
         let (target, current) = (self.snapshot_at(version).await?, self.snapshot());
@@ -53,26 +51,8 @@ impl Table {
         let lookups =
             futures::stream::iter(adds.clone().into_iter().map(look_up)).buffer_unordered(LOOKUPS);
         lookups.try_collect::<()>().await?;
-        let mut commit = Commit::rewrite(current.clone(), adds, removes)
-            .with_message(format!("roll back to {version}"));
-        commit.restored_apps = self.apps_since(version, current.version).await?;
-        self.commit(commit).await
-    }
-
-    /// Returns the applications that committed after version `from`, up to `to`, with what they had committed before.
-    async fn apps_since(&self, from: u64, to: u64) -> Result<Vec<(String, i64)>> {
-        let mut names = BTreeSet::new();
-        for version in from + 1..=to {
-            let entry = log::read(&*self.0.store, &self.0.path, version).await?;
-            let entry = entry.ok_or_else(|| missing_version(&self.0.path, version))?;
-            names.extend(entry.apps.into_iter().map(|(app, _)| app));
-        }
-        let mut apps = Vec::new();
-        for app in names {
-            let version = log::app_version(&self.0.store, &self.0.path, Some(from), &app).await?;
-            apps.push((app, version.unwrap_or(NOTHING_COMMITTED)));
-        }
-        Ok(apps)
+        let commit = Commit::rewrite(current, adds, removes);
+        self.commit(commit.with_message(format!("roll back to {version}"))).await
     }
 
     /// Fails when a file of an old version is gone.

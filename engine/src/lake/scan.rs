@@ -2,40 +2,34 @@
 //!
 //! [`LakeTable`] is raw: it knows no purpose and hides nobody, and stays inside the engine. It prunes files by the log's
 //! bounds; row groups, pages and rows are pruned by DataFusion's Parquet source, into which the optimizer pushes filters.
-//! [`scan_files`] is for a caller that has chosen the files and rows itself. Columns that a file lacks are null.
+//! [`scan_files`] is for a caller that has chosen the files itself. Columns that a file lacks are null.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, UInt64Array};
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::memory::DataSourceExec;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::pruning::PruningStatistics;
 use datafusion::common::stats::Precision;
-use datafusion::common::{Column, ColumnStatistics, DFSchema, ScalarValue, Statistics};
+use datafusion::common::{ColumnStatistics, DFSchema, Statistics};
 use datafusion::config::TableParquetOptions;
 use datafusion::datasource::TableType;
 use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::parquet::ParquetAccessPlan;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::error::Result as PlanResult;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
-use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use datafusion::physical_plan::ExecutionPlan;
 use object_store::ObjectMeta;
 use object_store::path::Path;
-use parquet::arrow::arrow_reader::RowSelection;
 
 use super::file::{ColumnBounds, FileEntry};
 use super::object_store_url;
+use super::prune::may_hold;
 use super::table::{Table, TableSnapshot};
 
 /// How many rows each row group of a file has; the last one may have fewer.
-pub const ROW_GROUP_ROWS: usize = 131_072;
+pub(super) const ROW_GROUP_ROWS: usize = 131_072;
 /// How much of the end of a file is read at first: the footer of a file with a few hundred columns.
 const FOOTER_BYTES: usize = 64 << 10;
 
@@ -63,16 +57,9 @@ impl LakeTable {
         let Some(filter) = conjunction(filters.to_vec()) else { return Ok(files.to_vec()) };
         let schema = &self.snapshot.schema;
         let filter = state.create_physical_expr(filter, &DFSchema::try_from(schema.clone())?)?;
-        // A filter that bounds say nothing about keeps every file.
-        let kept = PruningPredicateBuilder::new()
-            .with_file_schema(schema.clone())
-            .try_build(filter)
-            .and_then(|predicate| predicate.prune(&FileBounds { files, schema }));
-        let Ok(kept) = kept else { return Ok(files.to_vec()) };
-        Ok(std::iter::zip(files.iter(), kept)
-            .filter(|(_, kept)| *kept)
-            .map(|(file, _)| file.clone())
-            .collect())
+        let kept = may_hold(&files.iter().collect::<Vec<_>>(), schema, &filter);
+        let kept = files.iter().zip(kept).filter(|(_, kept)| *kept);
+        Ok(kept.map(|(file, _)| file.clone()).collect())
     }
 }
 
@@ -104,11 +91,7 @@ impl TableProvider for LakeTable {
         // set here as well would be evaluated twice.
         let files = self.prune(state, filters)?;
         let statistics = statistics(&self.snapshot.schema, &files);
-        let groups = balance(
-            &self.path,
-            files.into_iter().map(|file| (file, None)),
-            state.config().target_partitions(),
-        );
+        let groups = balance(&self.path, files, state.config().target_partitions());
         let source = source(state, &self.snapshot.schema);
         let config = FileScanConfigBuilder::new(object_store_url(), Arc::new(source))
             .with_file_groups(groups)
@@ -120,44 +103,22 @@ impl TableProvider for LakeTable {
     }
 }
 
-/// Scans chosen files of `table`, and of each file the chosen rows, in at most `groups` partitions. The same files always
-/// fall to the same partitions, and each partition yields its files one after the other. `schema` is the one of their
-/// snapshot. `predicate`, over `schema`, is evaluated while the files are decoded where Parquet can do that:
-/// rows for which it is not true may be missing from the output, but need not be.
+/// Scans chosen files of `table` in at most `groups` partitions. The same files always fall to the same partitions, and each
+/// partition yields its files one after the other. `schema` is the one of their snapshot.
 pub fn scan_files(
     state: &dyn Session,
     table: &Table,
     schema: &SchemaRef,
-    files: Vec<(FileEntry, Option<ParquetAccessPlan>)>,
-    projection: Option<&Vec<usize>>,
-    predicate: Option<Arc<dyn PhysicalExpr>>,
+    files: Vec<FileEntry>,
     groups: usize,
 ) -> PlanResult<Arc<dyn ExecutionPlan>> {
-    let mut source = source(state, schema);
-    if let Some(predicate) = predicate {
-        source = source.with_predicate(predicate);
-    }
-    let config = FileScanConfigBuilder::new(object_store_url(), Arc::new(source))
-        .with_file_groups(balance(table.path(), files.into_iter(), groups))
+    let source = Arc::new(source(state, schema));
+    let config = FileScanConfigBuilder::new(object_store_url(), source)
+        .with_file_groups(balance(table.path(), files, groups))
         // Otherwise a partition that is done takes over files of another one.
         .with_preserve_order(true)
-        .with_projection_indices(projection.cloned())?
         .build();
     Ok(DataSourceExec::from_data_source(config))
-}
-
-/// Makes the access plan of a file from a selection of its rows.
-pub fn access_plan(file: &FileEntry, mut rows: RowSelection) -> ParquetAccessPlan {
-    let row_groups = usize::try_from(file.rows).unwrap_or(usize::MAX).div_ceil(ROW_GROUP_ROWS);
-    let mut plan = ParquetAccessPlan::new_all(row_groups);
-    for row_group in 0..row_groups {
-        let chosen = rows.split_off(ROW_GROUP_ROWS);
-        match chosen.selects_any() {
-            true => plan.scan_selection(row_group, chosen),
-            false => plan.skip(row_group),
-        }
-    }
-    plan
 }
 
 fn source(state: &dyn Session, schema: &SchemaRef) -> ParquetSource {
@@ -175,22 +136,17 @@ fn source(state: &dyn Session, schema: &SchemaRef) -> ParquetSource {
 }
 
 /// Distributes files over at most `groups` groups of about the same size; the same files always fall the same way.
-fn balance(
-    table: &str,
-    files: impl Iterator<Item = (FileEntry, Option<ParquetAccessPlan>)>,
-    groups: usize,
-) -> Vec<FileGroup> {
-    let mut files: Vec<_> = files.collect();
+fn balance(table: &str, mut files: Vec<FileEntry>, groups: usize) -> Vec<FileGroup> {
     let mut balanced: Vec<(u64, Vec<PartitionedFile>)> =
         vec![(0, Vec::new()); groups.clamp(1, files.len().max(1))];
-    files.sort_by_key(|(file, _)| std::cmp::Reverse(file.size));
-    for (file, rows) in files {
+    files.sort_by_key(|file| std::cmp::Reverse(file.size));
+    for file in files {
         let lightest = balanced
             .iter_mut()
             .min_by_key(|(bytes, _)| *bytes)
             .expect("there is at least one group");
         lightest.0 += file.size;
-        lightest.1.push(partitioned(table, file, rows));
+        lightest.1.push(partitioned(table, file));
     }
     balanced
         .into_iter()
@@ -199,7 +155,7 @@ fn balance(
         .collect()
 }
 
-fn partitioned(table: &str, file: FileEntry, rows: Option<ParquetAccessPlan>) -> PartitionedFile {
+fn partitioned(table: &str, file: FileEntry) -> PartitionedFile {
     let meta = ObjectMeta {
         location: Path::from(format!("{table}/{}", file.path)),
         last_modified: chrono::DateTime::from_timestamp_millis(file.written_ms).unwrap_or_default(),
@@ -208,11 +164,7 @@ fn partitioned(table: &str, file: FileEntry, rows: Option<ParquetAccessPlan>) ->
         version: None,
     };
     // The plan holds the entry, and with it the file.
-    let partitioned = PartitionedFile::new_from_meta(meta).with_extension(file);
-    match rows {
-        Some(rows) => partitioned.with_extension(rows),
-        None => partitioned,
-    }
+    PartitionedFile::new_from_meta(meta).with_extension(file)
 }
 
 /// Returns what the log knows of all files together: exact counts, and bounds where every file has some.
@@ -246,53 +198,5 @@ fn statistics(schema: &SchemaRef, files: &[FileEntry]) -> Statistics {
             .iter()
             .map(|field| column(field.name()).unwrap_or_else(ColumnStatistics::new_unknown))
             .collect(),
-    }
-}
-
-/// The log's bounds, as pruning reads them.
-struct FileBounds<'a> {
-    files: &'a [FileEntry],
-    schema: &'a SchemaRef,
-}
-
-impl FileBounds<'_> {
-    fn values(
-        &self,
-        column: &Column,
-        of: impl Fn(&ColumnBounds) -> Option<&ScalarValue>,
-    ) -> Option<ArrayRef> {
-        let none =
-            ScalarValue::try_from(self.schema.field_with_name(&column.name).ok()?.data_type())
-                .ok()?;
-        let value =
-            |file: &FileEntry| file.bounds_of(&column.name).and_then(&of).unwrap_or(&none).clone();
-        ScalarValue::iter_to_array(self.files.iter().map(value)).ok()
-    }
-}
-
-impl PruningStatistics for FileBounds<'_> {
-    fn min_values(&self, column: &Column) -> Option<ArrayRef> {
-        self.values(column, |bounds| bounds.min.as_ref())
-    }
-
-    fn max_values(&self, column: &Column) -> Option<ArrayRef> {
-        self.values(column, |bounds| bounds.max.as_ref())
-    }
-
-    fn num_containers(&self) -> usize {
-        self.files.len()
-    }
-
-    fn null_counts(&self, column: &Column) -> Option<ArrayRef> {
-        let nulls = |file: &FileEntry| file.bounds_of(&column.name).and_then(|bounds| bounds.nulls);
-        Some(Arc::new(self.files.iter().map(nulls).collect::<UInt64Array>()))
-    }
-
-    fn row_counts(&self) -> Option<ArrayRef> {
-        Some(Arc::new(self.files.iter().map(|file| Some(file.rows)).collect::<UInt64Array>()))
-    }
-
-    fn contained(&self, _column: &Column, _values: &HashSet<ScalarValue>) -> Option<BooleanArray> {
-        None
     }
 }

@@ -29,8 +29,6 @@ use crate::{Error, Result};
 const COMMIT_ATTEMPTS_MAX: usize = 64;
 /// How many of the last snapshots are kept for [`Table::snapshot_at`].
 const RECENT_SNAPSHOTS: usize = 8;
-/// The version of an application that has committed nothing; versions are not negative.
-pub(super) const NOTHING_COMMITTED: i64 = -1;
 
 /// One version of a table. It never changes, and its files are not deleted as long as it is held.
 #[derive(Debug)]
@@ -176,8 +174,6 @@ struct Met {
 
 #[derive(Default)]
 struct CommitterState {
-    /// The versions of applications, `None` for one that never committed. Read from the log on first use.
-    apps: HashMap<String, Option<i64>>,
     /// Set when it is not known whether the last commit is in the log.
     doubtful: bool,
 }
@@ -245,15 +241,15 @@ impl Table {
 
     /// Reads what other processes have committed, and returns the newest snapshot.
     pub async fn refresh(&self) -> Result<Arc<TableSnapshot>> {
-        let mut state = self.0.committer.lock().await;
+        let _turn = self.0.committer.lock().await;
         self.check_alive()?;
         let known = self.snapshot().version;
         match log::versions_after(&*self.0.store, &self.0.path, known).await?.first() {
             None => {}
             Some(next) if *next == known + 1 => {
-                self.catch_up(&mut state, None).await?;
+                self.catch_up(None).await?;
             }
-            Some(_) => self.reload(&mut state).await?,
+            Some(_) => self.reload().await?,
         }
         Ok(self.snapshot())
     }
@@ -281,7 +277,7 @@ impl Table {
     pub(super) async fn settled(&self) -> Result<Arc<TableSnapshot>> {
         let mut state = self.0.committer.lock().await;
         if state.doubtful {
-            self.catch_up(&mut state, None).await?;
+            self.catch_up(None).await?;
             state.doubtful = false;
         }
         Ok(self.snapshot())
@@ -291,8 +287,7 @@ impl Table {
     ///
     /// # Errors
     /// [`Error::Conflict`] when another commit came between that it may not follow: in a process that holds the lake any
-    /// commit that is not its own. Also when the lake is no longer held, and when the application has committed this
-    /// version already.
+    /// commit that is not its own. Also when the lake is no longer held.
     pub async fn commit(&self, commit: Commit) -> Result<Arc<TableSnapshot>> {
         if commit.is_empty() {
             return Ok(self.snapshot());
@@ -312,9 +307,6 @@ impl Table {
         let id = log::new_id();
         for _ in 0..COMMIT_ATTEMPTS_MAX {
             self.check_alive()?;
-            if let Some((app, version)) = &commit.app {
-                self.check_app(state, app, *version).await?;
-            }
             let current = self.snapshot();
             commit.check(&self.0.path, &current)?;
             let alone = self.0.holding.check()?;
@@ -327,18 +319,13 @@ impl Table {
                 log::write(&*self.0.store, &self.0.path, plan.next.version, bytes).await?;
             if written {
                 state.doubtful = false;
-                for (app, version) in commit.apps() {
-                    state
-                        .apps
-                        .insert(app.clone(), (*version > NOTHING_COMMITTED).then_some(*version));
-                }
                 self.note_removed(
                     commit.removes.iter().map(|file| (file.path.clone(), now_us / 1000)),
                 );
                 return Ok(self.publish(plan.next));
             }
             // Somebody was faster, unless it is our own write whose answer was lost.
-            let met = self.catch_up(state, Some(&id)).await?;
+            let met = self.catch_up(Some(&id)).await?;
             state.doubtful = false;
             if met.others && alone {
                 return Err(self.intruded());
@@ -351,12 +338,6 @@ impl Table {
             message: format!("table \"{}\" is committed to by others all the time", self.0.path),
             hint: "Try again.".into(),
         })
-    }
-
-    /// Returns the newest version that an application has committed to this table.
-    pub async fn app_version(&self, app: &str) -> Result<Option<i64>> {
-        let mut state = self.0.committer.lock().await;
-        self.load_app(&mut state, app).await
     }
 
     /// Returns the path of a data file in the lake.
@@ -376,6 +357,11 @@ impl Table {
         self.0.pins.tidy();
     }
 
+    /// Fails if this process held the lake and may not be sure any more that nobody else does.
+    pub(super) fn check_held(&self) -> Result<()> {
+        self.0.holding.check().map(drop)
+    }
+
     fn check_alive(&self) -> Result<()> {
         match self.0.retired.load(Ordering::SeqCst) {
             false => Ok(()),
@@ -387,31 +373,8 @@ impl Table {
         }
     }
 
-    async fn check_app(&self, state: &mut CommitterState, app: &str, version: i64) -> Result<()> {
-        match self.load_app(state, app).await? {
-            Some(committed) if committed >= version => Err(Error::Conflict {
-                message: format!(
-                    "version {version} of \"{app}\" is in table \"{}\" already",
-                    self.0.path
-                ),
-                hint: "Nothing needs to be done.".into(),
-            }),
-            _ => Ok(()),
-        }
-    }
-
-    async fn load_app(&self, state: &mut CommitterState, app: &str) -> Result<Option<i64>> {
-        if let Some(version) = state.apps.get(app) {
-            return Ok(*version);
-        }
-        let version = log::app_version(&self.0.store, &self.0.path, None, app).await?;
-        let version = version.filter(|version| *version > NOTHING_COMMITTED);
-        state.apps.insert(app.to_owned(), version);
-        Ok(version)
-    }
-
-    /// Applies all commits that follow the current snapshot, and tells the one with the id `own` from others.
-    async fn catch_up(&self, state: &mut CommitterState, own: Option<&str>) -> Result<Met> {
+    /// Applies all commits that follow the current snapshot, in the caller's turn, and tells the one with the id `own` from others.
+    async fn catch_up(&self, own: Option<&str>) -> Result<Met> {
         let mut met = Met::default();
         loop {
             let version = self.snapshot().version + 1;
@@ -422,7 +385,7 @@ impl Table {
                 true => met.own = true,
                 false => met.others = true,
             }
-            self.apply(state, entry)?;
+            self.apply(entry)?;
         }
     }
 
@@ -438,7 +401,7 @@ impl Table {
     }
 
     /// Applies one commit of the log to the current snapshot.
-    fn apply(&self, state: &mut CommitterState, entry: Entry) -> Result<()> {
+    fn apply(&self, entry: Entry) -> Result<()> {
         let current = self.snapshot();
         let widened = match entry.metadata {
             None => None,
@@ -468,17 +431,13 @@ impl Table {
             .iter()
             .map(|file| (file.path.as_str().into(), file.deletion_timestamp.unwrap_or(now_ms)));
         self.note_removed(times);
-        for (app, version) in entry.apps {
-            state.apps.insert(app, (version > NOTHING_COMMITTED).then_some(version));
-        }
         self.publish(next);
         Ok(())
     }
 
     /// Loads the table anew, after more of the log was cleaned up than this process has read.
-    async fn reload(&self, state: &mut CommitterState) -> Result<()> {
+    async fn reload(&self) -> Result<()> {
         let loaded = log::load(&self.0.store, &self.0.path, None, &self.0.pins).await?;
-        state.apps.clear();
         self.publish(TableSnapshot::new(loaded));
         Ok(())
     }

@@ -3,8 +3,8 @@
 //! A [`GovernedTable`] shows `profile_id` and the columns of a table, and scans into a [`GovernedScanExec`], a leaf
 //! without children, statistics or pushed-down limits. Below it lies a plain Parquet scan that nothing outside can
 //! see, which is told by a [`Selection`] to read the rows of visible people and no others.
-//! Of a query's filters only comparisons of a column with literals reach the leaf, since those cannot fail and so
-//! cannot tell anything about a row that is not returned; the leaf applies them whole before it cuts batches.
+//! Of a query's filters only leakproof ones reach the leaf, which applies them whole before it cuts batches. What the
+//! log says of a file decides whether it is read, and nothing else: it moves no row that is returned.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use arrow::array::AsArray;
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::{DFSchema, ScalarValue};
+use datafusion::common::DFSchema;
 use datafusion::datasource::TableType;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::ParquetRowSelection;
@@ -22,7 +22,7 @@ use datafusion::datasource::table_schema::TableSchema as ScanSchema;
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::utils::conjunction;
-use datafusion::logical_expr::{Between, BinaryExpr, Expr, Operator, TableProviderFilterPushDown};
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::parquet::arrow::ProjectionMask;
 use datafusion::parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
 use datafusion::physical_plan::ExecutionPlan;
@@ -30,9 +30,10 @@ use futures::TryStreamExt;
 use object_store::ObjectStore;
 
 use super::access::Access;
+use super::leakproof::{decidable_on_profile, evaluate_on_profile, leakproof, unqualified};
 use super::scan::{GovernedScanExec, OutputColumn};
 use super::selection::{BATCH_ROWS, Piece, Run, RunCache, Selection, runs_of};
-use crate::lake::{FileEntry, TableSnapshot};
+use crate::lake::{FileEntry, TableSnapshot, may_hold};
 use crate::table_read::StoreReader;
 
 /// The system column that holds the subject of a row; queries see `profile_id` in its place.
@@ -194,16 +195,20 @@ impl GovernedTable {
             .with_table_parquet_options(session.table_options().parquet.clone())
             .with_enable_page_index(true)
             .with_bloom_filter_on_read(true);
+        // Rows of files that cannot hold what is asked for are not read, but they keep their places: a partition is cut
+        // where it would be if they were, whatever hidden rows make of a file's bounds.
+        let mut is_read = vec![true; self.files.len()];
         if let Some(filter) = conjunction(filters) {
             let schema = DFSchema::try_from(Arc::clone(&self.physical))?;
-            source = source
-                .with_predicate(session.create_physical_expr(filter, &schema)?)
-                .with_pushdown_filters(true);
+            let predicate = session.create_physical_expr(filter, &schema)?;
+            let entries: Vec<&FileEntry> = self.files.iter().map(|file| &file.entry).collect();
+            is_read = may_hold(&entries, &self.physical, &predicate);
+            source = source.with_predicate(predicate).with_pushdown_filters(true);
         }
-        let groups = selection
-            .partitions
-            .iter()
-            .map(|pieces| pieces.iter().map(|piece| self.partitioned_file(piece)).collect());
+        let groups = selection.partitions.iter().map(|pieces| {
+            let pieces = pieces.iter().filter(|piece| is_read[piece.file]);
+            pieces.map(|piece| self.partitioned_file(piece)).collect()
+        });
         let config = FileScanConfigBuilder::new(self.store.url.clone(), Arc::new(source))
             .with_file_groups(groups.map(FileGroup::new).collect())
             .with_projection_indices(Some(columns))?
@@ -233,103 +238,6 @@ fn with_views(field: &Arc<Field>) -> Arc<Field> {
         other => other.clone(),
     };
     Arc::new(field.as_ref().clone().with_data_type(data_type).with_nullable(true))
-}
-
-/// Tells whether evaluating `filter` on a hidden row could not show: no cast, no arithmetic, no function.
-fn leakproof(filter: &Expr) -> bool {
-    let literal = |expr: &Expr| matches!(expr, Expr::Literal(value, _) if !value.is_null());
-    let column = |expr: &Expr| matches!(expr, Expr::Column(_));
-    match filter {
-        Expr::BinaryExpr(BinaryExpr { left, op: Operator::And | Operator::Or, right }) => {
-            leakproof(left) && leakproof(right)
-        }
-        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
-            matches!(
-                op,
-                Operator::Eq
-                    | Operator::NotEq
-                    | Operator::Lt
-                    | Operator::LtEq
-                    | Operator::Gt
-                    | Operator::GtEq
-            ) && (column(left) && literal(right) || literal(left) && column(right))
-        }
-        Expr::IsNull(inner) | Expr::IsNotNull(inner) => column(inner),
-        Expr::InList(list) => column(&list.expr) && list.list.iter().all(literal),
-        Expr::Between(Between { expr, low, high, .. }) => {
-            column(expr) && literal(low) && literal(high)
-        }
-        _ => false,
-    }
-}
-
-/// Drops the relation's name from the columns of `filter`, which is evaluated on the bare table.
-fn unqualified(filter: Expr) -> Expr {
-    use datafusion::common::tree_node::{Transformed, TreeNode};
-    let bare = filter.transform(|expr| match expr {
-        Expr::Column(column) if column.relation.is_some() => Ok(Transformed::yes(Expr::Column(
-            datafusion::common::Column::new_unqualified(column.name),
-        ))),
-        other => Ok(Transformed::no(other)),
-    });
-    bare.expect("the closure returns no error").data
-}
-
-/// Evaluates a leakproof filter over `profile_id` alone; `None` is unknown.
-fn evaluate_on_profile(filter: &Expr, id: Option<i64>) -> Option<bool> {
-    let value = |expr: &Expr| match expr {
-        Expr::Literal(ScalarValue::Int64(value), _) => *value,
-        _ => None,
-    };
-    match filter {
-        Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
-            match (evaluate_on_profile(left, id), evaluate_on_profile(right, id)) {
-                (Some(false), _) | (_, Some(false)) => Some(false),
-                (Some(true), Some(true)) => Some(true),
-                _ => None,
-            }
-        }
-        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => {
-            match (evaluate_on_profile(left, id), evaluate_on_profile(right, id)) {
-                (Some(true), _) | (_, Some(true)) => Some(true),
-                (Some(false), Some(false)) => Some(false),
-                _ => None,
-            }
-        }
-        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
-            let (a, b) = if matches!(**left, Expr::Column(_)) {
-                (id?, value(right)?)
-            } else {
-                (value(left)?, id?)
-            };
-            match op {
-                Operator::Eq => Some(a == b),
-                Operator::NotEq => Some(a != b),
-                Operator::Lt => Some(a < b),
-                Operator::LtEq => Some(a <= b),
-                Operator::Gt => Some(a > b),
-                Operator::GtEq => Some(a >= b),
-                _ => None,
-            }
-        }
-        Expr::IsNull(_) => Some(id.is_none()),
-        Expr::IsNotNull(_) => Some(id.is_some()),
-        Expr::InList(list) => {
-            let id = id?;
-            let found = list.list.iter().any(|item| value(item) == Some(id));
-            Some(found != list.negated)
-        }
-        Expr::Between(between) => {
-            let id = id?;
-            Some((value(&between.low)? <= id && id <= value(&between.high)?) != between.negated)
-        }
-        _ => None,
-    }
-}
-
-/// Tells whether a filter over `profile_id` is one that [`evaluate_on_profile`] decides.
-fn decidable_on_profile(filter: &Expr) -> bool {
-    evaluate_on_profile(filter, Some(0)).is_some()
 }
 
 #[async_trait]
@@ -440,38 +348,4 @@ impl TableProvider for GovernedTable {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use datafusion::prelude::{col, lit};
-
-    #[test]
-    fn only_comparisons_with_literals_are_leakproof() {
-        for filter in [
-            col("a").eq(lit(1)),
-            lit(2).lt(col("b")),
-            col("a").is_null(),
-            col("a").in_list(vec![lit(1)], false),
-        ] {
-            assert!(leakproof(&filter), "{filter}");
-        }
-        let divided = lit(1) / col("a");
-        let cast = datafusion::logical_expr::cast(col("a"), DataType::Int64);
-        for filter in
-            [divided.gt(lit(0)), cast.eq(lit(1)), col("a").like(lit("x%")), col("a").eq(col("b"))]
-        {
-            assert!(!leakproof(&filter), "{filter}");
-        }
-    }
-
-    #[test]
-    fn filters_on_profile_id_follow_sql() {
-        let check = |filter: Expr, id, want| {
-            assert_eq!(evaluate_on_profile(&filter, id), want, "{filter} of {id:?}")
-        };
-        check(col("profile_id").eq(lit(5i64)), Some(5), Some(true));
-        check(lit(5i64).gt(col("profile_id")), Some(7), Some(false));
-        check(col("profile_id").eq(lit(5i64)), None, None);
-        check(col("profile_id").in_list(vec![lit(1i64), lit(2i64)], true), Some(2), Some(false));
-        check(col("profile_id").is_null(), None, Some(true));
-    }
-}
+mod tests;

@@ -7,6 +7,7 @@
 pub mod access;
 mod expansion;
 pub mod governed;
+mod leakproof;
 mod parameters;
 pub mod planner;
 pub mod postgres;

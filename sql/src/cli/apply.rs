@@ -1,16 +1,20 @@
 //! `check`, `plan`, `apply` and `refresh`.
 
 use std::path::Path;
+use std::time::Duration;
 
 use engine::jobs::{Target, Trigger};
 use engine::{Engine, Mode, Put};
 use tokio_util::sync::CancellationToken;
 
 use super::failure::Failure;
-use super::lake::{absent, location, open, open_existing, project_root, start_log};
+use super::lake::{absent, interruptible, location, open, open_existing, project_root, start_log};
 use super::progress::Progress;
 use super::{CHANGES, CONFIGURATION, INTERRUPTED, LakeArguments, SUCCESS};
 use crate::project::{self, Config, Project};
+
+/// How long a command looks after the lake before it ends.
+const UPKEEP_MAX: Duration = Duration::from_secs(30);
 
 /// Checks a project without a lake.
 pub(super) fn check(root: &Path) -> Result<u8, Failure> {
@@ -42,15 +46,21 @@ pub(super) async fn plan(root: &Path, lake: &LakeArguments) -> Result<u8, Failur
 }
 
 /// Brings the definitions of a lake in line with a project.
-pub(super) async fn apply(root: &Path, lake: &LakeArguments) -> Result<u8, Failure> {
+pub(super) async fn apply(
+    root: &Path,
+    lake: &LakeArguments,
+    shutdown: CancellationToken,
+) -> Result<u8, Failure> {
     let project = checked(root)?;
     start_log(project.config.log.level.word());
     let engine =
         open(location(lake, Some((root, &project.config)))?, Mode::Write, Some(root)).await?;
-    let result = apply_to(&engine, &project).await;
-    engine.close().await?;
-    println!("{}", result?);
-    Ok(SUCCESS)
+    let work = async {
+        println!("{}", apply_to(&engine, &project).await?);
+        engine.upkeep_in_passing(UPKEEP_MAX).await;
+        Ok(SUCCESS)
+    };
+    Ok(interruptible(&engine, &shutdown, work).await?.unwrap_or(INTERRUPTED))
 }
 
 /// Puts what a project defines into a lake and removes what it does not, and returns what was done.
@@ -95,17 +105,14 @@ pub(super) async fn refresh(
     };
     let progress = Progress::new();
     let report = |object: &str, step: Option<&engine::jobs::Step>| progress.step(object, step);
-    let result = tokio::select! {
-        result = engine.refresh(&target, full, Trigger::Demand, &report) => result,
-        () = shutdown.cancelled() => {
-            // What was published stays, what was not never was.
-            progress.finish();
-            return Ok(INTERRUPTED);
-        }
+    let work = async {
+        let refreshed = engine.refresh(&target, full, Trigger::Demand, &report).await?;
+        engine.upkeep_in_passing(UPKEEP_MAX).await;
+        Ok(refreshed)
     };
+    let refreshed = interruptible(&engine, &shutdown, work).await;
     progress.finish();
-    engine.close().await?;
-    let refreshed = result?;
+    let Some(refreshed) = refreshed? else { return Ok(INTERRUPTED) };
     for step in &refreshed.steps {
         let what = if step.worked {
             format!("{} rows in, {} rows out", step.rows_in, step.rows_out)

@@ -8,7 +8,7 @@ use engine::jobs::{Target, Trigger};
 use tokio_util::sync::CancellationToken;
 
 use super::failure::Failure;
-use super::lake::{location, open, start_log};
+use super::lake::{closing, location, open, start_log, unless_interrupted};
 use super::progress::Progress;
 use super::{INTERRUPTED, LakeArguments, apply, serve};
 
@@ -33,21 +33,28 @@ pub(super) async fn demo(
     let listener = serve::bind(listen.unwrap_or(project.config.listen.postgres)).await?;
     let engine =
         open(location(lake, Some((&root, &project.config)))?, Mode::Write, Some(&root)).await?;
-    let progress = Progress::new();
-    apply::apply_to(&engine, &project).await?;
-    let report = |object: &str, step: Option<&engine::jobs::Step>| progress.step(object, step);
-    tokio::select! {
-        result = engine.refresh(&Target::All, false, Trigger::Demand, &report) => drop(result?.into_result()?),
-        () = shutdown.cancelled() => return Ok(INTERRUPTED),
-    }
-    progress.finish();
-    let address = listener.local_addr()?;
-    let tls = serve::tls(Some(Path::new(&root)), &project.config)?;
-    serve::run(engine, listener, tls, shutdown, || {
-        println!("ready postgres={address}");
-        eprint!("{}", invitation(address));
-    })
-    .await
+    let work = async {
+        let progress = Progress::new();
+        let report = |object: &str, step: Option<&engine::jobs::Step>| progress.step(object, step);
+        let load = async {
+            apply::apply_to(&engine, &project).await?;
+            engine.refresh(&Target::All, false, Trigger::Demand, &report).await?.into_result()?;
+            Ok(())
+        };
+        let loaded = unless_interrupted(&shutdown, load).await;
+        progress.finish();
+        if loaded?.is_none() {
+            return Ok(INTERRUPTED);
+        }
+        let address = listener.local_addr()?;
+        let tls = serve::tls(Some(Path::new(&root)), &project.config)?;
+        serve::run(engine.clone(), listener, tls, shutdown.clone(), || {
+            println!("ready postgres={address}");
+            eprint!("{}", invitation(address));
+        })
+        .await
+    };
+    closing(&engine, work).await
 }
 
 /// What to try: a line for each role, and three questions.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use engine::lake::LakeLocation;
 use engine::{Engine, EngineOptions, Mode};
+use tokio_util::sync::CancellationToken;
 
 use super::LakeArguments;
 use super::clock::SystemClock;
@@ -76,6 +77,39 @@ pub(crate) async fn open_existing(location: LakeLocation, mode: Mode) -> Result<
             format!("there is no lake in \"{}\": the folder does not exist", folder.display()),
             "Check --dir, or make a lake: onefold apply PROJECT --dir DIR, then onefold refresh --dir DIR.",
         )),
+    }
+}
+
+/// Does `work` on an open lake and gives the lake back, however the work ends.
+pub(crate) async fn closing<T>(
+    engine: &Engine,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let result = work.await;
+    let closed = engine.close().await;
+    let value = result?;
+    closed?;
+    Ok(value)
+}
+
+/// Does `work` on an open lake, or as much of it as there is time for until `shutdown`, and gives the lake back. What was
+/// published stays, and what was not never was; the answer is `None` then.
+pub(crate) async fn interruptible<T>(
+    engine: &Engine,
+    shutdown: &CancellationToken,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<Option<T>, Failure> {
+    closing(engine, unless_interrupted(shutdown, work)).await
+}
+
+/// Does `work` until `shutdown`, and answers `None` if that came first.
+pub(crate) async fn unless_interrupted<T>(
+    shutdown: &CancellationToken,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<Option<T>, Failure> {
+    tokio::select! {
+        result = work => result.map(Some),
+        () = shutdown.cancelled() => Ok(None),
     }
 }
 

@@ -174,7 +174,7 @@ pub(crate) fn run(arguments: Arguments) -> u8 {
             result = &mut work => code_of(result),
             signal = signal() => {
                 shutdown.cancel();
-                // Servers end cleanly; everything else has committed what it acknowledged and stops here.
+                // Servers end cleanly; everything else has committed what it acknowledged, stops, and gives the lake back.
                 let ended = tokio::time::timeout(SHUTDOWN_MAX, &mut work).await;
                 match (signal, ended) {
                     (Signal::Terminate, Ok(result)) => code_of(result),
@@ -219,12 +219,12 @@ async fn dispatch(command: Command, shutdown: CancellationToken) -> Result<u8, F
             serve::serve(&lake, listen, project, shutdown).await
         }
         Command::Plan { project, lake } => apply::plan(&project, &lake).await,
-        Command::Apply { project, lake } => apply::apply(&project, &lake).await,
+        Command::Apply { project, lake } => apply::apply(&project, &lake, shutdown).await,
         Command::Refresh { lake, source, segment, full } => {
             apply::refresh(&lake, source, segment, full, shutdown).await
         }
         Command::Sql { lake, role, format, command } => {
-            sql::sql(&lake, role, format, &command).await
+            sql::sql(&lake, role, format, &command, shutdown).await
         }
         Command::Check { project } => apply::check(&project),
     }

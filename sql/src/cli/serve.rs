@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::failure::Failure;
-use super::lake::{location, open, project_root, start_log};
+use super::lake::{closing, location, open, project_root, start_log};
 use super::{LakeArguments, SUCCESS};
 use crate::project::Config;
 use crate::session::engine_backend::EngineBackend;
@@ -27,12 +27,13 @@ pub(super) async fn serve(
     start_log(config.log.level.word());
     let location = location(lake, root.as_deref().map(|root| (root, &config)))?;
     let engine = open(location, Mode::Write, root.as_deref()).await?;
-    let listener = bind(listen.unwrap_or(config.listen.postgres)).await?;
-    let address = listener.local_addr()?;
-    run(engine, listener, tls(root.as_deref(), &config)?, shutdown, || {
-        println!("ready postgres={address}")
-    })
-    .await
+    let work = async {
+        let listener = bind(listen.unwrap_or(config.listen.postgres)).await?;
+        let address = listener.local_addr()?;
+        let tls = tls(root.as_deref(), &config)?;
+        run(engine.clone(), listener, tls, shutdown, || println!("ready postgres={address}")).await
+    };
+    closing(&engine, work).await
 }
 
 /// Binds the address that clients connect to.

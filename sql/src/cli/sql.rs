@@ -6,11 +6,12 @@ use datafusion::execution::SendableRecordBatchStream;
 use engine::catalog::{Body, Capability, Kind};
 use engine::{Engine, Mode};
 use futures::TryStreamExt;
+use tokio_util::sync::CancellationToken;
 
 use super::failure::Failure;
-use super::lake::{location, open_existing, project_root, start_log};
+use super::lake::{interruptible, location, open_existing, project_root, start_log};
 use super::output::write_rows;
-use super::{Format, LakeArguments, SUCCESS};
+use super::{Format, INTERRUPTED, LakeArguments, SUCCESS};
 use crate::dialect::{self, Parsed, Statement};
 use crate::project::Config;
 use crate::session::backend::{Backend, Client, Outcome, QuerySession};
@@ -23,6 +24,7 @@ pub(super) async fn sql(
     role: Option<String>,
     format: Format,
     text: &str,
+    shutdown: CancellationToken,
 ) -> Result<u8, Failure> {
     let statements = dialect::parse(text).map_err(WireError::from)?;
     let root = project_root(None)?;
@@ -36,10 +38,9 @@ pub(super) async fn sql(
     };
     let location = location(lake, root.as_deref().map(|root| (root, &config)))?;
     let engine = open_existing(location, mode).await?;
-    let result = run(&engine, role, format, text, &statements).await;
-    engine.close().await?;
-    result?;
-    Ok(SUCCESS)
+    let work = run(&engine, role, format, text, &statements);
+    let done = interruptible(&engine, &shutdown, work).await?;
+    Ok(if done.is_some() { SUCCESS } else { INTERRUPTED })
 }
 
 fn writes(statement: &Statement) -> bool {

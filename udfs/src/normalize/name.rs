@@ -7,7 +7,7 @@ use super::mojibake::repair_mojibake;
 use crate::column::{Specification, text};
 
 /// Words before a name that are no part of it.
-const TITLES: [&str; 24] = [
+const TITLES: [&str; 25] = [
     "mr",
     "mrs",
     "ms",
@@ -24,6 +24,7 @@ const TITLES: [&str; 24] = [
     "mgr",
     "inz",
     "hab",
+    "lek",
     "herr",
     "frau",
     "ing",
@@ -34,8 +35,14 @@ const TITLES: [&str; 24] = [
     "mlle",
 ];
 
-/// Degrees behind a comma that are no part of a name.
+/// Words that say in which field somebody has a title, behind one: `dr n. med.`, `Dr. rer. nat.`
+const FIELDS: [&str; 7] = ["med", "hum", "ekon", "rer", "nat", "jur", "iur"];
+
+/// Degrees behind a name that are no part of it.
 const DEGREES: [&str; 8] = ["md", "phd", "esq", "mba", "dds", "cpa", "msc", "bsc"];
+
+/// Titles that some write behind a name.
+const TITLES_BEHIND: [&str; 6] = ["dr", "mgr", "inz", "prof", "hab", "lek"];
 
 pub(crate) fn specification() -> Specification {
     Specification {
@@ -64,8 +71,7 @@ pub fn normalize_name(text: &str) -> Option<String> {
     parts.retain(|part| !part.is_empty());
     let lone = parts.last()?.last().copied()?;
     parts.retain_mut(|part| {
-        let titles = part.iter().take_while(|word| TITLES.contains(word)).count();
-        part.drain(..titles);
+        part.drain(..title_length(part));
         !part.is_empty()
     });
     let mut suffix = None;
@@ -81,6 +87,7 @@ pub fn normalize_name(text: &str) -> Option<String> {
         // Nothing but titles: "Pan" is a surname, too.
         return Some(lone.to_owned());
     }
+    drop_degrees(&mut words);
     let count = words.len() + usize::from(suffix.is_some());
     let mut at = 0;
     let mut within = None;
@@ -94,6 +101,7 @@ pub fn normalize_name(text: &str) -> Option<String> {
             _ => true,
         }
     });
+    drop_degrees(&mut words);
     words.extend(suffix.or(within));
     Some(words.join(" "))
 }
@@ -111,14 +119,41 @@ fn words(text: &str) -> String {
     words
 }
 
+/// Returns how many words before a name are titles.
+fn title_length(words: &[&str]) -> usize {
+    let mut length = 0;
+    loop {
+        match &words[length..] {
+            [title, ..] if TITLES.contains(title) => length += 1,
+            ["n", field, ..] if length > 0 && FIELDS.contains(field) => length += 2,
+            [field, ..] if length > 0 && FIELDS.contains(field) => length += 1,
+            _ => return length,
+        }
+    }
+}
+
+/// Takes degrees and titles off the end of a name of two words or more.
+fn drop_degrees(words: &mut Vec<&str>) {
+    loop {
+        let length = match words.as_slice() {
+            [_, _, .., "ph", "d"] => 2,
+            [_, _, .., last] if DEGREES.contains(last) || TITLES_BEHIND.contains(last) => 1,
+            _ => return,
+        };
+        words.truncate(words.len() - length);
+    }
+}
+
 /// Takes out the parts between commas that are suffixes and degrees only, as long as a name is left.
 fn without_suffixes<'a>(
     parts: Vec<Vec<&'a str>>,
     suffix: &mut Option<&'static str>,
 ) -> Vec<Vec<&'a str>> {
     let is_affix = |word: &&str| suffix_of(word, usize::MAX).is_some() || DEGREES.contains(word);
+    // Of two parts, letters are initials: "Smith, M. D." is one of two names, "Smith, John, M.D." is a doctor.
+    let is_spelled = |part: &[&str]| parts.len() > 2 && DEGREES.contains(&part.concat().as_str());
     let (affixes, names): (Vec<_>, Vec<_>) =
-        parts.iter().cloned().partition(|part| part.iter().all(is_affix));
+        parts.iter().cloned().partition(|part| part.iter().all(is_affix) || is_spelled(part));
     if names.is_empty() {
         return parts;
     }
@@ -160,6 +195,22 @@ mod tests {
             ("Smith Jr., John", Some("john smith jr")),
             ("Smith, John, III", Some("john smith iii")),
             ("Smith, John A., MD, PhD", Some("john a smith")),
+            ("Smith, John, M.D., Ph.D.", Some("john smith")),
+            ("Smith, M. D.", Some("m d smith")),
+            ("John Smith PhD", Some("john smith")),
+            ("John Smith Jr Ph.D.", Some("john smith jr")),
+            ("John Smith PhD, Jr", Some("john smith jr")),
+            ("Dave Senior, MBA", Some("dave senior")),
+            ("Dave Senior MBA", Some("dave senior")),
+            ("Rahman Md", Some("rahman md")),
+            ("Dr Jan Kowalski", Some("jan kowalski")),
+            ("mgr inż. Jan Kowalski", Some("jan kowalski")),
+            ("Kowalski Jan, mgr inż.", Some("kowalski jan")),
+            ("Jan Kowalski mgr inż.", Some("jan kowalski")),
+            ("dr n. med. Anna Nowak", Some("anna nowak")),
+            ("Prof. Dr. rer. nat. Hans Groß", Some("hans gross")),
+            ("Dr. N. Smith", Some("n smith")),
+            ("Dr. Phil McGraw", Some("phil mcgraw")),
             ("Robert Smith Senior", Some("robert smith sr")),
             ("Dave Senior", Some("dave senior")),
             ("Ada Senior, Jr", Some("ada jr")),
@@ -185,7 +236,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn twice_is_once(given in "((mr|pan|jr|senior|ii|md|Ada|Ł|Smith|-)[ ,.]{0,2}){0,6}|.*") {
+        fn twice_is_once(given in "((mr|pan|jr|senior|ii|md|ph|d|dr|n|med|mgr|Ada|Ł|Smith|-)[ ,.]{0,2}){0,6}|.*") {
             if let Some(once) = normalize_name(&given) {
                 prop_assert!(once.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b' '));
                 prop_assert_eq!(normalize_name(&once), Some(once));

@@ -54,7 +54,7 @@ pub(crate) fn specification() -> Specification {
 /// What counts is that one number always gives one result, not that it can be dialled: numbers reserved for drama and
 /// numbers of the wrong length come through as they are read.
 pub fn normalize_phone(text: &str, region: Option<&str>) -> Option<String> {
-    let text = trim(text);
+    let text = whole(trim(text));
     if text.len() > TEXT_BYTES_MAX {
         return None;
     }
@@ -68,6 +68,15 @@ pub fn normalize_phone(text: &str, region: Option<&str>) -> Option<String> {
         e164 = again;
     }
     None
+}
+
+/// Takes off the fraction that a number has when a spreadsheet took it for a quantity: `48501502503.0`.
+fn whole(text: &str) -> &str {
+    let Some((number, fraction)) = text.rsplit_once(['.', ',']) else { return text };
+    let digits = number.strip_prefix('+').unwrap_or(number);
+    let is_one = digits.len() >= DIGITS_MIN && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let is_nothing = !fraction.is_empty() && fraction.bytes().all(|byte| byte == b'0');
+    if is_one && is_nothing { number } else { text }
 }
 
 /// Cuts what follows a number that is complete: an extension, in any language, or another number.
@@ -130,7 +139,7 @@ mod tests {
             (
                 "+48609969356",
                 "PL",
-                "609969356|609 969 356|609-969-356|0048609969356|(+48) 609969356|+48 609 969 356|48609969356|+48 (0)609 969 356|0 609 969 356|+48609969356 wew. 12|(00 48) 609-969-356",
+                "609969356|609969356.0|48609969356.0|+48609969356,00|609 969 356|609-969-356|0048609969356|(+48) 609969356|+48 609 969 356|48609969356|+48 (0)609 969 356|0 609 969 356|+48609969356 wew. 12|(00 48) 609-969-356",
             ),
             (
                 "+447728098250",

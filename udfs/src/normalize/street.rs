@@ -7,9 +7,9 @@ use super::mojibake::repair_mojibake;
 use crate::column::{Specification, text};
 
 /// Kinds of streets that stand before the name. Like all words here as [`fold_umlauts`] leaves them: `ru` is `rue`.
-const KINDS_BEFORE: [&str; 13] = [
-    "ul", "ulica", "al", "aleja", "aleje", "os", "osiedle", "pl", "plac", "strasse", "ru", "via",
-    "calle",
+const KINDS_BEFORE: [&str; 14] = [
+    "ul", "ulica", "al", "aleja", "aleje", "os", "osiedle", "pl", "plac", "strasse", "str", "ru",
+    "via", "calle",
 ];
 
 /// Kinds of streets that stand behind the name.
@@ -232,6 +232,11 @@ mod tests {
                 "muhlen 68",
                 "Mühlenstr. 68|Muehlenstraße 68|Mühlenstrasse 68|Mühlen Straße 68|MÃ¼hlenstraÃŸe 68",
             ),
+            (
+                "lange 12",
+                "Lange Str. 12|Lange Straße 12|Langestr. 12|LANGE STRAẞE 12|Lange-Straße 12",
+            ),
+            ("des juni 17 135", "Str. des 17. Juni 135|Straße des 17. Juni 135"),
             ("jana pawla ii 27", "Jana Pawła II 27|al. Jana Pawla II 27"),
             ("spacerowa 56", "ul. Spacerowa56"),
             ("court 84", "84 Court Lane|84 Court"),

@@ -46,6 +46,23 @@ fn quoted_fields_hold_commas_quotes_and_lines() {
 }
 
 #[test]
+fn lines_may_end_with_a_carriage_return_alone() {
+    let mut shop = csv("a,b\r1,x\r\r2,\"y\rz\"\r3\r4,w\r");
+    let read = shop.read();
+    assert_eq!(read.rows(), ["1|x", "2|y\rz", "4|w"]);
+    assert_eq!((read.positions(), read.reasons()), (vec![2, 4, 7], vec![(6, "csv_field_count")]));
+    shop.append("in.csv", "5,v\r");
+    let read = shop.read();
+    assert_eq!((read.rows(), read.positions()), (vec!["5|v".into()], vec![8]));
+    let read = csv("a,b\r1,x\r2,\"y\r3,z\r").read();
+    assert_eq!(read.rows(), ["1|x", "3|z"], "an open quote costs its line");
+    assert_eq!(
+        (read.positions(), read.reasons()),
+        (vec![2, 4], vec![(3, "csv_unterminated_quote")])
+    );
+}
+
+#[test]
 fn one_bad_row_costs_one_row() {
     let mut shop = csv(b"a,b\n1,x\n2\n3,y,z\n4,\xff\n5,\xc5\n\x82,6\n7,\"\xc5\",\n8,\0\n9,ok\n");
     let read = shop.read();

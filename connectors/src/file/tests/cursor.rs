@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::Shop;
+use super::{Shop, rows};
 use crate::contract::{Cursor, Format};
 use crate::open_source;
 
@@ -74,14 +74,44 @@ fn a_change_at_either_end_of_the_read_part_is_seen() {
 fn a_row_without_line_end_is_read_again_only_if_it_grew() {
     let csv = |tail: &str| {
         let mut shop = Shop::new(Format::Csv, "in.csv").file("in.csv", "a,b\n1,x\n2,y");
-        assert_eq!(shop.read().rows(), ["1|x", "2|y"]);
+        let read = shop.read();
+        assert_eq!(read.rows(), ["1|x", "2|y"]);
+        assert!(read.batches.last().unwrap().provisional);
         shop.append("in.csv", tail);
         let read = shop.read();
-        (read.rows(), read.positions())
+        let withdrawn = read.batches[0].withdrawn.as_ref().map(rows).unwrap_or_default();
+        (read.rows(), read.positions(), withdrawn.join(""))
     };
-    assert_eq!(csv("\n3,z\n"), (vec!["3|z".into()], vec![4]));
-    assert_eq!(csv("\r\n3,z"), (vec!["3|z".into()], vec![4]));
-    assert_eq!(csv("y\n"), (vec!["2|yy".into()], vec![3]));
+    assert_eq!(csv("\n3,z\n"), (vec!["3|z".into()], vec![4], "".into()));
+    assert_eq!(csv("\r\n3,z"), (vec!["3|z".into()], vec![4], "".into()));
+    assert_eq!(csv("y\n"), (vec!["2|yy".into()], vec![3], "2|y".into()));
+    let read = Shop::new(Format::Csv, "in.csv.gz").file("in.csv.gz", "a,b\n1,x").read();
+    assert!(!read.batches[0].provisional, "a compressed file does not grow");
+}
+
+/// A log is read while somebody writes to it: the beginning of a row is not a row, good or bad.
+#[test]
+fn half_a_csv_row_waits_for_the_rest() {
+    for (half, rest, row) in
+        [("2", ",y\n", "2|y"), ("2,\"y, ", "z\"\n", "2|y, z"), ("2,\"", "\"\n", "2|~")]
+    {
+        let mut shop = Shop::new(Format::Csv, "in.csv").file("in.csv", format!("a,b\n1,x\n{half}"));
+        let read = shop.read();
+        assert_eq!((read.rows(), read.reasons()), (vec!["1|x".into()], vec![]), "{half}");
+        assert!(read.batches.last().unwrap().incomplete);
+        assert!(shop.read().batches.is_empty());
+        shop.append("in.csv", rest);
+        let read = shop.read();
+        assert_eq!((read.rows(), read.positions()), (vec![row.into()], vec![3]), "{half}");
+        assert!(read.rejected().is_empty() && !read.batches.last().unwrap().incomplete);
+        assert!(read.batches[0].withdrawn.is_none());
+    }
+    let mut shop = Shop::new(Format::Csv, "in.csv").file("in.csv", b"a,b\n1,x\n2,\xc5");
+    assert_eq!(shop.read().rows(), ["1|x"]);
+    shop.append("in.csv", b"\x81\n");
+    assert_eq!(shop.read().rows(), ["2|Ł"]);
+    let read = Shop::new(Format::Csv, "in.csv").file("in.csv", "a,b\n1,x,z").read();
+    assert_eq!(read.reasons(), [(2, "csv_field_count")], "more of it would not mend it");
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod delivery;
 mod ndjson;
 mod parquet;
 mod paths;
+mod rotation;
 mod segment;
 
 use std::collections::BTreeMap;

@@ -30,6 +30,42 @@ fn a_call_becomes_a_row() {
     assert_eq!(read.nulled(), counts([("group_id", 1)]));
 }
 
+/// A clock that is wrong is corrected by what it says of a call and of its sending; one that tells two stories is not
+/// believed, and nothing happens after it was received.
+#[test]
+fn no_clock_moves_a_call_into_the_future_or_by_years() {
+    let occurred = |times: &str| {
+        let call = format!("{{\"type\":\"page\",\"messageId\":\"m\",\"userId\":\"u\",{times}}}");
+        let read = calls(&[&call]).read();
+        assert_eq!(read.reasons(), []);
+        read.rows()[0].split('|').nth(11).unwrap().to_owned()
+    };
+    let received = "\"receivedAt\":\"2026-01-02T00:00:10Z\"";
+    for (times, expected) in [
+        // The clock is ten years behind, and the call waited for two seconds.
+        (
+            "\"timestamp\":\"2016-01-01T00:00:00Z\",\"sentAt\":\"2016-01-01T00:00:02Z\"",
+            "2026-01-02T00:00:08Z",
+        ),
+        (
+            "\"timestamp\":\"2026-01-01T00:00:00Z\",\"sentAt\":\"9999-01-01T00:00:00Z\"",
+            "2026-01-01T00:00:00Z",
+        ),
+        (
+            "\"timestamp\":\"9999-01-01T00:00:00Z\",\"sentAt\":\"2026-01-02T00:00:09Z\"",
+            "2026-01-02T00:00:10Z",
+        ),
+        ("\"timestamp\":\"2030-01-01T00:00:00Z\"", "2026-01-02T00:00:10Z"),
+        (
+            "\"timestamp\":\"2030-01-01T00:00:00Z\",\"originalTimestamp\":\"2030-01-01T00:00:00Z\"",
+            "2026-01-02T00:00:10Z",
+        ),
+    ] {
+        assert_eq!(occurred(&format!("{times},{received}")), expected, "{times}");
+    }
+    assert_eq!(occurred("\"timestamp\":\"2030-01-01T00:00:00Z\""), "2030-01-01T00:00:00Z");
+}
+
 #[test]
 fn each_way_to_be_wrong_has_its_reason() {
     let call = |rest: &str| {

@@ -82,34 +82,14 @@ async fn a_removal_says_what_it_has_read() {
 }
 
 #[tokio::test]
-async fn an_application_commits_a_version_once() {
-    let (store, _, table) = stored_lake().await;
-    assert_eq!(table.app_version("crm").await.unwrap(), None);
-    let files = write(&table, 0..5).await;
-    table.commit(Commit::append(files.clone()).with_app("crm", 7)).await.unwrap();
-    for table in [table.clone(), other(&store).await] {
-        assert_eq!(table.app_version("crm").await.unwrap(), Some(7));
-        let again = table.commit(Commit::append(files.clone()).with_app("crm", 7)).await;
-        assert!(matches!(again, Err(Error::Conflict { .. })), "{again:?}");
-    }
-    let stale = other(&store).await;
-    stale.app_version("crm").await.unwrap();
-    let more = write(&table, 5..6).await;
-    table.commit(Commit::append(more.clone()).with_app("crm", 8)).await.unwrap();
-    let again = stale.commit(Commit::append(more).with_app("crm", 8)).await;
-    assert!(matches!(again, Err(Error::Conflict { .. })), "{again:?}");
-    assert_eq!(other(&store).await.snapshot().rows(), 6);
-}
-
-#[tokio::test]
-async fn a_rollback_takes_back_rows_and_applications() {
+async fn a_rollback_takes_back_rows() {
     let (store, lake, table) = stored_lake().await;
     let files = write(&table, 0..5).await;
-    let before = table.commit(Commit::append(files).with_app("crm", 1)).await.unwrap();
+    let before = table.commit(Commit::append(files)).await.unwrap();
     let files = write(&table, 5..9).await;
-    table.commit(Commit::append(files).with_app("crm", 2).with_message("batch 2")).await.unwrap();
+    table.commit(Commit::append(files).with_message("batch 2")).await.unwrap();
     let files = write(&table, 9..10).await;
-    table.commit(Commit::append(files).with_app("shop", 1)).await.unwrap();
+    table.commit(Commit::append(files)).await.unwrap();
     let base = table.snapshot();
     table.commit(Commit::replace(base, write(&table, 20..22).await)).await.unwrap();
     let table = other(&store).await;
@@ -121,11 +101,9 @@ async fn a_rollback_takes_back_rows_and_applications() {
     assert_eq!(ask(&lake, &table, "SELECT sum(id) FROM t").await, 10);
     for table in [&table, &other(&store).await] {
         assert_eq!(table.snapshot().rows(), 5);
-        assert_eq!(table.app_version("crm").await.unwrap(), Some(1));
-        assert_eq!(table.app_version("shop").await.unwrap(), None);
     }
     let files = write(&table, 5..9).await;
-    table.commit(Commit::append(files).with_app("crm", 2)).await.unwrap();
+    table.commit(Commit::append(files)).await.unwrap();
     assert_eq!(table.snapshot_at(2).await.unwrap().rows(), 9);
     assert!(matches!(table.snapshot_at(99).await, Err(Error::Missing { .. })));
 }
@@ -138,7 +116,7 @@ async fn a_lost_answer_is_not_a_second_commit() {
     let files = write(&table, 0..5).await;
     store.deny_next_create.store(true, Ordering::SeqCst);
     store.says_precondition.store(true, Ordering::SeqCst);
-    let snapshot = table.commit(Commit::append(files).with_app("crm", 1)).await.unwrap();
+    let snapshot = table.commit(Commit::append(files)).await.unwrap();
     assert_eq!((snapshot.version, snapshot.rows()), (1, 5));
     assert_eq!(table.refresh().await.unwrap().version, 1);
 }

@@ -81,6 +81,32 @@ async fn a_holder_takes_over_nobody_elses_commits() {
     assert!(matches!(late, Err(Error::Conflict { .. })), "{late:?}");
 }
 
+/// What it takes for an orphan may be what the new holder is about to commit.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_was_replaced_deletes_nothing() {
+    let (store, time): (Arc<InMemory>, _) = (Arc::new(InMemory::new()), clock());
+    let lake = Lake::with_store(store.clone(), time.clone());
+    let _lease = lake.acquire_lease("alpha").await.unwrap();
+    let table = lake.create_table(PATH, schema()).await.unwrap();
+    append(&table, 0..5).await;
+    append(&table, 5..6).await;
+    table.checkpoint().await.unwrap();
+    time.advance_us(60_000_000);
+    let second = Lake::with_store(store.clone(), time.clone());
+    let _taken = second.acquire_lease("beta").await.unwrap();
+    let replaced = second.open_table(PATH).await.unwrap();
+    let waiting = write(&replaced, 6..9).await;
+    let objects = async || -> Vec<ObjectMeta> { store.list(None).try_collect().await.unwrap() };
+    let before = objects().await;
+    let late = table.vacuum(std::time::Duration::ZERO).await;
+    assert!(matches!(late, Err(Error::Conflict { .. })), "{late:?}");
+    let late = table.clean_log(std::time::Duration::ZERO).await;
+    assert!(matches!(late, Err(Error::Conflict { .. })), "{late:?}");
+    assert_eq!(objects().await, before);
+    assert_eq!(replaced.commit(Commit::append(waiting)).await.unwrap().rows(), 9);
+    assert_eq!(replaced.clean_log(std::time::Duration::ZERO).await.unwrap(), 2);
+}
+
 #[tokio::test]
 async fn who_gave_the_lake_back_commits_nothing() {
     let directory = tempfile::tempdir().unwrap();

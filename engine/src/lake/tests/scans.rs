@@ -1,8 +1,7 @@
-//! Scans: pruning by the log, filters inside Parquet, chosen rows, large files.
+//! Scans: pruning by the log, filters inside Parquet, large files.
 
 use datafusion::physical_plan::{ExecutionPlan, collect};
 use datafusion::prelude::{col, lit};
-use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 
 use super::*;
 
@@ -63,37 +62,6 @@ async fn filters_reach_parquet() {
         plan.metrics().and_then(|metrics| metrics.sum_by_name(name)).map(|value| value.to_string())
     };
     assert!(metrics(&plan, "page_index_rows_pruned").is_some(), "{:?}", plan.metrics());
-}
-
-#[tokio::test]
-async fn chosen_rows_are_read_across_row_groups() {
-    let lake = memory_lake();
-    let table = lake.create_table(PATH, schema()).await.unwrap();
-    let snapshot = append(&table, 0..300_000).await;
-    assert_eq!(snapshot.files.len(), 1);
-    let session = SessionContext::new();
-    lake.register(&session.runtime_env());
-    let file = snapshot.files[0].clone();
-    let selection = RowSelection::from(vec![
-        RowSelector::skip(131_070),
-        RowSelector::select(4),
-        RowSelector::skip(168_924),
-        RowSelector::select(2),
-    ]);
-    let plan = access_plan(&file, selection);
-    let projection = vec![0];
-    let files = vec![(file, Some(plan))];
-    let scan =
-        scan_files(&session.state(), &table, &snapshot.schema, files, Some(&projection), None, 4)
-            .unwrap();
-    let batches = collect(scan, session.task_ctx()).await.unwrap();
-    let ids: Vec<i64> = batches
-        .iter()
-        .flat_map(|batch| {
-            batch.column(0).as_any().downcast_ref::<Int64Array>().unwrap().values().to_vec()
-        })
-        .collect();
-    assert_eq!(ids, [131_070, 131_071, 131_072, 131_073, 299_998, 299_999]);
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ mod expressions;
 mod joins;
 mod literals;
 mod relations;
+mod values;
 
 use std::ops::ControlFlow;
 
@@ -47,6 +48,7 @@ impl VisitorMut for Rewriter<'_> {
         self.ctes.push(with.map(|cte| normal(&cte.alias.name)).collect());
         // Rows are never changed in place, so there is nothing to lock.
         query.locks.clear();
+        values::unfold(&mut query.body);
         ControlFlow::Continue(())
     }
 

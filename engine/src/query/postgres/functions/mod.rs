@@ -19,6 +19,7 @@ mod series;
 mod session;
 mod single_value;
 mod sizes;
+mod sum;
 mod text;
 mod to_char;
 mod type_of;
@@ -64,7 +65,8 @@ pub(super) fn name_functions(facts: &Arc<SessionFacts>) -> Vec<(&'static str, Sc
     names::FUNCTIONS.iter().filter_map(named).collect()
 }
 
-/// Returns the aggregate functions of a session that DataFusion lacks.
+/// Returns the aggregate functions of a session that DataFusion lacks or answers otherwise. They replace those of the same
+/// name.
 pub fn aggregates() -> Vec<AggregateUDF> {
-    vec![single_value::single_value()]
+    vec![single_value::single_value(), sum::sum()]
 }

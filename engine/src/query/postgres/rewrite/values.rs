@@ -1,0 +1,70 @@
+//! `VALUES` with subqueries in its rows: each row becomes a select, since constant rows hold no subqueries.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    Expr, Ident, Query, SelectItem, SetExpr, SetOperator, SetQuantifier, VisitMut, VisitorMut,
+};
+
+use super::expressions;
+
+/// Turns lists of rows with subqueries into selects.
+pub(super) fn unfold(body: &mut SetExpr) {
+    match body {
+        SetExpr::SetOperation { left, right, .. } => {
+            unfold(left);
+            unfold(right);
+        }
+        SetExpr::Values(values) => {
+            let width = values.rows.first().map_or(0, |row| row.content.len());
+            // Rows of different lengths are refused where they are planned.
+            if values.rows.iter().any(|row| row.content.len() != width)
+                || !values.rows.iter_mut().any(|row| has_subquery(&mut row.content))
+            {
+                return;
+            }
+            let rows = values.rows.iter().map(|row| select(&row.content)).collect();
+            if let Some(all) = union(rows) {
+                *body = all;
+            }
+        }
+        _ => {}
+    }
+}
+
+fn has_subquery(row: &mut Vec<Expr>) -> bool {
+    row.visit(&mut Find).is_break()
+}
+
+struct Find;
+
+impl VisitorMut for Find {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+        ControlFlow::Break(())
+    }
+}
+
+/// Selects one row, its columns named as those of `VALUES`.
+fn select(row: &[Expr]) -> SetExpr {
+    let item = |(number, expr): (usize, &Expr)| SelectItem::ExprWithAlias {
+        expr: expr.clone(),
+        alias: Ident::new(format!("column{number}")),
+    };
+    *expressions::select((1..).zip(row).map(item).collect()).body
+}
+
+/// Puts rows one behind the other, without nesting them deeply.
+fn union(mut rows: Vec<SetExpr>) -> Option<SetExpr> {
+    if rows.len() < 2 {
+        return rows.pop();
+    }
+    let right = rows.split_off(rows.len() / 2);
+    Some(SetExpr::SetOperation {
+        op: SetOperator::Union,
+        set_quantifier: SetQuantifier::All,
+        left: Box::new(union(rows)?),
+        right: Box::new(union(right)?),
+    })
+}
