@@ -19,6 +19,7 @@ mod incremental;
 mod noninterference;
 mod object_store;
 mod refresh;
+mod secrets;
 mod slt;
 mod sync;
 mod tidy;

@@ -142,7 +142,10 @@ impl Engine {
     }
 
     /// Returns the folder that file sources read from and destinations write to.
-    pub(crate) fn file_root(&self) -> Result<PathBuf> {
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if it is not known, since no project was applied to the lake.
+    pub fn file_root(&self) -> Result<PathBuf> {
         let recorded = self.0.catalog.current().state.file_root.clone().map(PathBuf::from);
         self.0.options.file_root.clone().or(recorded).ok_or_else(|| Error::Invalid {
             message: "it is not known which folder files are read from".into(),

@@ -78,7 +78,7 @@ pub(super) async fn run(
         .build()
         .map_err(|error| Failure::failed("the query runtime cannot be started", error))?;
     let front = Front {
-        backend: Arc::new(EngineBackend(engine.clone())),
+        backend: Arc::new(EngineBackend::new(engine.clone())),
         cpu: cpu.handle().clone(),
         tls,
         limits: Limits::default(),

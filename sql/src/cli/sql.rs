@@ -68,7 +68,7 @@ async fn run(
         None => defining_role(engine)?,
     };
     let client = Client { pid: 0, address: std::net::Ipv4Addr::LOCALHOST.into() };
-    let session = EngineBackend(engine.clone()).open(&role, client).await?;
+    let session = EngineBackend::new(engine.clone()).open(&role, client).await?;
     for parsed in statements {
         let place = Place { source: text, offset: parsed.offset, text: &parsed.text };
         statement(&session, format, parsed, place).await?;
