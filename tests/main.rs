@@ -14,6 +14,7 @@ mod cancel;
 mod cli;
 mod consent;
 mod crash;
+mod ending;
 mod figures;
 mod incremental;
 mod noninterference;

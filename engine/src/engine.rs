@@ -161,6 +161,12 @@ impl Engine {
         flushed.and(released)
     }
 
+    /// Tells whether another process has published since this one opened the lake for reading: it shows the lake as it
+    /// was then.
+    pub async fn is_behind(&self) -> Result<bool> {
+        self.0.catalog.is_behind().await
+    }
+
     /// Returns the newest state for readers.
     pub fn live(&self) -> Arc<Live> {
         self.0.live.load_full()
