@@ -130,11 +130,32 @@ fn a_failing_statement_is_exit_code_1() {
         ("engineer", "SELEC 1", "selec"),
         ("marketer", "SET cdp.purpose = 'analytics'; SELECT 1", "analytics"),
         ("engineer", "SELECT 1; SELECT emial FROM profiles", "at character 18) [42703]"),
+        // Settings are checked as they are over the wire.
+        ("engineer", "SET datafusion.execution.batch_size = 1; SELECT 1", "[42501]"),
+        ("engineer", "SET statement_timout = 1", "\"statement_timeout\""),
+        ("engineer", "SET server_version = '16'", "[55P02]"),
     ] {
         let finished =
             onefold(&["sql", "--dir", lake, "--role", role, "-c", statement]).exits_with(1);
         assert!(finished.stderr.contains(part), "no {part} in {finished}");
     }
+}
+
+#[test]
+fn settings_have_their_effect_on_the_command_line() {
+    let lake = small().copied();
+    let sql = |text: &str| onefold(&["sql", "--dir", lake.dir(), "--role", "engineer", "-c", text]);
+    let shown = sql("SET TimeZone = 'utc'; SHOW TimeZone; SHOW cdp.purpose").success();
+    assert_eq!(shown.stdout, "UTC\nservice\n");
+    let read_only = "SET default_transaction_read_only = on;";
+    for change in [
+        "REFRESH ALL",
+        "SELECT cdp.record_consent('email', 'a@b.example', 'email_marketing', 'withdrawn')",
+    ] {
+        let refused = sql(&format!("{read_only} {change}")).exits_with(1);
+        assert!(refused.stderr.contains("[25006]"), "{refused}");
+    }
+    sql(&format!("{read_only} RESET ALL; REFRESH ALL")).success();
 }
 
 #[test]

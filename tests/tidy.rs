@@ -119,6 +119,19 @@ fn is_config(path: &Path) -> bool {
 }
 
 #[test]
+fn what_is_printed_may_find_its_reader_gone() {
+    let words = ["println!", "print!"];
+    let findings = sources().into_iter().filter(|(path, text)| {
+        path.starts_with("sql")
+            && text.lines().any(|line| words.iter().any(|word| code(line).contains(word)))
+    });
+    none(
+        "the command line prints through cli/output.rs, since println! panics on a closed pipe",
+        findings.map(|(path, _)| path.display().to_string()).collect(),
+    );
+}
+
+#[test]
 fn nothing_sleeps_or_is_passed_over_in_tests() {
     // Put together, so that this file does not find itself.
     let forbidden =

@@ -152,7 +152,10 @@ impl Engine {
     }
 
     /// Returns the folder that file sources read from and destinations write to.
-    pub(crate) fn file_root(&self) -> Result<PathBuf> {
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if it is not known, since no project was applied to the lake.
+    pub fn file_root(&self) -> Result<PathBuf> {
         let recorded = self.0.catalog.current().state.file_root.clone().map(PathBuf::from);
         self.0.options.file_root.clone().or(recorded).ok_or_else(|| Error::Invalid {
             message: "it is not known which folder files are read from".into(),
@@ -166,6 +169,12 @@ impl Engine {
         let flushed = self.0.audit.flush().await;
         let released = self.0.catalog.release().await;
         flushed.and(released)
+    }
+
+    /// Tells whether another process has published since this one opened the lake for reading: it shows the lake as it
+    /// was then.
+    pub async fn is_behind(&self) -> Result<bool> {
+        self.0.catalog.is_behind().await
     }
 
     /// Returns the newest state for readers.

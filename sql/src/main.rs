@@ -13,7 +13,7 @@ use clap::Parser;
 fn main() -> ExitCode {
     // Two crates bring a TLS provider each; the one that is used is named once, here.
     if rustls::crypto::ring::default_provider().install_default().is_err() {
-        eprintln!("onefold: a TLS provider was installed twice");
+        cli::tell("onefold: a TLS provider was installed twice");
         return ExitCode::from(cli::FAILURE);
     }
     let arguments = match cli::Arguments::try_parse() {

@@ -95,6 +95,8 @@ def test_values_are_exact(shop):
         ("boolean", True),
         ("text", "zażółć 'gęślą' \\ jaźń\n"),
         ("numeric", decimal.Decimal("12345678901234567890.12")),
+        ("numeric", decimal.Decimal("0.123456789012")),
+        ("numeric[]", [decimal.Decimal("1.5"), decimal.Decimal("-22.125"), None, decimal.Decimal("300")]),
         ("double precision", 0.1),
         ("date", datetime.date(2026, 10, 31)),
         ("timestamptz", datetime.datetime(2026, 10, 31, 23, 59, 59, 123456, tzinfo=UTC)),

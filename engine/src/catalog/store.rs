@@ -147,6 +147,13 @@ impl Catalog {
         self.writable
     }
 
+    /// Tells whether another process has published since this one last knew.
+    pub async fn is_behind(&self) -> Result<bool> {
+        let newest = self.lake.latest_document(FOLDER).await?;
+        let known = self.current.load().state.sequence;
+        Ok(newest.is_some_and(|(number, _)| number > known))
+    }
+
     /// Returns the table at `path` for writing, as it is published; made with `schema` if the lake has none. What was
     /// committed to it and never published, because the change failed or was cancelled half way, is taken back first.
     ///

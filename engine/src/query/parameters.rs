@@ -1,20 +1,127 @@
-//! The types of a statement's parameters: what the client declared, what the plan needs, or text.
+//! The types of a statement's parameters: what the client declared, what the plan needs, or text. And their values.
+//!
+//! PostgreSQL's `numeric` without a precision has every digit of its value, while a decimal has as many behind the point
+//! as its type says. So a parameter of that type is planned as some decimal and takes the one that its value needs when
+//! the value is there: a cast to plain `numeric` that stands around it would only cut it, and is left out.
 
 use std::ops::ControlFlow;
 
 use arrow::datatypes::{DataType, Field};
-use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::error::DataFusionError;
+use datafusion::logical_expr::expr::{Cast, Placeholder};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Expr as PlannedExpr, ExprSchemable, LogicalPlan};
 use datafusion::sql::sqlparser::ast::{
-    CastKind, DataType as SqlType, Expr, Statement, Value, VisitMut, VisitorMut,
+    CastKind, DataType as SqlType, ExactNumberInfo, Expr, Statement, Value, Visit, VisitMut,
+    Visitor, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
-use super::postgres::types::{format_type, pg_type_of};
+use super::postgres::types::{arrow_type, format_type, pg_type_of};
 use crate::error::Result;
+
+/// The parameters of a statement that are cast to plain `numeric`.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Numerics(Vec<String>);
+
+impl Numerics {
+    pub(super) fn of(statement: &Statement) -> Self {
+        let mut numerics = Self::default();
+        // The visitor never breaks off.
+        let _ = Visit::visit(statement, &mut numerics);
+        numerics
+    }
+
+    fn type_of(&self, parameter: &str) -> Option<DataType> {
+        self.0.iter().any(|name| name == parameter).then(|| arrow_type("numeric"))
+    }
+
+    /// Returns the parameter within a cast that it can do without.
+    fn within<'a>(&self, expr: &'a PlannedExpr) -> Option<&'a str> {
+        let PlannedExpr::Cast(Cast { expr, field }) = expr else { return None };
+        let PlannedExpr::Placeholder(Placeholder { id, .. }) = expr.as_ref() else { return None };
+        (self.type_of(id).as_ref() == Some(field.data_type())).then_some(id.as_str())
+    }
+}
+
+impl Visitor for Numerics {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        if let Expr::Cast { expr, data_type, .. } = expr
+            && let Some(name) = placeholder(expr)
+            && is_plain_numeric(data_type)
+        {
+            self.0.push(name.to_owned());
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// The name of the parameter that an expression is.
+fn placeholder(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Nested(inner) => placeholder(inner),
+        Expr::Value(value) => match &value.value {
+            Value::Placeholder(name) => Some(name),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Tells whether a type is `numeric` without a precision.
+fn is_plain_numeric(data_type: &SqlType) -> bool {
+    matches!(
+        data_type,
+        SqlType::Numeric(ExactNumberInfo::None)
+            | SqlType::Decimal(ExactNumberInfo::None)
+            | SqlType::Dec(ExactNumberInfo::None)
+    )
+}
+
+/// Puts values in the place of the parameters of a plan.
+pub(super) fn with_values(
+    plan: LogicalPlan,
+    numerics: &Numerics,
+    values: Vec<ScalarValue>,
+) -> Result<LogicalPlan> {
+    let exact: Vec<String> = values
+        .iter()
+        .enumerate()
+        .filter(|(_, value)| value.data_type().is_decimal())
+        .map(|(at, _)| format!("${}", at + 1))
+        .collect();
+    let plan = match exact.is_empty() || numerics.0.is_empty() {
+        true => plan,
+        false => without_casts(plan, numerics, &exact)?,
+    };
+    Ok(plan.with_param_values(ParamValues::List(values.into_iter().map(Into::into).collect()))?)
+}
+
+/// Leaves out the casts around the parameters in `exact`. What type an expression then has is told by the values that are
+/// put in next.
+fn without_casts(plan: LogicalPlan, numerics: &Numerics, exact: &[String]) -> Result<LogicalPlan> {
+    let bare = |expr: PlannedExpr| {
+        let needless = numerics.within(&expr).is_some_and(|id| exact.iter().any(|name| name == id));
+        Ok(match expr {
+            PlannedExpr::Cast(Cast { expr, .. }) if needless => Transformed::yes(*expr),
+            other => Transformed::no(other),
+        })
+    };
+    let plan = plan.transform_up_with_subqueries(|node| {
+        let names = NamePreserver::new(&node);
+        node.map_expressions(|expr| {
+            let name = names.save(&expr);
+            Ok(expr.transform_up(bare)?.update_data(|expr| name.restore(expr)))
+        })
+    });
+    Ok(plan.data()?)
+}
 
 /// Casts parameters that were declared as lists to their type: `= ANY($1)` does not tell it to the planner.
 pub(super) fn with_list_types(
@@ -34,7 +141,7 @@ pub(super) fn with_list_types(
     let mut statement = statement.clone();
     if !lists.is_empty() {
         // The visitor never breaks off.
-        let _ = statement.visit(&mut Casts { lists });
+        let _ = VisitMut::visit(&mut statement, &mut Casts { lists });
     }
     Ok(statement)
 }
@@ -67,7 +174,11 @@ impl VisitorMut for Casts {
 }
 
 /// Returns the type of each parameter: as declared, as the plan needs it, or text.
-pub(super) fn types_of(plan: &LogicalPlan, declared: &[Option<DataType>]) -> Result<Vec<DataType>> {
+pub(super) fn types_of(
+    plan: &LogicalPlan,
+    numerics: &Numerics,
+    declared: &[Option<DataType>],
+) -> Result<Vec<DataType>> {
     let mut inferred = plan.get_parameter_types()?;
     for (name, data_type) in lists_of(plan)? {
         inferred.entry(name).or_default().get_or_insert(data_type);
@@ -79,6 +190,7 @@ pub(super) fn types_of(plan: &LogicalPlan, declared: &[Option<DataType>]) -> Res
         let declared = declared.get(at).cloned().flatten();
         declared
             .or_else(|| inferred.get(&format!("${}", at + 1)).cloned().flatten())
+            .or_else(|| numerics.type_of(&format!("${}", at + 1)))
             .unwrap_or(DataType::Utf8)
     };
     Ok((0..count).map(type_of).collect())
@@ -108,4 +220,59 @@ fn lists_of(plan: &LogicalPlan) -> Result<Vec<(String, DataType)>> {
         })
     })?;
     Ok(lists)
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::util::display::array_value_to_string;
+    use datafusion::prelude::{SessionConfig, SessionContext};
+    use datafusion::sql::parser::Statement as ParsedStatement;
+
+    use super::*;
+
+    /// Plans a text for parameters of these types, and returns the types that are found and the first value of its answer.
+    async fn answer(
+        sql: &str,
+        declared: &[Option<DataType>],
+        values: Vec<ScalarValue>,
+    ) -> (Vec<DataType>, String) {
+        let statement = Parser::parse_sql(&PostgreSqlDialect {}, sql).unwrap().remove(0);
+        let statement = with_list_types(&statement, declared).unwrap();
+        let mut config = SessionConfig::new();
+        config.options_mut().sql_parser.parse_float_as_decimal = true;
+        let context = SessionContext::new_with_config(config);
+        let parsed = ParsedStatement::Statement(Box::new(statement.clone()));
+        let plan = context.state().statement_to_plan(parsed).await.unwrap();
+        let numerics = Numerics::of(&statement);
+        let types = types_of(&plan, &numerics, declared).unwrap();
+        let plan = with_values(plan, &numerics, values).unwrap();
+        let batches = context.execute_logical_plan(plan).await.unwrap().collect().await.unwrap();
+        (types, array_value_to_string(batches[0].column(0), 0).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_numeric_keeps_the_digits_that_it_comes_with() {
+        let numeric = arrow_type("numeric");
+        let value = ScalarValue::Decimal128(Some(123_456_789_012), 12, 12);
+        for (sql, expected) in [
+            ("SELECT $1::numeric", "0.123456789012"),
+            ("SELECT CAST(($1) AS decimal)", "0.123456789012"),
+            ("SELECT $1::numeric + 1", "1.123456789012"),
+            ("SELECT x FROM (SELECT $1::numeric AS x) WHERE x = 0.123456789012", "0.123456789012"),
+            (
+                "SELECT max($1::numeric) FROM (VALUES (1), (2)) GROUP BY $1::numeric",
+                "0.123456789012",
+            ),
+            // With a precision it is another type.
+            ("SELECT $1::numeric(12,2)", "0.12"),
+            ("SELECT $1::numeric::numeric(12,2)", "0.12"),
+        ] {
+            for declared in [vec![], vec![Some(numeric.clone())]] {
+                let (_, found) = answer(sql, &declared, vec![value.clone()]).await;
+                assert_eq!(found, expected, "{sql}, {declared:?}");
+            }
+        }
+        let (types, _) = answer("SELECT $1::numeric", &[], vec![value.clone()]).await;
+        assert_eq!(types, [numeric.clone()], "the cast tells the type");
+    }
 }

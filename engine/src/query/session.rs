@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Schema, SchemaRef};
-use datafusion::common::{ParamValues, ScalarValue};
+use datafusion::common::ScalarValue;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::execute_stream;
@@ -15,7 +15,7 @@ use datafusion::sql::sqlparser::ast::Statement;
 use futures::StreamExt;
 
 use super::access::Access;
-use super::parameters;
+use super::parameters::{self, Numerics};
 use super::planner::{physical, plan};
 use super::postgres::{self, SessionFacts};
 use super::reads::Reads;
@@ -37,6 +37,7 @@ pub struct Planned {
     /// The types of its parameters, in order.
     pub parameter_types: Vec<DataType>,
     declared_types: Vec<Option<DataType>>,
+    numerics: Numerics,
 }
 
 /// What a plan was made for.
@@ -169,7 +170,8 @@ impl QuerySession {
         let statement = &parameters::with_list_types(statement, parameter_types)?;
         let (plan, stamp) = self.plan_now(&live, statement).await?;
         let schema = columns_of(&plan);
-        let parameter_types_found = parameters::types_of(&plan, parameter_types)?;
+        let numerics = Numerics::of(statement);
+        let parameter_types_found = parameters::types_of(&plan, &numerics, parameter_types)?;
         Ok(Planned {
             statement: statement.clone(),
             plan,
@@ -177,6 +179,7 @@ impl QuerySession {
             schema,
             parameter_types: parameter_types_found,
             declared_types: parameter_types.to_vec(),
+            numerics,
         })
     }
 
@@ -202,9 +205,7 @@ impl QuerySession {
             }
         }
         if !planned.declared_types.is_empty() || !parameters.is_empty() {
-            plan = plan.with_param_values(ParamValues::List(
-                parameters.into_iter().map(Into::into).collect(),
-            ))?;
+            plan = parameters::with_values(plan, &planned.numerics, parameters)?;
         }
         self.run(&live, plan).await
     }

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::failure::Failure;
 use super::lake::{absent, interruptible, location, open, open_existing, project_root, start_log};
+use super::output::{say, tell};
 use super::progress::Progress;
 use super::{CHANGES, CONFIGURATION, INTERRUPTED, LakeArguments, SUCCESS};
 use crate::project::{self, Config, Project};
@@ -21,12 +22,12 @@ pub(super) fn check(root: &Path) -> Result<u8, Failure> {
     let project = Project::load(root)?;
     let problems = project.check();
     for problem in &problems {
-        eprintln!("{problem}");
+        tell(problem);
     }
     if !problems.is_empty() {
         return Ok(CONFIGURATION);
     }
-    println!("{} objects, no problems", project.definitions.len());
+    say(format_args!("{} objects, no problems", project.definitions.len()))?;
     Ok(SUCCESS)
 }
 
@@ -41,7 +42,7 @@ pub(super) async fn plan(root: &Path, lake: &LakeArguments) -> Result<u8, Failur
         None => open(location, Mode::Read, Some(root)).await?.definitions(),
     };
     let plan = project::plan(&project, &current);
-    println!("{plan}");
+    say(&plan)?;
     Ok(if plan.is_empty() { SUCCESS } else { CHANGES })
 }
 
@@ -56,7 +57,7 @@ pub(super) async fn apply(
     let engine =
         open(location(lake, Some((root, &project.config)))?, Mode::Write, Some(root)).await?;
     let work = async {
-        println!("{}", apply_to(&engine, &project).await?);
+        say(apply_to(&engine, &project).await?)?;
         engine.upkeep_in_passing(UPKEEP_MAX).await;
         Ok(SUCCESS)
     };
@@ -119,13 +120,13 @@ pub(super) async fn refresh(
         } else {
             "nothing new".into()
         };
-        println!("{}: {what}", step.object);
+        say(format_args!("{}: {what}", step.object))?;
     }
     for (object, _) in &refreshed.failed {
-        println!("{object}: failed");
+        say(format_args!("{object}: failed"))?;
     }
     for object in &refreshed.skipped {
-        println!("{object}: not run");
+        say(format_args!("{object}: not run"))?;
     }
     refreshed.into_result()?;
     Ok(SUCCESS)

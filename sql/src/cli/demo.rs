@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::failure::Failure;
 use super::lake::{closing, location, open, start_log, unless_interrupted};
+use super::output::{say, tell};
 use super::progress::Progress;
 use super::{INTERRUPTED, LakeArguments, apply, serve};
 
@@ -49,8 +50,9 @@ pub(super) async fn demo(
         let address = listener.local_addr()?;
         let tls = serve::tls(Some(Path::new(&root)), &project.config)?;
         serve::run(engine.clone(), listener, tls, shutdown.clone(), || {
-            println!("ready postgres={address}");
-            eprint!("{}", invitation(address));
+            say(format_args!("ready postgres={address}"))?;
+            tell(invitation(address).trim_end());
+            Ok(())
         })
         .await
     };

@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 
+use super::output::tell;
 use super::{CONFIGURATION, FAILURE, USAGE};
 use crate::project::{Problem, Problems};
 use crate::wire::{Phase, Place, WireError, from_engine};
@@ -48,9 +49,9 @@ impl Failure {
 
     /// Writes what is known to stderr and returns the exit code.
     pub(crate) fn report(&self) -> u8 {
-        eprintln!("onefold: {}", self.message);
+        tell(format_args!("onefold: {}", self.message));
         if let Some(hint) = &self.hint {
-            eprintln!("hint: {hint}");
+            tell(format_args!("hint: {hint}"));
         }
         self.code
     }

@@ -10,15 +10,18 @@ mod failure;
 mod lake;
 mod output;
 mod progress;
+mod queries;
 mod serve;
 mod sql;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use failure::Failure;
+pub(crate) use output::tell;
 
 /// It worked.
 pub(crate) const SUCCESS: u8 = 0;
@@ -168,28 +171,32 @@ pub(crate) fn run(arguments: Arguments) -> u8 {
     };
     let code = runtime.block_on(async {
         let shutdown = CancellationToken::new();
-        let work = dispatch(arguments.command, shutdown.clone());
-        let mut work = std::pin::pin!(work);
+        // A task of its own, so that a signal is heard while it computes.
+        let mut work = JoinSet::new();
+        work.spawn(dispatch(arguments.command, shutdown.clone()));
         tokio::select! {
-            result = &mut work => code_of(result),
+            ended = work.join_next() => code_of(ended),
             signal = signal() => {
                 shutdown.cancel();
                 // Servers end cleanly; everything else has committed what it acknowledged, stops, and gives the lake back.
-                let ended = tokio::time::timeout(SHUTDOWN_MAX, &mut work).await;
+                let ended = tokio::time::timeout(SHUTDOWN_MAX, work.join_next()).await;
                 match (signal, ended) {
-                    (Signal::Terminate, Ok(result)) => code_of(result),
+                    (Signal::Terminate, Ok(ended)) => code_of(ended),
                     (Signal::Terminate, Err(_)) => FAILURE,
                     (Signal::Interrupt, _) => INTERRUPTED,
                 }
             }
         }
     });
-    runtime.shutdown_timeout(SHUTDOWN_MAX);
+    runtime.shutdown_timeout(LEFTOVERS_MAX);
     code
 }
 
-/// How long a server may take to end.
+/// How long a command may take to end.
 const SHUTDOWN_MAX: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// How long what a command has left computing is waited for: nobody wants its answer.
+const LEFTOVERS_MAX: std::time::Duration = std::time::Duration::from_secs(1);
 
 enum Signal {
     Interrupt,
@@ -208,8 +215,13 @@ async fn signal() -> Signal {
     }
 }
 
-fn code_of(result: Result<u8, Failure>) -> u8 {
-    result.unwrap_or_else(|failure| failure.report())
+fn code_of(ended: Option<Result<Result<u8, Failure>, JoinError>>) -> u8 {
+    match ended {
+        Some(Ok(Ok(code))) => code,
+        Some(Ok(Err(failure))) => failure.report(),
+        // It panicked, and has said so.
+        Some(Err(_)) | None => FAILURE,
+    }
 }
 
 async fn dispatch(command: Command, shutdown: CancellationToken) -> Result<u8, Failure> {

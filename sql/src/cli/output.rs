@@ -1,6 +1,10 @@
-//! Rows on stdout: as a table, as CSV, as JSON.
+//! What is written: rows on stdout, as a table, as CSV, as JSON, and lines for people.
+//!
+//! A reader may close its end before everything is written, as `head` does. It has what it wants, so what is left is not
+//! written and the command ends as it would have.
 
-use std::io::Write;
+use std::fmt::Display;
+use std::io::{self, ErrorKind, StdoutLock, Write};
 
 use arrow::array::{Array, RecordBatch};
 use arrow::datatypes::{DataType, SchemaRef};
@@ -16,11 +20,43 @@ pub(super) fn write_rows(
     schema: &SchemaRef,
     batches: &[RecordBatch],
 ) -> Result<(), Failure> {
-    let mut out = std::io::stdout().lock();
+    let mut out = Output(io::stdout().lock());
     match format {
         Format::Table => table(&mut out, schema, batches),
         Format::Csv => csv(&mut out, schema, batches),
         Format::Json => json(&mut out, schema, batches),
+    }
+}
+
+/// Writes a line to stdout.
+pub(super) fn say(line: impl Display) -> Result<(), Failure> {
+    let mut out = Output(io::stdout().lock());
+    writeln!(out, "{line}")?;
+    Ok(out.flush()?)
+}
+
+/// Writes a line to stderr. If that fails, nobody is left to be told.
+pub(crate) fn tell(line: impl Display) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// Standard output, which takes everything once its reader has gone.
+struct Output(StdoutLock<'static>);
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        unless_closed(self.0.write(bytes), bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        unless_closed(self.0.flush(), ())
+    }
+}
+
+fn unless_closed<T>(written: io::Result<T>, closed: T) -> io::Result<T> {
+    match written {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(closed),
+        written => written,
     }
 }
 

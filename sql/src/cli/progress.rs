@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use engine::jobs::Step;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::output::tell;
+
 /// How often a bar moves while nothing is reported.
 const TICK: Duration = Duration::from_millis(100);
 
@@ -96,7 +98,7 @@ impl Progress {
         );
         match &self.bar {
             Some(bar) => bar.println(line),
-            None => eprintln!("{line}"),
+            None => tell(line),
         }
     }
 }

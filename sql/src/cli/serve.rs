@@ -3,13 +3,18 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use engine::{Engine, Mode};
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::failure::Failure;
 use super::lake::{closing, location, open, project_root, start_log};
+use super::output::say;
+use super::queries::Queries;
 use super::{LakeArguments, SUCCESS};
 use crate::project::Config;
 use crate::session::engine_backend::EngineBackend;
@@ -31,7 +36,10 @@ pub(super) async fn serve(
         let listener = bind(listen.unwrap_or(config.listen.postgres)).await?;
         let address = listener.local_addr()?;
         let tls = tls(root.as_deref(), &config)?;
-        run(engine.clone(), listener, tls, shutdown, || println!("ready postgres={address}")).await
+        run(engine.clone(), listener, tls, shutdown, || {
+            say(format_args!("ready postgres={address}"))
+        })
+        .await
     };
     closing(&engine, work).await
 }
@@ -70,30 +78,54 @@ pub(super) async fn run(
     listener: TcpListener,
     tls: Option<Tls>,
     shutdown: CancellationToken,
-    ready: impl FnOnce(),
+    ready: impl FnOnce() -> Result<(), Failure>,
 ) -> Result<u8, Failure> {
-    use std::io::Write;
-    let cpu = tokio::runtime::Builder::new_multi_thread()
-        .thread_name("query")
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::failed("the query runtime cannot be started", error))?;
+    let cpu = Queries::start()?;
     let front = Front {
-        backend: Arc::new(EngineBackend(engine.clone())),
-        cpu: cpu.handle().clone(),
+        backend: Arc::new(EngineBackend::new(engine.clone())),
+        cpu: cpu.handle.clone(),
         tls,
         limits: Limits::default(),
         secret: engine.secret()?,
     };
-    ready();
-    std::io::stdout().flush()?;
+    ready()?;
     tokio::join!(
         serve_postgres(listener, front, shutdown.clone()),
-        engine.run_schedule(shutdown.clone())
+        keep_schedule(&engine, &cpu.handle, shutdown)
     );
     // Changes that statements have begun come to their end on the runtime that they run on.
     let closed = engine.close().await;
-    cpu.shutdown_background();
+    drop(cpu);
     closed?;
     Ok(SUCCESS)
 }
+
+/// Runs what is due until `shutdown`. What runs then may end, or is broken off if that takes long: what it has published
+/// stays, what it has not never was. It runs where queries do, so that a refresh keeps no client waiting, and one that
+/// panics ends alone.
+async fn keep_schedule(engine: &Engine, cpu: &Handle, shutdown: CancellationToken) {
+    while !shutdown.is_cancelled() {
+        let mut schedule = JoinSet::new();
+        let (engine, until) = (engine.clone(), shutdown.clone());
+        schedule.spawn_on(async move { engine.run_schedule(until).await }, cpu);
+        tokio::select! {
+            ended = schedule.join_next() => {
+                if matches!(ended, Some(Err(_))) {
+                    tracing::error!("a scheduled run ended by a panic, which is a bug");
+                }
+            }
+            () = shutdown.cancelled() => {
+                if tokio::time::timeout(SCHEDULE_GRACE, schedule.join_next()).await.is_err() {
+                    tracing::info!("a scheduled run is broken off, since the server ends");
+                    // It stops where it next waits. Who computes on all the same can publish nothing: the lake is given
+                    // back.
+                    let _ = tokio::time::timeout(SCHEDULE_GRACE, schedule.shutdown()).await;
+                }
+            }
+        }
+    }
+}
+
+/// How long a scheduled run may take to end by itself when the server ends, and how long to stop after that. Twice this
+/// is less than a command may take to end.
+const SCHEDULE_GRACE: Duration = Duration::from_secs(3);

@@ -18,7 +18,7 @@ mod freshness;
 mod kind;
 mod lexer;
 mod objects;
-mod password;
+pub(crate) mod password;
 mod prepared;
 mod settings;
 mod statement;

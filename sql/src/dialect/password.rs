@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 
@@ -12,8 +14,12 @@ use sha2::{Digest, Sha256};
 pub(crate) const ITERATIONS: u32 = 15_000;
 /// Rounds of a verifier made elsewhere: fewer are weak, more make every log-in expensive.
 const ITERATIONS_ALLOWED: std::ops::RangeInclusive<u32> = 4_096..=1_000_000;
-/// Bytes of a salt.
-const SALT_BYTES: usize = 16;
+/// Bytes of a salt made here.
+pub(crate) const SALT_BYTES: usize = 16;
+/// Bytes of a salt made elsewhere at least.
+const SALT_BYTES_MIN: usize = 8;
+/// Bytes of a key.
+pub(crate) const KEY_BYTES: usize = 32;
 /// Characters of a password at most.
 const PASSWORD_CHARS_MAX: usize = 1_024;
 /// What every verifier begins with.
@@ -53,23 +59,50 @@ impl Password {
 
     /// Returns whether a verifier was made from this password.
     pub(crate) fn matches(&self, verifier: &str) -> bool {
-        let Some((iterations, salt)) = parts(verifier) else { return false };
-        self.verifier_with(&salt, iterations) == verifier
+        let Some(known) = Verifier::parse(verifier) else { return false };
+        self.verifier_with(&known.salt, known.iterations) == verifier
     }
 
     /// Returns the verifier for a salt and a number of rounds.
     fn verifier_with(&self, salt: &[u8], iterations: u32) -> String {
-        let salted = pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(self.0.as_bytes(), salt, iterations);
+        let salted =
+            pbkdf2::pbkdf2_hmac_array::<Sha256, KEY_BYTES>(self.0.as_bytes(), salt, iterations);
         let stored = Sha256::digest(keyed(&salted, b"Client Key"));
         let server = keyed(&salted, b"Server Key");
-        let (salt, stored, server) = (base64(salt), base64(&stored), base64(&server));
+        let (salt, stored, server) =
+            (BASE64.encode(salt), BASE64.encode(stored), BASE64.encode(server));
         format!("{PREFIX}{iterations}:{salt}${stored}:{server}")
     }
 }
 
-/// Returns whether a text has the form of a verifier.
-pub(crate) fn is_verifier(text: &str) -> bool {
-    parts(text).is_some()
+/// A verifier, taken apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Verifier {
+    /// How often the password was hashed.
+    pub(crate) iterations: u32,
+    /// What was hashed with it.
+    pub(crate) salt: Vec<u8>,
+    /// What a client's proof is checked with.
+    pub(crate) stored_key: Vec<u8>,
+    /// What the server proves itself with.
+    pub(crate) server_key: Vec<u8>,
+}
+
+impl Verifier {
+    /// Reads a verifier; `None` unless it is whole and within its bounds.
+    pub(crate) fn parse(text: &str) -> Option<Verifier> {
+        let (parameters, keys) = text.strip_prefix(PREFIX)?.split_once('$')?;
+        let (iterations, salt) = parameters.split_once(':')?;
+        let (stored, server) = keys.split_once(':')?;
+        let iterations = iterations.parse().ok()?;
+        let bytes = |text: &str| BASE64.decode(text).ok();
+        let (salt, stored_key, server_key) = (bytes(salt)?, bytes(stored)?, bytes(server)?);
+        let whole = ITERATIONS_ALLOWED.contains(&iterations)
+            && salt.len() >= SALT_BYTES_MIN
+            && stored_key.len() == KEY_BYTES
+            && server_key.len() == KEY_BYTES;
+        whole.then_some(Verifier { iterations, salt, stored_key, server_key })
+    }
 }
 
 /// Returns whether a text was meant to be a verifier.
@@ -77,60 +110,11 @@ pub(crate) fn looks_like_verifier(text: &str) -> bool {
     text.starts_with(PREFIX)
 }
 
-/// Returns the rounds and the salt of a verifier, if it is one.
-fn parts(verifier: &str) -> Option<(u32, Vec<u8>)> {
-    let (parameters, keys) = verifier.strip_prefix(PREFIX)?.split_once('$')?;
-    let (iterations, salt) = parameters.split_once(':')?;
-    let (stored, server) = keys.split_once(':')?;
-    let iterations =
-        iterations.parse().ok().filter(|rounds| ITERATIONS_ALLOWED.contains(rounds))?;
-    let keys_fit = from_base64(stored)?.len() == 32 && from_base64(server)?.len() == 32;
-    let salt = from_base64(salt).filter(|salt| keys_fit && salt.len() >= 8)?;
-    Some((iterations, salt))
-}
-
 /// Returns HMAC-SHA-256 of a text.
-fn keyed(key: &[u8], text: &[u8]) -> [u8; 32] {
+fn keyed(key: &[u8], text: &[u8]) -> [u8; KEY_BYTES] {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
     mac.update(text);
     mac.finalize().into_bytes().into()
-}
-
-const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-/// Writes bytes in Base64 with padding.
-fn base64(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let group = (0..3)
-            .fold(0u32, |group, i| group << 8 | u32::from(chunk.get(i).copied().unwrap_or(0)));
-        for i in 0..4 {
-            let letter = ALPHABET[(group >> (18 - 6 * i)) as usize & 63];
-            text.push(if i <= chunk.len() { char::from(letter) } else { '=' });
-        }
-    }
-    text
-}
-
-/// Reads Base64 with padding; `None` unless it is exactly what [`base64`] writes.
-fn from_base64(text: &str) -> Option<Vec<u8>> {
-    if !text.len().is_multiple_of(4) || text.is_empty() {
-        return None;
-    }
-    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
-    for chunk in text.trim_end_matches('=').as_bytes().chunks(4) {
-        let mut group = 0u32;
-        for i in 0..4 {
-            let value = match chunk.get(i) {
-                Some(letter) => ALPHABET.iter().position(|known| known == letter)?,
-                None => 0,
-            };
-            group = group << 6 | u32::try_from(value).ok()?;
-        }
-        let [_, a, b, c] = group.to_be_bytes();
-        bytes.extend(&[a, b, c][..chunk.len() - 1]);
-    }
-    (base64(&bytes) == text).then_some(bytes)
 }
 
 #[cfg(test)]
@@ -138,27 +122,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn base64_is_that_of_rfc_4648() {
-        for (bytes, text) in [
-            ("f", "Zg=="),
-            ("fo", "Zm8="),
-            ("foo", "Zm9v"),
-            ("foob", "Zm9vYg=="),
-            ("foobar", "Zm9vYmFy"),
-        ] {
-            assert_eq!(base64(bytes.as_bytes()), text);
-            assert_eq!(from_base64(text).as_deref(), Some(bytes.as_bytes()));
-        }
-        for bad in ["", "Zg", "Zg=", "Z===", "Zh==", "Zm9v=", "Zm9*"] {
-            assert_eq!(from_base64(bad), None, "{bad}");
-        }
-    }
-
-    #[test]
     fn a_verifier_is_what_postgresql_makes_of_the_same_salt() {
         // The keys follow from the exchange that RFC 7677 prints: user "user", password "pencil".
         let password = Password::new("pencil".into()).unwrap();
-        let salt = from_base64("W22ZaJ0SNY7soEsUEjb6gQ==").unwrap();
+        let salt = BASE64.decode("W22ZaJ0SNY7soEsUEjb6gQ==").unwrap();
         assert_eq!(
             password.verifier_with(&salt, 4096),
             "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==\
@@ -170,12 +137,40 @@ mod tests {
     fn a_verifier_matches_only_its_password() {
         let password = Password::new("correct horse".into()).unwrap();
         let verifier = password.verifier();
-        assert!(is_verifier(&verifier));
+        assert!(Verifier::parse(&verifier).is_some());
         assert!(password.matches(&verifier));
         assert!(!Password::new("correct".into()).unwrap().matches(&verifier));
         assert!(!password.matches("SCRAM-SHA-256$1:x$y:z"));
         assert_ne!(verifier, password.verifier(), "each has a salt of its own");
         assert_eq!(format!("{password:?}"), "Password(..)");
+    }
+
+    #[test]
+    fn a_verifier_of_postgresql_is_read_and_nothing_that_is_not_whole() {
+        let salt = "bWFkZS11cC1zYWx0LTEyMw==";
+        let keys = [
+            "6YlRFSRqCvOPFtpnBnFqpPWp1EHHBhcAGDRaaESvvRk=",
+            "R5mHLpU4jBGwXCrG1fG8OcIvBB1rCKl4SPjDVTYJ0ys=",
+        ];
+        let text = format!("SCRAM-SHA-256$4096:{salt}${}:{}", keys[0], keys[1]);
+        let read = Verifier::parse(&text).unwrap();
+        assert_eq!((read.iterations, read.salt.as_slice()), (4096, &b"made-up-salt-123"[..]));
+        assert_eq!((read.stored_key.len(), read.server_key.len()), (KEY_BYTES, KEY_BYTES));
+        for (part, broken) in [
+            ("SCRAM-SHA-256$", "SCRAM-SHA-1$"),
+            ("4096:", "4095:"),
+            ("4096:", "1000001:"),
+            ("4096:", "x:"),
+            (salt, "c2hvcnQ="),
+            (salt, ""),
+            (keys[0], "AAAA"),
+            // Neither without padding nor with bits that belong to no byte.
+            (keys[0], keys[0].trim_end_matches('=')),
+            (keys[0], "6YlRFSRqCvOPFtpnBnFqpPWp1EHHBhcAGDRaaESvvRl="),
+            (keys[1], "R5mHLpU4jBGwXCrG1fG8OcIvBB1rCKl4SPjDVTYJ0y*="),
+        ] {
+            assert_eq!(Verifier::parse(&text.replace(part, broken)), None, "{part} as {broken}");
+        }
     }
 
     #[test]

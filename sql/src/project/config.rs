@@ -1,6 +1,7 @@
 //! `onefold.toml`: what belongs to the process and not to the data. An unknown key is an error.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -17,6 +18,8 @@ const KEYS: [&str; 14] = [
     "listen", "postgres", "storage", "dir", "url", "options", "env", "file", "tls", "cert", "key",
     "required", "log", "level",
 ];
+/// Bytes of a value that is found in a file.
+const VALUE_BYTES_MAX: u64 = 64 * 1024;
 /// Parts of the names of storage options that hold a secret.
 const SECRET_PARTS: [&str; 4] = ["secret", "token", "password", "access_key"];
 
@@ -69,20 +72,8 @@ impl Storage {
         let resolved = self.options.iter().map(|(name, value)| {
             let text = match value {
                 OptionValue::Text(text) => Ok(text.clone()),
-                OptionValue::Reference(Reference::Env(variable)) => {
-                    #[expect(
-                        clippy::disallowed_methods,
-                        reason = "the one place that reads the environment"
-                    )]
-                    let value = std::env::var(variable);
-                    value.map_err(|_| {
-                        unresolved(name, &format!("the variable {variable} is not set"))
-                    })
-                }
-                OptionValue::Reference(Reference::File(path)) => {
-                    std::fs::read_to_string(root.join(path))
-                        .map(|text| text.strip_suffix('\n').unwrap_or(&text).to_owned())
-                        .map_err(|error| unresolved(name, &format!("{}: {error}", path.display())))
+                OptionValue::Reference(reference) => {
+                    reference.read(Some(root)).map_err(|why| unresolved(name, &why))
                 }
             };
             Ok((name.clone(), text?))
@@ -114,6 +105,50 @@ pub(crate) enum Reference {
     Env(String),
     /// A file, whose last line end is not part of it.
     File(PathBuf),
+}
+
+impl Reference {
+    /// Returns the value; files are relative to `root`, without which their paths must be whole.
+    ///
+    /// # Errors
+    /// Why it cannot be had. The value is never told.
+    pub(crate) fn read(&self, root: Option<&Path>) -> Result<String, String> {
+        match self {
+            Reference::Env(variable) => {
+                #[expect(
+                    clippy::disallowed_methods,
+                    reason = "the one place that reads the environment"
+                )]
+                let value = std::env::var(variable);
+                value.map_err(|_| format!("the variable {variable} is not set"))
+            }
+            Reference::File(path) => {
+                let place = match root {
+                    Some(root) => root.join(path),
+                    None if path.is_absolute() => path.clone(),
+                    None => {
+                        return Err(format!(
+                            "{}: it is not known which project it belongs to",
+                            path.display()
+                        ));
+                    }
+                };
+                read_value(&place).map_err(|error| format!("{}: {error}", path.display()))
+            }
+        }
+    }
+}
+
+/// Reads a file with one value, whose last line end is not part of it.
+fn read_value(path: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    let file = std::fs::File::open(path)?;
+    let bytes = file.take(VALUE_BYTES_MAX + 1).read_to_string(&mut text)?;
+    if u64::try_from(bytes).is_ok_and(|bytes| bytes > VALUE_BYTES_MAX) {
+        let message = format!("it is longer than {VALUE_BYTES_MAX} bytes");
+        return Err(std::io::Error::other(message));
+    }
+    Ok(text.strip_suffix('\n').map(str::to_owned).unwrap_or(text))
 }
 
 /// `[tls]`: without a certificate connections are not encrypted.

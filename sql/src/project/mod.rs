@@ -17,7 +17,7 @@ use std::path::PathBuf;
 
 use crate::dialect::ParsedDefinition;
 
-pub(crate) use config::{CONFIG_FILE, Config};
+pub(crate) use config::{CONFIG_FILE, Config, Reference};
 pub(crate) use plan::{Plan, plan};
 pub(crate) use problem::{Problem, Problems};
 

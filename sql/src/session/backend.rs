@@ -20,7 +20,7 @@ use crate::dialect::Statement;
 #[async_trait]
 pub(crate) trait Backend: Send + Sync + 'static {
     /// Returns the SCRAM-SHA-256 verifier of a role that may log in.
-    fn verifier(&self, role: &str) -> Option<String>;
+    async fn verifier(&self, role: &str) -> Option<String>;
     /// Opens a session of a role that has proved who it is.
     async fn open(&self, role: &str, client: Client) -> Result<Arc<dyn QuerySession>>;
 }

@@ -21,19 +21,35 @@ use sqlparser::parser::Parser;
 
 use super::backend::{Backend, Client, Outcome, Plan, QuerySession, Status};
 use super::record_consent::RecordConsent;
+use super::secrets::Secrets;
 use crate::dialect::{CreateMode, RefreshTarget, Statement};
 
 /// The engine as a backend.
-pub(crate) struct EngineBackend(pub(crate) Engine);
+pub(crate) struct EngineBackend {
+    engine: Engine,
+    secrets: Secrets,
+}
+
+impl EngineBackend {
+    /// Makes a backend of an open lake.
+    pub(crate) fn new(engine: Engine) -> EngineBackend {
+        EngineBackend { engine, secrets: Secrets::default() }
+    }
+}
 
 #[async_trait]
 impl Backend for EngineBackend {
-    fn verifier(&self, role: &str) -> Option<String> {
-        self.0.role(role)?.verifier
+    async fn verifier(&self, role: &str) -> Option<String> {
+        let role = self.engine.role(role)?;
+        match (role.verifier, role.password_secret) {
+            (Some(verifier), _) => Some(verifier),
+            (None, Some(secret)) => self.secrets.verifier(&self.engine, &secret).await,
+            (None, None) => None,
+        }
     }
 
     async fn open(&self, role: &str, client: Client) -> Result<Arc<dyn QuerySession>> {
-        Ok(Arc::new(EngineSession { session: self.0.session(role, client.pid)? }))
+        Ok(Arc::new(EngineSession { session: self.engine.session(role, client.pid)? }))
     }
 }
 

@@ -9,6 +9,7 @@
 pub(crate) mod backend;
 pub(crate) mod engine_backend;
 mod record_consent;
+mod secrets;
 mod setting;
 mod settings;
 mod transaction;

@@ -97,6 +97,11 @@ impl Settings {
         differences(&self.current, &self.start)
     }
 
+    /// Returns the changes that lead from the start to here.
+    pub(crate) fn since_start(&self) -> Vec<Change> {
+        differences(&self.start, &self.current)
+    }
+
     /// Stores a checked value, until the end of the block if it is `local`.
     pub(crate) fn store(&mut self, change: Change, local: bool) {
         if !local {

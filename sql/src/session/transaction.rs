@@ -125,14 +125,23 @@ impl Transaction {
         if self.state == TransactionState::Failed && !ends { Err(aborted()) } else { Ok(()) }
     }
 
-    /// Refuses a change of the lake where it could not be undone or was ruled out.
-    pub(crate) fn admit_change(&self, what: &str, read_only: bool) -> Result<(), WireError> {
+    /// Refuses a change of the lake where it was ruled out, and where a failure behind it could not undo it: inside of a
+    /// block, and before other statements of its text, which are one transaction.
+    pub(crate) fn admit_change(
+        &self,
+        what: &str,
+        read_only: bool,
+        followed: bool,
+    ) -> Result<(), WireError> {
         if read_only {
             let message = format!("cannot execute {what} in a read-only transaction");
             return Err(WireError::new(sqlstate::READ_ONLY_SQL_TRANSACTION, message));
         }
         if self.is_open() {
             return Err(inside_block(what));
+        }
+        if followed {
+            return Err(before_others(what));
         }
         Ok(())
     }
@@ -153,6 +162,15 @@ pub(crate) fn inside_block(what: &str) -> WireError {
         format!("{what} cannot run inside a transaction block"),
     )
     .hint("It commits by itself and could not be rolled back: run it alone, with autocommit.")
+}
+
+/// The answer to a change of the lake before other statements of its text.
+fn before_others(what: &str) -> WireError {
+    WireError::new(
+        sqlstate::ACTIVE_SQL_TRANSACTION,
+        format!("{what} cannot run before other statements of its text"),
+    )
+    .hint("It commits by itself, so that a failure behind it could not undo it: send it last, or alone.")
 }
 
 /// Returns the name of a statement that changes the lake, for messages; `None` if it does not.

@@ -24,13 +24,7 @@ use super::frame::{self, Body};
 use super::limits::AUTHENTICATION_BYTES_MAX;
 use super::message;
 use super::server::{Shared, Socket};
-
-/// Rounds of the verifiers that onefold makes, hence of those that it invents.
-const ITERATIONS: usize = 15_000;
-/// Bytes of their salt.
-const SALT_BYTES: usize = 16;
-/// Bytes of a key.
-const KEY_BYTES: usize = 32;
+use crate::dialect::password::{ITERATIONS, KEY_BYTES, SALT_BYTES, Verifier};
 
 /// Proves that the client is `user`. Every failure ends the connection.
 pub(super) async fn authenticate(
@@ -40,8 +34,9 @@ pub(super) async fn authenticate(
     address: IpAddr,
 ) -> Result<(), WireError> {
     let admitted = shared.throttle.admits(user, address, Instant::now());
-    let stored = shared.backend.verifier(user).and_then(|verifier| parse_verifier(&verifier));
-    let secret = stored.filter(|_| admitted).unwrap_or_else(|| invented(user, &shared.mock_key));
+    let stored = shared.backend.verifier(user).await;
+    let stored = stored.filter(|_| admitted).and_then(|verifier| Verifier::parse(&verifier));
+    let secret = secret_of(stored.unwrap_or_else(|| invented(user, &shared.mock_key)));
 
     let methods = vec![SCRAM_SHA_256_METHOD.to_owned()];
     send(socket, &Authentication::SASL(methods)).await?;
@@ -112,28 +107,21 @@ fn initial_response(body: Bytes) -> Result<Bytes, WireError> {
     if body.0.is_empty() { Ok(first) } else { Err(wrong_message()) }
 }
 
-/// Reads `SCRAM-SHA-256$<iterations>:<salt>$<stored key>:<server key>`.
-fn parse_verifier(text: &str) -> Option<ScramSecret> {
-    let (parameters, keys) = text.strip_prefix("SCRAM-SHA-256$")?.split_once('$')?;
-    let (iterations, salt) = parameters.split_once(':')?;
-    let (stored, server) = keys.split_once(':')?;
-    let (stored_key, server_key) = (from_base64(stored)?, from_base64(server)?);
-    let whole = stored_key.len() == KEY_BYTES && server_key.len() == KEY_BYTES;
-    whole.then_some(ScramSecret::Verifier {
-        salt: from_base64(salt)?,
-        iterations: iterations.parse().ok().filter(|rounds| *rounds > 0)?,
-        stored_key,
-        server_key,
-    })
+/// Returns a verifier as pgwire takes it.
+fn secret_of(verifier: Verifier) -> ScramSecret {
+    let Verifier { iterations, salt, stored_key, server_key } = verifier;
+    // A target has at least 32 bits.
+    let iterations = usize::try_from(iterations).unwrap_or(usize::MAX);
+    ScramSecret::Verifier { salt, iterations, stored_key, server_key }
 }
 
-/// Returns a verifier that no password matches, for a user who has none.
-fn invented(user: &str, key: &[u8; 32]) -> ScramSecret {
+/// Returns a verifier that no password matches, for a user who has none: it looks like those that onefold makes.
+fn invented(user: &str, key: &[u8; 32]) -> Verifier {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
     mac.update(user.as_bytes());
     let salt = mac.finalize().into_bytes()[..SALT_BYTES].to_vec();
     let random: [u8; KEY_BYTES] = rand::random();
-    ScramSecret::Verifier {
+    Verifier {
         salt,
         iterations: ITERATIONS,
         stored_key: random.to_vec(),
@@ -141,54 +129,13 @@ fn invented(user: &str, key: &[u8; 32]) -> ScramSecret {
     }
 }
 
-fn from_base64(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
-    let (mut bits, mut count) = (0u32, 0u32);
-    for letter in text.trim_end_matches('=').bytes() {
-        let value = match letter {
-            b'A'..=b'Z' => letter - b'A',
-            b'a'..=b'z' => letter - b'a' + 26,
-            b'0'..=b'9' => letter - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        bits = (bits << 6 | u32::from(value)) & 0x00ff_ffff;
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            bytes.push(u8::try_from((bits >> count) & 0xff).ok()?);
-        }
-    }
-    Some(bytes)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn verifiers_of_postgres_are_read() {
-        let text = "SCRAM-SHA-256$4096:bWFkZS11cC1zYWx0LTEyMw==$6YlRFSRqCvOPFtpnBnFqpPWp1EHHBhcAGDRaaESvvRk=:R5mHLpU4jBGwXCrG1fG8OcIvBB1rCKl4SPjDVTYJ0ys=";
-        let Some(ScramSecret::Verifier { salt, iterations, stored_key, .. }) = parse_verifier(text)
-        else {
-            panic!("must be read");
-        };
-        assert_eq!(
-            (salt.as_slice(), iterations, stored_key.len()),
-            (&b"made-up-salt-123"[..], 4096, 32)
-        );
-        for broken in ["", "md5abc", "SCRAM-SHA-256$4096:x$y:z", "SCRAM-SHA-256$0:AAAA$AAAA:AAAA"] {
-            assert!(parse_verifier(broken).is_none(), "{broken}");
-        }
-    }
-
-    #[test]
     fn a_user_who_does_not_exist_has_a_lasting_salt() {
-        let salt = |user: &str, key: &[u8; 32]| match invented(user, key) {
-            ScramSecret::Verifier { salt, .. } => salt,
-            ScramSecret::SaltedPassword { .. } => Vec::new(),
-        };
+        let salt = |user: &str, key: &[u8; 32]| invented(user, key).salt;
         assert_eq!(salt("nobody", &[1; 32]), salt("nobody", &[1; 32]));
         assert_ne!(salt("nobody", &[1; 32]), salt("no-one", &[1; 32]));
         assert_ne!(salt("nobody", &[1; 32]), salt("nobody", &[2; 32]));

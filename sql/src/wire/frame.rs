@@ -6,7 +6,7 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use super::error::{WireError, sqlstate};
+use super::error::{Severity, WireError, sqlstate};
 use super::limits::{BIND_MESSAGE_BYTES_MAX, SMALL_MESSAGE_BYTES_MAX, TEXT_MESSAGE_BYTES_MAX};
 
 /// A message of a client that has logged in.
@@ -34,6 +34,8 @@ pub(crate) enum Frontend {
     Copy,
     /// The old function call.
     FunctionCall,
+    /// A message with a text that is not in the encoding: it fails as its statement would.
+    Unreadable { of_query: bool, error: WireError },
 }
 
 /// The values of a Bind message, and how results are wanted.
@@ -64,7 +66,12 @@ pub(crate) fn take(inbox: &mut BytesMut) -> Result<Option<Frontend>, WireError> 
     }
     inbox.advance(5);
     let mut body = Body(inbox.split_to(length).freeze());
-    let message = decode(kind, &mut body)?;
+    let message = match decode(kind, &mut body) {
+        Err(error) if error.severity == Severity::Error => {
+            return Ok(Some(Frontend::Unreadable { of_query: kind == b'Q', error }));
+        }
+        decoded => decoded?,
+    };
     if body.0.has_remaining() {
         return Err(WireError::protocol("invalid message format"));
     }
@@ -174,16 +181,17 @@ impl Body {
         }
     }
 
-    /// Reads a text that ends with a zero byte.
+    /// Reads a text that ends with a zero byte. One that is not in the encoding breaks no frame: what follows can be read.
     pub(crate) fn text(&mut self) -> Result<String, WireError> {
         let end = self.0.iter().position(|byte| *byte == 0).ok_or_else(short)?;
         let text = self.bytes(end)?;
         self.0.advance(1);
         String::from_utf8(text.into()).map_err(|_| {
-            WireError::fatal(
+            WireError::new(
                 sqlstate::CHARACTER_NOT_IN_REPERTOIRE,
                 "invalid byte sequence for encoding \"UTF8\"",
             )
+            .hint("Send texts in UTF-8.")
         })
     }
 
@@ -226,11 +234,23 @@ mod tests {
             b"D\0\0\0\x06Z\0",
             b"S\0\0\0\x05\0",
             b"?\0\0\0\x04",
-            b"Q\0\0\0\x07\xff\xfe\0",
         ] {
             let error = take_of(bytes).expect_err("must be refused");
-            assert_eq!(error.severity, crate::wire::error::Severity::Fatal, "{bytes:?}");
+            assert_eq!(error.severity, Severity::Fatal, "{bytes:?}");
         }
+    }
+
+    #[test]
+    fn a_text_that_is_no_utf8_fails_alone() {
+        let mut inbox =
+            BytesMut::from(&b"Q\0\0\0\x07\xff\xfe\0P\0\0\0\x0a\xc3\0\0\0\0\0S\0\0\0\x04"[..]);
+        for of_query in [true, false] {
+            let Ok(Some(Frontend::Unreadable { of_query: found, error })) = take(&mut inbox) else {
+                panic!("must be told apart");
+            };
+            assert_eq!((found, error.sqlstate), (of_query, "22021"));
+        }
+        assert_eq!(take(&mut inbox), Ok(Some(Frontend::Sync)));
     }
 
     #[test]

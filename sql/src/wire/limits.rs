@@ -30,6 +30,12 @@ pub(crate) const PORTALS_MAX: usize = 100;
 pub(crate) const CURSORS_MAX: usize = 100;
 /// Addresses and users whose failed log-ins are remembered.
 pub(crate) const FAILURES_REMEMBERED_MAX: usize = 10_000;
+/// Clients at a time that are let in to cancel a statement when too many others are about to log in.
+pub(crate) const CANCELS_MAX: usize = 16;
+/// How long such a client may take.
+pub(crate) const CANCEL_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long an answer waits for those behind it while the next statement runs.
+pub(crate) const ANSWER_PATIENCE: Duration = Duration::from_millis(10);
 /// How long a shutdown waits for connections to say goodbye.
 pub(crate) const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 /// How long the server rests when it cannot accept, as when it is out of file descriptors.

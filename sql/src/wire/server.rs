@@ -20,7 +20,7 @@ use super::auth;
 use super::cancel::Cancels;
 use super::connection::Connection;
 use super::error::{WireError, sqlstate};
-use super::limits::{ACCEPT_PAUSE, Limits, SHUTDOWN_GRACE};
+use super::limits::{ACCEPT_PAUSE, CANCEL_TIMEOUT, CANCELS_MAX, Limits, SHUTDOWN_GRACE};
 use super::message;
 use super::startup::{self, DATABASE, Opening};
 use super::throttle::Throttle;
@@ -54,13 +54,58 @@ pub(super) struct Shared {
     pub(super) cancels: Arc<Cancels>,
     pub(super) throttle: Throttle,
     pub(super) shutdown: CancellationToken,
+    /// A place for each session.
+    connections: Arc<Semaphore>,
+}
+
+/// What a client that has just come is let in for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Anything.
+    Entrance,
+    /// To cancel a statement, and at once: as many as may are about to say who they are.
+    Hatch,
+}
+
+/// The way in of a client that has not said what it wants. It takes a place among the sessions only when it asks for
+/// one, so that a CancelRequest gets through when there is none left.
+struct Door {
+    way: Way,
+    _held: OwnedSemaphorePermit,
+}
+
+impl Door {
+    /// Opens the first door that has room; `None` if neither has.
+    fn open(entrance: &Arc<Semaphore>, hatch: &Arc<Semaphore>) -> Option<Door> {
+        [(Way::Entrance, entrance), (Way::Hatch, hatch)].into_iter().find_map(|(way, room)| {
+            Arc::clone(room).try_acquire_owned().ok().map(|held| Door { way, _held: held })
+        })
+    }
+
+    /// Returns how long the client may take to get through.
+    fn timeout(&self, limits: &Limits) -> Duration {
+        match self.way {
+            Way::Entrance => limits.authentication_timeout,
+            Way::Hatch => CANCEL_TIMEOUT,
+        }
+    }
+
+    /// Takes a place for a session.
+    fn place(&self, connections: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, WireError> {
+        let place = match self.way {
+            Way::Entrance => Arc::clone(connections).try_acquire_owned().ok(),
+            Way::Hatch => None,
+        };
+        place.ok_or_else(too_many_clients)
+    }
 }
 
 /// Serves clients until `shutdown`, then says goodbye to each and returns when all are gone.
 pub(crate) async fn serve(listener: TcpListener, front: Front, shutdown: CancellationToken) {
-    let connections = Arc::new(Semaphore::new(front.limits.connections_max));
-    let unauthenticated = Arc::new(Semaphore::new(front.limits.unauthenticated_max));
+    let entrance = Arc::new(Semaphore::new(front.limits.unauthenticated_max));
+    let hatch = Arc::new(Semaphore::new(CANCELS_MAX));
     let shared = Arc::new(Shared {
+        connections: Arc::new(Semaphore::new(front.limits.connections_max)),
         backend: front.backend,
         cpu: front.cpu,
         tls: front.tls,
@@ -77,15 +122,12 @@ pub(crate) async fn serve(listener: TcpListener, front: Front, shutdown: Cancell
             () = shutdown.cancelled() => break,
             Some(ended) = tasks.join_next(), if !tasks.is_empty() => note_end(ended),
             accepted = listener.accept() => match accepted {
-                Ok((stream, address)) => {
-                    let permits = (connections.clone().try_acquire_owned(), unauthenticated.clone().try_acquire_owned());
-                    match permits {
-                        (Ok(connection), Ok(unknown)) => {
-                            tasks.spawn(handle(stream, address, shared.clone(), connection, unknown));
-                        }
-                        _ => refuse(&stream),
+                Ok((stream, address)) => match Door::open(&entrance, &hatch) {
+                    Some(door) => {
+                        tasks.spawn(handle(stream, address, shared.clone(), door));
                     }
-                }
+                    None => refuse(&stream),
+                },
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -112,42 +154,52 @@ fn note_end(ended: Result<(), tokio::task::JoinError>) {
     }
 }
 
+fn too_many_clients() -> WireError {
+    WireError::fatal(sqlstate::TOO_MANY_CONNECTIONS, "sorry, too many clients already")
+        .hint("Close connections that are not in use.")
+}
+
 /// Turns a client away without a task: as much as fits the socket's buffer, which is all of it.
 fn refuse(stream: &TcpStream) {
-    let error = WireError::fatal(sqlstate::TOO_MANY_CONNECTIONS, "sorry, too many clients already")
-        .hint("Close connections that are not in use, or raise the bound in onefold.toml.");
     // A client that cannot take a few bytes gets none.
-    let _ = stream.try_write(&message::refusal(&error));
+    let _ = stream.try_write(&message::refusal(&too_many_clients()));
 }
 
 /// Serves one connection from its first byte to its last.
-async fn handle(
-    stream: TcpStream,
-    address: SocketAddr,
-    shared: Arc<Shared>,
-    connection: OwnedSemaphorePermit,
-    unauthenticated: OwnedSemaphorePermit,
-) {
+async fn handle(stream: TcpStream, address: SocketAddr, shared: Arc<Shared>, door: Door) {
     // Without it small answers wait for acknowledgements; a socket that refuses it is slow, not broken.
     let _ = stream.set_nodelay(true);
-    let opened = tokio::select! {
-        opened = tokio::time::timeout(shared.limits.authentication_timeout, enter(stream, address, &shared)) => opened,
+    let timeout = door.timeout(&shared.limits);
+    let entered = tokio::select! {
+        entered = tokio::time::timeout(timeout, enter(stream, address, &shared, &door)) => entered,
         () = shared.shutdown.cancelled() => return,
     };
-    drop(unauthenticated);
-    if let Ok(Some(session)) = opened {
+    drop(door);
+    if let Ok(Some((session, place))) = entered {
         session.run().await;
+        drop(place);
     }
-    drop(connection);
 }
 
 /// Leads a client through start-up and authentication into a session, or tells it why not.
-async fn enter(stream: TcpStream, address: SocketAddr, shared: &Arc<Shared>) -> Option<Connection> {
+async fn enter(
+    stream: TcpStream,
+    address: SocketAddr,
+    shared: &Arc<Shared>,
+    door: &Door,
+) -> Option<(Connection, OwnedSemaphorePermit)> {
     let (error, socket) = match startup::open(Socket::Plain(stream), shared).await {
         Ok(Opening::Over) => return None,
         Ok(Opening::Hello(hello, mut socket)) => {
-            match admit(*hello, &mut socket, address, shared).await {
-                Ok(session) => return Some(session.attach(socket)),
+            let admitted = match door.place(&shared.connections) {
+                Ok(place) => {
+                    let session = admit(*hello, &mut socket, address, shared).await;
+                    session.map(|session| (session, place))
+                }
+                Err(error) => Err(error),
+            };
+            match admitted {
+                Ok((session, place)) => return Some((session.attach(socket), place)),
                 Err(error) => (error, Some(socket)),
             }
         }

@@ -6,7 +6,7 @@ use engine::catalog::{Capability, Kind, Role};
 
 use super::super::cursor::Cursor;
 use super::super::error::{INVALID_PARAMETER_VALUE, ParseError};
-use super::super::password::{Password, is_verifier, looks_like_verifier};
+use super::super::password::{Password, Verifier, looks_like_verifier};
 use super::clauses::{Seen, missing};
 
 const CAPABILITIES: [(&str, Capability); 6] = [
@@ -76,7 +76,7 @@ fn password(cursor: &mut Cursor<'_>) -> Result<GivenPassword, ParseError> {
     let what = "PASSWORD needs a text in quotes, SECRET name or NULL";
     let text = cursor.text("").map_err(|_| cursor.error_at(start, what))?;
     let range = start..cursor.last_end();
-    if is_verifier(&text) {
+    if Verifier::parse(&text).is_some() {
         return Ok(GivenPassword { range, verifier: text, password: None });
     }
     if looks_like_verifier(&text) {

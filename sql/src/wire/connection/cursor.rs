@@ -1,9 +1,8 @@
 //! Cursors: `DECLARE`, `FETCH`, `MOVE`, `CLOSE`. They go forward only.
 
-use datafusion::common::ScalarValue;
-
-use super::portal::{Prepared, place_of};
+use super::portal::place_of;
 use super::query::{Delivery, Planned};
+use super::statement::How;
 use super::{Connection, Run, Stop};
 use crate::dialect::{FetchDirection, Parsed};
 use crate::session::backend::Plan;
@@ -20,12 +19,22 @@ pub(super) struct Cursor {
     run: Box<RowRun>,
     /// Whether no row is left.
     finished: bool,
-    /// Whether its rows are written in binary, whatever is asked for.
-    pub(super) binary: bool,
-    /// Whether it outlives its transaction.
-    pub(super) hold: bool,
+    /// Whether its rows are written in binary where the simple protocol fetches them.
+    binary: bool,
+    /// Whether it is to outlive its transaction.
+    hold: bool,
+    /// Whether it has: no other transaction undoes it.
+    held: bool,
     source: std::sync::Arc<str>,
     query: Parsed,
+}
+
+impl Cursor {
+    /// Notes the end of a transaction, and tells whether it is there still.
+    pub(super) fn outlives(&mut self, committed: bool) -> bool {
+        self.held |= self.hold && committed;
+        self.held
+    }
 }
 
 /// What `DECLARE` says besides the query.
@@ -37,13 +46,12 @@ pub(super) struct Declared<'a> {
 }
 
 impl Connection {
-    /// Declares a cursor; `prepared` holds the plan of its query if the protocol made one.
+    /// Declares a cursor.
     pub(super) async fn declare(
         &mut self,
         declared: Declared<'_>,
-        source: &str,
         query: &Parsed,
-        prepared: Option<(&Prepared, &[ScalarValue])>,
+        how: How<'_>,
     ) -> Run<String> {
         let Declared { name, binary, scroll, hold } = declared;
         if scroll {
@@ -66,21 +74,24 @@ impl Connection {
                 .hint("Close those that are done.")
                 .into());
         }
-        let planned = match prepared
+        let planned = match how
+            .prepared
             .and_then(|(prepared, values)| prepared.plan.as_ref().zip(Some(values)))
         {
             Some((plan, values)) => Planned::Plan(plan.clone(), values.to_vec()),
             None => Planned::Text(query.text.clone()),
         };
-        let place = place_of(source, Some(query));
-        let (plan, run) = self.start_run(planned).await.map_err(|halt| halt.at(place))?;
+        let place = place_of(how.source, Some(query));
+        let started = self.start_run(planned, how.followed).await;
+        let (plan, run) = started.map_err(|halt| halt.at(place))?;
         let cursor = Cursor {
             plan,
             run,
             finished: false,
             binary,
             hold,
-            source: source.into(),
+            held: false,
+            source: how.source.into(),
             query: query.clone(),
         };
         self.session.cursors.insert(name.to_owned(), cursor);
@@ -97,7 +108,9 @@ impl Connection {
         let wanted = forward(direction)?.min(delivery.rows_max);
         let zone = self.session.settings.zone();
         let cursor = self.cursor(name)?;
-        let formats = if cursor.binary { vec![Format::Binary] } else { delivery.formats };
+        // In the extended protocol the Bind says how rows are written, whatever the cursor was declared as.
+        let binary = cursor.binary && delivery.describe;
+        let formats = if binary { vec![Format::Binary] } else { delivery.formats };
         let encoder = RowEncoder::new(&cursor.plan.schema, &formats, zone);
         if delivery.describe {
             message::row_description(&encoder, &mut self.outbox);
@@ -120,12 +133,13 @@ impl Connection {
             self.session.cursors.insert(name.to_owned(), cursor);
             return Ok(Sent { rows: 0, finished: true });
         }
-        let Cursor { plan, run, binary, hold, source, query, .. } = cursor;
+        let Cursor { plan, run, binary, hold, held, source, query, .. } = cursor;
         let place = Place { source: &source, offset: query.offset, text: &query.text };
         // A cursor that failed, or was stopped, is gone: nobody knows how far it was read.
         let (sent, run) =
             self.continue_rows(run, framing, wanted).await.map_err(|halt| halt.at(place))?;
-        let cursor = Cursor { plan, run, finished: sent.finished, binary, hold, source, query };
+        let finished = sent.finished;
+        let cursor = Cursor { plan, run, finished, binary, hold, held, source, query };
         self.session.cursors.insert(name.to_owned(), cursor);
         Ok(sent)
     }

@@ -41,6 +41,7 @@ impl Connection {
                 message::close_complete(&mut self.outbox);
                 Ok(())
             }
+            Frontend::Unreadable { error, .. } => Err(error.into()),
             // The others are handled before it comes to this.
             _ => Err(WireError::protocol("unexpected message").into()),
         }
@@ -142,12 +143,12 @@ impl Connection {
         self.describe(&prepared, &[])
     }
 
-    /// Describes a portal. A cursor that was declared in SQL is one, too: drivers ask for its columns before they fetch.
+    /// Describes a portal. A cursor that was declared in SQL is one, too: drivers ask for its columns before they fetch,
+    /// and it is the Bind of the `FETCH` that will say how they are written.
     fn describe_portal(&mut self, name: &str) -> Run<()> {
         if let Some(cursor) = self.session.cursors.get(name) {
-            let formats = [if cursor.binary { Format::Binary } else { Format::Text }];
             let zone = self.session.settings.zone();
-            let encoder = RowEncoder::new(&cursor.plan.schema, &formats, zone);
+            let encoder = RowEncoder::new(&cursor.plan.schema, &[], zone);
             message::row_description(&encoder, &mut self.outbox);
             return Ok(());
         }
@@ -204,6 +205,13 @@ impl Connection {
             return Ok(());
         };
         self.session.transaction.admit(&parsed.statement)?;
+        let state = match (state, &parsed.statement) {
+            (PortalState::Ready, Statement::ShowAll) => {
+                let (run, encoder) = self.all_settings(&formats)?;
+                PortalState::Suspended(run, encoder)
+            }
+            (state, _) => state,
+        };
         match (state, &parsed.statement) {
             (PortalState::Done, _) => self.execute_again(name, parsed),
             (PortalState::Suspended(run, encoder), statement) => {
@@ -219,7 +227,7 @@ impl Connection {
             }
             (PortalState::Ready, Statement::Query { .. } | Statement::Explain { .. }) => {
                 let Some(plan) = prepared.plan.clone() else { return Err(no_statement("").into()) };
-                let delivery = Delivery { formats, describe: false, rows_max };
+                let delivery = Delivery { formats, describe: false, rows_max, followed: false };
                 let started = self.send_rows(Planned::Plan(plan, values), delivery).await;
                 let (sent, run, encoder) = started.map_err(|halt| halt.at(prepared.place()))?;
                 let next = (!sent.finished).then(|| PortalState::Suspended(run, encoder));
@@ -230,7 +238,8 @@ impl Connection {
                     PortalState::Fetching(left) => left,
                     _ => rows_of(*direction),
                 };
-                let delivery = Delivery { formats, describe: false, rows_max: rows_max.min(left) };
+                let rows_max = rows_max.min(left);
+                let delivery = Delivery { formats, describe: false, rows_max, followed: false };
                 let sent = self.fetch(cursor, *direction, delivery).await?;
                 let left = left.saturating_sub(sent.rows);
                 let next = (!sent.finished && left > 0).then_some(PortalState::Fetching(left));
@@ -266,7 +275,10 @@ impl Connection {
     /// A query that has given all its rows gives none; anything else may not run twice.
     fn execute_again(&mut self, name: &str, parsed: &Parsed) -> Run<()> {
         match &parsed.statement {
-            Statement::Query { .. } | Statement::Explain { .. } | Statement::Fetch { .. } => {
+            Statement::Query { .. }
+            | Statement::Explain { .. }
+            | Statement::Fetch { .. }
+            | Statement::ShowAll => {
                 message::complete(&tag_of(&parsed.statement, 0), &mut self.outbox);
                 Ok(())
             }

@@ -103,33 +103,31 @@ impl Connection {
             let message = self.next().await?;
             match message {
                 Frontend::Terminate => return Err(Stop::Closed(None)),
-                Frontend::Query(text) => {
-                    self.skipping = false;
-                    match self.simple_query(&text).await {
-                        Err(Stop::Failed(error)) => self.fail(&error),
-                        done => done?,
-                    }
-                    self.end_implicit_transaction();
-                    self.ready();
-                }
                 Frontend::Sync => {
-                    self.skipping = false;
-                    self.end_implicit_transaction();
+                    let failed = std::mem::take(&mut self.skipping);
+                    self.end_implicit_transaction(failed);
                     self.ready();
                     self.flush().await?;
                 }
-                Frontend::Flush => self.flush().await?,
                 Frontend::Copy => {}
+                // What has failed takes all with it that comes before the Sync, a simple query as well.
+                _ if self.skipping => {}
+                Frontend::Query(text) => {
+                    let done = self.simple_query(&text).await;
+                    self.end_query(done)?;
+                }
+                Frontend::Unreadable { of_query: true, error } => {
+                    self.end_query(Err(error.into()))?;
+                }
+                Frontend::Flush => self.flush().await?,
                 Frontend::FunctionCall => {
                     let error = WireError::new(
                         sqlstate::FEATURE_NOT_SUPPORTED,
                         "function calls are not supported",
                     )
                     .hint("Call the function in a SELECT.");
-                    self.fail(&error);
-                    self.ready();
+                    self.end_query(Err(error.into()))?;
                 }
-                _ if self.skipping => {}
                 message => match self.extended(message).await {
                     Err(Stop::Failed(error)) => {
                         self.fail(&error);
@@ -142,6 +140,23 @@ impl Connection {
                 self.flush().await?;
             }
         }
+    }
+
+    /// Ends what a message of the simple protocol asked for.
+    fn end_query(&mut self, done: Run<()>) -> Run<()> {
+        let failed = match done {
+            Err(Stop::Failed(error)) => {
+                self.fail(&error);
+                true
+            }
+            done => {
+                done?;
+                false
+            }
+        };
+        self.end_implicit_transaction(failed);
+        self.ready();
+        Ok(())
     }
 
     /// Tells the client about an error, and notes it in the transaction.

@@ -10,6 +10,7 @@ use crate::session::backend::Plan;
 use crate::wire::encode::{Format, RowEncoder};
 use crate::wire::error::{Place, WireError, sqlstate};
 use crate::wire::output::RowRun;
+use crate::wire::parameter::both_decimal;
 use crate::wire::types::PgType;
 
 /// A statement that was prepared by the protocol or by `PREPARE`.
@@ -128,7 +129,8 @@ pub(super) fn same_columns(known: &SchemaRef, found: &SchemaRef) -> bool {
             .all(|(known, found)| same_type(known.data_type(), found.data_type()))
 }
 
-/// Views and dictionaries of strings look the same on the wire, and plans may differ from their results in them.
+/// Views and dictionaries of strings look the same on the wire, and plans may differ from their results in them. How many
+/// digits a number has may depend on the parameters, and its type is numeric all the same.
 fn same_type(known: &DataType, found: &DataType) -> bool {
     let base = |data_type: &DataType| match data_type {
         DataType::Dictionary(_, values) => values.as_ref().clone(),
@@ -138,6 +140,7 @@ fn same_type(known: &DataType, found: &DataType) -> bool {
     };
     let (known, found) = (base(known), base(found));
     known == found
+        || both_decimal(&known, &found)
         || known.equals_datatype(&found)
         || PgType::of_plain(&known) == PgType::of_plain(&found)
 }

@@ -30,6 +30,8 @@ pub(super) struct Delivery {
     pub(super) describe: bool,
     /// Rows at most.
     pub(super) rows_max: u64,
+    /// Whether other statements follow in the same text.
+    pub(super) followed: bool,
 }
 
 /// Whether a query that changes the lake may run, decided before it is known to be one.
@@ -44,7 +46,7 @@ impl Connection {
     ) -> Result<(Sent, Box<RowRun>, RowEncoder), Halt> {
         let engine = self.session.engine.clone();
         let zone = self.session.settings.zone();
-        let verdict = self.verdict();
+        let verdict = self.verdict(delivery.followed);
         self.on_cpu(move |output| {
             async move {
                 let (plan, mut run) = start(engine.as_ref(), planned, verdict).await?;
@@ -66,10 +68,11 @@ impl Connection {
         &mut self,
         planned: Planned,
         options: CopyOptions,
+        followed: bool,
     ) -> Result<u64, Halt> {
         let engine = self.session.engine.clone();
         let zone = self.session.settings.zone();
-        let verdict = self.verdict();
+        let verdict = self.verdict(followed);
         self.on_cpu(move |output| {
             async move {
                 let (plan, mut run) = start(engine.as_ref(), planned, verdict).await?;
@@ -92,9 +95,10 @@ impl Connection {
     pub(super) async fn start_run(
         &mut self,
         planned: Planned,
+        followed: bool,
     ) -> Result<(Plan, Box<RowRun>), Halt> {
         let engine = self.session.engine.clone();
-        let verdict = self.verdict();
+        let verdict = self.verdict(followed);
         self.on_cpu(move |_| {
             async move {
                 let (plan, run) = start(engine.as_ref(), planned, verdict).await?;
@@ -146,7 +150,8 @@ impl Connection {
         }
         let text = format!("SELECT ({})", expressions.join("), ("));
         let engine = self.session.engine.clone();
-        let verdict = self.verdict();
+        // The statement itself comes behind its arguments.
+        let verdict = self.verdict(true);
         self.on_cpu(move |_| {
             async move {
                 let (_, mut run) = start(engine.as_ref(), Planned::Text(text), verdict).await?;
@@ -157,9 +162,9 @@ impl Connection {
         .await
     }
 
-    /// Decides whether a query that changes the lake may run now.
-    fn verdict(&self) -> Verdict {
-        self.session.transaction.admit_change("this function", self.is_read_only())
+    /// Decides whether a query that changes the lake may run now, with others behind it or not.
+    fn verdict(&self, followed: bool) -> Verdict {
+        self.session.transaction.admit_change("this function", self.is_read_only(), followed)
     }
 
     /// Refuses to continue an answer whose ground has changed since it began.

@@ -1,5 +1,10 @@
 //! `SET`, `SHOW`, `RESET`, `DISCARD`.
 
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+
 use super::portal::place_of;
 use super::{Connection, Run};
 use crate::dialect::DiscardTarget;
@@ -7,6 +12,7 @@ use crate::session::{Change, Settings};
 use crate::wire::encode::{Format, RowEncoder};
 use crate::wire::error::{Phase, WireError, from_engine, sqlstate};
 use crate::wire::message;
+use crate::wire::output::RowRun;
 
 impl Connection {
     /// Sets one setting; no values stand for its default.
@@ -94,6 +100,23 @@ impl Connection {
         for (name, value, about) in self.session.settings.all() {
             message::text_row([name, value, about], &mut self.outbox);
         }
+    }
+
+    /// Returns every setting as rows that are still to be sent, for a client that wants some at a time.
+    pub(super) fn all_settings(&self, formats: &[Format]) -> Run<(Box<RowRun>, RowEncoder)> {
+        let settings = || self.session.settings.all();
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(StringArray::from_iter_values(settings().map(|(name, ..)| name))),
+            Arc::new(StringArray::from_iter_values(settings().map(|(_, value, _)| value))),
+            Arc::new(StringArray::from_iter_values(settings().map(|(.., about)| about))),
+        ];
+        let schema = Arc::new(show_all_schema());
+        let encoder = RowEncoder::new(&schema, formats, self.session.settings.zone());
+        let batch = RecordBatch::try_new(schema.clone(), columns)
+            .map_err(|error| WireError::new(sqlstate::INTERNAL_ERROR, error.to_string()))?;
+        let rows = RecordBatchStreamAdapter::new(schema, futures::stream::iter([Ok(batch)]));
+        let epoch = self.session.engine.status().epoch;
+        Ok((Box::new(RowRun::new(Box::pin(rows), epoch)), encoder))
     }
 
     /// Forgets what the session has gathered.

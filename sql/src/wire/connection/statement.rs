@@ -35,7 +35,12 @@ pub(super) struct How<'a> {
 
 impl How<'_> {
     fn delivery(&self) -> Delivery {
-        Delivery { formats: self.formats.to_vec(), describe: self.describe, rows_max: u64::MAX }
+        Delivery {
+            formats: self.formats.to_vec(),
+            describe: self.describe,
+            rows_max: u64::MAX,
+            followed: self.followed,
+        }
     }
 }
 
@@ -95,7 +100,7 @@ impl Connection {
             Statement::Deallocate { name } => self.deallocate(name.as_deref()),
             Statement::Declare { name, binary, scroll, hold, query } => {
                 let declared = Declared { name, binary: *binary, scroll: *scroll, hold: *hold };
-                self.declare(declared, how.source, query, how.prepared).await
+                self.declare(declared, query, how).await
             }
             Statement::Fetch { direction, cursor } => {
                 let sent = self.fetch(cursor, *direction, how.delivery()).await?;
@@ -113,7 +118,7 @@ impl Connection {
             Statement::Notify { .. } => {
                 Err(unsupported("NOTIFY", "Nothing listens to notifications here.").into())
             }
-            Statement::Copy { input, options } => self.copy(input, options, how.source).await,
+            Statement::Copy { input, options } => self.copy(input, options, how).await,
             Statement::Unsupported { what, hint } => {
                 Err(unsupported(what, hint).at(place_of_start(how.source, parsed)).into())
             }
@@ -148,13 +153,8 @@ impl Connection {
     /// nothing could undo it: outside of a block, and last in its text.
     async fn own_statement(&mut self, parsed: &Parsed, how: How<'_>) -> Run<String> {
         if let Some(what) = changes_the_lake(&parsed.statement) {
-            self.session.transaction.admit_change(&what, self.is_read_only())?;
-            if how.followed {
-                let message = format!("{what} must be the last statement of its text");
-                return Err(WireError::new(sqlstate::ACTIVE_SQL_TRANSACTION, message)
-                    .hint("It commits by itself, so that an error behind it could not undo it: send it alone.")
-                    .into());
-            }
+            let read_only = self.is_read_only();
+            self.session.transaction.admit_change(&what, read_only, how.followed)?;
         }
         let engine = self.session.engine.clone();
         let zone = self.session.settings.zone();
@@ -190,8 +190,9 @@ impl Connection {
         &mut self,
         input: &CopyInput,
         options: &CopyOptions,
-        source: &str,
+        how: How<'_>,
     ) -> Run<String> {
+        let source = how.source;
         let (text, place) = match input {
             CopyInput::Query(query) => (query.text.clone(), place_of(source, Some(query))),
             CopyInput::Relation { select, offset } => (
@@ -200,7 +201,7 @@ impl Connection {
             ),
         };
         let rows = self
-            .send_copy(Planned::Text(text), options.clone())
+            .send_copy(Planned::Text(text), options.clone(), how.followed)
             .await
             .map_err(|halt| halt.at(place))?;
         Ok(format!("COPY {rows}"))
@@ -310,10 +311,11 @@ pub(super) fn parse(text: &str) -> Result<Vec<Parsed>, WireError> {
     Ok(dialect::parse(text)?)
 }
 
-/// Returns the tag of a query.
+/// Returns the tag of a query, or of what is answered as one.
 pub(super) fn tag_of(statement: &Statement, rows: u64) -> String {
     match statement {
         Statement::Explain { .. } => "EXPLAIN".to_owned(),
+        Statement::ShowAll => "SHOW".to_owned(),
         _ => format!("SELECT {rows}"),
     }
 }

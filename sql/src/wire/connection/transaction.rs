@@ -43,7 +43,7 @@ impl Connection {
         let committed = self.session.transaction.end() && commit;
         let changes = self.session.settings.end(committed);
         self.session.portals.clear();
-        self.session.cursors.retain(|_, cursor| cursor.hold && committed);
+        self.session.cursors.retain(|_, cursor| cursor.outlives(committed));
         self.tell_engine_all(changes).await?;
         if chain {
             self.open_block(Some(read_only)).await?;
@@ -51,10 +51,11 @@ impl Connection {
         Ok(if committed { "COMMIT" } else { "ROLLBACK" }.to_owned())
     }
 
-    /// Drops what lives no longer than a series of messages outside of a block.
-    pub(super) fn end_implicit_transaction(&mut self) {
+    /// Drops what lives no longer than a series of messages outside of a block, or than one of which a part has failed.
+    pub(super) fn end_implicit_transaction(&mut self, failed: bool) {
         if !self.session.transaction.is_open() {
             self.session.portals.clear();
+            self.session.cursors.retain(|_, cursor| cursor.outlives(!failed));
         }
     }
 

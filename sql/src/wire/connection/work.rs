@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::{Connection, Stop, shutting_down, sleep};
 use crate::wire::error::{Phase, Place, WireError, from_engine, sqlstate};
-use crate::wire::limits::{CHUNKS_IN_FLIGHT_MAX, READ_AHEAD_BYTES_MAX};
+use crate::wire::limits::{ANSWER_PATIENCE, CHUNKS_IN_FLIGHT_MAX, READ_AHEAD_BYTES_MAX};
 use crate::wire::output::{Output, WorkError};
 use crate::wire::server::Socket;
 
@@ -44,7 +44,9 @@ impl Connection {
     /// Runs work on the CPU runtime and writes what it hands over, until it is done or has to stop.
     ///
     /// What the work has written and not flushed is appended to `outbox`, also when it failed. When it is stopped, that
-    /// is dropped with the work; since it hands over whole messages only, the client stays in step.
+    /// is dropped with the work; since it hands over whole messages only, the client stays in step. What was said before
+    /// the work began waits for it a moment and no longer: the client may want to see that one statement is done while
+    /// the next one runs.
     pub(super) async fn on_cpu<T, W>(&mut self, work: W) -> Result<T, Halt>
     where
         T: Send + 'static,
@@ -53,6 +55,7 @@ impl Connection {
         let cancelled = self.registration.begin();
         let timeout = self.statement_timeout();
         let deadline = timeout.map(|timeout| Instant::now() + timeout);
+        let patience = Some(Instant::now() + ANSWER_PATIENCE);
         let (sender, mut chunks) = mpsc::channel(CHUNKS_IN_FLIGHT_MAX);
         let mut task = AbortOnDrop(self.shared.cpu.spawn(async move {
             let mut output = Output::new(sender);
@@ -83,6 +86,9 @@ impl Connection {
                     }
                     None => open = false,
                 },
+                () = sleep(patience), if !self.outbox.is_empty() && writing.is_empty() && !flushing => {
+                    writing = self.outbox.split().freeze();
+                }
                 written = write_some(&mut self.writer, &writing), if !writing.is_empty() || flushing => {
                     match written {
                         Ok(_) if flushing => flushing = false,

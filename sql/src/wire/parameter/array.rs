@@ -17,7 +17,7 @@ pub(super) fn from_text(array: &str, element: u32) -> Result<ScalarValue, WireEr
     let mut values = Vec::new();
     let mut letters = body.chars().peekable();
     if body.trim().is_empty() {
-        return Ok(list_of(&values, element));
+        return list_of(&values, element);
     }
     loop {
         while letters.next_if(|letter| letter.is_ascii_whitespace()).is_some() {}
@@ -52,7 +52,7 @@ pub(super) fn from_text(array: &str, element: u32) -> Result<ScalarValue, WireEr
         });
         match letters.next() {
             Some(',') => {}
-            None => return Ok(list_of(&values, element)),
+            None => return list_of(&values, element),
             Some(_) => return Err(malformed()),
         }
     }
@@ -77,7 +77,7 @@ pub(super) fn from_binary(bytes: &[u8], element: u32) -> Result<ScalarValue, Wir
         ));
     }
     match dimensions {
-        0 => return Ok(list_of(&[], element)),
+        0 => return list_of(&[], element),
         1 => {}
         _ => return Err(several_dimensions()),
     }
@@ -100,7 +100,7 @@ pub(super) fn from_binary(bytes: &[u8], element: u32) -> Result<ScalarValue, Wir
             }
         });
     }
-    if rest.is_empty() { Ok(list_of(&values, element)) } else { Err(bad_binary()) }
+    if rest.is_empty() { list_of(&values, element) } else { Err(bad_binary()) }
 }
 
 fn several_dimensions() -> WireError {

@@ -2,7 +2,7 @@
 
 use datafusion::common::ScalarValue;
 
-use super::{bad_binary, decimal, text, unknown_type, utc};
+use super::{bad_binary, decimal, out_of_range, text, unknown_type, utc};
 use crate::wire::encode::{EPOCH_SHIFT_DAYS, EPOCH_SHIFT_US};
 use crate::wire::error::WireError;
 use crate::wire::types::oid;
@@ -85,7 +85,7 @@ fn numeric(bytes: &[u8]) -> Result<ScalarValue, WireError> {
     if bytes.len() != 8 + count * 2 {
         return Err(bad_binary());
     }
-    let overflow = || WireError::new("22003", "value out of range for type numeric");
+    let overflow = || out_of_range(oid::NUMERIC);
     let scale = i8::try_from(scale).ok().filter(|scale| *scale <= 38).ok_or_else(overflow)?;
     let mut value: i128 = 0;
     for index in 0..count {
@@ -105,5 +105,5 @@ fn numeric(bytes: &[u8]) -> Result<ScalarValue, WireError> {
         (value, Some(power)) if shift >= 0 => value.checked_mul(power).ok_or_else(overflow)?,
         (value, Some(power)) => value / power,
     };
-    Ok(decimal(if sign == NEGATIVE { -value } else { value }, scale))
+    decimal(if sign == NEGATIVE { -value } else { value }, scale)
 }

@@ -23,6 +23,7 @@ pub(crate) fn arrow_of(oid: u32) -> Option<DataType> {
         | oid::REGPROC => DataType::Int64,
         oid::FLOAT4 => DataType::Float32,
         oid::FLOAT8 => DataType::Float64,
+        // What a numeric is planned as: its value keeps the digits that it has.
         oid::NUMERIC => DataType::Decimal128(38, 10),
         oid::TEXT | oid::VARCHAR | oid::BPCHAR | oid::NAME | oid::CHAR | oid::JSON | oid::JSONB => {
             DataType::Utf8

@@ -9,15 +9,12 @@ pub(crate) use declared::arrow_of;
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field};
+use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Field};
 use datafusion::common::ScalarValue;
 
 use super::encode::Format;
 use super::error::{WireError, sqlstate};
 use super::types::{Logical, element_of, oid};
-
-/// Decimals are read with as many digits as Arrow's 128 bits hold.
-const DECIMAL_PRECISION: u8 = 38;
 
 /// Reads the value of the parameter at `index`, counted from 0.
 pub(crate) fn decode(
@@ -42,13 +39,14 @@ pub(crate) fn decode(
     })
 }
 
-/// Casts a value to the type of a parameter.
+/// Casts a value to the type of a parameter. Decimals stay as they are, whatever precision and scale the plan has found:
+/// a parameter of type numeric has neither, and what it is compared with or added to must meet all of its digits.
 pub(crate) fn cast(value: ScalarValue, field: &Field) -> Result<ScalarValue, WireError> {
     let target = field.data_type();
     if value.is_null() {
         return null(field);
     }
-    if value.data_type() == *target {
+    if value.data_type() == *target || both_decimal(&value.data_type(), target) {
         return Ok(value);
     }
     // A uuid is bytes or text, depending on where it is compared.
@@ -77,6 +75,11 @@ pub(crate) fn cast(value: ScalarValue, field: &Field) -> Result<ScalarValue, Wir
             "a parameter has a value that its type does not allow",
         )
     })
+}
+
+/// Tells whether two types are decimals, of whatever precision and scale.
+pub(crate) fn both_decimal(one: &DataType, other: &DataType) -> bool {
+    one.is_decimal() && other.is_decimal()
 }
 
 fn null(field: &Field) -> Result<ScalarValue, WireError> {
@@ -134,26 +137,49 @@ fn unknown_type(oid: u32) -> WireError {
 }
 
 /// Makes the value of an array of the values of its elements.
-fn list_of(values: &[ScalarValue], element: u32) -> ScalarValue {
-    let data_type = values
-        .iter()
-        .find(|value| !value.is_null())
-        .map(ScalarValue::data_type)
-        .or_else(|| arrow_of(element))
-        .unwrap_or(DataType::Utf8);
-    let values: Vec<ScalarValue> = values
-        .iter()
-        .map(|value| match value.is_null() {
-            true => ScalarValue::try_from(&data_type).unwrap_or(ScalarValue::Null),
-            false => value.clone(),
-        })
-        .collect();
-    ScalarValue::List(ScalarValue::new_list(&values, &data_type, true))
+fn list_of(values: &[ScalarValue], element: u32) -> Result<ScalarValue, WireError> {
+    let data_type = match decimals(values) {
+        Some(data_type) => Some(data_type),
+        None => values.iter().find(|value| !value.is_null()).map(ScalarValue::data_type),
+    };
+    let data_type = data_type.or_else(|| arrow_of(element)).unwrap_or(DataType::Utf8);
+    let values = values.iter().map(|value| match value.is_null() {
+        true => Ok(ScalarValue::try_from(&data_type).unwrap_or(ScalarValue::Null)),
+        false if value.data_type() == data_type => Ok(value.clone()),
+        false => value.cast_to(&data_type).map_err(|_| out_of_range(element)),
+    });
+    let values = values.collect::<Result<Vec<_>, _>>()?;
+    Ok(ScalarValue::List(ScalarValue::new_list(&values, &data_type, true)))
 }
 
-/// Makes a decimal of digits, a sign and a scale.
-fn decimal(digits: i128, scale: i8) -> ScalarValue {
-    ScalarValue::Decimal128(Some(digits), DECIMAL_PRECISION, scale)
+/// Returns the type that has room for each of some decimals; `None` if there are none.
+fn decimals(values: &[ScalarValue]) -> Option<DataType> {
+    let shapes = values.iter().filter_map(|value| match value {
+        ScalarValue::Decimal128(Some(_), precision, scale) => Some((*precision, *scale)),
+        _ => None,
+    });
+    let room =
+        shapes.map(|(precision, scale)| (precision.saturating_sub(scale.unsigned_abs()), scale));
+    let (whole, scale) = room.reduce(|one, other| (one.0.max(other.0), one.1.max(other.1)))?;
+    let precision = whole.saturating_add(scale.unsigned_abs()).min(DECIMAL128_MAX_PRECISION);
+    Some(DataType::Decimal128(precision, scale))
+}
+
+fn out_of_range(oid: u32) -> WireError {
+    WireError::new(
+        sqlstate::NUMERIC_OUT_OF_RANGE,
+        format!("value out of range for type {}", name_of(oid)),
+    )
+}
+
+/// Makes a decimal of digits, a sign and a scale from 0 to 38, with no more precision than that takes.
+fn decimal(digits: i128, scale: i8) -> Result<ScalarValue, WireError> {
+    let count = digits.unsigned_abs().checked_ilog10().map_or(1, |log| log + 1);
+    let precision = u8::try_from(count).unwrap_or(u8::MAX).max(scale.unsigned_abs());
+    if precision > DECIMAL128_MAX_PRECISION {
+        return Err(out_of_range(oid::NUMERIC));
+    }
+    Ok(ScalarValue::Decimal128(Some(digits), precision, scale))
 }
 
 /// The zone of timestamps with one: their values are UTC.

@@ -38,21 +38,50 @@ fn texts_are_read_by_their_type() {
 
 #[test]
 fn decimals_keep_their_digits() {
-    let target = |scale| Field::new("$1", DataType::Decimal128(18, scale), true);
-    for (text, digits) in [("12.5", 1250), ("-0.01", -1), ("1e3", 100_000), ("0", 0), (".5", 50)] {
-        let value = from_text(text, oid::NUMERIC, &target(2)).unwrap();
-        assert_eq!(value, ScalarValue::Decimal128(Some(digits), 18, 2), "{text}");
+    // Whatever the plan has found: a column of two digits behind the point, or the type that stands for numeric.
+    for target in [DataType::Decimal128(18, 2), DataType::Decimal128(38, 10)] {
+        let field = Field::new("$1", target, true);
+        for (text, digits, precision, scale) in [
+            ("12.5", 125, 3, 1),
+            ("-0.01", -1, 2, 2),
+            ("1e3", 1_000, 4, 0),
+            ("0", 0, 1, 0),
+            (".5", 5, 1, 1),
+            ("0.123456789012", 123_456_789_012, 12, 12),
+            ("-99999999999999999999999999999999999999", -(10i128.pow(38) - 1), 38, 0),
+        ] {
+            let value = from_text(text, oid::NUMERIC, &field).unwrap();
+            assert_eq!(value, ScalarValue::Decimal128(Some(digits), precision, scale), "{text}");
+        }
+        // What PostgreSQL sends for 12345.678, -0.0001, 10000, 0.00 and 0.123456789012.
+        for (bytes, digits, precision, scale) in [
+            (&b"\x00\x03\x00\x01\x00\x00\x00\x03\x00\x01\x09\x29\x1a\x7c"[..], 12_345_678, 8, 3),
+            (b"\x00\x01\xff\xff\x40\x00\x00\x04\x00\x01", -1, 4, 4),
+            (b"\x00\x01\x00\x01\x00\x00\x00\x00\x00\x01", 10_000, 5, 0),
+            (b"\x00\x00\x00\x00\x00\x00\x00\x02", 0, 2, 2),
+            (b"\x00\x03\xff\xff\x00\x00\x00\x0c\x04\xd2\x16\x2e\x23\x34", 123_456_789_012, 12, 12),
+        ] {
+            let value = decode(Some(bytes), Format::Binary, oid::NUMERIC, &field, 0).unwrap();
+            assert_eq!(value, ScalarValue::Decimal128(Some(digits), precision, scale));
+        }
+        let error = from_text(&"9".repeat(39), oid::NUMERIC, &field).unwrap_err();
+        assert_eq!(error.sqlstate, "22003");
     }
-    // What PostgreSQL sends for 12345.678, -0.0001 and 10000.
-    for (bytes, digits, scale) in [
-        (&b"\x00\x03\x00\x01\x00\x00\x00\x03\x00\x01\x09\x29\x1a\x7c"[..], 12_345_678, 3),
-        (b"\x00\x01\xff\xff\x40\x00\x00\x04\x00\x01", -1, 4),
-        (b"\x00\x01\x00\x01\x00\x00\x00\x00\x00\x01", 10_000, 0),
-        (b"\x00\x00\x00\x00\x00\x00\x00\x02", 0, 2),
-    ] {
-        let value = decode(Some(bytes), Format::Binary, oid::NUMERIC, &target(scale), 0).unwrap();
-        assert_eq!(value, ScalarValue::Decimal128(Some(digits), 18, scale));
-    }
+}
+
+#[test]
+fn decimals_of_one_list_are_each_read_with_their_own_digits() {
+    let field = Field::new("$1", DataType::new_list(DataType::Decimal128(12, 3), true), true);
+    let list = from_text("{1.5,NULL,-22.125,300}", 1231, &field).unwrap();
+    assert_eq!(list.to_string(), "[1.500, , -22.125, 300.000]");
+    // 1.5 and 0.25 as PostgreSQL sends them.
+    let mut bytes = b"\0\0\0\x01\0\0\0\0\0\0\x06\xa4\0\0\0\x02\0\0\0\x01".to_vec();
+    bytes.extend_from_slice(b"\0\0\0\x0c\0\x02\0\0\0\0\0\x01\0\x01\x13\x88");
+    bytes.extend_from_slice(b"\0\0\0\x0a\0\x01\xff\xff\0\0\0\x02\x09\xc4");
+    let list = decode(Some(&bytes), Format::Binary, 1231, &field, 0).unwrap();
+    assert_eq!(list.to_string(), "[1.500, 0.250]");
+    let wide = format!("{{{},0.5}}", "9".repeat(38));
+    assert_eq!(from_text(&wide, 1231, &field).unwrap_err().sqlstate, "22003");
 }
 
 #[test]

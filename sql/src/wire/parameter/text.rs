@@ -3,7 +3,7 @@
 use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::ScalarValue;
 
-use super::{bad_text, decimal, utc};
+use super::{bad_text, decimal, out_of_range, utc};
 use crate::wire::encode::Span;
 use crate::wire::error::{WireError, sqlstate};
 use crate::wire::types::oid;
@@ -65,13 +65,6 @@ pub(super) fn scalar(text: &str, oid: u32) -> Result<ScalarValue, WireError> {
     })
 }
 
-fn out_of_range(oid: u32) -> WireError {
-    WireError::new(
-        sqlstate::NUMERIC_OUT_OF_RANGE,
-        format!("value out of range for type {}", super::name_of(oid)),
-    )
-}
-
 /// Reads a boolean, or a beginning of one of its words, as PostgreSQL does.
 fn boolean(text: &str) -> Option<bool> {
     let text = text.to_ascii_lowercase();
@@ -121,7 +114,7 @@ fn numeric(text: &str) -> Result<ScalarValue, WireError> {
     };
     let scale = i8::try_from(scale).ok().filter(|scale| (0..=38).contains(scale));
     let scale = scale.filter(|_| digits.len() <= 38).ok_or_else(|| out_of_range(oid::NUMERIC))?;
-    Ok(decimal(sign * value, scale))
+    decimal(sign * value, scale)
 }
 
 /// Reads bytes in hexadecimal digits behind `\x`, or with backslashes before octal ones.

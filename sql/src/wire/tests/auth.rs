@@ -192,7 +192,20 @@ async fn silent_and_surplus_clients_are_turned_away() {
     let harness = Harness::start_with(None, limits).await;
     let mut silent = harness.socket().await;
     let mut surplus = harness.socket().await;
+    surplus.send(&startup(&[("user", "ada"), ("database", "onefold")])).await;
     assert_eq!(sqlstate(&surplus.until_ready().await), "53300");
     assert_eq!(silent.receive().await, None, "the time to say something is over");
     harness.wire().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_without_a_place_is_told_so() {
+    let harness =
+        Harness::start_with(None, Limits { connections_max: 1, ..Limits::default() }).await;
+    let mut seated = harness.wire().await;
+    let mut surplus = harness.socket().await;
+    surplus.send(&startup(&[("user", "ada"), ("database", "onefold")])).await;
+    let replies = surplus.until_ready().await;
+    assert_eq!((kinds(&replies).as_str(), sqlstate(&replies).as_str()), ("E", "53300"));
+    assert_eq!(tags(&seated.query("SELECT 1").await), ["SELECT 1"]);
 }

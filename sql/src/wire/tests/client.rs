@@ -88,7 +88,7 @@ impl Wire {
         let part = |name: &str| {
             challenge.split(',').find_map(|part| part.strip_prefix(name)).unwrap().to_owned()
         };
-        let salt = from_base64(&part("s="));
+        let salt = BASE64.decode(part("s=")).unwrap();
         let salted = pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(
             password.as_bytes(),
             &salt,
@@ -100,7 +100,7 @@ impl Wire {
         let signature = keyed(&stored, format!("n=,r=clientnonce,{challenge},{last}").as_bytes());
         let proof: Vec<u8> =
             client_key.iter().zip(signature).map(|(key, signed)| key ^ signed).collect();
-        self.send(&message(b'p', &[format!("{last},p={}", to_base64(&proof)).as_bytes()])).await;
+        self.send(&message(b'p', &[format!("{last},p={}", BASE64.encode(proof)).as_bytes()])).await;
     }
 }
 
@@ -115,38 +115,12 @@ pub(super) fn verifier_of(password: &str) -> String {
     let salted = pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(password.as_bytes(), salt, 4096);
     let stored: [u8; 32] = Sha256::digest(keyed(&salted, b"Client Key")).into();
     let server = keyed(&salted, b"Server Key");
-    format!("SCRAM-SHA-256$4096:{}${}:{}", to_base64(salt), to_base64(&stored), to_base64(&server))
-}
-
-pub(super) const ALPHABET: &[u8; 64] =
-    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-pub(super) fn to_base64(bytes: &[u8]) -> String {
-    let mut text = String::new();
-    for chunk in bytes.chunks(3) {
-        let group = (0..3)
-            .fold(0usize, |group, i| group << 8 | usize::from(chunk.get(i).copied().unwrap_or(0)));
-        for i in 0..4 {
-            let letter = char::from(ALPHABET[group >> (18 - 6 * i) & 63]);
-            text.push(if i <= chunk.len() { letter } else { '=' });
-        }
-    }
-    text
-}
-
-pub(super) fn from_base64(text: &str) -> Vec<u8> {
-    let values = text
-        .trim_end_matches('=')
-        .bytes()
-        .map(|letter| ALPHABET.iter().position(|of| *of == letter).unwrap());
-    let bits: Vec<usize> = values.collect();
-    let bytes = bits.chunks(4).flat_map(|chunk| {
-        let group = (0..4).fold(0, |group, i| group << 6 | chunk.get(i).copied().unwrap_or(0));
-        (0..chunk.len() - 1)
-            .map(move |i| u8::try_from(group >> (16 - 8 * i) & 255).unwrap())
-            .collect::<Vec<_>>()
-    });
-    bytes.collect()
+    format!(
+        "SCRAM-SHA-256$4096:{}${}:{}",
+        BASE64.encode(salt),
+        BASE64.encode(stored),
+        BASE64.encode(server)
+    )
 }
 
 pub(super) fn message(kind: u8, parts: &[&[u8]]) -> Vec<u8> {

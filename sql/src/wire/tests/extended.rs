@@ -103,6 +103,74 @@ async fn an_error_skips_to_the_next_sync() {
     assert_eq!(kinds(&wire.exchange(&[message(b'C', &[b"Snowhere\0"]), sync()]).await), "3Z");
 }
 
+/// Whoever pipelines must not find statements done that were sent behind one that failed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_simple_query_is_skipped_with_the_rest() {
+    let harness = Harness::start().await;
+    let mut wire = harness.wire().await;
+    let query = message(b'Q', &[b"SELECT 1\0"]);
+    let replies =
+        wire.exchange(&[parse("", "SELECT nonsense"), query.clone(), query, sync()]).await;
+    assert_eq!(kinds(&replies), "EZ");
+    assert_eq!(tags(&wire.query("SELECT 1").await), ["SELECT 1"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn texts_that_are_no_utf8_fail_up_to_the_next_sync() {
+    let harness = Harness::start().await;
+    let mut wire = harness.wire().await;
+    let query = message(b'P', &[b"\0SELECT '\xff'\0\0\0"]);
+    let named = message(b'B', &[b"\xff\0\0\0\0\0\0\0\0"]);
+    // One value, as text, of one byte.
+    let value = message(b'B', &[b"\0\0\0\0\0\x01\0\0\0\x01\xff\0\0"]);
+    for broken in [query, named, value] {
+        let replies = wire
+            .exchange(&[
+                parse("", "SELECT name FROM t WHERE name = $1"),
+                broken,
+                execute("", 0),
+                sync(),
+            ])
+            .await;
+        assert_eq!((kinds(&replies).as_str(), sqlstate(&replies).as_str()), ("1EZ", "22021"));
+        assert_eq!(replies[1].field(b'S').as_deref(), Some("ERROR"));
+    }
+    assert_eq!(tags(&wire.query("SELECT 1").await), ["SELECT 1"], "the session goes on");
+}
+
+/// The simple protocol fetches from a binary cursor in binary. In the extended protocol the Bind decides, and what is
+/// sent is what was described.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_bind_says_how_a_cursor_is_read() {
+    let harness = Harness::start().await;
+    let mut wire = harness.wire().await;
+    let declare = "BEGIN; DECLARE c BINARY CURSOR FOR SELECT id FROM t ORDER BY id";
+    wire.query(declare).await;
+    let described = |reply: &Reply| *reply.1.last().unwrap();
+    let replies = wire.query("FETCH 1 FROM c").await;
+    assert_eq!((kinds(&replies).as_str(), described(&replies[0])), ("TDCZ", 1));
+    assert_eq!(replies[1].1, b"\0\x01\0\0\0\x08\0\0\0\0\0\0\0\x01");
+    let binary = message(b'B', &[b"\0\0\0\0\0\0\0\x01\0\x01"]);
+    for (bind, format, row) in [
+        (bind("", ""), 0, &b"\0\x01\0\0\0\x012"[..]),
+        (binary, 1, b"\0\x01\0\0\0\x08\0\0\0\0\0\0\0\x03"),
+    ] {
+        let replies = wire
+            .exchange(&[
+                parse("", "FETCH 1 FROM c"),
+                bind,
+                describe(b'P', ""),
+                execute("", 0),
+                sync(),
+            ])
+            .await;
+        assert_eq!((kinds(&replies).as_str(), described(&replies[2])), ("12TDCZ", format));
+        assert_eq!(replies[3].1, row);
+    }
+    let replies = wire.exchange(&[describe(b'P', "c"), sync()]).await;
+    assert_eq!((kinds(&replies).as_str(), described(&replies[0])), ("TZ", 0));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn portals_are_suspended_and_continued() {
     let harness = Harness::start().await;
@@ -127,6 +195,28 @@ async fn portals_are_suspended_and_continued() {
         "34000",
         "outside of a block a portal ends at Sync"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn show_all_gives_as_many_rows_as_are_wanted() {
+    let harness = Harness::start().await;
+    let mut wire = harness.wire().await;
+    let all = wire.query("SHOW ALL").await.iter().filter(|reply| reply.0 == 'D').count();
+    wire.query("BEGIN").await;
+    let replies = wire
+        .exchange(&[
+            parse("", "SHOW ALL"),
+            bind("p", ""),
+            describe(b'P', "p"),
+            execute("p", 2),
+            sync(),
+        ])
+        .await;
+    assert_eq!(kinds(&replies), "12TDDsZ");
+    let replies = wire.exchange(&[execute("p", 0), sync()]).await;
+    assert_eq!(kinds(&replies), format!("{}CZ", "D".repeat(all - 2)));
+    assert_eq!(tags(&replies), ["SHOW"]);
+    assert_eq!(kinds(&wire.exchange(&[execute("p", 0), sync()]).await), "CZ");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -15,6 +15,8 @@ use std::time::Duration;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::{Buf, BufMut, BytesMut};
 use client::*;
 use datafusion::catalog::streaming::StreamingTable;
@@ -32,7 +34,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use super::{Front, Limits, Tls, serve};
-use crate::dialect::Statement;
+use crate::dialect::{RefreshTarget, Statement};
 use crate::session::backend::{Backend, Client, Outcome, Plan, QuerySession, Status};
 
 /// Longer than anything here may take.
@@ -75,7 +77,7 @@ struct TestBackend {
 
 #[async_trait]
 impl Backend for TestBackend {
-    fn verifier(&self, role: &str) -> Option<String> {
+    async fn verifier(&self, role: &str) -> Option<String> {
         (role == "ada").then(|| self.verifier.clone())
     }
 
@@ -169,6 +171,11 @@ impl QuerySession for TestSession {
                     .execute_stream()
                     .await?;
                 Ok(Outcome::Rows { tag: "SHOW".into(), rows })
+            }
+            Statement::Refresh { target: RefreshTarget::Object(_, name), .. }
+                if name == "stuck" =>
+            {
+                std::future::pending().await
             }
             Statement::Refresh { .. } => {
                 Ok(Outcome::Done { tag: "REFRESH".into(), notices: vec!["nothing was new".into()] })

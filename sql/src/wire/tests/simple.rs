@@ -75,6 +75,11 @@ async fn transactions_are_honest() {
         ("ROLLBACK", "ROLLBACK", 'I'),
         ("SELECT 'record_consent'", "SELECT 1", 'I'),
         ("REFRESH ALL; SELECT 1", "25001", 'I'),
+        ("SELECT 'record_consent'; SELECT 1/0", "25001", 'I'),
+        ("COPY (SELECT 'record_consent') TO STDOUT; SELECT 1", "25001", 'I'),
+        ("DECLARE w CURSOR WITH HOLD FOR SELECT 'record_consent'; SELECT 1", "25001", 'I'),
+        ("PREPARE w AS SELECT 'record_consent'; EXECUTE w; SELECT 1", "PREPARE, 25001", 'I'),
+        ("SELECT 1; EXECUTE w", "SELECT 1, SELECT 1", 'I'),
         ("SELECT 1; REFRESH ALL", "SELECT 1, REFRESH", 'I'),
         ("BEGIN; SAVEPOINT a", "BEGIN, SAVEPOINT", 'T'),
         ("SELECT nonsense", "42703", 'E'),
@@ -167,6 +172,21 @@ async fn cursors_go_forward() {
         ("FETCH 1 FROM h", "FETCH 1", 'I'),
         ("FETCH BACKWARD 1 FROM h", "55000", 'I'),
         ("FETCH 1 FROM h", "FETCH 1", 'I'),
+        // What a transaction has left behind is not undone by the next one.
+        ("BEGIN; FETCH 1 FROM h; ROLLBACK", "BEGIN, FETCH 1, ROLLBACK", 'I'),
+        ("BEGIN; SELECT nonsense", "BEGIN, 42703", 'E'),
+        ("COMMIT", "ROLLBACK", 'I'),
+        ("FETCH 1 FROM h", "FETCH 1", 'I'),
+        // And what was made by one that failed is gone.
+        (
+            "BEGIN; DECLARE i CURSOR WITH HOLD FOR SELECT 1; ROLLBACK",
+            "BEGIN, DECLARE CURSOR, ROLLBACK",
+            'I',
+        ),
+        ("FETCH 1 FROM i", "34000", 'I'),
+        ("DECLARE i CURSOR WITH HOLD FOR SELECT 1; SELECT nonsense", "DECLARE CURSOR, 42703", 'I'),
+        ("FETCH 1 FROM i", "34000", 'I'),
+        ("FETCH 1 FROM h", "FETCH 1", 'I'),
     ] {
         check(&mut wire, sql, expected, stands).await;
     }
@@ -180,6 +200,20 @@ async fn cursors_go_forward() {
     )
     .await;
     check(&mut wire, "FETCH 1 FROM h", "34000", 'I').await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_text_that_is_no_utf8_fails_alone() {
+    let harness = Harness::start().await;
+    let mut wire = harness.wire().await;
+    wire.query("BEGIN").await;
+    wire.send(&message(b'Q', &[b"SELECT '\xff'\0"])).await;
+    let replies = wire.until_ready().await;
+    assert_eq!((kinds(&replies).as_str(), sqlstate(&replies).as_str()), ("EZ", "22021"));
+    assert_eq!(replies[0].field(b'S').as_deref(), Some("ERROR"));
+    assert_eq!(status(&replies), 'E', "as any other failure it ends the block");
+    check(&mut wire, "ROLLBACK", "ROLLBACK", 'I').await;
+    check(&mut wire, "SELECT 1", "SELECT 1", 'I').await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,6 +6,11 @@ use super::*;
 
 const FOR_EVER: &str = "SELECT sum(n) FROM endless";
 
+/// A CancelRequest.
+fn cancel((pid, secret): (i32, i32)) -> Vec<u8> {
+    [16, 80_877_102, pid, secret].iter().flat_map(|word: &i32| word.to_be_bytes()).collect()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cancel_request_stops_the_work() {
     let harness = Harness::start().await;
@@ -14,24 +19,50 @@ async fn a_cancel_request_stops_the_work() {
         wire.send(&message(b'Q', &[sql.as_bytes(), b"\0"])).await;
         harness.facts.wait_for_a_stream().await;
         let (pid, secret) = wire.key;
-        let cancel = |secret: i32| {
-            [
-                &16i32.to_be_bytes()[..],
-                &80_877_102i32.to_be_bytes(),
-                &pid.to_be_bytes(),
-                &secret.to_be_bytes(),
-            ]
-            .concat()
-        };
-        harness.socket().await.send(&cancel(secret.wrapping_add(1))).await;
+        harness.socket().await.send(&cancel((pid, secret.wrapping_add(1)))).await;
         let mut canceller = harness.socket().await;
-        canceller.send(&cancel(secret)).await;
+        canceller.send(&cancel(wire.key)).await;
         assert_eq!(canceller.receive().await, None, "a CancelRequest has no answer");
         let replies = wire.until_ready().await;
         assert_eq!(sqlstate(&replies), "57014", "{sql}");
         harness.facts.wait_for_no_stream().await;
         assert_eq!(tags(&wire.query("SELECT 1").await), ["SELECT 1"], "the session goes on");
     }
+}
+
+/// Who is held up by too many others must be able to stop one of them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancel_request_needs_no_place_of_a_session() {
+    let limits = Limits { connections_max: 1, unauthenticated_max: 1, ..Limits::default() };
+    let harness = Harness::start_with(None, limits).await;
+    let mut wire = harness.wire().await;
+    // Connections are accepted in their order, so that the silent one has taken the only entrance before the others come.
+    for silent in [0, 1] {
+        let mut silents = Vec::new();
+        for _ in 0..silent {
+            silents.push(harness.socket().await);
+        }
+        wire.send(&message(b'Q', &[FOR_EVER.as_bytes(), b"\0"])).await;
+        harness.facts.wait_for_a_stream().await;
+        let mut canceller = harness.socket().await;
+        canceller.send(&cancel(wire.key)).await;
+        assert_eq!(canceller.receive().await, None, "a CancelRequest has no answer");
+        assert_eq!(sqlstate(&wire.until_ready().await), "57014", "with {silent} in the entrance");
+        harness.facts.wait_for_no_stream().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_does_not_wait_for_the_next_statement() {
+    let harness = Harness::start().await;
+    let mut wire = harness.wire().await;
+    wire.send(&message(b'Q', &[b"SELECT 1; REFRESH SOURCE stuck\0"])).await;
+    for kind in ['T', 'D', 'C'] {
+        assert_eq!(wire.receive().await.unwrap().0, kind);
+    }
+    harness.socket().await.send(&cancel(wire.key)).await;
+    let replies = wire.until_ready().await;
+    assert_eq!((kinds(&replies).as_str(), sqlstate(&replies).as_str()), ("EZ", "57014"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
