@@ -1,7 +1,8 @@
 //! Definitions are put into the catalog and taken out of it, each change whole or not at all.
 
 use crate::catalog::{
-    Body, CatalogState, Change, Definition, Kind, Source, check_references, check_unused,
+    Body, CatalogState, Change, Definition, Kind, SegmentOrder, Source, check_references,
+    check_unused,
 };
 use crate::engine::{Engine, Put, Shown};
 use crate::error::{Error, Result};
@@ -205,6 +206,7 @@ pub enum FirstMembers {
 }
 
 fn put_all(state: &mut CatalogState, definitions: Vec<(Definition, Put)>, now: i64) -> Result<()> {
+    let mut segments = Vec::new();
     for (definition, put) in definitions {
         let kind = definition.body.kind();
         let there = state.get(kind, &definition.name).is_some();
@@ -215,7 +217,12 @@ fn put_all(state: &mut CatalogState, definitions: Vec<(Definition, Put)>, now: i
             Put::IfAbsent if there => continue,
             _ => {}
         }
+        if kind == Kind::Segment {
+            segments.push(definition.name.clone());
+        }
         state.put(definition, now);
     }
-    check_references(state)
+    check_references(state)?;
+    let order = SegmentOrder::of(state);
+    segments.iter().try_for_each(|name| order.check(name))
 }
