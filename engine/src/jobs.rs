@@ -21,10 +21,11 @@ use crate::error::{Error, Result};
 use crate::ingest::{self, Intake};
 use crate::{consent, identity_refresh, profile, segment};
 
+pub(crate) use run::Record;
 pub use run::Run;
 
 /// What to bring up to date.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Target {
     /// Everything.
     All,

@@ -109,6 +109,13 @@ pub async fn refresh(
     Ok(Some(report))
 }
 
+/// Returns when the trait `name` was last computed.
+pub(crate) fn computed_at(state: &CatalogState, name: &str) -> Option<i64> {
+    let by_the_clock = state.coverage.get(BY_THE_CLOCK);
+    let own = by_the_clock.filter(|computed| computed.inputs.contains_key(name));
+    own.or_else(|| state.coverage.get(PROFILES)).map(|computed| computed.at)
+}
+
 /// Tells whether a trait that reads the clock is due: then its values are other ones for everybody, without anything
 /// new in the log.
 fn clock_is_due(state: &CatalogState, run: &Run<'_>) -> bool {
