@@ -9,16 +9,20 @@
 mod corpus;
 mod harness;
 
+mod apply;
 mod audit;
 mod cancel;
+mod cancel_writing;
 mod cli;
 mod consent;
 mod crash;
+mod delivery;
 mod figures;
 mod incremental;
 mod noninterference;
 mod object_store;
 mod refresh;
+mod schedule;
 mod slt;
 mod sync;
 mod tidy;

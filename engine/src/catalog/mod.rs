@@ -18,6 +18,6 @@ pub use check::{check_references, check_unused};
 pub use definition::*;
 pub use order::SegmentOrder;
 pub use references::references;
-pub(crate) use references::{SegmentsRead, segments_read};
+pub(crate) use references::{SegmentsRead, relations_read, segments_read};
 pub use state::{CatalogState, Coverage, GraphInForce, SourceState, TableState};
 pub use store::{Catalog, Change, Published};

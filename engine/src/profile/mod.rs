@@ -7,13 +7,13 @@
 //! rows are worked out anew when that does not hold: when definitions changed, when columns have other types than
 //! before, and when a trait that reads the clock is due.
 
+mod columns;
 mod inputs;
 mod per_person;
 pub mod survivorship;
 mod traits;
 
-pub(crate) use per_person::check as check_trait;
-pub(crate) use traits::relations as trait_relations;
+pub(crate) use columns::columns_of;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -345,7 +345,7 @@ fn layout(schema: &SchemaRef) -> TableSchema {
     }
 }
 
-fn twice(name: &str) -> Error {
+pub(crate) fn twice(name: &str) -> Error {
     Error::Invalid {
         message: format!("column \"{name}\" of profiles is defined twice"),
         hint: "Attributes and the columns of traits share one name space: rename one.".into(),
