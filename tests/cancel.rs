@@ -41,7 +41,7 @@ async fn rests(server: &Server) {
 }
 
 /// Waits until a statement is at work: half a second of processor time says so.
-async fn works(
+pub(crate) async fn works(
     server: &Server,
     statement: &mut (impl Future<Output = Result<Answer, Failure>> + Unpin),
 ) {

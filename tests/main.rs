@@ -9,17 +9,21 @@
 mod corpus;
 mod harness;
 
+mod apply;
 mod audit;
 mod cancel;
+mod cancel_writing;
 mod cli;
 mod consent;
 mod crash;
+mod delivery;
 mod ending;
 mod figures;
 mod incremental;
 mod noninterference;
 mod object_store;
 mod refresh;
+mod schedule;
 mod secrets;
 mod slt;
 mod sync;

@@ -95,6 +95,29 @@ async fn what_fails_fails_alone_and_is_named() {
 }
 
 #[tokio::test]
+async fn segments_wait_for_those_that_they_read() {
+    let (lake, _server, engineer) = start().await;
+    add_brittle_segment(&engineer).await;
+    for (name, read) in [("a_reader", "brittle"), ("a_far_reader", "a_reader")] {
+        let query = format!("SELECT profile_id FROM segments.{read}");
+        let create = format!("CREATE SEGMENT {name} ON customer FOR PURPOSE service AS {query}");
+        engineer.run(&create).await.unwrap();
+    }
+    let members = engineer.number("SELECT count(*) FROM segments.a_far_reader").await;
+    somebody_moves(&lake);
+
+    let failure = engineer.failure("REFRESH ALL").await;
+    assert_eq!(failure.message, "could not refresh segment \"brittle\"", "{failure}");
+    let because = "not run, since segment \"brittle\" failed";
+    let [far, near, brittle] = troubles(&engineer).await.try_into().unwrap();
+    assert_eq!(far, ["segment a_far_reader", "not run", because]);
+    assert_eq!(near, ["segment a_reader", "not run", because]);
+    assert_eq!(&brittle[..2], ["segment brittle", "failed"]);
+    assert_eq!(engineer.number("SELECT count(*) FROM segments.a_far_reader").await, members);
+    assert_eq!(engineer.number("SELECT count(*) FROM segments.sound").await, 1);
+}
+
+#[tokio::test]
 async fn segments_wait_for_profiles_that_failed() {
     let (lake, _server, engineer) = start().await;
     let before = engineer.number("SELECT count(*) FROM segments.big_spenders").await;

@@ -165,6 +165,17 @@ pub struct DestinationSpec {
     pub format: Format,
     /// The folder that relative paths start from and that no path may leave.
     pub root: PathBuf,
+    /// What no delivery may overwrite.
+    pub reserved: Reserved,
+}
+
+/// What no delivery may overwrite, each with the words that say what it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reserved {
+    /// Folders, with all that is in them; symlinks are resolved.
+    pub folders: Vec<(PathBuf, String)>,
+    /// Paths or globs of files, relative to the root.
+    pub files: Vec<(String, String)>,
 }
 
 /// Why personal data leaves: a delivery cannot be built without it.

@@ -11,7 +11,7 @@ mod file;
 
 pub use contract::{
     Column, ConnectorSpec, Cursor, Delivery, Destination, DestinationSpec, Format, Purpose,
-    Receipt, Rejection, Source, SourceBatch, SourceSpec,
+    Receipt, Rejection, Reserved, Source, SourceBatch, SourceSpec,
 };
 pub use error::{Error, Result};
 

@@ -4,6 +4,12 @@
 //! batch, with what is in force then; and who is disclosed to whom is written to the lake. Only then does the destination
 //! get the rows. From that look until the rows are visible no answer is recorded: whoever withdraws, and is told so before,
 //! is not among them. A crash in between leaves a disclosure on record that did not happen, never one that did and is not.
+//!
+//! A sync has one run at a time, and each run is in `cdp.refreshes`. A run that is cancelled before that look sends nothing;
+//! after it, the run goes on to its end, and whoever comes next waits for that.
+
+mod query;
+mod reserved;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,20 +22,19 @@ use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::{DataType, Int64Type, SchemaRef};
 use connectors::{Delivery, DestinationSpec, Purpose};
 use datafusion::error::DataFusionError;
-use datafusion::execution::SessionState;
-use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::collect;
+use tokio::sync::OwnedMutexGuard;
 use uuid::Uuid;
 
 use crate::audit::{Class, Entry};
-use crate::catalog::{Body, Change, Destination, Kind, Sync, SyncInput};
+use crate::catalog::{Body, CatalogState, Change, Coverage, Destination, Kind, Sync, SyncInput};
 use crate::engine::{Engine, Live, Shown};
 use crate::error::{Error, Result};
 use crate::identity::ProfileIds;
+use crate::jobs::{Record, Run, Step, Trigger};
 use crate::query::governed::PROFILE_ID;
-use crate::query::planner::{parse_one, physical, plan};
 use crate::query::reads::Reads;
 use crate::tables;
+use query::SyncQuery;
 
 /// What a run of a sync did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +49,7 @@ pub struct SyncReport {
     pub location: Option<String>,
 }
 
-/// Runs the sync `name` on behalf of `role`.
+/// Runs the sync `name` on behalf of `role`, who asks for it; a dry run only counts.
 ///
 /// # Errors
 /// [`Error::Denied`] if its query may not be read for its purpose, [`Error::Connector`] if the destination refuses; then
@@ -55,54 +60,209 @@ pub async fn run_sync(
     role: &str,
     dry_run: bool,
 ) -> Result<SyncReport> {
+    if dry_run {
+        return count(engine, name, role).await;
+    }
+    let turn = engine.turn(&coverage_name(name)).await;
+    send(engine, name, role, Trigger::Demand, turn).await
+}
+
+/// Runs the sync `name` if it is still due once no other run of it goes on.
+pub(crate) async fn run_sync_if_due(
+    engine: &Engine,
+    name: &str,
+    role: &str,
+    is_due: impl FnOnce(&CatalogState) -> bool,
+) -> Result<Option<SyncReport>> {
+    let turn = engine.turn(&coverage_name(name)).await;
+    if !is_due(&engine.live().published.state) {
+        return Ok(None);
+    }
+    send(engine, name, role, Trigger::Schedule, turn).await.map(Some)
+}
+
+/// The name of a sync's runs, which the catalog keeps under it, too.
+pub(crate) fn coverage_name(sync: &str) -> String {
+    format!("sync {sync}")
+}
+
+/// Fails if a delivery to a destination of `state` would be refused whatever its rows are.
+///
+/// Where the project is not known no path can be looked at; a delivery needs to know it.
+pub(crate) fn check_destinations(engine: &Engine, state: &CatalogState) -> Result<()> {
+    if !matches!(engine.file_root().map(|root| root.try_exists()), Ok(Ok(true))) {
+        return Ok(());
+    }
+    for definition in state.of_kind(Kind::Destination) {
+        if let Body::Destination(destination) = &definition.body {
+            open(engine, state, &definition.name, destination)?;
+        }
+    }
+    Ok(())
+}
+
+/// Counts what a run would send.
+async fn count(engine: &Engine, name: &str, role: &str) -> Result<SyncReport> {
+    let live = engine.live();
+    let (sync, _) = definitions(&live, name)?;
+    let query = SyncQuery::plan(engine, &live, name, sync).await?;
+    let mut audited = engine.audit().begin(entry(name, sync, role, Class::Read, &query)?).await?;
+    let counted = async {
+        let (batches, _, held_back) = still_allowed(engine, sync, &query.collect().await?)?;
+        let rows = batches.iter().map(|batch| batch.num_rows() as u64).sum();
+        Ok(SyncReport { run: new_run(), rows, held_back, location: None })
+    };
+    let counted = counted.await;
+    match &counted {
+        Ok(report) => audited.rows(report.rows),
+        Err(_) => audited.failed(),
+    }
+    counted
+}
+
+/// Runs a sync while it has its `turn`.
+async fn send(
+    engine: &Engine,
+    name: &str,
+    role: &str,
+    trigger: Trigger,
+    turn: OwnedMutexGuard<()>,
+) -> Result<SyncReport> {
     let live = engine.live();
     let (sync, destination) = definitions(&live, name)?;
-    let query = plan_of(engine, &live, name, sync).await?;
-    let mut relations = vec![format!("sync {name}")];
-    relations.extend(Reads::of(&query.plan)?.relations);
-    let entry = Entry {
-        role: role.into(),
-        purpose: sync.purpose.clone(),
-        class: if dry_run { Class::Read } else { Class::Disclosure },
-        relations,
-    };
-    let mut audited = engine.audit().begin(entry).await?;
-    let work = async {
-        let found = query.collect().await?;
-        let _answering = match dry_run {
-            true => None,
-            false => Some(engine.answering().await?),
-        };
-        let (batches, people, held_back) = still_allowed(engine, sync, &found)?;
-        let run = Uuid::new_v4().simple().to_string();
-        if dry_run {
-            let rows = batches.iter().map(|batch| batch.num_rows() as u64).sum();
-            return Ok(SyncReport { run, rows, held_back, location: None });
+    let run = Run::new(engine, coverage_name(name), trigger, false, &|_, _| {});
+    let record = run.record();
+    let collected = async {
+        run.begin().await?;
+        let query = SyncQuery::plan(engine, &live, name, sync).await?;
+        let entry = entry(name, sync, role, Class::Disclosure, &query)?;
+        let mut audited = engine.audit().begin(entry).await?;
+        let ready = async { Ok((query.collect().await?, engine.answering().await?)) };
+        match ready.await {
+            Ok((found, answering)) => Ok((query.schema, found, answering, audited)),
+            Err(error) => {
+                audited.failed();
+                Err(error)
+            }
         }
+    };
+    let (schema, found, answering, mut audited) = match collected.await {
+        Ok(collected) => collected,
+        Err(error) => {
+            record.failed(&error).await;
+            return Err(error);
+        }
+    };
+    let outgoing = Outgoing {
+        engine: engine.clone(),
+        name: name.into(),
+        role: role.into(),
+        sync: sync.clone(),
+        destination: destination.clone(),
+        schema,
+        found,
+        record,
+        now: run.now,
+    };
+    let sent = async move {
+        let _turn = turn;
+        let sent = outgoing.send(answering).await;
+        match &sent {
+            Ok(report) => audited.rows(report.rows),
+            Err(_) => audited.failed(),
+        }
+        sent
+    };
+    engine.catalog().lake().complete(sent).await
+}
+
+/// The rows of one run on their way out.
+struct Outgoing {
+    engine: Engine,
+    name: String,
+    role: String,
+    sync: Sync,
+    destination: Destination,
+    schema: SchemaRef,
+    found: Vec<RecordBatch>,
+    record: Record,
+    now: i64,
+}
+
+impl Outgoing {
+    /// Delivers what is still allowed, and notes how that ends.
+    async fn send(self, answering: OwnedMutexGuard<()>) -> Result<SyncReport> {
+        let delivered = self.deliver().await;
+        drop(answering);
+        match &delivered {
+            Ok(report) => {
+                let found = self.found.iter().map(|batch| batch.num_rows() as u64).sum();
+                let step = Step {
+                    object: coverage_name(&self.name),
+                    rows_in: found,
+                    rows_out: report.rows,
+                    worked: true,
+                };
+                // The rows are outside, whatever becomes of the note.
+                if let Err(error) = self.record.done(&step, self.covered()).await {
+                    let error = error.without_values();
+                    tracing::error!(sync = self.name, error, "the end of a run could not be noted");
+                }
+            }
+            Err(error) => self.record.failed(error).await,
+        }
+        delivered
+    }
+
+    /// Delivers what is still allowed. The caller holds the lock on answers.
+    async fn deliver(&self) -> Result<SyncReport> {
+        let (engine, sync) = (&self.engine, &self.sync);
+        let (batches, people, held_back) = still_allowed(engine, sync, &self.found)?;
         let segment = match &sync.input {
             SyncInput::Segment { segment, .. } => Some(segment.clone()),
             SyncInput::Query(_) => None,
         };
+        let run = new_run();
         let delivery = Delivery {
             purpose: Purpose(sync.purpose.clone()),
-            sync: name.into(),
+            sync: self.name.clone(),
             segment,
             run: run.clone(),
             batches,
-            schema: query.schema.clone(),
+            schema: Arc::clone(&self.schema),
         };
-        let destination = open(engine, &sync.destination, destination)?;
+        let state = &engine.live().published.state;
+        let destination = open(engine, state, &sync.destination, &self.destination)?;
         let location = destination.location(&delivery)?;
-        disclose(engine, sync, &delivery, &location, role, &people).await?;
+        disclose(engine, sync, &delivery, &location, &self.role, &people).await?;
         let receipt = destination.deliver(delivery).await?;
         Ok(SyncReport { run, rows: receipt.rows, held_back, location: Some(receipt.location) })
-    };
-    let result = work.await;
-    match &result {
-        Ok(report) => audited.rows(report.rows),
-        Err(_) => audited.failed(),
     }
-    result
+
+    /// Returns the change that says when the sync was last run to its end.
+    fn covered(&self) -> Change {
+        let (name, at) = (self.name.clone(), self.now);
+        let mut change = Change::default();
+        change.edit(move |state| {
+            if state.get(Kind::Sync, &name).is_some() {
+                let covered = Coverage { at, ..Coverage::default() };
+                state.coverage.insert(coverage_name(&name), covered);
+            }
+            Ok(())
+        });
+        change
+    }
+}
+
+fn new_run() -> String {
+    Uuid::new_v4().simple().to_string()
+}
+
+/// What the audit log says of a run.
+fn entry(name: &str, sync: &Sync, role: &str, class: Class, query: &SyncQuery) -> Result<Entry> {
+    let mut relations = vec![format!("sync {name}")];
+    relations.extend(Reads::of(&query.plan)?.relations);
+    Ok(Entry { role: role.into(), purpose: sync.purpose.clone(), class, relations })
 }
 
 /// Returns a sync and where it sends to.
@@ -128,69 +288,19 @@ fn definitions<'a>(live: &'a Live, name: &str) -> Result<(&'a Sync, &'a Destinat
 
 fn open(
     engine: &Engine,
+    state: &CatalogState,
     name: &str,
     destination: &Destination,
 ) -> Result<Box<dyn connectors::Destination>> {
+    let root = engine.file_root()?;
     let spec = DestinationSpec {
         name: name.into(),
         connector: destination.connector.clone(),
         format: destination.format,
-        root: engine.file_root()?,
+        reserved: reserved::reserved(engine.catalog().lake().directory(), state, &root)?,
+        root,
     };
     Ok(connectors::open_destination(spec)?)
-}
-
-/// What a sync reads, planned for its purpose.
-struct SyncQuery {
-    plan: LogicalPlan,
-    schema: SchemaRef,
-    state: SessionState,
-}
-
-impl SyncQuery {
-    async fn collect(&self) -> Result<Vec<RecordBatch>> {
-        let physical = physical(&self.state, &self.plan).await?;
-        Ok(collect(physical, self.state.task_ctx()).await?)
-    }
-}
-
-/// Plans the query of a sync for its purpose.
-async fn plan_of(engine: &Engine, live: &Live, name: &str, sync: &Sync) -> Result<SyncQuery> {
-    let query = match &sync.input {
-        SyncInput::Query(query) => query.clone(),
-        SyncInput::Segment { segment, columns } => segment_query(live, segment, columns)?,
-    };
-    let relations = engine.purpose_relations(live, &sync.purpose)?;
-    let state = engine.planner().state(&relations.scope());
-    let plan = plan(&state, relations.facts(), parse_one(&query)?).await?;
-    if plan.schema().index_of_column_by_name(None, PROFILE_ID).is_none() {
-        return Err(Error::Invalid {
-            message: format!("sync \"{name}\" does not select {PROFILE_ID}"),
-            hint: "Consent is looked at for each person as rows leave: select profile_id, too."
-                .into(),
-        });
-    }
-    let schema: SchemaRef = Arc::new(plan.schema().as_arrow().clone());
-    Ok(SyncQuery { plan, schema, state })
-}
-
-fn segment_query(live: &Live, segment: &str, columns: &[String]) -> Result<String> {
-    live.published.state.expect(Kind::Segment, segment)?;
-    let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
-    let list = match columns {
-        [] => "p.*".to_owned(),
-        some => {
-            let others = some
-                .iter()
-                .filter(|column| *column != PROFILE_ID)
-                .map(|column| format!(", p.{}", quoted(column)));
-            format!("p.{PROFILE_ID}{}", others.collect::<String>())
-        }
-    };
-    Ok(format!(
-        "SELECT {list} FROM public.profiles p JOIN segments.{} s ON s.{PROFILE_ID} = p.{PROFILE_ID} ORDER BY p.{PROFILE_ID}",
-        quoted(segment)
-    ))
 }
 
 /// Keeps the rows of people who allow the purpose now, and returns who they are and how many rows were held back.

@@ -1,44 +1,27 @@
 //! Definitions are put into the catalog and taken out of it, each change whole or not at all.
 
+mod check;
+
 use crate::catalog::{
-    Body, CatalogState, Change, Definition, Kind, Source, check_references, check_unused,
+    Body, CatalogState, Change, Definition, Kind, SegmentOrder, Source, check_references,
+    check_unused,
 };
 use crate::engine::{Engine, Put, Shown};
 use crate::error::{Error, Result};
 use crate::identity::Rules;
 use crate::jobs::{Run, Trigger};
-use crate::query::access::Visible;
-use crate::query::planner;
-use crate::segment;
-use crate::tables;
+use crate::{activation, segment, tables};
+
+/// Definitions that are put into the catalog and taken out of it together.
+#[derive(Debug, Clone, Default)]
+pub struct Changes {
+    /// What is put in, and how.
+    pub put: Vec<(Definition, Put)>,
+    /// What is taken out; what is not there is passed over.
+    pub removed: Vec<(Kind, String)>,
+}
 
 impl Engine {
-    /// Fails if the query of a segment or a trait cannot be planned. Before there are profiles nothing can be said.
-    pub async fn check_query(&self, definition: &Definition) -> Result<()> {
-        let live = self.live();
-        if live.published.state.profiles_path.is_none() {
-            return Ok(());
-        }
-        let (relations, query) = match &definition.body {
-            Body::Segment(segment) => {
-                (self.purpose_relations(&live, &segment.purpose)?, &segment.query)
-            }
-            Body::Trait(computed) => {
-                let (published, people) = (&live.published, &live.people);
-                let relations =
-                    crate::profile::trait_relations(self, published, people, Visible::Everyone);
-                (relations, &computed.query)
-            }
-            _ => return Ok(()),
-        };
-        let state = self.planner().state(&relations.scope());
-        let plan = planner::plan(&state, relations.facts(), planner::parse_one(query)?).await?;
-        match definition.body {
-            Body::Trait(_) => crate::profile::check_trait(&plan, &definition.name),
-            _ => crate::segment::check(&plan, &definition.name),
-        }
-    }
-
     /// Puts definitions into the catalog, all or none.
     ///
     /// A source that is replaced by one that reads or keeps its rows otherwise is emptied: the next refresh reads it anew.
@@ -46,33 +29,65 @@ impl Engine {
     /// # Errors
     /// [`Error::Exists`] for [`Put::Create`], [`Error::Invalid`] and [`Error::Missing`] if one does not fit the others.
     pub async fn define(&self, definitions: Vec<(Definition, Put)>) -> Result<()> {
-        let mut writing = self.writing().await?;
-        let reread: Vec<String> = {
-            let state = &self.catalog().current().state;
-            let replaced = definitions.iter().filter(|(_, put)| *put == Put::Replace);
-            replaced
-                .filter(|(new, _)| match (state.get(Kind::Source, &new.name), &new.body) {
-                    (Some(Definition { body: Body::Source(old), .. }), Body::Source(new)) => {
-                        reads_otherwise(old, new)
-                    }
-                    _ => false,
-                })
-                .map(|(new, _)| new.name.clone())
-                .collect()
-        };
-        let mut change = self.putting(definitions);
-        for name in reread {
-            writing.ingest.forget(&name);
-            forget_source(&mut change, name);
-        }
-        self.publish(change, Shown::Definitions).await
+        self.change(Changes { put: definitions, removed: vec![] }, false).await
     }
 
-    /// Returns the change that puts definitions into the catalog.
-    fn putting(&self, definitions: Vec<(Definition, Put)>) -> Change {
+    /// Removes definitions, all or none, and what was derived from them alone.
+    ///
+    /// # Errors
+    /// [`Error::InUse`] if one that stays refers to one of them.
+    pub async fn remove_all(&self, removed: Vec<(Kind, String)>) -> Result<()> {
+        self.change(Changes { put: vec![], removed }, false).await
+    }
+
+    /// Makes `changes` in one publication, once it is known that the queries of what is put in can be planned.
+    ///
+    /// # Errors
+    /// Those of [`Engine::define`] and [`Engine::remove_all`], and [`Error::Definition`]; then nothing was changed.
+    pub async fn apply(&self, changes: Changes) -> Result<()> {
+        self.change(changes, true).await
+    }
+
+    /// Fails if [`Engine::apply`] would refuse `changes`.
+    pub async fn check_changes(&self, changes: &Changes) -> Result<()> {
+        let after = self.after(changes)?;
+        self.check_queries(changes, after).await
+    }
+
+    async fn change(&self, changes: Changes, plan: bool) -> Result<()> {
+        if changes.put.is_empty() && changes.removed.is_empty() {
+            return Ok(());
+        }
+        let mut writing = self.writing().await?;
+        let after = self.after(&changes)?;
+        if plan {
+            self.check_queries(&changes, after).await?;
+        }
+        let emptied = changes.emptied(&self.catalog().current().state);
+        emptied.iter().for_each(|source| writing.ingest.forget(source));
+        self.publish(self.change_of(changes), Shown::Definitions).await
+    }
+
+    /// Returns the state that `changes` would lead to.
+    fn after(&self, changes: &Changes) -> Result<CatalogState> {
+        let mut state = self.catalog().current().state.clone();
+        let dropped = changes.dropped(&state);
+        changes.clone().make_in(&mut state, self.now())?;
+        state.tables.retain(|path, _| !dropped.contains(path));
+        let paths = [Kind::Source, Kind::Destination, Kind::Secret];
+        if changes.put.iter().any(|(definition, _)| paths.contains(&definition.body.kind())) {
+            activation::check_destinations(self, &state)?;
+        }
+        Ok(state)
+    }
+
+    /// Returns what is published to make `changes`.
+    fn change_of(&self, changes: Changes) -> Change {
         let now = self.now();
         let mut change = Change::default();
-        change.edit(move |state| put_all(state, definitions, now));
+        let dropped = changes.dropped(&self.catalog().current().state);
+        dropped.into_iter().for_each(|path| change.drop_table(path));
+        change.edit(move |state| changes.make_in(state, now));
         change
     }
 
@@ -83,13 +98,13 @@ impl Engine {
     /// Those of [`Engine::define`], and what its query fails with; then nothing was defined.
     pub async fn define_segment(&self, definition: Definition, put: Put) -> Result<FirstMembers> {
         let _writing = self.writing().await?;
-        let mut after = self.live().published.state.clone();
-        let there = after.get(Kind::Segment, &definition.name).is_some();
-        put_all(&mut after, vec![(definition.clone(), put)], self.now())?;
+        let published = self.catalog().current();
+        let there = published.state.get(Kind::Segment, &definition.name).is_some();
+        let changes = Changes { put: vec![(definition.clone(), put)], removed: vec![] };
+        let after = self.after(&changes)?;
         if put == Put::IfAbsent && there {
             return Ok(FirstMembers::Kept);
         }
-        let definitions = vec![(definition.clone(), put)];
         let Body::Segment(segment) = &definition.body else {
             return Err(Error::Invalid {
                 message: format!("\"{}\" is no segment", definition.name),
@@ -97,14 +112,14 @@ impl Engine {
             });
         };
         if after.profiles_path.is_none() {
-            self.publish(self.putting(definitions), Shown::Definitions).await?;
+            self.publish(self.change_of(changes), Shown::Definitions).await?;
             return Ok(FirstMembers::None);
         }
         let name = &definition.name;
         let run = Run::new(self, format!("segment {name}"), Trigger::Demand, false, &|_, _| {});
         let work = async |run: &Run<'_>| {
             run.begin().await?;
-            let mut change = self.putting(definitions);
+            let mut change = self.change_of(changes);
             let live = self.live();
             let report = segment::compute(self, &live, run.now, &mut change, name, segment).await?;
             self.publish(change, Shown::Definitions).await?;
@@ -129,36 +144,6 @@ impl Engine {
         Ok(true)
     }
 
-    /// Removes definitions, all or none, and what was derived from them alone. What is not there is passed over.
-    ///
-    /// # Errors
-    /// [`Error::InUse`] if one that stays refers to one of them.
-    pub async fn remove_all(&self, removed: Vec<(Kind, String)>) -> Result<()> {
-        if removed.is_empty() {
-            return Ok(());
-        }
-        let mut writing = self.writing().await?;
-        let mut change = Change::default();
-        for (_, name) in removed.iter().filter(|(kind, _)| *kind == Kind::Segment) {
-            change.drop_table(tables::segment_path(name));
-            change.drop_table(tables::former_path(name));
-        }
-        for (_, name) in removed.iter().filter(|(kind, _)| *kind == Kind::Source) {
-            writing.ingest.forget(name);
-            forget_source(&mut change, name.clone());
-        }
-        change.edit(move |state| {
-            for (kind, name) in &removed {
-                state.remove(*kind, name);
-                if *kind == Kind::Segment {
-                    state.coverage.remove(&segment::coverage_name(name));
-                }
-            }
-            removed.iter().try_for_each(|(kind, name)| check_unused(state, *kind, name))
-        });
-        self.publish(change, Shown::Definitions).await
-    }
-
     /// Puts a comment on an object.
     pub async fn comment(&self, kind: Kind, name: &str, comment: Option<String>) -> Result<()> {
         let _writing = self.writing().await?;
@@ -169,43 +154,69 @@ impl Engine {
     }
 }
 
-/// Tells whether rows that `old` took would be others if `new` had taken them.
-fn reads_otherwise(old: &Source, new: &Source) -> bool {
-    let Source { connector, format, columns, logical_types, shape, null_values, .. } = old;
-    connector != &new.connector
-        || format != &new.format
-        || columns != &new.columns
-        || logical_types != &new.logical_types
-        || shape != &new.shape
-        || null_values != &new.null_values
-}
+impl Changes {
+    /// Returns the sources whose rows go: those that are removed, and those that are replaced by one that reads otherwise.
+    fn emptied(&self, state: &CatalogState) -> Vec<String> {
+        let removed = self.removed.iter().filter(|(kind, _)| *kind == Kind::Source);
+        let replaced = self.put.iter().filter(|(new, put)| {
+            *put == Put::Replace
+                && match (state.get(Kind::Source, &new.name).map(|old| &old.body), &new.body) {
+                    (Some(Body::Source(old)), Body::Source(new)) => reads_otherwise(old, new),
+                    _ => false,
+                }
+        });
+        let removed = removed.map(|(_, name)| name.clone());
+        removed.chain(replaced.map(|(new, _)| new.name.clone())).collect()
+    }
 
-/// Drops what was taken from a source, and how far it was read. What was computed from it is to be computed anew: tables
-/// of the same name that come later count their versions from the beginning.
-fn forget_source(change: &mut Change, name: String) {
-    let paths = [tables::source_path(&name), tables::superseded_path(&name)];
-    paths.iter().for_each(|path| change.drop_table(path.clone()));
-    change.edit(move |state| {
-        state.sources.remove(&name);
+    /// Returns the tables that go: those of sources that are emptied and of segments that are removed.
+    fn dropped(&self, state: &CatalogState) -> Vec<String> {
+        let sources = self.emptied(state).into_iter();
+        let sources =
+            sources.flat_map(|name| [tables::source_path(&name), tables::superseded_path(&name)]);
+        let segments = self.removed.iter().filter(|(kind, _)| *kind == Kind::Segment);
+        let segments =
+            segments.flat_map(|(_, name)| [tables::segment_path(name), tables::former_path(name)]);
+        sources.chain(segments).collect()
+    }
+
+    /// Makes the changes in `state`, but for its tables, and checks what came of it.
+    fn make_in(self, state: &mut CatalogState, now: i64) -> Result<()> {
+        let (emptied, dropped) = (self.emptied(state), self.dropped(state));
+        for name in &emptied {
+            state.sources.remove(name);
+        }
+        // What was computed from them is to be computed anew: tables of the same name that come later count their versions
+        // from the beginning.
         state
             .coverage
-            .retain(|_, covered| !paths.iter().any(|path| covered.inputs.contains_key(path)));
-        Ok(())
-    });
+            .retain(|_, covered| !dropped.iter().any(|path| covered.inputs.contains_key(path)));
+        for (kind, name) in &self.removed {
+            state.remove(*kind, name);
+            match kind {
+                Kind::Segment => drop(state.coverage.remove(&segment::coverage_name(name))),
+                Kind::Sync => drop(state.coverage.remove(&activation::coverage_name(name))),
+                _ => {}
+            }
+        }
+        let put = put_all(state, self.put, now)?;
+        if !put.is_empty() {
+            check_references(state)?;
+        }
+        self.removed.iter().try_for_each(|(kind, name)| check_unused(state, *kind, name))?;
+        let order = SegmentOrder::of(state);
+        let mut segments = put.iter().filter(|(kind, _)| *kind == Kind::Segment);
+        segments.try_for_each(|(_, name)| order.check(name))
+    }
 }
 
-/// Whether the members of a segment that was defined are known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FirstMembers {
-    /// They were computed.
-    Computed,
-    /// There are no profiles yet: the first refresh computes them.
-    None,
-    /// The segment was there already and stays as it is.
-    Kept,
-}
-
-fn put_all(state: &mut CatalogState, definitions: Vec<(Definition, Put)>, now: i64) -> Result<()> {
+/// Puts definitions into `state` and returns which of them were put.
+fn put_all(
+    state: &mut CatalogState,
+    definitions: Vec<(Definition, Put)>,
+    now: i64,
+) -> Result<Vec<(Kind, String)>> {
+    let mut done = Vec::new();
     for (definition, put) in definitions {
         if let Body::IdentityGraph(graph) = &definition.body {
             Rules::from_graph(graph)?;
@@ -219,7 +230,30 @@ fn put_all(state: &mut CatalogState, definitions: Vec<(Definition, Put)>, now: i
             Put::IfAbsent if there => continue,
             _ => {}
         }
+        done.push((kind, definition.name.clone()));
         state.put(definition, now);
     }
-    check_references(state)
+    Ok(done)
+}
+
+/// Tells whether rows that `old` took would be others if `new` had taken them.
+fn reads_otherwise(old: &Source, new: &Source) -> bool {
+    let Source { connector, format, columns, logical_types, shape, null_values, .. } = old;
+    connector != &new.connector
+        || format != &new.format
+        || columns != &new.columns
+        || logical_types != &new.logical_types
+        || shape != &new.shape
+        || null_values != &new.null_values
+}
+
+/// Whether the members of a segment that was defined are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FirstMembers {
+    /// They were computed.
+    Computed,
+    /// There are no profiles yet: the first refresh computes them.
+    None,
+    /// The segment was there already and stays as it is.
+    Kept,
 }

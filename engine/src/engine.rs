@@ -5,6 +5,7 @@
 //! is acknowledged.
 
 mod publishing;
+mod turns;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -13,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use parking_lot::RwLock;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::audit::AuditLog;
 use crate::catalog::{Body, Catalog, Change, Definition, Kind, LegalBasis, Published, Role};
@@ -30,6 +31,7 @@ use crate::query::relations::{Relations, Viewer};
 use crate::query::session::QuerySession;
 
 pub(crate) use publishing::Shown;
+use turns::Turns;
 
 /// The name under which onefold's own queries run.
 const INTERNAL: &str = "onefold";
@@ -70,7 +72,11 @@ struct Inner {
     /// Held while definitions or derived tables change.
     writing: Mutex<Writing>,
     /// Held while answers are added to the consent ledger, and while rows leave: a withdrawal does not wait for a refresh.
-    answering: Mutex<()>,
+    answering: Arc<Mutex<()>>,
+    /// Held while it is noted how a run goes: refreshes and syncs run beside each other.
+    noting: Arc<Mutex<()>>,
+    /// Syncs that run.
+    turns: Turns,
     /// Held from a publication until readers see it, so that they see publications in their order.
     showing: Arc<Mutex<()>>,
     started_at_us: i64,
@@ -113,7 +119,9 @@ impl Engine {
             live: ArcSwap::from_pointee(live),
             book: RwLock::default(),
             writing: Mutex::default(),
-            answering: Mutex::default(),
+            answering: Arc::default(),
+            noting: Arc::default(),
+            turns: Turns::default(),
             showing: Arc::default(),
             started_at_us,
             epoch: AtomicU64::new(1),
@@ -233,6 +241,11 @@ impl Engine {
         &self.0.audit
     }
 
+    /// Waits until no other run of `object` goes on.
+    pub(crate) async fn turn(&self, object: &str) -> OwnedMutexGuard<()> {
+        self.0.turns.take(object).await
+    }
+
     /// Returns the time, which is later than that of every publication: what happens next is told from what was.
     pub(crate) fn now(&self) -> i64 {
         self.0.options.clock.now_us().max(self.0.catalog.current().state.published_at + 1)
@@ -314,8 +327,13 @@ impl Engine {
         Arc::new(self.internal(published, people, visible))
     }
 
-    /// Builds what a query of onefold's own may name for `purpose`: what anybody sees for it, and no more.
+    /// As [`Engine::relations_for`], ready to be planned with.
     pub(crate) fn purpose_relations(&self, live: &Live, purpose: &str) -> Result<Arc<Relations>> {
+        self.relations_for(live, purpose).map(Arc::new)
+    }
+
+    /// Builds what a query of onefold's own may name for `purpose`: what anybody sees for it, and no more.
+    pub(crate) fn relations_for(&self, live: &Live, purpose: &str) -> Result<Relations> {
         let basis = crate::query::session::basis_of(live, purpose);
         let (Some(basis), Some(visible)) = (basis, live.visible.get(purpose).cloned()) else {
             return Err(Error::Missing {
@@ -342,6 +360,6 @@ impl Engine {
             self.0.started_at_us,
             Snapshot::new(vec![], &[]),
         );
-        Ok(Arc::new(self.relations(live, &viewer, Some(access), &facts)))
+        Ok(self.relations(live, &viewer, Some(access), &facts))
     }
 }

@@ -108,6 +108,17 @@ pub enum Error {
         /// The objects, such as `source crm_contacts`, and why each of them failed.
         failed: Vec<(String, Error)>,
     },
+    /// What a definition says cannot be done with what there is. The SQLSTATE is that of the cause.
+    #[error("{} \"{name}\" cannot work", kind.word())]
+    Definition {
+        /// Its kind.
+        kind: Kind,
+        /// Its name.
+        name: String,
+        /// Why.
+        #[source]
+        source: Box<Error>,
+    },
     /// A query failed. The SQLSTATE depends on the root cause.
     #[error(transparent)]
     Query(#[from] DataFusionError),
@@ -134,6 +145,7 @@ impl Error {
             Error::Refresh { failed } => {
                 failed.first().map_or("XX000", |(_, error)| error.sqlstate())
             }
+            Error::Definition { source, .. } => source.sqlstate(),
             Error::Query(_) => "XX000",
             Error::Connector(connectors::Error::Invalid { .. }) => "22023",
             Error::Connector(_) => "58030",
@@ -188,6 +200,7 @@ impl Error {
                 "Everything else was done. SELECT at, object, status, error FROM cdp.refreshes ORDER BY at DESC says more."
                     .into(),
             ),
+            Error::Definition { source, .. } => source.hint(),
             Error::Connector(error) => Some(error.hint()),
             Error::Unavailable { .. } | Error::Corrupt { .. } | Error::Query(_) => None,
         }

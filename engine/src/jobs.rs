@@ -5,26 +5,27 @@
 //! `cdp.refreshes` before it starts and another when it ends, so that a run that was killed is seen as one that never ended.
 //!
 //! A step that fails fails alone: what it had published before stays, and the others go on with that. Only segments wait
-//! when consent or profiles failed, since their members would be those of another moment.
+//! when consent, profiles or a segment that they read failed, since their members would be those of another moment.
 
 mod run;
 mod schedule;
 mod upkeep;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::catalog::{CatalogState, Change, Kind};
+use crate::catalog::{CatalogState, Change, Kind, SegmentOrder};
 use crate::consent::{Answers, ConsentBook, Normalizer};
 use crate::engine::{Engine, Shown, Writing};
 use crate::error::{Error, Result};
 use crate::ingest::{self, Intake};
 use crate::{consent, identity_refresh, profile, segment};
 
+pub(crate) use run::Record;
 pub use run::Run;
 
 /// What to bring up to date.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Target {
     /// Everything.
     All,
@@ -144,19 +145,48 @@ impl Engine {
         let work = async |run: &Run<'_>| self.refresh_profiles(&mut writing, run).await;
         let result = run(object).step(work).await;
         let profiles = refreshed.note(object.into(), result)?;
-        for name in segments_of(target, &self.catalog().current().state) {
+        let failed = match (consent, profiles) {
+            (false, _) => Some("the consent ledger failed"),
+            (_, false) => Some("profiles failed"),
+            _ => None,
+        };
+        self.refresh_segments(target, failed, run, &mut refreshed).await?;
+        Ok(refreshed)
+    }
+
+    /// Refreshes the segments of `target`, each after those that it reads, unless what all are computed from has `failed`.
+    async fn refresh_segments<'a>(
+        &self,
+        target: &Target,
+        failed: Option<&str>,
+        run: impl Fn(&str) -> Run<'a>,
+        refreshed: &mut Refreshed,
+    ) -> Result<()> {
+        let order = SegmentOrder::of(&self.catalog().current().state);
+        let segments = match target {
+            Target::All => order.all(),
+            Target::Segment(name) => order.up_to(name),
+            Target::Members(_) | Target::Source(_) | Target::Profiles => vec![],
+        };
+        // Those that are not as they should be, and why.
+        let mut stale: BTreeMap<String, String> = BTreeMap::new();
+        for name in segments {
             let object = format!("segment {name}");
-            if !(consent && profiles) {
-                let failed = if consent { "profiles" } else { "the consent ledger" };
-                run(&object).skipped(&format!("{failed} failed")).await?;
+            let read = order.read_by(&name).find_map(|read| stale.get(read)).map(String::as_str);
+            if let Some(because) = failed.or(read).map(str::to_owned) {
+                run(&object).skipped(&because).await?;
                 refreshed.skipped.push(object);
+                stale.insert(name, because);
                 continue;
             }
             let work = async |run: &Run<'_>| self.refresh_segment(run, &name).await;
             let result = run(&object).step(work).await;
-            refreshed.note(object, result)?;
+            if !refreshed.note(object, result)? {
+                let because = format!("segment \"{name}\" failed");
+                stale.insert(name, because);
+            }
         }
-        Ok(refreshed)
+        Ok(())
     }
 
     async fn refresh_source(
@@ -300,15 +330,6 @@ fn sources_of(target: &Target, state: &CatalogState) -> Result<Vec<String>> {
         Target::All | Target::Profiles | Target::Segment(_) => names_of(state, Kind::Source),
         Target::Members(_) => vec![],
     })
-}
-
-/// Returns the segments that belong to `target`.
-fn segments_of(target: &Target, state: &CatalogState) -> Vec<String> {
-    match target {
-        Target::All => names_of(state, Kind::Segment),
-        Target::Segment(name) => vec![name.clone()],
-        Target::Members(_) | Target::Source(_) | Target::Profiles => vec![],
-    }
 }
 
 fn names_of(state: &CatalogState, kind: Kind) -> Vec<String> {

@@ -36,7 +36,7 @@ pub mod segment;
 mod table_read;
 pub mod tables;
 
-pub use definitions::FirstMembers;
+pub use definitions::{Changes, FirstMembers};
 pub use engine::{Engine, Live, Put};
 pub use error::{Error, Result};
 pub use options::{EngineOptions, Mode};

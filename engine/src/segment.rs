@@ -2,6 +2,7 @@
 //!
 //! A segment's query is planned for its purpose, so that whoever does not allow it is no member whatever the query says.
 //! A refresh compares the people it finds with the members there are, and publishes who entered and who left together.
+//! Other segments that the query reads are inputs like any table: when their members change, it is computed anew.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,7 +15,9 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::execute_stream;
 use futures::TryStreamExt;
 
-use crate::catalog::{Body, CatalogState, Change, Coverage, Kind, Segment};
+use crate::catalog::{
+    Body, CatalogState, Change, Coverage, Kind, Segment, SegmentsRead, segments_read,
+};
 use crate::engine::{Engine, Live};
 use crate::error::{Error, Result};
 use crate::identity::ProfileIds;
@@ -49,7 +52,7 @@ pub async fn refresh(
         return Ok(None);
     };
     let same = state.coverage.get(&coverage_name(name)).is_some_and(|covered| {
-        covered.inputs == inputs(state)
+        covered.inputs == inputs(state, name, segment)
             && covered.definition_version == state.version_of(Kind::Segment, name)
     });
     if same && !run.full && !depends_on_time(&segment.query) {
@@ -136,7 +139,7 @@ pub(crate) async fn compute(
             crate::ingest::append(&former, crate::ingest::write(&former, batch).await?).await?;
     }
     change.table(&former, snapshot);
-    let (covered, inputs) = (name.to_owned(), inputs(&live.published.state));
+    let (covered, inputs) = (name.to_owned(), inputs(&live.published.state, name, segment));
     change.edit(move |state| {
         let definition_version = state.version_of(Kind::Segment, &covered);
         let coverage = Coverage { inputs, definition_version, at: now };
@@ -152,14 +155,22 @@ pub(crate) fn coverage_name(segment: &str) -> String {
 }
 
 /// The versions of the tables that a segment can depend on.
-fn inputs(state: &CatalogState) -> BTreeMap<String, u64> {
-    let tables = state.tables.iter().filter(|(path, _)| is_input(path));
-    tables.map(|(path, table)| (path.clone(), table.version)).collect()
+fn inputs(state: &CatalogState, name: &str, segment: &Segment) -> BTreeMap<String, u64> {
+    let reads = segments_read(&segment.query);
+    let own = [tables::segment_path(name), tables::former_path(name)];
+    let tables = state.tables.iter().filter(|(path, _)| is_input(path, &reads));
+    let others = tables.filter(|(path, _)| !own.contains(path));
+    others.map(|(path, table)| (path.clone(), table.version)).collect()
 }
 
 /// Tells whether a table can be what a segment's query reads, or what decides who may be seen.
-fn is_input(path: &str) -> bool {
-    ["segments/", "former_members/", "cdp/"].iter().all(|folder| !path.starts_with(folder))
+fn is_input(path: &str, reads: &SegmentsRead) -> bool {
+    match path.split_once('/') {
+        Some(("cdp", _)) => false,
+        Some(("segments", segment)) => reads.members || reads.named.contains(segment),
+        Some(("former_members", _)) => reads.members,
+        _ => true,
+    }
 }
 
 /// Tells whether a query can give other members without any new row.

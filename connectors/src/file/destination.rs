@@ -1,7 +1,8 @@
 //! The file destination: one file for each delivery, whole or not there.
 //!
 //! A delivery is written under a hidden name in the folder where it is going to be, made durable, and renamed. A run
-//! that is delivered again replaces its file.
+//! that is delivered again replaces its file, and what a run that was killed left half-written goes with the next one.
+//! A path that leads to what others need, such as the lake or the files of a source, is refused.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
@@ -11,10 +12,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use flate2::write::GzEncoder;
+use glob::Pattern;
 
 use super::encode;
 use super::input::Compression;
-use super::root::Root;
+use super::leftover;
+use super::root::{MATCHING, Root};
 use crate::contract::{Delivery, Destination, DestinationSpec, Format, Receipt};
 use crate::error::{Error, Result};
 
@@ -35,11 +38,14 @@ pub(crate) struct FileDestination {
     place: Arc<Place>,
 }
 
-struct Place {
-    root: Root,
+pub(super) struct Place {
+    pub(super) root: Root,
     name: String,
     template: String,
     format: Format,
+    /// Folders and files that no delivery may overwrite, and what they are.
+    reserved_folders: Vec<(PathBuf, String)>,
+    reserved_files: Vec<(Pattern, String)>,
 }
 
 impl FileDestination {
@@ -57,9 +63,18 @@ impl FileDestination {
             let hint = "Parquet compresses its own columns: let the path end with .parquet.";
             return Err(root.invalid("the path", hint));
         }
-        let place =
-            Place { root, name: spec.name, template: template.clone(), format: spec.format };
-        place.relative_path(|_| Ok("name".to_owned()))?;
+        // A pattern that is none matches no file, and its source reads none.
+        let files = spec.reserved.files.into_iter();
+        let files = files.filter_map(|(text, what)| Some((root.split(&text).ok()?.1, what)));
+        let place = Place {
+            reserved_files: files.collect(),
+            reserved_folders: spec.reserved.folders,
+            root,
+            name: spec.name,
+            template: template.clone(),
+            format: spec.format,
+        };
+        place.check_free(&place.relative_path(|_| Ok("name".to_owned()))?)?;
         Ok(FileDestination { place: Arc::new(place) })
     }
 }
@@ -92,13 +107,16 @@ impl Place {
         };
         let folder = self.make_folder(folder)?;
         let target = folder.join(name);
-        let temporary = folder.join(format!(".{}.{}.tmp", name.to_string_lossy(), delivery.run));
-        let written = self.write_file(&temporary, delivery).and_then(|()| {
+        leftover::remove(self, delivery);
+        let temporary = folder.join(leftover::name(&name.to_string_lossy(), &delivery.run));
+        let written = self.write_file(&temporary, delivery).and_then(|file| {
             let renamed = fs::rename(&temporary, &target).and_then(|()| sync_folder(&folder));
+            // Until here its lock says that somebody still writes it.
+            drop(file);
             renamed.map_err(|error| self.root.refused(&target, error))
         });
         if let Err(error) = written {
-            // What is left under the hidden name is replaced by the next attempt, so this may fail.
+            // What is left under the hidden name goes with the next delivery, so this may fail.
             let _ = fs::remove_file(&temporary);
             return Err(error);
         }
@@ -106,16 +124,60 @@ impl Place {
         Ok(Receipt { location: relative.to_string_lossy().into_owned(), rows })
     }
 
-    /// Returns the path of the delivery's file, relative to the root.
+    /// Returns the path of the delivery's file, relative to the root, unless somebody else needs what is there.
     fn path_of(&self, delivery: &Delivery) -> Result<PathBuf> {
+        let path = self.path_of_run(delivery, &delivery.run)?;
+        self.check_free(&path)?;
+        Ok(path)
+    }
+
+    /// Returns the path of the file of a run that delivers what `delivery` does, relative to the root.
+    pub(super) fn path_of_run(&self, delivery: &Delivery, run: &str) -> Result<PathBuf> {
         self.relative_path(|name| match name {
             "segment" => delivery.segment.clone().ok_or_else(|| {
                 let hint = "The sync sends the rows of a query: use `{sync}` in the path.";
                 self.root.invalid("`{segment}` in the path", hint)
             }),
             "sync" => Ok(delivery.sync.clone()),
-            _ => Ok(delivery.run.clone()),
+            _ => Ok(run.to_owned()),
         })
+    }
+
+    /// Returns the parts of the path with names still to be filled in, relative to the root: the folders and the file.
+    pub(super) fn parts(&self) -> Vec<&str> {
+        let root = self.root.path.to_string_lossy();
+        let relative = self.template.strip_prefix(&*root).unwrap_or(&self.template);
+        relative.split('/').filter(|part| !matches!(*part, "" | ".")).collect()
+    }
+
+    /// Fails if a delivery to `path` would overwrite what somebody else needs. Links in the part of it that is there
+    /// are followed.
+    fn check_free(&self, path: &Path) -> Result<()> {
+        let plain: PathBuf =
+            path.components().filter(|part| matches!(part, Component::Normal(_))).collect();
+        let target = self.root.path.join(plain);
+        let there = target.ancestors().skip(1).find_map(|folder| {
+            let rest = target.strip_prefix(folder).ok()?;
+            Some(folder.canonicalize().ok()?.join(rest))
+        });
+        for target in [Some(&target), there.as_ref()].into_iter().flatten() {
+            let mut folders = self.reserved_folders.iter();
+            let folder = folders.find(|(folder, _)| target.starts_with(folder));
+            let relative = target.strip_prefix(&self.root.path).ok();
+            let file = relative.and_then(|path| {
+                let mut files = self.reserved_files.iter();
+                files.find(|(pattern, _)| pattern.matches_path_with(path, MATCHING))
+            });
+            let what = folder.map(|(_, what)| what).or_else(|| file.map(|(_, what)| what));
+            if let Some(what) = what {
+                let hint = format!(
+                    "It is {what}, which a delivery would overwrite. Name a path that nothing else uses, such as \
+                     'out/{{sync}}/{{run}}.csv'."
+                );
+                return Err(self.root.invalid(&format!("the path \"{}\"", path.display()), &hint));
+            }
+        }
+        Ok(())
     }
 
     /// Fills in the template. Names must be names, so that they lead into no other folder.
@@ -182,7 +244,8 @@ impl Place {
         Ok(resolved)
     }
 
-    fn write_file(&self, path: &Path, delivery: &Delivery) -> Result<()> {
+    /// Writes the rows to a new file, durably, and returns it, locked.
+    fn write_file(&self, path: &Path, delivery: &Delivery) -> Result<File> {
         let refused = |error| self.root.refused(path, error);
         match fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(refused(error)),
@@ -190,7 +253,13 @@ impl Place {
         }
         // Created anew, so that no link is followed.
         let file = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(path);
-        let sink = BufWriter::with_capacity(WRITE_BYTES, file.map_err(refused)?);
+        let file = file.map_err(refused)?;
+        match file.lock() {
+            // Where there are no locks nobody else is kept away by one.
+            Err(error) if error.kind() != io::ErrorKind::Unsupported => return Err(refused(error)),
+            _ => {}
+        }
+        let sink = BufWriter::with_capacity(WRITE_BYTES, file);
         let sink = match Compression::of(&self.template) {
             Compression::None => self.encode(delivery, sink)?,
             Compression::Gzip => {
@@ -204,7 +273,8 @@ impl Place {
             }
         };
         let file = sink.into_inner().map_err(|error| refused(error.into_error()))?;
-        file.sync_all().map_err(refused)
+        file.sync_all().map_err(refused)?;
+        Ok(file)
     }
 
     fn encode<W: Write + Send>(&self, delivery: &Delivery, sink: W) -> Result<W> {

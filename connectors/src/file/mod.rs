@@ -13,6 +13,7 @@ mod encode;
 mod guess;
 mod input;
 mod json;
+mod leftover;
 mod mark;
 mod ndjson;
 mod parquet;

@@ -29,7 +29,7 @@ pub(super) struct Found {
 }
 
 /// Hidden files are not matched (half-written deliveries are hidden), and `*` stays within one folder.
-const MATCHING: MatchOptions = MatchOptions {
+pub(super) const MATCHING: MatchOptions = MatchOptions {
     case_sensitive: true,
     require_literal_separator: true,
     require_literal_leading_dot: true,
@@ -75,7 +75,7 @@ impl Root {
     }
 
     /// Returns the pattern to expand and the same pattern relative to the root.
-    fn split(&self, text: &str) -> Result<(String, Pattern)> {
+    pub(super) fn split(&self, text: &str) -> Result<(String, Pattern)> {
         let root = self.path.to_str().ok_or_else(|| {
             self.invalid("the root folder", "Use a folder whose path is valid UTF-8.")
         })?;

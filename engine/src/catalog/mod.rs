@@ -9,12 +9,15 @@
 mod check;
 mod definition;
 mod freshness;
+mod order;
 mod references;
 mod state;
 mod store;
 
 pub use check::{check_references, check_unused};
 pub use definition::*;
+pub use order::SegmentOrder;
 pub use references::references;
+pub(crate) use references::{SegmentsRead, relations_read, segments_read};
 pub use state::{CatalogState, Coverage, GraphInForce, SourceState, TableState};
 pub use store::{Catalog, Change, Published};

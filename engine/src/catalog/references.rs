@@ -1,5 +1,6 @@
 //! Which objects an object names: in its clauses, and as relations in its query.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{ObjectNamePart, visit_relations};
@@ -7,6 +8,7 @@ use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
 use super::definition::{Body, Definition, Kind, SyncInput};
+use crate::query::PUBLIC;
 
 /// Returns every object that a definition names, in the order of the text where that is cheap to tell.
 pub fn references(definition: &Definition) -> Vec<(Kind, String)> {
@@ -59,10 +61,47 @@ pub(super) fn clauses(definition: &Definition) -> Vec<(Kind, String)> {
 
 /// Adds the sources and segments that a query reads by `sources.name` and `segments.name`.
 fn relations(query: &str, found: &mut Vec<(Kind, String)>) {
+    found.extend(relations_read(query).into_iter().filter_map(|(schema, name)| {
+        match schema.as_deref() {
+            Some("sources") => {
+                let source = name.strip_suffix("_history").unwrap_or(&name);
+                Some((Kind::Source, source.to_owned()))
+            }
+            Some("segments") => Some((Kind::Segment, name)),
+            _ => None,
+        }
+    }));
+}
+
+/// Which segments a query reads.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct SegmentsRead {
+    /// Those that it names.
+    pub(crate) named: BTreeSet<String>,
+    /// Whether it reads `segment_members`: who is and who was a member of any of them.
+    pub(crate) members: bool,
+}
+
+/// Returns which segments a query reads.
+pub(crate) fn segments_read(query: &str) -> SegmentsRead {
+    let mut read = SegmentsRead::default();
+    for (schema, name) in relations_read(query) {
+        match schema.as_deref() {
+            Some("segments") => drop(read.named.insert(name)),
+            None | Some(PUBLIC) => read.members |= name == "segment_members",
+            _ => {}
+        }
+    }
+    read
+}
+
+/// Returns the relations that a query names, each with its schema if it names that, too.
+pub(crate) fn relations_read(query: &str) -> Vec<(Option<String>, String)> {
+    let mut found = Vec::new();
     // The dialect has read this text before, so that it parses; if it did not, there would be nothing to add.
-    let Ok(statements) = Parser::parse_sql(&PostgreSqlDialect {}, query) else { return };
+    let Ok(statements) = Parser::parse_sql(&PostgreSqlDialect {}, query) else { return found };
     let _ = visit_relations(&statements, |relation| {
-        let parts: Vec<String> = relation
+        let mut parts: Vec<String> = relation
             .0
             .iter()
             .filter_map(ObjectNamePart::as_ident)
@@ -71,14 +110,10 @@ fn relations(query: &str, found: &mut Vec<(Kind, String)>) {
                 None => ident.value.to_lowercase(),
             })
             .collect();
-        match parts.as_slice() {
-            [schema, name] if schema == "sources" => {
-                let source = name.strip_suffix("_history").unwrap_or(name);
-                found.push((Kind::Source, source.to_owned()));
-            }
-            [schema, name] if schema == "segments" => found.push((Kind::Segment, name.clone())),
-            _ => {}
+        if let Some(name) = parts.pop() {
+            found.push((parts.pop(), name));
         }
         ControlFlow::<()>::Continue(())
     });
+    found
 }

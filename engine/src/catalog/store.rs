@@ -41,6 +41,13 @@ impl Published {
         self.state.tables.get(path).map_or(0, |table| table.version)
     }
 
+    /// Returns what would be published with `state` in the place of this one, as far as there are tables for it.
+    pub(crate) fn with_state(&self, state: CatalogState) -> Self {
+        let tables = self.tables.iter().filter(|(path, _)| state.tables.contains_key(*path));
+        let tables = tables.map(|(path, table)| (path.clone(), table.clone())).collect();
+        Self { state, tables }
+    }
+
     /// Returns every table that belongs to this state.
     pub fn tables(&self) -> impl Iterator<Item = &Table> {
         self.tables.values().map(|(table, _)| table)

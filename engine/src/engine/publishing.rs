@@ -1,7 +1,7 @@
 //! Publishing: a change becomes the next document, and readers see it.
 //!
-//! Whoever changes the lake holds one of two locks, for derived tables or for answers, from reading what is published until it has
-//! published. A statement that is cancelled gives its lock back at once, but what it publishes goes on to its end, and
+//! Whoever changes the lake holds one of three locks, for derived tables, for answers or for the notes on runs, from reading what
+//! is published until it has published. A statement that is cancelled gives its lock back at once, but what it publishes goes on to its end, and
 //! whoever takes a lock next waits for that and starts from what came of it. So a change that was broken off before its
 //! publication never was, and one that was broken off during it is made and seen.
 
@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use tokio::sync::MutexGuard;
+use tokio::sync::{MutexGuard, OwnedMutexGuard};
 
 use super::{Engine, Live, Writing};
 use crate::catalog::{Body, Change, Kind, Published, Purpose};
@@ -34,10 +34,19 @@ pub(crate) enum Shown {
 
 impl Engine {
     /// Waits until nobody else adds answers to the consent ledger or lets rows leave.
-    pub(crate) async fn answering(&self) -> Result<MutexGuard<'_, ()>> {
-        let answering = self.0.answering.lock().await;
+    ///
+    /// Whoever lets rows leave holds this until they are there, also when nobody waits for that any more.
+    pub(crate) async fn answering(&self) -> Result<OwnedMutexGuard<()>> {
+        let answering = Arc::clone(&self.0.answering).lock_owned().await;
         self.settle().await?;
         Ok(answering)
+    }
+
+    /// Waits until nobody else notes how a run goes.
+    pub(crate) async fn noting(&self) -> Result<OwnedMutexGuard<()>> {
+        let noting = Arc::clone(&self.0.noting).lock_owned().await;
+        self.settle().await?;
+        Ok(noting)
     }
 
     /// Waits until nobody else writes.

@@ -1,4 +1,6 @@
 //! One run of one step, and the rows of `cdp.refreshes` that tell of it.
+//!
+//! Refreshes and syncs run beside each other and write to the same table, one row at a time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +11,7 @@ use uuid::Uuid;
 use super::{Progress, Step, Trigger};
 use crate::catalog::Change;
 use crate::engine::{Engine, Shown};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::{ingest, tables};
 
 /// One run of one step.
@@ -62,17 +64,13 @@ impl<'a> Run<'a> {
         match work(&self).await {
             Ok(step) => {
                 if self.begun.load(Ordering::SeqCst) {
-                    self.note("done", Some(&step), None).await?;
+                    self.record().done(&step, Change::default()).await?;
                 }
                 (self.progress)(&self.object, Some(&step));
                 Ok(step)
             }
             Err(error) => {
-                // Of two failures the first one says more: a store that fails a step fails its row, too.
-                if let Err(unnoted) = self.note("failed", None, Some(error.without_values())).await
-                {
-                    tracing::error!(error = %unnoted, "the end of a step could not be noted");
-                }
+                self.record().failed(&error).await;
                 Err(error)
             }
         }
@@ -80,7 +78,8 @@ impl<'a> Run<'a> {
 
     /// Notes that the step is not done, and why.
     pub(super) async fn skipped(self, why: &str) -> Result<()> {
-        self.note("not run", None, Some(format!("not run, since {why}"))).await
+        let why = format!("not run, since {why}");
+        self.record().note("not run", None, Some(why), Change::default()).await
     }
 
     /// Notes that work begins: called once it is known that there is any, and before the first of it.
@@ -88,7 +87,7 @@ impl<'a> Run<'a> {
         if self.begun.swap(true, Ordering::SeqCst) {
             return Ok(());
         }
-        self.note("running", None, None).await
+        self.record().note("running", None, None, Change::default()).await
     }
 
     /// Publishes what was made.
@@ -109,7 +108,49 @@ impl<'a> Run<'a> {
         Step { object: self.object.clone(), rows_in: 0, rows_out: 0, worked: false }
     }
 
-    async fn note(&self, status: &str, step: Option<&Step>, error: Option<String>) -> Result<()> {
+    /// Returns what notes how it goes on, also when nobody waits for it any more.
+    pub(crate) fn record(&self) -> Record {
+        Record {
+            engine: self.engine.clone(),
+            id: self.id.clone(),
+            object: self.object.clone(),
+            trigger: self.trigger,
+            full: self.full,
+        }
+    }
+}
+
+/// The rows of `cdp.refreshes` about one run.
+#[derive(Clone)]
+pub(crate) struct Record {
+    engine: Engine,
+    id: String,
+    object: String,
+    trigger: Trigger,
+    full: bool,
+}
+
+impl Record {
+    /// Notes that the run has done `step`, and publishes `change` with that.
+    pub(crate) async fn done(&self, step: &Step, change: Change) -> Result<()> {
+        self.note("done", Some(step), None, change).await
+    }
+
+    /// Notes that the run failed. Of two failures the first one says more: a store that fails a step fails its row, too.
+    pub(crate) async fn failed(&self, error: &Error) {
+        let noted = self.note("failed", None, Some(error.without_values()), Change::default());
+        if let Err(unnoted) = noted.await {
+            tracing::error!(error = %unnoted, "the end of a step could not be noted");
+        }
+    }
+
+    async fn note(
+        &self,
+        status: &str,
+        step: Option<&Step>,
+        error: Option<String>,
+        mut change: Change,
+    ) -> Result<()> {
         let text = |value: &str| Arc::new(StringArray::from(vec![value])) as ArrayRef;
         let count = |value: Option<u64>| {
             Arc::new(Int64Array::from(vec![value.map(|value| value as i64)])) as ArrayRef
@@ -118,6 +159,7 @@ impl<'a> Run<'a> {
             Trigger::Demand => "demand",
             Trigger::Schedule => "schedule",
         };
+        let _noting = self.engine.noting().await?;
         let batch = tables::REFRESHES.batch(vec![
             text(&self.id),
             text(&self.object),
@@ -133,8 +175,7 @@ impl<'a> Run<'a> {
         let table =
             catalog.table(tables::REFRESHES.path, || tables::REFRESHES.table_schema()).await?;
         let snapshot = ingest::append(&table, ingest::write(&table, batch).await?).await?;
-        let mut change = Change::default();
         change.table(&table, snapshot);
-        self.publish(change).await
+        self.engine.publish(change, Shown::AsBefore).await
     }
 }

@@ -105,9 +105,11 @@ impl Engine {
     }
 
     async fn look_after(&self, path: &str, round: Round) -> Result<()> {
-        let _answering = match is_written_beside_refreshes(path) {
-            true => Some(self.answering().await?),
-            false => None,
+        // Who holds the lake for refreshes holds these two not yet.
+        let _beside = match path {
+            path if path == tables::REFRESHES.path => Some(self.noting().await?),
+            path if is_written_by_answers(path) => Some(self.answering().await?),
+            _ => None,
         };
         let Some(table) = self.catalog().existing(path).await? else { return Ok(()) };
         let mut newest = table.snapshot();
@@ -166,6 +168,6 @@ fn merges_files(path: &str) -> bool {
 }
 
 /// Tells whether the table at `path` is written by who records answers or lets rows leave, and not only by refreshes.
-fn is_written_beside_refreshes(path: &str) -> bool {
+fn is_written_by_answers(path: &str) -> bool {
     path == tables::CONSENT_LEDGER.path || path == tables::DISCLOSURES.path
 }

@@ -7,13 +7,13 @@
 //! rows are worked out anew when that does not hold: when definitions changed, when columns have other types than
 //! before, and when a trait that reads the clock is due.
 
+mod columns;
 mod inputs;
 mod per_person;
 pub mod survivorship;
 mod traits;
 
-pub(crate) use per_person::check as check_trait;
-pub(crate) use traits::relations as trait_relations;
+pub(crate) use columns::columns_of;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -107,6 +107,13 @@ pub async fn refresh(
         Ok(())
     });
     Ok(Some(report))
+}
+
+/// Returns when the trait `name` was last computed.
+pub(crate) fn computed_at(state: &CatalogState, name: &str) -> Option<i64> {
+    let by_the_clock = state.coverage.get(BY_THE_CLOCK);
+    let own = by_the_clock.filter(|computed| computed.inputs.contains_key(name));
+    own.or_else(|| state.coverage.get(PROFILES)).map(|computed| computed.at)
 }
 
 /// Tells whether a trait that reads the clock is due: then its values are other ones for everybody, without anything
@@ -338,7 +345,7 @@ fn layout(schema: &SchemaRef) -> TableSchema {
     }
 }
 
-fn twice(name: &str) -> Error {
+pub(crate) fn twice(name: &str) -> Error {
     Error::Invalid {
         message: format!("column \"{name}\" of profiles is defined twice"),
         hint: "Attributes and the columns of traits share one name space: rename one.".into(),

@@ -36,7 +36,7 @@ const MEETS: &str =
     "A trait is computed from each person's own rows: group, window and join by profile_id.";
 
 /// Fails if `plan` is none of a trait: `profile_id` first, nobody's rows meet another's, and their order does not matter.
-pub(crate) fn check(plan: &LogicalPlan, name: &str) -> Result<()> {
+pub(super) fn check(plan: &LogicalPlan, name: &str) -> Result<()> {
     let mut objection = None;
     plan.apply_with_subqueries(|node| {
         objection = object(node)?;

@@ -33,7 +33,7 @@ pub(super) struct TraitRows {
 }
 
 /// Returns what the query of a trait may name: sources and events, as far as `visible` goes.
-pub(crate) fn relations(
+pub(super) fn relations(
     engine: &Engine,
     published: &Arc<Published>,
     people: &Arc<People>,
@@ -64,6 +64,14 @@ pub(super) async fn compute(
     let batches = collect(physical, state.task_ctx()).await?;
     let rows = concat_batches(&schema, &batches).map_err(DataFusionError::from)?;
     Ok(TraitRows { rows, reads_the_clock: reads_the_clock(&plan)? })
+}
+
+/// Returns the type that values of a trait are kept in.
+pub(super) fn stored_type(data_type: &DataType) -> &DataType {
+    match data_type {
+        DataType::Utf8View | DataType::LargeUtf8 | DataType::Null => &DataType::Utf8,
+        other => other,
+    }
 }
 
 /// Tells whether `plan` calls a function that does not depend on its arguments alone, such as `now()`.
@@ -100,12 +108,8 @@ impl TraitRows {
         let schema = self.rows.schema();
         let columns =
             schema.fields().iter().zip(self.rows.columns()).skip(1).map(|(field, column)| {
-                let column = match column.data_type() {
-                    DataType::Utf8View | DataType::LargeUtf8 | DataType::Null => {
-                        cast(column, &DataType::Utf8).map_err(DataFusionError::from)?
-                    }
-                    _ => Arc::clone(column),
-                };
+                let stored = stored_type(column.data_type());
+                let column = cast(column, stored).map_err(DataFusionError::from)?;
                 Ok((
                     field.name().clone(),
                     take(&column, &order, None).map_err(DataFusionError::from)?,

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use engine::jobs::{Target, Trigger};
-use engine::{Engine, Mode, Put};
+use engine::{Changes, Engine, Mode, Put};
 use tokio_util::sync::CancellationToken;
 
 use super::failure::Failure;
@@ -37,12 +37,16 @@ pub(super) async fn plan(root: &Path, lake: &LakeArguments) -> Result<u8, Failur
     start_log(project.config.log.level.word());
     let location = location(lake, Some((root, &project.config)))?;
     // Where no lake is, everything is new; to make one is for apply.
-    let current = match absent(&location)? {
-        Some(_) => vec![],
-        None => open(location, Mode::Read, Some(root)).await?.definitions(),
+    let engine = match absent(&location)? {
+        Some(_) => None,
+        None => Some(open(location, Mode::Read, Some(root)).await?),
     };
+    let current = engine.as_ref().map(Engine::definitions).unwrap_or_default();
     let plan = project::plan(&project, &current);
     say(&plan)?;
+    if let Some(engine) = engine {
+        engine.check_changes(&changes(&plan)).await?;
+    }
     Ok(if plan.is_empty() { SUCCESS } else { CHANGES })
 }
 
@@ -67,12 +71,16 @@ pub(super) async fn apply(
 /// Puts what a project defines into a lake and removes what it does not, and returns what was done.
 pub(super) async fn apply_to(engine: &Engine, project: &Project) -> Result<project::Plan, Failure> {
     let plan = project::plan(project, &engine.definitions());
+    engine.apply(changes(&plan)).await?;
+    Ok(plan)
+}
+
+/// Returns what the lake has to be told for a plan to come true.
+fn changes(plan: &project::Plan) -> Changes {
     let added = plan.added.iter().map(|addition| (addition.definition.clone(), Put::Create));
     let changed = plan.changed.iter().map(|change| (change.after.clone(), Put::Replace));
-    engine.define(added.chain(changed).collect()).await?;
     let removed = plan.removed.iter().map(|removed| (removed.body.kind(), removed.name.clone()));
-    engine.remove_all(removed.collect()).await?;
-    Ok(plan)
+    Changes { put: added.chain(changed).collect(), removed: removed.collect() }
 }
 
 fn checked(root: &Path) -> Result<Project, Failure> {

@@ -12,7 +12,9 @@ use tempfile::TempDir;
 
 use super::super::schema::json_field;
 use super::Shop;
-use crate::contract::{ConnectorSpec, Delivery, DestinationSpec, Format, Purpose, Receipt};
+use crate::contract::{
+    ConnectorSpec, Delivery, DestinationSpec, Format, Purpose, Receipt, Reserved,
+};
 use crate::error::Result;
 use crate::open_destination;
 
@@ -22,6 +24,7 @@ fn spec(folder: &TempDir, format: Format, path: &str) -> DestinationSpec {
         connector: ConnectorSpec::File { paths: vec![path.into()] },
         format,
         root: folder.path().to_owned(),
+        reserved: Reserved::default(),
     }
 }
 
@@ -170,6 +173,90 @@ fn nothing_is_written_outside_the_root() {
             refusal(spec(&folder, Format::Csv, "out/{run}"), delivery(run, vec![batch()]));
         assert!(refusal.contains("`{run}` in the path"), "{run}: {refusal}");
     }
+}
+
+#[test]
+fn what_a_killed_run_left_goes_with_the_next_one() {
+    const KILLED: &str = "0123456789abcdef0123456789abcdef";
+    for (template, left, kept) in [
+        ("out/{segment}.csv", format!("out/.vips.csv.{KILLED}.tmp"), "out/vips.csv"),
+        ("{sync}-{run}.csv", format!(".daily-{KILLED}.csv.{KILLED}.tmp"), "daily-r.csv"),
+        ("./o/a{run}/x.csv", format!("o/a{KILLED}/.x.csv.{KILLED}.tmp"), "o/ar/x.csv"),
+    ] {
+        let folder = TempDir::new().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::create_dir_all(path(&left).parent().unwrap()).unwrap();
+        fs::write(path(&left), "half").unwrap();
+        // Those of others, and one that somebody still writes, stay.
+        let beside = path(&left).parent().unwrap().to_owned();
+        let others = [
+            ".vips.csv.backup.tmp".to_owned(),
+            format!(".other.csv.{KILLED}.tmp"),
+            format!("vips.csv.{KILLED}.tmp"),
+        ];
+        others.iter().for_each(|name| fs::write(beside.join(name), "theirs").unwrap());
+        let written = path(&left.replace(KILLED, &KILLED.replace('0', "f")));
+        fs::create_dir_all(written.parent().unwrap()).unwrap();
+        let writer = fs::File::create(&written).unwrap();
+        writer.lock().unwrap();
+
+        deliver(spec(&folder, Format::Csv, template), delivery("r", vec![])).unwrap();
+        assert!(path(kept).try_exists().unwrap(), "{template}: nothing was delivered");
+        assert!(!path(&left).try_exists().unwrap(), "{template}: {left} is still there");
+        assert!(written.try_exists().unwrap(), "{template}: what somebody writes is gone");
+        for name in others {
+            assert!(beside.join(&name).try_exists().unwrap(), "{template}: {name} is gone");
+        }
+    }
+}
+
+#[test]
+fn what_others_need_is_not_overwritten() {
+    let folder = TempDir::new().unwrap();
+    let root = folder.path().canonicalize().unwrap();
+    fs::create_dir(root.join("lake")).unwrap();
+    symlink(root.join("lake"), root.join("link")).unwrap();
+    let reserved = || Reserved {
+        folders: vec![(root.join("lake"), "part of the lake".into())],
+        files: vec![
+            ("onefold.toml".into(), "the settings".into()),
+            ("**/*.sql".into(), "a definition".into()),
+            ("./data/*.csv".into(), "read by source \"crm\"".into()),
+            (root.join("keys/k").to_string_lossy().into(), "read by secret \"k\"".into()),
+            ("data/[".into(), "no pattern".into()),
+        ],
+    };
+    let spec =
+        |path: &str| DestinationSpec { reserved: reserved(), ..spec(&folder, Format::Csv, path) };
+    for (path, what) in [
+        ("lake/x.csv", "part of the lake"),
+        ("./lake/_catalog/{run}.csv", "part of the lake"),
+        ("link/{run}.csv", "part of the lake"),
+        ("onefold.toml", "the settings"),
+        ("x.sql", "a definition"),
+        ("segments/a/{run}.sql", "a definition"),
+        ("data/{run}.csv", "read by source \"crm\""),
+        ("keys/k", "read by secret \"k\""),
+    ] {
+        let refused = open_destination(spec(path)).err().unwrap_or_else(|| panic!("{path}"));
+        let message = format!("the path \"{}\"", path.replace("{run}", "name"));
+        assert!(refused.to_string().starts_with(&message), "{refused}");
+        assert!(refused.hint().starts_with(&format!("It is {what}, ")), "{}", refused.hint());
+    }
+    for path in ["lakes/x.csv", "data/x/{run}.csv", "data/{run}.ndjson", "out/onefold.toml"] {
+        deliver(spec(path), delivery("r", vec![])).unwrap();
+    }
+    // Names decide where it goes only when they are known.
+    let named = "data/{segment}.csv";
+    assert!(open_destination(spec(named)).is_err());
+    let named = "{segment}/x.csv";
+    let elsewhere = Delivery { segment: Some("lake".into()), ..delivery("r", vec![]) };
+    let refused = refusal(spec(named), elsewhere);
+    assert!(
+        refused.contains("\"lake/x.csv\"") && refused.contains("part of the lake"),
+        "{refused}"
+    );
+    assert_eq!(fs::read_dir(root.join("lake")).unwrap().count(), 0);
 }
 
 #[test]

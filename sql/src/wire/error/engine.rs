@@ -23,6 +23,7 @@ pub(crate) fn from_engine(error: &engine::Error, phase: Phase, place: Place<'_>)
     let (sqlstate, hint) = match error {
         engine::Error::Query(error) => return from_query(error, phase, place),
         engine::Error::Refresh { failed } => return from_refresh(error, failed),
+        engine::Error::Definition { source, .. } => return from_definition(error, source),
         engine::Error::Missing { kind: "table" | "view", .. } => ("42P01", error.hint()),
         engine::Error::Unavailable { .. } => (error.sqlstate(), Some("Try again.".to_owned())),
         error => (error.sqlstate(), error.hint()),
@@ -53,6 +54,15 @@ fn from_refresh(whole: &engine::Error, failed: &[(String, engine::Error)]) -> Wi
         .collect();
     wire.detail = Some(lines.join("\n"));
     wire.hint = whole.hint().map(Cow::Owned);
+    wire
+}
+
+/// Turns what keeps a definition from working into an error that names the definition: its text is not the statement.
+fn from_definition(whole: &engine::Error, cause: &engine::Error) -> WireError {
+    let nowhere = Place { source: "", offset: 0, text: "" };
+    let mut wire = from_engine(cause, Phase::Planning, nowhere);
+    wire.message = format!("{whole}: {}", wire.message).into();
+    wire.position = None;
     wire
 }
 
