@@ -22,7 +22,7 @@ pub enum Error {
         /// What to do.
         hint: String,
     },
-    /// A named thing is absent. SQLSTATE 42P01 for relations, 42704 otherwise.
+    /// A named thing is absent. SQLSTATE 42P01 for relations, 42883 for functions, 42704 otherwise.
     #[error("{kind} \"{name}\" does not exist")]
     Missing {
         /// Such as `relation` or `segment`.
@@ -76,6 +76,16 @@ pub enum Error {
         /// What to do.
         hint: String,
     },
+    /// What PostgreSQL has a code of its own for.
+    #[error("{message}")]
+    Standard {
+        /// The SQLSTATE.
+        sqlstate: &'static str,
+        /// What is wrong.
+        message: String,
+        /// What to do.
+        hint: String,
+    },
     /// Not built. SQLSTATE 0A000.
     #[error("{what} is not supported")]
     Unsupported {
@@ -122,12 +132,13 @@ impl Error {
         match self {
             Error::Invalid { .. } => "22023",
             Error::Missing { kind: "relation", .. } => "42P01",
+            Error::Missing { kind: "function", .. } => "42883",
             Error::Missing { .. } => "42704",
             Error::Exists { .. } => "42710",
             Error::InUse { .. } => "2BP01",
             Error::Denied { .. } => "42501",
             Error::Conflict { .. } => "55006",
-            Error::Limit { sqlstate, .. } => sqlstate,
+            Error::Limit { sqlstate, .. } | Error::Standard { sqlstate, .. } => sqlstate,
             Error::Unsupported { .. } => "0A000",
             Error::Unavailable { .. } => "58030",
             Error::Corrupt { .. } => "XX001",
@@ -168,6 +179,7 @@ impl Error {
             | Error::Denied { hint, .. }
             | Error::Conflict { hint, .. }
             | Error::Limit { hint, .. }
+            | Error::Standard { hint, .. }
             | Error::Unsupported { hint, .. } => Some(hint.clone()),
             Error::Exists { kind, .. } => Some(format!(
                 "CREATE OR REPLACE {} puts this one in its place.",

@@ -69,7 +69,8 @@ impl QuerySession {
             _ => None,
         };
         let snapshot = postgres::Snapshot::new(vec![], &[]);
-        let facts = SessionFacts::new(
+        let facts = SessionFacts::sharing(
+            engine.planner().locks(),
             role.to_owned(),
             super::DATABASE.to_owned(),
             backend_pid,

@@ -12,6 +12,7 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use engine::catalog::{Body, Capability, Definition, Kind};
 use engine::jobs::{Target, Trigger};
+use engine::query::postgres::Configured;
 use engine::query::session::Planned;
 use engine::{Engine, Error, FirstMembers, Put, Result};
 use futures::{FutureExt, stream};
@@ -33,7 +34,9 @@ impl Backend for EngineBackend {
     }
 
     async fn open(&self, role: &str, client: Client) -> Result<Arc<dyn QuerySession>> {
-        Ok(Arc::new(EngineSession { session: self.0.session(role, client.pid)? }))
+        let session = self.0.session(role, client.pid)?;
+        session.facts().check_settings_by(super::setting::check);
+        Ok(Arc::new(EngineSession { session }))
     }
 }
 
@@ -61,6 +64,14 @@ impl QuerySession for EngineSession {
         // The front has checked the value; a setting that functions do not read is the front's alone.
         self.session.facts().set(name, Some(value));
         Ok(())
+    }
+
+    fn configured(&self) -> Vec<Configured> {
+        self.session.facts().take_configured()
+    }
+
+    fn end_transaction(&self) {
+        self.session.facts().end_transaction();
     }
 
     async fn plan(&self, sql: &str, parameters: &[Option<DataType>]) -> Result<Plan> {

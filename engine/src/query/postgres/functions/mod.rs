@@ -4,6 +4,7 @@
 //! whole columns through a [`Call`], or one row at a time where the function is for catalogs only. Functions are strict
 //! as in PostgreSQL: a null argument gives null, except where the list says otherwise.
 
+mod advisory;
 mod age;
 mod allowed;
 mod arrays;
@@ -39,7 +40,7 @@ use call::PgFunction;
 
 /// Returns the scalar functions of a session. They replace DataFusion's functions of the same name.
 pub fn functions(facts: &Arc<SessionFacts>) -> Vec<ScalarUDF> {
-    let lists: [&'static [Function]; 10] = [
+    let lists: [&'static [Function]; 11] = [
         session::FUNCTIONS,
         visibility::FUNCTIONS,
         describe::FUNCTIONS,
@@ -50,9 +51,14 @@ pub fn functions(facts: &Arc<SessionFacts>) -> Vec<ScalarUDF> {
         to_char::FUNCTIONS,
         age::FUNCTIONS,
         now::FUNCTIONS,
+        advisory::FUNCTIONS,
     ];
     let listed = lists.into_iter().flatten().map(|function| PgFunction::udf(function, facts));
-    listed.chain([now::now(), type_of::type_of()]).chain(bounded::functions()).collect()
+    listed
+        .chain([now::now(), type_of::type_of()])
+        .chain(bounded::functions())
+        .chain(advisory::waiting(facts))
+        .collect()
 }
 
 /// Returns the functions that show the objects of [`REG_TYPES`] by name, each with its type.
