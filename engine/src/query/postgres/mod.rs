@@ -17,6 +17,7 @@ mod locks;
 mod merged_joins;
 mod object_names;
 mod planners;
+mod result_types;
 mod rewrite;
 pub mod settings;
 mod subqueries;
