@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::LogicalPlan;
@@ -34,8 +34,8 @@ pub struct Planned {
     statement: Statement,
     plan: LogicalPlan,
     stamp: Stamp,
-    /// The types of its parameters, in order.
-    pub parameter_types: Vec<DataType>,
+    /// Its parameters, in order: their types, with the logical ones in the metadata.
+    pub parameters: Vec<FieldRef>,
     declared_types: Vec<Option<DataType>>,
 }
 
@@ -170,13 +170,13 @@ impl QuerySession {
         let statement = &parameters::with_list_types(statement, parameter_types)?;
         let (plan, stamp) = self.plan_now(&live, statement).await?;
         let schema = columns_of(&plan);
-        let parameter_types_found = parameters::types_of(&plan, parameter_types)?;
+        let parameters = parameters::fields_of(&plan, statement, parameter_types)?;
         Ok(Planned {
             statement: statement.clone(),
             plan,
             stamp,
             schema,
-            parameter_types: parameter_types_found,
+            parameters,
             declared_types: parameter_types.to_vec(),
         })
     }

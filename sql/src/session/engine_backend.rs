@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch, StringArray};
-use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::common::ScalarValue;
 use datafusion::execution::SendableRecordBatchStream;
@@ -90,8 +90,7 @@ impl QuerySession for EngineSession {
             });
         }
         let planned = self.session.plan(&statement, parameters).await?;
-        let of = |data_type: &DataType| Arc::new(Field::new("", data_type.clone(), true));
-        let parameters: Vec<FieldRef> = planned.parameter_types.iter().map(of).collect();
+        let parameters = planned.parameters.clone();
         Ok(Plan {
             schema: Arc::clone(&planned.schema),
             parameters,
