@@ -22,7 +22,7 @@ pub enum Error {
         /// What to do.
         hint: String,
     },
-    /// A named thing is absent. SQLSTATE 42P01 for relations, 42704 otherwise.
+    /// A named thing is absent. SQLSTATE 42P01 for relations, 42883 for functions, 42704 otherwise.
     #[error("{kind} \"{name}\" does not exist")]
     Missing {
         /// Such as `relation` or `segment`.
@@ -72,6 +72,16 @@ pub enum Error {
         /// The SQLSTATE: 54000 too complex, 53200 memory, 57014 cancelled or timed out.
         sqlstate: &'static str,
         /// Which bound, and how large it is.
+        message: String,
+        /// What to do.
+        hint: String,
+    },
+    /// What PostgreSQL has a code of its own for.
+    #[error("{message}")]
+    Standard {
+        /// The SQLSTATE.
+        sqlstate: &'static str,
+        /// What is wrong.
         message: String,
         /// What to do.
         hint: String,
@@ -133,12 +143,13 @@ impl Error {
         match self {
             Error::Invalid { .. } => "22023",
             Error::Missing { kind: "relation", .. } => "42P01",
+            Error::Missing { kind: "function", .. } => "42883",
             Error::Missing { .. } => "42704",
             Error::Exists { .. } => "42710",
             Error::InUse { .. } => "2BP01",
             Error::Denied { .. } => "42501",
             Error::Conflict { .. } => "55006",
-            Error::Limit { sqlstate, .. } => sqlstate,
+            Error::Limit { sqlstate, .. } | Error::Standard { sqlstate, .. } => sqlstate,
             Error::Unsupported { .. } => "0A000",
             Error::Unavailable { .. } => "58030",
             Error::Corrupt { .. } => "XX001",
@@ -180,6 +191,7 @@ impl Error {
             | Error::Denied { hint, .. }
             | Error::Conflict { hint, .. }
             | Error::Limit { hint, .. }
+            | Error::Standard { hint, .. }
             | Error::Unsupported { hint, .. } => Some(hint.clone()),
             Error::Exists { kind, .. } => Some(format!(
                 "CREATE OR REPLACE {} puts this one in its place.",

@@ -1,5 +1,7 @@
-"""A server over the shop's lake, started once for all client tests; and what it takes to talk to it."""
+"""Servers over lakes that are made of a project, the shop's started once for all client tests; and what it takes to talk
+to them."""
 
+import contextlib
 import os
 import pathlib
 import shutil
@@ -20,7 +22,7 @@ def binary() -> str:
 
 
 @dataclass
-class Shop:
+class Server:
     """A running server and its lake."""
 
     port: int
@@ -42,10 +44,11 @@ def run(arguments: list[str], project: pathlib.Path) -> None:
     assert done.returncode == 0, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
 
 
-@pytest.fixture(scope="session")
-def shop():
+@contextlib.contextmanager
+def served(project: pathlib.Path):
+    """Makes a lake of a project in a folder of its own, serves it, and removes it in the end."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="onefold-clients-"))
-    project, lake = ROOT / "examples/shop", folder / "lake"
+    lake = folder / "lake"
     server = None
     try:
         run(["apply", ".", "--dir", str(lake)], project)
@@ -55,7 +58,7 @@ def shop():
             server = subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, stderr=log, text=True)
         line = server.stdout.readline()
         assert line.startswith("ready postgres=127.0.0.1:"), f"{line!r}\n{(folder / 'log').read_text()}"
-        yield Shop(port=int(line.split()[1].rsplit(":", 1)[1]), lake=lake)
+        yield Server(port=int(line.split()[1].rsplit(":", 1)[1]), lake=lake)
         server.terminate()
         assert server.wait(timeout=60) == 0, (folder / "log").read_text()
         server = None
@@ -64,3 +67,9 @@ def shop():
             server.kill()
             server.wait()
         shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def shop():
+    with served(ROOT / "examples/shop") as server:
+        yield server

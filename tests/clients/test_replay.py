@@ -1,8 +1,12 @@
 """What real clients send is answered as PostgreSQL 15 answers it, but for listed differences. See `replay`."""
 
+import pathlib
+import tempfile
+
 import psycopg
 import pytest
 import replay
+from conftest import served
 from postgres15 import Postgres
 
 PASSWORD = "replay"
@@ -21,9 +25,17 @@ def postgres():
         yield f"{dsn} dbname=cdp"
 
 
+@pytest.fixture(scope="module")
+def onefold():
+    with tempfile.TemporaryDirectory(prefix="onefold-replay-") as folder:
+        replay.write_project(pathlib.Path(folder))
+        with served(pathlib.Path(folder)) as server:
+            yield server
+
+
 @pytest.mark.parametrize("client", sorted(replay.statements()))
-def test_a_client_is_answered_as_by_postgresql(shop, postgres, client):
-    theirs, ours = replay.Side(postgres, "cdp"), replay.Side(shop.dsn("engineer"), "onefold")
+def test_a_client_is_answered_as_by_postgresql(onefold, postgres, client):
+    theirs, ours = replay.Side(postgres, "cdp"), replay.Side(onefold.dsn("engineer"), "onefold")
     try:
         found, known = replay.differences(client, theirs, ours), replay.known_differences().get(client, {})
     finally:
@@ -33,3 +45,9 @@ def test_a_client_is_answered_as_by_postgresql(shop, postgres, client):
     assert not unknown, unknown
     gone = sorted(set(known) - set(found), key=int)
     assert not gone, f"answered as by PostgreSQL now: take {gone} of {client} out of {replay.DIFFERENCES.name}"
+
+
+def test_every_difference_has_a_reason():
+    reasons = [(client, place) for places in replay.reasons().values() for client in places for place in places[client]]
+    listed = [(client, place) for client, places in replay.known_differences().items() for place in places]
+    assert sorted(reasons) == sorted(listed)

@@ -5,18 +5,20 @@
 //! the value is there: a cast to plain `numeric` that stands around it would only cut it, and is left out.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field};
+use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
-use datafusion::common::{ParamValues, ScalarValue};
+use datafusion::common::{DFSchema, ParamValues, ScalarValue};
 use datafusion::error::DataFusionError;
-use datafusion::logical_expr::expr::{Cast, Placeholder};
+use datafusion::logical_expr::expr::{Cast, Placeholder, ScalarFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::type_coercion::functions::fields_with_udf;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Expr as PlannedExpr, ExprSchemable, LogicalPlan};
 use datafusion::sql::sqlparser::ast::{
     CastKind, DataType as SqlType, ExactNumberInfo, Expr, Statement, Value, Visit, VisitMut,
-    Visitor, VisitorMut,
+    Visitor, VisitorMut, visit_expressions,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -173,53 +175,111 @@ impl VisitorMut for Casts {
     }
 }
 
-/// Returns the type of each parameter: as declared, as the plan needs it, or text.
-pub(super) fn types_of(
+/// Returns each parameter of a statement: of the type that was declared, that the plan needs, or text.
+pub(super) fn fields_of(
     plan: &LogicalPlan,
-    numerics: &Numerics,
+    statement: &Statement,
     declared: &[Option<DataType>],
-) -> Result<Vec<DataType>> {
-    let mut inferred = plan.get_parameter_types()?;
-    for (name, data_type) in lists_of(plan)? {
-        inferred.entry(name).or_default().get_or_insert(data_type);
+) -> Result<Vec<FieldRef>> {
+    let mut inferred = plan.get_parameter_fields()?;
+    for (name, field) in used(plan)? {
+        inferred.entry(name).or_default().get_or_insert(field);
     }
-    let numbers =
-        inferred.keys().filter_map(|name| name.trim_start_matches('$').parse::<usize>().ok());
-    let count = numbers.max().unwrap_or(0).max(declared.len());
-    let type_of = |at: usize| {
-        let declared = declared.get(at).cloned().flatten();
-        declared
-            .or_else(|| inferred.get(&format!("${}", at + 1)).cloned().flatten())
-            .or_else(|| numerics.type_of(&format!("${}", at + 1)))
-            .unwrap_or(DataType::Utf8)
+    // Parts of a statement that are never evaluated are in no plan, and a client binds their parameters all the same.
+    let count = last_parameter(statement).max(declared.len());
+    let open = || Field::new("", DataType::Utf8, true);
+    let field_of = |at: usize| {
+        let field = match declared.get(at).cloned().flatten() {
+            Some(declared) => open().with_data_type(declared),
+            None => match inferred.get(&format!("${}", at + 1)).cloned().flatten() {
+                Some(inferred) => inferred.as_ref().clone().with_name("").with_nullable(true),
+                None => open(),
+            },
+        };
+        Arc::new(field)
     };
-    Ok((0..count).map(type_of).collect())
+    Ok((0..count).map(field_of).collect())
 }
 
-/// The parameters of `x = ANY($1)` that nobody declared: lists of what is compared with them.
-fn lists_of(plan: &LogicalPlan) -> Result<Vec<(String, DataType)>> {
-    let mut lists = Vec::new();
+/// Returns the number of the last parameter that is written in a statement.
+fn last_parameter(statement: &Statement) -> usize {
+    let mut last = 0;
+    // The visitor never breaks off.
+    let _: ControlFlow<()> = visit_expressions(statement, |expr| {
+        if let Expr::Value(value) = expr
+            && let Value::Placeholder(name) = &value.value
+        {
+            last = last.max(name.trim_start_matches('$').parse().unwrap_or(0));
+        }
+        ControlFlow::Continue(())
+    });
+    last
+}
+
+/// The parameters whose type only their use tells: a cast, or `x = ANY($1)`, a list of what is compared with them.
+fn used(plan: &LogicalPlan) -> Result<Vec<(String, FieldRef)>> {
+    let mut found = Vec::new();
     plan.apply_with_subqueries(|node| {
         let schema = merge_schema(&node.inputs());
         node.apply_expressions(|expr| {
             expr.apply(|expr| {
-                if let PlannedExpr::ScalarFunction(function) = expr
-                    && function.name() == "array_has"
-                    && let [PlannedExpr::Placeholder(list), item] = function.args.as_slice()
-                    && list.field.is_none()
-                    && let Ok(item) = item.get_type(&schema)
-                {
-                    let item = match item {
-                        DataType::Utf8View | DataType::LargeUtf8 | DataType::Null => DataType::Utf8,
-                        other => other,
-                    };
-                    lists.push((list.id.clone(), DataType::new_list(item, true)));
+                match expr {
+                    PlannedExpr::Placeholder(placeholder) => {
+                        let typed = placeholder.field.iter();
+                        found
+                            .extend(typed.map(|field| (placeholder.id.clone(), Arc::clone(field))));
+                    }
+                    PlannedExpr::Cast(cast) => {
+                        if let PlannedExpr::Placeholder(placeholder) = cast.expr.as_ref() {
+                            found.push((placeholder.id.clone(), Arc::clone(&cast.field)));
+                        }
+                    }
+                    PlannedExpr::ScalarFunction(function) if function.name() == "array_has" => {
+                        if let [PlannedExpr::Placeholder(list), item] = function.args.as_slice()
+                            && let Ok(item) = item.get_type(&schema)
+                        {
+                            let item = match item {
+                                DataType::Utf8View | DataType::LargeUtf8 | DataType::Null => {
+                                    DataType::Utf8
+                                }
+                                other => other,
+                            };
+                            let list_type = DataType::new_list(item, true);
+                            let field = Arc::new(Field::new("", list_type, true));
+                            found.push((list.id.clone(), field));
+                        }
+                    }
+                    PlannedExpr::ScalarFunction(function) => found.extend(taken(function, &schema)),
+                    _ => {}
                 }
                 Ok(TreeNodeRecursion::Continue)
             })
         })
     })?;
-    Ok(lists)
+    Ok(found)
+}
+
+/// The parameters that stand where a function takes a whole number or a boolean, as in `pg_advisory_lock($1)`.
+fn taken(function: &ScalarFunction, schema: &DFSchema) -> Vec<(String, FieldRef)> {
+    let open = |arg: &PlannedExpr| match arg {
+        PlannedExpr::Placeholder(placeholder) if placeholder.field.is_none() => {
+            Some(placeholder.id.clone())
+        }
+        _ => None,
+    };
+    if !function.args.iter().any(|arg| open(arg).is_some()) {
+        return Vec::new();
+    }
+    let fields = function.args.iter().map(|arg| Ok(arg.to_field(schema)?.1));
+    let Ok(fields) = fields.collect::<Result<Vec<FieldRef>>>() else { return Vec::new() };
+    // A function that cannot be called so says it when the statement is run.
+    let Ok(wanted) = fields_with_udf(&fields, function.func.as_ref()) else { return Vec::new() };
+    let named = function.args.iter().zip(wanted).filter_map(|(arg, field)| {
+        let (id, data_type) = (open(arg)?, field.data_type().clone());
+        let typed = data_type.is_integer() || data_type == DataType::Boolean;
+        typed.then(|| (id, Arc::new(Field::new("", data_type, true))))
+    });
+    named.collect()
 }
 
 #[cfg(test)]
@@ -229,6 +289,16 @@ mod tests {
     use datafusion::sql::parser::Statement as ParsedStatement;
 
     use super::*;
+    use crate::query::planner::parse_one;
+
+    #[test]
+    fn counts_the_parameters_that_are_written() {
+        let check = |sql: &str, last: usize| {
+            assert_eq!(last_parameter(&parse_one(sql).unwrap()), last, "{sql}");
+        };
+        check("SELECT 1", 0);
+        check("SELECT $2::int FROM t WHERE a IN (SELECT $11)", 11);
+    }
 
     /// Plans a text for parameters of these types, and returns the types that are found and the first value of its answer.
     async fn answer(
@@ -244,7 +314,8 @@ mod tests {
         let parsed = ParsedStatement::Statement(Box::new(statement.clone()));
         let plan = context.state().statement_to_plan(parsed).await.unwrap();
         let numerics = Numerics::of(&statement);
-        let types = types_of(&plan, &numerics, declared).unwrap();
+        let fields = fields_of(&plan, &statement, declared).unwrap();
+        let types = fields.iter().map(|field| field.data_type().clone()).collect();
         let plan = with_values(plan, &numerics, values).unwrap();
         let batches = context.execute_logical_plan(plan).await.unwrap().collect().await.unwrap();
         (types, array_value_to_string(batches[0].column(0), 0).unwrap())

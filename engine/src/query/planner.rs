@@ -34,7 +34,7 @@ use url::Url;
 use super::access::Access;
 use super::expansion;
 use super::governed::GovernedTable;
-use super::postgres::{self, SessionFacts};
+use super::postgres::{self, AdvisoryLocks, SessionFacts};
 use super::scan::GovernedScanExec;
 use super::system::SystemTable;
 use crate::error::{Error, Result};
@@ -59,6 +59,7 @@ pub struct Planner {
     runtime: Arc<RuntimeEnv>,
     target_partitions: usize,
     planning: Arc<Semaphore>,
+    locks: Arc<AdvisoryLocks>,
 }
 
 /// What may be named in a statement.
@@ -85,7 +86,13 @@ impl Planner {
             .with_max_temp_directory_size(SPILL_BYTES_MAX)
             .with_object_store_registry(Arc::new(registry))
             .build_arc()?;
-        Ok(Self { runtime, target_partitions, planning: Arc::new(Semaphore::new(PLANNING_MAX)) })
+        let planning = Arc::new(Semaphore::new(PLANNING_MAX));
+        Ok(Self { runtime, target_partitions, planning, locks: Arc::default() })
+    }
+
+    /// Returns the advisory locks of the process.
+    pub(crate) fn locks(&self) -> &Arc<AdvisoryLocks> {
+        &self.locks
     }
 
     /// Plans on a thread of its own, away from those that run statements.

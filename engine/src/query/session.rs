@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use datafusion::common::ScalarValue;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::LogicalPlan;
@@ -34,8 +34,8 @@ pub struct Planned {
     statement: Statement,
     plan: LogicalPlan,
     stamp: Stamp,
-    /// The types of its parameters, in order.
-    pub parameter_types: Vec<DataType>,
+    /// Its parameters, in order: their types, with the logical ones in the metadata.
+    pub parameters: Vec<FieldRef>,
     declared_types: Vec<Option<DataType>>,
     numerics: Numerics,
 }
@@ -70,7 +70,8 @@ impl QuerySession {
             _ => None,
         };
         let snapshot = postgres::Snapshot::new(vec![], &[]);
-        let facts = SessionFacts::new(
+        let facts = SessionFacts::sharing(
+            engine.planner().locks(),
             role.to_owned(),
             super::DATABASE.to_owned(),
             backend_pid,
@@ -171,13 +172,13 @@ impl QuerySession {
         let (plan, stamp) = self.plan_now(&live, statement).await?;
         let schema = columns_of(&plan);
         let numerics = Numerics::of(statement);
-        let parameter_types_found = parameters::types_of(&plan, &numerics, parameter_types)?;
+        let parameters = parameters::fields_of(&plan, statement, parameter_types)?;
         Ok(Planned {
             statement: statement.clone(),
             plan,
             stamp,
             schema,
-            parameter_types: parameter_types_found,
+            parameters,
             declared_types: parameter_types.to_vec(),
             numerics,
         })

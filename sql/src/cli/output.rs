@@ -5,14 +5,16 @@
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, StdoutLock, Write};
+use std::sync::Arc;
 
-use arrow::array::{Array, RecordBatch};
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use comfy_table::{ContentArrangement, Table, presets};
 
 use super::Format;
 use super::failure::Failure;
+use crate::wire::Logical;
 
 /// Writes rows with the columns of `schema`.
 pub(super) fn write_rows(
@@ -20,6 +22,8 @@ pub(super) fn write_rows(
     schema: &SchemaRef,
     batches: &[RecordBatch],
 ) -> Result<(), Failure> {
+    let batches =
+        &batches.iter().map(|batch| named(schema, batch)).collect::<Result<Vec<_>, _>>()?;
     let mut out = Output(io::stdout().lock());
     match format {
         Format::Table => table(&mut out, schema, batches),
@@ -58,6 +62,24 @@ fn unless_closed<T>(written: io::Result<T>, closed: T) -> io::Result<T> {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(closed),
         written => written,
     }
+}
+
+/// Puts the name of an object, such as a value of `regclass`, in the place of its record.
+fn named(schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch, Failure> {
+    let mut fields: Vec<FieldRef> = batch.schema().fields().to_vec();
+    let mut columns = batch.columns().to_vec();
+    for (at, column) in batch.columns().iter().enumerate() {
+        let is_object = |field: &FieldRef| matches!(Logical::of(field), Logical::Number(_));
+        if let Some(record) = column.as_struct_opt()
+            && schema.fields().get(at).is_some_and(is_object)
+            && let Some(name) = record.column_by_name("name")
+        {
+            let field = Field::new(fields[at].name(), name.data_type().clone(), true);
+            (fields[at], columns[at]) = (Arc::new(field), Arc::clone(name));
+        }
+    }
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
+        .map_err(|error| Failure::failed("a column cannot be written", error))
 }
 
 fn options() -> FormatOptions<'static> {

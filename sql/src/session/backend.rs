@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use datafusion::common::ScalarValue;
 use datafusion::execution::SendableRecordBatchStream;
 use engine::Result;
+use engine::query::postgres::Configured;
 
 use crate::dialect::Statement;
 
@@ -42,6 +43,12 @@ pub(crate) trait QuerySession: Send + Sync + 'static {
     /// Takes the new value of a setting, among them `cdp.purpose`, which fails unless the role has that purpose and for
     /// which an empty text stands for none.
     async fn set(&self, name: &str, value: &str) -> Result<()>;
+    /// Returns which settings functions have changed since this was asked last. A session without such functions has none.
+    fn configured(&self) -> Vec<Configured> {
+        Vec::new()
+    }
+    /// Ends what lives as long as the transaction, such as advisory locks. A session without such things has nothing to end.
+    fn end_transaction(&self) {}
     /// Plans a query or an `EXPLAIN`. `parameters` are the types that the client declared, `None` where it left them open.
     async fn plan(&self, sql: &str, parameters: &[Option<DataType>]) -> Result<Plan>;
     /// Starts a planned query. If the plan was made under another purpose, policy or catalog, it is planned anew.

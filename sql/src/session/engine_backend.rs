@@ -5,13 +5,14 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch, StringArray};
-use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::common::ScalarValue;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use engine::catalog::{Body, Capability, Definition, Kind};
 use engine::jobs::{Target, Trigger};
+use engine::query::postgres::Configured;
 use engine::query::session::Planned;
 use engine::{Engine, Error, FirstMembers, Put, Result};
 use futures::{FutureExt, stream};
@@ -49,7 +50,9 @@ impl Backend for EngineBackend {
     }
 
     async fn open(&self, role: &str, client: Client) -> Result<Arc<dyn QuerySession>> {
-        Ok(Arc::new(EngineSession { session: self.engine.session(role, client.pid)? }))
+        let session = self.engine.session(role, client.pid)?;
+        session.facts().check_settings_by(super::setting::check);
+        Ok(Arc::new(EngineSession { session }))
     }
 }
 
@@ -79,6 +82,14 @@ impl QuerySession for EngineSession {
         Ok(())
     }
 
+    fn configured(&self) -> Vec<Configured> {
+        self.session.facts().take_configured()
+    }
+
+    fn end_transaction(&self) {
+        self.session.facts().end_transaction();
+    }
+
     async fn plan(&self, sql: &str, parameters: &[Option<DataType>]) -> Result<Plan> {
         let statement = parse(sql)?;
         if let Some(call) = RecordConsent::of(&statement)? {
@@ -95,8 +106,7 @@ impl QuerySession for EngineSession {
             });
         }
         let planned = self.session.plan(&statement, parameters).await?;
-        let of = |data_type: &DataType| Arc::new(Field::new("", data_type.clone(), true));
-        let parameters: Vec<FieldRef> = planned.parameter_types.iter().map(of).collect();
+        let parameters = planned.parameters.clone();
         Ok(Plan {
             schema: Arc::clone(&planned.schema),
             parameters,

@@ -1,9 +1,12 @@
-//! The settings that a session has: one table of names, defaults and rules.
+//! What the settings of a session may be set to. Their names and defaults are the engine's list.
 //!
-//! What is not in the table does not exist, and what is in it and may be set has an effect or only one value. Options of
-//! DataFusion are no settings of a session: some of them would open what governance closes.
+//! What is not in the list does not exist. What is in it and may be set has an effect, or tunes what there is not here and
+//! says so. Options of DataFusion are no settings of a session: some of them would open what governance closes.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use engine::query::postgres::settings;
 
 use crate::wire::{WireError, Zone, sqlstate};
 
@@ -13,6 +16,8 @@ const SEARCH_PATH_BYTES_MAX: usize = 1_000;
 const APPLICATION_NAME_BYTES_MAX: usize = 63;
 /// Bytes of a purpose's name.
 const PURPOSE_BYTES_MAX: usize = 63;
+/// Bytes of a text that has no effect.
+const TEXT_BYTES_MAX: usize = 255;
 /// Milliseconds of a timeout at most, as in PostgreSQL.
 const TIMEOUT_MS_MAX: u64 = i32::MAX as u64;
 
@@ -42,6 +47,8 @@ pub(super) enum Rule {
     Switch,
     /// A whole number within bounds.
     Number(i64, i64),
+    /// A number, with a unit of memory or time or without.
+    Amount,
     /// A time in milliseconds or with a unit; 0 is none.
     Timeout,
     /// A time zone.
@@ -54,149 +61,66 @@ pub(super) enum Rule {
     SearchPath,
 }
 
-const fn setting(
-    name: &'static str,
-    default: &'static str,
-    rule: Rule,
-    about: &'static str,
-) -> Setting {
-    Setting { name, default, rule, reported: false, about }
-}
+/// Every setting: those of the engine's list, and that of governance, sorted by name without regard to case.
+pub(super) static SETTINGS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
+    let purpose = Setting {
+        name: "cdp.purpose",
+        default: "",
+        rule: Rule::Text(PURPOSE_BYTES_MAX),
+        reported: false,
+        about: "Purpose that personal data is read for.",
+    };
+    let listed = settings::SETTINGS.iter().map(|listed| Setting {
+        name: listed.name,
+        default: listed.default,
+        rule: rule(listed),
+        reported: REPORTED.contains(&listed.name),
+        about: listed.description,
+    });
+    let mut all: Vec<Setting> = listed.chain([purpose]).collect();
+    all.sort_by_key(|setting| setting.name.to_lowercase());
+    all
+});
 
-const fn reported(
-    name: &'static str,
-    default: &'static str,
-    rule: Rule,
-    about: &'static str,
-) -> Setting {
-    Setting { name, default, rule, reported: true, about }
-}
-
-/// Levels of messages, from the least to the most.
-const LEVELS: &[&str] =
-    &["debug5", "debug4", "debug3", "debug2", "debug1", "log", "notice", "warning", "error"];
-
-/// Every setting, sorted by name without regard to case.
-pub(super) static SETTINGS: [Setting; 35] = [
-    reported(
-        "application_name",
-        "",
-        Rule::Text(APPLICATION_NAME_BYTES_MAX),
-        "Name of the client's program.",
-    ),
-    setting("bytea_output", "hex", Rule::Word(&["hex"]), "Output format of bytea."),
-    setting(
-        "cdp.purpose",
-        "",
-        Rule::Text(PURPOSE_BYTES_MAX),
-        "Purpose that personal data is read for.",
-    ),
-    reported("client_encoding", "UTF8", Rule::Encoding, "Encoding of the client."),
-    setting(
-        "client_min_messages",
-        "notice",
-        Rule::Word(LEVELS),
-        "Least level of messages that are sent.",
-    ),
-    reported("DateStyle", "ISO, MDY", Rule::DateStyle, "Format of dates and times."),
-    setting(
-        "default_transaction_deferrable",
-        "off",
-        Rule::Word(&["off"]),
-        "Deferrable state of new transactions.",
-    ),
-    setting(
-        "default_transaction_isolation",
-        "read committed",
-        Rule::Word(&["read committed"]),
-        "Isolation level of new transactions.",
-    ),
-    reported(
-        "default_transaction_read_only",
-        "off",
-        Rule::Switch,
-        "Read-only state of new transactions.",
-    ),
-    setting(
-        "escape_string_warning",
-        "on",
-        Rule::Switch,
-        "Accepted, without effect: backslashes are plain.",
-    ),
-    setting(
-        "extra_float_digits",
-        "1",
-        Rule::Number(1, 3),
-        "Above 0, floating point numbers are exact.",
-    ),
-    setting(
-        "idle_in_transaction_session_timeout",
-        "0",
-        Rule::Timeout,
-        "Longest idle time inside a transaction.",
-    ),
-    reported("in_hot_standby", "off", Rule::Fixed, "Whether the server only replays."),
-    reported("integer_datetimes", "on", Rule::Fixed, "Times are whole microseconds."),
-    reported("IntervalStyle", "postgres", Rule::Word(&["postgres"]), "Format of intervals."),
-    reported("is_superuser", "off", Rule::Fixed, "There is no superuser."),
-    setting("lc_collate", "C", Rule::Fixed, "Order of strings."),
-    setting("lc_ctype", "C.UTF-8", Rule::Fixed, "Classes of characters."),
-    setting("lc_messages", "C", Rule::Word(&["C"]), "Language of messages."),
-    setting("lock_timeout", "0", Rule::Timeout, "Accepted, without effect: queries take no locks."),
-    setting("max_identifier_length", "63", Rule::Fixed, "Longest name in bytes."),
-    setting("max_index_keys", "32", Rule::Fixed, "Most columns of a key."),
-    setting(
-        "search_path",
-        "\"$user\", public",
-        Rule::SearchPath,
-        "Schemas that names are looked up in.",
-    ),
-    reported("server_encoding", "UTF8", Rule::Fixed, "Encoding of the server."),
-    reported(
-        "server_version",
-        SERVER_VERSION,
-        Rule::Fixed,
-        "Version of PostgreSQL whose behaviour is followed.",
-    ),
-    setting(
-        "server_version_num",
-        engine::query::postgres::settings::SERVER_VERSION_NUMBER,
-        Rule::Fixed,
-        "The same as a number.",
-    ),
-    reported("session_authorization", "", Rule::Fixed, "Role of the session."),
-    reported(
-        "standard_conforming_strings",
-        "on",
-        Rule::Word(&["on"]),
-        "Backslashes in strings are plain.",
-    ),
-    setting("statement_timeout", "0", Rule::Timeout, "Longest time that a statement may run."),
-    setting("synchronous_commit", "on", Rule::Word(&["on"]), "What is acknowledged is durable."),
-    reported("TimeZone", "UTC", Rule::Zone, "Time zone that times are shown in."),
-    setting(
-        "transaction_deferrable",
-        "off",
-        Rule::Word(&["off"]),
-        "Deferrable state of this transaction.",
-    ),
-    setting(
-        "transaction_isolation",
-        "read committed",
-        Rule::Word(&["read committed"]),
-        "Isolation level of this transaction.",
-    ),
-    setting("transaction_read_only", "off", Rule::Switch, "Read-only state of this transaction."),
-    setting(
-        "xmloption",
-        "content",
-        Rule::Word(&["content", "document"]),
-        "Accepted, without effect: there is no XML.",
-    ),
+/// The settings that clients are told of when they change.
+const REPORTED: [&str; 13] = [
+    "application_name",
+    "client_encoding",
+    "DateStyle",
+    "default_transaction_read_only",
+    "in_hot_standby",
+    "integer_datetimes",
+    "IntervalStyle",
+    "is_superuser",
+    "server_encoding",
+    "server_version",
+    "session_authorization",
+    "standard_conforming_strings",
+    "TimeZone",
 ];
 
-/// The version that clients see. It begins with two numbers, which is what drivers read.
-const SERVER_VERSION: &str = concat!("15.18 (onefold ", env!("CARGO_PKG_VERSION"), ")");
+/// What a setting of the engine's list may be set to: by its name where that says more than its kind.
+fn rule(listed: &'static settings::Setting) -> Rule {
+    if !listed.user {
+        return Rule::Fixed;
+    }
+    match (listed.name, listed.kind) {
+        ("application_name", _) => Rule::Text(APPLICATION_NAME_BYTES_MAX),
+        ("client_encoding", _) => Rule::Encoding,
+        ("DateStyle", _) => Rule::DateStyle,
+        // Above 0, floating point numbers are exact.
+        ("extra_float_digits", _) => Rule::Number(1, 3),
+        ("search_path", _) => Rule::SearchPath,
+        ("statement_timeout" | "lock_timeout" | "idle_in_transaction_session_timeout", _) => {
+            Rule::Timeout
+        }
+        ("TimeZone", _) => Rule::Zone,
+        _ if !listed.choices.is_empty() => Rule::Word(&listed.choices),
+        (_, "bool") => Rule::Switch,
+        (_, "integer" | "real") => Rule::Amount,
+        _ => Rule::Text(TEXT_BYTES_MAX),
+    }
+}
 
 /// Returns the place of a setting in the table.
 pub(super) fn index_of(name: &str) -> Result<usize, WireError> {
@@ -220,6 +144,20 @@ pub(super) fn index_of(name: &str) -> Result<usize, WireError> {
     Err(match crate::dialect::nearest(&lower, names) {
         Some(near) => error.hint(format!("Did you mean \"{near}\"?")),
         None => error,
+    })
+}
+
+/// Checks what `set_config` sets a setting to, and returns it as it is kept.
+pub(super) fn check(name: &str, value: &str) -> engine::Result<String> {
+    let accepted = index_of(name).and_then(|index| match SETTINGS[index].rule {
+        // A function sets the whole list, and an empty one is a list, too.
+        Rule::SearchPath if value.is_empty() => Ok(Cow::Borrowed("")),
+        _ => SETTINGS[index].accept(&[value.to_owned()]),
+    });
+    accepted.map(Cow::into_owned).map_err(|error| engine::Error::Standard {
+        sqlstate: error.sqlstate,
+        message: error.message.into_owned(),
+        hint: error.hint.map(Cow::into_owned).unwrap_or_default(),
     })
 }
 
@@ -251,6 +189,10 @@ impl Setting {
                 }
                 _ => Err(self.refuse(&joined, format!("It is a number from {least} to {most}."))),
             },
+            Rule::Amount if is_amount(joined.trim()) => Ok(Cow::Owned(joined.trim().to_owned())),
+            Rule::Amount => {
+                Err(self.refuse(&joined, "It is a number such as 4, 0.5 or 64MB.".to_owned()))
+            }
             Rule::Timeout => milliseconds(&joined)
                 .map(|number| Cow::Owned(shown_milliseconds(number)))
                 .ok_or_else(|| {
@@ -347,6 +289,13 @@ fn shown_milliseconds(number: u64) -> String {
         }
     }
     if number == 0 { "0".to_owned() } else { format!("{number}ms") }
+}
+
+/// Tells whether a text is a number, with one of PostgreSQL's units or without.
+fn is_amount(text: &str) -> bool {
+    const UNITS: [&str; 12] = ["", "B", "kB", "MB", "GB", "TB", "us", "ms", "s", "min", "h", "d"];
+    let split = text.find(|letter: char| letter.is_ascii_alphabetic()).unwrap_or(text.len());
+    text[..split].trim().parse::<f64>().is_ok() && UNITS.contains(&text[split..].trim())
 }
 
 fn date_style(text: &str) -> Option<Cow<'static, str>> {

@@ -92,6 +92,11 @@ impl Settings {
         Ok(Change { index, value })
     }
 
+    /// Returns the change to a value that was checked before.
+    pub(crate) fn checked(name: &str, value: String) -> Result<Change, WireError> {
+        Ok(Change { index: index_of(name)?, value: Cow::Owned(value) })
+    }
+
     /// Returns the changes that take every setting back to its start.
     pub(crate) fn reset_all(&self) -> Vec<Change> {
         differences(&self.current, &self.start)
@@ -243,6 +248,25 @@ mod tests {
         ] {
             let error = settings.check(name, Some(&[value.to_owned()])).unwrap_err();
             assert_eq!(error.sqlstate, sqlstate, "{name} = {value}");
+        }
+    }
+
+    #[test]
+    fn settings_that_have_no_effect_are_kept_as_they_are_said() {
+        let mut settings = Settings::new("ada");
+        for (name, value, shown) in [
+            ("jit", "false", "off"),
+            ("work_mem", "64MB", "64MB"),
+            ("random_page_cost", "1.1", "1.1"),
+            ("plan_cache_mode", "force_generic_plan", "force_generic_plan"),
+            ("default_text_search_config", "pg_catalog.polish", "pg_catalog.polish"),
+        ] {
+            set(&mut settings, name, value, false);
+            assert_eq!(settings.get(name).unwrap(), shown, "{name} = {value}");
+        }
+        for (name, value) in [("jit", "maybe"), ("work_mem", "much"), ("row_security", "off")] {
+            let error = settings.check(name, Some(&[value.to_owned()])).unwrap_err();
+            assert_eq!(error.sqlstate, "22023", "{name} = {value}");
         }
     }
 

@@ -38,6 +38,7 @@ pub(crate) use error::{Phase, Place, WireError, from_engine, sqlstate};
 pub(crate) use limits::Limits;
 pub(crate) use server::{Front, serve};
 pub(crate) use tls::Tls;
+pub(crate) use types::Logical;
 
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,8 @@
 //! decides. [`Logical`] is that text parsed once, [`PgType`] is what RowDescription says about the column, and both are
 //! worked out when a result is described, never for each row. Every Arrow type has an answer: nothing fails mid-stream.
 
-use arrow::datatypes::{DataType, Field};
+use arrow::datatypes::{DataType, Field, FieldRef};
+use engine::query::postgres::types as catalog;
 
 /// The key of field metadata that holds the logical type.
 pub(crate) const LOGICAL_TYPE_KEY: &str = "onefold.type";
@@ -37,6 +38,9 @@ pub(crate) mod oid {
     pub(crate) const TIMESTAMPTZ: u32 = 1184;
     pub(crate) const INTERVAL: u32 = 1186;
     pub(crate) const NUMERIC: u32 = 1700;
+    pub(crate) const REGPROCEDURE: u32 = 2202;
+    pub(crate) const REGOPER: u32 = 2203;
+    pub(crate) const REGOPERATOR: u32 = 2204;
     pub(crate) const REGCLASS: u32 = 2205;
     pub(crate) const REGTYPE: u32 = 2206;
     pub(crate) const RECORD: u32 = 2249;
@@ -86,7 +90,23 @@ const ARRAYS: [(u32, u32); 33] = [
 
 /// Returns the array type of an element type; text arrays for types without one.
 pub(crate) fn array_of(element: u32) -> u32 {
-    ARRAYS.iter().find(|(of, _)| *of == element).map_or(1009, |(_, array)| *array)
+    let spoken = ARRAYS.iter().find(|(of, _)| *of == element).map(|(_, array)| *array);
+    let of_catalog =
+        || catalog::by_oid(element).map(|element| element.array).filter(|oid| *oid != 0);
+    spoken.or_else(of_catalog).unwrap_or(1009)
+}
+
+/// Returns the elements of a list with the logical type that the name of the list's own type says, such as `_name`.
+pub(crate) fn elements_of(list: &Field, element: &FieldRef) -> FieldRef {
+    let named = list.metadata().get(LOGICAL_TYPE_KEY).and_then(|word| catalog::by_name(word));
+    let of_array = named.filter(|array| array.len == -1 && array.element != 0);
+    match of_array.and_then(|array| catalog::by_oid(array.element)) {
+        Some(named) if !element.metadata().contains_key(LOGICAL_TYPE_KEY) => {
+            let metadata = [(LOGICAL_TYPE_KEY.to_owned(), named.name.clone())];
+            std::sync::Arc::new(element.as_ref().clone().with_metadata(metadata.into()))
+        }
+        _ => element.clone(),
+    }
 }
 
 /// Returns the element type of an array type, or `None` when it is no array.
@@ -154,6 +174,9 @@ impl Logical {
             "cid" => Logical::Number(oid::CID),
             "regproc" => Logical::Number(oid::REGPROC),
             "regclass" => Logical::Number(oid::REGCLASS),
+            "regprocedure" => Logical::Number(oid::REGPROCEDURE),
+            "regoper" => Logical::Number(oid::REGOPER),
+            "regoperator" => Logical::Number(oid::REGOPERATOR),
             "regtype" => Logical::Number(oid::REGTYPE),
             "regrole" => Logical::Number(oid::REGROLE),
             "regnamespace" => Logical::Number(oid::REGNAMESPACE),
@@ -188,7 +211,17 @@ impl PgType {
 
     /// Returns the Postgres type of a field.
     pub(crate) fn of(field: &Field) -> PgType {
-        PgType::of_type(field.data_type(), Logical::of(field))
+        let data_type = field.data_type();
+        let logical = Logical::of(field);
+        // Types of the catalog that the front does not handle otherwise than their values: texts, and arrays of any type.
+        if logical == Logical::Plain
+            && field.metadata().contains_key(LOGICAL_TYPE_KEY)
+            && (is_text(data_type) || is_list(data_type))
+        {
+            let (named, modifier) = catalog::pg_type_of(field);
+            return PgType { oid: named.oid, size: named.len, modifier };
+        }
+        PgType::of_type(data_type, logical)
     }
 
     /// Returns the Postgres type of an Arrow type that has no logical type over it.
@@ -206,7 +239,7 @@ impl PgType {
             Logical::Interval => PgType::new(oid::INTERVAL),
             Logical::Varchar(length) => PgType::with_modifier(oid::VARCHAR, text_modifier(length)),
             Logical::Bpchar(length) => PgType::with_modifier(oid::BPCHAR, text_modifier(length)),
-            // A name of an object cannot be sent as the number that these types are in binary.
+            // A name alone cannot be sent as the number that these types are in binary.
             Logical::Number(_) if is_text(data_type) => PgType::new(oid::TEXT),
             Logical::Number(number) => PgType::new(number),
             Logical::Name => PgType::new(oid::NAME),
@@ -285,6 +318,16 @@ fn is_text(data_type: &DataType) -> bool {
     }
 }
 
+/// Returns whether a type is a list that is sent as an array.
+fn is_list(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::List(element)
+        | DataType::LargeList(element)
+        | DataType::FixedSizeList(element, _) => !is_nested(element.data_type()),
+        _ => false,
+    }
+}
+
 fn text_modifier(length: i32) -> i32 {
     if length >= 0 { length.saturating_add(4) } else { -1 }
 }
@@ -301,6 +344,7 @@ pub(crate) fn size_of(oid: u32) -> i16 {
         oid::INT2 => 2,
         oid::INT4 | oid::FLOAT4 | oid::DATE | oid::OID | oid::XID | oid::CID => 4,
         oid::REGPROC | oid::REGCLASS | oid::REGTYPE | oid::REGROLE | oid::REGNAMESPACE => 4,
+        oid::REGPROCEDURE | oid::REGOPER | oid::REGOPERATOR => 4,
         oid::INT8 | oid::FLOAT8 | oid::TIME | oid::TIMESTAMP | oid::TIMESTAMPTZ => 8,
         oid::INTERVAL | oid::UUID => 16,
         oid::NAME => 64,
@@ -345,5 +389,19 @@ mod tests {
         assert_eq!(logical(DataType::Binary, "uuid"), PgType { oid: 2950, size: 16, modifier: -1 });
         assert_eq!(logical(DataType::Int64, "oid").oid, 26);
         assert_eq!(logical(DataType::Utf8, "regclass").oid, 25);
+        assert_eq!(logical(DataType::Utf8, "void"), PgType { oid: 2278, size: 4, modifier: -1 });
+        assert_eq!(logical(DataType::Utf8, "int4").oid, 25);
+        let texts = || DataType::new_list(DataType::Utf8, true);
+        for (word, oid) in [("_name", 1003), ("_aclitem", 1034), ("_text", 1009)] {
+            assert_eq!(logical(texts(), word).oid, oid, "{word}");
+        }
+        let object = DataType::Struct(
+            vec![
+                Field::new("oid", DataType::Int64, true),
+                Field::new("name", DataType::Utf8, true),
+            ]
+            .into(),
+        );
+        assert_eq!(logical(object, "regoperator").oid, 2204);
     }
 }

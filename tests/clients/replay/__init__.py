@@ -5,28 +5,57 @@ psycopg2 and psycopg 3, plain drivers and dbt, as a PostgreSQL 15 server logged 
 protocol that the client used, and the answers are compared: SQLSTATE of an error, command tag, names and types of columns.
 Numbers of rows are left out, since each server describes its own objects.
 
-`differences.json` lists the statements that are answered otherwise, by client and place, with what differs. A difference
-that is not listed fails the test, and so does one that is listed and gone: the list may only shrink.
+The statements expect certain relations. On onefold they are those of a lake that is made of `project`: `profiles`, whose
+attributes are the columns that the statements name, and the segment `v`. PostgreSQL gets relations with the same columns, so
+that what is compared is the front and not the relations.
+
+`differences.json` lists the statements that are answered otherwise, by client and place, with what differs, and
+`reasons.json` says why. A difference that is not listed fails the test, and so does one that is
+listed and gone: the list may only shrink.
 """
 
+import datetime
 import json
 import pathlib
 import re
+import shutil
 
 from psycopg import pq
 
 FOLDER = pathlib.Path(__file__).resolve().parent
 STATEMENTS = FOLDER / "statements.json"
 DIFFERENCES = FOLDER / "differences.json"
+REASONS = FOLDER / "reasons.json"
 
-# What the statements expect to find, in the first schema of the search path.
-RELATIONS = """
-CREATE TABLE profiles AS SELECT i::bigint AS id, 'user_' || i AS name, 'u' || i || '@example.com' AS email,
-  to_timestamp(i) AS created_at, i::numeric(18,2) AS amount, i % 2 = 0 AS active FROM generate_series(1, 300000) AS i;
+PROJECT = FOLDER / "project"
+PEOPLE_COUNT = 3000
+
+# What the statements expect to find, in schemas of the search path. The columns are those that `PROJECT` gives, in its order;
+# `odd` has types that no source has, and is here for what PostgreSQL says of it.
+RELATIONS = f"""
+CREATE TABLE profiles AS SELECT i::bigint AS profile_id, i % 2 = 0 AS active, i::numeric(18,2) AS amount,
+  to_timestamp(i) AS created_at, 'u' || i || '@example.com' AS email, i::bigint AS id, 'user_' || i AS name
+  FROM generate_series(1, {PEOPLE_COUNT}) AS i;
+ALTER TABLE profiles ADD PRIMARY KEY (profile_id);
+CREATE SCHEMA segments;
+CREATE VIEW segments.v AS SELECT profile_id, created_at AS entered_at FROM profiles WHERE active;
 CREATE TYPE pair AS (a int, b text);
 CREATE TABLE odd AS SELECT 1 AS id, NULL::interval AS iv, ARRAY[1,2,3] AS l, ROW(1, 'x')::pair AS s;
-CREATE VIEW v AS SELECT id, name FROM profiles WHERE active;
 """
+OPTIONS = "options='-c search_path=public,segments'"
+
+
+def write_project(folder):
+    """Copies `PROJECT` into a folder, with the file that its source reads."""
+    shutil.copytree(PROJECT, folder, dirs_exist_ok=True)
+    (folder / "data").mkdir()
+    start = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
+    with open(folder / "data/people.csv", "w", encoding="utf-8") as file:
+        file.write("id,name,email,created_at,amount,active\n")
+        for i in range(1, PEOPLE_COUNT + 1):
+            at = (start + datetime.timedelta(seconds=i)).isoformat()
+            active = "true" if i % 2 == 0 else "false"
+            file.write(f"{i},user_{i},u{i}@example.com,{at},{i}.00,{active}\n")
 
 
 class Side:
@@ -37,7 +66,7 @@ class Side:
         self._connect()
 
     def _connect(self):
-        self.connection = pq.PGconn.connect(self.dsn.encode())
+        self.connection = pq.PGconn.connect(f"{self.dsn} {OPTIONS}".encode())
         assert self.connection.status == pq.ConnStatus.OK, self.connection.error_message.decode()
         self.connection.notice_handler = lambda _: None
 
@@ -92,6 +121,11 @@ def statements():
 
 def known_differences():
     return json.loads(DIFFERENCES.read_text())
+
+
+def reasons():
+    """Why there are differences: the clients and places of each reason."""
+    return json.loads(REASONS.read_text())
 
 
 def differences(client, theirs, ours):

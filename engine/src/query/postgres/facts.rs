@@ -11,6 +11,8 @@ use datafusion::arrow::datatypes::Field;
 use parking_lot::RwLock;
 
 use super::catalog::Tables;
+use super::configured::Configuration;
+use super::locks::{AdvisoryLocks, SessionLocks, Span};
 use super::settings;
 
 /// What a relation is.
@@ -211,11 +213,28 @@ pub struct SessionFacts {
     settings: RwLock<BTreeMap<&'static str, String>>,
     custom: RwLock<BTreeMap<String, String>>,
     snapshot: RwLock<Arc<Snapshot>>,
+    /// What functions set.
+    pub(super) configured: Configuration,
+    /// The advisory locks of the session.
+    pub(super) locks: SessionLocks,
 }
 
 impl SessionFacts {
-    /// Makes the facts of a session whose settings are all at their defaults.
+    /// Makes the facts of a session whose settings are all at their defaults, and which shares locks with nobody.
     pub fn new(
+        role: String,
+        database: String,
+        backend_pid: i32,
+        started_at_us: i64,
+        snapshot: Arc<Snapshot>,
+    ) -> Arc<SessionFacts> {
+        let locks = Arc::default();
+        SessionFacts::sharing(&locks, role, database, backend_pid, started_at_us, snapshot)
+    }
+
+    /// The same for a session that shares these advisory locks with others.
+    pub fn sharing(
+        locks: &Arc<AdvisoryLocks>,
         role: String,
         database: String,
         backend_pid: i32,
@@ -230,6 +249,8 @@ impl SessionFacts {
             settings: RwLock::default(),
             custom: RwLock::default(),
             snapshot: RwLock::new(snapshot),
+            configured: Configuration::default(),
+            locks: SessionLocks::new(locks),
         })
     }
 
@@ -247,6 +268,7 @@ impl SessionFacts {
     /// [`SessionFacts::share`].
     pub fn setting(&self, name: &str) -> Option<String> {
         match settings::find(name) {
+            Some(known) if known.name == "session_authorization" => Some(self.role.clone()),
             Some(known) => Some(
                 self.settings
                     .read()
@@ -270,6 +292,11 @@ impl SessionFacts {
             None => settings.remove(known.name),
         };
         true
+    }
+
+    /// Gives back the advisory locks of the transaction that ends.
+    pub fn end_transaction(&self) {
+        self.locks.give_back_all(Span::Transaction);
     }
 
     /// Shows a dotted setting, such as `cdp.purpose`, to `current_setting`. The session layer owns it: it cannot be

@@ -10,11 +10,14 @@
 
 mod catalog;
 mod checked;
+mod configured;
 mod facts;
 mod functions;
+mod locks;
 mod merged_joins;
 mod object_names;
 mod planners;
+mod result_types;
 mod rewrite;
 pub mod settings;
 mod subqueries;
@@ -30,8 +33,10 @@ use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::optimizer::{Analyzer, AnalyzerRule};
 
 pub use catalog::{information_schema, pg_catalog};
+pub use configured::{CheckSetting, Configured};
 pub use facts::{Relation, RelationKind, SessionFacts, Snapshot};
 pub use functions::{AllowedFunctions, aggregates, allowed_functions, functions};
+pub use locks::AdvisoryLocks;
 pub use object_names::ObjectNames;
 pub use planners::{PostgresOperators, PostgresTypes};
 pub use rewrite::{column_name, rewrite};

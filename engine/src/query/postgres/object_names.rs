@@ -6,19 +6,24 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use datafusion::arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::metadata::FieldMetadata;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{DFSchema, Result};
+use datafusion::functions::core::named_struct;
 use datafusion::logical_expr::expr::{Cast, ScalarFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, ScalarUDF};
+use datafusion::logical_expr::{
+    Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, ScalarUDF, lit,
+};
 use datafusion::optimizer::AnalyzerRule;
 
 use super::facts::SessionFacts;
 use super::functions::{self, REG_TYPES};
-use super::types::TYPE_KEY;
+use super::result_types;
+use super::types::{self, TYPE_KEY};
 
 /// The rule for casts. It must come before DataFusion's own.
 #[derive(Debug)]
@@ -34,43 +39,52 @@ impl ObjectNames {
         ObjectNames { functions: found }
     }
 
-    /// Shows the objects in the columns of a statement's result by name. Apply it to the plan of a whole statement.
+    /// Gives the columns of a statement's result the types of PostgreSQL, and shows the objects in them by name: a number of
+    /// an object becomes a record of the number and the name, of which the client gets what its format has. Apply it to the
+    /// plan of a whole statement.
     pub fn present(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
         let schema = Arc::clone(plan.schema());
-        if !schema
-            .fields()
-            .iter()
-            .any(|field| self.of(field.metadata(), field.data_type()).is_some())
-        {
-            return Ok(plan);
-        }
+        let types = result_types::of(&plan);
+        let mut changed = false;
         let columns: Vec<Expr> = schema
             .iter()
-            .map(|(qualifier, field)| {
+            .zip(types)
+            .map(|((qualifier, field), logical)| {
                 let column = Expr::from((qualifier, field));
-                match self.of(field.metadata(), field.data_type()) {
-                    Some((reg, function)) => {
-                        let name = Expr::ScalarFunction(ScalarFunction::new_udf(
-                            Arc::clone(function),
-                            vec![column],
-                        ));
-                        let metadata = HashMap::from([(TYPE_KEY.to_string(), reg.to_string())]);
-                        name.alias_with_metadata(field.name(), Some(FieldMetadata::from(metadata)))
-                    }
-                    None => column,
+                let logical = logical.filter(|logical| types::is_carried(field, logical));
+                let shown = |logical: &str, expr: Expr| {
+                    let metadata = HashMap::from([(TYPE_KEY.to_string(), logical.to_string())]);
+                    let metadata = Some(FieldMetadata::from(metadata));
+                    let qualifier = qualifier.cloned();
+                    expr.alias_qualified_with_metadata(qualifier, field.name(), metadata)
+                };
+                let known = logical.as_deref();
+                if let Some((reg, function)) = self.of(known, field.data_type()) {
+                    changed = true;
+                    let call = |function, args| {
+                        Expr::ScalarFunction(ScalarFunction::new_udf(function, args))
+                    };
+                    let name = call(Arc::clone(function), vec![column.clone()]);
+                    let parts = vec![lit("oid"), column, lit("name"), name];
+                    return shown(reg, call(named_struct(), parts));
                 }
+                if known == field.metadata().get(TYPE_KEY).map(String::as_str) {
+                    return column;
+                }
+                changed = true;
+                shown(known.unwrap_or_else(|| types::of_values(field.data_type())), column)
             })
             .collect();
-        LogicalPlanBuilder::from(plan).project(columns)?.build()
+        if changed { LogicalPlanBuilder::from(plan).project(columns)?.build() } else { Ok(plan) }
     }
 
     fn of(
         &self,
-        metadata: &HashMap<String, String>,
-        data_type: &datafusion::arrow::datatypes::DataType,
+        logical: Option<&str>,
+        data_type: &DataType,
     ) -> Option<(&'static str, &Arc<ScalarUDF>)> {
-        let logical = metadata.get(TYPE_KEY).filter(|_| data_type.is_integer())?;
-        let reg = REG_TYPES.into_iter().find(|known| known == logical)?;
+        let logical = logical.filter(|_| data_type.is_integer())?;
+        let reg = REG_TYPES.into_iter().find(|known| *known == logical)?;
         Some((reg, self.functions.get(reg)?))
     }
 
@@ -78,7 +92,8 @@ impl ObjectNames {
         if let Expr::Cast(Cast { expr: inner, field }) = &expr
             && field.data_type().is_string()
             && let Ok((_, inner_field)) = inner.to_field(schema)
-            && let Some((_, function)) = self.of(inner_field.metadata(), inner_field.data_type())
+            && let logical = inner_field.metadata().get(TYPE_KEY).map(String::as_str)
+            && let Some((_, function)) = self.of(logical, inner_field.data_type())
         {
             let name = ScalarFunction::new_udf(Arc::clone(function), vec![inner.as_ref().clone()]);
             return Ok(Transformed::yes(Expr::ScalarFunction(name)));

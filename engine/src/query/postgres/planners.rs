@@ -31,13 +31,13 @@ impl TypePlanner for PostgresTypes {
     fn plan_type_field(&self, sql: &SqlType) -> Result<Option<FieldRef>> {
         if let Some(element) = element_type(sql) {
             let Some(element) = self.plan_type_field(element)? else { return Ok(None) };
-            // Arrays of arrays are of the same type as arrays.
             let item = Arc::new(element.as_ref().clone().with_name("item"));
-            let logical = item
-                .metadata()
-                .get(TYPE_KEY)
-                .map_or("text[]".to_string(), |name| format!("{name}[]"));
-            return Ok(Some(Arc::new(typed(DataType::List(item), &logical))));
+            // Arrays of arrays are of the same type as arrays.
+            let array = match item.metadata().get(TYPE_KEY).map(|name| format!("{name}[]")) {
+                Some(logical) => typed(DataType::List(item), &logical),
+                None => Field::new("", DataType::List(item), true),
+            };
+            return Ok(Some(Arc::new(array)));
         }
         Ok(field(sql)?.map(Arc::new))
     }

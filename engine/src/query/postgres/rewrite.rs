@@ -4,6 +4,7 @@
 //! [`super::subqueries`]; here names are resolved, casts to object names become functions, functions in `FROM` become
 //! relations, and columns without a name get the one that PostgreSQL would give.
 
+mod arrays;
 mod columns;
 mod empty;
 mod expressions;
@@ -16,11 +17,12 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
-    ObjectName, ObjectNamePart, Query, Select, Statement, TableFactor, VisitMut, VisitorMut,
+    ObjectName, ObjectNamePart, Query, Select, Statement, TableFactor, Value, VisitMut, VisitorMut,
 };
 
+pub(super) use arrays::elements as array_elements;
 pub use columns::column_name;
-pub(super) use expressions::{element_type, elements as array_elements};
+pub(super) use expressions::element_type;
 
 use super::facts::SessionFacts;
 
@@ -111,6 +113,10 @@ fn function_name(name: &ObjectName) -> Option<String> {
         [schema, name] if schema == "pg_catalog" => Some(name.clone()),
         _ => None,
     }
+}
+
+fn null() -> Expr {
+    Expr::Value(Value::Null.into())
 }
 
 /// A call of a function with these arguments.

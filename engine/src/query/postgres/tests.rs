@@ -16,6 +16,8 @@ use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
+mod drivers;
+
 use super::*;
 use crate::query::postgres::types::{COMMENT_KEY, TYPE_KEY, arrow_type};
 
@@ -155,6 +157,10 @@ fn shown(array: &ArrayRef, row: usize) -> String {
     }
     match array.data_type() {
         DataType::Boolean => (if array.as_boolean().value(row) { "t" } else { "f" }).to_string(),
+        // Objects of the catalog, by name.
+        DataType::Struct(fields) if fields.len() == 2 && fields[0].name() == "oid" => {
+            shown(array.as_struct().column(1), row)
+        }
         DataType::List(_) => {
             let values = array.as_list::<i32>().value(row);
             let cells: Vec<String> = (0..values.len()).map(|at| shown(&values, at)).collect();
@@ -313,6 +319,10 @@ async fn refuses_what_it_must() {
     check("'x'::hstore", "type \"hstore\" does not exist").await;
     check("current_setting('nothing.here')", "setting \"nothing.here\" does not exist").await;
     check("set_config('server_version', '16', false)", "cannot be changed").await;
+    check("'nowhere.now'::regproc", "function \"nowhere.now\" does not exist").await;
+    check("json_build_object('a')", "even number of elements").await;
+    check("json_build_object(NULL, 1)", "argument 1 cannot be null").await;
+    check("regexp_split_to_array('a', '(')", "invalid regular expression").await;
     check(
         "(SELECT attname FROM pg_attribute a WHERE a.attrelid = c.oid) FROM pg_class c",
         "more than one row",
@@ -345,6 +355,11 @@ async fn names_columns_as_postgres_does() {
     check(
         "SELECT 1::bigint, now()::date, CASE WHEN true THEN 1 END, true, ARRAY[1]",
         &["int8", "now", "case", "bool", "array"],
+    )
+    .await;
+    check(
+        "SELECT 'profiles'::regclass::oid, CASE WHEN true THEN 1 ELSE relnatts::int END, CASE WHEN true THEN 'x' ELSE 'y'::text END FROM pg_class",
+        &["oid", "relnatts", "case"],
     )
     .await;
     check("SELECT relname, c.oid, c.oid FROM pg_class c LIMIT 0", &["relname", "oid", "oid"]).await;

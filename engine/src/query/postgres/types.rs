@@ -149,6 +149,16 @@ pub fn pg_type_of(field: &Field) -> (&'static PgType, i32) {
     physical(field.data_type())
 }
 
+/// Whether a column of these values can be of a logical type.
+pub(super) fn is_carried(field: &Field, logical: &str) -> bool {
+    by_name(&logical_name(logical)).is_some_and(|found| carries(field.data_type(), found))
+}
+
+/// Returns the name of the type that values have without a logical type over them.
+pub(super) fn of_values(data_type: &DataType) -> &'static str {
+    &physical(data_type).0.name
+}
+
 /// Our words for logical types that PostgreSQL spells otherwise.
 fn logical_name(logical: &str) -> String {
     match logical {
@@ -179,7 +189,7 @@ fn carries(data_type: &DataType, logical: &PgType) -> bool {
     let list =
         matches!(data_type, D::List(_) | D::LargeList(_) | D::FixedSizeList(_, _) | D::ListView(_));
     if list || logical.element != 0 && logical.len == -1 {
-        return list && logical.element != 0;
+        return list && logical.element != 0 && logical.len == -1;
     }
     let text = data_type.is_string();
     match logical.name.as_str() {

@@ -47,7 +47,7 @@ impl Connection {
         let engine = self.session.engine.clone();
         let zone = self.session.settings.zone();
         let verdict = self.verdict(delivery.followed);
-        self.on_cpu(move |output| {
+        let done = self.on_cpu(move |output| {
             async move {
                 let (plan, mut run) = start(engine.as_ref(), planned, verdict).await?;
                 let encoder = RowEncoder::new(&plan.schema, &delivery.formats, zone);
@@ -59,8 +59,10 @@ impl Connection {
                 Ok((sent, Box::new(run), encoder))
             }
             .boxed()
-        })
-        .await
+        });
+        let done = done.await;
+        self.adopt_settings(done.is_ok()).await?;
+        done
     }
 
     /// Runs a query and sends its rows as a COPY. Returns how many they were.
@@ -73,7 +75,7 @@ impl Connection {
         let engine = self.session.engine.clone();
         let zone = self.session.settings.zone();
         let verdict = self.verdict(followed);
-        self.on_cpu(move |output| {
+        let done = self.on_cpu(move |output| {
             async move {
                 let (plan, mut run) = start(engine.as_ref(), planned, verdict).await?;
                 let mut framing = Framing::Copy(CopyEncoder::new(&plan.schema, options, zone));
@@ -87,8 +89,10 @@ impl Connection {
                 Ok(sent.rows)
             }
             .boxed()
-        })
-        .await
+        });
+        let done = done.await;
+        self.adopt_settings(done.is_ok()).await?;
+        done
     }
 
     /// Starts a query without reading it, for a cursor.
@@ -116,14 +120,16 @@ impl Connection {
         mut framing: Framing,
         rows_max: u64,
     ) -> Result<(Sent, Box<RowRun>), Halt> {
-        self.on_cpu(move |output| {
+        let done = self.on_cpu(move |output| {
             async move {
                 let sent = run.send(&mut framing, rows_max, output).await?;
                 Ok((sent, run))
             }
             .boxed()
-        })
-        .await
+        });
+        let done = done.await;
+        self.adopt_settings(done.is_ok()).await?;
+        done
     }
 
     /// Plans a text.

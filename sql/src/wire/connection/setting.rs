@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use engine::query::postgres::Configured;
 
 use super::portal::place_of;
-use super::{Connection, Run};
+use super::work::Halt;
+use super::{Connection, Run, Stop};
 use crate::dialect::DiscardTarget;
 use crate::session::{Change, Settings};
 use crate::wire::encode::{Format, RowEncoder};
@@ -61,6 +63,29 @@ impl Connection {
         if change.is_purpose() {
             self.session.portals.clear();
             self.session.cursors.clear();
+        }
+        Ok(())
+    }
+
+    /// Keeps what functions of a statement have set, or takes it back if the statement failed.
+    pub(super) async fn adopt_settings(&mut self, succeeded: bool) -> Result<(), Halt> {
+        for configured in self.session.engine.configured() {
+            let Configured { name, value, local } = configured;
+            let in_block = self.session.transaction.is_open();
+            let kept = succeeded && (in_block || !local);
+            let change = match value {
+                Some(value) if kept => Settings::checked(name, value),
+                None if kept => self.session.settings.check(name, None),
+                _ => Settings::checked(
+                    name,
+                    self.session.settings.get(name).map_err(stop)?.to_owned(),
+                ),
+            };
+            let change = change.map_err(stop)?;
+            self.tell_engine(&change).await.map_err(Halt::Stop)?;
+            if kept {
+                self.session.settings.store(change, local);
+            }
         }
         Ok(())
     }
@@ -151,6 +176,10 @@ impl Connection {
             message::notice("NOTICE", "00000", text, &mut self.outbox);
         }
     }
+}
+
+fn stop(error: WireError) -> Halt {
+    Halt::Stop(Stop::from(error))
 }
 
 /// Returns the column of `SHOW name`.

@@ -42,6 +42,7 @@ impl Connection {
         let read_only = self.session.settings.is_on("transaction_read_only");
         let committed = self.session.transaction.end() && commit;
         let changes = self.session.settings.end(committed);
+        self.session.engine.end_transaction();
         self.session.portals.clear();
         self.session.cursors.retain(|_, cursor| cursor.outlives(committed));
         self.tell_engine_all(changes).await?;
@@ -56,6 +57,7 @@ impl Connection {
         if !self.session.transaction.is_open() {
             self.session.portals.clear();
             self.session.cursors.retain(|_, cursor| cursor.outlives(!failed));
+            self.session.engine.end_transaction();
         }
     }
 

@@ -28,7 +28,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use bytes::{BufMut, BytesMut};
 
-use super::types::{Logical, PgType, is_nested};
+use super::types::{Logical, PgType, elements_of, is_nested};
 
 /// How a column is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -224,6 +224,9 @@ fn column<'a>(
             }
         }
         Logical::Number(_) => {
+            if let Some(column) = record::object(array, format) {
+                return column;
+            }
             if let Some(column) = number::unsigned_32(array, format) {
                 return column;
             }
@@ -258,7 +261,7 @@ fn column<'a>(
         | DataType::FixedSizeList(element, _)
             if !is_nested(element.data_type()) =>
         {
-            list::list(array, element, format, zone)
+            list::list(array, &elements_of(field, element), format, zone)
         }
         DataType::Struct(fields) => record::record(array, fields, format, zone),
         _ => json::jsonb(array, format, zone),

@@ -1,10 +1,11 @@
-//! Structs as Postgres records: `(1,"a b",)`, or a count, then type and sized value of each field.
+//! Structs as Postgres records: `(1,"a b",)`, or a count, then type and sized value of each field. Objects of the catalog
+//! are records of a number and a name, of which each format has one.
 
 use arrow::array::{Array, AsArray};
-use arrow::datatypes::Fields;
+use arrow::datatypes::{DataType, Fields};
 use bytes::{BufMut, BytesMut};
 
-use super::{Column, Format, Zone, cell, child, write_sized};
+use super::{Column, Format, Zone, cell, child, number, text, write_sized};
 use crate::wire::types::PgType;
 
 /// Writes a struct array.
@@ -39,6 +40,19 @@ pub(super) fn record<'a>(
                 write_sized(column.as_ref(), row, out);
             }
         }),
+    }
+}
+
+/// Writes objects, such as values of `regclass`: as text by name, in binary by number. `None` for other arrays.
+pub(super) fn object(array: &dyn Array, format: Format) -> Option<Box<dyn Column + '_>> {
+    let DataType::Struct(fields) = array.data_type() else { return None };
+    let [oid, name] = array.as_struct().columns() else { return None };
+    let is_named = fields.iter().map(|field| field.name().as_str()).eq(["oid", "name"]);
+    match format {
+        _ if !is_named => None,
+        Format::Text if name.data_type() == &DataType::Utf8 => Some(text::string(name)),
+        Format::Text => None,
+        Format::Binary => number::unsigned_32(oid, format),
     }
 }
 

@@ -398,6 +398,25 @@ fn arrays_quote_what_they_must() {
     );
 }
 
+#[test]
+fn objects_have_a_name_as_text_and_a_number_in_binary() {
+    let field = |name, data_type| Arc::new(Field::new(name, data_type, true));
+    let oids = Arc::new(Int64Array::from(vec![Some(16), None])) as ArrayRef;
+    let names = Arc::new(StringArray::from(vec![Some("v"), None])) as ArrayRef;
+    let oids = (field("oid", DataType::Int64), oids);
+    let objects = StructArray::from(vec![oids, (field("name", DataType::Utf8), names)]);
+    check_as(objects.clone(), Some("regclass"), &Zone::utc(), &["v", "null"]);
+    check_binary(objects, Some("regclass"), &["00000010", "null"]);
+}
+
+#[test]
+fn elements_have_the_type_that_their_array_names() {
+    let mut names = ListBuilder::new(StringBuilder::new());
+    names.append_value([Some("a")]);
+    let expected = "00000001000000000000001300000001000000010000000161";
+    check_binary(names.finish(), Some("_name"), &[expected]);
+}
+
 fn record() -> StructArray {
     StructArray::from(vec![
         (

@@ -1,7 +1,8 @@
 //! The relations of `pg_catalog` and `information_schema`: names, oids, columns and types as PostgreSQL 15 has them.
 //!
 //! Three small files hold what never changes: `relations.tsv` (every relation with its columns), `rows.tsv` (rows of
-//! relations such as `pg_type`, in COPY format) and `procedures.tsv` (the names of type functions).
+//! relations such as `pg_type`, in COPY format) and `procedures.tsv` (type functions, and those functions of sessions that
+//! have one form only).
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
@@ -94,12 +95,12 @@ static PROCEDURES: LazyLock<Vec<(i64, &'static str)>> = LazyLock::new(|| {
     pairs.filter_map(|(oid, name)| Some((oid.parse().ok()?, name))).collect()
 });
 
-/// Returns the name of a type function.
+/// Returns the name of a function.
 pub(in crate::query::postgres) fn procedure_name(oid: i64) -> Option<&'static str> {
     PROCEDURES.binary_search_by_key(&oid, |(oid, _)| *oid).ok().map(|at| PROCEDURES[at].1)
 }
 
-/// Returns the oid of a type function.
+/// Returns the oid of a function.
 pub(in crate::query::postgres) fn procedure_oid(name: &str) -> Option<i64> {
     PROCEDURES.iter().find(|(_, known)| *known == name).map(|(oid, _)| *oid)
 }

@@ -39,7 +39,7 @@ fn settings(definition: &'static Definition, facts: &SessionFacts) -> Result<Rec
             "pending_restart",
         ],
     )?;
-    for known in &SETTINGS {
+    for known in SETTINGS.iter() {
         let value = facts.setting(known.name).unwrap_or_default();
         let source = if value == known.default { "default" } else { "session" };
         rows.push(&[

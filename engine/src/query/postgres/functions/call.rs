@@ -246,8 +246,9 @@ impl ScalarUDFImpl for PgFunction {
                 Kind::Bool if null || given.is_string() || matches!(given, DataType::Boolean) => {
                     DataType::Boolean
                 }
-                Kind::Object if given.is_string() => DataType::Utf8,
-                Kind::Object if null || given.is_integer() => DataType::Int64,
+                // What nothing tells the type of is a name.
+                Kind::Object if null || given.is_string() => DataType::Utf8,
+                Kind::Object if given.is_integer() => DataType::Int64,
                 Kind::Any => given.clone(),
                 _ => {
                     return plan_err!(

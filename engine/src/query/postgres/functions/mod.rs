@@ -4,6 +4,7 @@
 //! whole columns through a [`Call`], or one row at a time where the function is for catalogs only. Functions are strict
 //! as in PostgreSQL: a null argument gives null, except where the list says otherwise.
 
+mod advisory;
 mod age;
 mod allowed;
 mod arrays;
@@ -11,7 +12,10 @@ pub(super) mod bounded;
 mod call;
 pub(super) mod definitions_of;
 mod describe;
+mod expand;
 pub(super) mod grown;
+mod json;
+mod keywords;
 mod names;
 mod now;
 mod privileges;
@@ -19,6 +23,7 @@ mod series;
 mod session;
 mod single_value;
 mod sizes;
+mod split;
 mod sum;
 mod text;
 mod to_char;
@@ -31,6 +36,8 @@ use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
 pub use allowed::{AllowedFunctions, allowed_functions};
 pub(super) use call::{Body, Call, Function, Kind, failure};
+pub(super) use expand::NAME as EXPAND_ARRAY;
+pub(super) use keywords::NAME as KEYWORDS;
 use names::NAME_SUFFIX;
 pub(super) use names::REG_TYPES;
 pub(super) use text::quote_ident;
@@ -40,7 +47,7 @@ use call::PgFunction;
 
 /// Returns the scalar functions of a session. They replace DataFusion's functions of the same name.
 pub fn functions(facts: &Arc<SessionFacts>) -> Vec<ScalarUDF> {
-    let lists: [&'static [Function]; 10] = [
+    let lists: [&'static [Function]; 13] = [
         session::FUNCTIONS,
         visibility::FUNCTIONS,
         describe::FUNCTIONS,
@@ -51,9 +58,16 @@ pub fn functions(facts: &Arc<SessionFacts>) -> Vec<ScalarUDF> {
         to_char::FUNCTIONS,
         age::FUNCTIONS,
         now::FUNCTIONS,
+        advisory::FUNCTIONS,
+        json::FUNCTIONS,
+        split::FUNCTIONS,
     ];
     let listed = lists.into_iter().flatten().map(|function| PgFunction::udf(function, facts));
-    listed.chain([now::now(), type_of::type_of()]).chain(bounded::functions()).collect()
+    listed
+        .chain([now::now(), type_of::type_of(), expand::expand()])
+        .chain(bounded::functions())
+        .chain(advisory::waiting(facts))
+        .collect()
 }
 
 /// Returns the functions that show the objects of [`REG_TYPES`] by name, each with its type.

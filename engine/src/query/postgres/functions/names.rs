@@ -140,7 +140,8 @@ pub(super) fn object(
         ("regtype", _) => {
             types::by_name(text).map(|t| i64::from(t.oid)).or_else(|| row_type(call, &parts))
         }
-        ("regproc", parts) => parts.last().and_then(|name| procedure_oid(name)),
+        ("regproc", [name]) => procedure_oid(name),
+        ("regproc", [schema, name]) if schema == "pg_catalog" => procedure_oid(name),
         ("regclass", [.., schema, name]) => relation(call, schema, name),
         ("regclass", [name]) => {
             call.facts.search_path().iter().find_map(|schema| relation(call, schema, name))

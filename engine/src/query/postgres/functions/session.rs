@@ -9,7 +9,7 @@ use datafusion::common::{Result, internal_err};
 use datafusion::logical_expr::Volatility;
 
 use super::{Body, Call, Function, Kind, failure};
-use crate::Error;
+use crate::query::postgres::configured::unknown_setting;
 use crate::query::postgres::settings::SERVER_VERSION;
 use crate::query::postgres::types;
 
@@ -111,14 +111,6 @@ fn current_schemas(call: &Call<'_>) -> Result<ArrayRef> {
     Ok(Arc::new(lists.finish()))
 }
 
-fn unknown_setting(name: &str) -> Error {
-    Error::Missing {
-        kind: "setting",
-        name: name.to_string(),
-        hint: "SHOW ALL lists the settings there are.".to_string(),
-    }
-}
-
 fn current_setting(call: &Call<'_>, row: usize) -> Result<Option<String>> {
     let Some(name) = call.text(0, row) else { return Ok(None) };
     match call.facts.setting(name) {
@@ -130,17 +122,8 @@ fn current_setting(call: &Call<'_>, row: usize) -> Result<Option<String>> {
 
 fn set_config(call: &Call<'_>, row: usize) -> Result<Option<String>> {
     let Some(name) = call.text(0, row) else { return Ok(None) };
-    let value = call.text(1, row);
-    if call.facts.set(name, value) {
-        return Ok(call.facts.setting(name));
-    }
-    Err(failure(match call.facts.setting(name) {
-        None => unknown_setting(name),
-        Some(_) => Error::Denied {
-            message: format!("setting \"{name}\" cannot be changed by a function"),
-            hint: "Use SET where the setting belongs to the session.".to_string(),
-        },
-    }))
+    let local = call.bool(2, row) == Some(true);
+    call.facts.configure(name, call.text(1, row), local).map_err(failure)
 }
 
 fn started_at(call: &Call<'_>) -> Result<ArrayRef> {

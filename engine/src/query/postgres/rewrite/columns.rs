@@ -52,7 +52,7 @@ pub(super) fn name(select: &mut Select) {
 
 /// The name that PostgreSQL gives to an expression.
 fn given(expr: &Expr) -> String {
-    strong(expr).unwrap_or_else(|| weak(expr).unwrap_or("?column?").to_string())
+    strong(expr).or_else(|| weak(expr)).unwrap_or_else(|| "?column?".to_string())
 }
 
 /// Names that survive a cast.
@@ -65,15 +65,7 @@ fn strong(expr: &Expr) -> Option<String> {
             let last = function.name.0.last().and_then(|part| part.as_ident()).map(normal);
             function_name(&function.name).or(last)
         }
-        Expr::Cast { expr: inner, data_type, .. } => strong(inner).or_else(|| {
-            let text = data_type.to_string();
-            let name = text.split(['(', '[']).next().unwrap_or(&text).trim();
-            Some(types::by_name(name).map_or_else(|| name.to_lowercase(), |t| t.name.clone()))
-        }),
-        Expr::TypedString(typed) => {
-            let text = typed.data_type.to_string();
-            Some(types::by_name(&text).map_or_else(|| text.to_lowercase(), |t| t.name.clone()))
-        }
+        Expr::Cast { expr: inner, .. } => strong(inner),
         Expr::Subquery(query) => match query.body.as_ref() {
             SetExpr::Select(select) => match select.projection.as_slice() {
                 [SelectItem::UnnamedExpr(expr)] => Some(given(expr)),
@@ -106,21 +98,37 @@ fn strong(expr: &Expr) -> Option<String> {
             }
             .to_string(),
         ),
+        // The last branch gives its name to the whole.
+        Expr::Case { else_result: Some(last), .. } => strong(last),
         Expr::Exists { .. } => Some("exists".to_string()),
         Expr::Array(_) => Some("array".to_string()),
         _ => None,
     }
 }
 
-/// Names that a cast replaces.
-fn weak(expr: &Expr) -> Option<&'static str> {
-    match expr {
-        Expr::Nested(inner) => weak(inner),
-        Expr::Case { .. } => Some("case"),
-        Expr::Interval(_) => Some("interval"),
-        Expr::Tuple(_) => Some("row"),
-        Expr::Value(value) if matches!(value.value, Value::Boolean(_)) => Some("bool"),
-        _ => None,
+/// Names that a cast replaces, by that of its type.
+fn weak(expr: &Expr) -> Option<String> {
+    let name = match expr {
+        Expr::Nested(inner) => return weak(inner),
+        Expr::Cast { data_type, .. } => {
+            let text = data_type.to_string();
+            let name = text.split(['(', '[']).next().unwrap_or(&text).trim();
+            return Some(type_name(name));
+        }
+        Expr::TypedString(typed) => return Some(type_name(&typed.data_type.to_string())),
+        Expr::Case { .. } => "case",
+        Expr::Interval(_) => "interval",
+        Expr::Tuple(_) => "row",
+        Expr::Value(value) if matches!(value.value, Value::Boolean(_)) => "bool",
+        _ => return None,
+    };
+    Some(name.to_string())
+}
+
+fn type_name(text: &str) -> String {
+    match types::by_name(text) {
+        Some(known) => known.name.clone(),
+        None => text.rsplit('.').next().unwrap_or(text).to_lowercase(),
     }
 }
 

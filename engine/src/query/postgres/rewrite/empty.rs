@@ -1,20 +1,24 @@
 //! Subqueries that are never evaluated.
 //!
-//! Relations such as `pg_publication` have no rows here and never will have any. A select over one gives no row, so that the
-//! subqueries of its select list are never evaluated, and PostgreSQL's own clients put subqueries there that no planner but
-//! PostgreSQL's takes. They are replaced by null.
+//! Relations such as `pg_publication` have no rows here and never will have any, and no constraint is a foreign key. A select
+//! over them gives no row, so that the subqueries of its select list are never evaluated, and PostgreSQL's own clients put
+//! subqueries there that no planner but PostgreSQL's takes. They are replaced by null, and so is a select over such
+//! relations that stands for a value itself.
 
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Array, ArrayElemTypeDef, CastKind, DataType, Expr, FunctionArguments, GroupByExpr,
-    JoinOperator, Select, TableFactor, Value, VisitMut, VisitorMut,
+    Array, ArrayElemTypeDef, BinaryOperator, CastKind, DataType, Expr, FunctionArguments,
+    GroupByExpr, Ident, JoinOperator, ObjectName, Query, Select, SelectItem, SetExpr, TableFactor,
+    Value, VisitMut, VisitorMut,
 };
 
-use super::{function_name, parts};
+use super::{arguments, call, function_name, normal, null, parts};
+use crate::query::postgres::catalog::definition;
 
 /// Relations of `pg_catalog` for objects that do not exist here.
-const EMPTY: [&str; 12] = [
+const EMPTY: [&str; 14] = [
+    "pg_attrdef",
     "pg_event_trigger",
     "pg_foreign_data_wrapper",
     "pg_foreign_server",
@@ -24,6 +28,7 @@ const EMPTY: [&str; 12] = [
     "pg_publication",
     "pg_publication_namespace",
     "pg_publication_rel",
+    "pg_sequence",
     "pg_statistic_ext",
     "pg_subscription",
     "pg_trigger",
@@ -48,28 +53,7 @@ const AGGREGATES: [&str; 13] = [
 
 /// Removes the subqueries of the select list where the select has no rows.
 pub(super) fn prune(select: &mut Select) {
-    let grouped = matches!(&select.group_by, GroupByExpr::Expressions(by, _) if !by.is_empty());
-    let none = select.from.iter().any(|from| {
-        let joined = from.joins.iter().filter(|join| {
-            matches!(
-                join.join_operator,
-                JoinOperator::Join(_) | JoinOperator::Inner(_) | JoinOperator::CrossJoin(_)
-            )
-        });
-        let outer = from.joins.iter().any(|join| {
-            !matches!(
-                join.join_operator,
-                JoinOperator::Join(_)
-                    | JoinOperator::Inner(_)
-                    | JoinOperator::CrossJoin(_)
-                    | JoinOperator::Left(_)
-                    | JoinOperator::LeftOuter(_)
-            )
-        });
-        !outer
-            && (is_empty(&from.relation) || joined.into_iter().any(|join| is_empty(&join.relation)))
-    });
-    if !none || grouped || select.having.is_some() {
+    if !has_no_rows(select) {
         return;
     }
     // Aggregates within a subquery are the subquery's own: look for others in what is left without subqueries.
@@ -78,6 +62,167 @@ pub(super) fn prune(select: &mut Select) {
     if projection.visit(&mut FindAggregate).is_continue() {
         select.projection = projection;
     }
+}
+
+/// The value of a subquery that has no rows, whatever the row that it is asked for: null, of the subquery's type.
+pub(super) fn value(query: &Query) -> Option<Expr> {
+    let SetExpr::Select(select) = query.body.as_ref() else { return None };
+    let mut columns = select.projection.clone();
+    if query.with.is_some() || !has_no_rows(select) || columns.visit(&mut FindAggregate).is_break()
+    {
+        return None;
+    }
+    match select.projection.as_slice() {
+        [SelectItem::UnnamedExpr(expr)] | [SelectItem::ExprWithAlias { expr, .. }] => {
+            Some(match type_of(expr, select) {
+                Some(data_type) => cast(null(), data_type),
+                None => null(),
+            })
+        }
+        _ => None,
+    }
+}
+
+/// The walk from a domain to the type under it, `WITH RECURSIVE ... SELECT typbasetype FROM pg_type WHERE oid = t.oid`: no
+/// type here is a domain, so that it ends where it begins, with no type under it.
+pub(super) fn base_type(query: &Query) -> Option<Expr> {
+    let with = query.with.as_ref().filter(|with| with.recursive)?;
+    let [cte] = with.cte_tables.as_slice() else { return None };
+    let SetExpr::SetOperation { left, .. } = cte.query.body.as_ref() else { return None };
+    let SetExpr::Select(start) = left.as_ref() else { return None };
+    let [from] = start.from.as_slice() else { return None };
+    let TableFactor::Table { name, args: None, .. } = &from.relation else { return None };
+    let last = |expr: &Expr| match expr {
+        Expr::CompoundIdentifier(parts) => parts.last().map(normal),
+        Expr::Identifier(ident) => Some(normal(ident)),
+        _ => None,
+    };
+    let first = match start.projection.first()? {
+        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => last(expr)?,
+        _ => return None,
+    };
+    let by_oid = match start.selection.as_ref()? {
+        Expr::BinaryOp { left, op: BinaryOperator::Eq, right } => {
+            last(left).as_deref() == Some("oid") && last(right).as_deref() == Some("oid")
+        }
+        _ => false,
+    };
+    let SetExpr::Select(shown) = query.body.as_ref() else { return None };
+    let [SelectItem::UnnamedExpr(shown)] = shown.projection.as_slice() else { return None };
+    let shows_first = cte.alias.columns.first().map(|column| normal(&column.name)) == last(shown);
+    let walks = from.joins.is_empty()
+        && parts(name).last().is_some_and(|name| name == "pg_type")
+        && first == "typbasetype"
+        && by_oid
+        && shows_first
+        && query.limit_clause.is_some();
+    walks.then(|| cast(Expr::Value(Value::Number("0".to_string(), false).into()), named("oid")))
+}
+
+fn has_no_rows(select: &Select) -> bool {
+    let grouped = matches!(&select.group_by, GroupByExpr::Expressions(by, _) if !by.is_empty());
+    if grouped || select.having.is_some() {
+        return false;
+    }
+    let foreign_keys = select.from.iter().any(|from| is_table(&from.relation, "pg_constraint"))
+        && select.selection.as_ref().is_some_and(asks_for_foreign_keys);
+    foreign_keys
+        || select.from.iter().any(|from| {
+            let joined = from.joins.iter().filter(|join| {
+                matches!(
+                    join.join_operator,
+                    JoinOperator::Join(_) | JoinOperator::Inner(_) | JoinOperator::CrossJoin(_)
+                )
+            });
+            let outer = from.joins.iter().any(|join| {
+                !matches!(
+                    join.join_operator,
+                    JoinOperator::Join(_)
+                        | JoinOperator::Inner(_)
+                        | JoinOperator::CrossJoin(_)
+                        | JoinOperator::Left(_)
+                        | JoinOperator::LeftOuter(_)
+                )
+            });
+            !outer
+                && (is_empty(&from.relation)
+                    || joined.into_iter().any(|join| is_empty(&join.relation)))
+        })
+}
+
+/// Tells whether a condition holds for foreign keys alone.
+fn asks_for_foreign_keys(condition: &Expr) -> bool {
+    match condition {
+        Expr::BinaryOp { left, op: BinaryOperator::And, right } => {
+            asks_for_foreign_keys(left) || asks_for_foreign_keys(right)
+        }
+        Expr::BinaryOp { left, op: BinaryOperator::Eq, right } => {
+            let column = match left.as_ref() {
+                Expr::CompoundIdentifier(parts) => parts.last(),
+                Expr::Identifier(ident) => Some(ident),
+                _ => None,
+            };
+            let letter = match right.as_ref() {
+                Expr::Value(value) => {
+                    matches!(&value.value, Value::SingleQuotedString(letter) if letter == "f")
+                }
+                _ => false,
+            };
+            letter && column.is_some_and(|column| normal(column) == "contype")
+        }
+        Expr::Nested(inner) => asks_for_foreign_keys(inner),
+        _ => false,
+    }
+}
+
+fn is_table(factor: &TableFactor, table: &str) -> bool {
+    let TableFactor::Table { name, args: None, .. } = factor else { return false };
+    match parts(name).as_slice() {
+        [.., schema, name] => schema == "pg_catalog" && name == table,
+        _ => false,
+    }
+}
+
+/// The type of an expression over relations of the catalog, where it can be read off.
+fn type_of(expr: &Expr, select: &Select) -> Option<DataType> {
+    let column = match expr {
+        Expr::Cast { data_type, .. } => return Some(data_type.clone()),
+        Expr::Function(function) => {
+            return match function_name(&function.name)?.as_str() {
+                "json_build_object" | "json_build_array" => Some(DataType::JSON),
+                "pg_get_expr" => Some(DataType::Text),
+                "array_agg" => {
+                    let element = arguments(&function.args);
+                    Some(array(type_of(element.first()?, select)?))
+                }
+                _ => None,
+            };
+        }
+        Expr::CompoundIdentifier(parts) => normal(parts.last()?),
+        Expr::Identifier(ident) => normal(ident),
+        _ => return None,
+    };
+    let factors = select.from.iter().flat_map(|from| {
+        std::iter::once(&from.relation).chain(from.joins.iter().map(|join| &join.relation))
+    });
+    let found = factors.filter_map(|factor| {
+        let TableFactor::Table { name, args: None, .. } = factor else { return None };
+        let known = definition("pg_catalog", parts(name).last()?)?;
+        known.columns.iter().find(|known| known.name == column)
+    });
+    found.map(|column| named(column.pg_type)).next()
+}
+
+fn named(pg_type: &str) -> DataType {
+    DataType::Custom(ObjectName::from(vec![Ident::with_quote('"', pg_type)]), vec![])
+}
+
+fn array(element: DataType) -> DataType {
+    DataType::Array(ArrayElemTypeDef::SquareBracket(Box::new(element), None))
+}
+
+fn cast(expr: Expr, data_type: DataType) -> Expr {
+    Expr::Cast { kind: CastKind::Cast, expr: Box::new(expr), data_type, array: false, format: None }
 }
 
 fn is_empty(factor: &TableFactor) -> bool {
@@ -118,19 +263,34 @@ impl VisitorMut for Replace {
             }
             // Where an array is expected, an empty one.
             Expr::Function(f) if matches!(f.args, FunctionArguments::Subquery(_)) => {
-                *expr = Expr::Cast {
-                    kind: CastKind::Cast,
-                    expr: Box::new(Expr::Array(Array { elem: vec![], named: true })),
-                    data_type: DataType::Array(ArrayElemTypeDef::SquareBracket(
-                        Box::new(DataType::Text),
-                        None,
-                    )),
-                    array: false,
-                    format: None,
-                };
+                *expr = no_elements(DataType::Text);
+            }
+            Expr::Function(f) if function_name(&f.name).as_deref() == Some("unnest") => {
+                if let [Expr::Subquery(query)] = arguments(&f.args).as_slice() {
+                    *expr = call("unnest", vec![no_elements(element_of(query))]);
+                }
             }
             _ => {}
         }
         ControlFlow::Continue(())
+    }
+}
+
+fn no_elements(element: DataType) -> Expr {
+    cast(Expr::Array(Array { elem: vec![], named: true }), array(element))
+}
+
+/// The type of what a subquery gathers into an array.
+fn element_of(query: &Query) -> DataType {
+    let found = match query.body.as_ref() {
+        SetExpr::Select(select) => match select.projection.as_slice() {
+            [SelectItem::UnnamedExpr(expr)] => type_of(expr, select),
+            _ => None,
+        },
+        _ => None,
+    };
+    match found {
+        Some(DataType::Array(ArrayElemTypeDef::SquareBracket(element, _))) => *element,
+        _ => DataType::Text,
     }
 }

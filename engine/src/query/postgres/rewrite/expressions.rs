@@ -1,20 +1,15 @@
 //! Expressions that only PostgreSQL writes.
 
 use datafusion::sql::sqlparser::ast::{
-    Array, ArrayElemTypeDef, BinaryOperator, CastKind, DataType, Expr, FunctionArg,
-    FunctionArgExpr, FunctionArgumentClause, FunctionArguments, GroupByExpr, Ident, LambdaFunction,
-    LambdaFunctionParameter, LambdaSyntax, ObjectName, OneOrManyWithParens, OrderByExpr,
-    OrderByKind, Query, Select, SelectItem, SetExpr, TableFactor, Value,
+    AccessExpr, ArrayElemTypeDef, BinaryOperator, CastKind, DataType, Expr, FunctionArguments,
+    Ident, ObjectName, Query, Select, SelectItem, SetExpr, Value,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
-use super::{arguments, call, function_name, normal, parts};
-use crate::query::postgres::functions::REG_TYPES;
-
-fn null() -> Expr {
-    Expr::Value(Value::Null.into())
-}
+use super::arrays::{array_literal, array_of};
+use super::{arguments, call, empty, function_name, normal, null, parts};
+use crate::query::postgres::functions::{EXPAND_ARRAY, REG_TYPES};
 
 pub(super) fn take(expr: &mut Expr) -> Expr {
     std::mem::replace(expr, null())
@@ -35,6 +30,11 @@ pub(super) fn before(expr: &mut Expr) {
                 *expr = array_of(std::mem::replace(query.as_mut(), select(vec![])));
             }
         }
+        Expr::Subquery(query) => {
+            if let Some(value) = empty::base_type(query).or_else(|| empty::value(query)) {
+                *expr = value;
+            }
+        }
         Expr::Cast { expr: inner, data_type: DataType::Array(_), .. } => array_literal(inner),
         Expr::AnyOp { right, .. } | Expr::AllOp { right, .. } => array_literal(right),
         _ => {}
@@ -51,15 +51,41 @@ pub(super) fn after(expr: &mut Expr) {
         }
         Expr::Function(function) => {
             super::literals::widen_frame(function);
+            if let [schema, name] = parts(&function.name).as_slice()
+                && schema == "information_schema"
+                && name == EXPAND_ARRAY
+            {
+                let expanded = call(EXPAND_ARRAY, arguments(&function.args));
+                *expr = call("unnest", vec![expanded]);
+                return;
+            }
             let Some(name) = function_name(&function.name) else { return };
+            if function.over.is_some() {
+                function.name = ObjectName::from(vec![Ident::new(other_name(&name))]);
+                *expr = of_type_of_postgres(&name, take(expr));
+                return;
+            }
             if let Some(replaced) =
                 niladic(&name).filter(|_| matches!(function.args, FunctionArguments::None))
             {
                 *expr = replaced;
             } else if name == "generate_subscripts" {
                 *expr = call("unnest", vec![call("array_subscripts", arguments(&function.args))]);
+            } else if name == "regexp_split_to_table" {
+                let parts = call("regexp_split_to_array", arguments(&function.args));
+                *expr = call("unnest", vec![parts]);
             } else {
                 function.name = ObjectName::from(vec![Ident::new(other_name(&name))]);
+                *expr = of_type_of_postgres(&name, take(expr));
+            }
+        }
+        // `(record).field`, which DataFusion takes of columns alone.
+        Expr::CompoundFieldAccess { root, access_chain } => {
+            if let ([AccessExpr::Dot(Expr::Identifier(field))], Expr::Nested(_)) =
+                (access_chain.as_slice(), root.as_ref())
+            {
+                let field = Expr::Value(Value::SingleQuotedString(normal(field)).into());
+                *expr = call("get_field", vec![take(root), field]);
             }
         }
         // DataFusion knows the backslash alone.
@@ -123,6 +149,24 @@ fn niladic(name: &str) -> Option<Expr> {
         },
         _ => return None,
     })
+}
+
+/// A call with a cast where DataFusion counts in numbers without a sign, which PostgreSQL does not have.
+fn of_type_of_postgres(name: &str, function: Expr) -> Expr {
+    let data_type = match name {
+        "row_number" | "rank" | "dense_rank" | "approx_distinct" => DataType::BigInt(None),
+        "ntile" | "array_length" | "array_ndims" | "array_position" | "cardinality" => {
+            DataType::Integer(None)
+        }
+        _ => return function,
+    };
+    Expr::Cast {
+        kind: CastKind::Cast,
+        expr: Box::new(function),
+        data_type,
+        array: false,
+        format: None,
+    }
 }
 
 /// Functions that DataFusion has by another name.
@@ -200,198 +244,6 @@ fn character_length(data_type: &DataType) -> Option<u64> {
         }
         _ => None,
     }
-}
-
-/// `'{a,b}'` where an array is expected, as an array of its elements.
-fn array_literal(expr: &mut Expr) {
-    let literal = match &*expr {
-        Expr::Nested(inner) => inner.as_ref(),
-        other => other,
-    };
-    let Expr::Value(value) = literal else { return };
-    let Value::SingleQuotedString(text) = &value.value else { return };
-    let Some(elements) = elements(text) else { return };
-    let whole =
-        |element: &Option<String>| element.as_ref().is_none_or(|text| text.parse::<i64>().is_ok());
-    let numbers = elements.iter().all(whole);
-    let value = |element: Option<String>| match element {
-        None => null(),
-        Some(text) if numbers => Expr::Value(Value::Number(text, false).into()),
-        Some(text) => Expr::Value(Value::SingleQuotedString(text).into()),
-    };
-    *expr = Expr::Array(Array { elem: elements.into_iter().map(value).collect(), named: true });
-}
-
-/// Splits the text of an array of one dimension; `None` when it is none.
-pub(in crate::query::postgres) fn elements(text: &str) -> Option<Vec<Option<String>>> {
-    let inner = text.trim().strip_prefix('{')?.strip_suffix('}')?;
-    if inner.trim().is_empty() {
-        return Some(Vec::new());
-    }
-    let (mut found, mut current, mut quoted, mut was_quoted) =
-        (Vec::new(), String::new(), false, false);
-    let mut letters = inner.chars();
-    let end = |current: &mut String, was_quoted: &mut bool| {
-        let text = std::mem::take(current);
-        let text = if *was_quoted { text } else { text.trim().to_string() };
-        let is_null = !std::mem::take(was_quoted) && text.eq_ignore_ascii_case("null");
-        (!is_null).then_some(text)
-    };
-    while let Some(letter) = letters.next() {
-        match letter {
-            '"' => (quoted, was_quoted) = (!quoted, true),
-            '\\' => current.extend(letters.next()),
-            ',' if !quoted => found.push(end(&mut current, &mut was_quoted)),
-            '{' | '}' if !quoted => return None,
-            other => current.push(other),
-        }
-    }
-    found.push(end(&mut current, &mut was_quoted));
-    Some(found)
-}
-
-/// `ARRAY(SELECT x ...)`: the rows of a subquery as an array, empty where there are none.
-fn array_of(mut query: Query) -> Expr {
-    // What follows turns the select list into an aggregate: this is the last moment to see that it has no rows.
-    if let SetExpr::Select(select) = query.body.as_mut() {
-        super::empty::prune(select);
-    }
-    if let Some(transformed) = transformed(&query) {
-        return call("array_or_empty", vec![transformed]);
-    }
-    let aggregate = |expr: Expr, order: Vec<OrderByExpr>| {
-        let mut expr = call("array_agg", vec![expr]);
-        if let Expr::Function(function) = &mut expr
-            && let FunctionArguments::List(list) = &mut function.args
-            && !order.is_empty()
-        {
-            list.clauses = vec![FunctionArgumentClause::OrderBy(order)];
-        }
-        expr
-    };
-    let inner = match simple(query) {
-        Ok((mut query, expr, order)) => {
-            if let SetExpr::Select(select) = query.body.as_mut() {
-                select.projection = vec![SelectItem::UnnamedExpr(aggregate(expr, order))];
-            }
-            query
-        }
-        Err(query) => {
-            let column = Ident::new("element");
-            let mut outer = select(vec![SelectItem::UnnamedExpr(aggregate(
-                Expr::Identifier(column.clone()),
-                vec![],
-            ))]);
-            let alias = datafusion::sql::sqlparser::ast::TableAlias {
-                explicit: true,
-                name: Ident::new("elements"),
-                columns: vec![datafusion::sql::sqlparser::ast::TableAliasColumnDef {
-                    name: column,
-                    data_type: None,
-                }],
-                at: None,
-            };
-            if let SetExpr::Select(select) = outer.body.as_mut() {
-                select.from = vec![datafusion::sql::sqlparser::ast::TableWithJoins {
-                    relation: TableFactor::Derived {
-                        lateral: false,
-                        subquery: query,
-                        alias: Some(alias),
-                        sample: None,
-                    },
-                    joins: vec![],
-                }];
-            }
-            Box::new(outer)
-        }
-    };
-    call("array_or_empty", vec![Expr::Subquery(inner)])
-}
-
-/// A query without grouping or limits: its one expression and its order can move into an aggregate.
-fn simple(mut query: Query) -> Result<(Box<Query>, Expr, Vec<OrderByExpr>), Box<Query>> {
-    let order = match query.order_by.as_ref().map(|order| &order.kind) {
-        None => Vec::new(),
-        Some(OrderByKind::Expressions(order)) => order.clone(),
-        Some(OrderByKind::All(_)) => return Err(Box::new(query)),
-    };
-    let SetExpr::Select(select) = query.body.as_ref() else { return Err(Box::new(query)) };
-    let plain = query.limit_clause.is_none()
-        && query.fetch.is_none()
-        && select.distinct.is_none()
-        && select.having.is_none()
-        && matches!(&select.group_by, GroupByExpr::Expressions(by, _) if by.is_empty());
-    let expr = match select.projection.as_slice() {
-        [SelectItem::UnnamedExpr(expr)] | [SelectItem::ExprWithAlias { expr, .. }] => expr.clone(),
-        _ => return Err(Box::new(query)),
-    };
-    if !plain || matches!(&expr, Expr::Function(f) if f.over.is_some()) {
-        return Err(Box::new(query));
-    }
-    // `ORDER BY 1` means the one column.
-    let by_position = |mut by: OrderByExpr| {
-        if matches!(&by.expr, Expr::Value(value) if matches!(&value.value, Value::Number(n, _) if n == "1"))
-        {
-            by.expr = expr.clone();
-        }
-        by
-    };
-    let order = order.into_iter().map(by_position).collect();
-    query.order_by = None;
-    Ok((Box::new(query), expr, order))
-}
-
-/// `SELECT f(x) FROM unnest(a) x` needs no subquery: it is a function over the elements of `a`.
-fn transformed(query: &Query) -> Option<Expr> {
-    let SetExpr::Select(select) = query.body.as_ref() else { return None };
-    let [from] = select.from.as_slice() else { return None };
-    let (array, alias) = match &from.relation {
-        TableFactor::UNNEST {
-            alias,
-            array_exprs,
-            with_offset: false,
-            with_ordinality: false,
-            ..
-        } => match array_exprs.as_slice() {
-            [array] => (array.clone(), alias.as_ref()?),
-            _ => return None,
-        },
-        TableFactor::Table { name, args: Some(args), alias, .. }
-            if parts(name).last()? == "unnest" =>
-        {
-            match args.args.as_slice() {
-                [FunctionArg::Unnamed(FunctionArgExpr::Expr(array))] => {
-                    (array.clone(), alias.as_ref()?)
-                }
-                _ => return None,
-            }
-        }
-        _ => return None,
-    };
-    let element = alias.columns.first().map_or(&alias.name, |column| &column.name).clone();
-    let plain = from.joins.is_empty()
-        && select.selection.is_none()
-        && select.distinct.is_none()
-        && query.order_by.is_none()
-        && query.limit_clause.is_none();
-    let body = match select.projection.as_slice() {
-        [SelectItem::UnnamedExpr(expr)] | [SelectItem::ExprWithAlias { expr, .. }] if plain => {
-            expr.clone()
-        }
-        _ => return None,
-    };
-    if matches!(&body, Expr::Identifier(ident) if normal(ident) == normal(&element)) {
-        return Some(array);
-    }
-    let lambda = Expr::Lambda(LambdaFunction {
-        params: OneOrManyWithParens::One(LambdaFunctionParameter {
-            name: element,
-            data_type: None,
-        }),
-        body: Box::new(body),
-        syntax: LambdaSyntax::Arrow,
-    });
-    Some(call("array_transform", vec![array, lambda]))
 }
 
 /// A query of a select list alone.

@@ -10,6 +10,7 @@ use datafusion::sql::sqlparser::ast::{
 use super::{call, expressions, function_name, normal, parts};
 use crate::query::postgres::catalog::definition;
 use crate::query::postgres::facts::SessionFacts;
+use crate::query::postgres::functions::KEYWORDS;
 
 /// The schema that DataFusion looks in for names without one.
 const DEFAULT_SCHEMA: &str = "public";
@@ -22,6 +23,16 @@ pub(super) fn rewrite(factor: &mut TableFactor, facts: &SessionFacts, ctes: &[Ve
             let Some(function) = function_name(name) else { return };
             if let Some(relation) = relation(&function, args, alias) {
                 *factor = relation;
+            } else if function == KEYWORDS {
+                // Its columns have names of their own.
+                *name = ObjectName::from(vec![Ident::new(function.as_str())]);
+                let same = || TableAlias {
+                    explicit: true,
+                    name: Ident::new(function.as_str()),
+                    columns: vec![],
+                    at: None,
+                };
+                alias.get_or_insert_with(same);
             } else {
                 *name = ObjectName::from(vec![Ident::new(function.as_str())]);
                 *alias = Some(with_column(alias.take(), &function));
@@ -79,9 +90,13 @@ fn relation(
     };
     match function {
         "unnest" if values.len() == 1 => Some(unnest(values.into_iter().next()?, alias.take())),
+        "regexp_split_to_table" => {
+            Some(unnest(call("regexp_split_to_array", values), alias.take()))
+        }
         "generate_subscripts" => Some(unnest(call("array_subscripts", values), alias.take())),
         // With constant bounds a series is a stream, otherwise an array.
         "generate_series" | "range" if values.iter().all(is_constant) => None,
+        KEYWORDS => None,
         "generate_series" | "range" => Some(unnest(call(function, values), alias.take())),
         // Any other function is one row.
         _ => {

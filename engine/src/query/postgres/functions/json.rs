@@ -1,0 +1,296 @@
+//! Values as JSON: `json_build_object`, `json_build_array`, `to_json` and the same for `jsonb`.
+//!
+//! The text is written as PostgreSQL writes it: `json` keeps keys as they come, `jsonb` sorts them by length and keeps the
+//! last of equal ones.
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringBuilder};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
+use datafusion::common::{DataFusionError, Result};
+use datafusion::logical_expr::Volatility;
+
+use super::bounded::{BATCH_BYTES_MAX, VALUE_BYTES_MAX, too_large};
+use super::{Body, Call, Function, Kind, failure};
+use crate::Error;
+use crate::query::postgres::types::TYPE_KEY;
+
+/// How deep values may nest.
+const DEPTH_MAX: usize = 64;
+
+const fn variadic(name: &'static str, result: &'static str, body: Body) -> Function {
+    Function::new(name, &[Kind::Any], result, body)
+        .at_least(0)
+        .variadic()
+        .with_nulls()
+        .with(Volatility::Stable)
+}
+
+const fn single(name: &'static str, result: &'static str, body: Body) -> Function {
+    Function::new(name, &[Kind::Any], result, body)
+}
+
+pub(super) const FUNCTIONS: &[Function] = &[
+    variadic("json_build_object", "json", Body::Column(|c| object(c, Style::Json))),
+    variadic("jsonb_build_object", "jsonb", Body::Column(|c| object(c, Style::Jsonb))),
+    variadic("json_build_array", "json", Body::Column(|c| array(c, Style::Json))),
+    variadic("jsonb_build_array", "jsonb", Body::Column(|c| array(c, Style::Jsonb))),
+    single("to_json", "json", Body::Column(|c| value(c, Style::Json))),
+    single("to_jsonb", "jsonb", Body::Column(|c| value(c, Style::Jsonb))),
+];
+
+/// What is written between the parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Style {
+    Json,
+    Jsonb,
+}
+
+impl Style {
+    /// Between the elements of a value that is converted; those that are built have a blank in both.
+    fn comma(self) -> &'static str {
+        if self == Style::Json { "," } else { ", " }
+    }
+
+    fn colon(self) -> &'static str {
+        if self == Style::Json { ":" } else { ": " }
+    }
+}
+
+fn object(call: &Call<'_>, style: Style) -> Result<ArrayRef> {
+    let name = if style == Style::Json { "json_build_object" } else { "jsonb_build_object" };
+    if !call.arguments.len().is_multiple_of(2) {
+        return Err(failure(Error::Invalid {
+            message: "argument list must have even number of elements".to_string(),
+            hint: format!("The arguments of {name}() must consist of alternating keys and values."),
+        }));
+    }
+    let columns = columns(call)?;
+    let keys: Vec<ArrayRef> = call
+        .arguments
+        .iter()
+        .step_by(2)
+        .map(|keys| Ok(cast(keys, &DataType::Utf8)?))
+        .collect::<Result<_>>()?;
+    rows(call, name, |row, text| {
+        let mut pairs: Vec<(&str, String)> = Vec::with_capacity(keys.len());
+        for (at, keys) in keys.iter().enumerate() {
+            let keys = keys.as_string::<i32>();
+            if keys.is_null(row) {
+                return Err(failure(Error::Standard {
+                    sqlstate: "22004",
+                    message: format!("argument {} cannot be null", 2 * at + 1),
+                    hint: "Object keys should be text.".to_string(),
+                }));
+            }
+            let mut value = String::new();
+            columns[2 * at + 1].write(row, style, 0, &mut value)?;
+            pairs.push((keys.value(row), value));
+        }
+        if style == Style::Jsonb {
+            // The last of equal keys stands.
+            pairs.reverse();
+            pairs.sort_by(|(a, _), (b, _)| (a.len(), a.as_bytes()).cmp(&(b.len(), b.as_bytes())));
+            pairs.dedup_by(|(later, _), (kept, _)| later == kept);
+        }
+        let colon = if style == Style::Json { " : " } else { ": " };
+        text.push('{');
+        for (at, (key, value)) in pairs.iter().enumerate() {
+            if at > 0 {
+                text.push_str(", ");
+            }
+            quote(key, text);
+            text.push_str(colon);
+            text.push_str(value);
+        }
+        text.push('}');
+        Ok(true)
+    })
+}
+
+fn array(call: &Call<'_>, style: Style) -> Result<ArrayRef> {
+    let name = if style == Style::Json { "json_build_array" } else { "jsonb_build_array" };
+    let columns = columns(call)?;
+    rows(call, name, |row, text| {
+        text.push('[');
+        for (at, column) in columns.iter().enumerate() {
+            if at > 0 {
+                text.push_str(", ");
+            }
+            column.write(row, style, 0, text)?;
+        }
+        text.push(']');
+        Ok(true)
+    })
+}
+
+fn value(call: &Call<'_>, style: Style) -> Result<ArrayRef> {
+    let columns = columns(call)?;
+    rows(call, if style == Style::Json { "to_json" } else { "to_jsonb" }, |row, text| {
+        let given = call.arguments[0].is_valid(row);
+        if given {
+            columns[0].write(row, style, 0, text)?;
+        }
+        Ok(given)
+    })
+}
+
+/// Writes a text for each row, bounded; null where `write` says that there is none.
+fn rows(
+    call: &Call<'_>,
+    name: &str,
+    write: impl Fn(usize, &mut String) -> Result<bool>,
+) -> Result<ArrayRef> {
+    let mut texts = StringBuilder::new();
+    for row in 0..call.rows {
+        let mut text = String::new();
+        let given = write(row, &mut text)?;
+        let total = (texts.values_slice().len() + text.len()) as u64;
+        if text.len() as u64 > VALUE_BYTES_MAX || total > BATCH_BYTES_MAX {
+            return Err(too_large(name));
+        }
+        texts.append_option(given.then_some(text));
+    }
+    Ok(std::sync::Arc::new(texts.finish()))
+}
+
+fn columns(call: &Call<'_>) -> Result<Vec<Column>> {
+    call.arguments.iter().zip(call.fields).map(|(array, field)| Column::new(array, field)).collect()
+}
+
+/// A column whose values are written as JSON.
+struct Column {
+    array: ArrayRef,
+    form: Form,
+}
+
+enum Form {
+    /// JSON as it stands.
+    Raw,
+    /// A number or a boolean, whose text is JSON.
+    Plain,
+    /// Everything else is a text.
+    Text,
+    /// A list, with its elements.
+    List(Box<Column>),
+    /// A record, with its fields.
+    Record(Vec<(String, Column)>),
+}
+
+impl Column {
+    fn new(array: &ArrayRef, field: &Field) -> Result<Column> {
+        let logical = field.metadata().get(TYPE_KEY).map(String::as_str);
+        let text = |array: &ArrayRef| Ok::<_, DataFusionError>(cast(array, &DataType::Utf8)?);
+        let of = |array: &ArrayRef, field: &FieldRef| Column::new(array, field);
+        Ok(match array.data_type() {
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
+                if matches!(logical, Some("json" | "jsonb")) =>
+            {
+                Column { array: text(array)?, form: Form::Raw }
+            }
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
+                Column { array: text(array)?, form: Form::Text }
+            }
+            DataType::Boolean | DataType::Null => Column { array: text(array)?, form: Form::Plain },
+            number if number.is_numeric() => Column { array: text(array)?, form: Form::Plain },
+            DataType::List(item) => {
+                let elements = of(array.as_list::<i32>().values(), item)?;
+                Column { array: array.clone(), form: Form::List(Box::new(elements)) }
+            }
+            DataType::Struct(fields) => {
+                let columns = array.as_struct().columns().iter().zip(fields).map(|(column, f)| {
+                    Ok::<_, DataFusionError>((f.name().clone(), of(column, f)?))
+                });
+                let columns = columns.collect::<Result<_>>()?;
+                Column { array: array.clone(), form: Form::Record(columns) }
+            }
+            _ => Column { array: array.clone(), form: Form::Text },
+        })
+    }
+
+    fn write(&self, row: usize, style: Style, depth: usize, out: &mut String) -> Result<()> {
+        if depth > DEPTH_MAX {
+            return Err(too_large("to_json"));
+        }
+        if self.array.is_null(row) || self.array.data_type().is_null() {
+            out.push_str("null");
+            return Ok(());
+        }
+        match &self.form {
+            Form::Raw => out.push_str(self.array.as_string::<i32>().value(row)),
+            Form::Plain => match self.array.as_string::<i32>().value(row) {
+                // JSON has no such numbers.
+                odd @ ("NaN" | "inf" | "-inf") => quote(&odd.replace("inf", "Infinity"), out),
+                plain => out.push_str(plain),
+            },
+            Form::Text => match self.array.as_string_opt::<i32>() {
+                Some(texts) => quote(texts.value(row), out),
+                None => quote(&shown(&self.array, row)?, out),
+            },
+            Form::List(elements) => {
+                let offsets = self.array.as_list::<i32>().value_offsets();
+                let at = |row: usize| usize::try_from(offsets[row]).unwrap_or(0);
+                out.push('[');
+                for (count, element) in (at(row)..at(row + 1)).enumerate() {
+                    if count > 0 {
+                        out.push_str(style.comma());
+                    }
+                    elements.write(element, style, depth + 1, out)?;
+                }
+                out.push(']');
+            }
+            Form::Record(fields) => {
+                out.push('{');
+                for (count, (name, column)) in fields.iter().enumerate() {
+                    if count > 0 {
+                        out.push_str(style.comma());
+                    }
+                    quote(name, out);
+                    out.push_str(style.colon());
+                    column.write(row, style, depth + 1, out)?;
+                }
+                out.push('}');
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Times in ISO 8601, as PostgreSQL writes them into JSON; other values as they are shown.
+fn shown(array: &ArrayRef, row: usize) -> Result<String> {
+    let options = FormatOptions::default()
+        .with_timestamp_format(Some("%Y-%m-%dT%H:%M:%S%.f"))
+        .with_timestamp_tz_format(Some("%Y-%m-%dT%H:%M:%S%.f%:z"));
+    let text = ArrayFormatter::try_new(array.as_ref(), &options)?.value(row).to_string();
+    if !matches!(array.data_type(), DataType::Timestamp(..)) {
+        return Ok(text);
+    }
+    // No zeros at the end of a fraction.
+    let Some((whole, rest)) = text.split_once('.') else { return Ok(text) };
+    let end = rest.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(rest.len());
+    let (fraction, zone) = rest.split_at(end);
+    let fraction = fraction.trim_end_matches('0');
+    let dot = if fraction.is_empty() { "" } else { "." };
+    Ok(format!("{whole}{dot}{fraction}{zone}"))
+}
+
+/// Writes a text in quotes, with what JSON and PostgreSQL escape.
+fn quote(text: &str, out: &mut String) {
+    out.push('"');
+    for letter in text.chars() {
+        match letter {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
+            control if u32::from(control) < 0x20 => {
+                out.push_str(&format!("\\u{:04x}", u32::from(control)));
+            }
+            letter => out.push(letter),
+        }
+    }
+    out.push('"');
+}

@@ -1,0 +1,287 @@
+//! The types of a statement's columns, as PostgreSQL gives them.
+//!
+//! The logical type of a column stands in its metadata, and DataFusion loses it wherever an expression makes a value of
+//! another: `nullif(attidentity, '')` is text to it, and `"char"` to PostgreSQL. [`of`] works the types out from the plan
+//! instead: what a function or a `CASE` does to the types of its arguments is known here. A type that it does not know is
+//! that of the column's values.
+
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::common::{DFSchemaRef, JoinType, ScalarValue};
+use datafusion::logical_expr::{
+    Distinct, Expr, ExprSchemable, LogicalPlan, Unnest, WindowFunctionDefinition,
+};
+
+use super::functions::REG_TYPES;
+use super::types::{TYPE_KEY, by_name};
+
+/// The logical type of each column; `None` where the values say it.
+pub(super) type Types = Vec<Option<String>>;
+
+/// Returns the types of a plan's columns.
+pub(super) fn of(plan: &LogicalPlan) -> Types {
+    let types = match plan {
+        LogicalPlan::Projection(projection) => Input::of(&projection.input).all(&projection.expr),
+        LogicalPlan::SubqueryAlias(alias) => of(&alias.input),
+        LogicalPlan::Filter(filter) => of(&filter.input),
+        LogicalPlan::Sort(sort) => of(&sort.input),
+        LogicalPlan::Limit(limit) => of(&limit.input),
+        LogicalPlan::Repartition(repartition) => of(&repartition.input),
+        LogicalPlan::Subquery(subquery) => of(&subquery.subquery),
+        LogicalPlan::Distinct(Distinct::All(input)) => of(input),
+        LogicalPlan::Distinct(Distinct::On(on)) => Input::of(&on.input).all(&on.select_expr),
+        LogicalPlan::Aggregate(aggregate) => {
+            let input = Input::of(&aggregate.input);
+            let mut types = input.all(&aggregate.group_expr);
+            types.extend(input.all(&aggregate.aggr_expr));
+            types
+        }
+        LogicalPlan::Window(window) => {
+            let input = Input::of(&window.input);
+            let mut types = input.all(&window.window_expr);
+            types.splice(0..0, input.types);
+            types
+        }
+        LogicalPlan::Join(join) => match join.join_type {
+            JoinType::LeftSemi | JoinType::LeftAnti | JoinType::LeftMark => of(&join.left),
+            JoinType::RightSemi | JoinType::RightAnti | JoinType::RightMark => of(&join.right),
+            _ => [of(&join.left), of(&join.right)].concat(),
+        },
+        LogicalPlan::Union(union) => {
+            let inputs: Vec<Types> = union.inputs.iter().map(|input| of(input)).collect();
+            by_column(&inputs, |logical| Found::Known(logical.clone()))
+        }
+        LogicalPlan::Values(values) => {
+            let rows: Vec<Vec<Found>> = {
+                let none = Input { schema: &values.schema, types: stated(&values.schema) };
+                let row = |row: &Vec<Expr>| row.iter().map(|expr| none.one(expr)).collect();
+                values.values.iter().map(row).collect()
+            };
+            by_column(&rows, Found::clone)
+        }
+        LogicalPlan::Unnest(unnest) => of_unnest(unnest),
+        LogicalPlan::RecursiveQuery(query) => of(&query.static_term),
+        _ => stated(plan.schema()),
+    };
+    // Plans of kinds that have more columns than is said above.
+    if types.len() == plan.schema().fields().len() { types } else { stated(plan.schema()) }
+}
+
+fn stated(schema: &DFSchemaRef) -> Types {
+    schema.fields().iter().map(|field| of_field(field)).collect()
+}
+
+fn of_field(field: &Field) -> Option<String> {
+    field.metadata().get(TYPE_KEY).cloned()
+}
+
+fn by_column<T>(rows: &[Vec<T>], found: impl Fn(&T) -> Found) -> Types {
+    let width = rows.iter().map(Vec::len).min().unwrap_or(0);
+    (0..width).map(|at| common(rows.iter().map(|row| found(&row[at])))).collect()
+}
+
+fn of_unnest(unnest: &Unnest) -> Types {
+    let input = Input::of(&unnest.input);
+    let of_column = |from: &usize| {
+        let logical = input.types.get(*from).cloned().flatten();
+        let field = input.schema.field(*from);
+        if unnest.list_type_columns.iter().any(|(list, _)| list == from) {
+            element(logical.as_deref(), field.data_type())
+        } else {
+            logical
+        }
+    };
+    unnest.dependency_indices.iter().map(of_column).collect()
+}
+
+/// What is known of the type of an expression.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Found {
+    /// It has this type.
+    Known(Option<String>),
+    /// It is a text in quotes or null, and takes the type of what stands beside it.
+    Open,
+    /// It is a whole number, and becomes the number of an object beside one.
+    Number,
+}
+
+impl Found {
+    fn logical(self) -> Option<String> {
+        match self {
+            Found::Known(logical) => logical,
+            Found::Open | Found::Number => None,
+        }
+    }
+}
+
+/// The one type of several expressions, such as the branches of a `CASE`.
+fn common(all: impl Iterator<Item = Found>) -> Option<String> {
+    let (mut first, mut numbers) = (None, false);
+    for found in all {
+        match found {
+            Found::Open => {}
+            Found::Number => numbers = true,
+            Found::Known(logical) => match &first {
+                None => first = Some(logical),
+                Some(first) if *first == logical => {}
+                // Of two kinds of text it is text, and of other kinds what the values say.
+                Some(_) => return None,
+            },
+        }
+    }
+    let logical = first.flatten()?;
+    (!numbers || logical == "oid" || REG_TYPES.contains(&logical.as_str())).then_some(logical)
+}
+
+/// The array type over a type.
+fn array(element: Option<&str>) -> Option<String> {
+    let element = element?;
+    let base = element.split('(').next().unwrap_or(element);
+    by_name(base).filter(|base| base.array != 0).map(|base| format!("_{}", base.name))
+}
+
+/// The type of the elements of an array.
+fn element(logical: Option<&str>, data_type: &DataType) -> Option<String> {
+    let named = logical.and_then(by_name).filter(|array| array.element != 0);
+    if let Some(element) = named.and_then(|array| super::types::by_oid(array.element)) {
+        return Some(element.name.clone());
+    }
+    match data_type {
+        DataType::List(item) | DataType::LargeList(item) => of_field(item),
+        _ => None,
+    }
+}
+
+/// What expressions are over.
+struct Input<'a> {
+    schema: &'a DFSchemaRef,
+    types: Types,
+}
+
+impl<'a> Input<'a> {
+    fn of(plan: &'a LogicalPlan) -> Input<'a> {
+        Input { schema: plan.schema(), types: of(plan) }
+    }
+
+    fn all(&self, exprs: &[Expr]) -> Types {
+        exprs.iter().map(|expr| self.one(expr).logical()).collect()
+    }
+
+    fn common<'e>(&self, exprs: impl IntoIterator<Item = &'e Expr>) -> Found {
+        Found::Known(common(exprs.into_iter().map(|expr| self.one(expr))))
+    }
+
+    fn first(&self, args: &[Expr]) -> Option<String> {
+        args.first().and_then(|expr| self.one(expr).logical())
+    }
+
+    fn element(&self, array: &Expr) -> Option<String> {
+        let data_type = array.get_type(self.schema.as_ref()).ok()?;
+        element(self.one(array).logical().as_deref(), &data_type)
+    }
+
+    fn one(&self, expr: &Expr) -> Found {
+        Found::Known(match expr {
+            Expr::Alias(alias) => {
+                let named = alias.metadata.as_ref().and_then(|m| m.inner().get(TYPE_KEY).cloned());
+                return named
+                    .map_or_else(|| self.one(&alias.expr), |name| Found::Known(Some(name)));
+            }
+            Expr::Column(column) => {
+                let at = self.schema.maybe_index_of_column(column);
+                at.and_then(|at| self.types.get(at).cloned().flatten())
+            }
+            Expr::OuterReferenceColumn(field, _) => of_field(field),
+            Expr::Literal(value, metadata) => {
+                match metadata.as_ref().and_then(|metadata| metadata.inner().get(TYPE_KEY)) {
+                    Some(logical) => Some(logical.clone()),
+                    None if value.is_null() || matches!(value, ScalarValue::Utf8(_)) => {
+                        return Found::Open;
+                    }
+                    None if value.data_type().is_integer() => return Found::Number,
+                    None => None,
+                }
+            }
+            Expr::Cast(cast) => of_field(&cast.field),
+            Expr::TryCast(cast) => of_field(&cast.field),
+            Expr::Case(case) => {
+                let branches = case.when_then_expr.iter().map(|(_, then)| then.as_ref());
+                return self.common(branches.chain(case.else_expr.as_deref()));
+            }
+            Expr::ScalarFunction(function) => match function.func.name() {
+                "nullif" | "array_or_empty" => self.first(&function.args),
+                "coalesce" | "greatest" | "least" | "nvl" => return self.common(&function.args),
+                "make_array" => array(self.common(&function.args).logical().as_deref()),
+                "array_element" => function.args.first().and_then(|array| self.element(array)),
+                _ => self.stated(expr),
+            },
+            Expr::AggregateFunction(aggregate) => {
+                self.gathered(aggregate.func.name(), &aggregate.params.args)
+            }
+            Expr::WindowFunction(window) => {
+                let name = match &window.fun {
+                    WindowFunctionDefinition::AggregateUDF(function) => function.name(),
+                    WindowFunctionDefinition::WindowUDF(function) => function.name(),
+                };
+                self.gathered(name, &window.params.args)
+            }
+            Expr::ScalarSubquery(subquery) => of(&subquery.subquery).into_iter().next().flatten(),
+            Expr::Unnest(unnest) => self.element(&unnest.expr),
+            Expr::Placeholder(parameter) => {
+                parameter.field.as_ref().and_then(|field| of_field(field))
+            }
+            _ => None,
+        })
+    }
+
+    /// The type of what an aggregate or a window makes of its first argument.
+    fn gathered(&self, function: &str, args: &[Expr]) -> Option<String> {
+        let first = self.first(args);
+        match function {
+            "array_agg" => array(first.as_deref()),
+            // Of texts of any kind the least and the greatest are text.
+            "min" | "max" => first.filter(|logical| {
+                !matches!(logical.split('(').next(), Some("name" | "char" | "varchar"))
+            }),
+            "any_value" | "first_value" | "lag" | "last_value" | "lead" | "nth_value"
+            | "single_value" => first,
+            _ => None,
+        }
+    }
+
+    /// The type that DataFusion knows of.
+    fn stated(&self, expr: &Expr) -> Option<String> {
+        let field: FieldRef = expr.to_field(self.schema.as_ref()).ok()?.1;
+        of_field(&field)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known(logical: &str) -> Found {
+        Found::Known(Some(logical.to_string()))
+    }
+
+    #[test]
+    fn several_types_have_one_in_common() {
+        let check = |all: &[Found], expected: Option<&str>| {
+            assert_eq!(common(all.iter().cloned()).as_deref(), expected, "{all:?}");
+        };
+        check(&[Found::Open, known("name")], Some("name"));
+        check(&[known("name"), known("name")], Some("name"));
+        check(&[known("name"), Found::Known(None)], None);
+        check(&[known("oid"), Found::Number], Some("oid"));
+        check(&[known("int2"), Found::Number], None);
+        check(&[Found::Open, Found::Open], None);
+    }
+
+    #[test]
+    fn arrays_have_elements_and_elements_have_arrays() {
+        assert_eq!(array(Some("name")).as_deref(), Some("_name"));
+        assert_eq!(array(Some("varchar(10)")).as_deref(), Some("_varchar"));
+        for (name, inner) in [("_name", "name"), ("oid[]", "oid"), ("int2vector", "int2")] {
+            assert_eq!(element(Some(name), &DataType::Null).as_deref(), Some(inner), "{name}");
+        }
+    }
+}

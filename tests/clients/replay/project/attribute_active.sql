@@ -1,0 +1,1 @@
+CREATE ATTRIBUTE active ON person FROM (people.active) RESOLVE BY LATEST;

@@ -1,0 +1,1 @@
+CREATE ATTRIBUTE amount ON person FROM (people.amount) RESOLVE BY LATEST;

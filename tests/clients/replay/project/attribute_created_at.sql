@@ -1,0 +1,1 @@
+CREATE ATTRIBUTE created_at ON person FROM (people.created_at) RESOLVE BY LATEST;

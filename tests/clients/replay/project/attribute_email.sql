@@ -1,0 +1,1 @@
+CREATE ATTRIBUTE email ON person FROM (people.email) RESOLVE BY LATEST;

@@ -1,0 +1,1 @@
+CREATE ATTRIBUTE id ON person FROM (people.id) RESOLVE BY LATEST;

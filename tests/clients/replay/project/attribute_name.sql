@@ -1,0 +1,1 @@
+CREATE ATTRIBUTE name ON person FROM (people.name) RESOLVE BY LATEST;

@@ -1,0 +1,2 @@
+CREATE IDENTITY GRAPH person IDENTIFIERS (email NORMALIZE email PRIORITY 1);
+COMMENT ON IDENTITY GRAPH person IS 'One address is one person';
