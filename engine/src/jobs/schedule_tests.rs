@@ -8,8 +8,8 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::catalog::{
-    Change, Coverage, Destination, IdentityGraph, LegalBasis, OnError, ProfileTrait, Purpose,
-    Shape, Source, Sync, SyncInput,
+    Change, Coverage, Destination, IdentifierRule, IdentityGraph, LegalBasis, OnError,
+    ProfileTrait, Purpose, Shape, Source, Sync, SyncInput,
 };
 use crate::clock::{Clock, ManualClock};
 use crate::engine::{Put, Shown};
@@ -183,8 +183,20 @@ async fn traits_that_are_due_together_are_one_refresh() {
         freshness: every(1),
         query: "SELECT profile_id FROM profile_records".into(),
     };
-    let graph =
-        IdentityGraph { identifiers: vec![], matches: vec![], merge_limit: 10, shared_limit: 5 };
+    let email = IdentifierRule {
+        kind: "email".to_owned(),
+        normalize: None,
+        priority: 1,
+        limit: None,
+        block_values: vec![],
+        block_matching: vec![],
+    };
+    let graph = IdentityGraph {
+        identifiers: vec![email],
+        matches: vec![],
+        merge_limit: 10,
+        shared_limit: 5,
+    };
     let bodies = vec![
         ("g", Body::IdentityGraph(graph)),
         ("t", Body::Trait(computed.clone())),

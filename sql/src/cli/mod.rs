@@ -165,7 +165,8 @@ enum Format {
 
 /// Runs a command and returns its exit code.
 pub(crate) fn run(arguments: Arguments) -> u8 {
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = match builder.thread_stack_size(STACK_BYTES).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return Failure::failed("the runtime cannot be started", error).report(),
     };
@@ -191,6 +192,9 @@ pub(crate) fn run(arguments: Arguments) -> u8 {
     runtime.shutdown_timeout(LEFTOVERS_MAX);
     code
 }
+
+/// The stack of each thread, as large as that of a main thread: a refresh goes deep, and what is not touched takes no memory.
+const STACK_BYTES: usize = 8 << 20;
 
 /// How long a command may take to end.
 const SHUTDOWN_MAX: std::time::Duration = std::time::Duration::from_secs(10);

@@ -17,6 +17,7 @@ impl Queries {
     pub(super) fn start() -> Result<Queries, Failure> {
         let runtime = Builder::new_multi_thread()
             .thread_name("query")
+            .thread_stack_size(super::STACK_BYTES)
             .enable_all()
             .build()
             .map_err(|error| Failure::failed("the query runtime cannot be started", error))?;
