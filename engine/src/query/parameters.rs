@@ -344,6 +344,6 @@ mod tests {
             }
         }
         let (types, _) = answer("SELECT $1::numeric", &[], vec![value.clone()]).await;
-        assert_eq!(types, [numeric.clone()], "the cast tells the type");
+        assert_eq!(types, [numeric], "the cast tells the type");
     }
 }

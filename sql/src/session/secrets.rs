@@ -18,9 +18,16 @@ use crate::project::Reference;
 /// Verifiers that are kept; beyond that all are made anew.
 const VERIFIERS_MAX: usize = 1_000;
 
-/// The verifiers of passwords that are secrets, by the name of the secret, with the hash of the value that each is of.
+/// The verifiers of passwords that are secrets, by the name of the secret.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct Secrets(Arc<Mutex<HashMap<String, ([u8; 32], String)>>>);
+pub(crate) struct Secrets(Arc<Mutex<HashMap<String, Kept>>>);
+
+/// A verifier, and the hash of the value that it is of.
+#[derive(Debug)]
+struct Kept {
+    of: [u8; 32],
+    verifier: String,
+}
 
 impl Secrets {
     /// Returns the verifier of the password that is the secret `name`, or that the secret is itself.
@@ -60,8 +67,8 @@ impl Secrets {
         let hash: [u8; 32] = Sha256::digest(value.as_bytes()).into();
         {
             let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some((_, verifier)) = kept.get(name).filter(|(of, _)| *of == hash) {
-                return Ok(verifier.clone());
+            if let Some(kept) = kept.get(name).filter(|kept| kept.of == hash) {
+                return Ok(kept.verifier.clone());
             }
         }
         let verifier = Password::new(value)?.verifier();
@@ -69,7 +76,7 @@ impl Secrets {
         if kept.len() >= VERIFIERS_MAX {
             kept.clear();
         }
-        kept.insert(name.to_owned(), (hash, verifier.clone()));
+        kept.insert(name.to_owned(), Kept { of: hash, verifier: verifier.clone() });
         Ok(verifier)
     }
 }
