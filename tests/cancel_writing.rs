@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Instant;
 
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
 use tokio_postgres::NoTls;
 
 use crate::corpus::Csv;
@@ -20,6 +22,7 @@ const ATTEMPTS: usize = 12;
 
 /// Runs a statement and cancels it as soon as `folder` has so many files more. Tells how it ended.
 async fn cancelled(
+    server: &Server,
     session: &Session,
     statement: &str,
     folder: &Path,
@@ -41,8 +44,12 @@ async fn cancelled(
         }
         assert!(started.elapsed() < WORK, "{statement}: it wrote no {written} files");
     }
-    token.cancel_query(NoTls).await.unwrap();
-    running.await
+    let mut stream = TcpStream::connect(("127.0.0.1", server.port())).await.unwrap();
+    token.cancel_query_raw(&mut stream, NoTls).await.unwrap();
+    let ended = running.await;
+    // The server hangs up when it has passed the cancel on: what the session does next is not stopped by it.
+    assert_eq!(stream.read(&mut [0]).await.unwrap_or(0), 0);
+    ended
 }
 
 /// Tells whether a statement was cancelled; fails the test if it failed otherwise.
@@ -73,7 +80,7 @@ async fn a_cancelled_refresh_leaves_whole_versions_and_the_next_one_completes() 
         let server = lake.serve();
         let engineer = server.session("engineer").await;
         let written = files_written * (2 * moment + 1) / (2 * MOMENTS + 1);
-        let ended = cancelled(&engineer, "REFRESH ALL", &lake.lake, written).await;
+        let ended = cancelled(&server, &engineer, "REFRESH ALL", &lake.lake, written).await;
         assert!(was_cancelled(&ended), "moment {moment}: the refresh ended before the cancel");
         let found = Contents::of(&lake.lake).without_intake();
         let versions = [&before, &after]
@@ -100,7 +107,8 @@ async fn a_cancelled_segment_is_there_whole_or_not_at_all() {
         let name = format!("poles_{written}");
         let create = format!("SEGMENT {name} ON customer FOR PURPOSE service WHERE country = 'PL'");
         let members = format!("SELECT count(*) FROM segments.{name}");
-        let ended = cancelled(&engineer, &format!("CREATE {create}"), &lake.lake, written).await;
+        let ended =
+            cancelled(&server, &engineer, &format!("CREATE {create}"), &lake.lake, written).await;
         times += usize::from(was_cancelled(&ended));
         match engineer.run(&members).await {
             Ok(answer) => assert_eq!(answer.rows, [[Some(expected.to_string())]], "{written}"),
@@ -144,7 +152,8 @@ async fn a_cancelled_sync_has_sent_everything_or_nothing() {
     let [(_, everybody)] = first.into_iter().collect::<Vec<_>>().try_into().unwrap();
     let mut times = 0;
     for written in 0..ATTEMPTS {
-        let ended = cancelled(&marketer, "RUN SYNC lapsed_mail", &lake.lake, written).await;
+        let ended =
+            cancelled(&server, &marketer, "RUN SYNC lapsed_mail", &lake.lake, written).await;
         times += usize::from(was_cancelled(&ended));
         // The next run begins when the one before has come to its end.
         let runs_before = files(&out).len();
@@ -182,7 +191,7 @@ async fn a_cancelled_consent_is_recorded_and_in_force_or_neither() {
             format!("SELECT cdp.record_consent('email', '{email}', 'email_marketing', '{status}')")
         };
         let withdraw = record("withdrawn", &email);
-        let ended = cancelled(&officer, &withdraw, &lake.lake, written / 2).await;
+        let ended = cancelled(&server, &officer, &withdraw, &lake.lake, written / 2).await;
         times += usize::from(was_cancelled(&ended));
         // Another answer is recorded once the one before has come to its end.
         officer.rows(&record("granted", "nobody@example.com")).await;

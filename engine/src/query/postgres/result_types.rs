@@ -201,13 +201,6 @@ impl<'a> Input<'a> {
                     None => None,
                 }
             }
-            // A literal that was made an integer.
-            Expr::Cast(cast)
-                if matches!(*cast.expr, Expr::Literal(ScalarValue::Int64(_), None))
-                    && *cast.field.data_type() == DataType::Int32 =>
-            {
-                return Found::Number;
-            }
             Expr::Cast(cast) => of_field(&cast.field),
             Expr::TryCast(cast) => of_field(&cast.field),
             Expr::Case(case) => {

@@ -11,7 +11,7 @@ use super::arrays::{array_literal, array_of};
 use super::{arguments, call, empty, function_name, normal, null, parts};
 use crate::query::postgres::functions::{EXPAND_ARRAY, REG_TYPES};
 
-pub(super) fn take(expr: &mut Expr) -> Expr {
+fn take(expr: &mut Expr) -> Expr {
     std::mem::replace(expr, null())
 }
 
@@ -50,7 +50,6 @@ pub(super) fn after(expr: &mut Expr) {
             }
         }
         Expr::Function(function) => {
-            super::literals::widen_frame(function);
             if let [schema, name] = parts(&function.name).as_slice()
                 && schema == "information_schema"
                 && name == EXPAND_ARRAY
