@@ -171,7 +171,11 @@ async fn a_kill_before_the_file_is_there_leaves_the_disclosure_and_no_file() {
         hidden
     };
     server.process.wait(PROMPT);
-    assert_eq!(files(&out(&lake)), [hidden.clone()], "the file was there before the kill");
+    assert_eq!(
+        files(&out(&lake)),
+        std::slice::from_ref(&hidden),
+        "the file was there before the kill"
+    );
     drop(server);
 
     let server = lake.serve();
