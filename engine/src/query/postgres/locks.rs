@@ -66,6 +66,8 @@ impl Held {
 struct State {
     /// Who holds what, by session.
     held: HashMap<Key, HashMap<u64, Held>>,
+    /// What each session holds: the end of a statement must not look at the locks of all others.
+    keys: HashMap<u64, HashSet<Key>>,
     /// What each session waits for.
     waiting: HashMap<u64, (Key, Mode)>,
 }
@@ -83,14 +85,15 @@ impl State {
         if self.holders(session, key, mode).next().is_some() {
             return Ok(false);
         }
-        let count = self.held.values().filter(|held| held.contains_key(&session)).count();
-        if count >= LOCKS_MAX && !self.held.get(&key).is_some_and(|h| h.contains_key(&session)) {
+        let keys = self.keys.entry(session).or_default();
+        if keys.len() >= LOCKS_MAX && !keys.contains(&key) {
             return Err(Error::Limit {
                 sqlstate: "53200",
                 message: format!("a session holds at most {LOCKS_MAX} advisory locks"),
                 hint: "Give back those that are done with: pg_advisory_unlock.".into(),
             });
         }
+        keys.insert(key);
         *self.held.entry(key).or_default().entry(session).or_default().count(mode, span) += 1;
         Ok(true)
     }
@@ -112,17 +115,29 @@ impl State {
         false
     }
 
-    /// Changes what a session holds, lock by lock, and forgets what is free then.
-    fn change(&mut self, session: u64, change: impl Fn(&mut Held)) {
-        self.held.retain(|_, holders| {
-            if let Some(held) = holders.get_mut(&session) {
-                change(held);
-                if held.is_free() {
-                    holders.remove(&session);
-                }
-            }
-            !holders.is_empty()
-        });
+    /// Changes what a session holds, lock by lock, and forgets what is free then. Tells whether it held anything.
+    fn change(&mut self, session: u64, change: impl Fn(&mut Held)) -> bool {
+        let Some(mut keys) = self.keys.remove(&session) else { return false };
+        keys.retain(|key| self.changed(session, *key, &change));
+        if !keys.is_empty() {
+            self.keys.insert(session, keys);
+        }
+        true
+    }
+
+    /// Changes how a session holds one lock, and tells whether it still does.
+    fn changed(&mut self, session: u64, key: Key, change: impl Fn(&mut Held)) -> bool {
+        let Some(holders) = self.held.get_mut(&key) else { return false };
+        let Some(held) = holders.get_mut(&session) else { return false };
+        change(held);
+        if !held.is_free() {
+            return true;
+        }
+        holders.remove(&session);
+        if holders.is_empty() {
+            self.held.remove(&key);
+        }
+        false
     }
 }
 
@@ -186,15 +201,16 @@ impl SessionLocks {
         let mut state = self.shared.state.lock();
         let Some(holders) = state.held.get_mut(&key) else { return false };
         let Some(held) = holders.get_mut(&self.session) else { return false };
-        let count = held.count(mode, Span::Session);
-        if *count == 0 {
+        if *held.count(mode, Span::Session) == 0 {
             return false;
         }
-        *count -= 1;
-        if held.is_free() {
-            holders.remove(&self.session);
-            if holders.is_empty() {
-                state.held.remove(&key);
+        let one_less = |held: &mut Held| *held.count(mode, Span::Session) -= 1;
+        if !state.changed(self.session, key, one_less)
+            && let Some(keys) = state.keys.get_mut(&self.session)
+        {
+            keys.remove(&key);
+            if keys.is_empty() {
+                state.keys.remove(&self.session);
             }
         }
         drop(state);
@@ -212,8 +228,9 @@ impl SessionLocks {
     }
 
     fn change(&self, change: impl Fn(&mut Held)) {
-        self.shared.state.lock().change(self.session, change);
-        self.shared.released.notify_waiters();
+        if self.shared.state.lock().change(self.session, change) {
+            self.shared.released.notify_waiters();
+        }
     }
 }
 
@@ -258,7 +275,25 @@ mod tests {
         assert!(one.give_back(KEY, Mode::Exclusive) && !one.give_back(KEY, Mode::Exclusive));
         assert!(try_take(&other, Mode::Exclusive));
         drop(other);
-        assert!(shared.state.lock().held.is_empty());
+        let state = shared.state.lock();
+        assert!(state.held.is_empty() && state.keys.is_empty());
+    }
+
+    #[test]
+    fn a_session_holds_so_many_locks_and_gives_all_of_them_back() {
+        let (shared, one, other) = sessions();
+        let take = |session: &SessionLocks, number: usize| {
+            session.try_take(Key::One(number as i64), Mode::Exclusive, Span::Transaction)
+        };
+        assert!((0..LOCKS_MAX).all(|number| take(&one, number).unwrap()));
+        assert_eq!(take(&one, LOCKS_MAX).unwrap_err().sqlstate(), "53200");
+        assert!(take(&one, 0).unwrap(), "what it holds it may take again");
+        assert!(take(&other, LOCKS_MAX).unwrap(), "another session has a bound of its own");
+        one.give_back_all(Span::Transaction);
+        assert!((1..LOCKS_MAX).all(|number| take(&other, number).unwrap()));
+        drop((one, other));
+        let state = shared.state.lock();
+        assert!(state.held.is_empty() && state.keys.is_empty());
     }
 
     #[test]
@@ -296,6 +331,18 @@ mod tests {
         assert!(one.give_back(KEY, Mode::Exclusive));
         waits.await.unwrap();
         assert!(!try_take(&one, Mode::Exclusive));
+    }
+
+    #[tokio::test]
+    async fn who_waits_is_woken_when_a_lock_is_no_longer_held_alone() {
+        let (_, one, other) = sessions();
+        assert!(try_take(&one, Mode::Shared));
+        assert!(one.try_take(KEY, Mode::Exclusive, Span::Transaction).unwrap());
+        let waits = other.take(KEY, Mode::Shared, Span::Session);
+        tokio::pin!(waits);
+        assert!(futures::poll!(&mut waits).is_pending());
+        one.give_back_all(Span::Transaction);
+        waits.await.unwrap();
     }
 
     #[tokio::test]
