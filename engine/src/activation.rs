@@ -36,6 +36,8 @@ use crate::query::reads::Reads;
 use crate::tables;
 use query::SyncQuery;
 
+pub(crate) use query::query_of;
+
 /// What a run of a sync did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SyncReport {

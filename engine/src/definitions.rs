@@ -1,6 +1,7 @@
 //! Definitions are put into the catalog and taken out of it, each change whole or not at all.
 
 mod check;
+mod kept;
 
 use crate::catalog::{
     Body, CatalogState, Change, Definition, Kind, SegmentOrder, Source, check_references,
@@ -51,6 +52,7 @@ impl Engine {
     /// Fails if [`Engine::apply`] would refuse `changes`.
     pub async fn check_changes(&self, changes: &Changes) -> Result<()> {
         let after = self.after(changes)?;
+        self.check_columns_kept(changes, &after).await?;
         self.check_queries(changes, after).await
     }
 
@@ -60,6 +62,7 @@ impl Engine {
         }
         let mut writing = self.writing().await?;
         let after = self.after(&changes)?;
+        self.check_columns_kept(&changes, &after).await?;
         if plan {
             self.check_queries(&changes, after).await?;
         }

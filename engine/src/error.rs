@@ -220,7 +220,7 @@ impl Error {
 }
 
 /// Lists objects: `role "analyst", segment "lapsed"`.
-fn listed(users: &[(Kind, String)]) -> String {
+pub(crate) fn listed(users: &[(Kind, String)]) -> String {
     let named = users.iter().map(|(kind, name)| format!("{} \"{name}\"", kind.word()));
     named.collect::<Vec<_>>().join(", ")
 }

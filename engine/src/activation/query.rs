@@ -31,10 +31,7 @@ impl SyncQuery {
         name: &str,
         sync: &Sync,
     ) -> Result<Self> {
-        let query = match &sync.input {
-            SyncInput::Query(query) => query.clone(),
-            SyncInput::Segment { segment, columns } => segment_query(live, segment, columns)?,
-        };
+        let query = query_of(live, sync)?;
         let relations = engine.purpose_relations(live, &sync.purpose)?;
         let state = engine.planner().state(&relations.scope());
         let plan = plan(&state, relations.facts(), parse_one(&query)?).await?;
@@ -53,6 +50,17 @@ impl SyncQuery {
     pub(super) async fn collect(&self) -> Result<Vec<RecordBatch>> {
         let physical = physical(&self.state, &self.plan).await?;
         Ok(collect(physical, self.state.task_ctx()).await?)
+    }
+}
+
+/// Returns the query of a sync.
+///
+/// # Errors
+/// [`Error::Missing`] if it sends a segment that is not there.
+pub(crate) fn query_of(live: &Live, sync: &Sync) -> Result<String> {
+    match &sync.input {
+        SyncInput::Query(query) => Ok(query.clone()),
+        SyncInput::Segment { segment, columns } => segment_query(live, segment, columns),
     }
 }
 

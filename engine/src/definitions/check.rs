@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Schema};
+use datafusion::logical_expr::LogicalPlan;
 
 use super::Changes;
 use crate::catalog::{
@@ -115,16 +116,20 @@ impl Engine {
 
     async fn check_segment(&self, relations: Relations, definition: &Definition) -> Result<()> {
         let Body::Segment(of) = &definition.body else { return Ok(()) };
+        let plan = self.plan_over(relations, &of.query).await?;
+        segment::check(&plan, &definition.name)
+    }
+
+    /// Plans the query of a definition over `relations`.
+    pub(super) async fn plan_over(&self, relations: Relations, query: &str) -> Result<LogicalPlan> {
         let relations = Arc::new(relations);
         let state = self.planner().state(&relations.scope());
-        let statement = planner::parse_one(&of.query)?;
-        let plan = planner::plan(&state, relations.facts(), statement).await?;
-        segment::check(&plan, &definition.name)
+        planner::plan(&state, relations.facts(), planner::parse_one(query)?).await
     }
 }
 
 /// Puts a relation with the columns that profiles are going to have in the place of the one there is.
-fn with_profiles(relations: Relations, columns: Option<&[FieldRef]>) -> Relations {
+pub(super) fn with_profiles(relations: Relations, columns: Option<&[FieldRef]>) -> Relations {
     let there =
         relations.iter().any(|relation| relation.schema == PUBLIC && relation.name == PROFILES);
     let Some(columns) = columns.filter(|_| there) else { return relations };

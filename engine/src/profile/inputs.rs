@@ -7,7 +7,9 @@ use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray, StringBuilder, new_null_array,
 };
 use arrow::compute::{cast, concat_batches, filter_record_batch, interleave};
-use arrow::datatypes::{DataType, Int64Type, TimeUnit, TimestampMicrosecondType};
+use arrow::datatypes::{
+    DataType, FieldRef, Int64Type, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType,
+};
 use datafusion::error::DataFusionError;
 
 use super::survivorship::{Candidate, Candidates, Offer};
@@ -84,11 +86,10 @@ pub(super) async fn candidates(
         }
     }
     for (source, expressions) in wanted {
-        let Some(rows) = Rows::read(engine, published, people, touched, source).await? else {
-            continue;
-        };
         let texts: Vec<String> =
             expressions.iter().map(|(_, _, expression)| (*expression).to_owned()).collect();
+        let read = Rows::read(engine, published, people, touched, source, &texts);
+        let Some(rows) = read.await? else { continue };
         let values = engine.planner().evaluate_as_is(&rows.logical, &texts).await?;
         let source: Arc<str> = source.into();
         for ((attribute, rank, _), values) in expressions.into_iter().zip(values) {
@@ -140,7 +141,7 @@ pub(super) fn chosen_values(offers: &[Offer], chosen: &[Option<Candidate>]) -> R
     Ok(interleave(&arrays, &places).map_err(DataFusionError::from)?)
 }
 
-/// The rows of one source that belong to the touched people.
+/// The rows of one source that belong to the touched people, with the columns that its attributes are made of.
 struct Rows {
     logical: RecordBatch,
     anchors: Vec<u32>,
@@ -155,15 +156,26 @@ impl Rows {
         people: &People,
         touched: Option<&SubjectSet>,
         source: &str,
+        expressions: &[String],
     ) -> Result<Option<Self>> {
         let Body::Source(definition) = &published.state.expect(Kind::Source, source)?.body else {
             return Ok(None);
         };
         let path = tables::source_path(source);
         let Some(table) = published.table(&path) else { return Ok(None) };
+        let columns =
+            engine.planner().columns_read(&lake::logical(&table.schema), expressions).await?;
+        let own = [SUBJECT, INGESTED_AT].into_iter().chain(time_column(definition));
+        let own: Vec<&str> = own.chain(key_columns(definition)).collect();
+        let read = |field: &&FieldRef| {
+            columns.contains(field.name()) || own.contains(&field.name().as_str())
+        };
+        let schema: SchemaRef = Arc::new(Schema::new(
+            table.schema.fields().iter().filter(read).cloned().collect::<Vec<_>>(),
+        ));
         let mut batches = Vec::new();
         for file in table.files.iter() {
-            for batch in read_file(engine.catalog().lake(), &path, file, &table.schema).await? {
+            for batch in read_file(engine.catalog().lake(), &path, file, &schema).await? {
                 let subjects = subject_column(&batch);
                 let keep: BooleanArray = (0..batch.num_rows())
                     .map(|row| {
@@ -179,7 +191,7 @@ impl Rows {
                 batches.push(filter_record_batch(&batch, &keep).map_err(DataFusionError::from)?);
             }
         }
-        let rows = concat_batches(&table.schema, &batches).map_err(DataFusionError::from)?;
+        let rows = concat_batches(&schema, &batches).map_err(DataFusionError::from)?;
         let subjects = subject_column(&rows);
         let anchors =
             subjects.values().iter().filter_map(|subject| people.anchor(*subject as u32)).collect();
@@ -209,17 +221,33 @@ fn subject_column(batch: &RecordBatch) -> arrow::array::Int64Array {
     column.unwrap_or_else(|| arrow::array::Int64Array::new_null(batch.num_rows()))
 }
 
-/// When each row was so: its version if that is a time, the time of its event, or when it was taken.
-fn times(rows: &RecordBatch, source: &Source) -> Result<Vec<i64>> {
-    let named = match &source.shape {
+/// The column that says when a row was so.
+fn time_column(source: &Source) -> Option<&str> {
+    match &source.shape {
         Shape::Records { version_by, .. } => version_by.as_deref(),
         Shape::Events { event_time: Some(column), .. } => Some(column.as_str()),
         Shape::Events { .. } => (source.format == Format::Segment).then_some("occurred_at"),
-    };
+    }
+}
+
+/// The columns of a record's key or an event's message id.
+fn key_columns(source: &Source) -> Vec<&str> {
+    match &source.shape {
+        Shape::Events { key, .. } if key.is_empty() && source.format == Format::Segment => {
+            vec!["message_id"]
+        }
+        Shape::Records { key, .. } | Shape::Events { key, .. } => {
+            key.iter().map(String::as_str).collect()
+        }
+    }
+}
+
+/// When each row was so: its version if that is a time, the time of its event, or when it was taken.
+fn times(rows: &RecordBatch, source: &Source) -> Result<Vec<i64>> {
     let is_time = |column: &&ArrayRef| {
         matches!(column.data_type(), DataType::Timestamp(..) | DataType::Date32 | DataType::Date64)
     };
-    let own = named.and_then(|name| rows.column_by_name(name)).filter(is_time);
+    let own = time_column(source).and_then(|name| rows.column_by_name(name)).filter(is_time);
     let taken = rows.column_by_name(INGESTED_AT);
     let micros = |column: &ArrayRef| -> Result<arrow::array::TimestampMicrosecondArray> {
         let utc = cast(column, &DataType::Timestamp(TimeUnit::Microsecond, None))
@@ -240,15 +268,8 @@ fn times(rows: &RecordBatch, source: &Source) -> Result<Vec<i64>> {
 
 /// The key of each row as text: a record's key or an event's message id.
 fn keys(rows: &RecordBatch, source: &Source) -> Result<StringArray> {
-    let names: Vec<&str> = match &source.shape {
-        Shape::Records { key, .. } => key.iter().map(String::as_str).collect(),
-        Shape::Events { key, .. } if key.is_empty() && source.format == Format::Segment => {
-            vec!["message_id"]
-        }
-        Shape::Events { key, .. } => key.iter().map(String::as_str).collect(),
-    };
-    let columns = names
-        .iter()
+    let columns = key_columns(source)
+        .into_iter()
         .filter_map(|name| rows.column_by_name(name))
         .map(tables::texts)
         .collect::<Result<Vec<_>>>()?;

@@ -15,7 +15,9 @@ use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::DFSchema;
 use datafusion::datasource::TableType;
 use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::parquet::ParquetRowSelection;
+use datafusion::datasource::physical_plan::parquet::{
+    CachedParquetFileReaderFactory, ParquetRowSelection,
+};
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema as ScanSchema;
@@ -191,8 +193,12 @@ impl GovernedTable {
         columns: Vec<usize>,
         filters: Vec<Expr>,
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+        // Files are immutable: what their footers say is decoded once.
+        let footers = session.runtime_env().cache_manager.get_file_metadata_cache();
+        let reader = CachedParquetFileReaderFactory::new(Arc::clone(&self.store.store), footers);
         let mut source = ParquetSource::new(ScanSchema::from(Arc::clone(&self.physical)))
             .with_table_parquet_options(session.table_options().parquet.clone())
+            .with_parquet_file_reader_factory(Arc::new(reader))
             .with_enable_page_index(true)
             .with_bloom_filter_on_read(true);
         // Rows of files that cannot hold what is asked for are not read, but they keep their places: a partition is cut
@@ -288,9 +294,11 @@ impl TableProvider for GovernedTable {
             runs.push(self.store.runs(file).await?);
         }
         let partitions = session.config().target_partitions();
-        let selection = Selection::new(&runs, &access, partitions, |id| {
+        let takes = |id: Option<i64>| {
             on_profile.iter().all(|filter| evaluate_on_profile(filter, id) == Some(true))
-        });
+        };
+        let takes = (!on_profile.is_empty()).then_some(&takes as &dyn Fn(Option<i64>) -> bool);
+        let selection = Selection::new(&runs, &access, partitions, takes);
 
         let mut columns = Vec::new();
         let mut plan = Vec::with_capacity(shown.len());

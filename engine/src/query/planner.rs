@@ -4,10 +4,11 @@
 //! relations that it may name and, if it may see persons, its [`Access`]. What is planned is checked before it is
 //! returned: every scan must be one of ours, and nothing in the plan may write, configure or reach outside.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::arrow::compute::cast;
 use datafusion::catalog::memory::MemorySchemaProvider;
 use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider, TableProvider};
@@ -173,6 +174,46 @@ impl Planner {
         if expressions.is_empty() {
             return Ok(vec![]);
         }
+        let (state, plan) = self.plan_over_input(batch, expressions).await?;
+        let physical = state.create_physical_plan(&plan).await?;
+        let batches = collect(physical, state.task_ctx()).await?;
+        let schema = Arc::new(plan.schema().as_arrow().clone());
+        let whole =
+            arrow::compute::concat_batches(&schema, &batches).map_err(DataFusionError::from)?;
+        if whole.num_rows() != batch.num_rows() {
+            return Err(Error::Invalid {
+                message: format!("an expression over the rows of a source changes their number: {}", expressions.join(", ")),
+                hint: "Write scalar expressions over one row: no aggregates, no set-returning functions.".into(),
+            });
+        }
+        Ok(whole.columns().to_vec())
+    }
+
+    /// Returns the columns of `schema` that scalar expressions over its rows read.
+    pub async fn columns_read(
+        &self,
+        schema: &SchemaRef,
+        expressions: &[String],
+    ) -> Result<BTreeSet<String>> {
+        let nothing = RecordBatch::new_empty(Arc::clone(schema));
+        let (_, plan) = self.plan_over_input(&nothing, expressions).await?;
+        let mut read = BTreeSet::new();
+        plan.apply_with_subqueries(|node| {
+            for expression in node.expressions() {
+                read.extend(expression.column_refs().into_iter().map(|column| column.name.clone()));
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+        read.retain(|name| schema.column_with_name(name).is_some());
+        Ok(read)
+    }
+
+    /// Plans scalar expressions over the rows of `batch`, which keep their order.
+    async fn plan_over_input(
+        &self,
+        batch: &RecordBatch,
+        expressions: &[String],
+    ) -> Result<(SessionState, LogicalPlan)> {
         let scope = Scope::of_table(
             "input",
             Arc::new(MemTable::try_new(batch.schema(), vec![vec![batch.clone()]])?),
@@ -189,18 +230,7 @@ impl Planner {
             .collect();
         let statement = parse_one(&format!("SELECT {} FROM input", list.join(", ")))?;
         let plan = plan(&state, &scope.facts, statement).await?;
-        let physical = state.create_physical_plan(&plan).await?;
-        let batches = collect(physical, state.task_ctx()).await?;
-        let schema = Arc::new(plan.schema().as_arrow().clone());
-        let whole =
-            arrow::compute::concat_batches(&schema, &batches).map_err(DataFusionError::from)?;
-        if whole.num_rows() != batch.num_rows() {
-            return Err(Error::Invalid {
-                message: format!("an expression over the rows of a source changes their number: {}", expressions.join(", ")),
-                hint: "Write scalar expressions over one row: no aggregates, no set-returning functions.".into(),
-            });
-        }
-        Ok(whole.columns().to_vec())
+        Ok((state, plan))
     }
 }
 

@@ -152,13 +152,13 @@ pub struct Selection {
 }
 
 impl Selection {
-    /// Selects the rows that `access` sees and `profile` takes, and cuts them into at most `partitions_max` partitions
-    /// of whole batches.
+    /// Selects the rows that `access` sees and whose profile id `takes` takes, and cuts them into at most `partitions_max`
+    /// partitions of whole batches.
     pub fn new(
         files: &[Arc<[Run]>],
         access: &Access,
         partitions_max: usize,
-        mut profile: impl FnMut(Option<i64>) -> bool,
+        takes: Option<&dyn Fn(Option<i64>) -> bool>,
     ) -> Self {
         let mut selected: Vec<(usize, Vec<Range>)> = Vec::with_capacity(files.len());
         let mut total = 0u64;
@@ -169,7 +169,7 @@ impl Selection {
             for run in runs.iter() {
                 let rows = u64::from(run.rows);
                 if access.visible.contains(run.subject)
-                    && profile(access.people.profile_id(run.subject))
+                    && takes.is_none_or(|takes| takes(access.people.profile_id(run.subject)))
                 {
                     total += rows;
                     match ranges.last_mut() {
@@ -279,10 +279,10 @@ mod tests {
     #[test]
     fn rows_without_a_subject_are_only_for_everyone() {
         let files = [Arc::from(runs_of([Some(0), None, None].into_iter()))];
-        let governed = Selection::new(&files, &access(&[0], 1), 2, |_| true);
+        let governed = Selection::new(&files, &access(&[0], 1), 2, None);
         assert_eq!(governed.rows(0), 1);
         let all = Access { visible: Visible::Everyone, ..access(&[], 1) };
-        assert_eq!(Selection::new(&files, &all, 2, |_| true).rows(0), 3);
+        assert_eq!(Selection::new(&files, &all, 2, None).rows(0), 3);
     }
 
     proptest! {
@@ -300,8 +300,8 @@ mod tests {
             }
             let clean = [Arc::from(clean)];
             let mixed = [Arc::from(mixed)];
-            let one = Selection::new(&clean, &access, 3, |_| true);
-            let other = Selection::new(&mixed, &access, 3, |_| true);
+            let one = Selection::new(&clean, &access, 3, None);
+            let other = Selection::new(&mixed, &access, 3, None);
             prop_assert_eq!(rows_of(&one, &clean), rows_of(&other, &mixed));
         }
 
@@ -327,8 +327,8 @@ mod tests {
             rewritten.extend(hidden);
             after.push(rewritten);
             let after: Vec<_> = after.iter().map(runs).collect();
-            let one = Selection::new(&before, &access, 3, |_| true);
-            let other = Selection::new(&after, &access, 3, |_| true);
+            let one = Selection::new(&before, &access, 3, None);
+            let other = Selection::new(&after, &access, 3, None);
             prop_assert_eq!(rows_of(&one, &before), rows_of(&other, &after));
         }
 
@@ -337,7 +337,7 @@ mod tests {
         fn row_selections_cover_the_file(runs in proptest::collection::vec((0u32..6, 1u32..9000), 1..20)) {
             let files = [Arc::from(runs.iter().map(|(subject, rows)| Run { subject: *subject, rows: *rows }).collect::<Vec<_>>())];
             let total: u64 = runs.iter().map(|(_, rows)| u64::from(*rows)).sum();
-            let selection = Selection::new(&files, &access(&[0, 2, 4], 6), 4, |_| true);
+            let selection = Selection::new(&files, &access(&[0, 2, 4], 6), 4, None);
             for piece in selection.partitions.iter().flatten() {
                 let rows = piece.row_selection(total);
                 prop_assert_eq!(rows.row_count() as u64, piece.rows());
