@@ -162,9 +162,16 @@ impl Selection {
     ) -> Self {
         let mut selected: Vec<(usize, Vec<Range>)> = Vec::with_capacity(files.len());
         let mut total = 0u64;
+        let whole = takes.is_none() && matches!(access.visible, Visible::Everyone);
         for file in in_visible_order(files, &access.visible) {
             let runs = &files[file];
             let mut ranges: Vec<Range> = Vec::new();
+            if whole {
+                let rows = runs.iter().map(|run| u64::from(run.rows)).sum();
+                total += rows;
+                selected.push((file, vec![Range { start: 0, rows }]));
+                continue;
+            }
             let mut at = 0u64;
             for run in runs.iter() {
                 let rows = u64::from(run.rows);
