@@ -9,6 +9,7 @@
 mod corpus;
 mod harness;
 
+mod analytics;
 mod apply;
 mod audit;
 mod cancel;

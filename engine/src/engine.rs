@@ -16,6 +16,7 @@ use arc_swap::ArcSwap;
 use parking_lot::RwLock;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
+use crate::analytics::Analytics;
 use crate::audit::AuditLog;
 use crate::catalog::{Body, Catalog, Change, Definition, Kind, LegalBasis, Published, Role};
 use crate::consent::ConsentBook;
@@ -77,6 +78,8 @@ struct Inner {
     noting: Arc<Mutex<()>>,
     /// Syncs that run.
     turns: Turns,
+    /// What sessions have made in the schema `analytics` and not committed.
+    analytics: Analytics,
     /// Held from a publication until readers see it, so that they see publications in their order.
     showing: Arc<Mutex<()>>,
     started_at_us: i64,
@@ -122,6 +125,7 @@ impl Engine {
             answering: Arc::default(),
             noting: Arc::default(),
             turns: Turns::default(),
+            analytics: Analytics::default(),
             showing: Arc::default(),
             started_at_us,
             epoch: AtomicU64::new(1),
@@ -138,6 +142,7 @@ impl Engine {
 
     async fn begin(&self) -> Result<()> {
         self.load_people().await?;
+        self.find_abandoned().await?;
         self.record_file_root().await
     }
 
@@ -231,6 +236,10 @@ impl Engine {
 
     pub(crate) fn catalog(&self) -> &Catalog {
         &self.0.catalog
+    }
+
+    pub(crate) fn analytics(&self) -> &Analytics {
+        &self.0.analytics
     }
 
     pub(crate) fn planner(&self) -> &Planner {

@@ -9,11 +9,13 @@
 //! 5. [`profile`] makes one row for each person;
 //! 6. [`query`] plans every SELECT, and lets a session see only people who allow its purpose;
 //! 7. [`segment`] keeps who is a member of what, [`activation`] sends rows out and records it;
-//! 8. [`jobs`] runs all of it, in order; [`audit`] and [`observe`] tell what happened.
+//! 8. [`analytics`] is what analysts make with SQL: tables that stay governed, and views;
+//! 9. [`jobs`] runs all of it, in order; [`audit`] and [`observe`] tell what happened.
 //!
 //! [`Engine`] is the facade.
 
 pub mod activation;
+pub mod analytics;
 pub mod audit;
 mod buckets;
 pub mod catalog;

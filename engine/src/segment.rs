@@ -16,7 +16,7 @@ use datafusion::physical_plan::execute_stream;
 use futures::TryStreamExt;
 
 use crate::catalog::{
-    Body, CatalogState, Change, Coverage, Kind, Segment, SegmentsRead, segments_read,
+    ANALYTICS, Body, CatalogState, Change, Coverage, Kind, Segment, SegmentsRead, segments_read,
 };
 use crate::engine::{Engine, Live};
 use crate::error::{Error, Result};
@@ -167,6 +167,7 @@ fn inputs(state: &CatalogState, name: &str, segment: &Segment) -> BTreeMap<Strin
 fn is_input(path: &str, reads: &SegmentsRead) -> bool {
     match path.split_once('/') {
         Some(("cdp", _)) => false,
+        Some((ANALYTICS, _)) => reads.analytics,
         Some(("segments", segment)) => reads.members || reads.named.contains(segment),
         Some(("former_members", _)) => reads.members,
         _ => true,

@@ -44,6 +44,8 @@ pub enum Class {
     Consent,
     /// Rows of persons left.
     Disclosure,
+    /// A table or a view of the schema `analytics` was made, changed or dropped.
+    Write,
 }
 
 /// What is noted when an act begins.

@@ -135,5 +135,6 @@ fn word(class: Class) -> &'static str {
         Class::Define => "define",
         Class::Consent => "consent",
         Class::Disclosure => "disclosure",
+        Class::Write => "write",
     }
 }

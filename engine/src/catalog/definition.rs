@@ -397,6 +397,8 @@ pub enum Capability {
     Consent,
     /// `cdp.audit_log`, `cdp.disclosures`, `cdp.quarantine` with raw rows.
     Audit,
+    /// Create, fill and drop tables and views of the schema `analytics`.
+    Write,
 }
 
 /// `CREATE SEGMENT name ON graph FOR PURPOSE p [freshness] WHERE ... | AS SELECT profile_id ...`

@@ -6,6 +6,7 @@
 //! [`Published`] and never wait; the newest document is the truth, and a table that ran ahead of it (a crash
 //! between its commit and the publication) is rolled back when the lake is next opened for writing.
 
+mod analytics;
 mod check;
 mod definition;
 mod freshness;
@@ -14,6 +15,11 @@ mod references;
 mod state;
 mod store;
 
+pub(crate) use analytics::reads_analytics;
+pub use analytics::{
+    ANALYTICS, AnalyticsBody, AnalyticsRelation, AnalyticsTable, AnalyticsView, TEMPORARY, placed,
+    qualified, temporary,
+};
 pub use check::{check_references, check_unused};
 pub use definition::*;
 pub use order::SegmentOrder;

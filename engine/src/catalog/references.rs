@@ -7,6 +7,7 @@ use datafusion::sql::sqlparser::ast::{ObjectNamePart, visit_relations};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
+use super::analytics::ANALYTICS;
 use super::definition::{Body, Definition, Kind, SyncInput};
 use crate::query::PUBLIC;
 
@@ -80,6 +81,8 @@ pub(crate) struct SegmentsRead {
     pub(crate) named: BTreeSet<String>,
     /// Whether it reads `segment_members`: who is and who was a member of any of them.
     pub(crate) members: bool,
+    /// Whether it reads what analysts make.
+    pub(crate) analytics: bool,
 }
 
 /// Returns which segments a query reads.
@@ -88,6 +91,7 @@ pub(crate) fn segments_read(query: &str) -> SegmentsRead {
     for (schema, name) in relations_read(query) {
         match schema.as_deref() {
             Some("segments") => drop(read.named.insert(name)),
+            Some(ANALYTICS) => read.analytics = true,
             None | Some(PUBLIC) => read.members |= name == "segment_members",
             _ => {}
         }

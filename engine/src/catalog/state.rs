@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use connectors::Cursor;
 use serde::{Deserialize, Serialize};
 
+use super::analytics::AnalyticsRelation;
 use super::definition::{Body, Definition, IdentityGraph, Kind};
 use crate::error::{Error, Result};
 
@@ -27,6 +28,12 @@ pub struct CatalogState {
     pub definition_version: u64,
     /// The definitions by `kind/name`.
     definitions: BTreeMap<String, Stored>,
+    /// The tables and views of the schema `analytics`, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub analytics: BTreeMap<String, AnalyticsRelation>,
+    /// The greatest number in the path of a table of that schema: no two tables ever have the same.
+    #[serde(default)]
+    pub analytics_made: u64,
     /// The tables by their path in the lake.
     pub tables: BTreeMap<String, TableState>,
     /// Tables that are no more, and since when: their files go once nobody can read them any more.
@@ -125,6 +132,8 @@ impl CatalogState {
             profile_key: hex::encode(profile_key),
             definition_version: 0,
             definitions: BTreeMap::new(),
+            analytics: BTreeMap::new(),
+            analytics_made: 0,
             tables: BTreeMap::new(),
             dropped: BTreeMap::new(),
             swept_at: None,

@@ -48,6 +48,20 @@ impl Published {
         Self { state, tables }
     }
 
+    /// Returns what is published with `state` in the place of this one and with these tables in the places of theirs: what
+    /// a session sees that has changed some of it.
+    pub(crate) fn with_changes(
+        &self,
+        state: CatalogState,
+        changed: Vec<(Table, Arc<TableSnapshot>)>,
+    ) -> Self {
+        let mut tables = self.tables.clone();
+        for (table, snapshot) in changed {
+            tables.insert(table.path().to_owned(), (table, snapshot));
+        }
+        Self { state, tables }
+    }
+
     /// Returns every table that belongs to this state.
     pub fn tables(&self) -> impl Iterator<Item = &Table> {
         self.tables.values().map(|(table, _)| table)
@@ -154,6 +168,11 @@ impl Catalog {
         self.writable
     }
 
+    /// Fails unless this process may write.
+    pub fn require_writable(&self) -> Result<()> {
+        if self.writable { Ok(()) } else { Err(read_only()) }
+    }
+
     /// Tells whether another process has published since this one last knew.
     pub async fn is_behind(&self) -> Result<bool> {
         let newest = self.lake.latest_document(FOLDER).await?;
@@ -195,9 +214,7 @@ impl Catalog {
 
     /// As [`Catalog::table`], but `None` if no document names the table.
     pub async fn existing(&self, path: &str) -> Result<Option<Table>> {
-        if !self.writable {
-            return Err(read_only());
-        }
+        self.require_writable()?;
         let Some((table, published)) = self.current.load().tables.get(path).cloned() else {
             return Ok(None);
         };

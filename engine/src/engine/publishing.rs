@@ -1,7 +1,7 @@
 //! Publishing: a change becomes the next document, and readers see it.
 //!
-//! Whoever changes the lake holds one of three locks, for derived tables, for answers or for the notes on runs, from reading what
-//! is published until it has published. A statement that is cancelled gives its lock back at once, but what it publishes goes on to its end, and
+//! Whoever changes the lake holds one of four locks, for derived tables, for answers, for the notes on runs or for what
+//! analysts make, from reading what is published until it has published. A statement that is cancelled gives its lock back at once, but what it publishes goes on to its end, and
 //! whoever takes a lock next waits for that and starts from what came of it. So a change that was broken off before its
 //! publication never was, and one that was broken off during it is made and seen.
 
@@ -47,6 +47,13 @@ impl Engine {
         let noting = Arc::clone(&self.0.noting).lock_owned().await;
         self.settle().await?;
         Ok(noting)
+    }
+
+    /// Waits until nobody else changes what is published of the schema `analytics`.
+    pub(crate) async fn analyzing(&self) -> Result<OwnedMutexGuard<()>> {
+        let analyzing = Arc::clone(&self.0.analytics.turn).lock_owned().await;
+        self.settle().await?;
+        Ok(analyzing)
     }
 
     /// Waits until nobody else writes.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::catalog::Change;
+use crate::catalog::{ANALYTICS, Change};
 use crate::engine::{Engine, Shown};
 use crate::error::{Error, Result};
 use crate::lake::HISTORY;
@@ -60,6 +60,7 @@ impl Engine {
         if let Err(error) = self.catalog().check_lease().await {
             return failed("all of it", error);
         }
+        self.delete_abandoned().await;
         for path in self.tables_by_files() {
             if round.is_over() {
                 return;
@@ -109,6 +110,7 @@ impl Engine {
         let _beside = match path {
             path if path == tables::REFRESHES.path => Some(self.noting().await?),
             path if is_written_by_answers(path) => Some(self.answering().await?),
+            path if is_analytics(path) => Some(self.analyzing().await?),
             _ => None,
         };
         let Some(table) = self.catalog().existing(path).await? else { return Ok(()) };
@@ -162,9 +164,15 @@ fn failed(what: &str, error: Error) {
 /// say what they cover: merged, they would not.
 fn merges_files(path: &str) -> bool {
     path.starts_with("sources/")
+        || is_analytics(path)
         || path.starts_with("cdp/")
         || path == tables::SUBJECTS.path
         || path == tables::SUBJECT_IDENTIFIERS.path
+}
+
+/// Tells whether the table at `path` is one that analysts make.
+fn is_analytics(path: &str) -> bool {
+    path.split_once('/').is_some_and(|(folder, _)| folder == ANALYTICS)
 }
 
 /// Tells whether the table at `path` is written by who records answers or lets rows leave, and not only by refreshes.

@@ -5,7 +5,7 @@ use datafusion::datasource::source_as_provider;
 use datafusion::error::Result as DataFusionResult;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 
-use super::governed::GovernedTable;
+use super::governed::{GovernedTable, Whose};
 use super::system::SystemTable;
 
 /// The functions that answer for persons, and the relation that each of them looks into.
@@ -22,6 +22,11 @@ pub(crate) struct Reads {
 }
 
 impl Reads {
+    /// Tells whether the function named `name` looks into a relation about persons.
+    pub(crate) fn is_by_function(name: &str) -> bool {
+        FUNCTIONS.iter().any(|(known, _)| *known == name)
+    }
+
     /// Finds out what `plan` reads, in subqueries, too.
     pub(crate) fn of(plan: &LogicalPlan) -> DataFusionResult<Reads> {
         let mut reads = Reads::default();
@@ -30,8 +35,10 @@ impl Reads {
                 let provider = source_as_provider(&scan.source)?;
                 let provider: &dyn std::any::Any = provider.as_ref();
                 if let Some(table) = provider.downcast_ref::<GovernedTable>() {
-                    reads.personal = true;
-                    reads.relations.push(table.name().to_owned());
+                    if table.whose() != Whose::Nobody {
+                        reads.personal = true;
+                        reads.relations.push(table.name().to_owned());
+                    }
                 } else if let Some(table) = provider.downcast_ref::<SystemTable>() {
                     reads.relations.extend(table.name_on_record().map(str::to_owned));
                 }

@@ -21,6 +21,7 @@ use super::postgres::{self, SessionFacts};
 use super::reads::Reads;
 use super::relations::{Relations, Viewer};
 use super::stop::{Stop, stoppable};
+use crate::analytics::Staged;
 use crate::audit::{Class, Entry};
 use crate::catalog::{Body, Capability, Kind, LegalBasis, Role};
 use crate::engine::{Engine, Live};
@@ -44,6 +45,8 @@ pub struct Planned {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Stamp {
     sequence: u64,
+    /// What the session itself has changed.
+    staged: u64,
     purpose: Option<String>,
     search_path: Vec<String>,
 }
@@ -56,6 +59,10 @@ pub struct QuerySession {
     facts: Arc<SessionFacts>,
     /// Stops what runs in this session.
     stop: parking_lot::RwLock<Arc<Stop>>,
+    /// What the session has changed and not committed.
+    staged: parking_lot::Mutex<Staged>,
+    /// The part of it that the end of a transaction leaves: temporary tables.
+    temporary: parking_lot::Mutex<Staged>,
     /// For which catalog version and purpose the facts describe relations.
     described: parking_lot::Mutex<Option<Stamp>>,
 }
@@ -85,6 +92,8 @@ impl QuerySession {
             purpose: purpose.into(),
             facts,
             stop: parking_lot::RwLock::default(),
+            staged: parking_lot::Mutex::default(),
+            temporary: parking_lot::Mutex::default(),
             described: parking_lot::Mutex::new(None),
         })
     }
@@ -167,9 +176,20 @@ impl QuerySession {
         statement: &Statement,
         parameter_types: &[Option<DataType>],
     ) -> Result<Planned> {
-        let live = self.engine.live();
+        let live = self.live();
+        self.plan_with(&live, statement, parameter_types, |relations| relations).await
+    }
+
+    /// As [`QuerySession::plan`], in `live` and with relations that `shape` has changed.
+    pub(crate) async fn plan_with(
+        &self,
+        live: &Live,
+        statement: &Statement,
+        parameter_types: &[Option<DataType>],
+        shape: impl FnOnce(Relations) -> Relations,
+    ) -> Result<Planned> {
         let statement = &parameters::with_list_types(statement, parameter_types)?;
-        let (plan, stamp) = self.plan_now(&live, statement).await?;
+        let (plan, stamp) = self.plan_now(live, statement, shape).await?;
         let schema = columns_of(&plan);
         let numerics = Numerics::of(statement);
         let parameters = parameters::fields_of(&plan, statement, parameter_types)?;
@@ -193,10 +213,10 @@ impl QuerySession {
         planned: &Planned,
         parameters: Vec<ScalarValue>,
     ) -> Result<SendableRecordBatchStream> {
-        let live = self.engine.live();
+        let live = self.live();
         let mut plan = planned.plan.clone();
         if planned.stamp != self.stamp(&live) {
-            plan = self.plan_now(&live, &planned.statement).await?.0;
+            plan = self.plan_now(&live, &planned.statement, |relations| relations).await?.0;
             let now = columns_of(&plan);
             if now.fields() != planned.schema.fields() {
                 return Err(Error::Invalid {
@@ -208,12 +228,30 @@ impl QuerySession {
         if !planned.declared_types.is_empty() || !parameters.is_empty() {
             plan = parameters::with_values(plan, &planned.numerics, parameters)?;
         }
-        self.run(&live, plan).await
+        self.run(&live, plan, None).await
     }
 
-    async fn plan_now(&self, live: &Live, statement: &Statement) -> Result<(LogicalPlan, Stamp)> {
-        let relations = self.relations(live)?;
-        self.describe(live, &relations);
+    /// Returns the plan of a statement that [`QuerySession::plan_with`] has planned, with these values.
+    pub(crate) fn with_values(planned: &Planned, values: Vec<ScalarValue>) -> Result<LogicalPlan> {
+        match values.is_empty() {
+            true => Ok(planned.plan.clone()),
+            false => parameters::with_values(planned.plan.clone(), &planned.numerics, values),
+        }
+    }
+
+    /// Tells whether a plan is one for what the session sees in `live`.
+    pub(crate) fn is_current(&self, planned: &Planned, live: &Live) -> bool {
+        planned.stamp == self.stamp(live)
+    }
+
+    async fn plan_now(
+        &self,
+        live: &Live,
+        statement: &Statement,
+        shape: impl FnOnce(Relations) -> Relations,
+    ) -> Result<(LogicalPlan, Stamp)> {
+        let relations = self.shown(live)?;
+        let relations = Arc::new(shape(relations));
         let planner = self.engine.planner();
         let state = planner.state(&relations.scope());
         let (facts, statement, stop) =
@@ -227,10 +265,19 @@ impl QuerySession {
         Ok((plan, self.stamp(live)))
     }
 
-    async fn run(&self, live: &Live, plan: LogicalPlan) -> Result<SendableRecordBatchStream> {
+    /// Runs a plan; `target` is the relation that its rows are written to, if they are.
+    pub(crate) async fn run(
+        &self,
+        live: &Live,
+        plan: LogicalPlan,
+        target: Option<&str>,
+    ) -> Result<SendableRecordBatchStream> {
         let relations = self.relations(live)?;
         let state = self.engine.planner().state(&relations.scope());
-        let reads = Reads::of(&plan)?;
+        let mut reads = Reads::of(&plan)?;
+        let class = if target.is_some() { Class::Write } else { Class::Read };
+        let written = target.filter(|target| !reads.relations.iter().any(|read| read == target));
+        reads.relations.extend(written.map(str::to_owned));
         let purpose = self.purpose();
         if reads.personal && purpose.is_none() {
             return Err(super::access::no_purpose());
@@ -252,7 +299,7 @@ impl QuerySession {
         let entry = Entry {
             role: self.role.clone(),
             purpose: purpose.unwrap_or_default(),
-            class: Class::Read,
+            class,
             relations: reads.relations,
         };
         let statement = self.engine.audit().begin(entry).await?;
@@ -279,7 +326,40 @@ impl QuerySession {
         Ok(Arc::new(self.engine.relations(live, &viewer, access, &self.facts)))
     }
 
-    fn viewer(&self, live: &Live) -> Result<Viewer> {
+    /// Returns the same, and shows them to the catalog functions, by which names are found.
+    pub(crate) fn shown(&self, live: &Live) -> Result<Relations> {
+        let viewer = self.viewer(live)?;
+        let access = self.access(live, &viewer)?;
+        let relations = self.engine.relations(live, &viewer, access, &self.facts);
+        self.describe(live, &relations);
+        Ok(relations)
+    }
+
+    /// Returns what this session sees now: what is published, with what it has changed itself.
+    pub(crate) fn live(&self) -> Arc<Live> {
+        self.with_changes(&self.engine.live())
+    }
+
+    /// Returns what this session sees of `live`.
+    pub(crate) fn with_changes(&self, live: &Arc<Live>) -> Arc<Live> {
+        let staged = self.staged.lock();
+        if staged.is_empty() {
+            return Arc::clone(live);
+        }
+        let published = Arc::new(staged.over(&live.published));
+        let (people, visible) = (Arc::clone(&live.people), live.visible.clone());
+        Arc::new(Live { published, people, visible })
+    }
+
+    pub(crate) fn staged(&self) -> &parking_lot::Mutex<Staged> {
+        &self.staged
+    }
+
+    pub(crate) fn temporary(&self) -> &parking_lot::Mutex<Staged> {
+        &self.temporary
+    }
+
+    pub(crate) fn viewer(&self, live: &Live) -> Result<Viewer> {
         let role = role_of(live, &self.role)?;
         let purpose = match &self.purpose() {
             // Granted once and taken back since: the session goes on without a purpose.
@@ -291,7 +371,7 @@ impl QuerySession {
         Ok(Viewer { role: self.role.clone(), capabilities: role.capabilities.clone(), purpose })
     }
 
-    fn access(&self, live: &Live, viewer: &Viewer) -> Result<Option<Arc<Access>>> {
+    pub(crate) fn access(&self, live: &Live, viewer: &Viewer) -> Result<Option<Arc<Access>>> {
         let Some((purpose, _)) = &viewer.purpose else { return Ok(None) };
         let visible = live.visible.get(purpose).cloned().ok_or_else(|| Error::Denied {
             message: format!("purpose \"{purpose}\" has no consent to go by"),
@@ -309,6 +389,7 @@ impl QuerySession {
     fn stamp(&self, live: &Live) -> Stamp {
         Stamp {
             sequence: live.published.state.sequence,
+            staged: self.staged.lock().version,
             purpose: self.purpose(),
             search_path: self.facts.search_path(),
         }

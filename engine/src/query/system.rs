@@ -40,6 +40,11 @@ impl SystemTable {
         self
     }
 
+    /// Returns its qualified name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Returns its name if reads of it are noted in the audit log.
     pub fn name_on_record(&self) -> Option<&str> {
         self.on_record.then_some(self.name.as_str())

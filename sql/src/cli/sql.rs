@@ -77,7 +77,8 @@ fn writes(statement: &Statement) -> bool {
         Statement::Create { .. }
         | Statement::Drop { .. }
         | Statement::Comment { .. }
-        | Statement::Refresh { .. } => true,
+        | Statement::Refresh { .. }
+        | Statement::Write { .. } => true,
         Statement::RunSync { dry_run, .. } => !dry_run,
         Statement::Query { ast } => {
             ast.to_string().to_ascii_lowercase().contains("record_consent(")
@@ -266,6 +267,16 @@ impl Work {
                 }
                 let rows = session.execute(&plan, vec![]).await.map_err(&running)?;
                 write_rows(format, &plan.schema, &collect(rows, place).await?)
+            }
+            Statement::Write { verb } => {
+                Transaction::admit_write(verb, read_only)?;
+                let plan = session.plan(&parsed.text, &[]).await.map_err(planning)?;
+                let outcome = session.write(&plan, vec![]).await.map_err(&running)?;
+                session.commit().await.map_err(&running)?;
+                if let Outcome::Done { tag, .. } = outcome {
+                    tell(tag);
+                }
+                Ok(())
             }
             Statement::Unsupported { what, hint } => {
                 Err(engine::Error::Unsupported { what: what.clone(), hint: hint.clone() }.into())

@@ -13,6 +13,7 @@ pub(crate) fn copy(cursor: &mut Cursor<'_>) -> Result<Statement, ParseError> {
     if old_binary {
         cursor.advance();
     }
+    let before = cursor.clone();
     let input = match cursor.peek() {
         Some(Token::LParen) => {
             let mut between = cursor.bracketed("a query")?;
@@ -26,7 +27,7 @@ pub(crate) fn copy(cursor: &mut Cursor<'_>) -> Result<Statement, ParseError> {
         _ => relation(cursor)?,
     };
     if cursor.is("from") {
-        return Ok(from(cursor));
+        return from(cursor, before, old_binary);
     }
     cursor.expect("to")?;
     if !cursor.accept("stdout") {
@@ -43,27 +44,57 @@ pub(crate) fn copy(cursor: &mut Cursor<'_>) -> Result<Statement, ParseError> {
     Ok(Statement::Copy { input, options })
 }
 
-/// Returns the answer to `COPY ... FROM`.
-fn from(cursor: &mut Cursor<'_>) -> Statement {
+/// Reads the rest of `COPY ... FROM`; `relation` stands where the relation does.
+fn from(
+    cursor: &mut Cursor<'_>,
+    mut relation: Cursor<'_>,
+    old_binary: bool,
+) -> Result<Statement, ParseError> {
     cursor.advance();
-    let hint = "Define a source: CREATE SOURCE name FROM FILE ('data/*.csv') ...".to_string();
-    match cursor.is("stdin") {
-        true => Statement::Unsupported { what: "COPY FROM STDIN".to_string(), hint },
-        false => Statement::Refused {
+    if !cursor.accept("stdin") {
+        return Ok(Statement::Refused {
             what: "COPY from a file or a program of the server".to_string(),
-            hint,
-        },
+            hint: "Define a source: CREATE SOURCE name FROM FILE ('data/*.csv') ...".to_string(),
+        });
     }
+    let start = cursor.start();
+    if relation.peek() == Some(&Token::LParen) {
+        return Err(relation.error("COPY FROM needs a table"));
+    }
+    let options = options(cursor, old_binary)?;
+    if options.format == CopyFormat::Binary {
+        return Ok(Statement::Unsupported {
+            what: "COPY FROM STDIN in binary".to_string(),
+            hint: "Use FORMAT text or csv.".to_string(),
+        });
+    }
+    if options.force_quote != ForceQuote::None {
+        return Err(cursor
+            .error_at(start, "COPY FROM takes no FORCE QUOTE")
+            .sqlstate(INVALID_PARAMETER_VALUE));
+    }
+    let relation_name = name(&mut relation)?;
+    let columns = match relation.peek() {
+        Some(Token::LParen) => relation.list(|cursor| cursor.identifier("a column"))?,
+        _ => Vec::new(),
+    };
+    Ok(Statement::CopyFrom { relation: relation_name, columns, options })
 }
 
-/// Reads `[schema.]relation [(column, ...)]` and returns the query that reads it.
-fn relation(cursor: &mut Cursor<'_>) -> Result<CopyInput, ParseError> {
-    let offset = cursor.start();
+/// Reads `[schema.]relation` and returns it in quotes.
+fn name(cursor: &mut Cursor<'_>) -> Result<String, ParseError> {
     let mut name = quoted(&cursor.identifier("a relation or a query in brackets")?);
     while cursor.accept_token(&Token::Period) {
         name.push('.');
         name.push_str(&quoted(&cursor.identifier("the name of a relation")?));
     }
+    Ok(name)
+}
+
+/// Reads `[schema.]relation [(column, ...)]` and returns the query that reads it.
+fn relation(cursor: &mut Cursor<'_>) -> Result<CopyInput, ParseError> {
+    let offset = cursor.start();
+    let name = name(cursor)?;
     let columns = match cursor.peek() {
         Some(Token::LParen) => {
             let names = cursor.list(|cursor| cursor.identifier("a column"))?;

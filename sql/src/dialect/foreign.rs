@@ -30,7 +30,7 @@ const REFUSED: [(&str, &str); 19] = [
 ];
 
 /// First words of statements that change data or its shape in ways onefold does not have.
-const UNSUPPORTED: [(&str, &str); 40] = [
+const UNSUPPORTED: [(&str, &str); 32] = [
     ("split profile", "Correct the source records or the rules of the identity graph and refresh."),
     (
         "merge profiles",
@@ -42,24 +42,13 @@ const UNSUPPORTED: [(&str, &str); 40] = [
     ("preview", "Run the query of the segment and count its rows."),
     ("snapshot", "Query segment_members, which keeps when each member entered and exited."),
     ("validate", "Use onefold check PROJECT."),
-    ("insert", "Records come from sources: CREATE SOURCE, then REFRESH SOURCE."),
-    ("update", "Records come from sources: CREATE SOURCE, then REFRESH SOURCE."),
-    ("delete", "Records come from sources: CREATE SOURCE, then REFRESH SOURCE."),
-    ("merge", "Records come from sources: CREATE SOURCE, then REFRESH SOURCE."),
-    ("truncate", "Records come from sources: CREATE SOURCE, then REFRESH SOURCE."),
-    ("create table", "Define a source for records, a trait or a segment for what a query makes."),
+    ("merge", "Use UPDATE and INSERT ... WHERE NOT EXISTS in one transaction."),
     ("create temporary", "Use WITH queries."),
     ("create temp", "Use WITH queries."),
-    (
-        "create unlogged",
-        "Define a source for records, a trait or a segment for what a query makes.",
-    ),
-    ("create view", "Use CREATE SEGMENT or CREATE TRAIT, or WITH queries."),
-    ("create or replace view", "Use CREATE SEGMENT or CREATE TRAIT, or WITH queries."),
-    ("create materialized view", "Use CREATE TRAIT or CREATE SEGMENT."),
+    ("create unlogged", "Use CREATE TABLE analytics.name AS SELECT ..."),
+    ("create materialized view", "Use CREATE TABLE analytics.name AS SELECT ..., or CREATE TRAIT."),
     ("create index", "Files are pruned by their statistics; there are no indexes."),
     ("create unique index", "Files are pruned by their statistics; there are no indexes."),
-    ("create schema", "The schemas are public, segments, sources and cdp."),
     ("create database", "There is one database, onefold; use another --dir for another lake."),
     ("create user", "Use CREATE ROLE name LOGIN PASSWORD '...' PURPOSES (...)."),
     ("create connection", "Name the files in CREATE SOURCE and CREATE DESTINATION."),
@@ -97,7 +86,12 @@ const ELSEWHERE: [(&str, &str); 7] = [
 ];
 
 /// First words that begin a statement of ours or of Postgres, for "did you mean".
-pub(crate) const FIRST_WORDS: [&str; 32] = [
+pub(crate) const FIRST_WORDS: [&str; 37] = [
+    "insert",
+    "update",
+    "delete",
+    "truncate",
+    "alter",
     "select",
     "with",
     "values",

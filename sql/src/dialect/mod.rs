@@ -27,6 +27,7 @@ mod suggest;
 mod tests;
 mod transaction;
 mod types;
+mod write;
 
 use cursor::Cursor;
 
@@ -38,6 +39,7 @@ pub(crate) use statement::{
     ForceQuote, Parsed, RefreshTarget, Statement, TransactionModes,
 };
 pub(crate) use suggest::nearest;
+pub(crate) use write::readable;
 
 /// Reads every statement of an input, in order. Empty statements are left out; the first error stands for all, as in
 /// Postgres, which runs nothing of an input that it cannot read.
@@ -96,6 +98,9 @@ fn statement(cursor: &mut Cursor<'_>) -> Result<Statement, ParseError> {
     let whole = cursor.clone();
     let Some(first) = cursor.word() else { return query_or_error(cursor) };
     cursor.advance();
+    if let Some(write) = write::write(&whole)? {
+        return Ok(write);
+    }
     match first.as_str() {
         "select" | "with" | "values" => query_or_error(&mut whole.clone()),
         "create" => match create::create(cursor)? {
@@ -150,7 +155,8 @@ fn query_or_error(cursor: &mut Cursor<'_>) -> Result<Statement, ParseError> {
         }
         _ => Ok(Statement::Unsupported {
             what: "a query that writes".to_string(),
-            hint: "Records come from sources: CREATE SOURCE, then REFRESH SOURCE.".to_string(),
+            hint: "Put the WITH query behind: INSERT INTO analytics.name WITH ... SELECT ..."
+                .to_string(),
         }),
     }
 }

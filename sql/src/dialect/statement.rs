@@ -220,6 +220,15 @@ pub(crate) enum Statement {
         /// How they are written.
         options: CopyOptions,
     },
+    /// `COPY relation [(column, ...)] FROM STDIN [options]`.
+    CopyFrom {
+        /// The table, as SQL writes its name.
+        relation: String,
+        /// The columns that values are sent for; all if there are none.
+        columns: Vec<String>,
+        /// How rows are written.
+        options: CopyOptions,
+    },
     /// `EXPLAIN [ANALYZE] [VERBOSE] [(option, ...)] statement`.
     Explain {
         /// It is run, too.
@@ -230,6 +239,11 @@ pub(crate) enum Statement {
         format: ExplainFormat,
         /// The statement, which is a query or `EXECUTE`.
         statement: Box<Parsed>,
+    },
+    /// A statement that changes tables or views of the schema `analytics`, read by the engine from the text.
+    Write {
+        /// What it is called in messages, such as `INSERT`.
+        verb: &'static str,
     },
     /// A query, planned by the engine from the text.
     Query {

@@ -8,11 +8,13 @@ use std::any::Any;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use arrow::array::ArrayRef;
 use arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use async_trait::async_trait;
 use datafusion::common::ScalarValue;
 use datafusion::execution::SendableRecordBatchStream;
 use engine::Result;
+use engine::analytics::CopyTarget;
 use engine::query::postgres::Configured;
 
 use crate::dialect::Statement;
@@ -57,6 +59,43 @@ pub(crate) trait QuerySession: Send + Sync + 'static {
         plan: &Plan,
         parameters: Vec<ScalarValue>,
     ) -> Result<SendableRecordBatchStream>;
+    /// Runs a planned statement that changes tables or views. Nobody else sees what it changed before the commit. A session
+    /// without such statements has nothing to run.
+    async fn write(&self, _plan: &Plan, _parameters: Vec<ScalarValue>) -> Result<Outcome> {
+        Err(engine::Error::Unsupported {
+            what: "writing".into(),
+            hint: "This session only reads.".into(),
+        })
+    }
+    /// Finds the table that a COPY from the client fills; no columns stand for all.
+    async fn copy_target(&self, _relation: &str, _columns: &[String]) -> Result<CopyTarget> {
+        Err(engine::Error::Unsupported {
+            what: "writing".into(),
+            hint: "This session only reads.".into(),
+        })
+    }
+    /// Puts rows of texts into such a table, column by column, and returns how many they are.
+    async fn copy_rows(&self, _target: &CopyTarget, _columns: Vec<ArrayRef>) -> Result<u64> {
+        Ok(0)
+    }
+    /// Tells whether something was changed and not committed.
+    fn has_changes(&self) -> bool {
+        false
+    }
+    /// Makes what was changed visible to everybody, whole or not at all.
+    async fn commit(&self) -> Result<()> {
+        Ok(())
+    }
+    /// Forgets what was changed and not committed.
+    fn rollback(&self) {}
+    /// Drops what lives as long as the session, such as temporary tables.
+    fn discard_temporary(&self) {}
+    /// Returns what was changed so far, for a savepoint.
+    fn changes(&self) -> Changes {
+        Arc::new(())
+    }
+    /// Goes back to a savepoint.
+    fn back_to(&self, _changes: &Changes) {}
     /// Returns the columns that [`QuerySession::run`] answers a statement with, `None` if it answers with a tag alone.
     fn columns(&self, statement: &Statement) -> Option<SchemaRef>;
     /// Stops every query that runs in this session, now: nobody waits for its rows any more.
@@ -64,6 +103,9 @@ pub(crate) trait QuerySession: Send + Sync + 'static {
     /// Runs one of onefold's own statements.
     async fn run(&self, statement: &Statement) -> Result<Outcome>;
 }
+
+/// What a session has changed and not committed: only the engine understands it.
+pub(crate) type Changes = Arc<dyn Any + Send + Sync>;
 
 /// What a session stands on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use datafusion::common::ScalarValue;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use engine::analytics::{CopyTarget, PlannedWrite, Staged};
 use engine::catalog::{Body, Capability, Definition, Kind};
 use engine::jobs::{Target, Trigger};
 use engine::query::postgres::Configured;
@@ -20,10 +21,11 @@ use sqlparser::ast::Statement as SqlStatement;
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
 
-use super::backend::{Backend, Client, Outcome, Plan, QuerySession, Status};
+use super::backend::{Backend, Changes, Client, Outcome, Plan, QuerySession, Status};
+use super::like::like_pattern;
 use super::record_consent::RecordConsent;
 use super::secrets::Secrets;
-use crate::dialect::{CreateMode, RefreshTarget, Statement};
+use crate::dialect::{CreateMode, RefreshTarget, Statement, readable};
 
 /// The engine as a backend.
 pub(crate) struct EngineBackend {
@@ -65,6 +67,7 @@ pub(crate) struct EngineSession {
 enum Inner {
     Query(Box<Planned>),
     RecordConsent(RecordConsent),
+    Write(Box<PlannedWrite>),
 }
 
 #[async_trait]
@@ -105,6 +108,14 @@ impl QuerySession for EngineSession {
                 inner: Arc::new(Inner::RecordConsent(call)),
             });
         }
+        if let Some(write) = self.session.plan_write(&statement, parameters).boxed().await? {
+            return Ok(Plan {
+                schema: Arc::new(Schema::empty()),
+                parameters: write.parameters.clone(),
+                changes_the_lake: true,
+                inner: Arc::new(Inner::Write(Box::new(write))),
+            });
+        }
         let planned = self.session.plan(&statement, parameters).await?;
         let parameters = planned.parameters.clone();
         Ok(Plan {
@@ -131,10 +142,53 @@ impl QuerySession for EngineSession {
                     .await?;
                 rows(&plan.schema, vec![Arc::new(BooleanArray::from(vec![true]))])
             }
-            None => Err(Error::Invalid {
-                message: "the plan is not of this server".into(),
-                hint: "Prepare the statement again.".into(),
+            Some(Inner::Write(_)) => Err(Error::Unsupported {
+                what: "a statement that writes in the place of a query".into(),
+                hint: "Send it as a statement of its own.".into(),
             }),
+            None => Err(foreign_plan()),
+        }
+    }
+
+    async fn write(&self, plan: &Plan, parameters: Vec<ScalarValue>) -> Result<Outcome> {
+        let Some(Inner::Write(write)) = plan.inner.downcast_ref::<Inner>() else {
+            return Err(foreign_plan());
+        };
+        let written = self.session.write(write, parameters).boxed().await?;
+        Ok(Outcome::Done { tag: written.tag, notices: written.notices })
+    }
+
+    async fn copy_target(&self, relation: &str, columns: &[String]) -> Result<CopyTarget> {
+        self.session.copy_target(relation, columns).boxed().await
+    }
+
+    async fn copy_rows(&self, target: &CopyTarget, columns: Vec<ArrayRef>) -> Result<u64> {
+        self.session.copy_rows(target, columns).boxed().await
+    }
+
+    fn has_changes(&self) -> bool {
+        self.session.has_changes()
+    }
+
+    async fn commit(&self) -> Result<()> {
+        self.session.commit().boxed().await
+    }
+
+    fn rollback(&self) {
+        self.session.rollback();
+    }
+
+    fn discard_temporary(&self) {
+        self.session.discard_temporary();
+    }
+
+    fn changes(&self) -> Changes {
+        Arc::new(self.session.changes())
+    }
+
+    fn back_to(&self, changes: &Changes) {
+        if let Some(changes) = changes.downcast_ref::<Staged>() {
+            self.session.back_to(changes);
         }
     }
 
@@ -377,6 +431,13 @@ impl EngineSession {
     }
 }
 
+fn foreign_plan() -> Error {
+    Error::Invalid {
+        message: "the plan is not of this server".into(),
+        hint: "Prepare the statement again.".into(),
+    }
+}
+
 fn done(tag: String) -> Outcome {
     Outcome::Done { tag, notices: vec![] }
 }
@@ -386,7 +447,7 @@ fn words(kind: Kind) -> String {
 }
 
 fn parse(sql: &str) -> Result<SqlStatement> {
-    let statements = Parser::parse_sql(&PostgreSqlDialect {}, sql)
+    let statements = Parser::parse_sql(&PostgreSqlDialect {}, &readable(sql))
         .map_err(|error| datafusion::error::DataFusionError::SQL(Box::new(error), None))?;
     statements.into_iter().next().ok_or_else(|| Error::Invalid {
         message: "there is no statement".into(),
@@ -398,46 +459,4 @@ fn rows(schema: &SchemaRef, columns: Vec<ArrayRef>) -> Result<SendableRecordBatc
     let batch = RecordBatch::try_new(Arc::clone(schema), columns)
         .map_err(datafusion::error::DataFusionError::from)?;
     Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(schema), stream::iter([Ok(batch)]))))
-}
-
-/// Returns a test for names that are like a pattern of `%` and `_`.
-fn like_pattern(pattern: &str) -> impl Fn(&str) -> bool {
-    let pattern: Vec<char> = pattern.chars().collect();
-    move |name| {
-        let name: Vec<char> = name.chars().collect();
-        // reach[j]: the pattern so far matches the first j characters of the name.
-        let mut reach: Vec<bool> = (0..=name.len()).map(|length| length == 0).collect();
-        for symbol in &pattern {
-            let mut next = vec![false; name.len() + 1];
-            next[0] = *symbol == '%' && reach[0];
-            for length in 1..=name.len() {
-                next[length] = match symbol {
-                    '%' => reach[length] || next[length - 1],
-                    '_' => reach[length - 1],
-                    letter => reach[length - 1] && *letter == name[length - 1],
-                };
-            }
-            reach = next;
-        }
-        reach[name.len()]
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn like_is_sql_like() {
-        for (pattern, name, want) in [
-            ("%", "", true),
-            ("a%", "abc", true),
-            ("_b%", "abc", true),
-            ("a", "abc", false),
-            ("%c", "abc", true),
-            ("_", "", false),
-        ] {
-            assert_eq!(like_pattern(pattern)(name), want, "{name} LIKE {pattern}");
-        }
-    }
 }

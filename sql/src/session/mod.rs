@@ -3,11 +3,13 @@
 //! Nothing here talks to a client and nothing here computes. [`backend`] is the whole of what the front needs of the
 //! engine; the Postgres front (`wire`) reads messages, changes this state and asks the backend.
 //!
-//! Transactions are honest: a block only reads, since each statement that changes the lake commits by itself. Such a
-//! statement inside of a block is refused, never committed behind the back of a later `ROLLBACK`.
+//! Transactions are honest: what statements change in the schema `analytics` is seen by nobody else before the commit, and
+//! gone after a `ROLLBACK`. Each other statement that changes the lake commits by itself: inside of a block it is refused,
+//! never committed behind the back of a later `ROLLBACK`.
 
 pub(crate) mod backend;
 pub(crate) mod engine_backend;
+mod like;
 mod record_consent;
 mod secrets;
 mod setting;
@@ -15,4 +17,4 @@ mod settings;
 mod transaction;
 
 pub(crate) use settings::{Change, Settings};
-pub(crate) use transaction::{Transaction, TransactionState, changes_the_lake};
+pub(crate) use transaction::{Transaction, TransactionState, changes_the_lake, inside_block};

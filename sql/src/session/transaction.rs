@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::backend::Changes;
 use crate::dialect::Statement;
 use crate::wire::{WireError, sqlstate};
 
@@ -26,6 +27,7 @@ type Values = Vec<Cow<'static, str>>;
 struct Savepoint {
     name: String,
     settings: (Values, Values),
+    changes: Changes,
 }
 
 /// The transaction of a session.
@@ -71,23 +73,29 @@ impl Transaction {
     }
 
     /// Sets a savepoint.
-    pub(crate) fn save(&mut self, name: &str, settings: (Values, Values)) -> Result<(), WireError> {
+    pub(crate) fn save(
+        &mut self,
+        name: &str,
+        settings: (Values, Values),
+        changes: Changes,
+    ) -> Result<(), WireError> {
         self.require_block("SAVEPOINT")?;
         if self.savepoints.len() >= SAVEPOINTS_MAX {
             let message = format!("too many savepoints: the bound is {SAVEPOINTS_MAX}");
             return Err(WireError::new(sqlstate::LIMIT_EXCEEDED, message));
         }
-        self.savepoints.push(Savepoint { name: name.to_owned(), settings });
+        self.savepoints.push(Savepoint { name: name.to_owned(), settings, changes });
         Ok(())
     }
 
-    /// Goes back to a savepoint, which heals a failed block, and returns the settings of then.
-    pub(crate) fn back_to(&mut self, name: &str) -> Result<(Values, Values), WireError> {
+    /// Goes back to a savepoint, which heals a failed block, and returns the settings and the changes of then.
+    pub(crate) fn back_to(&mut self, name: &str) -> Result<((Values, Values), Changes), WireError> {
         self.require_block("ROLLBACK TO SAVEPOINT")?;
         let index = self.find(name)?;
         self.savepoints.truncate(index + 1);
         self.state = TransactionState::Block;
-        Ok(self.savepoints[index].settings.clone())
+        let Savepoint { settings, changes, .. } = self.savepoints[index].clone();
+        Ok((settings, changes))
     }
 
     /// Forgets a savepoint and those set after it.
@@ -125,6 +133,11 @@ impl Transaction {
         if self.state == TransactionState::Failed && !ends { Err(aborted()) } else { Ok(()) }
     }
 
+    /// Refuses to write to tables and views where that was ruled out.
+    pub(crate) fn admit_write(verb: &str, read_only: bool) -> Result<(), WireError> {
+        if read_only { Err(read_only_transaction(verb)) } else { Ok(()) }
+    }
+
     /// Refuses a change of the lake where it was ruled out, and where a failure behind it could not undo it: inside of a
     /// block, and before other statements of its text, which are one transaction.
     pub(crate) fn admit_change(
@@ -134,8 +147,7 @@ impl Transaction {
         followed: bool,
     ) -> Result<(), WireError> {
         if read_only {
-            let message = format!("cannot execute {what} in a read-only transaction");
-            return Err(WireError::new(sqlstate::READ_ONLY_SQL_TRANSACTION, message));
+            return Err(read_only_transaction(what));
         }
         if self.is_open() {
             return Err(inside_block(what));
@@ -145,6 +157,11 @@ impl Transaction {
         }
         Ok(())
     }
+}
+
+fn read_only_transaction(what: &str) -> WireError {
+    let message = format!("cannot execute {what} in a read-only transaction");
+    WireError::new(sqlstate::READ_ONLY_SQL_TRANSACTION, message)
 }
 
 /// The answer to statements of a block that has failed.

@@ -30,8 +30,12 @@ pub(crate) enum Frontend {
     Sync,
     /// Goodbye.
     Terminate,
-    /// A piece of `COPY ... FROM STDIN`, or its end: ignored, as PostgreSQL does outside of such a COPY.
-    Copy,
+    /// A piece of `COPY ... FROM STDIN`. This and the next two are ignored outside of such a COPY, as by PostgreSQL.
+    CopyData(Bytes),
+    /// Its end.
+    CopyDone,
+    /// Its end, without success.
+    CopyFail,
     /// The old function call.
     FunctionCall,
     /// A message with a text that is not in the encoding: it fails as its statement would.
@@ -117,9 +121,12 @@ fn decode(kind: u8, body: &mut Body) -> Result<Frontend, WireError> {
         b'H' => Frontend::Flush,
         b'S' => Frontend::Sync,
         b'X' => Frontend::Terminate,
-        b'd' | b'c' | b'f' => {
+        b'd' => Frontend::CopyData(body.bytes(body.0.len())?),
+        b'c' => Frontend::CopyDone,
+        b'f' => {
+            // The client's words may hold values of persons.
             body.0.advance(body.0.len());
-            Frontend::Copy
+            Frontend::CopyFail
         }
         b'F' => {
             body.0.advance(body.0.len());

@@ -28,6 +28,8 @@ pub(crate) const STATEMENTS_MAX: usize = 1_000;
 pub(crate) const PORTALS_MAX: usize = 100;
 /// Cursors of one session.
 pub(crate) const CURSORS_MAX: usize = 100;
+/// Rows of a `COPY ... FROM STDIN` that are written at a time, if there are so many.
+pub(crate) const COPIED_ROWS_MAX: usize = 65_536;
 /// Addresses and users whose failed log-ins are remembered.
 pub(crate) const FAILURES_REMEMBERED_MAX: usize = 10_000;
 /// Clients at a time that are let in to cancel a statement when too many others are about to log in.

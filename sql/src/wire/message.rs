@@ -2,7 +2,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use pgwire::messages::Message;
-use pgwire::messages::copy::CopyOutResponse;
+use pgwire::messages::copy::{CopyInResponse, CopyOutResponse};
 use pgwire::messages::data::ParameterDescription;
 use pgwire::messages::response::{
     CommandComplete, ErrorResponse, NoticeResponse, ReadyForQuery, TransactionStatus,
@@ -143,6 +143,12 @@ pub(crate) fn copy_out(format: Format, columns: usize, out: &mut BytesMut) {
     let code = code_of(format);
     let columns_i16 = i16::try_from(columns).unwrap_or(i16::MAX);
     put(&CopyOutResponse::new(i8::from(code == 1), columns_i16, vec![code; columns]), out);
+}
+
+/// Asks for the rows of a COPY, as texts of so many columns.
+pub(crate) fn copy_in(columns: usize, out: &mut BytesMut) {
+    let count = i16::try_from(columns).unwrap_or(i16::MAX);
+    put(&CopyInResponse::new(0, count, vec![0; columns]), out);
 }
 
 /// Appends a piece of a COPY.

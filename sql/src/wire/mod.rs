@@ -20,6 +20,7 @@ mod auth;
 mod cancel;
 mod connection;
 mod copy;
+mod copy_in;
 mod encode;
 mod error;
 mod frame;

@@ -14,6 +14,7 @@ use super::catalog::Tables;
 use super::configured::Configuration;
 use super::locks::{AdvisoryLocks, SessionLocks, Span};
 use super::settings;
+use crate::catalog::{ANALYTICS, TEMPORARY};
 
 /// What a relation is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -79,7 +80,7 @@ const PUBLIC_OID: u32 = 2200;
 pub struct Snapshot {
     /// Relations, sorted by schema and name.
     pub relations: Vec<Numbered>,
-    /// Schemas with their oids: the system's, `public`, and those of the relations.
+    /// Schemas with their oids: the system's, `public`, `analytics`, and those of the relations.
     pub schemas: Vec<(String, u32)>,
     /// Roles with their oids.
     pub roles: Vec<(String, u32)>,
@@ -97,6 +98,8 @@ impl Snapshot {
         let mut schemas: Vec<(String, u32)> =
             SYSTEM_SCHEMAS.iter().map(|(name, oid)| (name.to_string(), *oid)).collect();
         schemas.push(("public".to_string(), PUBLIC_OID));
+        // It is there before anything is made in it.
+        schemas.push((ANALYTICS.to_string(), oids.next(&["schema", ANALYTICS])));
         for relation in &relations {
             if !schemas.iter().any(|(name, _)| *name == relation.schema) {
                 schemas.push((relation.schema.clone(), oids.next(&["schema", &relation.schema])));
@@ -313,6 +316,10 @@ impl SessionFacts {
         schemas.retain(|schema| snapshot.schema_oid(schema).is_some());
         if !schemas.iter().any(|schema| schema == "pg_catalog") {
             schemas.insert(0, "pg_catalog".to_string());
+        }
+        if snapshot.schema_oid(TEMPORARY).is_some() {
+            schemas.retain(|schema| schema != TEMPORARY);
+            schemas.insert(0, TEMPORARY.to_string());
         }
         schemas
     }

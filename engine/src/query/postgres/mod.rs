@@ -39,7 +39,7 @@ pub use functions::{AllowedFunctions, aggregates, allowed_functions, functions};
 pub use locks::AdvisoryLocks;
 pub use object_names::ObjectNames;
 pub use planners::{PostgresOperators, PostgresTypes};
-pub use rewrite::{column_name, rewrite};
+pub use rewrite::{column_name, qualify, rewrite};
 pub use subqueries::CorrelatedSubqueries;
 
 /// Gives a session PostgreSQL's functions, types, operators and rules, and of DataFusion's functions those that are

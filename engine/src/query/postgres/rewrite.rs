@@ -9,6 +9,7 @@ mod columns;
 mod empty;
 mod expressions;
 mod joins;
+mod qualified;
 mod relations;
 mod values;
 
@@ -22,6 +23,7 @@ use datafusion::sql::sqlparser::ast::{
 pub(super) use arrays::elements as array_elements;
 pub use columns::column_name;
 pub(super) use expressions::element_type;
+pub use qualified::qualify;
 
 use super::facts::SessionFacts;
 

@@ -3,11 +3,13 @@
 //! Personal relations are governed tables or views over them; relations about onefold itself are system tables, shown to
 //! roles with the capability for them. A relation that a role may not read does not exist for it.
 
+mod analytics;
 mod personal;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
@@ -16,16 +18,21 @@ use datafusion::datasource::ViewTable;
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
 use datafusion::logical_expr::ScalarUDF;
 
-use crate::catalog::{Capability, LegalBasis, Published};
-use crate::error::Result;
+use crate::catalog::{ANALYTICS, Capability, LegalBasis, Published, TEMPORARY, placed};
+use crate::error::{Error, Result};
 use crate::lake::{self, TableSnapshot};
 use crate::query::access::Access;
 use crate::query::governed::{GovernedTable, PROFILE_ID, ScanStore};
-use crate::query::planner::{OneCatalog, Planner, Scope, parse_one, plan_own};
+use crate::query::planner::{OneCatalog, Planner, Scope, parse_one, plan, plan_own};
 use crate::query::postgres::{self, SessionFacts};
 use crate::query::system::{Rows, SystemTable};
 
+pub(crate) use analytics::columns_of;
+use analytics::{MadeTable, analytics};
 use personal::{derived, events, segments, sources};
+
+/// Views that analysts wrote in one statement at most, those within others counted, too.
+const VIEWS_MAX: usize = 512;
 
 /// Who looks.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -76,6 +83,12 @@ enum RelationSource {
     Governed(Vec<(String, Arc<TableSnapshot>)>),
     /// A query over other relations.
     View(String),
+    /// Rows that analysts made.
+    Made(MadeTable),
+    /// A query that analysts wrote.
+    MadeView(String),
+    /// Rows that were made for another purpose, which is named.
+    Reserved(String),
     /// Rows about onefold itself.
     System(Rows),
     /// Rows of onefold's own logs that tell of persons.
@@ -90,6 +103,8 @@ pub struct Relations {
     facts: Arc<SessionFacts>,
     functions: Vec<Arc<ScalarUDF>>,
     relations: BTreeMap<(String, String), Relation>,
+    /// How many views that analysts wrote were planned.
+    expanded: AtomicUsize,
 }
 
 impl fmt::Debug for Relations {
@@ -126,8 +141,9 @@ impl Relations {
             derived(published, viewer).into_iter().for_each(&mut add);
             segments(published, viewer).into_iter().for_each(&mut add);
         }
+        analytics(published, viewer, personal).into_iter().for_each(&mut add);
         system.into_iter().for_each(&mut add);
-        Self { planner, store, access, facts, functions, relations }
+        Self { planner, store, access, facts, functions, relations, expanded: AtomicUsize::new(0) }
     }
 
     /// Adds relations for one internal statement, in place of those of their names.
@@ -135,6 +151,24 @@ impl Relations {
         for relation in relations {
             self.relations.insert((relation.schema.clone(), relation.name.clone()), relation);
         }
+        self
+    }
+
+    /// Shows the numbers of the rows of a table of the schema `analytics`, for a statement that changes them.
+    pub(crate) fn with_row_numbers(mut self, name: &str) -> Self {
+        let (schema, name) = placed(name);
+        let key = (schema.to_owned(), name.to_owned());
+        if let Some(Relation { source: RelationSource::Made(table), .. }) =
+            self.relations.get_mut(&key)
+        {
+            table.show_row_numbers();
+        }
+        self
+    }
+
+    /// Takes a relation of the schema `analytics` out: its own query cannot read it.
+    pub(crate) fn without_made(mut self, name: &str) -> Self {
+        self.relations.remove(&(ANALYTICS.to_owned(), name.to_owned()));
         self
     }
 
@@ -162,7 +196,7 @@ impl Relations {
 
     /// Builds what a statement is planned with.
     pub fn scope(self: &Arc<Self>) -> Scope {
-        let names = [crate::query::PUBLIC, "segments", "sources", "cdp"];
+        let names = [crate::query::PUBLIC, "segments", "sources", "cdp", ANALYTICS, TEMPORARY];
         let mut schemas: Vec<(String, Arc<dyn SchemaProvider>)> = names
             .into_iter()
             .map(|name| {
@@ -204,6 +238,16 @@ impl Relations {
                 let plan = Box::pin(plan_own(&state, &self.facts, parse_one(query)?)).await?;
                 Arc::new(ViewTable::new(plan, None))
             }
+            RelationSource::Made(table) => Arc::new(table.provider(name, self.store.clone())),
+            RelationSource::MadeView(query) => {
+                if self.expanded.fetch_add(1, Ordering::Relaxed) >= VIEWS_MAX {
+                    return Err(too_many_views());
+                }
+                let state = self.planner.state(&self.scope());
+                let planned = Box::pin(plan(&state, &self.facts, parse_one(query)?)).await?;
+                Arc::new(ViewTable::new(planned, None))
+            }
+            RelationSource::Reserved(purpose) => return Err(analytics::reserved(&name, purpose)),
         })
     }
 
@@ -216,7 +260,9 @@ impl Relations {
                 schema: relation.schema.clone(),
                 name: relation.name.clone(),
                 kind: match relation.source {
-                    RelationSource::View(_) => postgres::RelationKind::View,
+                    RelationSource::View(_) | RelationSource::MadeView(_) => {
+                        postgres::RelationKind::View
+                    }
                     _ => postgres::RelationKind::Table,
                 },
                 comment: relation.comment.clone(),
@@ -228,11 +274,23 @@ impl Relations {
                     .collect(),
                 primary_key: relation.primary_key.clone(),
                 definition: match &relation.source {
-                    RelationSource::View(query) => Some(query.clone()),
+                    RelationSource::View(query) | RelationSource::MadeView(query) => {
+                        Some(query.clone())
+                    }
                     _ => None,
                 },
             })
             .collect()
+    }
+}
+
+fn too_many_views() -> Error {
+    Error::Limit {
+        sqlstate: "54001",
+        message: format!(
+            "the statement reads more than {VIEWS_MAX} views, those within others counted"
+        ),
+        hint: "Make a table of one of the views.".into(),
     }
 }
 

@@ -9,13 +9,14 @@ use super::super::error::{INVALID_PARAMETER_VALUE, ParseError};
 use super::super::password::{Password, Verifier, looks_like_verifier};
 use super::clauses::{Seen, missing};
 
-const CAPABILITIES: [(&str, Capability); 6] = [
+const CAPABILITIES: [(&str, Capability); 7] = [
     ("define", Capability::Define),
     ("segment", Capability::Segment),
     ("refresh", Capability::Refresh),
     ("sync", Capability::Sync),
     ("consent", Capability::Consent),
     ("audit", Capability::Audit),
+    ("write", Capability::Write),
 ];
 
 /// A password that stands in the text, and what takes its place.

@@ -287,7 +287,7 @@ fn other_definitions() {
         ),
         (
             "CREATE ROLE r PURPOSES (a) MAY (¦defien)",
-            "expected a capability: define, segment, refresh, sync, consent or audit, found \"defien\"",
+            "expected a capability: define, segment, refresh, sync, consent, audit or write, found \"defien\"",
             "Did you mean define?",
             "42601",
         ),

@@ -6,6 +6,7 @@
 //! over, when the client has gone and when the server shuts down.
 
 mod admitted;
+mod copy_in;
 mod cursor;
 mod extended;
 mod portal;
@@ -14,6 +15,7 @@ mod setting;
 mod statement;
 mod transaction;
 mod work;
+mod write;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -104,12 +106,17 @@ impl Connection {
             match message {
                 Frontend::Terminate => return Err(Stop::Closed(None)),
                 Frontend::Sync => {
-                    let failed = std::mem::take(&mut self.skipping);
+                    let mut failed = std::mem::take(&mut self.skipping);
+                    if let Err(stop) = self.commit_implicit(failed).await {
+                        let Stop::Failed(error) = stop else { return Err(stop) };
+                        self.fail(&error);
+                        failed = true;
+                    }
                     self.end_implicit_transaction(failed);
                     self.ready();
                     self.flush().await?;
                 }
-                Frontend::Copy => {}
+                Frontend::CopyData(_) | Frontend::CopyDone | Frontend::CopyFail => {}
                 // What has failed takes all with it that comes before the Sync, a simple query as well.
                 _ if self.skipping => {}
                 Frontend::Query(text) => {

@@ -196,9 +196,7 @@ async fn start(
         Planned::Text(text) => {
             let plan = engine.plan(&text, &[]).await.map_err(WorkError::planning)?;
             if !plan.parameters.is_empty() {
-                return Err(WireError::new("42P02", "there is no parameter $1")
-                    .hint("Values for parameters come with the extended protocol or with EXECUTE.")
-                    .into());
+                return Err(no_parameter().into());
             }
             (plan, Vec::new())
         }
@@ -218,10 +216,16 @@ async fn start(
     Ok((plan, RowRun::new(stream, epoch)))
 }
 
+/// The answer to parameters that nobody gives a value.
+pub(super) fn no_parameter() -> WireError {
+    WireError::new("42P02", "there is no parameter $1")
+        .hint("Values for parameters come with the extended protocol or with EXECUTE.")
+}
+
 /// Returns the text that the engine plans a statement from; `None` for those that it does not plan.
 pub(super) fn planned_text(parsed: &Parsed) -> Result<Option<String>, WireError> {
     match &parsed.statement {
-        Statement::Query { .. } => Ok(Some(parsed.text.clone())),
+        Statement::Query { .. } | Statement::Write { .. } => Ok(Some(parsed.text.clone())),
         Statement::Explain { analyze, verbose, format, statement } => {
             match &statement.statement {
                 Statement::Unsupported { what, hint } => return Err(unsupported(what, hint)),

@@ -162,6 +162,9 @@ impl Connection {
             self.session.statements.clear();
             self.reset(None).await?;
         }
+        if matches!(target, DiscardTarget::All | DiscardTarget::Temporary) {
+            self.session.engine.discard_temporary();
+        }
         Ok(format!("DISCARD {what}"))
     }
 

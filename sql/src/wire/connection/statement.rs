@@ -10,7 +10,7 @@ use super::{Connection, Run};
 use crate::dialect::SQL_BYTES_MAX;
 use crate::dialect::{self, CopyInput, CopyOptions, Parsed, Statement};
 use crate::session::backend::Outcome;
-use crate::session::changes_the_lake;
+use crate::session::{changes_the_lake, inside_block};
 use crate::wire::encode::{Format, RowEncoder};
 use crate::wire::error::{Place, WireError, sqlstate};
 use crate::wire::limits::STATEMENTS_MAX;
@@ -62,6 +62,9 @@ impl Connection {
                 followed: index + 1 < count,
             };
             let tag = self.statement(parsed, how).await?;
+            if index + 1 == count {
+                self.commit_implicit(false).await?;
+            }
             message::complete(&tag, &mut self.outbox);
         }
         Ok(())
@@ -72,6 +75,7 @@ impl Connection {
         self.session.transaction.admit(&parsed.statement)?;
         match &parsed.statement {
             Statement::Query { .. } | Statement::Explain { .. } => self.query(parsed, how).await,
+            Statement::Write { verb } => self.write(verb, parsed, how).await,
             Statement::Set { name, value, local } => self.set(name, value.as_deref(), *local).await,
             Statement::SetTransaction { modes, session } => {
                 self.set_transaction(*modes, *session).await
@@ -119,6 +123,9 @@ impl Connection {
                 Err(unsupported("NOTIFY", "Nothing listens to notifications here.").into())
             }
             Statement::Copy { input, options } => self.copy(input, options, how).await,
+            Statement::CopyFrom { relation, columns, options } => {
+                self.copy_in(relation, columns, options, parsed, how).await
+            }
             Statement::Unsupported { what, hint } => {
                 Err(unsupported(what, hint).at(place_of_start(how.source, parsed)).into())
             }
@@ -155,6 +162,10 @@ impl Connection {
         if let Some(what) = changes_the_lake(&parsed.statement) {
             let read_only = self.is_read_only();
             self.session.transaction.admit_change(&what, read_only, how.followed)?;
+            // What was written before it in the same text or series of messages is not committed yet.
+            if self.session.engine.has_changes() {
+                return Err(inside_block(&what).into());
+            }
         }
         let engine = self.session.engine.clone();
         let zone = self.session.settings.zone();

@@ -1,4 +1,4 @@
-//! `BEGIN`, `COMMIT`, `ROLLBACK` and savepoints. A block only reads, so that its end undoes settings and nothing else.
+//! `BEGIN`, `COMMIT`, `ROLLBACK` and savepoints: what a block has set and what it has changed in tables and views.
 
 use super::query::unsupported;
 use super::{Connection, Run};
@@ -41,11 +41,21 @@ impl Connection {
         }
         let read_only = self.session.settings.is_on("transaction_read_only");
         let committed = self.session.transaction.end() && commit;
+        // What could not be committed never was, and neither was what the block has set.
+        let done = match committed {
+            true => self.commit_changes().await,
+            false => {
+                self.session.engine.rollback();
+                Ok(())
+            }
+        };
+        let committed = committed && done.is_ok();
         let changes = self.session.settings.end(committed);
         self.session.engine.end_transaction();
         self.session.portals.clear();
         self.session.cursors.retain(|_, cursor| cursor.outlives(committed));
         self.tell_engine_all(changes).await?;
+        done?;
         if chain {
             self.open_block(Some(read_only)).await?;
         }
@@ -55,6 +65,7 @@ impl Connection {
     /// Drops what lives no longer than a series of messages outside of a block, or than one of which a part has failed.
     pub(super) fn end_implicit_transaction(&mut self, failed: bool) {
         if !self.session.transaction.is_open() {
+            self.session.engine.rollback();
             self.session.portals.clear();
             self.session.cursors.retain(|_, cursor| cursor.outlives(!failed));
             self.session.engine.end_transaction();
@@ -64,13 +75,15 @@ impl Connection {
     /// Sets a savepoint.
     pub(super) fn savepoint(&mut self, name: &str) -> Run<String> {
         let settings = self.session.settings.snapshot();
-        self.session.transaction.save(name, settings)?;
+        let changes = self.session.engine.changes();
+        self.session.transaction.save(name, settings, changes)?;
         Ok("SAVEPOINT".to_owned())
     }
 
     /// Goes back to a savepoint.
     pub(super) async fn rollback_to(&mut self, name: &str) -> Run<String> {
-        let settings = self.session.transaction.back_to(name)?;
+        let (settings, changes) = self.session.transaction.back_to(name)?;
+        self.session.engine.back_to(&changes);
         let changes = self.session.settings.restore(settings);
         self.tell_engine_all(changes).await?;
         Ok("ROLLBACK".to_owned())

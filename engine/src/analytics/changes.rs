@@ -1,0 +1,128 @@
+//! `DELETE` and `UPDATE` as queries: which rows, by their number, and what their columns become.
+//!
+//! The query is planned like any other, through the leaf that shows the rows of people who may be seen and no others. So
+//! rows of hidden people are neither counted nor changed, and no condition is ever asked about them.
+
+use datafusion::sql::sqlparser::ast::{
+    Assignment, AssignmentTarget, Delete, Expr, FromTable, Ident, SelectItem, SetExpr, Statement,
+    TableFactor, TableWithJoins, Update, UpdateTableFromKind, Value,
+};
+
+use super::rows::ROW;
+use super::statement::{Write, existing, normal, parts, unsupported};
+use crate::catalog::placed;
+use crate::error::Result;
+use crate::query::governed::PROFILE_ID;
+use crate::query::planner::parse_one;
+use crate::query::postgres::SessionFacts;
+
+/// What to write in the place of a list of columns.
+const ONE_BY_ONE: &str = "Assign columns one by one: SET a = ..., b = ...";
+
+/// Reads a `DELETE`.
+pub(super) fn delete(delete: &Delete, facts: &SessionFacts) -> Result<Write> {
+    if delete.returning.is_some() {
+        return Err(unsupported("RETURNING", "Read the rows with a SELECT first."));
+    }
+    let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
+    let [table] = from.as_slice() else {
+        return Err(unsupported("DELETE of several tables", "Delete from one table at a time."));
+    };
+    let target = Target::of(table, "DELETE", facts)?;
+    let query = target.query(&[], delete.using.as_deref(), delete.selection.as_ref())?;
+    Ok(Write::Change {
+        name: target.name,
+        verb: "DELETE",
+        assigned: vec![],
+        query: Box::new(query),
+    })
+}
+
+/// Reads an `UPDATE`.
+pub(super) fn update(update: &Update, facts: &SessionFacts) -> Result<Write> {
+    if update.returning.is_some() {
+        return Err(unsupported("RETURNING", "Read the rows with a SELECT afterwards."));
+    }
+    let target = Target::of(&update.table, "UPDATE", facts)?;
+    let from = match &update.from {
+        Some(UpdateTableFromKind::BeforeSet(from) | UpdateTableFromKind::AfterSet(from)) => {
+            Some(from.as_slice())
+        }
+        None => None,
+    };
+    let mut assigned = Vec::with_capacity(update.assignments.len());
+    let mut values = Vec::with_capacity(update.assignments.len());
+    for Assignment { target, value } in &update.assignments {
+        let AssignmentTarget::ColumnName(column) = target else {
+            return Err(unsupported("SET (columns)", ONE_BY_ONE));
+        };
+        let column = parts(column).pop().unwrap_or_default();
+        if column == PROFILE_ID {
+            let hint = "A row stays with its person: delete it, and insert another.";
+            return Err(unsupported(format!("assigning \"{PROFILE_ID}\""), hint));
+        }
+        assigned.push(column);
+        values.push(defaulted(value));
+    }
+    let query = target.query(&values, from, update.selection.as_ref())?;
+    Ok(Write::Change { name: target.name, verb: "UPDATE", assigned, query: Box::new(query) })
+}
+
+/// `DEFAULT` is null, since columns have no other.
+pub(super) fn defaulted(value: &Expr) -> Expr {
+    match value {
+        Expr::Identifier(word) if word.quote_style.is_none() && normal(word) == "default" => {
+            Expr::Value(Value::Null.into())
+        }
+        other => other.clone(),
+    }
+}
+
+/// The table whose rows change, and what the statement calls it.
+struct Target {
+    name: String,
+    alias: Ident,
+}
+
+impl Target {
+    fn of(table: &TableWithJoins, verb: &str, facts: &SessionFacts) -> Result<Self> {
+        let TableFactor::Table { name, alias, args: None, .. } = &table.relation else {
+            return Err(unsupported(format!("{verb} of a query"), "Name a table."));
+        };
+        if !table.joins.is_empty() {
+            let hint = "Name other relations with FROM in UPDATE, and with USING in DELETE.";
+            return Err(unsupported(format!("{verb} of a join"), hint));
+        }
+        let name = existing(name, verb, facts)?;
+        let own = || placed(&name).1.to_owned();
+        let alias = alias.as_ref().map_or_else(own, |alias| normal(&alias.name));
+        Ok(Self { name, alias: Ident::with_quote('"', alias) })
+    }
+
+    /// Returns the query that finds the rows by their number, with these values behind it.
+    fn query(
+        &self,
+        values: &[Expr],
+        others: Option<&[TableWithJoins]>,
+        condition: Option<&Expr>,
+    ) -> Result<Statement> {
+        let (schema, table) = placed(&self.name);
+        let table = Ident::with_quote('"', table);
+        let alias = &self.alias;
+        let frame = format!("SELECT {alias}.{ROW} AS {ROW} FROM {schema}.{table} AS {alias}");
+        let mut statement = parse_one(&frame)?;
+        // What the user wrote is put in as it was read, so that errors point at where it stands.
+        if let Statement::Query(query) = &mut statement
+            && let SetExpr::Select(select) = query.body.as_mut()
+        {
+            let named = values.iter().enumerate().map(|(at, value)| SelectItem::ExprWithAlias {
+                expr: value.clone(),
+                alias: Ident::new(format!("value_{at}")),
+            });
+            select.projection.extend(named);
+            select.from.extend(others.into_iter().flatten().cloned());
+            select.selection = condition.cloned();
+        }
+        Ok(statement)
+    }
+}

@@ -1,0 +1,78 @@
+//! Rows of texts that a client sends: `COPY ... FROM STDIN`.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::datatypes::{DataType, Field, Schema};
+use datafusion::error::DataFusionError;
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::Parser;
+
+use super::insert::targets;
+use super::rows::{FileWriter, check_assignable};
+use super::statement::existing;
+use crate::error::Result;
+use crate::query::session::QuerySession;
+
+/// Where the rows of a COPY go.
+#[derive(Debug, Clone)]
+pub struct CopyTarget {
+    name: String,
+    columns: Vec<String>,
+}
+
+impl CopyTarget {
+    /// Returns how many values each row has.
+    pub fn width(&self) -> usize {
+        self.columns.len()
+    }
+}
+
+impl QuerySession {
+    /// Finds the table that a COPY fills. `relation` is its name as SQL writes it; no columns stand for all.
+    ///
+    /// # Errors
+    /// [`crate::Error::Denied`] if the session may not fill it.
+    pub async fn copy_target(&self, relation: &str, columns: &[String]) -> Result<CopyTarget> {
+        self.engine().catalog().require_writable()?;
+        self.require_write()?;
+        let seen = self.seen();
+        self.shown(&seen.live)?;
+        let parsed = Parser::new(&PostgreSqlDialect {})
+            .try_with_sql(relation)
+            .and_then(|mut parser| parser.parse_object_name(false))
+            .map_err(|error| DataFusionError::SQL(Box::new(error), None))?;
+        let name = existing(&parsed, "COPY FROM", self.facts())?;
+        let (relation, table) = seen.table(&name, "COPY FROM")?;
+        self.require_owner(&name, relation)?;
+        self.may_fill(&seen, &name, table, false, false)?;
+        let named = (!columns.is_empty()).then_some(columns);
+        let targets = targets(&name, &seen.columns(table), named)?;
+        targets.iter().try_for_each(|target| check_assignable(&DataType::Utf8, target))?;
+        self.note(&seen, &name).await?;
+        let columns = targets.iter().map(|target| target.name().clone()).collect();
+        Ok(CopyTarget { name, columns })
+    }
+
+    /// Puts rows into the table, column by column. Returns how many they are.
+    pub async fn copy_rows(&self, target: &CopyTarget, columns: Vec<ArrayRef>) -> Result<u64> {
+        let seen = self.seen();
+        let (_, table) = seen.table(&target.name, "COPY FROM")?;
+        self.may_fill(&seen, &target.name, table, false, false)?;
+        let count = columns.first().map_or(0, |column| column.len());
+        let fields = target.columns.iter().map(|name| Field::new(name, DataType::Utf8, true));
+        let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        let options = RecordBatchOptions::new().with_row_count(Some(count));
+        let rows = RecordBatch::try_new_with_options(schema, columns, &options)
+            .map_err(DataFusionError::from)?;
+        let sources = target.columns.iter().enumerate();
+        let sources = sources.map(|(at, name)| (name.clone(), at)).collect();
+        let made = self.opened(&table.path).await?;
+        let mut shaper = self.shaper(&seen, table, &made, sources)?;
+        let mut writer = FileWriter::new(&made);
+        writer.push(shaper.shape(&rows)?).await?;
+        let files = writer.finish().await?;
+        self.stage_rows(&seen, &made, files, &[]);
+        Ok(count as u64)
+    }
+}

@@ -1,0 +1,142 @@
+//! The rows of an `INSERT`: which column each of its values goes to, and of what type literals and parameters are.
+
+use arrow::datatypes::{Field, FieldRef};
+use datafusion::sql::sqlparser::ast::{
+    CastKind, DataType as SqlType, Expr, Query, SelectItem, SetExpr, Statement, Value,
+};
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::Parser;
+
+use super::changes::defaulted;
+use super::rows::check_assignable;
+use crate::error::{Error, Result};
+use crate::query::postgres::types::{format_type, pg_type_of};
+
+/// Types of which a text or a parameter is taken for a value at once; others are, when the row is written.
+const TYPED: [&str; 13] = [
+    "bool",
+    "int2",
+    "int4",
+    "int8",
+    "float4",
+    "float8",
+    "numeric",
+    "date",
+    "time",
+    "timestamp",
+    "timestamptz",
+    "interval",
+    "text",
+];
+
+/// Returns the columns that values go to, in the order of the values.
+pub(super) fn targets(
+    relation: &str,
+    columns: &[Field],
+    named: Option<&[String]>,
+) -> Result<Vec<Field>> {
+    let Some(named) = named else { return Ok(columns.to_vec()) };
+    let mut found: Vec<Field> = Vec::with_capacity(named.len());
+    for name in named {
+        let column = columns.iter().find(|column| column.name() == name);
+        let column = column.ok_or_else(|| no_column(relation, name))?;
+        if found.iter().any(|other| other.name() == name) {
+            return Err(Error::Standard {
+                sqlstate: "42701",
+                message: format!("column \"{name}\" specified more than once"),
+                hint: "Name each column once.".into(),
+            });
+        }
+        found.push(column.clone());
+    }
+    Ok(found)
+}
+
+/// The answer to a column that a relation does not have.
+pub(super) fn no_column(relation: &str, name: &str) -> Error {
+    Error::Standard {
+        sqlstate: "42703",
+        message: format!("column \"{name}\" of relation \"{relation}\" does not exist"),
+        hint: format!("\\d analytics.{relation} lists its columns."),
+    }
+}
+
+/// Returns the query of an `INSERT` with its literals and parameters of the types of their columns.
+pub(super) fn source(query: &Query, targets: &[Field]) -> Statement {
+    let mut query = query.clone();
+    match query.body.as_mut() {
+        SetExpr::Values(values) => {
+            for row in &mut values.rows {
+                for (cell, target) in row.content.iter_mut().zip(targets) {
+                    *cell = typed(defaulted(cell), target);
+                }
+            }
+        }
+        SetExpr::Select(select) => {
+            for (item, target) in select.projection.iter_mut().zip(targets) {
+                match item {
+                    SelectItem::UnnamedExpr(expr) if is_open(expr) => {
+                        *expr = typed(expr.clone(), target);
+                    }
+                    SelectItem::ExprWithAlias { expr, .. } if is_open(expr) => {
+                        *expr = typed(expr.clone(), target);
+                    }
+                    SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. } => {}
+                    // What stands behind `*` has another place than it seems to.
+                    _ => break,
+                }
+            }
+        }
+        _ => {}
+    }
+    Statement::Query(Box::new(query))
+}
+
+/// Fails unless rows with the columns `given` can be put into the columns `targets`.
+pub(super) fn check(given: &[FieldRef], targets: &[Field], all_named: bool) -> Result<()> {
+    let refused = |message: &str| Error::Standard {
+        sqlstate: "42601",
+        message: message.into(),
+        hint: "Give one value for each column.".into(),
+    };
+    if given.len() > targets.len() {
+        return Err(refused("INSERT has more expressions than target columns"));
+    }
+    if given.len() < targets.len() && all_named {
+        return Err(refused("INSERT has more target columns than expressions"));
+    }
+    let mut pairs = given.iter().zip(targets);
+    pairs.try_for_each(|(given, target)| check_assignable(given.data_type(), target))
+}
+
+/// Tells whether an expression has no type of its own.
+fn is_open(expr: &Expr) -> bool {
+    match expr {
+        Expr::Nested(inner) => is_open(inner),
+        Expr::Value(value) => matches!(
+            value.value,
+            Value::Placeholder(_) | Value::SingleQuotedString(_) | Value::Null
+        ),
+        _ => false,
+    }
+}
+
+fn typed(expr: Expr, target: &Field) -> Expr {
+    let Some(data_type) = sql_type(target) else { return expr };
+    if !is_open(&expr) {
+        return expr;
+    }
+    let (kind, array, format) = (CastKind::Cast, false, None);
+    Expr::Cast { kind, expr: Box::new(expr), data_type, array, format }
+}
+
+fn sql_type(field: &Field) -> Option<SqlType> {
+    let (pg_type, modifier) = pg_type_of(field);
+    // A cast to varchar(n) would cut the value.
+    let name = match pg_type.name.as_str() {
+        "varchar" | "bpchar" => "text".to_owned(),
+        name if TYPED.contains(&name) => format_type(i64::from(pg_type.oid), i64::from(modifier)),
+        _ => return None,
+    };
+    Parser::new(&PostgreSqlDialect {}).try_with_sql(&name).ok()?.parse_data_type().ok()
+}

@@ -1,0 +1,294 @@
+//! Views, and what is done to tables and views as a whole: dropped, renamed, emptied, commented on.
+
+use arrow::datatypes::Schema;
+
+use super::insert::no_column;
+use super::staged::exists;
+use super::statement::Write;
+use super::write::{Seen, Written, already_there, missing};
+use crate::audit::{Class, Entry};
+use crate::catalog::{
+    ANALYTICS, AnalyticsBody, AnalyticsRelation, AnalyticsView, Body, CatalogState, Definition,
+    SyncInput, TEMPORARY, placed, qualified, reads_analytics, relations_read, temporary,
+};
+use crate::error::{Error, Result};
+use crate::query::postgres;
+use crate::query::session::QuerySession;
+
+impl QuerySession {
+    pub(super) async fn create_view(
+        &self,
+        seen: &Seen,
+        write: &Write,
+        name: &str,
+        (replace, if_not_exists): (bool, bool),
+        columns: &Schema,
+    ) -> Result<Written> {
+        let Write::CreateView { query, .. } = write else { return Err(missing(name)) };
+        let before = seen.find(name);
+        match before {
+            Some(_) if !replace => return already_there(name, if_not_exists, "CREATE VIEW"),
+            Some(relation) if relation.view().is_none() => {
+                return Err(other_kind(name, "view", "table"));
+            }
+            Some(relation) => self.require_owner(name, relation)?,
+            None => {}
+        }
+        let mut names = std::collections::BTreeSet::new();
+        if let Some(twice) = columns.fields().iter().find(|column| !names.insert(column.name())) {
+            return Err(Error::Standard {
+                sqlstate: "42701",
+                message: format!("column \"{}\" specified more than once", twice.name()),
+                hint: "Give each column a name of its own: AS another_name.".into(),
+            });
+        }
+        let mut named = query.as_ref().clone();
+        postgres::qualify(&mut named, self.facts());
+        let text = named.to_string();
+        if relations_read(&text).iter().any(|(schema, _)| schema.as_deref() == Some(TEMPORARY)) {
+            return Err(Error::Unsupported {
+                what: "a view over a temporary table".into(),
+                hint: "Make a table of the schema analytics for it.".into(),
+            });
+        }
+        let view = AnalyticsView {
+            query: text,
+            columns: columns.fields().iter().map(|column| column.as_ref().clone()).collect(),
+        };
+        let relation = AnalyticsRelation {
+            owner: before.map_or_else(|| self.role().to_owned(), |before| before.owner.clone()),
+            comment: before.and_then(|before| before.comment.clone()),
+            column_comments: before
+                .map(|before| before.column_comments.clone())
+                .unwrap_or_default(),
+            body: AnalyticsBody::View(view),
+        };
+        self.note(seen, name).await?;
+        self.put_checked(seen, vec![(name.to_owned(), Some(relation))])?;
+        Ok(Written::tagged("CREATE VIEW"))
+    }
+
+    /// Runs a statement that needs no query.
+    pub(super) async fn change_objects(&self, seen: &Seen, write: &Write) -> Result<Written> {
+        match write {
+            Write::Truncate { names } => self.truncate(seen, names).await,
+            Write::Drop { names, word, if_exists, cascade } => {
+                self.drop_made(seen, names, word, *if_exists, *cascade).await
+            }
+            Write::Rename { name, to, if_exists } => self.rename(seen, name, to, *if_exists).await,
+            Write::Comment { name, word, column, comment } => {
+                self.comment_on(seen, name, word, column.as_deref(), comment.clone()).await
+            }
+            Write::CreateSchema { if_not_exists: true } => Ok(Written::tagged("CREATE SCHEMA")
+                .noticed(format!("schema \"{ANALYTICS}\" already exists, skipping"))),
+            Write::CreateSchema { if_not_exists: false } => Err(Error::Standard {
+                sqlstate: "42P06",
+                message: format!("schema \"{ANALYTICS}\" already exists"),
+                hint: "CREATE SCHEMA IF NOT EXISTS passes over it.".into(),
+            }),
+            other => Err(Error::Unsupported {
+                what: other.verb().to_owned(),
+                hint: "Send it as a statement of its own.".into(),
+            }),
+        }
+    }
+
+    async fn truncate(&self, seen: &Seen, names: &[String]) -> Result<Written> {
+        for name in names {
+            let (relation, table) = seen.table(name, "TRUNCATE")?;
+            self.require_owner(name, relation)?;
+            self.note(seen, name).await?;
+            let snapshot = seen.live.published.table(&table.path).ok_or_else(|| missing(name))?;
+            if !snapshot.files.is_empty() {
+                let made = self.opened(&table.path).await?;
+                self.stage_rows(seen, &made, vec![], &snapshot.files);
+            }
+        }
+        Ok(Written::tagged("TRUNCATE TABLE"))
+    }
+
+    async fn drop_made(
+        &self,
+        seen: &Seen,
+        names: &[String],
+        word: &'static str,
+        if_exists: bool,
+        cascade: bool,
+    ) -> Result<Written> {
+        let mut written = Written::tagged(format!("DROP {}", word.to_uppercase()));
+        let mut gone: Vec<String> = Vec::new();
+        for name in names {
+            match seen.find(name) {
+                None if if_exists => {
+                    written =
+                        written.noticed(format!("{word} \"{name}\" does not exist, skipping"));
+                }
+                None => {
+                    return Err(Error::Missing {
+                        kind: word,
+                        name: name.clone(),
+                        hint: format!("DROP {} IF EXISTS passes over it.", word.to_uppercase()),
+                    });
+                }
+                Some(relation) if relation.word() != word => {
+                    return Err(other_kind(name, word, relation.word()));
+                }
+                Some(relation) => {
+                    self.require_owner(name, relation)?;
+                    gone.push(name.clone());
+                }
+            }
+        }
+        let state = &seen.live.published.state;
+        let mut at = 0;
+        while at < gone.len() {
+            let name = gone[at].clone();
+            for view in state.views_over(&name) {
+                if gone.contains(&view) {
+                    continue;
+                }
+                if !cascade {
+                    return Err(depended_on(
+                        &name,
+                        &format!("view {ANALYTICS}.{view}"),
+                        "Use DROP ... CASCADE to drop the views that depend on it, too.",
+                    ));
+                }
+                written = written.noticed(format!("drop cascades to view {ANALYTICS}.{view}"));
+                gone.push(view);
+            }
+            if let Some(user) = definition_over(state, &name) {
+                let user = format!("{} \"{}\"", user.body.kind().word(), user.name);
+                return Err(depended_on(&name, &user, "Replace or drop that first."));
+            }
+            at += 1;
+        }
+        for name in &gone {
+            self.note(seen, name).await?;
+        }
+        let mut staged = self.staged().lock();
+        gone.iter().for_each(|name| staged.put(&seen.base.published, name, None));
+        Ok(written)
+    }
+
+    async fn rename(&self, seen: &Seen, name: &str, to: &str, if_exists: bool) -> Result<Written> {
+        let Some(relation) = seen.find(name) else {
+            return match if_exists {
+                true => Ok(Written::tagged("ALTER TABLE")
+                    .noticed(format!("relation \"{name}\" does not exist, skipping"))),
+                false => Err(missing(name)),
+            };
+        };
+        self.require_owner(name, relation)?;
+        // A table keeps its schema.
+        let (schema, _) = placed(name);
+        let to = if schema == TEMPORARY { temporary(to) } else { to.to_owned() };
+        if seen.find(&to).is_some() {
+            return Err(exists(&to));
+        }
+        self.note(seen, name).await?;
+        let tag = format!("ALTER {}", relation.word().to_uppercase());
+        let moved = Some(relation.clone());
+        self.put_checked(seen, vec![(name.to_owned(), None), (to, moved)])?;
+        Ok(Written::tagged(tag))
+    }
+
+    async fn comment_on(
+        &self,
+        seen: &Seen,
+        name: &str,
+        word: &'static str,
+        column: Option<&str>,
+        comment: Option<String>,
+    ) -> Result<Written> {
+        let relation = seen.find(name).ok_or_else(|| missing(name))?;
+        self.require_owner(name, relation)?;
+        let mut relation = relation.clone();
+        match column {
+            None if relation.word() != word => return Err(other_kind(name, word, relation.word())),
+            None => relation.comment = comment,
+            Some(column) => {
+                let known = match &relation.body {
+                    AnalyticsBody::View(view) => {
+                        view.columns.iter().any(|one| one.name() == column)
+                    }
+                    AnalyticsBody::Table(table) => {
+                        let snapshot = seen.live.published.table(&table.path);
+                        let snapshot = snapshot.ok_or_else(|| missing(name))?;
+                        let columns = crate::query::relations::columns_of(&snapshot.schema, table);
+                        columns.iter().any(|one| one.name() == column)
+                    }
+                };
+                if !known {
+                    return Err(no_column(name, column));
+                }
+                match comment {
+                    Some(text) => drop(relation.column_comments.insert(column.to_owned(), text)),
+                    None => drop(relation.column_comments.remove(column)),
+                }
+            }
+        }
+        self.note(seen, name).await?;
+        self.staged().lock().put(&seen.base.published, name, Some(relation));
+        Ok(Written::tagged("COMMENT"))
+    }
+
+    /// Stages relations, unless a view would read itself then.
+    fn put_checked(
+        &self,
+        seen: &Seen,
+        relations: Vec<(String, Option<AnalyticsRelation>)>,
+    ) -> Result<()> {
+        let mut staged = self.changes();
+        for (name, relation) in relations {
+            staged.put(&seen.base.published, &name, relation);
+        }
+        staged.over(&seen.base.published).state.check_views()?;
+        self.back_to(&staged);
+        Ok(())
+    }
+
+    /// Notes in the audit log that a relation is changed, before it is.
+    pub(super) async fn note(&self, _: &Seen, name: &str) -> Result<()> {
+        let entry = Entry {
+            role: self.role().to_owned(),
+            purpose: self.purpose().unwrap_or_default(),
+            class: Class::Write,
+            relations: vec![qualified(name)],
+        };
+        self.engine().audit().begin(entry).await.map(drop)
+    }
+}
+
+/// Returns a definition whose query reads a relation of the schema.
+fn definition_over<'a>(state: &'a CatalogState, name: &str) -> Option<&'a Definition> {
+    state.all().find(|definition| {
+        let query = match &definition.body {
+            Body::Segment(segment) => &segment.query,
+            Body::Trait(computed) => &computed.query,
+            Body::ConsentFeed(feed) => &feed.query,
+            Body::Sync(sync) => match &sync.input {
+                SyncInput::Query(query) => query,
+                SyncInput::Segment { .. } => return false,
+            },
+            _ => return false,
+        };
+        reads_analytics(query).any(|read| read == name)
+    })
+}
+
+fn depended_on(name: &str, user: &str, hint: &str) -> Error {
+    Error::Standard {
+        sqlstate: "2BP01",
+        message: format!("cannot drop {}: {user} depends on it", qualified(name)),
+        hint: hint.into(),
+    }
+}
+
+fn other_kind(name: &str, wanted: &str, is: &str) -> Error {
+    Error::Standard {
+        sqlstate: "42809",
+        message: format!("\"{name}\" is not a {wanted}"),
+        hint: format!("It is a {is}."),
+    }
+}

@@ -1,0 +1,254 @@
+//! Where the rows of a query come from, and so who may read a table that is made of them.
+//!
+//! A row that holds `profile_id` belongs to that person, and the governed leaf decides for each reader whether it exists.
+//! That is enough only if nothing else in the row comes from anybody else: whoever reads it for another purpose may see
+//! the one and not the other. So a table is open to all purposes if its query can be shown to keep everybody's rows
+//! apart, and is bound to the purpose that it was made for otherwise.
+
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::datasource::source_as_provider;
+use datafusion::error::Result as DataFusionResult;
+use datafusion::logical_expr::{Distinct, Expr, LogicalPlan, TableScan};
+
+use crate::error::{Error, Result};
+use crate::query::governed::{GovernedTable, PROFILE_ID, Whose};
+use crate::query::reads::Reads;
+use crate::query::system::SystemTable;
+
+/// What is known of the rows of a query.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Provenance {
+    /// Whether they depend on rows of persons, or on what was made of those.
+    pub(crate) personal: bool,
+    /// Whether each row depends on the rows of one person alone, whom its `profile_id` names.
+    pub(crate) of_one_person_each: bool,
+}
+
+impl Provenance {
+    /// Finds out about the rows of `plan`, which go to a table `of_persons` or of nobody.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] if they come from onefold's own logs, or hold a person's id under another name.
+    pub(crate) fn of(plan: &LogicalPlan, of_persons: bool) -> Result<Self> {
+        let found = Self::of_change(plan, of_persons)?;
+        let named = plan.schema().fields().iter().any(|field| field.name() == PROFILE_ID);
+        Ok(Self { of_one_person_each: found.of_one_person_each && named, ..found })
+    }
+
+    /// As [`Provenance::of`], of a plan that changes rows which have their persons already.
+    pub(crate) fn of_change(plan: &LogicalPlan, of_persons: bool) -> Result<Self> {
+        let reads = Reads::of(plan)?;
+        refuse_own_logs(plan)?;
+        let personal = reads.personal || !reads.relations.is_empty();
+        if !of_persons && let Some(column) = renamed_id(plan)? {
+            return Err(Error::Denied {
+                message: format!(
+                    "column \"{column}\" holds the {PROFILE_ID} of persons under another name"
+                ),
+                hint: format!(
+                    "Select {PROFILE_ID} under its own name, too: by it a row disappears with its person."
+                ),
+            });
+        }
+        let of_one_person_each = personal && keeps_apart(plan)?;
+        Ok(Self { personal, of_one_person_each })
+    }
+}
+
+/// Fails if a plan reads relations about onefold itself: who may read those is not decided by a purpose.
+fn refuse_own_logs(plan: &LogicalPlan) -> Result<()> {
+    let mut found = None;
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node {
+            let provider = source_as_provider(&scan.source)?;
+            let provider: &dyn std::any::Any = provider.as_ref();
+            if let Some(table) = provider.downcast_ref::<SystemTable>() {
+                found = Some(table.name().to_owned());
+                return Ok(TreeNodeRecursion::Stop);
+            }
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    match found {
+        None => Ok(()),
+        Some(name) => Err(Error::Denied {
+            message: format!("rows of \"{name}\" cannot be written to a table"),
+            hint: "Make a view over it: a view shows each reader what that reader may see.".into(),
+        }),
+    }
+}
+
+/// Returns an output column that is `profile_id` by another name.
+fn renamed_id(plan: &LogicalPlan) -> DataFusionResult<Option<String>> {
+    for (at, field) in plan.schema().fields().iter().enumerate() {
+        if is_id(plan, at)? {
+            return Ok(Some(field.name().clone()));
+        }
+    }
+    Ok(None)
+}
+
+/// Tells whether the output column `at` of a plan is the `profile_id` of a governed table, passed on as it is.
+fn is_id(plan: &LogicalPlan, at: usize) -> DataFusionResult<bool> {
+    let of_column = |expr: &Expr, input: &LogicalPlan| match inner(expr) {
+        Expr::Column(column) => match input.schema().maybe_index_of_column(column) {
+            Some(at) => is_id(input, at),
+            None => Ok(false),
+        },
+        _ => Ok(false),
+    };
+    match plan {
+        LogicalPlan::TableScan(scan) => {
+            let of_persons = governed(scan)?.is_some_and(|whose| whose == Whose::Persons);
+            Ok(of_persons && scan.projected_schema.field(at).name() == PROFILE_ID)
+        }
+        LogicalPlan::Projection(projection) => match projection.expr.get(at) {
+            Some(expr) => of_column(expr, &projection.input),
+            None => Ok(false),
+        },
+        LogicalPlan::Aggregate(aggregate) => match aggregate.group_expr.get(at) {
+            Some(expr) => of_column(expr, &aggregate.input),
+            None => Ok(false),
+        },
+        LogicalPlan::Filter(_)
+        | LogicalPlan::Sort(_)
+        | LogicalPlan::Limit(_)
+        | LogicalPlan::SubqueryAlias(_)
+        | LogicalPlan::Distinct(Distinct::All(_))
+        | LogicalPlan::Window(_)
+        | LogicalPlan::Repartition(_) => match plan.inputs().first() {
+            // A window has its own columns behind those of its input.
+            Some(input) if at < input.schema().fields().len() => is_id(input, at),
+            _ => Ok(false),
+        },
+        LogicalPlan::Union(union) => {
+            for input in &union.inputs {
+                if is_id(input, at)? {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        }
+        LogicalPlan::Join(join) => {
+            let left = join.left.schema().fields().len();
+            let both = plan.schema().fields().len() == left + join.right.schema().fields().len();
+            match at < left {
+                true => is_id(&join.left, at),
+                false if both => is_id(&join.right, at - left),
+                false => Ok(false),
+            }
+        }
+        _ => Ok(false),
+    }
+}
+
+/// The expression below its names.
+fn inner(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Alias(alias) => inner(&alias.expr),
+        Expr::Cast(cast) => inner(&cast.expr),
+        other => other,
+    }
+}
+
+fn governed(scan: &TableScan) -> DataFusionResult<Option<Whose>> {
+    let provider = source_as_provider(&scan.source)?;
+    let provider: &dyn std::any::Any = provider.as_ref();
+    Ok(provider.downcast_ref::<GovernedTable>().map(GovernedTable::whose))
+}
+
+/// Tells whether each row of a plan is made of the rows of one person alone, whom its column `profile_id` names.
+///
+/// Wherever a column has that name it is the one of a governed table; rows are joined, grouped and windowed by it and by
+/// nothing coarser. What is not known to keep people apart does not.
+fn keeps_apart(plan: &LogicalPlan) -> DataFusionResult<bool> {
+    let mut apart = true;
+    plan.apply_with_subqueries(|node| {
+        apart = apart && node_keeps_apart(node)? && !asks_elsewhere(node)?;
+        Ok(if apart { TreeNodeRecursion::Continue } else { TreeNodeRecursion::Stop })
+    })?;
+    Ok(apart)
+}
+
+fn node_keeps_apart(node: &LogicalPlan) -> DataFusionResult<bool> {
+    let is_named = |field: &str| field == PROFILE_ID;
+    Ok(match node {
+        LogicalPlan::TableScan(scan) => {
+            let open = |provider: &GovernedTable| {
+                // Who is in a segment is told for its purpose alone.
+                provider.whose() == Whose::Persons
+                    && !provider.is_bound()
+                    && !provider.name().starts_with("segments.")
+            };
+            let provider = source_as_provider(&scan.source)?;
+            let provider: &dyn std::any::Any = provider.as_ref();
+            provider.downcast_ref::<GovernedTable>().is_some_and(open)
+        }
+        LogicalPlan::Projection(projection) => {
+            let names = projection.schema.fields().iter().zip(&projection.expr);
+            names.filter(|(field, _)| is_named(field.name())).all(|(_, expr)| is_profile(expr))
+        }
+        LogicalPlan::Union(union) => {
+            let at = union.schema.fields().iter().position(|field| is_named(field.name()));
+            at.is_some_and(|at| {
+                union.inputs.iter().all(|input| is_named(input.schema().field(at).name()))
+            })
+        }
+        LogicalPlan::Aggregate(aggregate) => aggregate.group_expr.iter().any(is_profile),
+        LogicalPlan::Window(window) => window.window_expr.iter().all(|expr| match inner(expr) {
+            Expr::WindowFunction(function) => function.params.partition_by.iter().any(is_profile),
+            _ => false,
+        }),
+        LogicalPlan::Join(join) => {
+            let by_person =
+                join.on.iter().any(|(left, right)| is_profile(left) && is_profile(right));
+            by_person || is_literal(&join.left) || is_literal(&join.right)
+        }
+        LogicalPlan::Filter(_)
+        | LogicalPlan::SubqueryAlias(_)
+        | LogicalPlan::Distinct(Distinct::All(_)) => true,
+        LogicalPlan::Sort(sort) => sort.fetch.is_none(),
+        LogicalPlan::Values(_) | LogicalPlan::EmptyRelation(_) => is_literal(node),
+        _ => false,
+    })
+}
+
+/// Tells whether an expression is the column `profile_id`.
+fn is_profile(expr: &Expr) -> bool {
+    match expr {
+        Expr::Alias(alias) => alias.name == PROFILE_ID && is_profile(&alias.expr),
+        Expr::Column(column) => column.name == PROFILE_ID,
+        _ => false,
+    }
+}
+
+/// Tells whether a plan is rows that the statement itself writes out, of nobody.
+fn is_literal(plan: &LogicalPlan) -> bool {
+    let literal = match plan {
+        LogicalPlan::Values(_) | LogicalPlan::EmptyRelation(_) => true,
+        LogicalPlan::Projection(projection) => is_literal(&projection.input),
+        LogicalPlan::SubqueryAlias(alias) => is_literal(&alias.input),
+        _ => false,
+    };
+    literal && plan.schema().fields().iter().all(|field| field.name() != PROFILE_ID)
+}
+
+/// Tells whether an expression of a node asks a subquery, or a function that looks into relations.
+fn asks_elsewhere(node: &LogicalPlan) -> DataFusionResult<bool> {
+    let mut asks = false;
+    node.apply_expressions(|expression| {
+        expression.apply(|part| {
+            asks |= match part {
+                Expr::ScalarSubquery(_)
+                | Expr::InSubquery(_)
+                | Expr::Exists(_)
+                | Expr::SetComparison(_)
+                | Expr::OuterReferenceColumn(..) => true,
+                Expr::ScalarFunction(call) => Reads::is_by_function(call.func.name()),
+                _ => false,
+            };
+            Ok(if asks { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+        })
+    })?;
+    Ok(asks)
+}

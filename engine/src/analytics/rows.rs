@@ -1,0 +1,356 @@
+//! From the rows of a query to the rows of a table: columns by name or place, each in the type of its column, and the
+//! person of each row in the place of its profile.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, RecordBatchOptions,
+    new_null_array,
+};
+use arrow::compute::{
+    CastOptions, SortColumn, SortOptions, cast_with_options, concat_batches, lexsort_to_indices,
+    take_record_batch,
+};
+use arrow::datatypes::{DataType, Field, FieldRef, Float64Type, Int64Type, Schema, SchemaRef};
+use datafusion::error::DataFusionError;
+
+use crate::error::{Error, Result};
+use crate::identity::ProfileIds;
+use crate::lake::{self, FileEntry, Table, TableSchema, WriteOptions};
+use crate::query::access::Access;
+use crate::query::governed::{PROFILE_ID, SUBJECT};
+use crate::query::postgres::types::{format_type, pg_type_of};
+use crate::segment::anchor_of;
+
+/// The system column that tells the rows of a table apart.
+pub(crate) const ROW: &str = "_row";
+
+/// How many rows are sorted and written at a time.
+const ROWS_MAX: usize = 1 << 20;
+
+/// Returns the layout of a table whose rows have these columns.
+///
+/// # Errors
+/// [`Error::Standard`] and [`Error::Unsupported`] for columns that cannot be kept.
+pub(crate) fn layout(columns: &Schema) -> Result<(TableSchema, bool)> {
+    let mut fields = Vec::with_capacity(columns.fields().len() + 2);
+    let mut seen = BTreeSet::new();
+    let mut of_persons = false;
+    for column in columns.fields() {
+        let name = column.name();
+        if !seen.insert(name) {
+            return Err(Error::Standard {
+                sqlstate: "42701",
+                message: format!("column \"{name}\" specified more than once"),
+                hint: "Give each column a name of its own: AS another_name.".into(),
+            });
+        }
+        if *name != lake::column_name(name) || name.starts_with('_') {
+            return Err(Error::Unsupported {
+                what: format!("column name \"{name}\" in a table"),
+                hint: "Give the column a name of lower-case letters, digits and underscores that starts with a letter: AS some_name.".into(),
+            });
+        }
+        if name == PROFILE_ID {
+            if column.data_type() != &DataType::Int64 {
+                return Err(Error::Standard {
+                    sqlstate: "42804",
+                    message: format!("column \"{PROFILE_ID}\" of a table must be bigint"),
+                    hint: "It says whose a row is: select it as it is in profiles, without a cast."
+                        .into(),
+                });
+            }
+            of_persons = true;
+            fields.push(Arc::new(Field::new(SUBJECT, DataType::Int64, true)));
+            continue;
+        }
+        fields.push(stored_field(column)?);
+    }
+    if !of_persons {
+        fields.push(Arc::new(Field::new(SUBJECT, DataType::Int64, true)));
+    }
+    fields.push(Arc::new(Field::new(ROW, DataType::Int64, true)));
+    let system = || if of_persons { vec![SUBJECT.to_owned()] } else { vec![] };
+    let layout = TableSchema {
+        stats_columns: system(),
+        sort: system(),
+        ..TableSchema::new(Arc::new(Schema::new(fields)))
+    };
+    Ok((layout, of_persons))
+}
+
+/// Returns the stored form of a column of a query. Its logical type is believed only where values stay what they are.
+fn stored_field(column: &Field) -> Result<FieldRef> {
+    let plain = Field::new(column.name(), column.data_type().clone(), true);
+    let bare = lake::physical_field(&plain)?;
+    let Some(logical) = column.metadata().get(lake::LOGICAL_TYPE) else { return Ok(bare) };
+    let metadata = [(lake::LOGICAL_TYPE.to_owned(), logical.clone())];
+    let named = lake::physical_field(&plain.with_metadata(metadata.into()))?;
+    let same = lake::logical_field(&named).data_type() == lake::logical_field(&bare).data_type();
+    Ok(if same { named } else { bare })
+}
+
+/// Fails unless values of `from` may be put into the column `to`.
+pub(crate) fn check_assignable(from: &DataType, to: &Field) -> Result<()> {
+    let target = to.data_type();
+    let temporal = |data_type: &DataType| {
+        matches!(data_type, DataType::Date32 | DataType::Date64 | DataType::Timestamp(..))
+    };
+    let fits = from == target
+        || matches!(from, DataType::Null)
+        || (from.is_string() && !target.is_nested() && !binary(target))
+        || (target.is_string() && !from.is_nested())
+        || (from.is_numeric() && target.is_numeric())
+        || (temporal(from) && temporal(target))
+        || (from.is_nested() && target.is_nested())
+        || std::mem::discriminant(from) == std::mem::discriminant(target)
+        || (binary(from) && binary(target));
+    if fits {
+        return Ok(());
+    }
+    let named = |field: &Field| {
+        let (pg_type, modifier) = pg_type_of(field);
+        format_type(i64::from(pg_type.oid), i64::from(modifier))
+    };
+    Err(Error::Standard {
+        sqlstate: "42804",
+        message: format!(
+            "column \"{}\" is of type {} but expression is of type {}",
+            to.name(),
+            named(to),
+            named(&Field::new("", from.clone(), true))
+        ),
+        hint: "You will need to rewrite or cast the expression.".into(),
+    })
+}
+
+fn binary(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::Binary
+            | DataType::LargeBinary
+            | DataType::BinaryView
+            | DataType::FixedSizeBinary(_)
+    )
+}
+
+/// Brings a column into the type of a field as queries see it.
+pub(crate) fn assigned(array: &ArrayRef, field: &Field) -> Result<ArrayRef> {
+    let target = field.data_type();
+    let options = CastOptions { safe: false, ..CastOptions::default() };
+    let cast = |array: &ArrayRef, to: &DataType| match array.data_type() == to {
+        true => Ok(Arc::clone(array)),
+        false => cast_with_options(array, to, &options)
+            .map_err(|error| Error::from(DataFusionError::from(error))),
+    };
+    let rounded = match array.data_type() {
+        from if target.is_integer() && from.is_floating() => {
+            let floats = cast(array, &DataType::Float64)?;
+            let floats = floats.as_primitive::<Float64Type>();
+            let rounded: Float64Array = floats.unary(f64::round_ties_even);
+            Arc::new(rounded) as ArrayRef
+        }
+        from if target.is_integer() && from.is_decimal() => {
+            cast(array, &DataType::Decimal128(38, 0))?
+        }
+        _ => Arc::clone(array),
+    };
+    let array = cast(&rounded, target)?;
+    check_length(&array, field)?;
+    Ok(array)
+}
+
+/// Fails if a text is longer than its column allows.
+fn check_length(array: &ArrayRef, field: &Field) -> Result<()> {
+    let logical = field.metadata().get(lake::LOGICAL_TYPE).map(String::as_str);
+    let most = logical.and_then(|logical| {
+        let (base, rest) = logical.split_once('(')?;
+        let counted = matches!(base, "varchar" | "character varying" | "bpchar" | "character");
+        rest.strip_suffix(')').filter(|_| counted)?.parse::<usize>().ok()
+    });
+    let Some(most) = most.filter(|_| array.data_type().is_string()) else { return Ok(()) };
+    let texts = crate::tables::texts(array)?;
+    if texts.iter().flatten().all(|text| text.chars().count() <= most) {
+        return Ok(());
+    }
+    Err(Error::Standard {
+        sqlstate: "22001",
+        message: format!("value too long for column \"{}\" of {most} characters", field.name()),
+        hint: "Cut the value with left(value, n), or make the column text.".into(),
+    })
+}
+
+/// Fails if a column that is never null has one.
+pub(crate) fn check_not_null(array: &ArrayRef, name: &str, not_null: bool) -> Result<()> {
+    if !not_null || array.logical_null_count() == 0 {
+        return Ok(());
+    }
+    Err(Error::Standard {
+        sqlstate: "23502",
+        message: format!("null value in column \"{name}\" violates not-null constraint"),
+        hint: "Give the column a value, or leave such rows out.".into(),
+    })
+}
+
+/// What turns rows of a query into rows of a table.
+pub(crate) struct Shaper<'a> {
+    /// The columns as they are stored.
+    pub(crate) stored: SchemaRef,
+    /// For each column that queries see by name: which column of the query it comes from.
+    pub(crate) sources: Vec<(String, usize)>,
+    /// Columns that are never null.
+    pub(crate) not_null: &'a BTreeSet<String>,
+    /// Who may be written about, if rows belong to persons.
+    pub(crate) persons: Option<Persons>,
+    /// The number of the next row.
+    pub(crate) next_row: i64,
+}
+
+/// Whom rows may belong to.
+pub(crate) struct Persons {
+    pub(crate) access: Arc<Access>,
+    pub(crate) ids: ProfileIds,
+    /// Whether rows may belong to nobody, as they may for whoever sees everyone.
+    pub(crate) nobody: bool,
+}
+
+impl Shaper<'_> {
+    /// Brings rows of the query into the stored columns.
+    pub(crate) fn shape(&mut self, batch: &RecordBatch) -> Result<RecordBatch> {
+        let rows = batch.num_rows();
+        let mut columns = Vec::with_capacity(self.stored.fields().len());
+        for field in self.stored.fields() {
+            columns.push(match field.name().as_str() {
+                ROW => {
+                    let first = self.next_row;
+                    let count = i64::try_from(rows).unwrap_or(i64::MAX);
+                    self.next_row = first.wrapping_add(count);
+                    Arc::new(Int64Array::from_iter_values(
+                        (0..count).map(|row| first.wrapping_add(row)),
+                    )) as ArrayRef
+                }
+                SUBJECT => match &self.persons {
+                    Some(persons) => {
+                        let ids = self.source(batch, PROFILE_ID);
+                        check_not_null(
+                            ids.unwrap_or(&new_null_array(&DataType::Int64, rows)),
+                            PROFILE_ID,
+                            !persons.nobody || self.not_null.contains(PROFILE_ID),
+                        )?;
+                        persons.subjects(ids, rows)?
+                    }
+                    None => new_null_array(&DataType::Int64, rows),
+                },
+                name => {
+                    let logical = lake::logical_field(field);
+                    let array = match self.source(batch, name) {
+                        Some(array) => assigned(array, &logical)?,
+                        None => new_null_array(logical.data_type(), rows),
+                    };
+                    check_not_null(&array, name, self.not_null.contains(name))?;
+                    stored(&array, &logical, field)?
+                }
+            });
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        Ok(RecordBatch::try_new_with_options(Arc::clone(&self.stored), columns, &options)
+            .map_err(DataFusionError::from)?)
+    }
+
+    fn source<'b>(&self, batch: &'b RecordBatch, name: &str) -> Option<&'b ArrayRef> {
+        let found = self.sources.iter().find(|(source, _)| source == name);
+        found.map(|(_, at)| batch.column(*at))
+    }
+}
+
+/// Brings a column from the form that queries see into the one that is stored.
+pub(crate) fn stored(array: &ArrayRef, logical: &FieldRef, field: &FieldRef) -> Result<ArrayRef> {
+    let seen = Arc::new(Schema::new(vec![Arc::clone(logical)]));
+    let batch =
+        RecordBatch::try_new(seen, vec![Arc::clone(array)]).map_err(DataFusionError::from)?;
+    let schema = Arc::new(Schema::new(vec![Arc::clone(field)]));
+    Ok(Arc::clone(lake::physical_batch(&batch, &schema)?.column(0)))
+}
+
+impl Persons {
+    /// Returns the subject of each row; somebody hidden is refused like somebody who is not there.
+    fn subjects(&self, ids: Option<&ArrayRef>, rows: usize) -> Result<ArrayRef> {
+        let Some(ids) = ids else { return Ok(new_null_array(&DataType::Int64, rows)) };
+        let ids = assigned(ids, &Field::new(PROFILE_ID, DataType::Int64, true))?;
+        let ids = ids.as_primitive::<Int64Type>();
+        let subject = |id: i64| {
+            let anchor = anchor_of(&self.ids, &self.access.people, id)
+                .filter(|anchor| self.access.visible.contains(*anchor));
+            anchor.map(i64::from).ok_or_else(|| Error::Standard {
+                sqlstate: "23503",
+                message: format!(
+                    "a row has a {PROFILE_ID} that no profile has which purpose \"{}\" allows to see",
+                    self.access.purpose
+                ),
+                hint: format!("Take {PROFILE_ID} from profiles, events or sources as it is."),
+            })
+        };
+        let subjects = ids.iter().map(|id| id.map(subject).transpose());
+        Ok(Arc::new(subjects.collect::<Result<Int64Array>>()?))
+    }
+}
+
+/// Writes rows to files as they come, those of persons sorted by person.
+pub(crate) struct FileWriter<'a> {
+    table: &'a Table,
+    waiting: Vec<RecordBatch>,
+    waiting_rows: usize,
+    files: Vec<FileEntry>,
+}
+
+impl<'a> FileWriter<'a> {
+    pub(crate) fn new(table: &'a Table) -> Self {
+        Self { table, waiting: vec![], waiting_rows: 0, files: vec![] }
+    }
+
+    pub(crate) async fn push(&mut self, rows: RecordBatch) -> Result<()> {
+        self.waiting_rows += rows.num_rows();
+        self.waiting.push(rows);
+        if self.waiting_rows >= ROWS_MAX {
+            self.flush().await?;
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn finish(mut self) -> Result<Vec<FileEntry>> {
+        self.flush().await?;
+        Ok(self.files)
+    }
+
+    async fn flush(&mut self) -> Result<()> {
+        if self.waiting_rows == 0 {
+            return Ok(());
+        }
+        let batches = std::mem::take(&mut self.waiting);
+        self.waiting_rows = 0;
+        let schema = &self.table.snapshot().schema;
+        let rows = concat_batches(schema, &batches).map_err(DataFusionError::from)?;
+        drop(batches);
+        let rows = sorted(&rows)?;
+        self.files
+            .extend(lake::write_files(self.table, vec![rows], &WriteOptions::default()).await?);
+        Ok(())
+    }
+}
+
+/// Returns the rows in the order of their persons, those of nobody first.
+fn sorted(rows: &RecordBatch) -> Result<RecordBatch> {
+    let column = |name: &str| {
+        let values = rows.column_by_name(name).cloned();
+        values.map(|values| SortColumn { values, options: Some(SortOptions::default()) })
+    };
+    let Some(subject) =
+        column(SUBJECT).filter(|subject| subject.values.null_count() < subject.values.len())
+    else {
+        return Ok(rows.clone());
+    };
+    let keys: Vec<SortColumn> = std::iter::once(subject).chain(column(ROW)).collect();
+    let order = lexsort_to_indices(&keys, None).map_err(DataFusionError::from)?;
+    Ok(take_record_batch(rows, &order).map_err(DataFusionError::from)?)
+}

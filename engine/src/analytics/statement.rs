@@ -1,0 +1,364 @@
+//! What a statement asks for that changes the schema `analytics`, and the query that it takes its rows from.
+
+use std::collections::BTreeSet;
+
+use datafusion::sql::sqlparser::ast::{
+    AlterTableOperation, ColumnOption, CommentObject, CreateTable, CreateTableOptions, CreateView,
+    Ident, Insert, ObjectName, ObjectNamePart, ObjectType, OnCommit, Query, RenameTableNameKind,
+    SchemaName, Statement, TableObject, Truncate,
+};
+
+use super::changes;
+use crate::catalog::{ANALYTICS, TEMPORARY, placed, temporary};
+use crate::error::{Error, Result};
+use crate::query::DATABASE;
+use crate::query::planner::parse_one;
+use crate::query::postgres::SessionFacts;
+
+/// A statement that changes the schema `analytics`. Relations are named without their schema.
+#[derive(Debug, Clone)]
+pub(crate) enum Write {
+    /// `CREATE TABLE name AS query`, or with columns: then the query has these columns and no row.
+    CreateTable {
+        name: String,
+        if_not_exists: bool,
+        query: Box<Statement>,
+        not_null: BTreeSet<String>,
+        of_columns: bool,
+    },
+    /// `CREATE VIEW name AS query`.
+    CreateView { name: String, replace: bool, if_not_exists: bool, query: Box<Statement> },
+    /// `INSERT INTO name [(columns)] query`.
+    Insert { name: String, columns: Option<Vec<String>>, query: Box<Query> },
+    /// `DELETE` or `UPDATE`: the query finds the rows, by their number, and what becomes of them.
+    Change { name: String, verb: &'static str, assigned: Vec<String>, query: Box<Statement> },
+    /// `TRUNCATE names`.
+    Truncate { names: Vec<String> },
+    /// `DROP TABLE` or `VIEW names`.
+    Drop { names: Vec<String>, word: &'static str, if_exists: bool, cascade: bool },
+    /// `ALTER TABLE` or `VIEW name RENAME TO to`.
+    Rename { name: String, to: String, if_exists: bool },
+    /// `COMMENT ON TABLE`, `VIEW` or `COLUMN`.
+    Comment { name: String, word: &'static str, column: Option<String>, comment: Option<String> },
+    /// `CREATE SCHEMA IF NOT EXISTS analytics`: it is there.
+    CreateSchema { if_not_exists: bool },
+}
+
+impl Write {
+    /// Reads a statement; `None` if it changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for what is not built.
+    pub(crate) fn of(statement: &Statement, facts: &SessionFacts) -> Result<Option<Self>> {
+        Ok(Some(match statement {
+            Statement::CreateTable(table) => create_table(table, facts)?,
+            Statement::CreateView(view) => create_view(view, facts)?,
+            Statement::Insert(insert) => self::insert(insert, facts)?,
+            Statement::Delete(delete) => changes::delete(delete, facts)?,
+            Statement::Update(update) => changes::update(update, facts)?,
+            Statement::Truncate(Truncate {
+                table_names,
+                partitions: None,
+                on_cluster: None,
+                ..
+            }) => {
+                let names =
+                    table_names.iter().map(|target| existing(&target.name, "TRUNCATE", facts));
+                Write::Truncate { names: names.collect::<Result<_>>()? }
+            }
+            Statement::Drop { object_type, if_exists, names, cascade, .. } => {
+                let word = match object_type {
+                    ObjectType::Table => "table",
+                    ObjectType::View => "view",
+                    other => return Err(unsupported(format!("DROP {other}"), HERE)),
+                };
+                let names = names.iter().map(|name| existing(name, "DROP", facts));
+                let names = names.collect::<Result<_>>()?;
+                Write::Drop { names, word, if_exists: *if_exists, cascade: *cascade }
+            }
+            Statement::AlterTable(alter) => {
+                let [AlterTableOperation::RenameTable { table_name: RenameTableNameKind::To(to) }] =
+                    alter.operations.as_slice()
+                else {
+                    let hint = "Make the table anew: CREATE TABLE ... AS SELECT, then rename it.";
+                    return Err(unsupported("ALTER TABLE but for RENAME TO", hint));
+                };
+                let name = existing(&alter.name, "ALTER TABLE", facts)?;
+                let to = match parts(to).as_slice() {
+                    [to] => to.clone(),
+                    [schema, to] if schema == ANALYTICS => to.clone(),
+                    _ => return Err(unsupported("RENAME TO another schema", HERE)),
+                };
+                Write::Rename { name, to, if_exists: alter.if_exists }
+            }
+            Statement::Comment { object_type, object_name, comment, .. } => {
+                self::comment(object_type, object_name, comment.clone(), facts)?
+            }
+            Statement::CreateSchema { schema_name, if_not_exists, .. } => {
+                let name = match schema_name {
+                    SchemaName::Simple(name) | SchemaName::NamedAuthorization(name, _) => {
+                        parts(name)
+                    }
+                    SchemaName::UnnamedAuthorization(_) => vec![],
+                };
+                match name.last() {
+                    Some(name) if name == ANALYTICS => {
+                        Write::CreateSchema { if_not_exists: *if_not_exists }
+                    }
+                    _ => return Err(unsupported("CREATE SCHEMA", HERE)),
+                }
+            }
+            _ => return Ok(None),
+        }))
+    }
+
+    /// Returns how audit and refusals call it.
+    pub(crate) fn verb(&self) -> &'static str {
+        match self {
+            Write::CreateTable { .. } => "CREATE TABLE",
+            Write::CreateView { .. } => "CREATE VIEW",
+            Write::Insert { .. } => "INSERT",
+            Write::Change { verb, .. } => verb,
+            Write::Truncate { .. } => "TRUNCATE",
+            Write::Drop { .. } => "DROP",
+            Write::Rename { .. } => "ALTER TABLE",
+            Write::Comment { .. } => "COMMENT",
+            Write::CreateSchema { .. } => "CREATE SCHEMA",
+        }
+    }
+}
+
+/// What to do in the place of what is not built.
+pub(super) const HERE: &str =
+    "Tables and views are made in the schema analytics: CREATE TABLE analytics.name AS SELECT ...";
+
+pub(super) fn unsupported(what: impl Into<String>, hint: &str) -> Error {
+    Error::Unsupported { what: what.into(), hint: hint.into() }
+}
+
+/// The parts of a name as the catalog has them.
+pub(super) fn parts(name: &ObjectName) -> Vec<String> {
+    name.0.iter().filter_map(ObjectNamePart::as_ident).map(normal).collect()
+}
+
+pub(super) fn normal(ident: &Ident) -> String {
+    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
+}
+
+/// Returns the name of a relation that is to be made.
+fn new(name: &ObjectName, what: &str, facts: &SessionFacts) -> Result<String> {
+    let mut parts = parts(name);
+    let table = parts.pop().unwrap_or_default();
+    let first = || {
+        let mut path = facts.search_path().into_iter();
+        path.find(|schema| schema != "pg_catalog" && schema != TEMPORARY)
+    };
+    let schema = parts.pop().or_else(first).unwrap_or_default();
+    if schema != ANALYTICS || parts.pop().is_some_and(|database| database != DATABASE) {
+        return Err(unsupported(format!("{what} in schema \"{schema}\""), HERE));
+    }
+    if placed(&table).0 != ANALYTICS {
+        return Err(unsupported(format!("the name \"{table}\""), "Use a name without a dot."));
+    }
+    Ok(table)
+}
+
+/// Returns the name of a temporary table that is to be made.
+fn new_temporary(name: &ObjectName) -> Result<String> {
+    let mut parts = parts(name);
+    let table = parts.pop().unwrap_or_default();
+    match parts.pop().as_deref() {
+        None | Some(TEMPORARY) => Ok(temporary(&table)),
+        Some(_) => Err(Error::Standard {
+            sqlstate: "42P16",
+            message: "cannot create temporary relation in non-temporary schema".into(),
+            hint: "Leave the schema out.".into(),
+        }),
+    }
+}
+
+/// Returns the name of a relation that is to be changed.
+pub(super) fn existing(name: &ObjectName, what: &str, facts: &SessionFacts) -> Result<String> {
+    let mut parts = parts(name);
+    let table = parts.pop().unwrap_or_default();
+    let snapshot = facts.snapshot();
+    let holds = |schema: &String| snapshot.named(schema, &table).is_some();
+    let schema = match parts.pop() {
+        Some(schema) => schema,
+        None => facts.search_path().into_iter().find(holds).unwrap_or_else(|| ANALYTICS.into()),
+    };
+    if schema == TEMPORARY {
+        return Ok(temporary(&table));
+    }
+    if schema != ANALYTICS || parts.pop().is_some_and(|database| database != DATABASE) {
+        let hint = "Records come from sources: CREATE SOURCE, then REFRESH SOURCE. Tables of your own are in the schema analytics.";
+        return Err(unsupported(format!("{what} of \"{schema}.{table}\""), hint));
+    }
+    Ok(table)
+}
+
+fn create_table(table: &CreateTable, facts: &SessionFacts) -> Result<Write> {
+    let refused = [
+        (
+            table.or_replace,
+            "CREATE OR REPLACE TABLE",
+            "Use DROP TABLE IF EXISTS, then CREATE TABLE, in one transaction.",
+        ),
+        (table.external || table.location.is_some(), "an external table", HERE),
+        (
+            table.like.is_some() || table.clone.is_some(),
+            "CREATE TABLE ... LIKE",
+            "Use CREATE TABLE ... AS SELECT * FROM name WHERE false.",
+        ),
+        (
+            !table.constraints.is_empty(),
+            "a constraint of a table",
+            "Columns may be NOT NULL; leave other constraints out.",
+        ),
+        (
+            table.inherits.is_some()
+                || table.partition_of.is_some()
+                || table.partition_by.is_some(),
+            "inheritance or partitions of tables",
+            "Leave the clause out: files are sorted and merged in the background.",
+        ),
+        (
+            table.table_options != CreateTableOptions::None
+                || !matches!(table.on_commit, None | Some(OnCommit::PreserveRows)),
+            "options of a table",
+            "Leave WITH (...) and ON COMMIT out.",
+        ),
+        (
+            table.query.is_some() && !table.columns.is_empty(),
+            "CREATE TABLE (columns) AS",
+            "Name the columns in the query: SELECT a AS name.",
+        ),
+    ];
+    if let Some((_, what, hint)) = refused.into_iter().find(|(refused, ..)| *refused) {
+        return Err(unsupported(what, hint));
+    }
+    let name = match table.temporary {
+        true => new_temporary(&table.name)?,
+        false => new(&table.name, "CREATE TABLE", facts)?,
+    };
+    let if_not_exists = table.if_not_exists;
+    if let Some(query) = &table.query {
+        let query = Box::new(Statement::Query(query.clone()));
+        let not_null = BTreeSet::new();
+        return Ok(Write::CreateTable { name, if_not_exists, query, not_null, of_columns: false });
+    }
+    if table.columns.is_empty() {
+        return Err(unsupported("a table without columns", HERE));
+    }
+    let mut not_null = BTreeSet::new();
+    let mut list = Vec::with_capacity(table.columns.len());
+    for column in &table.columns {
+        let column_name = normal(&column.name);
+        for option in &column.options {
+            match option.option {
+                ColumnOption::Null => {}
+                ColumnOption::NotNull => drop(not_null.insert(column_name.clone())),
+                _ => {
+                    return Err(unsupported(
+                        format!("\"{option}\" of column \"{column_name}\""),
+                        "Columns may be NOT NULL; leave other constraints and defaults out.",
+                    ));
+                }
+            }
+        }
+        let quoted = Ident::with_quote('"', column_name);
+        list.push(format!("CAST(NULL AS {}) AS {quoted}", column.data_type));
+    }
+    let query = Box::new(parse_one(&format!("SELECT {} WHERE false", list.join(", ")))?);
+    Ok(Write::CreateTable { name, if_not_exists, query, not_null, of_columns: true })
+}
+
+fn create_view(view: &CreateView, facts: &SessionFacts) -> Result<Write> {
+    let refused = [
+        (
+            view.materialized,
+            "CREATE MATERIALIZED VIEW",
+            "Use CREATE TABLE analytics.name AS SELECT ..., and make it anew when it is due.",
+        ),
+        (
+            view.temporary,
+            "CREATE TEMPORARY VIEW",
+            "Use WITH queries, or a view of the schema analytics.",
+        ),
+        (
+            view.options != CreateTableOptions::None,
+            "options of a view",
+            "Leave WITH (...) out: a view shows what its reader may see.",
+        ),
+    ];
+    if let Some((_, what, hint)) = refused.into_iter().find(|(refused, ..)| *refused) {
+        return Err(unsupported(what, hint));
+    }
+    let name = new(&view.name, "CREATE VIEW", facts)?;
+    let mut query = Statement::Query(view.query.clone());
+    if !view.columns.is_empty() {
+        let columns =
+            view.columns.iter().map(|column| Ident::with_quote('"', normal(&column.name)));
+        let columns: Vec<String> = columns.map(|column| column.to_string()).collect();
+        let renamed = format!("SELECT * FROM ({}) AS renamed ({})", view.query, columns.join(", "));
+        query = parse_one(&renamed)?;
+    }
+    let (replace, if_not_exists) = (view.or_replace, view.if_not_exists);
+    Ok(Write::CreateView { name, replace, if_not_exists, query: Box::new(query) })
+}
+
+fn insert(insert: &Insert, facts: &SessionFacts) -> Result<Write> {
+    let refused = [
+        (insert.returning.is_some(), "RETURNING", "Read the rows with a SELECT afterwards."),
+        (
+            insert.on.is_some(),
+            "ON CONFLICT",
+            "There are no unique keys: leave out with WHERE NOT EXISTS what is there already.",
+        ),
+        (
+            insert.overwrite || insert.replace_into,
+            "INSERT OVERWRITE",
+            "Use TRUNCATE and INSERT in one transaction.",
+        ),
+        (insert.table_alias.is_some(), "an alias of the table of INSERT", "Leave the alias out."),
+    ];
+    if let Some((_, what, hint)) = refused.into_iter().find(|(refused, ..)| *refused) {
+        return Err(unsupported(what, hint));
+    }
+    let TableObject::TableName(name) = &insert.table else {
+        return Err(unsupported("INSERT INTO a function", HERE));
+    };
+    let name = existing(name, "INSERT", facts)?;
+    let Some(query) = &insert.source else {
+        return Err(unsupported("INSERT ... DEFAULT VALUES", "Write VALUES (...)."));
+    };
+    let columns: Vec<String> =
+        insert.columns.iter().filter_map(|column| parts(column).pop()).collect();
+    let columns = (!columns.is_empty()).then_some(columns);
+    Ok(Write::Insert { name, columns, query: query.clone() })
+}
+
+fn comment(
+    object: &CommentObject,
+    name: &ObjectName,
+    comment: Option<String>,
+    facts: &SessionFacts,
+) -> Result<Write> {
+    let word = match object {
+        CommentObject::Table => "table",
+        CommentObject::View => "view",
+        CommentObject::Column => "column",
+        other => {
+            let hint = "Comments stand on objects of onefold, and on tables, views and columns of the schema analytics.";
+            return Err(unsupported(format!("COMMENT ON {other}"), hint));
+        }
+    };
+    if word != "column" {
+        let name = existing(name, "COMMENT", facts)?;
+        return Ok(Write::Comment { name, word, column: None, comment });
+    }
+    let mut relation = name.clone();
+    let column = relation.0.pop().and_then(|part| part.as_ident().map(normal));
+    let name = existing(&relation, "COMMENT", facts)?;
+    Ok(Write::Comment { name, word, column, comment })
+}

@@ -1,0 +1,399 @@
+//! Planning and running statements that change the schema `analytics`. What they change is staged in their session.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, FieldRef, Schema};
+use datafusion::common::ScalarValue;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::sql::sqlparser::ast::Statement;
+use futures::TryStreamExt;
+
+use super::insert;
+use super::provenance::Provenance;
+use super::rows::{self, FileWriter, Shaper};
+use super::staged::{Staged, exists};
+use super::statement::Write;
+use crate::catalog::{
+    AnalyticsBody, AnalyticsRelation, AnalyticsTable, LegalBasis, placed, qualified,
+};
+use crate::engine::Live;
+use crate::error::{Error, Result};
+use crate::lake::{FileEntry, Table};
+use crate::query::governed::PROFILE_ID;
+use crate::query::relations::{Relations, columns_of};
+use crate::query::session::{Planned, QuerySession};
+
+/// A write that was planned.
+#[derive(Debug, Clone)]
+pub struct PlannedWrite {
+    statement: Statement,
+    types: Vec<Option<DataType>>,
+    pub(super) write: Write,
+    query: Option<Planned>,
+    /// Its parameters, in order.
+    pub parameters: Vec<FieldRef>,
+}
+
+/// What a write did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// The command tag, such as `INSERT 0 3`.
+    pub tag: String,
+    /// What the client should know besides.
+    pub notices: Vec<String>,
+}
+
+impl Written {
+    pub(super) fn tagged(tag: impl Into<String>) -> Self {
+        Self { tag: tag.into(), notices: vec![] }
+    }
+
+    pub(super) fn noticed(mut self, notice: String) -> Self {
+        self.notices.push(notice);
+        self
+    }
+}
+
+/// What one write sees.
+pub(super) struct Seen {
+    /// What is published.
+    pub(super) base: Arc<Live>,
+    /// The same with what the session has changed.
+    pub(super) live: Arc<Live>,
+}
+
+impl Seen {
+    pub(super) fn find(&self, name: &str) -> Option<&AnalyticsRelation> {
+        self.live.published.state.analytics.get(name)
+    }
+
+    /// Returns the table `name`.
+    pub(super) fn table(
+        &self,
+        name: &str,
+        verb: &str,
+    ) -> Result<(&AnalyticsRelation, &AnalyticsTable)> {
+        let relation = self.find(name).ok_or_else(|| missing(name))?;
+        let table = relation.table().ok_or_else(|| Error::Standard {
+            sqlstate: "42809",
+            message: format!("{verb}: \"{name}\" is a view"),
+            hint: "Name the table that it reads.".into(),
+        })?;
+        Ok((relation, table))
+    }
+
+    pub(super) fn columns(&self, table: &AnalyticsTable) -> Vec<Field> {
+        let snapshot = self.live.published.table(&table.path);
+        snapshot.map_or_else(Vec::new, |snapshot| columns_of(&snapshot.schema, table))
+    }
+}
+
+impl QuerySession {
+    /// Plans a statement that changes the schema `analytics`; `None` if it is none.
+    pub async fn plan_write(
+        &self,
+        statement: &Statement,
+        types: &[Option<DataType>],
+    ) -> Result<Option<PlannedWrite>> {
+        self.plan_write_in(&self.seen(), statement, types).await
+    }
+
+    /// Runs a planned write. Nobody but this session sees what it changed until [`QuerySession::commit`].
+    pub async fn write(&self, planned: &PlannedWrite, values: Vec<ScalarValue>) -> Result<Written> {
+        self.engine().catalog().require_writable()?;
+        self.require_write()?;
+        let seen = self.seen();
+        let anew;
+        let mut planned = planned;
+        if planned.query.as_ref().is_some_and(|query| !self.is_current(query, &seen.live)) {
+            let again = self.plan_write_in(&seen, &planned.statement, &planned.types).await?;
+            anew = again.ok_or_else(not_planned)?;
+            planned = &anew;
+        }
+        let plan = match &planned.query {
+            Some(query) => Some(Self::with_values(query, values)?),
+            None => None,
+        };
+        match (&planned.write, plan) {
+            (Write::CreateTable { name, if_not_exists, not_null, of_columns, .. }, Some(plan)) => {
+                if seen.find(name).is_some() {
+                    let tag = if *of_columns { "CREATE TABLE" } else { "CREATE TABLE AS" };
+                    return already_there(name, *if_not_exists, tag);
+                }
+                let columns = planned.query.as_ref().map(|query| Arc::clone(&query.schema));
+                let columns = columns.ok_or_else(not_planned)?;
+                self.create_table(&seen, name, &columns, not_null, (!of_columns).then_some(plan))
+                    .await
+            }
+            (Write::Insert { name, columns, .. }, Some(plan)) => {
+                self.insert(&seen, name, columns.as_deref(), plan).await
+            }
+            (Write::Change { name, verb, assigned, .. }, Some(plan)) => {
+                self.change_rows(&seen, name, verb, assigned, plan).await
+            }
+            (Write::CreateView { name, replace, if_not_exists, .. }, Some(_)) => {
+                let query = planned.query.as_ref().ok_or_else(not_planned)?;
+                self.create_view(
+                    &seen,
+                    &planned.write,
+                    name,
+                    (*replace, *if_not_exists),
+                    &query.schema,
+                )
+                .await
+            }
+            (write, _) => self.change_objects(&seen, write).await,
+        }
+    }
+
+    /// Makes what this session has changed visible to all, whole or not at all.
+    pub async fn commit(&self) -> Result<()> {
+        let staged = self.save_and_replace(Staged::default());
+        let (changes, temporary) = (staged.part(false), staged.part(true));
+        if !changes.is_empty()
+            && let Err(error) = self.engine().commit_staged(changes).await
+        {
+            self.rollback();
+            return Err(error);
+        }
+        *self.temporary().lock() = temporary.clone();
+        drop(self.save_and_replace(temporary));
+        Ok(())
+    }
+
+    /// Forgets what this session has changed and not committed.
+    pub fn rollback(&self) {
+        let temporary = self.temporary().lock().clone();
+        drop(self.save_and_replace(temporary));
+    }
+
+    /// Drops the temporary tables of this session.
+    pub fn discard_temporary(&self) {
+        *self.temporary().lock() = Staged::default();
+        self.rollback();
+    }
+
+    /// Tells whether there is something to commit.
+    pub fn has_changes(&self) -> bool {
+        self.staged().lock().version != self.temporary().lock().version
+    }
+
+    /// Returns what was changed so far, to go back to.
+    pub fn changes(&self) -> Staged {
+        self.staged().lock().clone()
+    }
+
+    /// Goes back to what was changed when `changes` was taken.
+    pub fn back_to(&self, changes: &Staged) {
+        drop(self.save_and_replace(changes.clone()));
+    }
+
+    fn save_and_replace(&self, staged: Staged) -> Staged {
+        std::mem::replace(&mut *self.staged().lock(), staged)
+    }
+
+    pub(super) fn seen(&self) -> Seen {
+        let base = self.engine().live();
+        let live = self.with_changes(&base);
+        Seen { base, live }
+    }
+
+    async fn plan_write_in(
+        &self,
+        seen: &Seen,
+        statement: &Statement,
+        types: &[Option<DataType>],
+    ) -> Result<Option<PlannedWrite>> {
+        if matches!(statement, Statement::Query(_) | Statement::Explain { .. }) {
+            return Ok(None);
+        }
+        // Names are found by what the catalog functions know.
+        self.shown(&seen.live)?;
+        let Some(write) = Write::of(statement, self.facts())? else { return Ok(None) };
+        let query = match &write {
+            Write::CreateTable { query, .. } => {
+                Some(self.plan_with(&seen.live, query, types, |relations| relations).await?)
+            }
+            Write::CreateView { name, query, .. } => {
+                let own = |relations: Relations| relations.without_made(name);
+                Some(self.plan_with(&seen.live, query, types, own).await?)
+            }
+            Write::Insert { name, columns, query } => {
+                let (_, table) = seen.table(name, "INSERT")?;
+                let shown = seen.columns(table);
+                let targets = insert::targets(name, &shown, columns.as_deref())?;
+                let source = insert::source(query, &targets);
+                let planned =
+                    self.plan_with(&seen.live, &source, types, |relations| relations).await?;
+                insert::check(planned.schema.fields(), &targets, columns.is_some())?;
+                Some(planned)
+            }
+            Write::Change { name, verb, assigned, query } => {
+                let (_, table) = seen.table(name, verb)?;
+                let targets = insert::targets(name, &seen.columns(table), Some(assigned))?;
+                let numbered = |relations: Relations| relations.with_row_numbers(name);
+                let planned = self.plan_with(&seen.live, query, types, numbered).await?;
+                insert::check(&planned.schema.fields()[1..], &targets, true)?;
+                Some(planned)
+            }
+            _ => None,
+        };
+        let parameters = query.as_ref().map(|query| query.parameters.clone()).unwrap_or_default();
+        let (statement, types) = (statement.clone(), types.to_vec());
+        Ok(Some(PlannedWrite { statement, types, write, query, parameters }))
+    }
+
+    async fn create_table(
+        &self,
+        seen: &Seen,
+        name: &str,
+        columns: &Schema,
+        not_null: &BTreeSet<String>,
+        plan: Option<LogicalPlan>,
+    ) -> Result<Written> {
+        let viewer = self.viewer(&seen.live)?;
+        let (layout, of_persons) = rows::layout(columns)?;
+        let apart = match &plan {
+            Some(plan) => Provenance::of(plan, of_persons)?.of_one_person_each,
+            None => false,
+        };
+        let sees_everyone = matches!(viewer.purpose, Some((_, LegalBasis::Contract)));
+        let bound = viewer.purpose.map(|(purpose, _)| purpose);
+        let purpose = bound.filter(|_| !apart || sees_everyone);
+        let (made, fresh) = self.engine().fresh_table(layout).await?;
+        let path = made.path().to_owned();
+        let table = AnalyticsTable { path, purpose, of_persons, not_null: not_null.clone() };
+        let mut files = vec![];
+        let tag = match plan {
+            None => {
+                self.note(seen, name).await?;
+                "CREATE TABLE".to_owned()
+            }
+            Some(plan) => {
+                let names = columns.fields().iter().map(|column| column.name().clone());
+                let sources = names.enumerate().map(|(at, name)| (name, at)).collect();
+                let written = self.write_rows(seen, name, &table, &made, sources, plan).await?;
+                files = written.0;
+                format!("SELECT {}", written.1)
+            }
+        };
+        let relation = AnalyticsRelation {
+            owner: self.role().to_owned(),
+            comment: None,
+            column_comments: Default::default(),
+            body: AnalyticsBody::Table(table),
+        };
+        let mut staged = self.staged().lock();
+        staged.add_table(made, fresh, files);
+        staged.put(&seen.base.published, name, Some(relation));
+        Ok(Written::tagged(tag))
+    }
+
+    async fn insert(
+        &self,
+        seen: &Seen,
+        name: &str,
+        columns: Option<&[String]>,
+        plan: LogicalPlan,
+    ) -> Result<Written> {
+        let (relation, table) = seen.table(name, "INSERT")?;
+        self.require_owner(name, relation)?;
+        let targets = insert::targets(name, &seen.columns(table), columns)?;
+        let provenance = Provenance::of(&plan, table.of_persons)?;
+        let given = plan.schema().fields();
+        let named = targets.iter().position(|target| target.name() == PROFILE_ID);
+        let keeps =
+            named.and_then(|at| given.get(at)).is_some_and(|field| field.name() == PROFILE_ID);
+        let apart = provenance.of_one_person_each && keeps;
+        self.may_fill(seen, name, table, provenance.personal, apart)?;
+        let sources = targets.iter().take(given.len()).enumerate();
+        let sources = sources.map(|(at, target)| (target.name().clone(), at)).collect();
+        let made = self.opened(&table.path).await?;
+        let (files, count) = self.write_rows(seen, name, table, &made, sources, plan).await?;
+        self.stage_rows(seen, &made, files, &[]);
+        Ok(Written::tagged(format!("INSERT 0 {count}")))
+    }
+
+    /// Runs a plan and writes its rows to files of `made`. Returns the files and how many rows there are.
+    async fn write_rows(
+        &self,
+        seen: &Seen,
+        name: &str,
+        table: &AnalyticsTable,
+        made: &Table,
+        sources: Vec<(String, usize)>,
+        plan: LogicalPlan,
+    ) -> Result<(Vec<FileEntry>, u64)> {
+        let mut shaper = self.shaper(seen, table, made, sources)?;
+        let target = qualified(name);
+        let mut stream = self.run(&seen.live, plan, Some(&target)).await?;
+        let mut writer = FileWriter::new(made);
+        let mut count = 0;
+        while let Some(batch) = stream.try_next().await? {
+            count += batch.num_rows() as u64;
+            writer.push(shaper.shape(&batch)?).await?;
+        }
+        Ok((writer.finish().await?, count))
+    }
+
+    /// Returns what turns rows into those of a table.
+    pub(super) fn shaper<'a>(
+        &self,
+        seen: &Seen,
+        table: &'a AnalyticsTable,
+        made: &Table,
+        sources: Vec<(String, usize)>,
+    ) -> Result<Shaper<'a>> {
+        let persons = match table.of_persons {
+            true => Some(self.persons(seen)?),
+            false => None,
+        };
+        let stored = Arc::clone(&made.snapshot().schema);
+        // Far from every other statement's numbers.
+        let next_row = (rand::random::<u64>() >> 2) as i64;
+        Ok(Shaper { stored, sources, not_null: &table.not_null, persons, next_row })
+    }
+
+    /// Returns the table at `path`, to write files for.
+    pub(super) async fn opened(&self, path: &str) -> Result<Table> {
+        let fresh = self.staged().lock().fresh_table(path);
+        match fresh {
+            Some(table) => Ok(table),
+            None => self.engine().catalog().lake().open_table(path).await,
+        }
+    }
+
+    pub(super) fn stage_rows(
+        &self,
+        seen: &Seen,
+        made: &Table,
+        adds: Vec<FileEntry>,
+        removes: &[FileEntry],
+    ) {
+        let read = seen.base.published.table(made.path()).unwrap_or_else(|| made.snapshot());
+        self.staged().lock().change_table(made, &read, adds, removes);
+    }
+}
+
+/// The answer to a statement that makes what is there: an error, or a notice if that was asked for.
+pub(super) fn already_there(name: &str, if_not_exists: bool, tag: &str) -> Result<Written> {
+    match if_not_exists {
+        true => Ok(Written::tagged(tag)
+            .noticed(format!("relation \"{}\" already exists, skipping", placed(name).1))),
+        false => Err(exists(name)),
+    }
+}
+
+/// The answer to a relation that is not there.
+pub(super) fn missing(name: &str) -> Error {
+    Error::Missing {
+        kind: "relation",
+        name: qualified(name),
+        hint: "Check its spelling: \\d analytics.* lists tables and views.".into(),
+    }
+}
+
+fn not_planned() -> Error {
+    Error::Invalid { message: "the statement has no plan".into(), hint: "Prepare it again.".into() }
+}

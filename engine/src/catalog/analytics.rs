@@ -1,0 +1,231 @@
+//! Tables and views of the schema `analytics`: what analysts make with SQL, and who may read it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use arrow::datatypes::Field;
+use serde::{Deserialize, Serialize};
+
+use super::references::relations_read;
+use super::state::CatalogState;
+use crate::error::{Error, Result};
+
+/// The one schema that tables and views are made in.
+pub const ANALYTICS: &str = "analytics";
+
+/// The schema of temporary tables, which end with their session and are in no document.
+pub const TEMPORARY: &str = "pg_temp";
+
+/// What stands before the name of a temporary table where relations are kept by name.
+const TEMPORARY_PREFIX: &str = "pg_temp.";
+
+/// Returns the schema and the name of a relation that is kept under `key`.
+pub fn placed(key: &str) -> (&'static str, &str) {
+    match key.strip_prefix(TEMPORARY_PREFIX) {
+        Some(name) => (TEMPORARY, name),
+        None => (ANALYTICS, key),
+    }
+}
+
+/// Returns the qualified name of a relation that is kept under `key`, for messages and records.
+pub fn qualified(key: &str) -> String {
+    let (schema, name) = placed(key);
+    format!("{schema}.{name}")
+}
+
+/// Returns what a temporary table is kept under.
+pub fn temporary(name: &str) -> String {
+    format!("{TEMPORARY_PREFIX}{name}")
+}
+
+/// Relations that a view reads at most, each view that it reads written out.
+const VIEW_RELATIONS_MAX: u64 = 512;
+/// How many views may read each other in a row.
+const VIEW_DEPTH_MAX: u64 = 32;
+
+/// A table or a view of the schema `analytics`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AnalyticsRelation {
+    /// The role that made it.
+    pub owner: String,
+    /// `COMMENT ON TABLE` or `VIEW`.
+    pub comment: Option<String>,
+    /// `COMMENT ON COLUMN`, by column.
+    pub column_comments: BTreeMap<String, String>,
+    /// What it is.
+    pub body: AnalyticsBody,
+}
+
+/// What a relation of the schema `analytics` is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AnalyticsBody {
+    /// Rows of its own.
+    Table(AnalyticsTable),
+    /// A query, planned anew for whoever reads it.
+    View(AnalyticsView),
+}
+
+/// A table of the schema `analytics`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnalyticsTable {
+    /// Where its rows lie in the lake.
+    pub path: String,
+    /// The one purpose that it is read and written for; `None` if any will do.
+    pub purpose: Option<String>,
+    /// Whether each row belongs to a person, as its `profile_id` says: the row exists only for whom the person does.
+    pub of_persons: bool,
+    /// Columns that are never null.
+    pub not_null: BTreeSet<String>,
+}
+
+/// A view of the schema `analytics`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AnalyticsView {
+    /// Its query. Names in it have their schema.
+    pub query: String,
+    /// Its columns, as they were when it was made.
+    pub columns: Vec<Field>,
+}
+
+impl AnalyticsRelation {
+    /// Returns `table` or `view`.
+    pub fn word(&self) -> &'static str {
+        match self.body {
+            AnalyticsBody::Table(_) => "table",
+            AnalyticsBody::View(_) => "view",
+        }
+    }
+
+    /// Returns the table, if it is one.
+    pub fn table(&self) -> Option<&AnalyticsTable> {
+        match &self.body {
+            AnalyticsBody::Table(table) => Some(table),
+            AnalyticsBody::View(_) => None,
+        }
+    }
+
+    /// Returns the view, if it is one.
+    pub fn view(&self) -> Option<&AnalyticsView> {
+        match &self.body {
+            AnalyticsBody::View(view) => Some(view),
+            AnalyticsBody::Table(_) => None,
+        }
+    }
+}
+
+impl CatalogState {
+    /// Returns the views of the schema `analytics` that name the relation `name` of it, in the order of their names.
+    pub fn views_over(&self, name: &str) -> Vec<String> {
+        let reads = |query: &str| reads_analytics(query).any(|read| read == name);
+        let views = self.analytics.iter().filter(|(view, relation)| {
+            view.as_str() != name && relation.view().is_some_and(|view| reads(&view.query))
+        });
+        views.map(|(view, _)| view.clone()).collect()
+    }
+
+    /// Fails if a view of the schema `analytics` reads itself by way of others, or too much of them.
+    pub fn check_views(&self) -> Result<()> {
+        let mut counted = BTreeMap::new();
+        self.analytics.keys().try_for_each(|name| self.weigh(name, &mut counted).map(drop))
+    }
+
+    /// Returns how many relations `name` stands for, and how many views lie below each other in it; `counted` has `None`
+    /// for views that are being counted.
+    fn weigh(
+        &self,
+        name: &str,
+        counted: &mut BTreeMap<String, Option<(u64, u64)>>,
+    ) -> Result<(u64, u64)> {
+        match counted.get(name) {
+            Some(Some(weight)) => return Ok(*weight),
+            Some(None) => {
+                return Err(Error::Standard {
+                    sqlstate: "42P17",
+                    message: format!("view \"{ANALYTICS}.{name}\" would read itself"),
+                    hint: "Name another relation in one of the views that it reads.".into(),
+                });
+            }
+            None => {}
+        }
+        let Some(view) = self.analytics.get(name).and_then(AnalyticsRelation::view) else {
+            return Ok((1, 0));
+        };
+        counted.insert(name.to_owned(), None);
+        let (mut weight, mut depth) = (1u64, 1u64);
+        for (schema, read) in relations_read(&view.query) {
+            let (inner, below) = match schema.as_deref() {
+                Some(ANALYTICS) => self.weigh(&read, counted)?,
+                _ => (1, 0),
+            };
+            weight = weight.saturating_add(inner);
+            depth = depth.max(below + 1);
+        }
+        if weight > VIEW_RELATIONS_MAX || depth > VIEW_DEPTH_MAX {
+            return Err(Error::Limit {
+                sqlstate: "54001",
+                message: format!(
+                    "view \"{ANALYTICS}.{name}\" reads more than {VIEW_RELATIONS_MAX} relations, or {VIEW_DEPTH_MAX} views one below the other"
+                ),
+                hint: "Make a table of one of the views that it reads.".into(),
+            });
+        }
+        counted.insert(name.to_owned(), Some((weight, depth)));
+        Ok((weight, depth))
+    }
+}
+
+/// Returns the relations of the schema `analytics` that a query names.
+pub(crate) fn reads_analytics(query: &str) -> impl Iterator<Item = String> {
+    let read = relations_read(query).into_iter();
+    read.filter(|(schema, _)| schema.as_deref() == Some(ANALYTICS)).map(|(_, name)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(views: &[(&str, &str)]) -> CatalogState {
+        let mut state = CatalogState::new([0; 16]);
+        for (name, query) in views {
+            let body =
+                AnalyticsBody::View(AnalyticsView { query: (*query).into(), columns: vec![] });
+            let relation = AnalyticsRelation {
+                owner: "ada".into(),
+                comment: None,
+                column_comments: BTreeMap::new(),
+                body,
+            };
+            state.analytics.insert((*name).into(), relation);
+        }
+        state
+    }
+
+    #[test]
+    fn a_view_may_not_read_itself_by_way_of_others() {
+        let circle = [("a", "SELECT * FROM analytics.b"), ("b", "SELECT * FROM analytics.a")];
+        assert_eq!(state(&circle).check_views().unwrap_err().sqlstate(), "42P17");
+        let line = [("a", "SELECT * FROM analytics.b"), ("b", "SELECT * FROM public.a")];
+        state(&line).check_views().unwrap();
+        assert_eq!(state(&line).views_over("b"), ["a"]);
+    }
+
+    #[test]
+    fn views_over_views_are_counted_written_out() {
+        let doubled: Vec<(String, String)> = (0..12)
+            .map(|n| {
+                let below = format!("analytics.v{}", n + 1);
+                (format!("v{n}"), format!("SELECT * FROM {below} a, {below} b"))
+            })
+            .collect();
+        let views: Vec<(&str, &str)> =
+            doubled.iter().map(|(name, query)| (name.as_str(), query.as_str())).collect();
+        assert_eq!(state(&views).check_views().unwrap_err().sqlstate(), "54001");
+        state(&views[6..]).check_views().unwrap();
+    }
+
+    #[test]
+    fn a_document_keeps_what_analysts_made() {
+        let state = state(&[("a", "SELECT 1 AS one")]);
+        assert_eq!(CatalogState::from_bytes(&state.to_bytes().unwrap()).unwrap(), state);
+    }
+}
