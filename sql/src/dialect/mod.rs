@@ -15,6 +15,7 @@ mod error;
 mod explain;
 mod foreign;
 mod freshness;
+mod grammar;
 mod kind;
 mod lexer;
 mod objects;
@@ -22,13 +23,15 @@ pub(crate) mod password;
 mod prepared;
 mod settings;
 mod statement;
-mod suggest;
+mod syntax;
 #[cfg(test)]
 mod tests;
 mod transaction;
 mod types;
 
 use cursor::Cursor;
+
+pub(crate) use engine::nearest;
 
 pub(crate) use create::{PERSON_FIELDS, ParsedDefinition, same};
 pub(crate) use error::{ParseError, position_of};
@@ -37,7 +40,6 @@ pub(crate) use statement::{
     CopyFormat, CopyInput, CopyOptions, CreateMode, DiscardTarget, ExplainFormat, FetchDirection,
     ForceQuote, Parsed, RefreshTarget, Statement, TransactionModes,
 };
-pub(crate) use suggest::nearest;
 
 /// Reads every statement of an input, in order. Empty statements are left out; the first error stands for all, as in
 /// Postgres, which runs nothing of an input that it cannot read.
@@ -143,6 +145,7 @@ fn query_or_error(cursor: &mut Cursor<'_>) -> Result<Statement, ParseError> {
     if !(cursor.peek() == Some(&sqlparser::tokenizer::Token::LParen) || cursor.word().is_some()) {
         return Err(cursor.expected("a statement"));
     }
+    grammar::check(cursor.input, cursor.tokens())?;
     let ast = embedded::statement(cursor.input, cursor.rest())?;
     match &*ast {
         sqlparser::ast::Statement::Query(query) if embedded::reads_only(query) => {
