@@ -35,6 +35,7 @@ pub mod options;
 pub mod profile;
 pub mod query;
 pub mod segment;
+mod suggest;
 mod table_read;
 pub mod tables;
 
@@ -42,3 +43,4 @@ pub use definitions::{Changes, FirstMembers};
 pub use engine::{Engine, Live, Put};
 pub use error::{Error, Result};
 pub use options::{EngineOptions, Mode};
+pub use suggest::nearest;

@@ -1,36 +1,23 @@
 """What real clients send is answered as PostgreSQL 15 answers it, but for listed differences. See `replay`."""
 
-import pathlib
-import tempfile
-
-import psycopg
+import both
 import pytest
 import replay
-from conftest import served
 from postgres15 import Postgres
-
-PASSWORD = "replay"
 
 
 @pytest.fixture(scope="module")
 def postgres():
     if not Postgres.available():
         pytest.skip("PostgreSQL 15 is not installed")
-    with Postgres(PASSWORD) as server:
-        dsn = f"host=127.0.0.1 port={server.port} user=postgres password={PASSWORD}"
-        with psycopg.connect(f"{dsn} dbname=postgres", autocommit=True) as connection:
-            connection.execute("CREATE DATABASE cdp")
-        with psycopg.connect(f"{dsn} dbname=cdp", autocommit=True) as connection:
-            connection.execute(replay.RELATIONS)
-        yield f"{dsn} dbname=cdp"
+    with both.postgres() as dsn:
+        yield dsn
 
 
 @pytest.fixture(scope="module")
 def onefold():
-    with tempfile.TemporaryDirectory(prefix="onefold-replay-") as folder:
-        replay.write_project(pathlib.Path(folder))
-        with served(pathlib.Path(folder)) as server:
-            yield server
+    with both.onefold() as server:
+        yield server
 
 
 @pytest.mark.parametrize("client", sorted(replay.statements()))

@@ -35,7 +35,7 @@ use url::Url;
 use super::access::Access;
 use super::expansion;
 use super::governed::GovernedTable;
-use super::postgres::{self, AdvisoryLocks, SessionFacts};
+use super::postgres::{self, AdvisoryLocks, SessionFacts, diagnosis};
 use super::scan::GovernedScanExec;
 use super::system::SystemTable;
 use crate::error::{Error, Result};
@@ -282,7 +282,14 @@ pub async fn plan(
     statement: Statement,
 ) -> Result<LogicalPlan> {
     expansion::check(&statement)?;
-    plan_own(state, facts, statement).await
+    diagnosis::check(&statement)?;
+    let written = statement.clone();
+    let planned = match plan_own(state, facts, statement).await {
+        Ok(plan) => diagnosis::check_plan(&plan).map(|()| plan),
+        Err(Error::Query(error)) => Err(error),
+        Err(error) => return Err(error),
+    };
+    planned.map_err(|error| diagnosis::explain(error, &written, facts))
 }
 
 /// As [`plan`], for a query that onefold wrote itself: a view over as many relations as there are.

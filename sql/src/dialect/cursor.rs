@@ -33,6 +33,11 @@ impl<'a> Cursor<'a> {
         Cursor { input, lexemes, index: 0 }
     }
 
+    /// Returns the tokens from here to the end.
+    pub(crate) fn tokens(&self) -> &'a [Lexeme] {
+        &self.lexemes[self.index.min(self.lexemes.len())..]
+    }
+
     /// Returns the token that comes next.
     pub(crate) fn peek(&self) -> Option<&'a Token> {
         self.peek_at(0)
@@ -192,7 +197,7 @@ impl<'a> Cursor<'a> {
         };
         let error =
             self.expected(&format!("{what}{}{list}", if what.is_empty() { "" } else { ": " }));
-        match super::suggest::nearest(&two, choices.clone().filter(|choice| choice.contains(' '))) {
+        match super::nearest(&two, choices.clone().filter(|choice| choice.contains(' '))) {
             Some(near) => error.hint(format!("Did you mean {near}?")),
             None => error.suggest(&found, choices.filter(|choice| !choice.contains(' '))),
         }

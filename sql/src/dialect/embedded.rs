@@ -13,7 +13,8 @@ use sqlparser::tokenizer::{Location, Token};
 use super::error::{
     FEATURE_NOT_SUPPORTED, INVALID_COLUMN_DEFINITION, ParseError, STATEMENT_TOO_COMPLEX,
 };
-use super::lexer::{byte_at, lower_first};
+use super::lexer::{Lexeme, byte_at, tokenize};
+use super::syntax;
 
 /// Reads one statement of sqlparser from a range of the input; spans count from the start of the range.
 pub(crate) fn statement(
@@ -183,18 +184,20 @@ fn expect_end(
         return Ok(());
     }
     let byte = range.start + byte_at(&input[range.clone()], next.span.start);
-    Err(ParseError::at(input, byte, format!("syntax error at or near \"{}\"", near(&next.token))))
+    Err(unreadable(input, range, byte, None))
 }
 
-/// Returns how a token is named in a message: the text of a string stays out, since it may be personal.
-fn near(token: &Token) -> String {
-    match token {
-        Token::SingleQuotedString(_)
-        | Token::DollarQuotedString(_)
-        | Token::EscapedStringLiteral(_) => "'...'".into(),
-        Token::Word(word) => word.value.clone(),
-        other => other.to_string(),
-    }
+/// Returns the error of a query that cannot be read at a byte.
+fn unreadable(
+    input: &str,
+    range: &Range<usize>,
+    byte: usize,
+    expected: Option<&str>,
+) -> ParseError {
+    let lexemes = tokenize(input).unwrap_or_default();
+    let within = |lexeme: &Lexeme| range.start <= lexeme.start && lexeme.end <= range.end;
+    let lexemes: Vec<Lexeme> = lexemes.into_iter().filter(within).collect();
+    syntax::error(input, &lexemes, byte, expected)
 }
 
 /// Makes an error of sqlparser one of ours: the place at the end of its message becomes the position.
@@ -215,18 +218,9 @@ fn convert(error: ParserError, input: &str, range: &Range<usize>) -> ParseError 
         Some(location) => range.start + byte_at(&input[range.clone()], location),
         None => range.end,
     };
-    let message = match message
-        .strip_prefix("Expected: ")
-        .and_then(|rest| rest.rsplit_once(", found: "))
-    {
-        Some((expected, "EOF")) => format!("expected {expected}, found the end of the statement"),
-        Some((expected, found)) if found.starts_with('\'') => {
-            format!("expected {expected}, found a text")
-        }
-        Some((expected, found)) => format!("expected {expected}, found \"{found}\""),
-        None => lower_first(message.trim()),
-    };
-    ParseError::at(input, byte, message)
+    let expected =
+        message.strip_prefix("Expected: ").and_then(|rest| rest.rsplit_once(", found: "));
+    unreadable(input, range, byte, expected.map(|(expected, _)| expected))
 }
 
 /// Reads `1, Column: 8`.

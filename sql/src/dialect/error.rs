@@ -18,6 +18,10 @@ pub(crate) const INVALID_NAME: &str = "42602";
 pub(crate) const INVALID_COLUMN_DEFINITION: &str = "42611";
 /// The SQLSTATE of a column that is named and not there.
 pub(crate) const UNDEFINED_COLUMN: &str = "42703";
+/// The SQLSTATE of a function or an operator that is not there.
+pub(crate) const UNDEFINED_FUNCTION: &str = "42883";
+/// The SQLSTATE of an escape in a string that is none.
+pub(crate) const INVALID_ESCAPE_SEQUENCE: &str = "22025";
 /// The SQLSTATE of a thing that is given twice.
 pub(crate) const DUPLICATE_OBJECT: &str = "42710";
 
@@ -54,7 +58,7 @@ impl ParseError {
         found: &str,
         candidates: impl IntoIterator<Item = &'a str>,
     ) -> Self {
-        match super::suggest::nearest(found, candidates) {
+        match super::nearest(found, candidates) {
             Some(near) => self.hint(format!("Did you mean {near}?")),
             None => self,
         }

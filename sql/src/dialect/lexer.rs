@@ -7,10 +7,11 @@ use std::ops::Range;
 
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::keywords::Keyword;
-use sqlparser::tokenizer::{Location, Token, Tokenizer};
+use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer, TokenizerError};
 
 use super::error::{
-    PROGRAM_LIMIT_EXCEEDED, ParseError, STATEMENT_TOO_COMPLEX, UNDEFINED_PARAMETER,
+    INVALID_ESCAPE_SEQUENCE, PROGRAM_LIMIT_EXCEEDED, ParseError, STATEMENT_TOO_COMPLEX,
+    UNDEFINED_PARAMETER,
 };
 
 /// Bytes of one input at most.
@@ -47,10 +48,7 @@ pub(crate) fn tokenize(input: &str) -> Result<Vec<Lexeme>, ParseError> {
     let mut tokens = Vec::new();
     Tokenizer::new(&PostgreSqlDialect {}, input)
         .tokenize_with_location_into_buf(&mut tokens)
-        .map_err(|error| {
-            let byte = byte_at(input, error.location);
-            ParseError::at(input, byte, lower_first(error.message.trim()))
-        })?;
+        .map_err(|error| unterminated(input, &tokens, &error))?;
     let mut walk = Walk { input, byte: 0, line: 1, column: 1 };
     let mut lexemes: Vec<Lexeme> = Vec::with_capacity(tokens.len());
     for token in tokens {
@@ -74,6 +72,63 @@ pub(crate) fn tokenize(input: &str) -> Result<Vec<Lexeme>, ParseError> {
     check_parameters(input, &lexemes)?;
     check_chains(input, &lexemes)?;
     Ok(lexemes)
+}
+
+/// The error of a token that has no end, or that cannot be one: it stands where the last token that was read ends.
+fn unterminated(input: &str, tokens: &[TokenWithSpan], error: &TokenizerError) -> ParseError {
+    let start = tokens.last().map_or(Location::new(1, 1), |token| token.span.end);
+    let byte = byte_at(input, start);
+    let text = &input[byte..];
+    let at = |message: &str, hint: &str| ParseError::at(input, byte, message).hint(hint);
+    if let Some(escape) = wrong_escape(text) {
+        return ParseError::at(input, byte + escape, "invalid Unicode escape")
+            .sqlstate(INVALID_ESCAPE_SEQUENCE)
+            .hint("Unicode escapes must be \\uXXXX or \\UXXXXXXXX.");
+    }
+    match text.chars().next() {
+        Some('"') => at("unterminated quoted identifier", "Close the name with a double quote."),
+        Some('/') => at("unterminated /* comment", "Close the comment with */."),
+        Some('$') => at(
+            "unterminated dollar-quoted string",
+            "Close the text with the same word between dollars.",
+        ),
+        Some('\'' | 'e' | 'E' | 'n' | 'N' | 'u' | 'U' | 'b' | 'B' | 'x' | 'X') => at(
+            "unterminated quoted string",
+            "Close the text with a single quote; within it, a single quote is written twice.",
+        ),
+        _ => ParseError::at(
+            input,
+            byte_at(input, error.location),
+            lower_first(error.message.trim().trim_end_matches('.')),
+        )
+        .hint("Texts stand in single quotes, names in double quotes."),
+    }
+}
+
+/// Where an escape of a character in `E'...'` has too few digits.
+fn wrong_escape(text: &str) -> Option<usize> {
+    if !text.starts_with(['e', 'E']) {
+        return None;
+    }
+    let bytes = text.as_bytes();
+    let mut at = 2;
+    while at < bytes.len() && bytes[at] != b'\'' {
+        if bytes[at] == b'\\' {
+            let digits = match bytes.get(at + 1) {
+                Some(b'u') => 4,
+                Some(b'U') => 8,
+                _ => 0,
+            };
+            let found =
+                bytes.iter().skip(at + 2).take(digits).filter(|byte| byte.is_ascii_hexdigit());
+            if found.count() < digits {
+                return Some(at);
+            }
+            at += 1;
+        }
+        at += 1;
+    }
+    None
 }
 
 /// Refuses numbers of parameters that no client can send: each number up to the highest is a parameter of the statement.

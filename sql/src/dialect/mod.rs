@@ -15,6 +15,7 @@ mod error;
 mod explain;
 mod foreign;
 mod freshness;
+mod grammar;
 mod kind;
 mod lexer;
 mod objects;
@@ -22,7 +23,7 @@ pub(crate) mod password;
 mod prepared;
 mod settings;
 mod statement;
-mod suggest;
+mod syntax;
 #[cfg(test)]
 mod tests;
 mod transaction;
@@ -31,6 +32,8 @@ mod write;
 
 use cursor::Cursor;
 
+pub(crate) use engine::nearest;
+
 pub(crate) use create::{PERSON_FIELDS, ParsedDefinition, same};
 pub(crate) use error::{ParseError, position_of};
 pub(crate) use lexer::SQL_BYTES_MAX;
@@ -38,7 +41,6 @@ pub(crate) use statement::{
     CopyFormat, CopyInput, CopyOptions, CreateMode, DiscardTarget, ExplainFormat, FetchDirection,
     ForceQuote, Parsed, RefreshTarget, Statement, TransactionModes,
 };
-pub(crate) use suggest::nearest;
 pub(crate) use write::readable;
 
 /// Reads every statement of an input, in order. Empty statements are left out; the first error stands for all, as in
@@ -148,6 +150,7 @@ fn query_or_error(cursor: &mut Cursor<'_>) -> Result<Statement, ParseError> {
     if !(cursor.peek() == Some(&sqlparser::tokenizer::Token::LParen) || cursor.word().is_some()) {
         return Err(cursor.expected("a statement"));
     }
+    grammar::check(cursor.input, cursor.tokens())?;
     let ast = embedded::statement(cursor.input, cursor.rest())?;
     match &*ast {
         sqlparser::ast::Statement::Query(query) if embedded::reads_only(query) => {

@@ -94,7 +94,7 @@ pub(crate) fn parameter_type(cursor: &mut Cursor<'_>) -> Result<Option<DataType>
 /// Returns the error for a word that is no type.
 fn unknown(cursor: &Cursor<'_>) -> ParseError {
     let error = cursor.expected("a type");
-    match super::suggest::nearest(&cursor.word().unwrap_or_default(), TYPES.map(|(name, ..)| name)) {
+    match super::nearest(&cursor.word().unwrap_or_default(), TYPES.map(|(name, ..)| name)) {
         Some(near) => error.hint(format!("Did you mean {near}?")),
         None => error.hint(
             "The types are boolean, smallint, integer, bigint, real, double precision, numeric(p, s), text, \

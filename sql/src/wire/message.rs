@@ -79,7 +79,8 @@ pub(crate) fn error(error: &WireError, out: &mut BytesMut) {
         (b'M', without_zeros(&error.message)),
     ];
     fields.extend(error.detail.as_ref().map(|detail| (b'D', without_zeros(detail))));
-    fields.extend(error.hint.as_ref().map(|hint| (b'H', without_zeros(hint))));
+    let hint = error.hint.as_deref().or_else(|| super::error::usual_hint(error.sqlstate));
+    fields.extend(hint.map(|hint| (b'H', without_zeros(hint))));
     fields.extend(error.position.map(|position| (b'P', position.to_string())));
     put(&ErrorResponse::new(fields), out);
 }

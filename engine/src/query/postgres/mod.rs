@@ -11,6 +11,7 @@
 mod catalog;
 mod checked;
 mod configured;
+pub(in crate::query) mod diagnosis;
 mod facts;
 mod functions;
 mod locks;

@@ -18,6 +18,7 @@ use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CharacterLength, DataType as SqlType, ExactNumberInfo, TimezoneInfo,
 };
 
+use super::diagnosis;
 use super::functions::{bounded, failure, grown};
 use super::rewrite::{array_elements, element_type};
 use super::types::{self, TYPE_KEY};
@@ -139,6 +140,7 @@ impl ExprPlanner for PostgresOperators {
         schema: &DFSchema,
     ) -> Result<PlannerResult<RawBinaryExpr>> {
         let RawBinaryExpr { op, mut left, mut right } = expr;
+        diagnosis::check_operator(&op, &left, &right, schema)?;
         let compares = matches!(
             op,
             BinaryOperator::Eq

@@ -90,7 +90,7 @@ impl VisitorMut for Rewriter<'_> {
 }
 
 /// An identifier as the catalog has it.
-fn normal(ident: &Ident) -> String {
+pub(super) fn normal(ident: &Ident) -> String {
     if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
 }
 

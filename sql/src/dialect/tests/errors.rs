@@ -31,8 +31,8 @@ fn statements() {
         ),
         (
             "SELECT 'żółć'; SELECT¦ ",
-            "expected an expression, found the end of the statement",
-            "",
+            "syntax error at end of input",
+            "The statement ends too early: something is missing behind its last word.",
             "42601",
         ),
         ("¦1", "expected a statement, found \"1\"", "", "42601"),
@@ -90,7 +90,25 @@ fn statements() {
             "",
             "42601",
         ),
-        ("SELECT 1 ¦)", "syntax error at or near \")\"", "", "42601"),
+        (
+            "SELECT 1 ¦)",
+            "syntax error at or near \")\"",
+            "There is no bracket that it could close.",
+            "42601",
+        ),
+        (
+            "SELECT 'żółć', ¦\"a",
+            "unterminated quoted identifier",
+            "Close the name with a double quote.",
+            "42601",
+        ),
+        ("SELECT ¦/* a", "unterminated /* comment", "Close the comment with */.", "42601"),
+        (
+            "SELECT E'a¦\\u12'",
+            "invalid Unicode escape",
+            "Unicode escapes must be \\uXXXX or \\UXXXXXXXX.",
+            "22025",
+        ),
     ]);
 }
 
@@ -221,8 +239,8 @@ fn other_definitions() {
         ),
         (
             "CREATE SEGMENT s ON c FOR PURPOSE p WHERE a >¦ ",
-            "expected an expression, found the end of the statement",
-            "",
+            "syntax error at end of input",
+            "The statement ends too early: something is missing behind its last word.",
             "42601",
         ),
         (

@@ -269,7 +269,8 @@ impl Connection {
         if arguments.len() != prepared.parameters.len() {
             let (given, wanted) = (arguments.len(), prepared.parameters.len());
             let message = format!("wrong number of parameters for prepared statement \"{name}\"");
-            let mut error = WireError::new(sqlstate::SYNTAX_ERROR, message);
+            let mut error = WireError::new(sqlstate::SYNTAX_ERROR, message)
+                .hint("EXECUTE name (value, ...) gives one value for each parameter.");
             error.detail = Some(format!("Expected {wanted} parameters but got {given}."));
             return Err(error.into());
         }

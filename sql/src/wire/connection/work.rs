@@ -34,7 +34,11 @@ impl Halt {
                 }
                 Stop::from(from_engine(&error, phase, place))
             }
-            Halt::Work(WorkError::Wire(error)) => Stop::from(error),
+            Halt::Work(WorkError::Wire(error)) => {
+                let parameter = (error.sqlstate == "42P02").then(|| place.of_word("$1"));
+                let position = error.position.or(parameter.flatten());
+                Stop::from(error.at(position))
+            }
             Halt::Stop(stop) => stop,
         }
     }

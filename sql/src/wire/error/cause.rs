@@ -38,9 +38,7 @@ pub(super) fn from_datafusion(
         DataFusionError::SchemaError(error, _) => from_schema(error, place),
         DataFusionError::Plan(message) => from_plan(message, place),
         DataFusionError::SQL(error, _) => from_parser(&error.to_string(), place),
-        DataFusionError::NotImplemented(message) => {
-            WireError::new(sqlstate::FEATURE_NOT_SUPPORTED, tidy(message))
-        }
+        DataFusionError::NotImplemented(message) => not_built(message),
         DataFusionError::ResourcesExhausted(_) => out_of_memory(),
         DataFusionError::Configuration(message) if phase == Phase::Planning => {
             WireError::new(sqlstate::INVALID_PARAMETER_VALUE, tidy(message))
@@ -59,6 +57,7 @@ pub(super) fn from_datafusion(
             unreadable()
         }
         DataFusionError::ParquetError(_) => unreadable(),
+        other if is_pattern(&other.to_string()) => invalid_pattern(),
         _ => WireError::new(sqlstate::INTERNAL_ERROR, "internal error of the query engine")
             .hint("This is a bug: the same question, asked in other words, may be answered."),
     }
@@ -176,12 +175,39 @@ fn failed_run(message: &str) -> WireError {
         bad_value(message)
     } else if has(&["more than one row", "scalar subquery"]) {
         WireError::new("21000", "more than one row returned by a subquery used as an expression")
-    } else if has(&["regular expression", "regex"]) {
-        WireError::new("2201B", "invalid regular expression")
+    } else if is_pattern(message) {
+        invalid_pattern()
+    } else if has(&["square root"]) {
+        WireError::new("2201F", "cannot take square root of a negative number")
     } else {
         WireError::new("22000", "the query failed on a value that it met")
             .hint("The message is withheld, since it may hold values of rows that you cannot read.")
     }
+}
+
+/// What the planner does not have, without its words for syntax trees.
+fn not_built(message: &str) -> WireError {
+    let inner = ["{", "ast node", "sqltorel", "physical plan", "logical"];
+    let lower = message.to_ascii_lowercase();
+    if inner.iter().any(|word| lower.contains(word)) {
+        return WireError::new(
+            sqlstate::FEATURE_NOT_SUPPORTED,
+            "a form of an expression in this statement is not supported",
+        )
+        .hint("Write it in another way: leave parts of the statement out to find which it is.");
+    }
+    WireError::new(sqlstate::FEATURE_NOT_SUPPORTED, tidy(message))
+}
+
+fn is_pattern(message: &str) -> bool {
+    let lower = message.to_ascii_lowercase();
+    lower.contains("regular expression") || lower.contains("regex")
+}
+
+fn invalid_pattern() -> WireError {
+    WireError::new("2201B", "invalid regular expression").hint(
+        "Close every bracket, and write a backslash before a character that stands for itself.",
+    )
 }
 
 /// A value that has not the form of its type: only the type is named, never the value.

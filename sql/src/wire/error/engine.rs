@@ -30,7 +30,10 @@ pub(crate) fn from_engine(error: &engine::Error, phase: Phase, place: Place<'_>)
     };
     let mut wire = WireError::new(sqlstate, error.to_string());
     wire.hint = hint.filter(|hint| !hint.is_empty()).map(Cow::Owned);
-    if let engine::Error::Missing { name, .. } = error {
+    // A setting is named by a text, at which PostgreSQL does not point.
+    if let engine::Error::Missing { kind, name, .. } = error
+        && *kind != "setting"
+    {
         wire.position = place.of_word(name);
     }
     wire
@@ -76,7 +79,7 @@ enum Root<'a> {
 fn from_query(error: &DataFusionError, phase: Phase, place: Place<'_>) -> WireError {
     let mut diagnostic = None;
     let wire = match root(error, &mut diagnostic) {
-        Root::Engine(error) => return from_engine(error, phase, place),
+        Root::Engine(error) => from_engine(error, phase, place),
         Root::Arrow(error) => from_arrow(error),
         Root::Query(error) => from_datafusion(error, phase, place),
     };

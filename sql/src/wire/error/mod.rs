@@ -6,9 +6,11 @@
 
 mod cause;
 mod engine;
+mod hint;
 mod place;
 
 pub(crate) use engine::{Phase, from_engine};
+pub(crate) use hint::usual_hint;
 pub(crate) use place::Place;
 
 use std::borrow::Cow;

@@ -15,7 +15,8 @@ impl Place<'_> {
     /// What is in no statement.
     pub(crate) const NOWHERE: Place<'static> = Place { source: "", offset: 0, text: "" };
 
-    /// Returns the position of a line and a column of the statement, both from 1; `None` for those outside of it.
+    /// Returns the position of a line and a column of the statement, both from 1; `None` for those outside of it. What the
+    /// planner knows only the left side of stands behind the spaces and brackets there.
     pub(crate) fn of_line(&self, line: u64, column: u64) -> Option<usize> {
         let line = usize::try_from(line).ok()?.checked_sub(1)?;
         let column = usize::try_from(column).ok()?.checked_sub(1)?;
@@ -23,7 +24,10 @@ impl Place<'_> {
         for (index, text) in self.text.split_inclusive('\n').enumerate() {
             let length = text.chars().count();
             if index == line {
-                return (column <= length).then(|| self.start() + before + column);
+                let behind = self.text.chars().skip(before + column);
+                let passed = behind.take_while(|letter| letter.is_whitespace() || *letter == ')');
+                let passed = passed.count();
+                return (column <= length).then(|| self.start() + before + column + passed);
             }
             before += length;
         }
@@ -67,5 +71,7 @@ mod tests {
         assert_eq!(place.of_word("t"), Some(30));
         assert_eq!(place.of_word("om"), None);
         assert_eq!(place.of_line(9, 1), None);
+        let text = "select (a ) + 1";
+        assert_eq!(Place { source: text, offset: 0, text }.of_line(1, 10), Some(13));
     }
 }

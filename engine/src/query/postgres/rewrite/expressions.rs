@@ -2,7 +2,7 @@
 
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, ArrayElemTypeDef, BinaryOperator, CastKind, DataType, Expr, FunctionArguments,
-    Ident, ObjectName, Query, Select, SelectItem, SetExpr, Value,
+    Ident, ObjectName, Query, Select, SelectItem, SetExpr, UnaryOperator, Value,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -93,6 +93,10 @@ pub(super) fn after(expr: &mut Expr) {
                 let old = take(pattern);
                 **pattern = call("like_escape", vec![old, Expr::Value(escape)]);
             }
+        }
+        // `@ value` is its absolute value.
+        Expr::UnaryOp { op: UnaryOperator::PGAbs, expr: inner } => {
+            *expr = call("abs", vec![take(inner)]);
         }
         Expr::BinaryOp { left, op, right } => {
             if let Some(known) = operator(op) {

@@ -6,10 +6,7 @@ const EDITS_MAX: usize = 2;
 const WORD_CHARS_MAX: usize = 64;
 
 /// Returns the candidate that is nearest to `word`, if one is near enough to be meant.
-pub(crate) fn nearest<'a>(
-    word: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word: Vec<char> = word.to_lowercase().chars().take(WORD_CHARS_MAX + 1).collect();
     if word.is_empty() || word.len() > WORD_CHARS_MAX {
         return None;

@@ -1,0 +1,191 @@
+//! Calls and operators that PostgreSQL refuses wherever they stand.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use datafusion::sql::sqlparser::ast::{
+    Expr, Function, FunctionArguments, ObjectName, Spanned, Value, ValueWithSpan,
+};
+
+use super::clauses::first_call;
+use super::queries::width;
+use super::values;
+use super::{Fault, behind};
+use crate::error::Result;
+use crate::query::postgres::functions::{aggregates, allowed_functions};
+
+/// What a function gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A value of a row.
+    Scalar,
+    /// A value of a group.
+    Aggregate,
+    /// A value of a row among others.
+    Window,
+    /// Rows.
+    Rows,
+}
+
+/// Functions that return rows.
+const ROWS: [&str; 5] = [
+    "generate_series",
+    "generate_subscripts",
+    "unnest",
+    "regexp_split_to_table",
+    "string_to_table",
+];
+
+static KINDS: LazyLock<HashMap<String, Kind>> = LazyLock::new(|| {
+    let allowed = allowed_functions();
+    let mut kinds = HashMap::new();
+    for function in &allowed.scalar {
+        kinds.insert(function.name().to_owned(), Kind::Scalar);
+    }
+    for function in &allowed.window {
+        kinds.insert(function.name().to_owned(), Kind::Window);
+    }
+    let own = aggregates();
+    for function in allowed.aggregate.iter().map(AsRef::as_ref).chain(&own) {
+        let names = function.aliases().iter().cloned().chain([function.name().to_owned()]);
+        kinds.extend(names.map(|name| (name, Kind::Aggregate)));
+    }
+    kinds.extend(ROWS.map(|name| (name.to_owned(), Kind::Rows)));
+    kinds
+});
+
+/// Returns what a function gives; `None` if it is not known here.
+pub(super) fn kind_of(name: &str) -> Option<Kind> {
+    KINDS.get(name).copied()
+}
+
+/// The name of a function without its schema, as the catalog has it.
+pub(super) fn last_name(name: &ObjectName) -> String {
+    let ident = name.0.last().and_then(|part| part.as_ident());
+    ident.map_or_else(String::new, |ident| match ident.quote_style {
+        Some(_) => ident.value.clone(),
+        None => ident.value.to_lowercase(),
+    })
+}
+
+/// Checks one expression; its parts are checked on their own.
+pub(super) fn check(expr: &Expr) -> Result<()> {
+    match expr {
+        Expr::Function(function) => check_call(function),
+        Expr::Subquery(query) if width(&query.body).is_some_and(|width| width > 1) => {
+            // The bracket stands before the query.
+            let mut span = query.span();
+            span.start.column = span.start.column.saturating_sub(1).max(1);
+            Err(one_column("subquery must return only one column").at(span))
+        }
+        Expr::InSubquery { expr: left, subquery, .. }
+            if !matches!(left.as_ref(), Expr::Tuple(_))
+                && width(&subquery.body).is_some_and(|width| width > 1) =>
+        {
+            Err(one_column("subquery has too many columns").at(behind(left.span())))
+        }
+        Expr::Like { pattern, escape_char, .. } | Expr::ILike { pattern, escape_char, .. } => {
+            check_pattern(pattern, escape_char.as_ref())
+        }
+        Expr::RLike { expr, .. } => {
+            let hint =
+                "Use ~ for a regular expression, ~* for one that takes upper and lower case alike.";
+            Err(Fault::new("42601", "syntax error at or near \"REGEXP\"", hint)
+                .at(behind(expr.span())))
+        }
+        Expr::Convert { expr, .. } => {
+            let message = match expr.as_ref() {
+                Expr::Identifier(name) => format!("column \"{}\" does not exist", name.value),
+                _ => "CONVERT is not a function of this database".to_owned(),
+            };
+            Err(Fault::new("42703", message, "Use CAST(value AS type).").at(expr.span()))
+        }
+        Expr::Extract { field, .. } => values::check_unit(&field.to_string(), true),
+        _ => Ok(()),
+    }
+}
+
+fn one_column(message: &str) -> Fault {
+    Fault::new("42601", message, "Select the one column that is meant, or use EXISTS (...).")
+}
+
+fn text_of(expr: &Expr) -> Option<&Value> {
+    match expr {
+        Expr::Value(ValueWithSpan { value, .. }) => Some(value),
+        _ => None,
+    }
+}
+
+fn check_call(function: &Function) -> Result<()> {
+    let name = last_name(&function.name);
+    let span = function.name.span();
+    match (kind_of(&name), &function.over) {
+        (Some(Kind::Window), None) => {
+            let message = format!("window function {name} requires an OVER clause");
+            let hint = format!("Write {name}() OVER (ORDER BY ...).");
+            return Err(Fault::new("42809", message, hint).at(span));
+        }
+        (Some(Kind::Scalar), Some(_)) => {
+            let message = format!(
+                "OVER specified, but {name} is not a window function nor an aggregate function"
+            );
+            let hint = "Leave OVER out, or put the call around a window function.";
+            return Err(Fault::new("42809", message, hint).at(span));
+        }
+        (Some(Kind::Aggregate), None) => {
+            let inner = first_call(&function.args, |kind, window| match (kind, window) {
+                (_, true) => Some("aggregate function calls cannot contain window function calls"),
+                (Some(Kind::Aggregate), false) => Some("aggregate function calls cannot be nested"),
+                _ => None,
+            });
+            if let Some((message, span)) = inner {
+                let hint = "Aggregate in a subquery first.";
+                return Err(Fault::new("42803", message, hint).at(span));
+            }
+        }
+        _ => {}
+    }
+    if name == "date_trunc"
+        && let Some(Value::SingleQuotedString(unit)) = first_argument(function)
+    {
+        return values::check_unit(unit, false);
+    }
+    Ok(())
+}
+
+fn first_argument(function: &Function) -> Option<&Value> {
+    use datafusion::sql::sqlparser::ast::{FunctionArg, FunctionArgExpr};
+    let FunctionArguments::List(list) = &function.args else { return None };
+    match list.args.first()? {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => text_of(expr),
+        _ => None,
+    }
+}
+
+/// Checks a pattern of `LIKE` and its escape, where they are written out.
+fn check_pattern(pattern: &Expr, escape: Option<&ValueWithSpan>) -> Result<()> {
+    let nowhere = datafusion::sql::sqlparser::tokenizer::Span::empty();
+    let escape = match escape.map(|escape| &escape.value) {
+        None => Some('\\'),
+        Some(Value::SingleQuotedString(text)) => {
+            let mut letters = text.chars();
+            let letter = letters.next();
+            if letters.next().is_some() {
+                let hint = "Escape string must be empty or one character.";
+                return Err(Fault::new("22025", "invalid escape string", hint).at(nowhere));
+            }
+            letter
+        }
+        Some(_) => return Ok(()),
+    };
+    let (Some(escape), Some(Value::SingleQuotedString(text))) = (escape, text_of(pattern)) else {
+        return Ok(());
+    };
+    let trailing = text.chars().rev().take_while(|letter| *letter == escape).count();
+    if trailing % 2 == 0 {
+        return Ok(());
+    }
+    let message = "LIKE pattern must not end with escape character";
+    let hint = "Write it twice for the character itself, or name another with ESCAPE.";
+    Err(Fault::new("22025", message, hint).at(nowhere))
+}
