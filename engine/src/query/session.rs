@@ -46,6 +46,7 @@ struct Stamp {
     sequence: u64,
     purpose: Option<String>,
     search_path: Vec<String>,
+    time_zone: Option<String>,
 }
 
 /// One connection.
@@ -168,7 +169,7 @@ impl QuerySession {
         parameter_types: &[Option<DataType>],
     ) -> Result<Planned> {
         let live = self.engine.live();
-        let statement = &parameters::with_list_types(statement, parameter_types)?;
+        let statement = &parameters::with_declared_types(statement, parameter_types)?;
         let (plan, stamp) = self.plan_now(&live, statement).await?;
         let schema = columns_of(&plan);
         let numerics = Numerics::of(statement);
@@ -311,12 +312,13 @@ impl QuerySession {
             sequence: live.published.state.sequence,
             purpose: self.purpose(),
             search_path: self.facts.search_path(),
+            time_zone: self.facts.setting("TimeZone"),
         }
     }
 
     /// Shows the catalog functions the relations of this statement.
     fn describe(&self, live: &Live, relations: &Relations) {
-        let stamp = Stamp { search_path: vec![], ..self.stamp(live) };
+        let stamp = Stamp { search_path: vec![], time_zone: None, ..self.stamp(live) };
         let mut described = self.described.lock();
         if described.as_ref() != Some(&stamp) {
             let roles: Vec<String> =

@@ -77,9 +77,14 @@ pub(crate) fn cast(value: ScalarValue, field: &Field) -> Result<ScalarValue, Wir
     })
 }
 
-/// Tells whether two types are decimals, of whatever precision and scale.
+/// Tells whether two types are decimals, or arrays of them, of whatever precision and scale.
 pub(crate) fn both_decimal(one: &DataType, other: &DataType) -> bool {
-    one.is_decimal() && other.is_decimal()
+    match (one, other) {
+        (DataType::List(one), DataType::List(other)) => {
+            both_decimal(one.data_type(), other.data_type())
+        }
+        _ => one.is_decimal() && other.is_decimal(),
+    }
 }
 
 fn null(field: &Field) -> Result<ScalarValue, WireError> {
