@@ -2,12 +2,14 @@
 //!
 //! PostgreSQL's `numeric` without a precision has every digit of its value, while a decimal has as many behind the point
 //! as its type says. So a parameter of that type is planned as some decimal and takes the one that its value needs when
-//! the value is there: a cast to plain `numeric` that stands around it would only cut it, and is left out.
+//! the value is there: a cast to plain `numeric` that stands around it would only cut it, and is left out. So it is with
+//! arrays of that type.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::common::metadata::FieldMetadata;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, ParamValues, ScalarValue};
 use datafusion::error::DataFusionError;
@@ -17,16 +19,17 @@ use datafusion::logical_expr::type_coercion::functions::fields_with_udf;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Expr as PlannedExpr, ExprSchemable, LogicalPlan};
 use datafusion::sql::sqlparser::ast::{
-    CastKind, DataType as SqlType, ExactNumberInfo, Expr, Statement, Value, Visit, VisitMut,
-    Visitor, VisitorMut, visit_expressions,
+    ArrayElemTypeDef, CastKind, DataType as SqlType, ExactNumberInfo, Expr, Ident, Select,
+    SelectItem, Statement, Value, Visit, VisitMut, Visitor, VisitorMut, visit_expressions,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
+use uuid::Uuid;
 
 use super::postgres::types::{arrow_type, format_type, pg_type_of};
 use crate::error::Result;
 
-/// The parameters of a statement that are cast to plain `numeric`.
+/// The parameters of a statement that are cast to plain `numeric`, or to an array of it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Numerics(Vec<String>);
 
@@ -38,15 +41,12 @@ impl Numerics {
         numerics
     }
 
-    fn type_of(&self, parameter: &str) -> Option<DataType> {
-        self.0.iter().any(|name| name == parameter).then(|| arrow_type("numeric"))
-    }
-
     /// Returns the parameter within a cast that it can do without.
     fn within<'a>(&self, expr: &'a PlannedExpr) -> Option<&'a str> {
         let PlannedExpr::Cast(Cast { expr, field }) = expr else { return None };
         let PlannedExpr::Placeholder(Placeholder { id, .. }) = expr.as_ref() else { return None };
-        (self.type_of(id).as_ref() == Some(field.data_type())).then_some(id.as_str())
+        let to = element_of(field.data_type()).unwrap_or(field.data_type());
+        (self.0.contains(id) && *to == arrow_type("numeric")).then_some(id.as_str())
     }
 }
 
@@ -76,14 +76,26 @@ fn placeholder(expr: &Expr) -> Option<&str> {
     }
 }
 
-/// Tells whether a type is `numeric` without a precision.
+/// Tells whether a type is `numeric` without a precision, or an array of it.
 fn is_plain_numeric(data_type: &SqlType) -> bool {
-    matches!(
-        data_type,
-        SqlType::Numeric(ExactNumberInfo::None)
-            | SqlType::Decimal(ExactNumberInfo::None)
-            | SqlType::Dec(ExactNumberInfo::None)
-    )
+    match data_type {
+        SqlType::Array(
+            ArrayElemTypeDef::SquareBracket(element, _) | ArrayElemTypeDef::AngleBracket(element),
+        ) => is_plain_numeric(element),
+        other => matches!(
+            other,
+            SqlType::Numeric(ExactNumberInfo::None)
+                | SqlType::Decimal(ExactNumberInfo::None)
+                | SqlType::Dec(ExactNumberInfo::None)
+        ),
+    }
+}
+
+fn element_of(data_type: &DataType) -> Option<&DataType> {
+    match data_type {
+        DataType::List(element) => Some(element.data_type()),
+        _ => None,
+    }
 }
 
 /// Puts values in the place of the parameters of a plan.
@@ -95,12 +107,19 @@ pub(super) fn with_values(
     let exact: Vec<String> = values
         .iter()
         .enumerate()
-        .filter(|(_, value)| value.data_type().is_decimal())
+        .filter(|(_, value)| {
+            let data_type = value.data_type();
+            !value.is_null() && element_of(&data_type).unwrap_or(&data_type).is_decimal()
+        })
         .map(|(at, _)| format!("${}", at + 1))
         .collect();
     let plan = match exact.is_empty() || numerics.0.is_empty() {
         true => plan,
         false => without_casts(plan, numerics, &exact)?,
+    };
+    let plan = match values.iter().any(|value| uuid_of(value).is_some()) {
+        true => with_uuids(plan, &values)?,
+        false => plan,
     };
     Ok(plan.with_param_values(ParamValues::List(values.into_iter().map(Into::into).collect()))?)
 }
@@ -125,27 +144,79 @@ fn without_casts(plan: LogicalPlan, numerics: &Numerics, exact: &[String]) -> Re
     Ok(plan.data()?)
 }
 
-/// Casts parameters that were declared as lists to their type: `= ANY($1)` does not tell it to the planner.
-pub(super) fn with_list_types(
+/// Puts the text of a uuid where a parameter of sixteen bytes is cast to that type.
+fn with_uuids(plan: LogicalPlan, values: &[ScalarValue]) -> Result<LogicalPlan> {
+    let value_of = |id: &str| values.get(id.strip_prefix('$')?.parse::<usize>().ok()? - 1);
+    let text_of = |expr: PlannedExpr| {
+        let uuid = match &expr {
+            PlannedExpr::Cast(Cast { expr: inner, field })
+                if pg_type_of(field).0.name == "uuid" =>
+            {
+                match inner.as_ref() {
+                    PlannedExpr::Placeholder(Placeholder { id, .. }) => {
+                        value_of(id).and_then(uuid_of)
+                    }
+                    _ => None,
+                }
+            }
+            _ => None,
+        };
+        Ok(match (uuid, expr) {
+            (Some(uuid), PlannedExpr::Cast(cast)) => Transformed::yes(PlannedExpr::Literal(
+                ScalarValue::Utf8(Some(uuid.to_string())),
+                Some(FieldMetadata::from(cast.field.as_ref())),
+            )),
+            (_, expr) => Transformed::no(expr),
+        })
+    };
+    let plan = plan.transform_up_with_subqueries(|node| {
+        let names = NamePreserver::new(&node);
+        node.map_expressions(|expr| {
+            let name = names.save(&expr);
+            Ok(expr.transform_up(text_of)?.update_data(|expr| name.restore(expr)))
+        })
+    });
+    Ok(plan.data()?)
+}
+
+/// The uuid that sixteen bytes may be.
+fn uuid_of(value: &ScalarValue) -> Option<Uuid> {
+    match value {
+        ScalarValue::Binary(Some(bytes)) => Uuid::from_slice(bytes).ok(),
+        _ => None,
+    }
+}
+
+/// Casts parameters to the types that they were declared with: nothing else tells the planner what `$1 + 1` is.
+pub(super) fn with_declared_types(
     statement: &Statement,
     declared: &[Option<DataType>],
 ) -> Result<Statement> {
-    let mut lists = Vec::new();
+    let mut types = Vec::new();
     for (at, data_type) in declared.iter().enumerate() {
-        if let Some(data_type @ DataType::List(_)) = data_type {
-            let (pg_type, modifier) = pg_type_of(&Field::new("", data_type.clone(), true));
-            let name = format_type(i64::from(pg_type.oid), i64::from(modifier));
-            let mut parser = Parser::new(&PostgreSqlDialect {});
-            parser = parser.try_with_sql(&name).map_err(sql_error)?;
-            lists.push((format!("${}", at + 1), parser.parse_data_type().map_err(sql_error)?));
-        }
+        let Some(data_type) = data_type.as_ref().filter(|declared| is_telling(declared)) else {
+            continue;
+        };
+        // Without a modifier: a numeric keeps the digits that it comes with.
+        let (pg_type, _) = pg_type_of(&Field::new("", data_type.clone(), true));
+        let name = format_type(i64::from(pg_type.oid), -1);
+        let mut parser = Parser::new(&PostgreSqlDialect {});
+        parser = parser.try_with_sql(&name).map_err(sql_error)?;
+        types.push((format!("${}", at + 1), parser.parse_data_type().map_err(sql_error)?));
     }
     let mut statement = statement.clone();
-    if !lists.is_empty() {
+    if !types.is_empty() {
         // The visitor never breaks off.
-        let _ = VisitMut::visit(&mut statement, &mut Casts { lists });
+        let _ = VisitMut::visit(&mut statement, &mut Casts { types });
     }
     Ok(statement)
+}
+
+/// Tells whether a type says what a value is. A text may be the text of anything, and bytes may be those of a uuid.
+fn is_telling(declared: &DataType) -> bool {
+    declared.is_numeric()
+        || declared.is_temporal()
+        || matches!(declared, DataType::Boolean | DataType::List(_))
 }
 
 fn sql_error(error: datafusion::sql::sqlparser::parser::ParserError) -> DataFusionError {
@@ -153,16 +224,35 @@ fn sql_error(error: datafusion::sql::sqlparser::parser::ParserError) -> DataFusi
 }
 
 struct Casts {
-    lists: Vec<(String, SqlType)>,
+    types: Vec<(String, SqlType)>,
 }
 
 impl VisitorMut for Casts {
     type Break = ();
 
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        // A parameter gives its column no name, and its cast must not either.
+        for item in &mut select.projection {
+            if let SelectItem::UnnamedExpr(expr) = item
+                && placeholder(expr).is_some()
+            {
+                let expr = std::mem::replace(expr, Expr::Value(Value::Null.into()));
+                let alias = Ident::with_quote('"', "?column?");
+                *item = SelectItem::ExprWithAlias { expr, alias };
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        let Expr::Value(value) = expr else { return ControlFlow::Continue(()) };
-        let Value::Placeholder(name) = &value.value else { return ControlFlow::Continue(()) };
-        if let Some((_, data_type)) = self.lists.iter().find(|(list, _)| list == name) {
+        if let Expr::Cast { expr: inner, .. } = expr
+            && let Some(bare) = self.without_cast(inner)
+        {
+            **inner = bare;
+        } else if let Expr::Value(value) = expr
+            && let Value::Placeholder(name) = &value.value
+            && let Some((_, data_type)) = self.types.iter().find(|(declared, _)| declared == name)
+        {
             *expr = Expr::Cast {
                 kind: CastKind::Cast,
                 expr: Box::new(expr.clone()),
@@ -172,6 +262,22 @@ impl VisitorMut for Casts {
             };
         }
         ControlFlow::Continue(())
+    }
+}
+
+impl Casts {
+    /// Returns the parameter that was cast, if that is all that an expression is.
+    fn without_cast(&self, expr: &Expr) -> Option<Expr> {
+        match expr {
+            Expr::Nested(inner) => self.without_cast(inner),
+            Expr::Cast { expr: inner, data_type, .. } => {
+                let name = placeholder(inner)?;
+                let ours =
+                    self.types.iter().any(|(declared, of)| declared == name && of == data_type);
+                ours.then(|| inner.as_ref().clone())
+            }
+            _ => None,
+        }
     }
 }
 
@@ -283,67 +389,4 @@ fn taken(function: &ScalarFunction, schema: &DFSchema) -> Vec<(String, FieldRef)
 }
 
 #[cfg(test)]
-mod tests {
-    use arrow::util::display::array_value_to_string;
-    use datafusion::prelude::{SessionConfig, SessionContext};
-    use datafusion::sql::parser::Statement as ParsedStatement;
-
-    use super::*;
-    use crate::query::planner::parse_one;
-
-    #[test]
-    fn counts_the_parameters_that_are_written() {
-        let check = |sql: &str, last: usize| {
-            assert_eq!(last_parameter(&parse_one(sql).unwrap()), last, "{sql}");
-        };
-        check("SELECT 1", 0);
-        check("SELECT $2::int FROM t WHERE a IN (SELECT $11)", 11);
-    }
-
-    /// Plans a text for parameters of these types, and returns the types that are found and the first value of its answer.
-    async fn answer(
-        sql: &str,
-        declared: &[Option<DataType>],
-        values: Vec<ScalarValue>,
-    ) -> (Vec<DataType>, String) {
-        let statement = Parser::parse_sql(&PostgreSqlDialect {}, sql).unwrap().remove(0);
-        let statement = with_list_types(&statement, declared).unwrap();
-        let mut config = SessionConfig::new();
-        config.options_mut().sql_parser.parse_float_as_decimal = true;
-        let context = SessionContext::new_with_config(config);
-        let parsed = ParsedStatement::Statement(Box::new(statement.clone()));
-        let plan = context.state().statement_to_plan(parsed).await.unwrap();
-        let numerics = Numerics::of(&statement);
-        let fields = fields_of(&plan, &statement, declared).unwrap();
-        let types = fields.iter().map(|field| field.data_type().clone()).collect();
-        let plan = with_values(plan, &numerics, values).unwrap();
-        let batches = context.execute_logical_plan(plan).await.unwrap().collect().await.unwrap();
-        (types, array_value_to_string(batches[0].column(0), 0).unwrap())
-    }
-
-    #[tokio::test]
-    async fn a_numeric_keeps_the_digits_that_it_comes_with() {
-        let numeric = arrow_type("numeric");
-        let value = ScalarValue::Decimal128(Some(123_456_789_012), 12, 12);
-        for (sql, expected) in [
-            ("SELECT $1::numeric", "0.123456789012"),
-            ("SELECT CAST(($1) AS decimal)", "0.123456789012"),
-            ("SELECT $1::numeric + 1", "1.123456789012"),
-            ("SELECT x FROM (SELECT $1::numeric AS x) WHERE x = 0.123456789012", "0.123456789012"),
-            (
-                "SELECT max($1::numeric) FROM (VALUES (1), (2)) GROUP BY $1::numeric",
-                "0.123456789012",
-            ),
-            // With a precision it is another type.
-            ("SELECT $1::numeric(12,2)", "0.12"),
-            ("SELECT $1::numeric::numeric(12,2)", "0.12"),
-        ] {
-            for declared in [vec![], vec![Some(numeric.clone())]] {
-                let (_, found) = answer(sql, &declared, vec![value.clone()]).await;
-                assert_eq!(found, expected, "{sql}, {declared:?}");
-            }
-        }
-        let (types, _) = answer("SELECT $1::numeric", &[], vec![value.clone()]).await;
-        assert_eq!(types, [numeric], "the cast tells the type");
-    }
-}
+mod tests;

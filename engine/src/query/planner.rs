@@ -301,7 +301,7 @@ pub(super) async fn plan_own(
     postgres::rewrite(&mut statement, facts);
     let plan = state.statement_to_plan(ParsedStatement::Statement(Box::new(statement))).await?;
     check(&plan)?;
-    Ok(postgres::ObjectNames::new(facts).present(plan)?)
+    Ok(postgres::ObjectNames::new(facts).present(postgres::settle(plan, facts)?)?)
 }
 
 /// Makes the physical plan and checks it: no scan but ours is visible in it.

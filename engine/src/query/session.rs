@@ -49,6 +49,7 @@ struct Stamp {
     staged: u64,
     purpose: Option<String>,
     search_path: Vec<String>,
+    time_zone: Option<String>,
 }
 
 /// One connection.
@@ -188,7 +189,7 @@ impl QuerySession {
         parameter_types: &[Option<DataType>],
         shape: impl FnOnce(Relations) -> Relations,
     ) -> Result<Planned> {
-        let statement = &parameters::with_list_types(statement, parameter_types)?;
+        let statement = &parameters::with_declared_types(statement, parameter_types)?;
         let (plan, stamp) = self.plan_now(live, statement, shape).await?;
         let schema = columns_of(&plan);
         let numerics = Numerics::of(statement);
@@ -392,12 +393,13 @@ impl QuerySession {
             staged: self.staged.lock().version,
             purpose: self.purpose(),
             search_path: self.facts.search_path(),
+            time_zone: self.facts.setting("TimeZone"),
         }
     }
 
     /// Shows the catalog functions the relations of this statement.
     fn describe(&self, live: &Live, relations: &Relations) {
-        let stamp = Stamp { search_path: vec![], ..self.stamp(live) };
+        let stamp = Stamp { search_path: vec![], time_zone: None, ..self.stamp(live) };
         let mut described = self.described.lock();
         if described.as_ref() != Some(&stamp) {
             let roles: Vec<String> =

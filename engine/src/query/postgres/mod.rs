@@ -1,10 +1,12 @@
 //! The Postgres face of the planner: what makes a DataFusion session answer as PostgreSQL 15 does.
 //!
 //! A statement passes through here in this order. [`rewrite()`] changes the parsed statement: names, casts to object names,
-//! syntax that only PostgreSQL has. While it is planned, `MergedJoins` plans joins by `USING`, and [`PostgresTypes`] and [`PostgresOperators`] give types and literals
-//! PostgreSQL's meaning. [`CorrelatedSubqueries`] and [`ObjectNames`] then change the plan, `CheckedIntegers` its arithmetic, and
-//! [`ObjectNames::present`] its result. Relations of [`pg_catalog`] and [`information_schema`] and the [`functions()`] read one [`SessionFacts`], whose
-//! [`Snapshot`] holds what the role can see: nothing here names a relation that the snapshot does not hold.
+//! syntax that only PostgreSQL has. While it is planned, `MergedJoins` plans joins by `USING`, and [`PostgresTypes`] and
+//! [`PostgresOperators`] give types and literals PostgreSQL's meaning. [`settle()`] then gives its expressions their types,
+//! and reads its literals. [`CorrelatedSubqueries`] and [`ObjectNames`] change the plan, `CheckedIntegers` its arithmetic,
+//! and [`ObjectNames::present`] its result. Relations of [`pg_catalog`] and [`information_schema`] and the [`functions()`]
+//! read one [`SessionFacts`], whose [`Snapshot`] holds what the role can see: nothing here names a relation that the
+//! snapshot does not hold.
 //!
 //! [`extend`] puts all of it into a session.
 
@@ -14,6 +16,7 @@ mod configured;
 pub(in crate::query) mod diagnosis;
 mod facts;
 mod functions;
+pub mod input;
 mod locks;
 mod merged_joins;
 mod object_names;
@@ -21,10 +24,12 @@ mod planners;
 mod result_types;
 mod rewrite;
 pub mod settings;
+mod settled;
 mod subqueries;
 #[cfg(test)]
 mod tests;
 pub mod types;
+mod zone;
 
 use std::sync::Arc;
 
@@ -41,7 +46,9 @@ pub use locks::AdvisoryLocks;
 pub use object_names::ObjectNames;
 pub use planners::{PostgresOperators, PostgresTypes};
 pub use rewrite::{column_name, qualify, rewrite};
+pub use settled::settle;
 pub use subqueries::CorrelatedSubqueries;
+pub use zone::Zone;
 
 /// Gives a session PostgreSQL's functions, types, operators and rules, and of DataFusion's functions those that are
 /// allowed. Call it on a builder without default features. `more` are functions of onefold's own.

@@ -11,7 +11,7 @@ use datafusion::common::utils::list_ndims;
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::Cast;
 use datafusion::logical_expr::planner::{
-    ExprPlanner, PlannerResult, RawBinaryExpr, RawFieldAccessExpr, TypePlanner,
+    ExprPlanner, PlannerResult, RawAggregateExpr, RawBinaryExpr, RawFieldAccessExpr, TypePlanner,
 };
 use datafusion::logical_expr::{Expr, ExprSchemable, GetFieldAccess, Operator, binary_expr, lit};
 use datafusion::sql::sqlparser::ast::{
@@ -19,7 +19,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::diagnosis;
-use super::functions::{bounded, failure, grown};
+use super::functions::{bounded, failure, grown, is_other_text};
 use super::rewrite::{array_elements, element_type};
 use super::types::{self, TYPE_KEY};
 use crate::Error;
@@ -166,7 +166,13 @@ impl ExprPlanner for PostgresOperators {
             }
         }
         if op == BinaryOperator::StringConcat && makes_text(&left, &right, schema) {
-            let text = binary_expr(left, Operator::StringConcat, right);
+            let as_text = |side: Expr| match side.get_type(schema) {
+                Ok(found) if is_other_text(&found) => {
+                    Expr::Cast(Cast::new(Box::new(side), DataType::Utf8))
+                }
+                _ => side,
+            };
+            let text = binary_expr(as_text(left), Operator::StringConcat, as_text(right));
             return Ok(PlannerResult::Planned(grown::bound(text)));
         }
         if op == BinaryOperator::StringConcat
@@ -175,7 +181,41 @@ impl ExprPlanner for PostgresOperators {
         {
             return Ok(PlannerResult::Planned(call));
         }
+        let type_of = |expr: &Expr| expr.get_type(schema).ok();
+        match (&op, type_of(&left), type_of(&right)) {
+            // A day and a span of time make a point in time: DataFusion would keep the day alone.
+            (
+                BinaryOperator::Plus | BinaryOperator::Minus,
+                Some(DataType::Date32),
+                Some(DataType::Interval(_)),
+            ) => left = midnight(left),
+            (BinaryOperator::Plus, Some(DataType::Interval(_)), Some(DataType::Date32)) => {
+                right = midnight(right);
+            }
+            // Days between days are an integer.
+            (BinaryOperator::Minus, Some(DataType::Date32), Some(DataType::Date32)) => {
+                let days = Box::new(binary_expr(left, Operator::Minus, right));
+                return Ok(PlannerResult::Planned(Expr::Cast(Cast::new(days, DataType::Int32))));
+            }
+            _ => {}
+        }
         Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }))
+    }
+
+    fn plan_aggregate(
+        &self,
+        mut expr: RawAggregateExpr,
+    ) -> Result<PlannerResult<RawAggregateExpr>> {
+        // A cast gives its expression no name, and aggregates of one name cannot be told apart: `sum(x), sum(x::real)`.
+        for arg in &mut expr.args {
+            if let Expr::Cast(Cast { expr: inner, field }) = &*arg
+                && !matches!(inner.as_ref(), Expr::Literal(..))
+            {
+                let name = format!("{}::{}", inner.schema_name(), types::pg_type_of(field).0.name);
+                *arg = std::mem::take(arg).alias(name);
+            }
+        }
+        Ok(PlannerResult::Original(expr))
     }
 
     fn plan_array_literal(
@@ -204,6 +244,11 @@ impl ExprPlanner for PostgresOperators {
         };
         Ok(PlannerResult::Original(RawFieldAccessExpr { field_access, expr }))
     }
+}
+
+/// The beginning of a day as a point in time.
+fn midnight(day: Expr) -> Expr {
+    Expr::Cast(Cast::new(Box::new(day), DataType::Timestamp(TimeUnit::Microsecond, None)))
 }
 
 /// Tells whether `||` makes a text of two expressions: of arrays it makes an array.

@@ -9,6 +9,7 @@ mod columns;
 mod empty;
 mod expressions;
 mod joins;
+mod literals;
 mod qualified;
 mod relations;
 mod values;
@@ -55,7 +56,8 @@ impl VisitorMut for Rewriter<'_> {
         ControlFlow::Continue(())
     }
 
-    fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        literals::widen_query(query);
         self.ctes.pop();
         ControlFlow::Continue(())
     }
@@ -68,6 +70,7 @@ impl VisitorMut for Rewriter<'_> {
     }
 
     fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        literals::widen_select(select);
         columns::unnest_series(select);
         joins::merge(select, &self.named);
         ControlFlow::Continue(())
@@ -78,6 +81,11 @@ impl VisitorMut for Rewriter<'_> {
         ControlFlow::Continue(())
     }
 
+    fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        literals::widen_table(factor);
+        ControlFlow::Continue(())
+    }
+
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         expressions::before(expr);
         ControlFlow::Continue(())
@@ -85,6 +93,7 @@ impl VisitorMut for Rewriter<'_> {
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         expressions::after(expr);
+        literals::narrow(expr);
         ControlFlow::Continue(())
     }
 }

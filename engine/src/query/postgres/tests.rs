@@ -17,6 +17,7 @@ use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
 mod drivers;
+mod settled;
 
 use super::*;
 use crate::query::postgres::types::{COMMENT_KEY, TYPE_KEY, arrow_type};
@@ -113,7 +114,7 @@ impl Session {
         rewrite(&mut statement, &self.facts);
         let state = self.context.state();
         let plan = state.statement_to_plan(DfStatement::Statement(Box::new(statement))).await?;
-        let plan = ObjectNames::new(&self.facts).present(plan)?;
+        let plan = ObjectNames::new(&self.facts).present(settle(plan, &self.facts)?)?;
         let columns = plan
             .schema()
             .fields()

@@ -104,6 +104,7 @@ impl Connection {
             [all] => *all,
             each => each[index],
         };
+        let zone = self.session.settings.zone();
         let values = bind.values.iter().zip(&prepared.parameters).enumerate().map(
             |(index, (value, parameter))| {
                 parameter::decode(
@@ -112,6 +113,7 @@ impl Connection {
                     oid_of(parameter),
                     &parameter.field,
                     index,
+                    &zone,
                 )
             },
         );

@@ -16,11 +16,9 @@ mod number;
 mod record;
 mod text;
 mod time;
-mod zone;
 
-pub(crate) use interval::Span;
+pub(crate) use engine::query::postgres::Zone;
 pub(crate) use time::{EPOCH_SHIFT_DAYS, EPOCH_SHIFT_US};
-pub(crate) use zone::Zone;
 
 use arrow::array::{Array, ArrayRef, RecordBatch, make_array, new_null_array};
 use arrow::buffer::NullBuffer;

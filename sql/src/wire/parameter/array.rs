@@ -3,10 +3,11 @@
 use datafusion::common::ScalarValue;
 
 use super::{bad_binary, binary, list_of, text};
+use crate::wire::encode::Zone;
 use crate::wire::error::{WireError, sqlstate};
 
-/// Reads `{1,2,NULL,"a b"}`.
-pub(super) fn from_text(array: &str, element: u32) -> Result<ScalarValue, WireError> {
+/// Reads `{1,2,NULL,"a b"}` in the session's zone.
+pub(super) fn from_text(array: &str, element: u32, zone: &Zone) -> Result<ScalarValue, WireError> {
     let malformed =
         || WireError::new(sqlstate::INVALID_TEXT_REPRESENTATION, "malformed array literal");
     let body = array
@@ -48,7 +49,7 @@ pub(super) fn from_text(array: &str, element: u32) -> Result<ScalarValue, WireEr
         values.push(match word {
             "" if !quoted => return Err(malformed()),
             null if !quoted && null.eq_ignore_ascii_case("null") => ScalarValue::Null,
-            word => text::scalar(word, element)?,
+            word => text::scalar(word, element, zone)?,
         });
         match letters.next() {
             Some(',') => {}

@@ -87,17 +87,25 @@ fn numeric(bytes: &[u8]) -> Result<ScalarValue, WireError> {
     }
     let overflow = || out_of_range(oid::NUMERIC);
     let scale = i8::try_from(scale).ok().filter(|scale| *scale <= 38).ok_or_else(overflow)?;
-    let mut value: i128 = 0;
-    for index in 0..count {
-        let group = i128::from(i16::from_be_bytes(word(8 + index * 2)?));
-        value = value
-            .checked_mul(GROUP)
-            .and_then(|value| value.checked_add(group))
-            .ok_or_else(overflow)?;
-    }
     // The last group ends at this power of ten; the value must end at the scale.
     let last = 4 * (weight - i32::try_from(count).map_err(|_| bad_binary())? + 1);
     let shift = last + i32::from(scale);
+    let mut value: i128 = 0;
+    let mut shift_left = shift;
+    for index in 0..count {
+        let mut group = i128::from(i16::from_be_bytes(word(8 + index * 2)?));
+        let mut room = GROUP;
+        // Digits of the last group that are behind the scale are zeros, for which there may be no room.
+        if index + 1 == count && (-3..0).contains(&shift) {
+            let behind = 10i128.pow(shift.unsigned_abs());
+            (group, room, shift_left) = (group / behind, GROUP / behind, 0);
+        }
+        value = value
+            .checked_mul(room)
+            .and_then(|value| value.checked_add(group))
+            .ok_or_else(overflow)?;
+    }
+    let shift = shift_left;
     let power = 10i128.checked_pow(shift.unsigned_abs());
     let value = match (value, power) {
         (0, _) => 0,

@@ -12,24 +12,25 @@ use std::sync::Arc;
 use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Field};
 use datafusion::common::ScalarValue;
 
-use super::encode::Format;
+use super::encode::{Format, Zone};
 use super::error::{WireError, sqlstate};
 use super::types::{Logical, element_of, oid};
 
-/// Reads the value of the parameter at `index`, counted from 0.
+/// Reads the value of the parameter at `index`, counted from 0; `zone` is that of times that come without one.
 pub(crate) fn decode(
     value: Option<&[u8]>,
     format: Format,
     oid: u32,
     field: &Field,
     index: usize,
+    zone: &Zone,
 ) -> Result<ScalarValue, WireError> {
     let Some(bytes) = value else { return null(field) };
     let value = match (format, element_of(oid)) {
         (Format::Text, Some(element)) => {
-            text::utf8(bytes).and_then(|text| array::from_text(text, element))
+            text::utf8(bytes).and_then(|text| array::from_text(text, element, zone))
         }
-        (Format::Text, None) => text::utf8(bytes).and_then(|text| text::scalar(text, oid)),
+        (Format::Text, None) => text::utf8(bytes).and_then(|text| text::scalar(text, oid, zone)),
         (Format::Binary, Some(element)) => array::from_binary(bytes, element),
         (Format::Binary, None) => binary::scalar(bytes, oid),
     };
@@ -77,9 +78,14 @@ pub(crate) fn cast(value: ScalarValue, field: &Field) -> Result<ScalarValue, Wir
     })
 }
 
-/// Tells whether two types are decimals, of whatever precision and scale.
+/// Tells whether two types are decimals, or arrays of them, of whatever precision and scale.
 pub(crate) fn both_decimal(one: &DataType, other: &DataType) -> bool {
-    one.is_decimal() && other.is_decimal()
+    match (one, other) {
+        (DataType::List(one), DataType::List(other)) => {
+            both_decimal(one.data_type(), other.data_type())
+        }
+        _ => one.is_decimal() && other.is_decimal(),
+    }
 }
 
 fn null(field: &Field) -> Result<ScalarValue, WireError> {
@@ -117,11 +123,6 @@ fn name_of(oid: u32) -> &'static str {
         oid::JSONB => "jsonb",
         _ => "text",
     }
-}
-
-fn bad_text(oid: u32) -> WireError {
-    let message = format!("invalid input syntax for type {}", name_of(oid));
-    WireError::new(sqlstate::INVALID_TEXT_REPRESENTATION, message)
 }
 
 fn bad_binary() -> WireError {

@@ -19,6 +19,7 @@ mod keywords;
 mod names;
 mod now;
 mod privileges;
+mod rounded;
 mod series;
 mod session;
 mod single_value;
@@ -26,6 +27,8 @@ mod sizes;
 mod split;
 mod sum;
 mod text;
+mod text_of;
+mod timezone;
 mod to_char;
 mod type_of;
 mod visibility;
@@ -40,7 +43,10 @@ pub(super) use expand::NAME as EXPAND_ARRAY;
 pub(super) use keywords::NAME as KEYWORDS;
 use names::NAME_SUFFIX;
 pub(super) use names::REG_TYPES;
+pub(super) use rounded::rounded;
 pub(super) use text::quote_ident;
+pub(super) use text_of::{is_other_text, text_of};
+pub(super) use timezone::in_zone;
 
 use super::facts::SessionFacts;
 use call::PgFunction;
@@ -64,7 +70,7 @@ pub fn functions(facts: &Arc<SessionFacts>) -> Vec<ScalarUDF> {
     ];
     let listed = lists.into_iter().flatten().map(|function| PgFunction::udf(function, facts));
     listed
-        .chain([now::now(), type_of::type_of(), expand::expand()])
+        .chain([now::now(), type_of::type_of(), expand::expand(), timezone::timezone()])
         .chain(bounded::functions())
         .chain(advisory::waiting(facts))
         .collect()

@@ -1,8 +1,7 @@
 //! `sum(x)` of integers that fails where the sum does not fit, as their arithmetic does.
 //!
 //! DataFusion's own wraps around. Here integers are added up in 128 bits and looked at once, when the sum is asked for: what
-//! does not fit on the way matters as little as the order of values. Sums of other types, and of distinct values, are
-//! DataFusion's.
+//! does not fit on the way matters as little as the order of values. Sums of other types are DataFusion's.
 
 use std::mem::size_of_val;
 use std::sync::Arc;
@@ -15,7 +14,7 @@ use datafusion::arrow::datatypes::{
     Int64Type,
 };
 use datafusion::arrow::error::ArrowError;
-use datafusion::common::{Result, ScalarValue};
+use datafusion::common::{HashMap, Result, ScalarValue};
 use datafusion::functions_aggregate::sum::sum_udaf;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::{AggregateOrderSensitivity, format_state_name};
@@ -35,9 +34,13 @@ struct Sum {
     inner: Arc<AggregateUDF>,
 }
 
-/// Tells whether a sum is one of integers that is made here.
-fn is_checked(result: &DataType, is_distinct: bool) -> bool {
-    result == &DataType::Int64 && !is_distinct
+/// Tells whether a sum is one of integers, which is made here.
+fn is_checked(result: &DataType) -> bool {
+    result == &DataType::Int64
+}
+
+fn accumulator(is_distinct: bool) -> Box<dyn Accumulator> {
+    if is_distinct { Box::new(Distinct::default()) } else { Box::new(One::default()) }
 }
 
 /// The sum of any number of integers: their count is below 2^64.
@@ -62,24 +65,25 @@ impl AggregateUDFImpl for Sum {
     }
 
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
-        match is_checked(args.return_type(), args.is_distinct) {
+        match is_checked(args.return_type()) && !args.is_distinct {
             true => {
                 Ok(vec![Arc::new(Field::new(format_state_name(args.name, "sum"), STATE, true))])
             }
+            // Of distinct values it is a list of them, here as there.
             false => self.inner.inner().state_fields(args),
         }
     }
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        match is_checked(args.return_field.data_type(), args.is_distinct) {
-            true => Ok(Box::new(One::default())),
+        match is_checked(args.return_field.data_type()) {
+            true => Ok(accumulator(args.is_distinct)),
             false => self.inner.inner().accumulator(args),
         }
     }
 
     fn create_sliding_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        match is_checked(args.return_field.data_type(), args.is_distinct) {
-            true => Ok(Box::new(One::default())),
+        match is_checked(args.return_field.data_type()) {
+            true => Ok(accumulator(args.is_distinct)),
             false => self.inner.inner().create_sliding_accumulator(args),
         }
     }
@@ -92,7 +96,7 @@ impl AggregateUDFImpl for Sum {
         &self,
         args: AccumulatorArgs,
     ) -> Result<Box<dyn GroupsAccumulator>> {
-        match is_checked(args.return_field.data_type(), args.is_distinct) {
+        match is_checked(args.return_field.data_type()) && !args.is_distinct {
             true => Ok(Box::new(Groups::default())),
             false => self.inner.inner().create_groups_accumulator(args),
         }
@@ -162,6 +166,67 @@ impl Accumulator for One {
 
     fn size(&self) -> usize {
         size_of_val(self)
+    }
+}
+
+/// One sum of distinct values.
+#[derive(Debug, Default)]
+struct Distinct {
+    /// How often each value is there; a window takes values back.
+    counts: HashMap<i64, u64>,
+}
+
+impl Distinct {
+    fn add(&mut self, integers: &Int64Array) {
+        for value in integers.iter().flatten() {
+            *self.counts.entry(value).or_default() += 1;
+        }
+    }
+}
+
+impl Accumulator for Distinct {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        self.add(values[0].as_primitive::<Int64Type>());
+        Ok(())
+    }
+
+    fn retract_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        for value in values[0].as_primitive::<Int64Type>().iter().flatten() {
+            match self.counts.get_mut(&value) {
+                Some(count) if *count > 1 => *count -= 1,
+                _ => {
+                    self.counts.remove(&value);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn supports_retract_batch(&self) -> bool {
+        true
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        for list in states[0].as_list::<i32>().iter().flatten() {
+            self.add(list.as_primitive::<Int64Type>());
+        }
+        Ok(())
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        let values = self.counts.keys().map(|value| ScalarValue::Int64(Some(*value)));
+        let values = values.collect::<Vec<_>>();
+        Ok(vec![ScalarValue::List(ScalarValue::new_list(&values, &DataType::Int64, true))])
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        let some = !self.counts.is_empty();
+        let sum = some.then(|| self.counts.keys().map(|value| i128::from(*value)).sum());
+        Ok(ScalarValue::Int64(sum.map(fitting).transpose()?))
+    }
+
+    fn size(&self) -> usize {
+        size_of_val(self) + self.counts.capacity() * (size_of::<(i64, u64)>() + 1)
     }
 }
 

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Datelike, NaiveDateTime, Timelike};
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringBuilder};
-use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, TimestampMicrosecondType};
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::common::{Result, plan_err};
@@ -15,8 +14,11 @@ use datafusion::common::{Result, plan_err};
 use super::age::micros;
 use super::{Body, Call, Function, Kind, failure};
 use crate::Error;
+use crate::query::postgres::zone::Zone;
 
 mod number;
+
+const SECOND_US: i64 = 1_000_000;
 
 pub(super) const FUNCTIONS: &[Function] =
     &[Function::new("to_char", &[Kind::Any, Kind::Text], "text", Body::Column(to_char))];
@@ -57,29 +59,20 @@ fn times(call: &Call<'_>) -> Result<ArrayRef> {
     let zoned = matches!(array.data_type(), DataType::Timestamp(_, Some(_)));
     let zone =
         call.facts.setting("TimeZone").filter(|_| zoned).unwrap_or_else(|| "UTC".to_string());
-    let local = if zoned && !matches!(zone.as_str(), "UTC" | "Etc/UTC" | "GMT") {
-        // The wall clock of the session's zone.
-        let there = cast(
-            array,
-            &DataType::Timestamp(
-                datafusion::arrow::datatypes::TimeUnit::Microsecond,
-                Some(zone.as_str().into()),
-            ),
-        )?;
-        cast(
-            &there,
-            &DataType::Timestamp(datafusion::arrow::datatypes::TimeUnit::Microsecond, None),
-        )?
-    } else {
-        micros(array)?
+    let there = Zone::parse(&zone).unwrap_or_else(Zone::utc);
+    // The wall clock of the session's zone.
+    let wall_clock = |micros: i64| {
+        let seconds = i64::from(there.offset_at(micros.div_euclid(SECOND_US)));
+        micros.saturating_add(seconds * SECOND_US)
     };
+    let local = micros(array)?;
     let local = local.as_primitive::<TimestampMicrosecondType>();
     let mut out = StringBuilder::new();
     let mut parsed: Option<(String, Vec<Part>)> = None;
     for row in 0..call.rows {
         let time = local
             .is_valid(row)
-            .then(|| DateTime::from_timestamp_micros(local.value(row)))
+            .then(|| DateTime::from_timestamp_micros(wall_clock(local.value(row))))
             .flatten();
         let Some((time, pattern)) = time.zip(call.text(1, row)) else {
             out.append_null();

@@ -1,10 +1,12 @@
 //! Names of result columns, as PostgreSQL gives them.
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, Expr, Ident, Select, SelectItem, SetExpr, Subscript, TrimWhereField, Value,
+    AccessExpr, ArrayElemTypeDef, CastKind, DataType, Expr, Ident, Select, SelectItem, SetExpr,
+    Subscript, TrimWhereField, Value,
 };
 
-use super::{call, function_name, normal};
+use super::literals::{INTEGER, is_integer};
+use super::{arguments, call, function_name, normal};
 use crate::query::postgres::types;
 
 /// Separates the name of a column from the number that makes it unique within a plan.
@@ -141,7 +143,20 @@ pub(super) fn unnest_series(select: &mut Select) {
         };
         let series = matches!(expr, Expr::Function(f) if function_name(&f.name).as_deref() == Some("generate_series"));
         if series {
-            let inner = std::mem::replace(expr, Expr::Value(Value::Null.into()));
+            let mut inner = std::mem::replace(expr, Expr::Value(Value::Null.into()));
+            // DataFusion makes bigints of whatever it counts.
+            if matches!(&inner, Expr::Function(f) if arguments(&f.args).iter().all(is_integer)) {
+                inner = Expr::Cast {
+                    kind: CastKind::Cast,
+                    expr: Box::new(inner),
+                    data_type: DataType::Array(ArrayElemTypeDef::SquareBracket(
+                        Box::new(INTEGER),
+                        None,
+                    )),
+                    array: false,
+                    format: None,
+                };
+            }
             *expr = call("unnest", vec![inner]);
         }
     }

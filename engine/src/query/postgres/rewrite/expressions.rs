@@ -2,7 +2,7 @@
 
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, ArrayElemTypeDef, BinaryOperator, CastKind, DataType, Expr, FunctionArguments,
-    Ident, ObjectName, Query, Select, SelectItem, SetExpr, UnaryOperator, Value,
+    Ident, Interval, ObjectName, Query, Select, SelectItem, SetExpr, UnaryOperator, Value,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -10,8 +10,9 @@ use datafusion::sql::sqlparser::parser::Parser;
 use super::arrays::{array_literal, array_of};
 use super::{arguments, call, empty, function_name, normal, null, parts};
 use crate::query::postgres::functions::{EXPAND_ARRAY, REG_TYPES};
+use crate::query::postgres::input::Span;
 
-fn take(expr: &mut Expr) -> Expr {
+pub(super) fn take(expr: &mut Expr) -> Expr {
     std::mem::replace(expr, null())
 }
 
@@ -50,6 +51,7 @@ pub(super) fn after(expr: &mut Expr) {
             }
         }
         Expr::Function(function) => {
+            super::literals::widen_frame(function);
             if let [schema, name] = parts(&function.name).as_slice()
                 && schema == "information_schema"
                 && name == EXPAND_ARRAY
@@ -70,6 +72,13 @@ pub(super) fn after(expr: &mut Expr) {
                 *expr = replaced;
             } else if name == "generate_subscripts" {
                 *expr = call("unnest", vec![call("array_subscripts", arguments(&function.args))]);
+            } else if name == "mod"
+                && let [left, right] = arguments(&function.args).as_slice()
+            {
+                let nested = |side: &Expr| Box::new(Expr::Nested(Box::new(side.clone())));
+                let (left, right) = (nested(left), nested(right));
+                let remainder = Expr::BinaryOp { left, op: BinaryOperator::Modulo, right };
+                *expr = Expr::Nested(Box::new(remainder));
             } else if name == "regexp_split_to_table" {
                 let parts = call("regexp_split_to_array", arguments(&function.args));
                 *expr = call("unnest", vec![parts]);
@@ -77,6 +86,10 @@ pub(super) fn after(expr: &mut Expr) {
                 function.name = ObjectName::from(vec![Ident::new(other_name(&name))]);
                 *expr = of_type_of_postgres(&name, take(expr));
             }
+        }
+        Expr::Interval(interval) => written_out(interval),
+        Expr::AtTimeZone { timestamp, time_zone } => {
+            *expr = call("timezone", vec![take(time_zone), take(timestamp)]);
         }
         // `(record).field`, which DataFusion takes of columns alone.
         Expr::CompoundFieldAccess { root, access_chain } => {
@@ -124,6 +137,17 @@ pub(super) fn after(expr: &mut Expr) {
             }
         }
         _ => {}
+    }
+}
+
+/// Writes an interval in the units that DataFusion reads, whatever PostgreSQL reads it in.
+fn written_out(interval: &mut Interval) {
+    if let (Expr::Value(value), None, None) =
+        (interval.value.as_mut(), &interval.leading_field, &interval.last_field)
+        && let Value::SingleQuotedString(text) = &mut value.value
+        && let Some(Span { months, days, micros }) = Span::parse(text)
+    {
+        *text = format!("{months} months {days} days {micros} microseconds");
     }
 }
 

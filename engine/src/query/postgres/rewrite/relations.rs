@@ -3,11 +3,12 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, ObjectName, Select, SelectItem, TableAlias, TableAliasColumnDef, TableFactor,
-    TableFunctionArgs, Value, VisitMut, VisitorMut,
+    CastKind, DataType, Expr, FunctionArg, FunctionArgExpr, Ident, ObjectName, Select, SelectItem,
+    SetExpr, TableAlias, TableAliasColumnDef, TableFactor, TableFunctionArgs, TableWithJoins,
+    Value, VisitMut, VisitorMut,
 };
 
-use super::{call, expressions, function_name, normal, parts};
+use super::{call, expressions, function_name, literals, normal, parts};
 use crate::query::postgres::catalog::definition;
 use crate::query::postgres::facts::SessionFacts;
 use crate::query::postgres::functions::KEYWORDS;
@@ -17,6 +18,10 @@ const DEFAULT_SCHEMA: &str = "public";
 
 /// Resolves a relation's name, and makes a function in `FROM` a relation.
 pub(super) fn rewrite(factor: &mut TableFactor, facts: &SessionFacts, ctes: &[Vec<String>]) {
+    if let Some(series) = integers(factor) {
+        *factor = series;
+        return;
+    }
     match factor {
         TableFactor::Table { name, args: None, .. } => resolve(name, facts, ctes),
         TableFactor::Table { name, args: Some(args), alias, with_ordinality: false, .. } => {
@@ -75,9 +80,7 @@ fn relation(
         .args
         .iter()
         .filter_map(|arg| match arg {
-            datafusion::sql::sqlparser::ast::FunctionArg::Unnamed(
-                datafusion::sql::sqlparser::ast::FunctionArgExpr::Expr(expr),
-            ) => Some(expr.clone()),
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
             _ => None,
         })
         .collect();
@@ -114,6 +117,43 @@ fn relation(
             })
         }
     }
+}
+
+/// A series of integers: DataFusion's are of bigints.
+fn integers(factor: &TableFactor) -> Option<TableFactor> {
+    if !matches!(factor, TableFactor::Table { args: Some(_), .. }) {
+        return None;
+    }
+    let mut bigints = factor.clone();
+    let TableFactor::Table { name, args: Some(args), alias, with_ordinality: false, .. } =
+        &mut bigints
+    else {
+        return None;
+    };
+    let function = function_name(name).filter(|name| name == "generate_series")?;
+    for arg in &mut args.args {
+        let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = arg else { return None };
+        if !literals::is_integer(expr) {
+            return None;
+        }
+        *expr = cast(expr.clone(), DataType::BigInt(None));
+    }
+    let alias = with_column(alias.take(), &function);
+    let column = Ident::new(function.as_str());
+    let mut query = expressions::select(vec![SelectItem::ExprWithAlias {
+        expr: cast(Expr::Identifier(column.clone()), literals::INTEGER),
+        alias: column,
+    }]);
+    if let SetExpr::Select(select) = query.body.as_mut() {
+        select.from = vec![TableWithJoins { relation: bigints, joins: vec![] }];
+    }
+    let subquery = Box::new(query);
+    Some(TableFactor::Derived { lateral: false, subquery, alias: Some(alias), sample: None })
+}
+
+fn cast(expr: Expr, data_type: DataType) -> Expr {
+    let (kind, expr) = (CastKind::Cast, Box::new(expr));
+    Expr::Cast { kind, expr, data_type, array: false, format: None }
 }
 
 fn is_constant(expr: &Expr) -> bool {

@@ -36,7 +36,8 @@ async fn types_of(session: &Session, sql: &str) -> Vec<String> {
     let state = session.context.state();
     let statement = DfStatement::Statement(Box::new(statement));
     let plan = state.statement_to_plan(statement).await.unwrap();
-    let plan = ObjectNames::new(&session.facts).present(plan).unwrap();
+    let plan =
+        ObjectNames::new(&session.facts).present(settle(plan, &session.facts).unwrap()).unwrap();
     let named = |field: &Arc<Field>| match field.metadata().get(TYPE_KEY) {
         Some(reg) if reg.starts_with("reg") => reg.clone(),
         _ => types::pg_type_of(field).0.name.clone(),

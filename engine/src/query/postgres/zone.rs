@@ -8,7 +8,7 @@ use chrono::{DateTime, Offset, TimeZone};
 
 /// A time zone under the name that the session shows.
 #[derive(Debug, Clone)]
-pub(crate) struct Zone {
+pub struct Zone {
     name: Arc<str>,
     rule: Rule,
 }
@@ -22,13 +22,13 @@ enum Rule {
 
 impl Zone {
     /// Returns UTC.
-    pub(crate) fn utc() -> Zone {
+    pub fn utc() -> Zone {
         Zone { name: "UTC".into(), rule: Rule::Fixed(0) }
     }
 
     /// Reads a value of the setting `TimeZone`: a name of the IANA database, hours such as `2`, or a POSIX offset such
     /// as `UTC-2` and `+05:30`, in which east is negative. `None` when it is none of these.
-    pub(crate) fn parse(text: &str) -> Option<Zone> {
+    pub fn parse(text: &str) -> Option<Zone> {
         let text = text.trim();
         if let Ok(hours) = text.parse::<f64>()
             && hours.abs() < 24.0
@@ -54,12 +54,12 @@ impl Zone {
     }
 
     /// Returns the name that `SHOW TimeZone` answers with.
-    pub(crate) fn name(&self) -> &str {
+    pub fn name(&self) -> &str {
         &self.name
     }
 
     /// Returns the seconds to add to a UTC time to get the local time.
-    pub(super) fn offset_at(&self, utc_seconds: i64) -> i32 {
+    pub fn offset_at(&self, utc_seconds: i64) -> i32 {
         match self.rule {
             Rule::Fixed(seconds) => seconds,
             Rule::Named(zone) => DateTime::from_timestamp(utc_seconds, 0).map_or(0, |time| {
@@ -67,7 +67,19 @@ impl Zone {
             }),
         }
     }
+
+    /// Returns the UTC time of a local time. One that the zone left out counts from the offset before the change, and of
+    /// one that it had twice the later is meant, as in PostgreSQL.
+    pub fn utc_of(&self, local_seconds: i64) -> i64 {
+        let before = self.offset_at(local_seconds.saturating_sub(DAY));
+        let after = self.offset_at(local_seconds.saturating_add(DAY));
+        let utc = |offset: i32| local_seconds.saturating_sub(i64::from(offset));
+        if self.offset_at(utc(after)) == after { utc(after) } else { utc(before) }
+    }
 }
+
+/// A day in seconds.
+const DAY: i64 = 86_400;
 
 /// Reads `UTC+2`, `<+02>-02` or `+05:30`: the sign is POSIX's, so that west is positive.
 fn posix_offset(text: &str) -> Option<i32> {
@@ -97,5 +109,31 @@ fn posix_name(seconds: i32) -> String {
         format!("<{sign}{hours:02}>{opposite}{hours:02}")
     } else {
         format!("<{sign}{hours:02}:{minutes:02}>{opposite}{hours:02}:{minutes:02}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn local_times_that_a_zone_leaves_out_or_has_twice_are_those_of_postgresql() {
+        let zone = Zone::parse("Europe/Warsaw").unwrap();
+        let seconds = |text: &str| {
+            let time = chrono::NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S").unwrap();
+            time.and_utc().timestamp()
+        };
+        for (local, utc) in [
+            ("2026-03-29 01:59:59", "2026-03-29 00:59:59"),
+            ("2026-03-29 02:30:00", "2026-03-29 01:30:00"),
+            ("2026-03-29 03:00:00", "2026-03-29 01:00:00"),
+            ("2026-10-25 01:30:00", "2026-10-24 23:30:00"),
+            ("2026-10-25 02:30:00", "2026-10-25 01:30:00"),
+            ("2026-10-25 03:00:00", "2026-10-25 02:00:00"),
+            ("2026-07-01 12:00:00", "2026-07-01 10:00:00"),
+        ] {
+            assert_eq!(zone.utc_of(seconds(local)), seconds(utc), "{local}");
+        }
+        assert_eq!(Zone::parse("+05:30").unwrap().utc_of(0), 5 * 3600 + 1800);
     }
 }

@@ -1,0 +1,124 @@
+//! `timezone(zone, x)`, which `x AT TIME ZONE zone` is: a point in time as the wall clock of a zone shows it, and back.
+
+use std::sync::{Arc, LazyLock};
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, TimestampMicrosecondBuilder};
+use datafusion::arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
+use datafusion::common::{Result, ScalarValue, internal_err, plan_err};
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, lit,
+};
+
+use super::failure;
+use crate::Error;
+use crate::query::postgres::types::UTC;
+use crate::query::postgres::zone::Zone;
+
+const SECOND_US: i64 = 1_000_000;
+
+static TIMEZONE: LazyLock<ScalarUDF> = LazyLock::new(|| {
+    ScalarUDF::from(Timezone { signature: Signature::user_defined(Volatility::Immutable) })
+});
+
+/// Returns the function.
+pub(super) fn timezone() -> ScalarUDF {
+    TIMEZONE.clone()
+}
+
+/// Calls it for a zone that is known.
+pub(in crate::query::postgres) fn in_zone(zone: &str, moment: Expr) -> Expr {
+    TIMEZONE.call(vec![lit(zone), moment])
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Timezone {
+    signature: Signature,
+}
+
+fn wall_clock() -> DataType {
+    DataType::Timestamp(TimeUnit::Microsecond, None)
+}
+
+fn moment() -> DataType {
+    DataType::Timestamp(TimeUnit::Microsecond, Some(UTC.into()))
+}
+
+impl ScalarUDFImpl for Timezone {
+    fn name(&self) -> &str {
+        "timezone"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
+        let [_, time] = types else { return plan_err!("timezone() takes a zone and a time") };
+        let time = match time {
+            DataType::Timestamp(_, None) | DataType::Date32 | DataType::Date64 => wall_clock(),
+            DataType::Timestamp(_, Some(_)) | DataType::Null => moment(),
+            text if text.is_string() => moment(),
+            other => return plan_err!("timezone() takes a point in time, not {other}"),
+        };
+        Ok(vec![DataType::Utf8, time])
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        match types {
+            [_, DataType::Timestamp(_, Some(_))] => Ok(wall_clock()),
+            [_, _] => Ok(moment()),
+            _ => internal_err!("timezone takes two arguments"),
+        }
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let is_constant = args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
+        let rows = if is_constant { 1 } else { args.number_rows };
+        let [zones, times] = args.args.as_slice() else {
+            return internal_err!("timezone takes two arguments");
+        };
+        let (zones, times) = (zones.to_array(rows)?, times.to_array(rows)?);
+        let texts = zones.as_string::<i32>();
+        let to_wall_clock = matches!(times.data_type(), DataType::Timestamp(_, Some(_)));
+        let micros = times.as_primitive::<TimestampMicrosecondType>();
+        let mut found = TimestampMicrosecondBuilder::with_capacity(rows);
+        let mut known: Option<(&str, Zone)> = None;
+        for row in 0..rows {
+            if texts.is_null(row) || micros.is_null(row) {
+                found.append_null();
+                continue;
+            }
+            let name = texts.value(row);
+            let zone = match &known {
+                Some((last, zone)) if *last == name => zone,
+                _ => &known.insert((name, zone_of(name)?)).1,
+            };
+            found.append_value(turned(micros.value(row), zone, to_wall_clock));
+        }
+        let zone = (!to_wall_clock).then_some(UTC);
+        let array: ArrayRef = Arc::new(found.finish().with_timezone_opt(zone));
+        Ok(match is_constant {
+            true => ColumnarValue::Scalar(ScalarValue::try_from_array(&array, 0)?),
+            false => ColumnarValue::Array(array),
+        })
+    }
+}
+
+fn turned(micros: i64, zone: &Zone, to_wall_clock: bool) -> i64 {
+    let (seconds, rest) = (micros.div_euclid(SECOND_US), micros.rem_euclid(SECOND_US));
+    let seconds = match to_wall_clock {
+        true => seconds.saturating_add(i64::from(zone.offset_at(seconds))),
+        false => zone.utc_of(seconds),
+    };
+    seconds.saturating_mul(SECOND_US).saturating_add(rest)
+}
+
+fn zone_of(name: &str) -> Result<Zone> {
+    Zone::parse(name).ok_or_else(|| {
+        failure(Error::Standard {
+            sqlstate: "22023",
+            message: "time zone not recognized".to_owned(),
+            hint: "Use a name such as Europe/Warsaw, or UTC.".to_owned(),
+        })
+    })
+}

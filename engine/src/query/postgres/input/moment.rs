@@ -1,0 +1,227 @@
+//! Dates, times and points in time.
+//!
+//! A date is `2026-01-31`, `20260131`, `2026/1/31` or `1/31/2026`, a time `23:59`, `23:59:59.5`, `11:59 pm` or `235959`;
+//! between them stands a blank or a `T`, and behind them the zone, as an offset or by its name, and `BC`.
+
+use super::Refusal;
+use crate::query::postgres::zone::Zone;
+
+const SECOND_US: i64 = 1_000_000;
+const HOUR_US: i64 = 3600 * SECOND_US;
+const DAY_US: i64 = 24 * HOUR_US;
+
+/// Offsets from UTC are below this.
+const OFFSET_MAX: i32 = 16 * 3600;
+
+/// Days of the first day of the era from 1970-01-01, and how many an era of 400 years has.
+const ERA_BEGIN: i64 = -719_468;
+const ERA_DAYS: i64 = 146_097;
+
+/// Reads a date, which may have a time behind it; returns days since 1970.
+pub(super) fn date(text: &str) -> Result<i32, Refusal> {
+    let parts = Parts::of(text)?;
+    i32::try_from(parts.days).map_err(|_| Refusal::Moment)
+}
+
+/// Reads a time of a day; returns microseconds since midnight.
+pub(super) fn time(text: &str) -> Result<i64, Refusal> {
+    let (micros, rest) = clock(text)?;
+    // The offset of a time that has none is passed over.
+    if rest.is_empty() { Ok(micros) } else { offset(rest).map(|_| micros) }
+}
+
+/// Reads a point in time of no zone; returns microseconds since 1970. A zone that is written is passed over.
+pub(super) fn timestamp(text: &str) -> Result<i64, Refusal> {
+    Parts::of(text)?.local()
+}
+
+/// Reads a point in time, of the zone that is written or of the session's; returns microseconds since 1970.
+pub(super) fn timestamptz(text: &str, zone: &Zone) -> Result<i64, Refusal> {
+    let parts = Parts::of(text)?;
+    let local = parts.local()?;
+    match parts.zone {
+        Some(Written::Offset(seconds)) => {
+            local.checked_sub(i64::from(seconds) * SECOND_US).ok_or(Refusal::Moment)
+        }
+        Some(Written::Name(named)) => in_zone(local, &named),
+        None => in_zone(local, zone),
+    }
+}
+
+fn in_zone(local: i64, zone: &Zone) -> Result<i64, Refusal> {
+    let seconds = zone.utc_of(local.div_euclid(SECOND_US));
+    seconds
+        .checked_mul(SECOND_US)
+        .and_then(|micros| micros.checked_add(local.rem_euclid(SECOND_US)))
+        .ok_or(Refusal::Moment)
+}
+
+/// A zone behind a time.
+enum Written {
+    /// Seconds east of Greenwich.
+    Offset(i32),
+    Name(Zone),
+}
+
+struct Parts {
+    days: i64,
+    micros: i64,
+    zone: Option<Written>,
+}
+
+impl Parts {
+    fn of(text: &str) -> Result<Parts, Refusal> {
+        let lower = text.to_ascii_lowercase();
+        match lower.as_str() {
+            "infinity" | "-infinity" | "+infinity" => return Err(Refusal::Infinite),
+            "epoch" => return Ok(Parts { days: 0, micros: 0, zone: Some(Written::Offset(0)) }),
+            _ => {}
+        }
+        let (text, is_before_christ) = match lower.strip_suffix("bc") {
+            Some(rest) => (text[..rest.len()].trim_end(), true),
+            None => {
+                let rest = lower.strip_suffix("ad").map_or(text.len(), str::len);
+                (text[..rest].trim_end(), false)
+            }
+        };
+        let separates = |letter: char| matches!(letter, 'T' | 't') || letter.is_ascii_whitespace();
+        let (day, rest) = match text.find(separates) {
+            Some(at) => (&text[..at], text[at + 1..].trim_start()),
+            None => (text, ""),
+        };
+        let days = day_of(day, is_before_christ)?;
+        if rest.is_empty() {
+            return Ok(Parts { days, micros: 0, zone: None });
+        }
+        let (micros, rest) = clock(rest)?;
+        let zone = if rest.is_empty() { None } else { Some(offset(rest)?) };
+        Ok(Parts { days, micros, zone })
+    }
+
+    fn local(&self) -> Result<i64, Refusal> {
+        let days = self.days.checked_mul(DAY_US).ok_or(Refusal::Moment)?;
+        days.checked_add(self.micros).ok_or(Refusal::Moment)
+    }
+}
+
+/// Reads a day; returns days since 1970.
+fn day_of(text: &str, is_before_christ: bool) -> Result<i64, Refusal> {
+    let (year, month, day) = if text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        (&text[..4], &text[4..6], &text[6..])
+    } else {
+        let mark = if text.contains('/') { '/' } else { '-' };
+        let mut parts = text.splitn(3, mark);
+        let is_year = |part: &str| part.len() > 2;
+        let (first, second, third) = (parts.next(), parts.next(), parts.next());
+        match (first, second, third) {
+            (Some(year), Some(month), Some(day)) if is_year(year) => (year, month, day),
+            (Some(month), Some(day), Some(year)) if is_year(year) => (year, month, day),
+            _ => return Err(Refusal::MomentForm),
+        }
+    };
+    let number = |text: &str| -> Result<i64, Refusal> {
+        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(Refusal::MomentForm);
+        }
+        text.parse().map_err(|_| Refusal::Moment)
+    };
+    let (year, month, day) = (number(year)?, number(month)?, number(day)?);
+    // The year before 1 is 1 before Christ.
+    let counted = if is_before_christ { 1 - year } else { year };
+    if year == 0 || !(1..=12).contains(&month) || day == 0 || day > days_of(counted, month) {
+        return Err(Refusal::Moment);
+    }
+    // Years are counted from March, so that the day that not all have is the last one.
+    let from_march = if month > 2 { counted } else { counted - 1 };
+    let (era, of_era) = (from_march.div_euclid(400), from_march.rem_euclid(400));
+    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let days = era.checked_mul(ERA_DAYS).ok_or(Refusal::Moment)?;
+    Ok(days + of_era * 365 + of_era / 4 - of_era / 100 + of_year + ERA_BEGIN)
+}
+
+fn days_of(year: i64, month: i64) -> i64 {
+    let is_leap =
+        year.rem_euclid(4) == 0 && (year.rem_euclid(100) != 0 || year.rem_euclid(400) == 0);
+    match month {
+        2 if is_leap => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+/// Reads a time of a day, and returns what is behind it.
+fn clock(text: &str) -> Result<(i64, &str), Refusal> {
+    let is_part = |letter: char| letter.is_ascii_digit() || matches!(letter, ':' | '.');
+    let end = text.find(|letter| !is_part(letter)).unwrap_or(text.len());
+    let (digits, mut rest) = (&text[..end], text[end..].trim_start());
+    let whole = digits.split('.').next().unwrap_or(digits);
+    let (hour, minute, second) = if whole.contains(':') {
+        let mut parts = digits.splitn(3, ':');
+        (parts.next().unwrap_or(""), parts.next().unwrap_or(""), parts.next().unwrap_or("0"))
+    } else if matches!(whole.len(), 4 | 6) {
+        let second = if whole.len() == 6 { &digits[4..] } else { "0" };
+        (&digits[..2], &digits[2..4], second)
+    } else {
+        return Err(Refusal::MomentForm);
+    };
+    let number = |text: &str| text.parse::<i64>().map_err(|_| Refusal::MomentForm);
+    let (mut hour, minute) = (number(hour)?, number(minute)?);
+    let micros = seconds(second)?;
+    let half = rest.get(..2).map(str::to_ascii_lowercase);
+    if let Some(half @ ("am" | "pm")) = half.as_deref() {
+        if !(1..=12).contains(&hour) {
+            return Err(Refusal::Moment);
+        }
+        hour = hour % 12 + if half == "pm" { 12 } else { 0 };
+        rest = rest[2..].trim_start();
+    }
+    let time = hour.checked_mul(HOUR_US).ok_or(Refusal::Moment)? + minute * 60 * SECOND_US + micros;
+    if minute > 59 || micros > 60 * SECOND_US || time > DAY_US {
+        return Err(Refusal::Moment);
+    }
+    Ok((time, rest))
+}
+
+/// Reads `59.123456` as microseconds, rounded.
+fn seconds(text: &str) -> Result<i64, Refusal> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    if whole.len() > 2 || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(Refusal::MomentForm);
+    }
+    let whole = whole.parse::<i64>().map_err(|_| Refusal::MomentForm)?;
+    let digit = |at: usize| fraction.as_bytes().get(at).map_or(0, |byte| i64::from(byte - b'0'));
+    let micros = (0..6).fold(0, |micros, at| micros * 10 + digit(at));
+    Ok(whole * SECOND_US + micros + i64::from(digit(6) >= 5))
+}
+
+/// Reads `Z`, `+02`, `-05:30`, `+0530` or the name of a zone.
+fn offset(text: &str) -> Result<Written, Refusal> {
+    let (sign, digits) = match text.as_bytes().first() {
+        Some(b'+') => (1, &text[1..]),
+        Some(b'-') => (-1, &text[1..]),
+        _ => {
+            let zone =
+                Zone::parse(text).filter(|_| text.starts_with(|first: char| first.is_alphabetic()));
+            return zone.map(Written::Name).ok_or(Refusal::MomentForm);
+        }
+    };
+    let parts: Vec<&str> = match digits.len() {
+        4 if !digits.contains(':') => vec![&digits[..2], &digits[2..]],
+        _ => digits.split(':').collect(),
+    };
+    let mut seconds = 0;
+    for (at, part) in parts.iter().enumerate() {
+        let number = part.parse::<i32>().ok().filter(|_| part.len() <= 2 && at < 3);
+        let number = number.ok_or(Refusal::MomentForm)?;
+        if at > 0 && number > 59 {
+            return Err(Refusal::Displacement);
+        }
+        seconds += number * [3600, 60, 1][at];
+    }
+    if seconds >= OFFSET_MAX {
+        Err(Refusal::Displacement)
+    } else {
+        Ok(Written::Offset(sign * seconds))
+    }
+}

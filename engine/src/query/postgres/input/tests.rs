@@ -1,0 +1,110 @@
+//! What is read of a text.
+
+use datafusion::arrow::array::ArrayRef;
+use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
+
+use super::*;
+
+fn shown(text: &str, pg_type: &str, zone: &str) -> String {
+    let zone = Zone::parse(zone).unwrap();
+    match read(text, pg_type, &zone).unwrap() {
+        Ok(value) => {
+            let array: ArrayRef = value.to_array().unwrap();
+            let options = FormatOptions::default();
+            ArrayFormatter::try_new(&array, &options).unwrap().value(0).to_string()
+        }
+        Err(refusal) => refusal.sqlstate().to_owned(),
+    }
+}
+
+#[test]
+fn moments_are_read_in_the_forms_of_postgresql() {
+    for (text, pg_type, expected) in [
+        ("2026-01-31", "date", "2026-01-31"),
+        ("2026-1-5", "date", "2026-01-05"),
+        ("20260131", "date", "2026-01-31"),
+        ("1/31/2026", "date", "2026-01-31"),
+        ("2000-02-29", "date", "2000-02-29"),
+        ("1900-02-29", "date", "22008"),
+        ("2026-13-01", "date", "22008"),
+        ("0000-01-01", "date", "22008"),
+        ("today x", "date", "22007"),
+        ("infinity", "date", "0A000"),
+        ("0001-01-01 BC", "date", "0000-01-01"),
+        ("2026-10-31 12:00", "date", "2026-10-31"),
+        ("12:34", "time", "12:34:00"),
+        ("12:34:56.7899999", "time", "12:34:56.790"),
+        ("12:30 am", "time", "00:30:00"),
+        ("25:00:00", "time", "22008"),
+        ("1 pm", "time", "22007"),
+        ("2026-10-31 21:15", "timestamp", "2026-10-31T21:15:00"),
+        ("2026-10-31T21:15:08.5Z", "timestamp", "2026-10-31T21:15:08.500"),
+        ("2026-10-31 24:00:00", "timestamp", "2026-11-01T00:00:00"),
+        ("2026-10-31 21:15:08+02", "timestamptz", "2026-10-31T19:15:08Z"),
+        ("2026-10-31 21:15:08 Europe/Warsaw", "timestamptz", "2026-10-31T20:15:08Z"),
+        ("2026-10-31 21:15:08+25", "timestamptz", "22009"),
+        ("1969-12-31 23:59:59.999999+00", "timestamptz", "1969-12-31T23:59:59.999999Z"),
+    ] {
+        assert_eq!(shown(text, pg_type, "UTC"), expected, "{text}");
+    }
+    // A text without a zone is of the session's.
+    for (text, expected) in [
+        ("2026-03-29 02:30:00", "2026-03-29T01:30:00Z"),
+        ("2026-10-25 02:30:00", "2026-10-25T01:30:00Z"),
+        ("2026-07-01", "2026-06-30T22:00:00Z"),
+        ("epoch", "1970-01-01T00:00:00Z"),
+    ] {
+        assert_eq!(shown(text, "timestamptz", "Europe/Warsaw"), expected, "{text}");
+    }
+}
+
+#[test]
+fn numbers_that_do_not_fit_are_told_from_texts_that_are_none() {
+    for (text, pg_type, expected) in [
+        ("32767", "int2", "32767"),
+        ("32768", "int2", "22003"),
+        ("9223372036854775808", "int8", "22003"),
+        ("x", "int4", "22P02"),
+        ("1e309", "float8", "22003"),
+        ("1e-400", "float8", "22003"),
+        ("0e5", "float8", "0.0"),
+        ("-inf", "float8", "-inf"),
+        ("1.10", "numeric", "1.10"),
+        ("1e3", "numeric", "1000"),
+        ("1e-7", "numeric", "0.0000001"),
+        ("0e99", "numeric", "0"),
+        (
+            "0.12345678901234567890123456789012345678",
+            "numeric",
+            "0.12345678901234567890123456789012345678",
+        ),
+        ("100000000000000000000000000000000000000", "numeric", "22003"),
+        ("1e40", "numeric", "22003"),
+        ("NaN", "numeric", "0A000"),
+        ("\\xDEad", "bytea", "dead"),
+        ("a\\\\b\\001", "bytea", "615c6201"),
+        ("\\x0", "bytea", "22023"),
+        ("{7C0E3E0E-6F0A-4B1E-8A53-0A5E5F1F2A3B}", "uuid", "7c0e3e0e-6f0a-4b1e-8a53-0a5e5f1f2a3b"),
+        ("x", "uuid", "22P02"),
+    ] {
+        assert_eq!(shown(text, pg_type, "UTC"), expected, "{text}");
+    }
+}
+
+#[test]
+fn intervals_are_read_as_they_are_written() {
+    let span = |months, days, micros| Some(Span { months, days, micros });
+    for (text, expected) in [
+        ("1 year 2 mons -3 days +04:05:06.7", span(14, -3, 14_706_700_000)),
+        ("-00:00:01", span(0, 0, -1_000_000)),
+        ("2 decades", span(240, 0, 0)),
+        ("1 century", span(1_200, 0, 0)),
+        ("-1-2", span(-14, 0, 0)),
+        ("3 4:05:06", span(0, 3, 14_706_000_000)),
+        ("P1Y2M3DT4H5M6S", span(14, 3, 14_706_000_000)),
+        ("1 day ago", span(0, -1, 0)),
+        ("x", None),
+    ] {
+        assert_eq!(Span::parse(text), expected, "{text}");
+    }
+}
