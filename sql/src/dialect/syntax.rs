@@ -75,7 +75,8 @@ fn hint(input: &str, lexemes: &[Lexeme], at: usize, expected: Option<&str>) -> S
     let here = lexemes.get(at);
     // The misspelt word was mostly taken for a name, so that the next one is in the way.
     for lexeme in [before, here].into_iter().flatten() {
-        let Some(found) = word(lexeme) else { continue };
+        // Of one or two letters every name is near to some keyword.
+        let Some(found) = word(lexeme).filter(|found| found.len() > 2) else { continue };
         let lower = found.to_lowercase();
         let candidates = SPELT.into_iter().filter(|known| lower.starts_with(&known[..1]));
         match nearest(&lower, candidates) {

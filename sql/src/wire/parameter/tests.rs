@@ -80,9 +80,15 @@ fn decimals_of_one_list_are_each_read_with_their_own_digits() {
     bytes.extend_from_slice(b"\0\0\0\x0c\0\x02\0\0\0\0\0\x01\0\x01\x13\x88");
     bytes.extend_from_slice(b"\0\0\0\x0a\0\x01\xff\xff\0\0\0\x02\x09\xc4");
     let list = decode(Some(&bytes), Format::Binary, 1231, &field, 0, &Zone::utc()).unwrap();
-    assert_eq!(list.to_string(), "[1.500, 0.250]");
+    assert_eq!(list.to_string(), "[1.50, 0.25]");
     let wide = format!("{{{},0.5}}", "9".repeat(38));
     assert_eq!(from_text(&wide, 1231, &field).unwrap_err().sqlstate, "22003");
+}
+
+#[test]
+fn no_text_holds_a_zero_byte() {
+    let error = from_text("a\0b", oid::TEXT, &natural(oid::TEXT)).unwrap_err();
+    assert_eq!(error.sqlstate, "22021");
 }
 
 #[test]
