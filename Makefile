@@ -1,7 +1,8 @@
 # What one does with onefold from its source. `make demo` runs it, `make test` proves it.
 #
 # Nothing but Debian, Rust and Python is expected to be there. What is missing besides is installed: the client tests'
-# packages into .venv, psql by apt where that is allowed. CARGO_TARGET_DIR is respected; without it cargo uses target/.
+# packages into .venv, drivers of Node.js beside their tests, psql and drivers of Java and ODBC by apt where that is
+# allowed. CARGO_TARGET_DIR is respected; without it cargo uses target/.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -12,12 +13,13 @@ PYTHON ?= python3
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 VENV := .venv
 VENV_PYTHON := $(VENV)/bin/python
+NODE := tests/clients/node
 
 TOOLS ?= $(HOME)/.cache/onefold/tools
 DENY_VERSION := 0.20.2
 DENY := $(TOOLS)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 
-.PHONY: help demo demo-check test test-rust test-clients bench lint fmt clippy doc deny psql release clean-venv
+.PHONY: help demo demo-check test test-rust test-clients bench lint fmt clippy doc deny psql drivers release clean-venv
 
 help: ## lists what can be made
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -37,7 +39,7 @@ test-rust: $(VENV)/installed psql
 	$(CARGO) test --workspace --locked
 
 # After the tests in Rust, which build the binary that the clients talk to.
-test-clients: test-rust
+test-clients: test-rust drivers $(NODE)/node_modules/.package-lock.json
 	ONEFOLD_BINARY=$(TARGET)/debug/onefold $(VENV_PYTHON) -m pytest tests/clients
 
 bench: release $(VENV)/installed ## measures, and prints what it measured
@@ -78,6 +80,24 @@ psql:
 	  apt-get update -qq && { apt-get install -y -qq --no-install-recommends postgresql-15 postgresql-client-15 \
 	    || apt-get install -y -qq --no-install-recommends postgresql-client; }; \
 	else echo "psql or PostgreSQL 15 is not here and cannot be installed without root: their tests say so and are passed over"; fi
+
+# Drivers that are not Python's, and the JDK that runs one of them. What cannot be installed is not tested, and its test
+# says so.
+drivers:
+	@missing=""; \
+	[ -f /usr/share/java/postgresql.jar ] || missing="$$missing libpostgresql-jdbc-java"; \
+	command -v javac >/dev/null || missing="$$missing default-jdk-headless"; \
+	ls /usr/lib/*/odbc/psqlodbcw.so >/dev/null 2>&1 || missing="$$missing odbc-postgresql"; \
+	ls /usr/lib/*/libodbc.so.2 >/dev/null 2>&1 || missing="$$missing libodbc2"; \
+	[ -z "$$missing" ] && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing; \
+	else echo "$$missing cannot be installed without root: the tests of these drivers say so and are passed over"; fi
+
+# Without Node.js there is nothing to install for it.
+$(NODE)/node_modules/.package-lock.json: $(NODE)/package-lock.json
+	@if command -v npm >/dev/null; then npm ci --prefix $(NODE) --ignore-scripts --no-audit --no-fund --silent; touch $@; \
+	else echo "npm is not here: the tests of Node.js are passed over"; fi
 
 clean-venv:
 	rm -rf $(VENV)

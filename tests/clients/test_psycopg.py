@@ -4,6 +4,7 @@ import datetime
 import decimal
 
 import psycopg
+import psycopg_pool
 import pytest
 from psycopg.rows import dict_row
 
@@ -143,6 +144,45 @@ def test_a_server_cursor_reads_piece_by_piece(shop):
         cursor.itersize = 1000
         cursor.execute("SELECT amount FROM sources.shop_orders")
         assert sum(amount for (amount,) in cursor) == decimal.Decimal("921944.96")
+
+
+@pytest.mark.parametrize("binary", [False, True])
+def test_a_server_cursor_moves_and_is_read_in_both_formats(shop, binary):
+    with shop.connect() as connection, connection.cursor(name="numbers", binary=binary) as cursor:
+        cursor.execute("SELECT n, n * 1.5 AS half FROM generate_series(1, 100) AS g(n) ORDER BY n")
+        assert [column.name for column in cursor.description] == ["n", "half"]
+        assert cursor.fetchone() == (1, decimal.Decimal("1.5"))
+        cursor.scroll(8)
+        assert cursor.fetchmany(2) == [(10, decimal.Decimal("15.0")), (11, decimal.Decimal("16.5"))]
+        assert len(cursor.fetchall()) == 89
+        with pytest.raises(psycopg.errors.Error):
+            cursor.scroll(-1)
+
+
+def test_a_client_cursor_writes_its_values_into_the_text(shop):
+    with shop.connect(cursor_factory=psycopg.ClientCursor) as connection:
+        row = connection.execute(
+            "SELECT %s, %s, %s, %s", (1, "a'b", datetime.date(2026, 1, 2), [decimal.Decimal("1.5")])
+        ).fetchone()
+        assert row == (1, "a'b", datetime.date(2026, 1, 2), [decimal.Decimal("1.5")])
+
+
+def test_a_pool_lends_checks_and_takes_back(shop):
+    check = psycopg_pool.ConnectionPool.check_connection
+    with psycopg_pool.ConnectionPool(shop.dsn("analyst"), min_size=1, max_size=2, check=check) as pool:
+        pool.wait()
+        pids = set()
+        for _ in range(3):
+            with pool.connection() as connection:
+                pids.add(connection.info.backend_pid)
+                connection.execute("SET LOCAL statement_timeout = '5s'")
+                assert connection.execute("SELECT count(*) > 0 FROM profiles").fetchone() == (True,)
+        assert len(pids) == 1
+        with pytest.raises(psycopg.errors.UndefinedTable):
+            with pool.connection() as connection:
+                connection.execute("SELECT * FROM nowhere")
+        with pool.connection() as connection:
+            assert connection.execute("SHOW statement_timeout").fetchone() == ("0",)
 
 
 def test_rows_are_streamed(shop):
