@@ -91,13 +91,14 @@ drivers:
 	ls /usr/lib/*/libodbc.so.2 >/dev/null 2>&1 || missing="$$missing libodbc2"; \
 	[ -z "$$missing" ] && exit 0; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	  apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing; \
-	else echo "$$missing cannot be installed without root: the tests of these drivers say so and are passed over"; fi
+	  apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing && exit 0; \
+	fi; \
+	echo "$$missing cannot be installed: the tests of these drivers say so and are passed over"
 
 # Without Node.js there is nothing to install for it.
 $(NODE)/node_modules/.package-lock.json: $(NODE)/package-lock.json
-	@if command -v npm >/dev/null; then npm ci --prefix $(NODE) --ignore-scripts --no-audit --no-fund --silent; touch $@; \
-	else echo "npm is not here: the tests of Node.js are passed over"; fi
+	@if command -v npm >/dev/null && npm ci --prefix $(NODE) --ignore-scripts --no-audit --no-fund --silent; then touch $@; \
+	else echo "drivers of Node.js cannot be installed: their tests say so and are passed over"; fi
 
 clean-venv:
 	rm -rf $(VENV)
