@@ -52,8 +52,8 @@ impl Engine {
     /// Fails if [`Engine::apply`] would refuse `changes`.
     pub async fn check_changes(&self, changes: &Changes) -> Result<()> {
         let after = self.after(changes)?;
-        self.check_columns_kept(changes, &after).await?;
-        self.check_queries(changes, after).await
+        self.check_queries(changes, after.clone()).await?;
+        self.check_columns_kept(changes, &after).await
     }
 
     async fn change(&self, changes: Changes, plan: bool) -> Result<()> {
@@ -62,10 +62,10 @@ impl Engine {
         }
         let mut writing = self.writing().await?;
         let after = self.after(&changes)?;
-        self.check_columns_kept(&changes, &after).await?;
         if plan {
-            self.check_queries(&changes, after).await?;
+            self.check_queries(&changes, after.clone()).await?;
         }
+        self.check_columns_kept(&changes, &after).await?;
         let emptied = changes.emptied(&self.catalog().current().state);
         emptied.iter().for_each(|source| writing.ingest.forget(source));
         self.publish(self.change_of(changes), Shown::Definitions).await

@@ -33,6 +33,8 @@ pub(super) const CLAUSES: [Keyword; 23] = [
     Keyword::ELSE,
     Keyword::END,
 ];
+/// Shorter words are near to too many others.
+const SPELT_CHARS_MIN: usize = 3;
 /// Words that are written wrongly most.
 const SPELT: [&str; 33] = [
     "select", "from", "where", "group", "order", "by", "having", "limit", "offset", "join",
@@ -75,8 +77,9 @@ fn hint(input: &str, lexemes: &[Lexeme], at: usize, expected: Option<&str>) -> S
     let here = lexemes.get(at);
     // The misspelt word was mostly taken for a name, so that the next one is in the way.
     for lexeme in [before, here].into_iter().flatten() {
-        // Of one or two letters every name is near to some keyword.
-        let Some(found) = word(lexeme).filter(|found| found.len() > 2) else { continue };
+        let Some(found) = word(lexeme).filter(|word| word.len() >= SPELT_CHARS_MIN) else {
+            continue;
+        };
         let lower = found.to_lowercase();
         let candidates = SPELT.into_iter().filter(|known| lower.starts_with(&known[..1]));
         match nearest(&lower, candidates) {

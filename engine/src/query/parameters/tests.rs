@@ -57,10 +57,13 @@ async fn a_numeric_keeps_the_digits_that_it_comes_with() {
         }
     }
     let (types, _) = answer("SELECT $1::numeric", &[], vec![value.clone()]).await;
-    assert_eq!(types, [numeric.clone()], "the cast tells the type");
+    assert_eq!(types, std::slice::from_ref(&numeric), "the cast tells the type");
     let list = DataType::new_list(numeric, true);
-    let values =
-        ScalarValue::List(ScalarValue::new_list(&[value.clone()], &value.data_type(), true));
+    let values = ScalarValue::List(ScalarValue::new_list(
+        std::slice::from_ref(&value),
+        &value.data_type(),
+        true,
+    ));
     for sql in ["SELECT $1", "SELECT $1::numeric[]", "SELECT ($1::numeric[])[1]"] {
         let (_, found) = answer(sql, &[Some(list.clone())], vec![values.clone()]).await;
         assert_eq!(found.trim_matches(['[', ']']), "0.123456789012", "{sql}");

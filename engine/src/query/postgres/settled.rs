@@ -249,8 +249,7 @@ fn compares(op: Operator) -> bool {
 /// Whether a client sees two types as different ones. Kinds of text it does not, and how many digits a number has may
 /// depend on the parameters.
 fn differs(one: &DataType, other: &DataType) -> bool {
-    !one.equals_datatype(other)
-        && !(one.is_string() && other.is_string())
+    !(one.equals_datatype(other) || one.is_string() && other.is_string())
         && !(one.is_decimal() && other.is_decimal())
 }
 

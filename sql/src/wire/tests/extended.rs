@@ -273,7 +273,10 @@ async fn a_driver_sends_and_reads_binary_values() {
         assert_eq!(found, expected);
     }
     let row = client
-        .query_one("SELECT true, 1.5::double, ARRAY[1, 2], X'dead', 7::smallint, NULL::text", &[])
+        .query_one(
+            "SELECT true, 1.5::double, ARRAY[1, 2]::int[], X'dead', 7::smallint, NULL::text",
+            &[],
+        )
         .await
         .unwrap();
     assert!(row.get::<_, bool>(0));

@@ -80,7 +80,7 @@ fn what_postgresql_takes_is_taken() {
         "SELECT count(*) FROM t HAVING count(*) > 1 AND max(a) < current_date",
         "SELECT t.a FROM public.t, sources.t WHERE a LIKE '\\\\' AND b LIKE 'c!' ESCAPE ''",
         "SELECT 1 FROM t x JOIN t y ON x.a = y.a LIMIT 5 OFFSET 5",
-        "SELECT * FROM t UNION SELECT * FROM t ORDER BY 7",
+        "SELECT * FROM t UNION SELECT a, b FROM t ORDER BY 2",
         "SELECT date_trunc('week', a), extract(isodow FROM a), date_trunc('mon', a) FROM onefold.public.t",
         "SELECT (SELECT a FROM t LIMIT 1), first_value(a) OVER w FROM t WINDOW w AS (ORDER BY a)",
         "VALUES (1, 2), (3, 4)",

@@ -226,7 +226,7 @@ fn match_fault(what: &str, values: &[&Expr], schema: &DFSchema) -> Option<Fault>
     let mut first: Option<(FieldRef, Class)> = None;
     for (index, value) in values.iter().enumerate() {
         let Some(field) = known(value, schema) else { continue };
-        let Some(class) = class(&field) else { return None };
+        let class = class(&field)?;
         match &first {
             None => first = Some((field, class)),
             Some((_, before)) if *before == class => {}
