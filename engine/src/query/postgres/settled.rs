@@ -249,8 +249,8 @@ fn compares(op: Operator) -> bool {
 /// Whether a client sees two types as different ones. Kinds of text it does not, and how many digits a number has may
 /// depend on the parameters.
 fn differs(one: &DataType, other: &DataType) -> bool {
-    !(one.equals_datatype(other) || one.is_string() && other.is_string())
-        && !(one.is_decimal() && other.is_decimal())
+    let same_kind = one.is_string() && other.is_string() || one.is_decimal() && other.is_decimal();
+    !(same_kind || one.equals_datatype(other))
 }
 
 /// Gives a column of the outer query the type that it has now.
