@@ -99,6 +99,14 @@ fn behind(span: TextSpan) -> TextSpan {
     TextSpan::new(span.end, span.end)
 }
 
+/// An error about a text of the statement that is no value of the type it is taken for.
+pub(super) fn about_text(text: &str, error: &Error) -> DataFusionError {
+    let hint = error.hint().unwrap_or_default();
+    Fault::new(error.sqlstate(), error.to_string(), hint)
+        .about(About::Text(text.to_owned()))
+        .unlocated()
+}
+
 /// Refuses what PostgreSQL refuses of the statement alone.
 pub(in crate::query) fn check(statement: &Statement) -> Result<()> {
     match statement.visit(&mut Checker) {

@@ -7,7 +7,8 @@ use datafusion::logical_expr::expr::Cast;
 use datafusion::logical_expr::{Expr, ExprSchemable};
 
 use super::Types;
-use crate::query::postgres::functions::{failure, rounded};
+use crate::query::postgres::diagnosis;
+use crate::query::postgres::functions::rounded;
 use crate::query::postgres::input::{self, Refusal};
 use crate::query::postgres::types::{arrow_type, pg_type_of};
 
@@ -46,7 +47,8 @@ impl Types {
             return Ok(None);
         }
         let Some(read) = input::read(text, name, &self.zone) else { return Ok(None) };
-        let value = read.map_err(|refusal| failure(refusal.error(name)))?;
+        let refused = |refusal: Refusal| diagnosis::about_text(text, &refusal.error(name));
+        let value = read.map_err(refused)?;
         let value = match (value.data_type(), field.data_type()) {
             // A plain numeric has the digits that are written.
             (DataType::Decimal128(_, _), to) if *to == arrow_type("numeric") => {
@@ -54,7 +56,7 @@ impl Types {
                 value
             }
             (found, to) if found == *to => value,
-            (_, to) => value.cast_to(to).map_err(|_| failure(Refusal::Range.error(name)))?,
+            (_, to) => value.cast_to(to).map_err(|_| refused(Refusal::Range))?,
         };
         let metadata = Some(FieldMetadata::from(field)).filter(|_| !field.metadata().is_empty());
         Ok(Some(Expr::Literal(value, metadata)))
