@@ -301,6 +301,7 @@ pub(super) async fn plan_own(
     postgres::rewrite(&mut statement, facts);
     let plan = state.statement_to_plan(ParsedStatement::Statement(Box::new(statement))).await?;
     check(&plan)?;
+    diagnosis::check_choices(&plan)?;
     Ok(postgres::ObjectNames::new(facts).present(postgres::settle(plan, facts)?)?)
 }
 

@@ -32,7 +32,7 @@ use crate::error::{Error, Result};
 
 pub(in crate::query) use planner_words::explain;
 pub(super) use typed::check_operator;
-pub(in crate::query) use typed::check_plan;
+pub(in crate::query) use typed::{check_choices, check_plan};
 
 /// What is wrong, and what of the statement it is about: who finds it knows no places.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

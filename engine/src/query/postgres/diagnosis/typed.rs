@@ -115,25 +115,45 @@ pub(in crate::query::postgres) fn check_operator(
     Err(Fault::new("42883", message, CAST_ONE).about(about).unlocated())
 }
 
+/// Refuses a plan in which values that stand for one another, as those of `CASE` and `UNION` do, have types that do not
+/// go together. Once types are settled nothing tells of it.
+///
+/// # Errors
+/// A [`Fault`], for [`super::explain`].
+pub(in crate::query) fn check_choices(plan: &LogicalPlan) -> PlanResult<()> {
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::Union(union) = node {
+            check_union(union)?;
+        }
+        each_part(node, choice_fault)
+    })?;
+    Ok(())
+}
+
 /// Refuses a plan whose types do not go together, before the planner casts what it can.
 ///
 /// # Errors
 /// A [`Fault`], for [`super::explain`].
 pub(in crate::query) fn check_plan(plan: &LogicalPlan) -> PlanResult<()> {
-    plan.apply_with_subqueries(|node| {
-        if let LogicalPlan::Union(union) = node {
-            check_union(union)?;
-        }
-        // Made only where a type is asked for: it is as long as all columns of the inputs.
-        let schema = LazyCell::new(|| merge_schema(&node.inputs()));
-        node.apply_expressions(|expr| {
-            expr.apply(|part| {
-                check_part(part, &schema)?;
-                Ok(TreeNodeRecursion::Continue)
-            })
-        })
-    })?;
+    plan.apply_with_subqueries(|node| each_part(node, part_fault))?;
     Ok(())
+}
+
+/// The columns that expressions of a node read. Made only where a type is asked for: they are as many as all inputs have.
+type Columns<'a> = LazyCell<DFSchema, Box<dyn FnOnce() -> DFSchema + 'a>>;
+
+/// Looks for a fault in each part of each expression of one node.
+fn each_part(
+    node: &LogicalPlan,
+    fault_in: fn(&Expr, &Columns<'_>) -> Option<Fault>,
+) -> PlanResult<TreeNodeRecursion> {
+    let schema: Columns<'_> = LazyCell::new(Box::new(|| merge_schema(&node.inputs())));
+    node.apply_expressions(|expr| {
+        expr.apply(|part| match fault_in(part, &schema) {
+            None => Ok(TreeNodeRecursion::Continue),
+            Some(fault) => Err(fault.unlocated()),
+        })
+    })
 }
 
 fn compares(op: Operator) -> bool {
@@ -151,11 +171,8 @@ fn compares(op: Operator) -> bool {
     )
 }
 
-fn check_part(
-    part: &Expr,
-    schema: &LazyCell<DFSchema, impl FnOnce() -> DFSchema>,
-) -> PlanResult<()> {
-    let fault = match part {
+fn part_fault(part: &Expr, schema: &Columns<'_>) -> Option<Fault> {
+    match part {
         Expr::Cast(cast) => match unknown(&cast.expr) {
             Some(text) => fault_of(text, cast.field.data_type(), logical(&cast.field)),
             None => cast_fault(cast, schema),
@@ -170,6 +187,12 @@ fn check_part(
         {
             list.iter().find_map(|item| text_fault(item, expr, schema))
         }
+        _ => None,
+    }
+}
+
+fn choice_fault(part: &Expr, schema: &Columns<'_>) -> Option<Fault> {
+    match part {
         Expr::Case(Case { when_then_expr, else_expr, .. }) => {
             let results: Vec<&Expr> = when_then_expr
                 .iter()
@@ -183,8 +206,7 @@ fn check_part(
             match_fault("COALESCE", &arguments, schema)
         }
         _ => None,
-    };
-    fault.map_or(Ok(()), |fault| Err(fault.unlocated()))
+    }
 }
 
 /// What is wrong with a text as a value of the type of what it stands beside.
