@@ -2,7 +2,7 @@
 
 use futures::SinkExt;
 
-use crate::harness::{Server, Session, files, onefold, small};
+use crate::harness::{Server, Session, files, small, sql, sql_csv};
 
 /// Makes roles that may write, and returns a session for e-mail and one of the privacy officer.
 async fn writers(server: &Server) -> (Session, Session) {
@@ -248,24 +248,11 @@ async fn copied_rows_go_into_a_table_or_none_of_them_do() {
 async fn a_lake_that_is_served_is_written_by_its_server_alone() {
     let lake = small().copied();
     let create = "CREATE TABLE analytics.t AS SELECT 1 AS n";
-    let sql = |statement: &str| {
-        onefold(&[
-            "sql",
-            "--dir",
-            lake.dir(),
-            "--role",
-            "engineer",
-            "--format",
-            "csv",
-            "-c",
-            statement,
-        ])
-    };
     {
         let _server = lake.serve();
-        let refused = sql(create).exits_with(1);
+        let refused = sql(&lake.lake, "engineer", create).exits_with(1);
         assert!(refused.stderr.contains("55006"), "{}", refused.stderr);
     }
-    sql(create).success();
-    assert!(sql("SELECT n FROM analytics.t").success().stdout.contains('1'));
+    sql_csv(&lake.lake, "engineer", create);
+    assert_eq!(sql_csv(&lake.lake, "engineer", "SELECT n FROM analytics.t"), "n\n1\n");
 }

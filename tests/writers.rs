@@ -2,7 +2,7 @@
 
 use std::os::unix::process::ExitStatusExt;
 
-use crate::harness::{PROMPT, onefold, small};
+use crate::harness::{PROMPT, onefold, small, sql_csv};
 
 #[tokio::test]
 async fn a_second_writer_is_refused_and_takes_over_after_a_crash() {
@@ -17,18 +17,8 @@ async fn a_second_writer_is_refused_and_takes_over_after_a_crash() {
     );
 
     // Readers need no lease.
-    let read = onefold(&[
-        "sql",
-        "--dir",
-        lake.dir(),
-        "--role",
-        "engineer",
-        "--format",
-        "csv",
-        "-c",
-        "SELECT count(*) FROM profiles",
-    ]);
-    assert!(read.success().stdout.lines().last().is_some_and(|count| count.parse::<u64>().is_ok()));
+    let read = sql_csv(&lake.lake, "engineer", "SELECT count(*) FROM profiles");
+    assert!(read.lines().last().is_some_and(|count| count.parse::<u64>().is_ok()));
 
     assert!(server.process.signal("KILL"));
     assert_eq!(server.process.wait(PROMPT).signal(), Some(9));

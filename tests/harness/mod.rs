@@ -44,12 +44,15 @@ pub(crate) fn onefold_in(folder: &Path, arguments: &[&str]) -> Finished {
     Process::spawn(command).finish(WORK).success()
 }
 
-/// Runs the statements in a lake that no server is needed for, as `role`, and returns the rows as CSV.
-pub(crate) fn sql_csv(lake: &Path, role: &str, statement: &str) -> String {
+/// Runs the statements in a lake that no server is needed for, as `role`; rows come as CSV.
+pub(crate) fn sql(lake: &Path, role: &str, statement: &str) -> Finished {
     let lake = lake.to_str().unwrap();
     onefold(&["sql", "--dir", lake, "--role", role, "--format", "csv", "-c", statement])
-        .success()
-        .stdout
+}
+
+/// As [`sql`], of statements that succeed: returns the rows.
+pub(crate) fn sql_csv(lake: &Path, role: &str, statement: &str) -> String {
+    sql(lake, role, statement).success().stdout
 }
 
 /// The Python of `.venv`, which has what is in `tests/requirements.txt`.

@@ -28,9 +28,18 @@ impl Provenance {
     /// Finds out about the rows of `plan`, which go to a table `of_persons` or of nobody.
     ///
     /// # Errors
-    /// [`Error::Denied`] if they come from onefold's own logs, or hold a person's id under another name.
+    /// [`Error::Denied`] if they come from onefold's own logs, hold a person's id under another name, or are rows of
+    /// persons for a table of nobody: they would outlive a withdrawal.
     pub(crate) fn of(plan: &LogicalPlan, of_persons: bool) -> Result<Self> {
         let found = Self::of_change(plan, of_persons)?;
+        if !of_persons && passes_rows_on(plan)? {
+            return Err(Error::Denied {
+                message: format!("rows of persons are kept with their {PROFILE_ID} alone"),
+                hint: format!(
+                    "Select {PROFILE_ID}, too: by it a row disappears with its person. Or sum rows up with GROUP BY."
+                ),
+            });
+        }
         let named = plan.schema().fields().iter().any(|field| field.name() == PROFILE_ID);
         Ok(Self { of_one_person_each: found.of_one_person_each && named, ..found })
     }
@@ -76,6 +85,22 @@ fn refuse_own_logs(plan: &LogicalPlan) -> Result<()> {
             hint: "Make a view over it: a view shows each reader what that reader may see.".into(),
         }),
     }
+}
+
+/// Tells whether a plan passes rows of persons on, and does not sum them up.
+fn passes_rows_on(plan: &LogicalPlan) -> DataFusionResult<bool> {
+    let mut found = false;
+    plan.apply_with_subqueries(|node| {
+        Ok(match node {
+            LogicalPlan::Aggregate(_) => TreeNodeRecursion::Jump,
+            LogicalPlan::TableScan(scan) if governed(scan)? == Some(Whose::Persons) => {
+                found = true;
+                TreeNodeRecursion::Stop
+            }
+            _ => TreeNodeRecursion::Continue,
+        })
+    })?;
+    Ok(found)
 }
 
 /// Returns an output column that is `profile_id` by another name.

@@ -83,7 +83,7 @@ fn unterminated(input: &str, tokens: &[TokenWithSpan], error: &TokenizerError) -
     if let Some(escape) = wrong_escape(text) {
         return ParseError::at(input, byte + escape, "invalid Unicode escape")
             .sqlstate(INVALID_ESCAPE_SEQUENCE)
-            .hint("Unicode escapes must be \\uXXXX or \\UXXXXXXXX.");
+            .hint("A Unicode escape is \\u with four hexadecimal digits, or \\U with eight.");
     }
     match text.chars().next() {
         Some('"') => at("unterminated quoted identifier", "Close the name with a double quote."),

@@ -106,7 +106,7 @@ fn statements() {
         (
             "SELECT E'a¦\\u12'",
             "invalid Unicode escape",
-            "Unicode escapes must be \\uXXXX or \\UXXXXXXXX.",
+            "A Unicode escape is \\u with four hexadecimal digits, or \\U with eight.",
             "22025",
         ),
     ]);

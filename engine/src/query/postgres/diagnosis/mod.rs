@@ -1,7 +1,7 @@
 //! What is wrong with a statement: PostgreSQL's SQLSTATE, its words, and the place in the text.
 //!
 //! [`check`] looks at a statement before it is planned: for what PostgreSQL refuses and the planner takes, or says in words of
-//! its own. [`check_plan`] looks at the plan, where types are known: texts that are no values of the type they are
+//! its own. [`check_choices`] and [`check_plan`] look at the plan, where types are known: texts that are no values of the type they are
 //! taken for, and types that do not go together. [`explain`] turns what the planner says into what PostgreSQL says.
 //!
 //! A place goes with an error as the span of a `Diagnostic` around it, which counts lines and columns of the statement. It may begin
