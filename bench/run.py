@@ -16,8 +16,8 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent
-PARTS = ["cores", "ingest", "refresh", "queries", "governance", "fetch"]
-SERVED = {"queries", "governance", "fetch"}
+PARTS = ["cores", "ingest", "refresh", "queries", "governance", "fetch", "front"]
+SERVED = {"queries", "governance", "fetch", "front"}
 """Parts that talk to a server over the lake."""
 PEOPLE, EVENTS = 1_000_000, 10_000_000
 PEOPLE_QUICK, EVENTS_QUICK = 100_000, 1_000_000

@@ -8,6 +8,7 @@ import base64
 import hashlib
 import hmac
 import os
+import pathlib
 import re
 import secrets
 import socket
@@ -48,6 +49,9 @@ class Onefold:
     def sink(self, role):
         return Sink(self.port, role, "onefold")
 
+    def private_bytes(self):
+        return _private_bytes(self.process.pid)
+
     def close(self):
         self.process.terminate()
         try:
@@ -81,6 +85,20 @@ class Postgres(postgres15.Postgres):
 
     def sink(self, role="postgres"):
         return Sink(self.port, role, "postgres")
+
+    def private_bytes(self):
+        """Returns the memory of all its processes that they do not share."""
+        first = int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
+        children = pathlib.Path(f"/proc/{first}/task/{first}/children").read_text().split()
+        return sum(_private_bytes(pid) for pid in [first, *children])
+
+
+def _private_bytes(pid):
+    try:
+        lines = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except FileNotFoundError:  # A process that has just ended.
+        return 0
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Private_"))
 
 
 def _connect(port, role, database):

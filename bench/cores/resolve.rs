@@ -20,7 +20,7 @@ use crate::{Arguments, Outcome, Report};
 const REPEAT: u32 = 3;
 /// The last one in this many records is added to the others once they are resolved.
 const LATE_SHARE: usize = 100;
-const SOURCE: u16 = 0;
+const SOURCE: &str = "records";
 const TRUST: u16 = 100;
 
 /// Columns of identifiers, in the order of the kinds of [`definition`].
@@ -36,8 +36,9 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome<()> {
         ["resolve_add", "resolve", "resolve_late", "resolve_plain"].map(Report::new);
     for _ in 0..arguments.number("repeat", REPEAT)? {
         let mut resolver = Resolver::new(Rules::from_graph(&definition())?);
+        let source = resolver.source(SOURCE)?;
         let begun = Instant::now();
-        records.add(0..late, &mut resolver)?;
+        records.add(0..late, source, &mut resolver)?;
         added.add(begun.elapsed());
         resolved.measure(|| resolver.resolve());
         let counts = resolver.counts();
@@ -46,7 +47,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome<()> {
             .fact("profiles", counts.profiles)
             .fact("edges", counts.edges);
         let begun = Instant::now();
-        records.add(late..records.count, &mut resolver)?;
+        records.add(late..records.count, source, &mut resolver)?;
         let delta = resolver.resolve();
         followed.add(begun.elapsed());
         followed.fact("records", records.count - late).fact("resolved", delta.subjects_resolved);
@@ -120,14 +121,19 @@ impl Records {
     }
 
     /// Adds a range of the records, as subjects in log order.
-    fn add(&self, range: std::ops::Range<usize>, resolver: &mut Resolver) -> Outcome<()> {
+    fn add(
+        &self,
+        range: std::ops::Range<usize>,
+        source: u16,
+        resolver: &mut Resolver,
+    ) -> Outcome<()> {
         let mut first = 0;
         for columns in &self.batches {
             let rows = columns[0].len();
             let from = range.start.clamp(first, first + rows) - first;
             let to = range.end.clamp(first, first + rows) - first;
             for row in from..to {
-                add(columns, row, &(first + row).to_string(), resolver)?;
+                add(columns, row, &(first + row).to_string(), source, resolver)?;
             }
             first += rows;
         }
@@ -153,7 +159,13 @@ impl Records {
     }
 }
 
-fn add(columns: &[StringArray], row: usize, key: &str, resolver: &mut Resolver) -> Outcome<()> {
+fn add(
+    columns: &[StringArray],
+    row: usize,
+    key: &str,
+    source: u16,
+    resolver: &mut Resolver,
+) -> Outcome<()> {
     let value = |at: usize| columns[at].is_valid(row).then(|| columns[at].value(row));
     let mut identifiers = [(0, ""); IDENTIFIERS.len()];
     let mut count = 0;
@@ -178,7 +190,7 @@ fn add(columns: &[StringArray], row: usize, key: &str, resolver: &mut Resolver) 
         country: next(),
     };
     resolver.add(NewSubject {
-        source: SOURCE,
+        source,
         trust: TRUST,
         record: Some(key),
         identifiers: &identifiers[..count],
