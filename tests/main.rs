@@ -23,6 +23,7 @@ mod figures;
 mod incremental;
 mod noninterference;
 mod object_store;
+mod plans;
 mod refresh;
 mod schedule;
 mod secrets;

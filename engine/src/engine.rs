@@ -26,6 +26,7 @@ use crate::lake::Lake;
 use crate::options::{EngineOptions, Mode};
 use crate::query::access::{Access, People, Visible};
 use crate::query::governed::ScanStore;
+use crate::query::kept::AllKept;
 use crate::query::planner::Planner;
 use crate::query::postgres::{SessionFacts, Snapshot};
 use crate::query::relations::{Relations, Viewer};
@@ -85,6 +86,8 @@ struct Inner {
     started_at_us: i64,
     /// Counts the times that what somebody may see became other than before.
     epoch: AtomicU64,
+    /// What sessions keep of the newest state.
+    kept: AllKept,
 }
 
 /// What the one writer keeps between changes.
@@ -107,8 +110,7 @@ impl Engine {
         };
         let catalog = Catalog::open(lake.clone(), lease, Arc::clone(&options.clock)).await?;
         let planner = Planner::new(&lake, options.target_partitions, options.memory_bytes_max)?;
-        let store =
-            ScanStore { store: lake.store(), url: lake.object_store_url(), runs: Arc::default() };
+        let store = ScanStore::new(lake.store(), lake.object_store_url());
         let audit = AuditLog::new(lake, Arc::clone(&options.clock));
         let live =
             Live { published: catalog.current(), people: Arc::default(), visible: HashMap::new() };
@@ -129,6 +131,7 @@ impl Engine {
             showing: Arc::default(),
             started_at_us,
             epoch: AtomicU64::new(1),
+            kept: AllKept::default(),
         }));
         if let Err(error) = engine.begin().await {
             // Whoever comes next need not wait for a lake that could not be opened.
@@ -244,6 +247,10 @@ impl Engine {
 
     pub(crate) fn planner(&self) -> &Planner {
         &self.0.planner
+    }
+
+    pub(crate) fn all_kept(&self) -> &AllKept {
+        &self.0.kept
     }
 
     pub(crate) fn audit(&self) -> &Arc<AuditLog> {

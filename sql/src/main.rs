@@ -10,6 +10,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     // Two crates bring a TLS provider each; the one that is used is named once, here.
     if rustls::crypto::ring::default_provider().install_default().is_err() {

@@ -37,7 +37,7 @@ impl QuerySession {
         self.engine().catalog().require_writable()?;
         self.require_write()?;
         let seen = self.seen();
-        self.shown(&seen.live)?;
+        self.context(&seen.live)?;
         let parsed = Parser::new(&PostgreSqlDialect {})
             .try_with_sql(relation)
             .and_then(|mut parser| parser.parse_object_name(false))

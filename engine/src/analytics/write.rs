@@ -21,8 +21,9 @@ use crate::engine::Live;
 use crate::error::{Error, Result};
 use crate::lake::{FileEntry, Table};
 use crate::query::governed::PROFILE_ID;
-use crate::query::relations::{Relations, columns_of};
-use crate::query::session::{Planned, QuerySession};
+use crate::query::planned::Planned;
+use crate::query::relations::columns_of;
+use crate::query::session::QuerySession;
 
 /// A write that was planned.
 #[derive(Debug, Clone)]
@@ -209,31 +210,30 @@ impl QuerySession {
             return Ok(None);
         }
         // Names are found by what the catalog functions know.
-        self.shown(&seen.live)?;
+        let context = self.context(&seen.live)?;
         let Some(write) = Write::of(statement, self.facts())? else { return Ok(None) };
         let query = match &write {
             Write::CreateTable { query, .. } => {
-                Some(self.plan_with(&seen.live, query, types, |relations| relations).await?)
+                Some(self.plan_with(&seen.live, &context, query, types).await?)
             }
             Write::CreateView { name, query, .. } => {
-                let own = |relations: Relations| relations.without_made(name);
-                Some(self.plan_with(&seen.live, query, types, own).await?)
+                let own = self.shaped_context(&seen.live, |all| all.without_made(name))?;
+                Some(self.plan_with(&seen.live, &own, query, types).await?)
             }
             Write::Insert { name, columns, query } => {
                 let (_, table) = seen.table(name, "INSERT")?;
                 let shown = seen.columns(table);
                 let targets = insert::targets(name, &shown, columns.as_deref())?;
                 let source = insert::source(query, &targets);
-                let planned =
-                    self.plan_with(&seen.live, &source, types, |relations| relations).await?;
+                let planned = self.plan_with(&seen.live, &context, &source, types).await?;
                 insert::check(planned.schema.fields(), &targets, columns.is_some())?;
                 Some(planned)
             }
             Write::Change { name, verb, assigned, query } => {
                 let (_, table) = seen.table(name, verb)?;
                 let targets = insert::targets(name, &seen.columns(table), Some(assigned))?;
-                let numbered = |relations: Relations| relations.with_row_numbers(name);
-                let planned = self.plan_with(&seen.live, query, types, numbered).await?;
+                let numbered = self.shaped_context(&seen.live, |all| all.with_row_numbers(name))?;
+                let planned = self.plan_with(&seen.live, &numbered, query, types).await?;
                 insert::check(&planned.schema.fields()[1..], &targets, true)?;
                 Some(planned)
             }

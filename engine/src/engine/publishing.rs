@@ -114,6 +114,7 @@ impl Engine {
             }
         };
         self.0.live.store(Arc::new(Live { published, people, visible }));
+        self.0.kept.forget();
         if changes {
             self.0.epoch.fetch_add(1, Ordering::SeqCst);
         }

@@ -5,7 +5,7 @@
 //! none refuses. Two sets answer "does this person exist?" in one bit test: who may be seen, and which profile a
 //! subject belongs to.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use datafusion::catalog::Session;
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
@@ -24,13 +24,15 @@ pub struct People {
     profile_ids: Vec<i64>,
     /// By subject: the anchor, the oldest subject of the profile, or [`NO_SUBJECT`].
     anchors: Vec<u32>,
+    /// The subjects that have a profile, in the order of its id, once somebody asks for a few.
+    by_profile: OnceLock<Vec<u32>>,
 }
 
 impl People {
     /// Builds the map from the profile id and the anchor of each subject, in subject order.
     pub fn new(version: u64, profile_ids: Vec<i64>, anchors: Vec<u32>) -> Self {
         debug_assert_eq!(profile_ids.len(), anchors.len());
-        Self { version, profile_ids, anchors }
+        Self { version, profile_ids, anchors, by_profile: OnceLock::new() }
     }
 
     /// Returns the profile of `subject`, or `None` if nothing resolves it.
@@ -41,6 +43,26 @@ impl People {
     /// Returns the oldest subject of the profile of `subject`.
     pub fn anchor(&self, subject: u32) -> Option<u32> {
         self.anchors.get(subject as usize).copied().filter(|anchor| *anchor != NO_SUBJECT)
+    }
+
+    /// Returns all subjects of the profiles with these ids, sorted.
+    pub fn subjects(&self, ids: &[i64]) -> Vec<u32> {
+        let id_of = |subject: &u32| self.profile_ids[*subject as usize];
+        let by_profile = self.by_profile.get_or_init(|| {
+            let all = 0..u32::try_from(self.profile_ids.len()).unwrap_or(NO_SUBJECT);
+            let mut subjects: Vec<u32> = all.filter(|subject| id_of(subject) != 0).collect();
+            subjects.sort_unstable_by_key(id_of);
+            subjects
+        });
+        let mut found = Vec::new();
+        for id in ids {
+            let from = by_profile.partition_point(|subject| id_of(subject) < *id);
+            let of_profile = by_profile[from..].iter().take_while(|subject| id_of(subject) == *id);
+            found.extend(of_profile);
+        }
+        found.sort_unstable();
+        found.dedup();
+        found
     }
 
     /// Returns how many subjects are mapped.
@@ -195,5 +217,6 @@ mod tests {
         );
         assert_eq!(people.anchor(2), Some(0));
         assert_eq!(people.profiles().collect::<Vec<_>>(), [(0, 7)]);
+        assert_eq!(people.subjects(&[7, 9, 0]), [0, 2]);
     }
 }

@@ -27,14 +27,21 @@ use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::parquet::arrow::ProjectionMask;
 use datafusion::parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
+use datafusion::physical_expr::conjunction as conjoined;
 use datafusion::physical_plan::ExecutionPlan;
 use futures::TryStreamExt;
 use object_store::ObjectStore;
 
 use super::access::{Access, Visible};
-use super::leakproof::{decidable_on_profile, evaluate_on_profile, leakproof, unqualified};
+use super::blooms::{BloomCache, Wanted};
+use super::leakproof::{
+    decidable_on_profile, evaluate_on_profile, leakproof, leakproof_with_values, profiles_named,
+    unqualified,
+};
+use super::runs::{RunCache, Runs, runs_of};
 use super::scan::{GovernedScanExec, OutputColumn};
-use super::selection::{BATCH_ROWS, Piece, Run, RunCache, Selection, runs_of};
+use super::seen_rows::SeenRows;
+use super::selection::{Asked, BATCH_ROWS, Piece, Selection};
 use crate::lake::{FileEntry, TableSnapshot, may_hold};
 use crate::table_read::StoreReader;
 
@@ -48,16 +55,23 @@ pub const PROFILE_ID: &str = "profile_id";
 #[derive(Debug, Clone)]
 pub struct ScanStore {
     /// The store.
-    pub store: Arc<dyn ObjectStore>,
+    store: Arc<dyn ObjectStore>,
     /// Its name inside plans.
-    pub url: ObjectStoreUrl,
+    url: ObjectStoreUrl,
     /// The runs of its files.
-    pub runs: Arc<RunCache>,
+    runs: Arc<RunCache>,
+    /// The bloom filters of its files.
+    blooms: Arc<BloomCache>,
 }
 
 impl ScanStore {
+    /// Reads from `store`, which plans call `url`.
+    pub fn new(store: Arc<dyn ObjectStore>, url: ObjectStoreUrl) -> Self {
+        Self { store, url, runs: Arc::default(), blooms: Arc::default() }
+    }
+
     /// Returns the subjects of the rows of `file` as runs.
-    async fn runs(&self, file: &ScannedFile) -> DataFusionResult<Arc<[Run]>> {
+    async fn runs(&self, file: &ScannedFile) -> DataFusionResult<Arc<Runs>> {
         if let Some(runs) = self.runs.get(&file.path) {
             return Ok(runs);
         }
@@ -238,12 +252,27 @@ impl GovernedTable {
             .collect()
     }
 
-    fn inner_scan(
+    /// Tells for each file whether its bloom filters let it hold rows that pass `filters`.
+    async fn may_hold(&self, filters: &[Expr]) -> DataFusionResult<Vec<bool>> {
+        let wanted: Vec<Wanted<'_>> = filters.iter().filter_map(Wanted::of).collect();
+        let mut may_hold = vec![true; self.files.len()];
+        for (file, may_hold) in self.files.iter().zip(&mut may_hold) {
+            for wanted in &wanted {
+                let (store, blooms) = (&self.store.store, &self.store.blooms);
+                *may_hold =
+                    *may_hold && blooms.may_hold(store, &file.path, file.size, wanted).await?;
+            }
+        }
+        Ok(may_hold)
+    }
+
+    async fn inner_scan(
         &self,
         session: &dyn Session,
         selection: &Selection,
         columns: Vec<usize>,
         filters: Vec<Expr>,
+        drops: Option<&Arc<Access>>,
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
         // Files are immutable: what their footers say is decoded once.
         let footers = session.runtime_env().cache_manager.get_file_metadata_cache();
@@ -252,15 +281,21 @@ impl GovernedTable {
             .with_table_parquet_options(session.table_options().parquet.clone())
             .with_parquet_file_reader_factory(Arc::new(reader))
             .with_enable_page_index(true)
-            .with_bloom_filter_on_read(true);
+            // They were asked before the file is opened.
+            .with_bloom_filter_on_read(false);
         // Rows of files that cannot hold what is asked for are not read, but they keep their places: a partition is cut
         // where it would be if they were, whatever hidden rows make of a file's bounds.
-        let mut is_read = vec![true; self.files.len()];
+        let mut is_read = self.may_hold(&filters).await?;
         if let Some(filter) = conjunction(filters) {
             let schema = DFSchema::try_from(Arc::clone(&self.physical))?;
             let predicate = session.create_physical_expr(filter, &schema)?;
             let entries: Vec<&FileEntry> = self.files.iter().map(|file| &file.entry).collect();
-            is_read = may_hold(&entries, &self.physical, &predicate);
+            let bounds = may_hold(&entries, &self.physical, &predicate);
+            is_read.iter_mut().zip(bounds).for_each(|(is_read, within)| *is_read &= within);
+            let predicate = match drops {
+                Some(access) => conjoined([predicate, SeenRows::over(&self.physical, access)?]),
+                None => predicate,
+            };
             source = source.with_predicate(predicate).with_pushdown_filters(true);
         }
         let groups = selection.partitions.iter().map(|pieces| {
@@ -281,11 +316,20 @@ impl GovernedTable {
         let file = &self.files[piece.file];
         let scanned =
             PartitionedFile::new(file.path.clone(), file.size).with_extension(file.entry.clone());
-        if piece.rows() == file.rows {
+        let selection = piece.row_selection(file.rows);
+        if selection.skipped_row_count() == 0 {
             return scanned;
         }
-        scanned.with_extension(ParquetRowSelection::new(piece.row_selection(file.rows)))
+        scanned.with_extension(ParquetRowSelection::new(selection))
     }
+}
+
+/// Selects the visible rows of the profiles that all of `filters` take.
+fn select(runs: &[Arc<Runs>], access: &Access, partitions: usize, filters: &[&Expr]) -> Selection {
+    let takes = |id| filters.iter().all(|filter| evaluate_on_profile(filter, id) == Some(true));
+    let named = filters.iter().find_map(|filter| profiles_named(filter));
+    let asked = Asked { takes: &takes, subjects: named.map(|ids| access.people.subjects(&ids)) };
+    Selection::new(runs, access, partitions, (!filters.is_empty()).then_some(&asked))
 }
 
 /// Reads texts and bytes as views, which share their buffers with the page.
@@ -317,7 +361,7 @@ impl TableProvider for GovernedTable {
         Ok(filters
             .iter()
             .map(|filter| {
-                if leakproof(filter) {
+                if leakproof_with_values(filter) {
                     TableProviderFilterPushDown::Inexact
                 } else {
                     TableProviderFilterPushDown::Unsupported
@@ -346,11 +390,7 @@ impl TableProvider for GovernedTable {
             runs.push(self.store.runs(file).await?);
         }
         let partitions = session.config().target_partitions();
-        let takes = |id: Option<i64>| {
-            on_profile.iter().all(|filter| evaluate_on_profile(filter, id) == Some(true))
-        };
-        let takes = (!on_profile.is_empty()).then_some(&takes as &dyn Fn(Option<i64>) -> bool);
-        let selection = Selection::new(&runs, &access, partitions, takes);
+        let selection = select(&runs, &access, partitions, &on_profile);
 
         let mut columns = Vec::new();
         let mut plan = Vec::with_capacity(shown.len());
@@ -367,16 +407,17 @@ impl TableProvider for GovernedTable {
                 OutputColumn::Stored(at)
             });
         }
+        let on_parquet = self.parquet_filters(&on_rows);
+        // Rows that Parquet drops leave no trace of where they were, so it is told to drop those of hidden people, too.
+        let riddled = selection.is_riddled();
+        let (picks, drops) = (riddled && on_parquet.is_empty(), riddled && !on_parquet.is_empty());
         let only_profile_ids = plan.iter().all(|column| matches!(column, OutputColumn::ProfileId));
         let inner = if only_profile_ids {
             None
         } else {
-            Some(self.inner_scan(
-                session,
-                &selection,
-                columns.clone(),
-                self.parquet_filters(&on_rows),
-            )?)
+            let drops = drops.then_some(&access);
+            let columns = columns.clone();
+            Some(self.inner_scan(session, &selection, columns, on_parquet, drops).await?)
         };
         let filter = on_rows
             .into_iter()
@@ -401,6 +442,7 @@ impl TableProvider for GovernedTable {
             selection,
             runs,
             inner,
+            picks,
             filter,
             access,
         )))

@@ -6,11 +6,28 @@ use datafusion::logical_expr::{Between, BinaryExpr, Expr, Operator};
 
 /// Tells whether evaluating `filter` on a hidden row could not show: no cast, no arithmetic, no function.
 pub(super) fn leakproof(filter: &Expr) -> bool {
-    let literal = |expr: &Expr| matches!(expr, Expr::Literal(value, _) if !value.is_null());
+    compares(filter, &|expr| matches!(expr, Expr::Literal(value, _) if !value.is_null()))
+}
+
+/// Tells whether `filter` may be [`leakproof`] once its parameters have values.
+pub(super) fn leakproof_with_values(filter: &Expr) -> bool {
+    fn constant(expr: &Expr) -> bool {
+        match expr {
+            Expr::Literal(value, _) => !value.is_null(),
+            Expr::Placeholder(_) => true,
+            Expr::Cast(cast) => matches!(*cast.expr, Expr::Placeholder(_)),
+            _ => false,
+        }
+    }
+    compares(filter, &constant)
+}
+
+/// Tells whether `filter` does nothing but compare columns with what `literal` takes for one.
+fn compares(filter: &Expr, literal: &impl Fn(&Expr) -> bool) -> bool {
     let column = |expr: &Expr| matches!(expr, Expr::Column(_));
     match filter {
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::And | Operator::Or, right }) => {
-            leakproof(left) && leakproof(right)
+            compares(left, literal) && compares(right, literal)
         }
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
             matches!(
@@ -96,6 +113,21 @@ pub(super) fn evaluate_on_profile(filter: &Expr, id: Option<i64>) -> Option<bool
     }
 }
 
+/// Returns the ids of the profiles that a filter over `profile_id` names, if it takes no others.
+pub(super) fn profiles_named(filter: &Expr) -> Option<Vec<i64>> {
+    let value = |expr: &Expr| match expr {
+        Expr::Literal(ScalarValue::Int64(value), _) => *value,
+        _ => None,
+    };
+    match filter {
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) => {
+            Some(vec![value(right).or_else(|| value(left))?])
+        }
+        Expr::InList(list) if !list.negated => list.list.iter().map(value).collect(),
+        _ => None,
+    }
+}
+
 /// Tells whether a filter over `profile_id` is one that [`evaluate_on_profile`] decides.
 pub(super) fn decidable_on_profile(filter: &Expr) -> bool {
     evaluate_on_profile(filter, Some(0)).is_some()
@@ -104,6 +136,7 @@ pub(super) fn decidable_on_profile(filter: &Expr) -> bool {
 #[cfg(test)]
 mod tests {
     use arrow::datatypes::DataType;
+    use datafusion::logical_expr::expr::Placeholder;
     use datafusion::prelude::{col, lit};
 
     use super::*;
@@ -125,6 +158,30 @@ mod tests {
         {
             assert!(!leakproof(&filter), "{filter}");
         }
+    }
+
+    #[test]
+    fn a_parameter_is_a_literal_to_be() {
+        let parameter = || Expr::Placeholder(Placeholder::new_with_field("$1".into(), None));
+        let cast = datafusion::logical_expr::cast(parameter(), DataType::Utf8View);
+        for filter in [col("a").eq(parameter()), col("a").eq(cast)] {
+            assert!(leakproof_with_values(&filter) && !leakproof(&filter), "{filter}");
+        }
+        let of_column = datafusion::logical_expr::cast(col("b"), DataType::Utf8View);
+        assert!(!leakproof_with_values(&col("a").eq(of_column)));
+    }
+
+    #[test]
+    fn a_filter_names_profiles_if_it_takes_no_others() {
+        assert_eq!(profiles_named(&col("profile_id").eq(lit(5i64))), Some(vec![5]));
+        assert_eq!(profiles_named(&lit(5i64).eq(col("profile_id"))), Some(vec![5]));
+        let list = vec![lit(1i64), lit(2i64)];
+        assert_eq!(
+            profiles_named(&col("profile_id").in_list(list.clone(), false)),
+            Some(vec![1, 2])
+        );
+        assert_eq!(profiles_named(&col("profile_id").in_list(list, true)), None);
+        assert_eq!(profiles_named(&col("profile_id").gt(lit(5i64))), None);
     }
 
     #[test]

@@ -5,15 +5,21 @@
 //! only from a [`GovernedTable`](governed::GovernedTable), whose leaf asks for the statement's [`Access`](access::Access).
 
 pub mod access;
+mod blooms;
 mod expansion;
+mod generic;
 pub mod governed;
+pub(crate) mod kept;
 mod leakproof;
 mod parameters;
+pub mod planned;
 pub mod planner;
 pub mod postgres;
 pub(crate) mod reads;
 pub mod relations;
+pub mod runs;
 pub mod scan;
+mod seen_rows;
 pub mod selection;
 pub mod session;
 pub mod stop;

@@ -305,9 +305,17 @@ pub(super) async fn plan_own(
     Ok(postgres::ObjectNames::new(facts).present(postgres::settle(plan, facts)?)?)
 }
 
-/// Makes the physical plan and checks it: no scan but ours is visible in it.
+/// Optimizes a plan, makes the physical plan and checks it: no scan but ours is visible in it.
 pub async fn physical(state: &SessionState, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
-    let physical = state.create_physical_plan(plan).await?;
+    checked_physical(state, &state.optimize(plan)?).await
+}
+
+/// Makes the physical plan of an optimized plan and checks it.
+pub(super) async fn checked_physical(
+    state: &SessionState,
+    optimized: &LogicalPlan,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let physical = state.query_planner().create_physical_plan(optimized, state).await?;
     check_physical(&physical)?;
     Ok(physical)
 }

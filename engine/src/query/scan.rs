@@ -8,7 +8,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, Int64Array, Int64Builder, RecordBatch, RecordBatchOptions,
+    Array, ArrayRef, AsArray, BooleanArray, Int64Array, Int64Builder, RecordBatch,
+    RecordBatchOptions,
 };
 use arrow::compute::{BatchCoalescer, cast, filter_record_batch};
 use arrow::datatypes::{Int64Type, SchemaRef};
@@ -26,8 +27,9 @@ use datafusion::physical_plan::{
 };
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::access::Access;
-use super::selection::{BATCH_ROWS, Run, Selection};
+use super::access::{Access, Visible};
+use super::runs::Runs;
+use super::selection::{BATCH_ROWS, Selection, Stretches};
 
 /// Where a column of the output comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,9 +49,11 @@ pub struct GovernedScanExec {
     /// Where the inner scan holds the subject, if it was asked for.
     subject_at: Option<usize>,
     selection: Selection,
-    runs: Vec<Arc<[Run]>>,
+    runs: Vec<Arc<Runs>>,
     /// Absent when the output follows from the runs alone.
     inner: Option<Arc<dyn ExecutionPlan>>,
+    /// Whether the inner scan hands on rows that are not selected.
+    picks: bool,
     filter: Option<Arc<dyn PhysicalExpr>>,
     access: Arc<Access>,
     properties: Arc<PlanProperties>,
@@ -57,7 +61,7 @@ pub struct GovernedScanExec {
 }
 
 impl GovernedScanExec {
-    /// Builds the leaf over an inner scan that reads exactly the rows of `selection`.
+    /// Builds the leaf over an inner scan that reads the rows of `selection`, and if the leaf `picks`, those between them, too.
     #[expect(
         clippy::too_many_arguments,
         reason = "one caller, and every argument is a part of the leaf"
@@ -68,8 +72,9 @@ impl GovernedScanExec {
         columns: Vec<OutputColumn>,
         subject_at: Option<usize>,
         selection: Selection,
-        runs: Vec<Arc<[Run]>>,
+        runs: Vec<Arc<Runs>>,
         inner: Option<Arc<dyn ExecutionPlan>>,
+        picks: bool,
         filter: Option<Arc<dyn PhysicalExpr>>,
         access: Arc<Access>,
     ) -> Self {
@@ -88,6 +93,7 @@ impl GovernedScanExec {
             selection,
             runs,
             inner,
+            picks,
             filter,
             access,
             properties,
@@ -203,8 +209,12 @@ impl Shaper {
 /// Cuts what one partition reads into whole batches.
 struct Cutter {
     input: SendableRecordBatchStream,
+    /// Which of the rows that are read are selected, if not all are.
+    stretches: Option<Stretches>,
     shaper: Shaper,
     coalescer: BatchCoalescer,
+    /// Whether batches are handed on as they come.
+    uncut: bool,
     drained: bool,
 }
 
@@ -219,8 +229,14 @@ impl Cutter {
             }
             match self.input.next().await {
                 Some(batch) => {
-                    let batch = self.shaper.shape(&batch?)?;
-                    if batch.num_rows() == BATCH_ROWS && self.coalescer.is_empty() {
+                    let mut batch = batch?;
+                    if let Some(stretches) = &mut self.stretches
+                        && let Some(selected) = stretches.next(batch.num_rows())
+                    {
+                        batch = filter_record_batch(&batch, &BooleanArray::new(selected, None))?;
+                    }
+                    let batch = self.shaper.shape(&batch)?;
+                    if self.uncut || batch.num_rows() == BATCH_ROWS && self.coalescer.is_empty() {
                         return Ok(Some(batch));
                     }
                     self.coalescer.push_batch(batch)?;
@@ -311,6 +327,9 @@ impl ExecutionPlan for GovernedScanExec {
         };
         let cutter = Cutter {
             input: inner.execute(partition, context)?,
+            stretches: self.picks.then(|| self.selection.stretches(partition)),
+            // Where nobody is hidden, nobody can be told by where a batch ends.
+            uncut: shaper.filter.is_none() && matches!(self.access.visible, Visible::Everyone),
             shaper,
             coalescer: BatchCoalescer::new(Arc::clone(&self.output), BATCH_ROWS),
             drained: false,

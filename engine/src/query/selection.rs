@@ -1,91 +1,26 @@
 //! Which rows of a table exist for an access, worked out before a single page is read.
 //!
 //! Files are sorted by subject, so a file is a list of [`Run`]s: so many rows of one subject. The runs of a file never
-//! change and are kept in memory ([`RunCache`]); from them follow the visible rows, their exact number, and cuts that
+//! change and are kept in memory ([`RunCache`](super::runs::RunCache)); from them follow the visible rows, their exact number, and cuts that
 //! fall after every 8,192nd *visible* row. Files are read in the order of their visible subjects, so that one which was
 //! written anew, and so is the last of its table, for a row of somebody hidden is read where it was read before. What a
 //! hidden person adds to a file moves none of these, so batches and partitions, and with them sums of floating point
 //! numbers and the order of rows, are the same whether that person is there or not.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use arrow::array::BooleanBufferBuilder;
+use arrow::buffer::BooleanBuffer;
 use datafusion::parquet::arrow::arrow_reader::{RowSelection, RowSelector};
-use parking_lot::Mutex;
 
-use super::access::{Access, NO_SUBJECT, Visible};
+use super::access::{Access, Visible};
+use super::runs::{Range, Run, Runs};
 
 /// Rows of one batch of a governed scan.
 pub const BATCH_ROWS: usize = 8192;
 
-/// How many files' runs are kept; the oldest half is dropped beyond that.
-const CACHED_FILES_MAX: usize = 16_384;
-
-/// Consecutive rows of one subject in one file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Run {
-    /// The subject, or [`NO_SUBJECT`].
-    pub subject: u32,
-    /// How many rows.
-    pub rows: u32,
-}
-
-/// Collapses the subjects of a file's rows, in file order, into runs.
-pub fn runs_of(subjects: impl Iterator<Item = Option<i64>>) -> Vec<Run> {
-    let mut runs: Vec<Run> = Vec::new();
-    for subject in subjects {
-        let subject = subject.and_then(|subject| u32::try_from(subject).ok()).unwrap_or(NO_SUBJECT);
-        match runs.last_mut() {
-            Some(run) if run.subject == subject => run.rows += 1,
-            _ => runs.push(Run { subject, rows: 1 }),
-        }
-    }
-    runs.shrink_to_fit();
-    runs
-}
-
-type CachedRuns = (u64, Arc<[Run]>);
-
-/// The runs of files, by path: files are immutable, so an entry never goes stale.
-#[derive(Debug, Default)]
-pub struct RunCache {
-    /// By path: when the entry was last used, and the runs.
-    files: Mutex<HashMap<String, CachedRuns>>,
-    clock: std::sync::atomic::AtomicU64,
-}
-
-impl RunCache {
-    /// Returns the runs of the file at `path`, if they are known.
-    pub fn get(&self, path: &str) -> Option<Arc<[Run]>> {
-        let now = self.clock.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let mut files = self.files.lock();
-        let (used, runs) = files.get_mut(path)?;
-        *used = now;
-        Some(Arc::clone(runs))
-    }
-
-    /// Remembers the runs of the file at `path`.
-    pub fn insert(&self, path: String, runs: Vec<Run>) -> Arc<[Run]> {
-        let now = self.clock.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let runs: Arc<[Run]> = runs.into();
-        let mut files = self.files.lock();
-        if files.len() >= CACHED_FILES_MAX {
-            let mut uses: Vec<u64> = files.values().map(|(used, _)| *used).collect();
-            uses.sort_unstable();
-            let median = uses[uses.len() / 2];
-            files.retain(|_, (used, _)| *used > median);
-        }
-        files.insert(path, (now, Arc::clone(&runs)));
-        runs
-    }
-}
-
-/// A range of rows of one file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Range {
-    start: u64,
-    rows: u64,
-}
+/// So many rows at a stretch are worth to be passed over: they hold pages that need not be decoded.
+const WHOLE_ROWS: u64 = 2048;
 
 /// The rows of one file that one partition reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,11 +36,44 @@ impl Piece {
         self.ranges.iter().map(|range| range.rows).sum()
     }
 
-    /// Returns the selection of these rows in a file of `file_rows` rows.
-    pub fn row_selection(&self, file_rows: u64) -> RowSelection {
-        let mut selectors = Vec::with_capacity(self.ranges.len() * 2 + 1);
-        let mut at = 0;
+    /// Tells whether it is cheaper to read all rows from its first to its last and to drop those between that are not
+    /// its own: they are many small gaps, and less than what is kept.
+    pub fn is_riddled(&self) -> bool {
+        let span = self.span().rows;
+        self.ranges.len() as u64 * WHOLE_ROWS > span
+            && span <= self.rows() * 2
+            && span > self.rows()
+    }
+
+    /// The rows from its first to its last.
+    fn span(&self) -> Range {
+        match (self.ranges.first(), self.ranges.last()) {
+            (Some(first), Some(last)) => {
+                Range { start: first.start, rows: last.start + last.rows - first.start }
+            }
+            _ => Range { start: 0, rows: 0 },
+        }
+    }
+
+    /// Calls `visit` for what is read of it in turn: how many rows, and whether they are its own.
+    fn for_each_stretch(&self, mut visit: impl FnMut(u64, bool)) {
+        let mut at = self.span().start;
         for range in &self.ranges {
+            if range.start > at && self.is_riddled() {
+                visit(range.start - at, false);
+            }
+            visit(range.rows, true);
+            at = range.start + range.rows;
+        }
+    }
+
+    /// Returns the selection of the rows that are read in a file of `file_rows` rows.
+    pub fn row_selection(&self, file_rows: u64) -> RowSelection {
+        let span = [self.span()];
+        let ranges = if self.is_riddled() { &span } else { self.ranges.as_slice() };
+        let mut selectors = Vec::with_capacity(ranges.len() * 2 + 1);
+        let mut at = 0;
+        for range in ranges {
             if range.start > at {
                 selectors.push(RowSelector::skip((range.start - at) as usize));
             }
@@ -144,6 +112,14 @@ impl Piece {
     }
 }
 
+/// Which people a statement asks for, where it says so.
+pub struct Asked<'a> {
+    /// Tells whether rows of the profile with this id are asked for.
+    pub takes: &'a dyn Fn(Option<i64>) -> bool,
+    /// All subjects of these profiles, sorted, if they are a few.
+    pub subjects: Option<Vec<u32>>,
+}
+
 /// The visible rows of a table, dealt to partitions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Selection {
@@ -152,43 +128,35 @@ pub struct Selection {
 }
 
 impl Selection {
-    /// Selects the rows that `access` sees and whose profile id `takes` takes, and cuts them into at most `partitions_max`
-    /// partitions of whole batches.
+    /// Selects the rows that `access` sees of the people who are `asked` for, and cuts them into at most
+    /// `partitions_max` partitions of whole batches.
     pub fn new(
-        files: &[Arc<[Run]>],
+        files: &[Arc<Runs>],
         access: &Access,
         partitions_max: usize,
-        takes: Option<&dyn Fn(Option<i64>) -> bool>,
+        asked: Option<&Asked<'_>>,
     ) -> Self {
         let mut selected: Vec<(usize, Vec<Range>)> = Vec::with_capacity(files.len());
-        let mut total = 0u64;
-        let whole = takes.is_none() && matches!(access.visible, Visible::Everyone);
         for file in in_visible_order(files, &access.visible) {
-            let runs = &files[file];
-            let mut ranges: Vec<Range> = Vec::new();
-            if whole {
-                let rows = runs.iter().map(|run| u64::from(run.rows)).sum();
-                total += rows;
-                selected.push((file, vec![Range { start: 0, rows }]));
-                continue;
-            }
-            let mut at = 0u64;
-            for run in runs.iter() {
-                let rows = u64::from(run.rows);
-                if access.visible.contains(run.subject)
-                    && takes.is_none_or(|takes| takes(access.people.profile_id(run.subject)))
-                {
-                    total += rows;
-                    match ranges.last_mut() {
-                        Some(last) if last.start + last.rows == at => last.rows += rows,
-                        _ => ranges.push(Range { start: at, rows }),
-                    }
-                }
-                at += rows;
-            }
-            selected.push((file, ranges));
+            selected.push((file, ranges_of(&files[file], access, asked)));
         }
+        let total = selected.iter().flat_map(|(_, ranges)| ranges).map(|range| range.rows).sum();
         Self { partitions: deal(selected, total, partitions_max) }
+    }
+
+    /// Tells whether rows are read that are not selected.
+    pub fn is_riddled(&self) -> bool {
+        self.partitions.iter().flatten().any(Piece::is_riddled)
+    }
+
+    /// Returns which of the rows that one partition reads are selected.
+    pub fn stretches(&self, partition: usize) -> Stretches {
+        let mut stretches = Vec::new();
+        for piece in &self.partitions[partition] {
+            piece.for_each_stretch(|rows, own| stretches.push((rows, own)));
+        }
+        stretches.reverse();
+        Stretches(stretches)
     }
 
     /// Returns how many rows one partition reads.
@@ -197,14 +165,78 @@ impl Selection {
     }
 }
 
+/// Which rows of a stream are selected, in stretches, the next one last.
+#[derive(Debug)]
+pub struct Stretches(Vec<(u64, bool)>);
+
+impl Stretches {
+    /// Returns which of the next `rows` rows are selected, or `None` if all are.
+    pub fn next(&mut self, rows: usize) -> Option<BooleanBuffer> {
+        let mut left = rows as u64;
+        let mut mask = BooleanBufferBuilder::new(rows);
+        let mut all = true;
+        while left > 0 {
+            // Rows that nothing tells of are not selected.
+            let (taken, own) = match self.0.last_mut() {
+                Some((stretch, own)) => {
+                    let taken = left.min(*stretch);
+                    *stretch -= taken;
+                    (taken, *own)
+                }
+                None => (left, false),
+            };
+            if self.0.last().is_some_and(|(stretch, _)| *stretch == 0) {
+                self.0.pop();
+            }
+            mask.append_n(taken as usize, own);
+            all &= own;
+            left -= taken;
+        }
+        (!all).then(|| mask.finish())
+    }
+}
+
+/// Returns the rows of one file that are visible and asked for.
+fn ranges_of(runs: &Runs, access: &Access, asked: Option<&Asked<'_>>) -> Vec<Range> {
+    let exists = |subject: u32| {
+        access.visible.contains(subject)
+            && asked.is_none_or(|asked| (asked.takes)(access.people.profile_id(subject)))
+    };
+    let mut ranges: Vec<Range> = Vec::new();
+    let mut add = |range: Range| match ranges.last_mut() {
+        Some(last) if last.start + last.rows == range.start => last.rows += range.rows,
+        _ => ranges.push(range),
+    };
+    match asked.and_then(|asked| asked.subjects.as_deref()) {
+        Some(subjects) if runs.sorted => {
+            let subjects = subjects.iter().copied().filter(|subject| exists(*subject));
+            subjects.filter_map(|subject| runs.range_of(subject)).for_each(add);
+        }
+        None if asked.is_none() && matches!(access.visible, Visible::Everyone) => {
+            add(Range { start: 0, rows: runs.iter().map(|run| u64::from(run.rows)).sum() });
+        }
+        _ => {
+            let mut start = 0;
+            for run in runs.iter() {
+                let rows = u64::from(run.rows);
+                if exists(run.subject) {
+                    add(Range { start, rows });
+                }
+                start += rows;
+            }
+        }
+    }
+    ranges
+}
+
 /// Returns the order in which files are read: that of the visible subjects in them, and as they stand in the list where
 /// those are the same. Files of a table that is sorted as a whole follow each other.
-fn in_visible_order(files: &[Arc<[Run]>], visible: &Visible) -> Vec<usize> {
+fn in_visible_order(files: &[Arc<Runs>], visible: &Visible) -> Vec<usize> {
     fn subjects<'a>(runs: &'a [Run], visible: &'a Visible) -> impl Iterator<Item = u32> + 'a {
         runs.iter().map(|run| run.subject).filter(|subject| visible.contains(*subject))
     }
     // What comes before the first visible subject of a file is passed over once, and not in each comparison.
-    let from_first = |runs: &Arc<[Run]>| {
+    let from_first = |runs: &Arc<Runs>| {
         runs.iter().position(|run| visible.contains(run.subject)).unwrap_or(runs.len())
     };
     let mut order: Vec<(usize, &[Run])> =
@@ -252,6 +284,7 @@ fn push_piece(partitions: &mut [Vec<Piece>], piece: Piece) {
 mod tests {
     use super::*;
     use crate::query::access::{People, SubjectSet, Visible};
+    use crate::query::runs::runs_of;
     use proptest::prelude::*;
 
     fn access(visible: &[u32], subjects: u32) -> Access {
@@ -269,7 +302,7 @@ mod tests {
         }
     }
 
-    fn rows_of(selection: &Selection, files: &[Arc<[Run]>]) -> Vec<Vec<u32>> {
+    fn rows_of(selection: &Selection, files: &[Arc<Runs>]) -> Vec<Vec<u32>> {
         let mut out = Vec::new();
         for partition in &selection.partitions {
             let mut rows = Vec::new();
@@ -285,7 +318,7 @@ mod tests {
 
     #[test]
     fn rows_without_a_subject_are_only_for_everyone() {
-        let files = [Arc::from(runs_of([Some(0), None, None].into_iter()))];
+        let files = [Arc::new(runs_of([Some(0), None, None].into_iter()))];
         let governed = Selection::new(&files, &access(&[0], 1), 2, None);
         assert_eq!(governed.rows(0), 1);
         let all = Access { visible: Visible::Everyone, ..access(&[], 1) };
@@ -305,8 +338,8 @@ mod tests {
             for (subject, rows, at) in hidden {
                 mixed.insert(at.min(mixed.len()), Run { subject, rows });
             }
-            let clean = [Arc::from(clean)];
-            let mixed = [Arc::from(mixed)];
+            let clean = [Arc::new(Runs::new(clean))];
+            let mixed = [Arc::new(Runs::new(mixed))];
             let one = Selection::new(&clean, &access, 3, None);
             let other = Selection::new(&mixed, &access, 3, None);
             prop_assert_eq!(rows_of(&one, &clean), rows_of(&other, &mixed));
@@ -319,8 +352,9 @@ mod tests {
             hidden in proptest::collection::btree_map(20u32..40, 1u32..4000, 0..6), moved in 0usize..5,
         ) {
             let access = access(&(0..20).collect::<Vec<_>>(), 40);
-            let runs = |rows: &std::collections::BTreeMap<u32, u32>| -> Arc<[Run]> {
-                rows.iter().map(|(subject, rows)| Run { subject: *subject, rows: *rows }).collect()
+            let runs = |rows: &std::collections::BTreeMap<u32, u32>| {
+                let runs = rows.iter().map(|(subject, rows)| Run { subject: *subject, rows: *rows });
+                Arc::new(Runs::new(runs.collect()))
             };
             let mut visible: Vec<Vec<u32>> = files.iter().map(|rows| rows.keys().copied().filter(|subject| *subject < 20).collect()).collect();
             visible.sort();
@@ -339,17 +373,39 @@ mod tests {
             prop_assert_eq!(rows_of(&one, &before), rows_of(&other, &after));
         }
 
-        /// A row selection reads exactly the rows of its ranges.
+        /// What is read holds exactly the rows that are selected, and stretches tell which they are.
         #[test]
         fn row_selections_cover_the_file(runs in proptest::collection::vec((0u32..6, 1u32..9000), 1..20)) {
-            let files = [Arc::from(runs.iter().map(|(subject, rows)| Run { subject: *subject, rows: *rows }).collect::<Vec<_>>())];
-            let total: u64 = runs.iter().map(|(_, rows)| u64::from(*rows)).sum();
+            let runs: Vec<Run> = runs.iter().map(|(subject, rows)| Run { subject: *subject, rows: *rows }).collect();
+            let files = [Arc::new(Runs::new(runs.clone()))];
+            let total: u64 = runs.iter().map(|run| u64::from(run.rows)).sum();
             let selection = Selection::new(&files, &access(&[0, 2, 4], 6), 4, None);
             for piece in selection.partitions.iter().flatten() {
                 let rows = piece.row_selection(total);
-                prop_assert_eq!(rows.row_count() as u64, piece.rows());
                 prop_assert_eq!(rows.row_count() as u64 + rows.skipped_row_count() as u64, total);
+                let (mut read, mut own) = (0, 0);
+                piece.for_each_stretch(|rows, selected| {
+                    read += rows;
+                    own += if selected { rows } else { 0 };
+                });
+                prop_assert_eq!((read, own), (rows.row_count() as u64, piece.rows()));
             }
+        }
+
+        /// Who looks for a few subjects finds the rows that who looks at all finds.
+        #[test]
+        fn subjects_are_found_where_they_are(
+            files in proptest::collection::vec(proptest::collection::btree_map(0u32..2000, 1u32..50, 0..900), 1..4),
+            asked in proptest::collection::btree_set(0u32..2100, 0..6), visible in proptest::collection::vec(0u32..2000, 0..2000),
+        ) {
+            let access = access(&visible, 2100);
+            let runs = |rows: &std::collections::BTreeMap<u32, u32>| {
+                Arc::new(Runs::new(rows.iter().map(|(subject, rows)| Run { subject: *subject, rows: *rows }).collect()))
+            };
+            let files: Vec<_> = files.iter().map(runs).collect();
+            let takes = |id: Option<i64>| id.is_some_and(|id| asked.contains(&(id as u32 - 1)));
+            let found = |subjects| Selection::new(&files, &access, 3, Some(&Asked { takes: &takes, subjects }));
+            prop_assert_eq!(found(Some(asked.iter().copied().collect())), found(None));
         }
     }
 }

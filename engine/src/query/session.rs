@@ -6,17 +6,20 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
+use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::execute_stream;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::sql::sqlparser::ast::Statement;
 use futures::StreamExt;
 
 use super::access::Access;
+use super::generic;
+use super::kept::{Context, Kept};
 use super::parameters::{self, Numerics};
-use super::planner::{physical, plan};
+use super::planned::{Planned, Stamp, columns_of};
+use super::planner::{checked_physical, physical, plan};
 use super::postgres::{self, SessionFacts};
 use super::reads::Reads;
 use super::relations::{Relations, Viewer};
@@ -26,31 +29,6 @@ use crate::audit::{Class, Entry};
 use crate::catalog::{Body, Capability, Kind, LegalBasis, Role};
 use crate::engine::{Engine, Live};
 use crate::error::{Error, Result};
-
-/// A statement that was planned.
-#[derive(Debug, Clone)]
-pub struct Planned {
-    /// The columns of its rows, named as PostgreSQL names them.
-    pub schema: SchemaRef,
-    statement: Statement,
-    plan: LogicalPlan,
-    stamp: Stamp,
-    /// Its parameters, in order: their types, with the logical ones in the metadata.
-    pub parameters: Vec<FieldRef>,
-    declared_types: Vec<Option<DataType>>,
-    numerics: Numerics,
-}
-
-/// What a plan was made for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Stamp {
-    sequence: u64,
-    /// What the session itself has changed.
-    staged: u64,
-    purpose: Option<String>,
-    search_path: Vec<String>,
-    time_zone: Option<String>,
-}
 
 /// One connection.
 pub struct QuerySession {
@@ -66,6 +44,7 @@ pub struct QuerySession {
     temporary: parking_lot::Mutex<Staged>,
     /// For which catalog version and purpose the facts describe relations.
     described: parking_lot::Mutex<Option<Stamp>>,
+    kept: Arc<Kept>,
 }
 
 impl QuerySession {
@@ -87,6 +66,7 @@ impl QuerySession {
             snapshot,
         );
         facts.share("cdp.purpose", purpose.as_deref().unwrap_or(""));
+        let kept = engine.all_kept().open();
         Ok(Self {
             engine,
             role: role.to_owned(),
@@ -96,6 +76,7 @@ impl QuerySession {
             staged: parking_lot::Mutex::default(),
             temporary: parking_lot::Mutex::default(),
             described: parking_lot::Mutex::new(None),
+            kept,
         })
     }
 
@@ -176,21 +157,46 @@ impl QuerySession {
         &self,
         statement: &Statement,
         parameter_types: &[Option<DataType>],
-    ) -> Result<Planned> {
+    ) -> Result<Arc<Planned>> {
         let live = self.live();
-        self.plan_with(&live, statement, parameter_types, |relations| relations).await
+        let context = self.context(&live)?;
+        self.plan_with(&live, &context, statement, parameter_types).await.map(Arc::new)
     }
 
-    /// As [`QuerySession::plan`], in `live` and with relations that `shape` has changed.
+    /// Returns the plan of a text that this session has sent before, as long as it would be planned alike.
+    pub fn kept_plan(
+        &self,
+        text: &str,
+        parameter_types: &[Option<DataType>],
+    ) -> Option<Arc<Planned>> {
+        let live = self.live();
+        self.kept.plan(&live, &self.stamp(&live), text, parameter_types)
+    }
+
+    /// Keeps the plan of `text` for the next time that it is sent.
+    ///
+    /// A statement that reads other than tables, or the settings of the session, is planned anew each time.
+    pub fn keep_plan(
+        &self,
+        text: &str,
+        parameter_types: &[Option<DataType>],
+        planned: &Arc<Planned>,
+    ) {
+        if generic::reads_tables_alone(&planned.plan) {
+            self.kept.keep_plan(text, parameter_types, planned);
+        }
+    }
+
+    /// As [`QuerySession::plan`], in `live` and with a context of it.
     pub(crate) async fn plan_with(
         &self,
         live: &Live,
+        context: &Arc<Context>,
         statement: &Statement,
         parameter_types: &[Option<DataType>],
-        shape: impl FnOnce(Relations) -> Relations,
     ) -> Result<Planned> {
         let statement = &parameters::with_declared_types(statement, parameter_types)?;
-        let (plan, stamp) = self.plan_now(live, statement, shape).await?;
+        let (plan, stamp) = self.plan_now(live, context, statement).await?;
         let schema = columns_of(&plan);
         let numerics = Numerics::of(statement);
         let parameters = parameters::fields_of(&plan, statement, parameter_types)?;
@@ -202,6 +208,7 @@ impl QuerySession {
             parameters,
             declared_types: parameter_types.to_vec(),
             numerics,
+            generic: Arc::default(),
         })
     }
 
@@ -212,24 +219,49 @@ impl QuerySession {
     pub async fn execute(
         &self,
         planned: &Planned,
-        parameters: Vec<ScalarValue>,
+        values: Vec<ScalarValue>,
     ) -> Result<SendableRecordBatchStream> {
         let live = self.live();
-        let mut plan = planned.plan.clone();
-        if planned.stamp != self.stamp(&live) {
-            plan = self.plan_now(&live, &planned.statement, |relations| relations).await?.0;
-            let now = columns_of(&plan);
-            if now.fields() != planned.schema.fields() {
-                return Err(Error::Invalid {
-                    message: "cached plan must not change result type".into(),
-                    hint: "Prepare the statement again.".into(),
-                });
-            }
+        if planned.stamp == self.stamp(&live) {
+            return self.run_again(&live, planned, values).await;
         }
-        if !planned.declared_types.is_empty() || !parameters.is_empty() {
-            plan = parameters::with_values(plan, &planned.numerics, parameters)?;
+        let context = self.context(&live)?;
+        let mut plan = self.plan_now(&live, &context, &planned.statement).await?.0;
+        let now = columns_of(&plan);
+        if now.fields() != planned.schema.fields() {
+            return Err(Error::Invalid {
+                message: "cached plan must not change result type".into(),
+                hint: "Prepare the statement again.".into(),
+            });
+        }
+        if !planned.declared_types.is_empty() || !values.is_empty() {
+            plan = parameters::with_values(plan, &planned.numerics, values)?;
         }
         self.run(&live, plan, None).await
+    }
+
+    /// Runs a statement whose plan is still right.
+    async fn run_again(
+        &self,
+        live: &Arc<Live>,
+        planned: &Planned,
+        values: Vec<ScalarValue>,
+    ) -> Result<SendableRecordBatchStream> {
+        let reads = Reads::of(&planned.plan)?;
+        let planned = planned.clone();
+        self.run_reading(live, reads, None, move |context| async move {
+            let Planned { plan, parameters, declared_types, numerics, generic, .. } = planned;
+            let state = context.timeless_state();
+            if let Some(plan) = generic.with_values(state, &plan, &parameters, &values)? {
+                return checked_physical(state, &plan).await;
+            }
+            let plan = match declared_types.is_empty() && values.is_empty() {
+                true => plan,
+                false => parameters::with_values(plan, &numerics, values)?,
+            };
+            physical(&context.state(), &plan).await
+        })
+        .await
     }
 
     /// Returns the plan of a statement that [`QuerySession::plan_with`] has planned, with these values.
@@ -248,16 +280,16 @@ impl QuerySession {
     async fn plan_now(
         &self,
         live: &Live,
+        context: &Arc<Context>,
         statement: &Statement,
-        shape: impl FnOnce(Relations) -> Relations,
     ) -> Result<(LogicalPlan, Stamp)> {
-        let relations = self.shown(live)?;
-        let relations = Arc::new(shape(relations));
-        let planner = self.engine.planner();
-        let state = planner.state(&relations.scope());
+        context.relations.begin_statement();
+        let state = context.state();
         let (facts, statement, stop) =
             (Arc::clone(&self.facts), statement.clone(), Arc::clone(&self.stop.read()));
-        let plan = planner
+        let plan = self
+            .engine
+            .planner()
             .aside(async move {
                 stop.check()?;
                 plan(&state, &facts, statement).await
@@ -269,13 +301,28 @@ impl QuerySession {
     /// Runs a plan; `target` is the relation that its rows are written to, if they are.
     pub(crate) async fn run(
         &self,
-        live: &Live,
+        live: &Arc<Live>,
         plan: LogicalPlan,
         target: Option<&str>,
     ) -> Result<SendableRecordBatchStream> {
-        let relations = self.relations(live)?;
-        let state = self.engine.planner().state(&relations.scope());
-        let mut reads = Reads::of(&plan)?;
+        let reads = Reads::of(&plan)?;
+        let make = |context: Arc<Context>| async move { physical(&context.state(), &plan).await };
+        self.run_reading(live, reads, target, make).await
+    }
+
+    /// Runs what `make` makes, which reads `reads`.
+    async fn run_reading<F>(
+        &self,
+        live: &Arc<Live>,
+        mut reads: Reads,
+        target: Option<&str>,
+        make: impl FnOnce(Arc<Context>) -> F + Send + 'static,
+    ) -> Result<SendableRecordBatchStream>
+    where
+        F: Future<Output = Result<Arc<dyn ExecutionPlan>>> + Send,
+    {
+        let context = self.context(live)?;
+        let task = context.task();
         let class = if target.is_some() { Class::Write } else { Class::Read };
         let written = target.filter(|target| !reads.relations.iter().any(|read| read == target));
         reads.relations.extend(written.map(str::to_owned));
@@ -284,16 +331,15 @@ impl QuerySession {
             return Err(super::access::no_purpose());
         }
         let stop = Arc::clone(&self.stop.read());
-        let planning = state.clone();
         let physical = self
             .engine
             .planner()
             .aside(async move {
                 stop.check()?;
-                Ok(stoppable(physical(&planning, &plan).await?, &stop)?)
+                Ok(stoppable(make(context).await?, &stop)?)
             })
             .await?;
-        let stream = execute_stream(physical, state.task_ctx())?;
+        let stream = execute_stream(physical, task)?;
         if reads.relations.is_empty() {
             return Ok(stream);
         }
@@ -320,20 +366,37 @@ impl QuerySession {
         )))
     }
 
-    /// Returns the relations that this session may name now.
-    pub(crate) fn relations(&self, live: &Live) -> Result<Arc<Relations>> {
-        let viewer = self.viewer(live)?;
-        let access = self.access(live, &viewer)?;
-        Ok(Arc::new(self.engine.relations(live, &viewer, access, &self.facts)))
+    /// Returns what statements are planned and run with that see `live`, and shows its relations to the catalog
+    /// functions, by which names are found.
+    pub(crate) fn context(&self, live: &Arc<Live>) -> Result<Arc<Context>> {
+        if let Some(context) = self.kept.context(live, &self.stamp(live)) {
+            self.describe(live, &context.relations);
+            return Ok(context);
+        }
+        let context = self.shaped_context(live, |relations| relations)?;
+        if Arc::ptr_eq(live, &self.engine.live()) {
+            self.kept.keep(Arc::clone(live), self.stamp(live), Arc::clone(&context));
+            // Readers may see the next state since, and then nobody would tell this session to forget.
+            if !Arc::ptr_eq(live, &self.engine.live()) {
+                self.kept.forget();
+            }
+        }
+        Ok(context)
     }
 
-    /// Returns the same, and shows them to the catalog functions, by which names are found.
-    pub(crate) fn shown(&self, live: &Live) -> Result<Relations> {
+    /// As [`QuerySession::context`], with relations that `shape` has changed.
+    pub(crate) fn shaped_context(
+        &self,
+        live: &Live,
+        shape: impl FnOnce(Relations) -> Relations,
+    ) -> Result<Arc<Context>> {
         let viewer = self.viewer(live)?;
         let access = self.access(live, &viewer)?;
         let relations = self.engine.relations(live, &viewer, access, &self.facts);
         self.describe(live, &relations);
-        Ok(relations)
+        let relations = Arc::new(shape(relations));
+        let state = self.engine.planner().state(&relations.scope());
+        Ok(Arc::new(Context::new(relations, state)))
     }
 
     /// Returns what this session sees now: what is published, with what it has changed itself.
@@ -387,7 +450,7 @@ impl QuerySession {
         Ok(Some(Arc::new(access)))
     }
 
-    fn stamp(&self, live: &Live) -> Stamp {
+    pub(super) fn stamp(&self, live: &Live) -> Stamp {
         Stamp {
             sequence: live.published.state.sequence,
             staged: self.staged.lock().version,
@@ -418,14 +481,6 @@ fn role_of<'a>(live: &'a Live, name: &str) -> Result<&'a Role> {
             hint: "It was dropped; connect as another role.".into(),
         }),
     }
-}
-
-/// Returns the columns of a plan's rows under the names that a client sees.
-fn columns_of(plan: &LogicalPlan) -> SchemaRef {
-    let named = |field: &Arc<arrow::datatypes::Field>| {
-        field.as_ref().clone().with_name(postgres::column_name(field.name()))
-    };
-    Arc::new(Schema::new(plan.schema().fields().iter().map(named).collect::<Vec<_>>()))
 }
 
 /// Returns what allows a purpose.

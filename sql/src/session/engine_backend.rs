@@ -13,8 +13,8 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use engine::analytics::{CopyTarget, PlannedWrite, Staged};
 use engine::catalog::{Body, Capability, Definition, Kind};
 use engine::jobs::{Target, Trigger};
+use engine::query::planned::Planned;
 use engine::query::postgres::Configured;
-use engine::query::session::Planned;
 use engine::{Engine, Error, FirstMembers, Put, Result};
 use futures::{FutureExt, stream};
 use sqlparser::ast::Statement as SqlStatement;
@@ -65,7 +65,7 @@ pub(crate) struct EngineSession {
 
 /// What a plan is made of.
 enum Inner {
-    Query(Box<Planned>),
+    Query(Arc<Planned>),
     RecordConsent(RecordConsent),
     Write(Box<PlannedWrite>),
 }
@@ -94,6 +94,9 @@ impl QuerySession for EngineSession {
     }
 
     async fn plan(&self, sql: &str, parameters: &[Option<DataType>]) -> Result<Plan> {
+        if let Some(planned) = self.session.kept_plan(sql, parameters) {
+            return Ok(plan_of(planned));
+        }
         let statement = parse(sql)?;
         if let Some(call) = RecordConsent::of(&statement)? {
             let schema =
@@ -117,13 +120,8 @@ impl QuerySession for EngineSession {
             });
         }
         let planned = self.session.plan(&statement, parameters).await?;
-        let parameters = planned.parameters.clone();
-        Ok(Plan {
-            schema: Arc::clone(&planned.schema),
-            parameters,
-            changes_the_lake: false,
-            inner: Arc::new(Inner::Query(Box::new(planned))),
-        })
+        self.session.keep_plan(sql, parameters, &planned);
+        Ok(plan_of(planned))
     }
 
     async fn execute(
@@ -237,6 +235,16 @@ impl QuerySession for EngineSession {
                 hint: "Send it as a statement of its own.".into(),
             }),
         }
+    }
+}
+
+/// Returns the plan of a query.
+fn plan_of(planned: Arc<Planned>) -> Plan {
+    Plan {
+        schema: Arc::clone(&planned.schema),
+        parameters: planned.parameters.clone(),
+        changes_the_lake: false,
+        inner: Arc::new(Inner::Query(planned)),
     }
 }
 

@@ -59,8 +59,7 @@ async fn scanned(files: &[(&str, Option<&str>)]) -> Scanned {
     let config = SessionConfig::new().with_target_partitions(2).with_extension(Arc::new(access));
     let session = SessionContext::new_with_config(config);
     lake.register(&session.runtime_env());
-    let store =
-        ScanStore { store: lake.store(), url: lake.object_store_url(), runs: Arc::default() };
+    let store = ScanStore::new(lake.store(), lake.object_store_url());
     let snapshots = [(TABLE.to_owned(), table.snapshot())];
     let governed = GovernedTable::new("t", &snapshots, &layout.fields, store);
     session.register_table("t", Arc::new(governed)).unwrap();

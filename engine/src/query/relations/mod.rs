@@ -6,7 +6,7 @@
 mod analytics;
 mod personal;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,6 +17,7 @@ use datafusion::catalog::{SchemaProvider, TableProvider};
 use datafusion::datasource::ViewTable;
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
 use datafusion::logical_expr::ScalarUDF;
+use parking_lot::Mutex;
 
 use crate::catalog::{ANALYTICS, Capability, LegalBasis, Published, TEMPORARY, placed};
 use crate::error::{Error, Result};
@@ -103,8 +104,10 @@ pub struct Relations {
     facts: Arc<SessionFacts>,
     functions: Vec<Arc<ScalarUDF>>,
     relations: BTreeMap<(String, String), Relation>,
-    /// How many views that analysts wrote were planned.
+    /// How many views that analysts wrote were planned for the statement.
     expanded: AtomicUsize,
+    /// Tables, and views of onefold's own, that a statement has named.
+    named: Mutex<HashMap<(String, String), Arc<dyn TableProvider>>>,
 }
 
 impl fmt::Debug for Relations {
@@ -143,7 +146,21 @@ impl Relations {
         }
         analytics(published, viewer, personal).into_iter().for_each(&mut add);
         system.into_iter().for_each(&mut add);
-        Self { planner, store, access, facts, functions, relations, expanded: AtomicUsize::new(0) }
+        Self {
+            planner,
+            store,
+            access,
+            facts,
+            functions,
+            relations,
+            expanded: AtomicUsize::new(0),
+            named: Mutex::default(),
+        }
+    }
+
+    /// Begins a statement, which has its own bounds.
+    pub(crate) fn begin_statement(&self) {
+        self.expanded.store(0, Ordering::Relaxed);
     }
 
     /// Adds relations for one internal statement, in place of those of their names.
@@ -220,6 +237,20 @@ impl Relations {
     }
 
     async fn provider(self: &Arc<Self>, relation: &Relation) -> Result<Arc<dyn TableProvider>> {
+        let kept = matches!(relation.source, RelationSource::Governed(_) | RelationSource::View(_));
+        if !kept {
+            return self.new_provider(relation).await;
+        }
+        let key = (relation.schema.clone(), relation.name.clone());
+        if let Some(provider) = self.named.lock().get(&key) {
+            return Ok(Arc::clone(provider));
+        }
+        let provider = self.new_provider(relation).await?;
+        self.named.lock().insert(key, Arc::clone(&provider));
+        Ok(provider)
+    }
+
+    async fn new_provider(self: &Arc<Self>, relation: &Relation) -> Result<Arc<dyn TableProvider>> {
         let name = format!("{}.{}", relation.schema, relation.name);
         Ok(match &relation.source {
             RelationSource::Governed(snapshots) => {

@@ -1,0 +1,178 @@
+//! Plans that serve for any values of their parameters: optimized once, run many times.
+//!
+//! To optimize a small statement costs more than to run it. The plan of a statement that is run again is optimized with its
+//! parameters in it, which PostgreSQL calls a generic plan, and each run puts its values in and goes on from there. A
+//! statement has such a plan if it reads tables that are governed and nothing else, calls nothing that answers
+//! otherwise from one statement to the next, and if the types of its parameters say all that a plan depends on. Who may
+//! be seen is not in a plan: the scan asks for the [`Access`](super::access::Access) of each run.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arrow::datatypes::{DataType, FieldRef};
+use datafusion::common::ScalarValue;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::datasource::source_as_provider;
+use datafusion::error::Result as DataFusionResult;
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::expr::{Cast, Placeholder};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
+
+use super::governed::GovernedTable;
+
+/// What is kept of a statement from its first run for those that follow.
+#[derive(Debug, Default)]
+pub(super) struct Generic {
+    run_before: AtomicBool,
+    /// The optimized plan, if the statement has one for all values.
+    plan: OnceLock<Option<LogicalPlan>>,
+}
+
+impl Generic {
+    /// Returns the optimized plan of `plan`, with `values` in it, from the second run on; `None` where it must be planned
+    /// for these values.
+    pub(super) fn with_values(
+        &self,
+        state: &SessionState,
+        plan: &LogicalPlan,
+        parameters: &[FieldRef],
+        values: &[ScalarValue],
+    ) -> DataFusionResult<Option<LogicalPlan>> {
+        if !self.run_before.swap(true, Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let generic = match self.plan.get() {
+            Some(generic) => generic,
+            None => {
+                let generic = parameters.iter().all(|field| says_all(field.data_type()))
+                    && reads_tables_alone(plan);
+                let optimized = match generic {
+                    true => state.optimize(&typed(plan.clone(), parameters)?).ok(),
+                    false => None,
+                };
+                self.plan.get_or_init(|| optimized)
+            }
+        };
+        let fits = parameters.len() == values.len()
+            && parameters
+                .iter()
+                .zip(values)
+                .all(|(field, value)| *field.data_type() == value.data_type());
+        match generic {
+            Some(generic) if fits => with_values(generic.clone(), values).map(Some),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// Tells whether what a plan answers depends on the rows of governed tables and on its parameters, and on nothing else.
+pub(super) fn reads_tables_alone(plan: &LogicalPlan) -> bool {
+    let mut alone = true;
+    let visited = plan.apply_with_subqueries(|node| {
+        alone &= match node {
+            LogicalPlan::TableScan(scan) => {
+                let provider = source_as_provider(&scan.source)?;
+                let provider: &dyn std::any::Any = provider.as_ref();
+                provider.is::<GovernedTable>()
+            }
+            LogicalPlan::EmptyRelation(_)
+            | LogicalPlan::Projection(_)
+            | LogicalPlan::Filter(_)
+            | LogicalPlan::Aggregate(_)
+            | LogicalPlan::Sort(_)
+            | LogicalPlan::Join(_)
+            | LogicalPlan::Limit(_)
+            | LogicalPlan::Distinct(_)
+            | LogicalPlan::Window(_)
+            | LogicalPlan::Union(_)
+            | LogicalPlan::Subquery(_)
+            | LogicalPlan::SubqueryAlias(_) => true,
+            _ => false,
+        };
+        node.apply_expressions(|expression| {
+            expression.apply(|part| {
+                alone &= match part {
+                    Expr::ScalarFunction(call) => {
+                        call.func.signature().volatility == Volatility::Immutable
+                    }
+                    Expr::AggregateFunction(call) => {
+                        call.func.signature().volatility == Volatility::Immutable
+                    }
+                    // The optimizer moves a bound to where it can only be a number.
+                    Expr::Placeholder(_) => !matches!(node, LogicalPlan::Limit(_)),
+                    Expr::ScalarVariable(..) => false,
+                    _ => true,
+                };
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })?;
+        Ok(if alone { TreeNodeRecursion::Continue } else { TreeNodeRecursion::Stop })
+    });
+    alone && visited.is_ok()
+}
+
+/// Tells whether all values of a type are planned alike. A numeric has the scale of its value, bytes may be a uuid's.
+fn says_all(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::Boolean
+            | DataType::Int16
+            | DataType::Int32
+            | DataType::Int64
+            | DataType::Float32
+            | DataType::Float64
+            | DataType::Utf8
+            | DataType::Date32
+            | DataType::Timestamp(..)
+    )
+}
+
+/// Gives each parameter of a plan its type.
+fn typed(plan: LogicalPlan, parameters: &[FieldRef]) -> DataFusionResult<LogicalPlan> {
+    replaced(plan, |id| {
+        let field = parameters.get(place_of(id)?)?;
+        let placeholder = Placeholder::new_with_field(id.to_owned(), Some(field.clone()));
+        Some(Expr::Placeholder(placeholder))
+    })
+}
+
+/// Puts values in the place of the parameters, and works out what casts make of them: scans take constants alone.
+fn with_values(plan: LogicalPlan, values: &[ScalarValue]) -> DataFusionResult<LogicalPlan> {
+    replaced(plan, |id| Some(Expr::Literal(values.get(place_of(id)?)?.clone(), None)))
+}
+
+fn place_of(id: &str) -> Option<usize> {
+    id.strip_prefix('$')?.parse::<usize>().ok()?.checked_sub(1)
+}
+
+fn replaced(plan: LogicalPlan, by: impl Fn(&str) -> Option<Expr>) -> DataFusionResult<LogicalPlan> {
+    let replace = |expr: Expr| {
+        Ok(match expr {
+            Expr::Placeholder(placeholder) => match by(&placeholder.id) {
+                Some(by) => Transformed::yes(by),
+                None => Transformed::no(Expr::Placeholder(placeholder)),
+            },
+            Expr::Cast(Cast { expr, field }) => match expr.as_ref() {
+                Expr::Literal(value, _) => match value.cast_to(field.data_type()) {
+                    Ok(value) => Transformed::yes(Expr::Literal(value, None)),
+                    // It fails when it is run, if it is.
+                    Err(_) => Transformed::no(Expr::Cast(Cast { expr, field })),
+                },
+                _ => Transformed::no(Expr::Cast(Cast { expr, field })),
+            },
+            other => Transformed::no(other),
+        })
+    };
+    let replaced = plan.transform_up_with_subqueries(|node| {
+        let names = NamePreserver::new(&node);
+        node.map_expressions(|expr| {
+            if !expr.exists(|part| Ok(matches!(part, Expr::Placeholder(_))))? {
+                return Ok(Transformed::no(expr));
+            }
+            let name = names.save(&expr);
+            Ok(expr.transform_up(replace)?.update_data(|expr| name.restore(expr)))
+        })
+    });
+    replaced.data()
+}

@@ -1,0 +1,145 @@
+//! What a session keeps from one statement to the next: what it plans with, and plans of texts that it has sent before.
+//!
+//! Relations and the state to plan with are the same for all statements that see the same [`Live`] with the same settings,
+//! and to build them costs more than to plan a small statement. They are kept under the very `Live` that they
+//! were built from, and a publication, a consent or a change of purpose makes them another one's. Nothing is held
+//! longer than readers see it: when the engine shows the next `Live`, every session forgets, so that one which idles
+//! keeps no file from being deleted.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+
+use arrow::datatypes::DataType;
+use datafusion::execution::{SessionState, TaskContext};
+use parking_lot::Mutex;
+
+use super::planned::{Planned, Stamp};
+use super::relations::Relations;
+use crate::engine::Live;
+
+/// Plans that one session keeps at most; all are dropped beyond that.
+const PLANS_MAX: usize = 64;
+
+/// Bytes of a text whose plan is kept at most.
+const TEXT_BYTES_MAX: usize = 16 << 10;
+
+/// What statements are planned and run with.
+pub(crate) struct Context {
+    pub(crate) relations: Arc<Relations>,
+    state: SessionState,
+    task: Arc<TaskContext>,
+}
+
+impl Context {
+    pub(crate) fn new(relations: Arc<Relations>, state: SessionState) -> Self {
+        let task = state.task_ctx();
+        Self { relations, state, task }
+    }
+
+    /// Returns the state for a statement that begins now.
+    pub(super) fn state(&self) -> SessionState {
+        let mut state = self.state.clone();
+        // The time that now() gives to the whole statement.
+        state.mark_start_execution();
+        state
+    }
+
+    /// Returns the state for what does not ask for the time.
+    pub(super) fn timeless_state(&self) -> &SessionState {
+        &self.state
+    }
+
+    /// Returns what plans are run with.
+    pub(super) fn task(&self) -> Arc<TaskContext> {
+        Arc::clone(&self.task)
+    }
+}
+
+/// What one session keeps.
+#[derive(Default)]
+pub(crate) struct Kept(Mutex<Option<Entry>>);
+
+struct Entry {
+    live: Arc<Live>,
+    stamp: Stamp,
+    context: Arc<Context>,
+    plans: HashMap<(String, Vec<Option<DataType>>), Arc<Planned>>,
+}
+
+impl Entry {
+    fn is_of(&self, live: &Live, stamp: &Stamp) -> bool {
+        std::ptr::eq(Arc::as_ptr(&self.live), live) && self.stamp == *stamp
+    }
+}
+
+impl Kept {
+    /// Returns what statements are planned with that see `live`, if it is kept.
+    pub(super) fn context(&self, live: &Live, stamp: &Stamp) -> Option<Arc<Context>> {
+        let entry = self.0.lock();
+        entry
+            .as_ref()
+            .filter(|entry| entry.is_of(live, stamp))
+            .map(|entry| Arc::clone(&entry.context))
+    }
+
+    /// Keeps `context` in the place of what was kept.
+    pub(super) fn keep(&self, live: Arc<Live>, stamp: Stamp, context: Arc<Context>) {
+        *self.0.lock() = Some(Entry { live, stamp, context, plans: HashMap::new() });
+    }
+
+    /// Returns the plan of a text that was sent before with parameters of these types.
+    pub(super) fn plan(
+        &self,
+        live: &Live,
+        stamp: &Stamp,
+        text: &str,
+        types: &[Option<DataType>],
+    ) -> Option<Arc<Planned>> {
+        let entry = self.0.lock();
+        let entry = entry.as_ref().filter(|entry| entry.is_of(live, stamp))?;
+        entry.plans.get(&(text.to_owned(), types.to_vec())).cloned()
+    }
+
+    /// Keeps the plan of a text, if it was made with what is kept.
+    pub(super) fn keep_plan(&self, text: &str, types: &[Option<DataType>], planned: &Arc<Planned>) {
+        let mut entry = self.0.lock();
+        let Some(entry) = entry.as_mut().filter(|entry| entry.stamp == planned.stamp) else {
+            return;
+        };
+        if text.len() > TEXT_BYTES_MAX {
+            return;
+        }
+        if entry.plans.len() >= PLANS_MAX {
+            entry.plans.clear();
+        }
+        entry.plans.insert((text.to_owned(), types.to_vec()), Arc::clone(planned));
+    }
+
+    /// Forgets everything.
+    pub(crate) fn forget(&self) {
+        *self.0.lock() = None;
+    }
+}
+
+/// What the sessions of a lake keep.
+#[derive(Default)]
+pub(crate) struct AllKept(Mutex<Vec<Weak<Kept>>>);
+
+impl AllKept {
+    /// Returns what a new session keeps.
+    pub(crate) fn open(&self) -> Arc<Kept> {
+        let kept = Arc::new(Kept::default());
+        let mut all = self.0.lock();
+        // Doubling, so that opening sessions costs the same however many there are.
+        if all.len() == all.capacity() {
+            all.retain(|kept| kept.strong_count() > 0);
+        }
+        all.push(Arc::downgrade(&kept));
+        kept
+    }
+
+    /// Makes all sessions forget.
+    pub(crate) fn forget(&self) {
+        self.0.lock().iter().filter_map(Weak::upgrade).for_each(|kept| kept.forget());
+    }
+}

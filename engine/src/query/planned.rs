@@ -1,0 +1,45 @@
+//! A statement that was planned, and what it was planned for.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::sql::sqlparser::ast::Statement;
+
+use super::generic::Generic;
+use super::parameters::Numerics;
+use super::postgres;
+
+/// A statement that was planned.
+#[derive(Debug, Clone)]
+pub struct Planned {
+    /// The columns of its rows, named as PostgreSQL names them.
+    pub schema: SchemaRef,
+    pub(super) statement: Statement,
+    pub(super) plan: LogicalPlan,
+    /// Its parameters, in order: their types, with the logical ones in the metadata.
+    pub parameters: Vec<FieldRef>,
+    pub(super) declared_types: Vec<Option<DataType>>,
+    pub(super) numerics: Numerics,
+    pub(super) generic: Arc<Generic>,
+    pub(super) stamp: Stamp,
+}
+
+/// What a plan was made for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Stamp {
+    pub(super) sequence: u64,
+    /// What the session itself has changed.
+    pub(super) staged: u64,
+    pub(super) purpose: Option<String>,
+    pub(super) search_path: Vec<String>,
+    pub(super) time_zone: Option<String>,
+}
+
+/// Returns the columns of a plan's rows under the names that a client sees.
+pub(super) fn columns_of(plan: &LogicalPlan) -> SchemaRef {
+    let named = |field: &Arc<arrow::datatypes::Field>| {
+        field.as_ref().clone().with_name(postgres::column_name(field.name()))
+    };
+    Arc::new(Schema::new(plan.schema().fields().iter().map(named).collect::<Vec<_>>()))
+}

@@ -1,0 +1,120 @@
+//! Whose the rows of a file are: so many of one subject, then so many of the next.
+
+use std::collections::HashMap;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::access::NO_SUBJECT;
+
+/// How many files' runs are kept; the oldest half is dropped beyond that.
+const CACHED_FILES_MAX: usize = 16_384;
+
+/// A range of rows of one file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Range {
+    pub(super) start: u64,
+    pub(super) rows: u64,
+}
+
+/// Consecutive rows of one subject in one file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Run {
+    /// The subject, or [`NO_SUBJECT`].
+    pub subject: u32,
+    /// How many rows.
+    pub rows: u32,
+}
+
+/// How many runs lie between two whose first rows are known.
+const STEP: usize = 256;
+
+/// The runs of one file.
+#[derive(Debug)]
+pub struct Runs {
+    runs: Box<[Run]>,
+    /// The first row of every [`STEP`]th run.
+    starts: Box<[u64]>,
+    /// Whether each subject has one run, and those are in the order of subjects.
+    pub(super) sorted: bool,
+}
+
+impl Runs {
+    pub(super) fn new(runs: Vec<Run>) -> Self {
+        let mut at = 0;
+        let mut starts = Vec::with_capacity(runs.len().div_ceil(STEP));
+        for step in runs.chunks(STEP) {
+            starts.push(at);
+            at += step.iter().map(|run| u64::from(run.rows)).sum::<u64>();
+        }
+        let sorted = runs.is_sorted_by(|a, b| a.subject < b.subject);
+        Self { runs: runs.into(), starts: starts.into(), sorted }
+    }
+
+    /// Returns the rows of `subject` in a file where each subject has one run.
+    pub(super) fn range_of(&self, subject: u32) -> Option<Range> {
+        let at = self.runs.binary_search_by_key(&subject, |run| run.subject).ok()?;
+        let before = &self.runs[at / STEP * STEP..at];
+        let start =
+            self.starts[at / STEP] + before.iter().map(|run| u64::from(run.rows)).sum::<u64>();
+        Some(Range { start, rows: u64::from(self.runs[at].rows) })
+    }
+}
+
+impl Deref for Runs {
+    type Target = [Run];
+
+    fn deref(&self) -> &[Run] {
+        &self.runs
+    }
+}
+
+/// Collapses the subjects of a file's rows, in file order, into runs.
+pub fn runs_of(subjects: impl Iterator<Item = Option<i64>>) -> Runs {
+    let mut runs: Vec<Run> = Vec::new();
+    for subject in subjects {
+        let subject = subject.and_then(|subject| u32::try_from(subject).ok()).unwrap_or(NO_SUBJECT);
+        match runs.last_mut() {
+            Some(run) if run.subject == subject => run.rows += 1,
+            _ => runs.push(Run { subject, rows: 1 }),
+        }
+    }
+    Runs::new(runs)
+}
+
+type CachedRuns = (u64, Arc<Runs>);
+
+/// The runs of files, by path: files are immutable, so an entry never goes stale.
+#[derive(Debug, Default)]
+pub struct RunCache {
+    /// By path: when the entry was last used, and the runs.
+    files: Mutex<HashMap<String, CachedRuns>>,
+    clock: std::sync::atomic::AtomicU64,
+}
+
+impl RunCache {
+    /// Returns the runs of the file at `path`, if they are known.
+    pub fn get(&self, path: &str) -> Option<Arc<Runs>> {
+        let now = self.clock.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let mut files = self.files.lock();
+        let (used, runs) = files.get_mut(path)?;
+        *used = now;
+        Some(Arc::clone(runs))
+    }
+
+    /// Remembers the runs of the file at `path`.
+    pub fn insert(&self, path: String, runs: Runs) -> Arc<Runs> {
+        let now = self.clock.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let runs = Arc::new(runs);
+        let mut files = self.files.lock();
+        if files.len() >= CACHED_FILES_MAX {
+            let mut uses: Vec<u64> = files.values().map(|(used, _)| *used).collect();
+            uses.sort_unstable();
+            let median = uses[uses.len() / 2];
+            files.retain(|_, (used, _)| *used > median);
+        }
+        files.insert(path, (now, Arc::clone(&runs)));
+        runs
+    }
+}
