@@ -275,7 +275,7 @@ impl<'a> Refresh<'a> {
         let catalog = self.engine.catalog();
         let schema = profiles.schema();
         let path = self.profiles_path(&schema);
-        let table = catalog.table(&path, || layout(&schema)).await?;
+        let table = catalog.table(&path, || layout(&schema, &self.published)).await?;
         self.replace(change, &table, profiles).await?;
         if let Some(before) = &self.published.state.profiles_path
             && *before != path
@@ -336,10 +336,20 @@ impl<'a> Refresh<'a> {
     }
 }
 
-fn layout(schema: &SchemaRef) -> TableSchema {
+/// Lays profiles out by person. Who asks for the bearer of an identifier finds it by the columns that go by its name.
+fn layout(schema: &SchemaRef, published: &Published) -> TableSchema {
     let owned = vec![SUBJECT.to_owned()];
+    let identifies = |name: &str| {
+        published.state.of_kind(Kind::IdentityGraph).any(|graph| match &graph.body {
+            Body::IdentityGraph(graph) => graph.identifiers.iter().any(|rule| rule.kind == name),
+            _ => false,
+        })
+    };
+    let columns = schema.fields().iter().map(|field| field.name());
+    let bloom_columns = columns.filter(|name| identifies(name)).cloned().collect();
     TableSchema {
         stats_columns: owned.clone(),
+        bloom_columns,
         sort: owned,
         ..TableSchema::new(Arc::clone(schema))
     }

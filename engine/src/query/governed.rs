@@ -252,18 +252,16 @@ impl GovernedTable {
             .collect()
     }
 
-    /// Tells for each file whether its bloom filters let it hold rows that pass `filters`.
-    async fn may_hold(&self, filters: &[Expr]) -> DataFusionResult<Vec<bool>> {
-        let wanted: Vec<Wanted<'_>> = filters.iter().filter_map(Wanted::of).collect();
-        let mut may_hold = vec![true; self.files.len()];
-        for (file, may_hold) in self.files.iter().zip(&mut may_hold) {
-            for wanted in &wanted {
-                let (store, blooms) = (&self.store.store, &self.store.blooms);
-                *may_hold =
-                    *may_hold && blooms.may_hold(store, &file.path, file.size, wanted).await?;
+    /// Takes those files out of `is_read` whose bloom filters let them hold no row that passes `filters`.
+    async fn ask_blooms(&self, filters: &[Expr], is_read: &mut [bool]) -> DataFusionResult<()> {
+        let (store, blooms) = (&self.store.store, &self.store.blooms);
+        for wanted in filters.iter().filter_map(Wanted::of) {
+            for (file, is_read) in self.files.iter().zip(&mut *is_read) {
+                *is_read =
+                    *is_read && blooms.may_hold(store, &file.path, file.size, &wanted).await?;
             }
         }
-        Ok(may_hold)
+        Ok(())
     }
 
     async fn inner_scan(
@@ -271,7 +269,7 @@ impl GovernedTable {
         session: &dyn Session,
         selection: &Selection,
         columns: Vec<usize>,
-        filters: Vec<Expr>,
+        filters: &[Expr],
         drops: Option<&Arc<Access>>,
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
         // Files are immutable: what their footers say is decoded once.
@@ -285,13 +283,13 @@ impl GovernedTable {
             .with_bloom_filter_on_read(false);
         // Rows of files that cannot hold what is asked for are not read, but they keep their places: a partition is cut
         // where it would be if they were, whatever hidden rows make of a file's bounds.
-        let mut is_read = self.may_hold(&filters).await?;
-        if let Some(filter) = conjunction(filters) {
+        let mut is_read = vec![true; self.files.len()];
+        if let Some(filter) = conjunction(filters.to_vec()) {
             let schema = DFSchema::try_from(Arc::clone(&self.physical))?;
             let predicate = session.create_physical_expr(filter, &schema)?;
             let entries: Vec<&FileEntry> = self.files.iter().map(|file| &file.entry).collect();
-            let bounds = may_hold(&entries, &self.physical, &predicate);
-            is_read.iter_mut().zip(bounds).for_each(|(is_read, within)| *is_read &= within);
+            is_read = may_hold(&entries, &self.physical, &predicate);
+            self.ask_blooms(filters, &mut is_read).await?;
             let predicate = match drops {
                 Some(access) => conjoined([predicate, SeenRows::over(&self.physical, access)?]),
                 None => predicate,
@@ -417,7 +415,7 @@ impl TableProvider for GovernedTable {
         } else {
             let drops = drops.then_some(&access);
             let columns = columns.clone();
-            Some(self.inner_scan(session, &selection, columns, on_parquet, drops).await?)
+            Some(self.inner_scan(session, &selection, columns, &on_parquet, drops).await?)
         };
         let filter = on_rows
             .into_iter()

@@ -57,9 +57,9 @@ impl Piece {
 
     /// Calls `visit` for what is read of it in turn: how many rows, and whether they are its own.
     fn for_each_stretch(&self, mut visit: impl FnMut(u64, bool)) {
-        let mut at = self.span().start;
+        let (mut at, riddled) = (self.span().start, self.is_riddled());
         for range in &self.ranges {
-            if range.start > at && self.is_riddled() {
+            if range.start > at && riddled {
                 visit(range.start - at, false);
             }
             visit(range.rows, true);
@@ -389,6 +389,35 @@ mod tests {
                     own += if selected { rows } else { 0 };
                 });
                 prop_assert_eq!((read, own), (rows.row_count() as u64, piece.rows()));
+            }
+        }
+
+        /// Of files that are read whole for many small gaps, exactly the selected rows are taken, however they come in batches.
+        #[test]
+        fn rows_between_are_dropped(runs in proptest::collection::vec((0u32..8, 1u32..60), 1..400), batch in 1usize..90) {
+            let runs: Vec<Run> = runs.iter().map(|(subject, rows)| Run { subject: *subject, rows: *rows }).collect();
+            let subjects: Vec<u32> = runs.iter().flat_map(|run| std::iter::repeat_n(run.subject, run.rows as usize)).collect();
+            let files = [Arc::new(Runs::new(runs))];
+            let selection = Selection::new(&files, &access(&[0, 1, 2, 4, 5, 7], 8), 2, None);
+            for (partition, expected) in rows_of(&selection, &files).iter().enumerate() {
+                let mut read = Vec::new();
+                for piece in &selection.partitions[partition] {
+                    let mut at = 0;
+                    for selector in piece.row_selection(subjects.len() as u64).iter() {
+                        if !selector.skip {
+                            read.extend_from_slice(&subjects[at..at + selector.row_count]);
+                        }
+                        at += selector.row_count;
+                    }
+                }
+                let mut stretches = selection.stretches(partition);
+                let mut taken = Vec::new();
+                for rows in read.chunks(batch) {
+                    let mask = stretches.next(rows.len());
+                    let kept = |at: &usize| mask.as_ref().is_none_or(|mask| mask.value(*at));
+                    taken.extend((0..rows.len()).filter(kept).map(|at| rows[at]));
+                }
+                prop_assert_eq!(&taken, expected);
             }
         }
 
