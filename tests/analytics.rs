@@ -245,6 +245,47 @@ async fn copied_rows_go_into_a_table_or_none_of_them_do() {
 }
 
 #[tokio::test]
+async fn rows_have_numbers_of_their_own_also_after_a_restart() {
+    let lake = small().copied();
+    let insert = "INSERT INTO tickets (note) VALUES ($1) RETURNING id, note";
+    {
+        let server = lake.serve();
+        let (mailer, _) = writers(&server).await;
+        let other = server.session("mailer").await;
+        mailer.rows("CREATE TABLE tickets (id serial PRIMARY KEY, note text)").await;
+        let row = mailer.client.query_one(insert, &[&"one"]).await.unwrap();
+        assert_eq!((row.get::<_, i32>(0), row.get::<_, &str>(1)), (1, "one"));
+        // Who inserts at the same time gets other numbers, and what is taken back gives none back.
+        for session in [&mailer, &other] {
+            session.rows("BEGIN").await;
+        }
+        let numbers = [
+            mailer.number("INSERT INTO tickets (note) VALUES ('two') RETURNING id").await,
+            other.number("INSERT INTO tickets (note) VALUES ('three') RETURNING id").await,
+        ];
+        assert_eq!(numbers, [2, 3]);
+        mailer.rows("ROLLBACK").await;
+        other.rows("COMMIT").await;
+        let sink = mailer.client.copy_in("COPY tickets (note) FROM STDIN").await.unwrap();
+        let mut sink = std::pin::pin!(sink);
+        sink.send(bytes::Bytes::from_static(b"four\nfive\n")).await.unwrap();
+        assert_eq!(sink.finish().await.unwrap(), 2);
+        let refused = mailer.client.copy_in::<_, bytes::Bytes>("COPY tickets FROM STDIN").await;
+        let refused = refused.err().unwrap();
+        assert_eq!(refused.code().map(|code| code.code()), Some("428C9"));
+    }
+    let server = lake.serve();
+    let mailer = server.session("mailer").await;
+    assert_eq!(mailer.number("INSERT INTO tickets (note) VALUES ('six') RETURNING id").await, 6);
+    let stored = mailer.rows("SELECT id, note FROM tickets ORDER BY id").await;
+    let stored: Vec<String> = stored
+        .into_iter()
+        .map(|row| row.into_iter().flatten().collect::<Vec<_>>().join(" "))
+        .collect();
+    assert_eq!(stored, ["1 one", "3 three", "4 four", "5 five", "6 six"]);
+}
+
+#[tokio::test]
 async fn a_lake_that_is_served_is_written_by_its_server_alone() {
     let lake = small().copied();
     let create = "CREATE TABLE analytics.t AS SELECT 1 AS n";

@@ -9,6 +9,7 @@ use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
 use super::insert::targets;
+use super::numbers::refuse_numbered;
 use super::rows::{FileWriter, check_assignable};
 use super::statement::existing;
 use crate::error::Result;
@@ -48,6 +49,7 @@ impl QuerySession {
         self.may_fill(&seen, &name, table, false, false)?;
         let named = (!columns.is_empty()).then_some(columns);
         let targets = targets(&name, &seen.columns(table), named)?;
+        refuse_numbered(table, &targets)?;
         targets.iter().try_for_each(|target| check_assignable(&DataType::Utf8, target))?;
         self.note(&seen, &name).await?;
         let columns = targets.iter().map(|target| target.name().clone()).collect();
@@ -68,7 +70,7 @@ impl QuerySession {
         let sources = target.columns.iter().enumerate();
         let sources = sources.map(|(at, name)| (name.clone(), at)).collect();
         let made = self.opened(&table.path).await?;
-        let mut shaper = self.shaper(&seen, table, &made, sources)?;
+        let mut shaper = self.shaper(&seen, table, &made, sources).await?;
         let mut writer = FileWriter::new(&made);
         writer.push(shaper.shape(&rows)?).await?;
         let files = writer.finish().await?;

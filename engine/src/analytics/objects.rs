@@ -72,8 +72,13 @@ impl QuerySession {
     pub(super) async fn change_objects(&self, seen: &Seen, write: &Write) -> Result<Written> {
         match write {
             Write::Truncate { names } => self.truncate(seen, names).await,
-            Write::Drop { names, word, if_exists, cascade } => {
-                self.drop_made(seen, names, word, *if_exists, *cascade).await
+            Write::Drop { names, absent, word, if_exists, cascade } => {
+                let mut written = self.drop_made(seen, names, word, *if_exists, *cascade).await?;
+                for name in absent {
+                    written =
+                        written.noticed(format!("{word} \"{name}\" does not exist, skipping"));
+                }
+                Ok(written)
             }
             Write::Rename { name, to, if_exists } => self.rename(seen, name, to, *if_exists).await,
             Write::Comment { name, word, column, comment } => {

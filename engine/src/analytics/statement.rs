@@ -8,7 +8,8 @@ use datafusion::sql::sqlparser::ast::{
     SchemaName, Statement, TableObject, Truncate,
 };
 
-use super::changes;
+use super::returning::{self, Item};
+use super::{changes, numbers};
 use crate::catalog::{ANALYTICS, TEMPORARY, placed, temporary};
 use crate::error::{Error, Result};
 use crate::query::DATABASE;
@@ -23,25 +24,44 @@ pub(crate) enum Write {
         name: String,
         if_not_exists: bool,
         query: Box<Statement>,
-        not_null: BTreeSet<String>,
+        rules: ColumnRules,
         of_columns: bool,
     },
     /// `CREATE VIEW name AS query`.
     CreateView { name: String, replace: bool, if_not_exists: bool, query: Box<Statement> },
-    /// `INSERT INTO name [(columns)] query`.
-    Insert { name: String, columns: Option<Vec<String>>, query: Box<Query> },
+    /// `INSERT INTO name [(columns)] query [RETURNING items]`.
+    Insert {
+        name: String,
+        columns: Option<Vec<String>>,
+        query: Box<Query>,
+        returning: Option<Vec<Item>>,
+    },
     /// `DELETE` or `UPDATE`: the query finds the rows, by their number, and what becomes of them.
     Change { name: String, verb: &'static str, assigned: Vec<String>, query: Box<Statement> },
     /// `TRUNCATE names`.
     Truncate { names: Vec<String> },
-    /// `DROP TABLE` or `VIEW names`.
-    Drop { names: Vec<String>, word: &'static str, if_exists: bool, cascade: bool },
+    /// `DROP TABLE` or `VIEW names`; `absent` are those of other schemas that are not there.
+    Drop {
+        names: Vec<String>,
+        absent: Vec<String>,
+        word: &'static str,
+        if_exists: bool,
+        cascade: bool,
+    },
     /// `ALTER TABLE` or `VIEW name RENAME TO to`.
     Rename { name: String, to: String, if_exists: bool },
     /// `COMMENT ON TABLE`, `VIEW` or `COLUMN`.
     Comment { name: String, word: &'static str, column: Option<String>, comment: Option<String> },
     /// `CREATE SCHEMA IF NOT EXISTS analytics`: it is there.
     CreateSchema { if_not_exists: bool },
+}
+
+/// What holds for the columns of a table that is made with them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ColumnRules {
+    pub(super) not_null: BTreeSet<String>,
+    pub(super) numbered: BTreeSet<String>,
+    pub(super) primary_key: Option<String>,
 }
 
 impl Write {
@@ -72,9 +92,16 @@ impl Write {
                     ObjectType::View => "view",
                     other => return Err(unsupported(format!("DROP {other}"), HERE)),
                 };
-                let names = names.iter().map(|name| existing(name, "DROP", facts));
-                let names = names.collect::<Result<_>>()?;
-                Write::Drop { names, word, if_exists: *if_exists, cascade: *cascade }
+                let (mut found, mut absent) = (vec![], vec![]);
+                for name in names {
+                    match existing(name, "DROP", facts) {
+                        Ok(name) => found.push(name),
+                        Err(Error::Missing { name, .. }) if *if_exists => absent.push(name),
+                        Err(error) => return Err(error),
+                    }
+                }
+                let (if_exists, cascade) = (*if_exists, *cascade);
+                Write::Drop { names: found, absent, word, if_exists, cascade }
             }
             Statement::AlterTable(alter) => {
                 let [AlterTableOperation::RenameTable { table_name: RenameTableNameKind::To(to) }] =
@@ -128,6 +155,9 @@ impl Write {
     }
 }
 
+/// Which constraints there are. No others are checked, so that none is promised.
+const CONSTRAINTS: &str = "Columns may be NOT NULL, and one of type serial may be the PRIMARY KEY; leave other constraints and defaults out.";
+
 /// What to do in the place of what is not built.
 pub(super) const HERE: &str =
     "Tables and views are made in the schema analytics: CREATE TABLE analytics.name AS SELECT ...";
@@ -149,11 +179,10 @@ pub(super) fn normal(ident: &Ident) -> String {
 fn new(name: &ObjectName, what: &str, facts: &SessionFacts) -> Result<String> {
     let mut parts = parts(name);
     let table = parts.pop().unwrap_or_default();
-    let first = || {
-        let mut path = facts.search_path().into_iter();
-        path.find(|schema| schema != "pg_catalog" && schema != TEMPORARY)
+    let schema = match parts.pop() {
+        Some(schema) => schema,
+        None => home(&table, facts)?,
     };
-    let schema = parts.pop().or_else(first).unwrap_or_default();
     if schema != ANALYTICS || parts.pop().is_some_and(|database| database != DATABASE) {
         return Err(unsupported(format!("{what} in schema \"{schema}\""), HERE));
     }
@@ -161,6 +190,34 @@ fn new(name: &ObjectName, what: &str, facts: &SessionFacts) -> Result<String> {
         return Err(unsupported(format!("the name \"{table}\""), "Use a name without a dot."));
     }
     Ok(table)
+}
+
+/// Returns the schema that a relation goes to whose name has none: the first of the search path in which one can be made.
+/// It is refused where a relation of an earlier schema would be found in its place.
+fn home(table: &str, facts: &SessionFacts) -> Result<String> {
+    let mut first = None;
+    for schema in facts.search_path().into_iter().filter(|schema| schema != TEMPORARY) {
+        if schema == ANALYTICS {
+            return Ok(schema);
+        }
+        if facts.has_relation(&schema, table) {
+            return Err(Error::Standard {
+                sqlstate: "42P07",
+                message: format!("relation \"{table}\" already exists"),
+                hint: format!(
+                    "It is {schema}.{table}. Use another name, or {ANALYTICS}.{table} and always with its schema."
+                ),
+            });
+        }
+        if schema != "pg_catalog" {
+            first.get_or_insert(schema);
+        }
+    }
+    first.ok_or_else(|| Error::Standard {
+        sqlstate: "3F000",
+        message: "no schema has been selected to create in".into(),
+        hint: "SET search_path TO public, or name the schema: analytics.name.".into(),
+    })
 }
 
 /// Returns the name of a temporary table that is to be made.
@@ -177,12 +234,11 @@ fn new_temporary(name: &ObjectName) -> Result<String> {
     }
 }
 
-/// Returns the name of a relation that is to be changed.
+/// Returns the name of a relation that is to be changed: one of another schema is refused, or not there.
 pub(super) fn existing(name: &ObjectName, what: &str, facts: &SessionFacts) -> Result<String> {
     let mut parts = parts(name);
     let table = parts.pop().unwrap_or_default();
-    let snapshot = facts.snapshot();
-    let holds = |schema: &String| snapshot.named(schema, &table).is_some();
+    let holds = |schema: &String| facts.has_relation(schema, &table);
     let schema = match parts.pop() {
         Some(schema) => schema,
         None => facts.search_path().into_iter().find(holds).unwrap_or_else(|| ANALYTICS.into()),
@@ -191,6 +247,13 @@ pub(super) fn existing(name: &ObjectName, what: &str, facts: &SessionFacts) -> R
         return Ok(temporary(&table));
     }
     if schema != ANALYTICS || parts.pop().is_some_and(|database| database != DATABASE) {
+        if !holds(&schema) {
+            return Err(Error::Missing {
+                kind: "relation",
+                name: format!("{schema}.{table}"),
+                hint: "Tables of your own are in the schema analytics.".into(),
+            });
+        }
         let hint = "Records come from sources: CREATE SOURCE, then REFRESH SOURCE. Tables of your own are in the schema analytics.";
         return Err(unsupported(format!("{what} of \"{schema}.{table}\""), hint));
     }
@@ -209,11 +272,6 @@ fn create_table(table: &CreateTable, facts: &SessionFacts) -> Result<Write> {
             table.like.is_some() || table.clone.is_some(),
             "CREATE TABLE ... LIKE",
             "Use CREATE TABLE ... AS SELECT * FROM name WHERE false.",
-        ),
-        (
-            !table.constraints.is_empty(),
-            "a constraint of a table",
-            "Columns may be NOT NULL; leave other constraints out.",
         ),
         (
             table.inherits.is_some()
@@ -244,33 +302,49 @@ fn create_table(table: &CreateTable, facts: &SessionFacts) -> Result<Write> {
     let if_not_exists = table.if_not_exists;
     if let Some(query) = &table.query {
         let query = Box::new(Statement::Query(query.clone()));
-        let not_null = BTreeSet::new();
-        return Ok(Write::CreateTable { name, if_not_exists, query, not_null, of_columns: false });
+        let rules = ColumnRules::default();
+        return Ok(Write::CreateTable { name, if_not_exists, query, rules, of_columns: false });
     }
     if table.columns.is_empty() {
         return Err(unsupported("a table without columns", HERE));
     }
-    let mut not_null = BTreeSet::new();
+    let mut rules = ColumnRules::default();
+    let mut keys: Vec<String> = vec![];
     let mut list = Vec::with_capacity(table.columns.len());
     for column in &table.columns {
         let column_name = normal(&column.name);
         for option in &column.options {
-            match option.option {
+            match &option.option {
                 ColumnOption::Null => {}
-                ColumnOption::NotNull => drop(not_null.insert(column_name.clone())),
+                ColumnOption::NotNull => drop(rules.not_null.insert(column_name.clone())),
+                key if numbers::is_key(key) => keys.push(column_name.clone()),
                 _ => {
-                    return Err(unsupported(
-                        format!("\"{option}\" of column \"{column_name}\""),
-                        "Columns may be NOT NULL; leave other constraints and defaults out.",
-                    ));
+                    let what = format!("\"{option}\" of column \"{column_name}\"");
+                    return Err(unsupported(what, CONSTRAINTS));
                 }
             }
         }
-        let quoted = Ident::with_quote('"', column_name);
-        list.push(format!("CAST(NULL AS {}) AS {quoted}", column.data_type));
+        let quoted = Ident::with_quote('"', &column_name);
+        match numbers::numbered(&column.data_type) {
+            Some(plain) => {
+                list.push(format!("CAST(NULL AS {plain}) AS {quoted}"));
+                rules.not_null.insert(column_name.clone());
+                rules.numbered.insert(column_name);
+            }
+            None => list.push(format!("CAST(NULL AS {}) AS {quoted}", column.data_type)),
+        }
+    }
+    for constraint in &table.constraints {
+        let key = numbers::key_column(constraint);
+        keys.push(key.ok_or_else(|| unsupported(format!("\"{constraint}\""), CONSTRAINTS))?);
+    }
+    match keys.as_slice() {
+        [] => {}
+        [key] if rules.numbered.contains(key) => rules.primary_key = Some(key.clone()),
+        _ => return Err(unsupported("this PRIMARY KEY", CONSTRAINTS)),
     }
     let query = Box::new(parse_one(&format!("SELECT {} WHERE false", list.join(", ")))?);
-    Ok(Write::CreateTable { name, if_not_exists, query, not_null, of_columns: true })
+    Ok(Write::CreateTable { name, if_not_exists, query, rules, of_columns: true })
 }
 
 fn create_view(view: &CreateView, facts: &SessionFacts) -> Result<Write> {
@@ -309,7 +383,6 @@ fn create_view(view: &CreateView, facts: &SessionFacts) -> Result<Write> {
 
 fn insert(insert: &Insert, facts: &SessionFacts) -> Result<Write> {
     let refused = [
-        (insert.returning.is_some(), "RETURNING", "Read the rows with a SELECT afterwards."),
         (
             insert.on.is_some(),
             "ON CONFLICT",
@@ -335,7 +408,9 @@ fn insert(insert: &Insert, facts: &SessionFacts) -> Result<Write> {
     let columns: Vec<String> =
         insert.columns.iter().filter_map(|column| parts(column).pop()).collect();
     let columns = (!columns.is_empty()).then_some(columns);
-    Ok(Write::Insert { name, columns, query: query.clone() })
+    let returning = insert.returning.as_ref();
+    let returning = returning.map(|list| returning::items(list, placed(&name).1)).transpose()?;
+    Ok(Write::Insert { name, columns, query: query.clone(), returning })
 }
 
 fn comment(

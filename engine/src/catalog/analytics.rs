@@ -76,6 +76,12 @@ pub struct AnalyticsTable {
     pub of_persons: bool,
     /// Columns that are never null.
     pub not_null: BTreeSet<String>,
+    /// Columns whose rows are numbered as they are put in.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub numbered: BTreeSet<String>,
+    /// The numbered column that is the primary key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub primary_key: Option<String>,
 }
 
 /// A view of the schema `analytics`.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::Field;
 use parking_lot::RwLock;
 
-use super::catalog::Tables;
+use super::catalog::{Tables, definition};
 use super::configured::Configuration;
 use super::locks::{AdvisoryLocks, SessionLocks, Span};
 use super::settings;
@@ -262,6 +262,11 @@ impl SessionFacts {
         Arc::clone(&self.snapshot.read())
     }
 
+    /// Tells whether the session sees a relation of this name, the system's included.
+    pub fn has_relation(&self, schema: &str, name: &str) -> bool {
+        definition(schema, name).is_some() || self.snapshot().named(schema, name).is_some()
+    }
+
     /// Shows the session a newer catalog version.
     pub fn set_snapshot(&self, snapshot: Arc<Snapshot>) {
         *self.snapshot.write() = snapshot;
@@ -308,12 +313,17 @@ impl SessionFacts {
         self.custom.write().insert(name.to_lowercase(), value.to_string());
     }
 
-    /// Returns the schemas that unqualified names are looked up in, those that exist, `pg_catalog` first.
+    /// Returns the schemas that unqualified names are looked up in, those that exist, `pg_catalog` first. Nothing can be made
+    /// in `public`: whoever names it has `analytics`, too, behind all others, so that what was made is found.
     pub fn search_path(&self) -> Vec<String> {
         let snapshot = self.snapshot();
         let path = self.setting("search_path").unwrap_or_default();
         let mut schemas = settings::schemas_of(&path, &self.role);
         schemas.retain(|schema| snapshot.schema_oid(schema).is_some());
+        let names = |name: &str| schemas.iter().any(|schema| schema == name);
+        if names("public") && !names(ANALYTICS) {
+            schemas.push(ANALYTICS.to_string());
+        }
         if !schemas.iter().any(|schema| schema == "pg_catalog") {
             schemas.insert(0, "pg_catalog".to_string());
         }
@@ -380,6 +390,11 @@ mod tests {
         assert!(facts.set("SEARCH_PATH", Some("nowhere, cdp")));
         assert_eq!(facts.search_path(), ["pg_catalog", "cdp"]);
         assert_eq!(facts.current_schema().as_deref(), Some("cdp"));
+        // What is made without a schema is found without one, behind everything else.
+        assert!(facts.set("search_path", Some("public, cdp")));
+        assert_eq!(facts.search_path(), ["pg_catalog", "public", "cdp", "analytics"]);
+        assert!(facts.set("search_path", Some("analytics, public")));
+        assert_eq!(facts.search_path(), ["pg_catalog", "analytics", "public"]);
         assert!(!facts.set("server_version", Some("16")));
         assert!(!facts.set("cdp.purpose", Some("analytics")));
         facts.share("cdp.purpose", "analytics");

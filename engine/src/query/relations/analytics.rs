@@ -86,7 +86,7 @@ fn relation(
         schema: placed(name).0.into(),
         name: placed(name).1.into(),
         comment: made.comment.clone(),
-        primary_key: vec![],
+        primary_key: made.table().and_then(|table| table.primary_key.clone()).into_iter().collect(),
         columns: Arc::new(Schema::new(columns)),
         source,
         unlisted: false,
