@@ -19,7 +19,7 @@ TOOLS ?= $(HOME)/.cache/onefold/tools
 DENY_VERSION := 0.20.2
 DENY := $(TOOLS)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 
-.PHONY: help demo demo-check test test-rust test-clients bench lint fmt clippy doc deny psql drivers release clean-venv
+.PHONY: help demo demo-check test test-rust test-clients test-long bench lint fmt clippy doc deny psql drivers release clean-venv
 
 help: ## lists what can be made
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -41,6 +41,9 @@ test-rust: $(VENV)/installed psql
 # After the tests in Rust, which build the binary that the clients talk to.
 test-clients: test-rust drivers $(NODE)/node_modules/.package-lock.json
 	ONEFOLD_BINARY=$(TARGET)/debug/onefold $(VENV_PYTHON) -m pytest tests/clients
+
+test-long: ## runs without a sample what `test` takes samples of
+	ONEFOLD_LONG_TESTS=1 $(CARGO) test --workspace --locked --bin onefold before_login
 
 bench: release $(VENV)/installed ## measures, and prints what it measured
 	$(VENV_PYTHON) bench/run.py
