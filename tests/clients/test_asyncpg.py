@@ -151,6 +151,14 @@ def test_an_error_leaves_the_connection_usable(shop):
     run(shop, work)
 
 
+def test_a_number_of_rows_may_be_a_parameter(shop):
+    async def work(pool):
+        rows = await pool.fetch("SELECT g FROM generate_series(1, 9) g ORDER BY g LIMIT $1 OFFSET $2", 2, 3)
+        assert [row["g"] for row in rows] == [4, 5]
+
+    run(shop, work)
+
+
 def test_a_listener_is_called_for_what_others_say(shop):
     async def work(pool):
         async with pool.acquire() as connection:
