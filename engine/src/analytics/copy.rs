@@ -45,7 +45,7 @@ impl QuerySession {
         let name = existing(&parsed, "COPY FROM", self.facts())?;
         let (relation, table) = seen.table(&name, "COPY FROM")?;
         self.require_owner(&name, relation)?;
-        self.may_fill(&seen, &name, table, false, false)?;
+        self.may_fill(&seen, &name, false, false)?;
         let named = (!columns.is_empty()).then_some(columns);
         let targets = targets(&name, &seen.columns(table), named)?;
         targets.iter().try_for_each(|target| check_assignable(&DataType::Utf8, target))?;
@@ -58,7 +58,7 @@ impl QuerySession {
     pub async fn copy_rows(&self, target: &CopyTarget, columns: Vec<ArrayRef>) -> Result<u64> {
         let seen = self.seen();
         let (_, table) = seen.table(&target.name, "COPY FROM")?;
-        self.may_fill(&seen, &target.name, table, false, false)?;
+        self.may_fill(&seen, &target.name, false, false)?;
         let count = columns.first().map_or(0, |column| column.len());
         let fields = target.columns.iter().map(|name| Field::new(name, DataType::Utf8, true));
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));

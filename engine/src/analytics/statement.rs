@@ -1,21 +1,23 @@
-//! What a statement asks for that changes the schema `analytics`, and the query that it takes its rows from.
+//! What a statement asks for that changes tables and views of analysts, and the query that it takes its rows from.
 
 use std::collections::BTreeSet;
 
 use datafusion::sql::sqlparser::ast::{
-    AlterTableOperation, ColumnOption, CommentObject, CreateTable, CreateTableOptions, CreateView,
-    Ident, Insert, ObjectName, ObjectNamePart, ObjectType, OnCommit, Query, RenameTableNameKind,
-    SchemaName, Statement, TableObject, Truncate,
+    AlterTable, AlterTableOperation, ColumnDef, ColumnOption, CommentObject, CreateTable,
+    CreateTableOptions, CreateView, Ident, Insert, ObjectName, ObjectNamePart, ObjectType,
+    OnCommit, Query, RenameTableNameKind, Statement, TableObject, Truncate,
 };
 
-use super::changes;
-use crate::catalog::{ANALYTICS, TEMPORARY, placed, temporary};
+use super::columns::{self, ColumnChange};
+use super::merge::{self, MergeStep};
+use super::{changes, schemas};
+use crate::catalog::{ANALYTICS, TEMPORARY, is_reserved, keyed, placed};
 use crate::error::{Error, Result};
 use crate::query::DATABASE;
 use crate::query::planner::parse_one;
 use crate::query::postgres::SessionFacts;
 
-/// A statement that changes the schema `analytics`. Relations are named without their schema.
+/// A statement that changes what analysts made. Relations have the names that the catalog keeps them under.
 #[derive(Debug, Clone)]
 pub(crate) enum Write {
     /// `CREATE TABLE name AS query`, or with columns: then the query has these columns and no row.
@@ -32,6 +34,8 @@ pub(crate) enum Write {
     Insert { name: String, columns: Option<Vec<String>>, query: Box<Query> },
     /// `DELETE` or `UPDATE`: the query finds the rows, by their number, and what becomes of them.
     Change { name: String, verb: &'static str, assigned: Vec<String>, query: Box<Statement> },
+    /// `MERGE INTO name`: the query gives the rows that meet, what is done with them, and the values.
+    Merge { name: String, steps: Vec<MergeStep>, query: Box<Statement> },
     /// `TRUNCATE names`.
     Truncate { names: Vec<String> },
     /// `DROP TABLE` or `VIEW names`.
@@ -40,8 +44,17 @@ pub(crate) enum Write {
     Rename { name: String, to: String, if_exists: bool },
     /// `COMMENT ON TABLE`, `VIEW` or `COLUMN`.
     Comment { name: String, word: &'static str, column: Option<String>, comment: Option<String> },
-    /// `CREATE SCHEMA IF NOT EXISTS analytics`: it is there.
-    CreateSchema { if_not_exists: bool },
+    /// `ALTER TABLE name` with changes of its columns; the query has the columns that are added, and no row.
+    Columns {
+        name: String,
+        if_exists: bool,
+        changes: Vec<ColumnChange>,
+        added: Option<Box<Statement>>,
+    },
+    /// `CREATE SCHEMA name`.
+    CreateSchema { name: String, if_not_exists: bool },
+    /// `DROP SCHEMA names`.
+    DropSchema { names: Vec<String>, if_exists: bool, cascade: bool },
 }
 
 impl Write {
@@ -56,6 +69,7 @@ impl Write {
             Statement::Insert(insert) => self::insert(insert, facts)?,
             Statement::Delete(delete) => changes::delete(delete, facts)?,
             Statement::Update(update) => changes::update(update, facts)?,
+            Statement::Merge(merge) => merge::merge(merge, facts)?,
             Statement::Truncate(Truncate {
                 table_names,
                 partitions: None,
@@ -66,6 +80,9 @@ impl Write {
                     table_names.iter().map(|target| existing(&target.name, "TRUNCATE", facts));
                 Write::Truncate { names: names.collect::<Result<_>>()? }
             }
+            Statement::Drop {
+                object_type: ObjectType::Schema, if_exists, names, cascade, ..
+            } => schemas::drop_schema(names, *if_exists, *cascade)?,
             Statement::Drop { object_type, if_exists, names, cascade, .. } => {
                 let word = match object_type {
                     ObjectType::Table => "table",
@@ -76,37 +93,12 @@ impl Write {
                 let names = names.collect::<Result<_>>()?;
                 Write::Drop { names, word, if_exists: *if_exists, cascade: *cascade }
             }
-            Statement::AlterTable(alter) => {
-                let [AlterTableOperation::RenameTable { table_name: RenameTableNameKind::To(to) }] =
-                    alter.operations.as_slice()
-                else {
-                    let hint = "Make the table anew: CREATE TABLE ... AS SELECT, then rename it.";
-                    return Err(unsupported("ALTER TABLE but for RENAME TO", hint));
-                };
-                let name = existing(&alter.name, "ALTER TABLE", facts)?;
-                let to = match parts(to).as_slice() {
-                    [to] => to.clone(),
-                    [schema, to] if schema == ANALYTICS => to.clone(),
-                    _ => return Err(unsupported("RENAME TO another schema", HERE)),
-                };
-                Write::Rename { name, to, if_exists: alter.if_exists }
-            }
+            Statement::AlterTable(alter) => alter_table(alter, facts)?,
             Statement::Comment { object_type, object_name, comment, .. } => {
                 self::comment(object_type, object_name, comment.clone(), facts)?
             }
             Statement::CreateSchema { schema_name, if_not_exists, .. } => {
-                let name = match schema_name {
-                    SchemaName::Simple(name) | SchemaName::NamedAuthorization(name, _) => {
-                        parts(name)
-                    }
-                    SchemaName::UnnamedAuthorization(_) => vec![],
-                };
-                match name.last() {
-                    Some(name) if name == ANALYTICS => {
-                        Write::CreateSchema { if_not_exists: *if_not_exists }
-                    }
-                    _ => return Err(unsupported("CREATE SCHEMA", HERE)),
-                }
+                schemas::create_schema(schema_name, *if_not_exists)?
             }
             _ => return Ok(None),
         }))
@@ -119,18 +111,19 @@ impl Write {
             Write::CreateView { .. } => "CREATE VIEW",
             Write::Insert { .. } => "INSERT",
             Write::Change { verb, .. } => verb,
+            Write::Merge { .. } => "MERGE",
             Write::Truncate { .. } => "TRUNCATE",
             Write::Drop { .. } => "DROP",
-            Write::Rename { .. } => "ALTER TABLE",
+            Write::Rename { .. } | Write::Columns { .. } => "ALTER TABLE",
             Write::Comment { .. } => "COMMENT",
             Write::CreateSchema { .. } => "CREATE SCHEMA",
+            Write::DropSchema { .. } => "DROP SCHEMA",
         }
     }
 }
 
 /// What to do in the place of what is not built.
-pub(super) const HERE: &str =
-    "Tables and views are made in the schema analytics: CREATE TABLE analytics.name AS SELECT ...";
+pub(super) const HERE: &str = "Tables and views are made in the schema analytics: CREATE TABLE analytics.name AS SELECT ..., or in one that CREATE SCHEMA made.";
 
 pub(super) fn unsupported(what: impl Into<String>, hint: &str) -> Error {
     Error::Unsupported { what: what.into(), hint: hint.into() }
@@ -154,13 +147,21 @@ fn new(name: &ObjectName, what: &str, facts: &SessionFacts) -> Result<String> {
         path.find(|schema| schema != "pg_catalog" && schema != TEMPORARY)
     };
     let schema = parts.pop().or_else(first).unwrap_or_default();
-    if schema != ANALYTICS || parts.pop().is_some_and(|database| database != DATABASE) {
+    if is_reserved(&schema) || parts.pop().is_some_and(|database| database != DATABASE) {
         return Err(unsupported(format!("{what} in schema \"{schema}\""), HERE));
     }
-    if placed(&table).0 != ANALYTICS {
-        return Err(unsupported(format!("the name \"{table}\""), "Use a name without a dot."));
+    if facts.snapshot().schema_oid(&schema).is_none() {
+        return Err(schemas::missing(&schema));
     }
-    Ok(table)
+    Ok(keyed(&schema, plain(&table)?))
+}
+
+/// Returns a name that can be kept.
+pub(super) fn plain(name: &str) -> Result<&str> {
+    match name.contains('.') {
+        false => Ok(name),
+        true => Err(unsupported(format!("the name \"{name}\""), "Use a name without a dot.")),
+    }
 }
 
 /// Returns the name of a temporary table that is to be made.
@@ -168,7 +169,7 @@ fn new_temporary(name: &ObjectName) -> Result<String> {
     let mut parts = parts(name);
     let table = parts.pop().unwrap_or_default();
     match parts.pop().as_deref() {
-        None | Some(TEMPORARY) => Ok(temporary(&table)),
+        None | Some(TEMPORARY) => Ok(keyed(TEMPORARY, plain(&table)?)),
         Some(_) => Err(Error::Standard {
             sqlstate: "42P16",
             message: "cannot create temporary relation in non-temporary schema".into(),
@@ -187,14 +188,28 @@ pub(super) fn existing(name: &ObjectName, what: &str, facts: &SessionFacts) -> R
         Some(schema) => schema,
         None => facts.search_path().into_iter().find(holds).unwrap_or_else(|| ANALYTICS.into()),
     };
-    if schema == TEMPORARY {
-        return Ok(temporary(&table));
-    }
-    if schema != ANALYTICS || parts.pop().is_some_and(|database| database != DATABASE) {
+    let own = schema == TEMPORARY || !is_reserved(&schema);
+    if !own || parts.pop().is_some_and(|database| database != DATABASE) {
         let hint = "Records come from sources: CREATE SOURCE, then REFRESH SOURCE. Tables of your own are in the schema analytics.";
         return Err(unsupported(format!("{what} of \"{schema}.{table}\""), hint));
     }
-    Ok(table)
+    Ok(keyed(&schema, plain(&table)?))
+}
+
+fn alter_table(alter: &AlterTable, facts: &SessionFacts) -> Result<Write> {
+    let name = existing(&alter.name, "ALTER TABLE", facts)?;
+    let if_exists = alter.if_exists;
+    let [AlterTableOperation::RenameTable { table_name: RenameTableNameKind::To(to) }] =
+        alter.operations.as_slice()
+    else {
+        return columns::alter(name, if_exists, &alter.operations);
+    };
+    let to = match parts(to).as_slice() {
+        [to] => plain(to)?.to_owned(),
+        [schema, to] if schema == placed(&name).0 => plain(to)?.to_owned(),
+        _ => return Err(unsupported("RENAME TO another schema", HERE)),
+    };
+    Ok(Write::Rename { name, to, if_exists })
 }
 
 fn create_table(table: &CreateTable, facts: &SessionFacts) -> Result<Write> {
@@ -250,9 +265,15 @@ fn create_table(table: &CreateTable, facts: &SessionFacts) -> Result<Write> {
     if table.columns.is_empty() {
         return Err(unsupported("a table without columns", HERE));
     }
+    let (query, not_null) = no_rows(&table.columns)?;
+    Ok(Write::CreateTable { name, if_not_exists, query, not_null, of_columns: true })
+}
+
+/// Returns the query that has these columns and no rows, and which of them are never null.
+pub(super) fn no_rows(columns: &[ColumnDef]) -> Result<(Box<Statement>, BTreeSet<String>)> {
     let mut not_null = BTreeSet::new();
-    let mut list = Vec::with_capacity(table.columns.len());
-    for column in &table.columns {
+    let mut list = Vec::with_capacity(columns.len());
+    for column in columns {
         let column_name = normal(&column.name);
         for option in &column.options {
             match option.option {
@@ -269,8 +290,8 @@ fn create_table(table: &CreateTable, facts: &SessionFacts) -> Result<Write> {
         let quoted = Ident::with_quote('"', column_name);
         list.push(format!("CAST(NULL AS {}) AS {quoted}", column.data_type));
     }
-    let query = Box::new(parse_one(&format!("SELECT {} WHERE false", list.join(", ")))?);
-    Ok(Write::CreateTable { name, if_not_exists, query, not_null, of_columns: true })
+    let query = parse_one(&format!("SELECT {} WHERE false", list.join(", ")))?;
+    Ok((Box::new(query), not_null))
 }
 
 fn create_view(view: &CreateView, facts: &SessionFacts) -> Result<Write> {

@@ -1,4 +1,4 @@
-//! Planning and running statements that change the schema `analytics`. What they change is staged in their session.
+//! Planning and running statements that change what analysts made. What they change is staged in their session.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,11 +9,11 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::sqlparser::ast::Statement;
 use futures::TryStreamExt;
 
-use super::insert;
 use super::provenance::Provenance;
 use super::rows::{self, FileWriter, Shaper};
 use super::staged::{Staged, exists};
 use super::statement::Write;
+use super::{insert, merged};
 use crate::catalog::{
     AnalyticsBody, AnalyticsRelation, AnalyticsTable, LegalBasis, placed, qualified,
 };
@@ -90,7 +90,7 @@ impl Seen {
 }
 
 impl QuerySession {
-    /// Plans a statement that changes the schema `analytics`; `None` if it is none.
+    /// Plans a statement that changes tables and views of analysts; `None` if it is none.
     pub async fn plan_write(
         &self,
         statement: &Statement,
@@ -132,6 +132,9 @@ impl QuerySession {
             (Write::Change { name, verb, assigned, .. }, Some(plan)) => {
                 self.change_rows(&seen, name, verb, assigned, plan).await
             }
+            (Write::Merge { name, steps, .. }, Some(plan)) => {
+                self.merge_rows(&seen, name, steps, plan).await
+            }
             (Write::CreateView { name, replace, if_not_exists, .. }, Some(_)) => {
                 let query = planned.query.as_ref().ok_or_else(not_planned)?;
                 self.create_view(
@@ -142,6 +145,12 @@ impl QuerySession {
                     &query.schema,
                 )
                 .await
+            }
+            (write @ Write::Columns { .. }, _) => {
+                let query = planned.query.as_ref();
+                let added =
+                    query.map_or_else(|| Arc::new(Schema::empty()), |q| Arc::clone(&q.schema));
+                self.alter_columns(&seen, write, &added).await
             }
             (write, _) => self.change_objects(&seen, write).await,
         }
@@ -212,7 +221,7 @@ impl QuerySession {
         self.shown(&seen.live)?;
         let Some(write) = Write::of(statement, self.facts())? else { return Ok(None) };
         let query = match &write {
-            Write::CreateTable { query, .. } => {
+            Write::CreateTable { query, .. } | Write::Columns { added: Some(query), .. } => {
                 Some(self.plan_with(&seen.live, query, types, |relations| relations).await?)
             }
             Write::CreateView { name, query, .. } => {
@@ -235,6 +244,13 @@ impl QuerySession {
                 let numbered = |relations: Relations| relations.with_row_numbers(name);
                 let planned = self.plan_with(&seen.live, query, types, numbered).await?;
                 insert::check(&planned.schema.fields()[1..], &targets, true)?;
+                Some(planned)
+            }
+            Write::Merge { name, steps, query } => {
+                let (_, table) = seen.table(name, "MERGE")?;
+                let numbered = |relations: Relations| relations.with_row_numbers(name);
+                let planned = self.plan_with(&seen.live, query, types, numbered).await?;
+                merged::check(name, &seen.columns(table), &planned.schema, steps)?;
                 Some(planned)
             }
             _ => None,
@@ -306,13 +322,14 @@ impl QuerySession {
         let keeps =
             named.and_then(|at| given.get(at)).is_some_and(|field| field.name() == PROFILE_ID);
         let apart = provenance.of_one_person_each && keeps;
-        self.may_fill(seen, name, table, provenance.personal, apart)?;
+        let purpose = self.may_fill(seen, name, provenance.personal, apart)?;
         let sources = targets.iter().take(given.len()).enumerate();
         let sources = sources.map(|(at, target)| (target.name().clone(), at)).collect();
         let made = self.opened(&table.path).await?;
         let (files, count) = self.write_rows(seen, name, table, &made, sources, plan).await?;
         self.stage_rows(seen, &made, files, &[]);
-        Ok(Written::tagged(format!("INSERT 0 {count}")))
+        let written = Written::tagged(format!("INSERT 0 {count}"));
+        self.bind(seen, name, purpose.filter(|_| count > 0), written)
     }
 
     /// Runs a plan and writes its rows to files of `made`. Returns the files and how many rows there are.

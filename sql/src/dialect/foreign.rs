@@ -42,7 +42,7 @@ const UNSUPPORTED: [(&str, &str); 32] = [
     ("preview", "Run the query of the segment and count its rows."),
     ("snapshot", "Query segment_members, which keeps when each member entered and exited."),
     ("validate", "Use onefold check PROJECT."),
-    ("merge", "Use UPDATE and INSERT ... WHERE NOT EXISTS in one transaction."),
+    ("merge", "Write MERGE INTO name USING source ON condition WHEN ..."),
     ("create temporary", "Use WITH queries."),
     ("create temp", "Use WITH queries."),
     ("create unlogged", "Use CREATE TABLE analytics.name AS SELECT ..."),

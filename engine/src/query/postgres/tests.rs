@@ -29,7 +29,8 @@ fn column(name: &str, data_type: DataType, logical: Option<&str>) -> Field {
 
 fn relation(schema: &str, name: &str, kind: RelationKind, columns: Vec<Field>) -> Relation {
     let (schema, name) = (schema.to_string(), name.to_string());
-    Relation { schema, name, kind, comment: None, columns, primary_key: vec![], definition: None }
+    let (owner, comment, definition) = (None, None, None);
+    Relation { schema, name, owner, kind, comment, columns, primary_key: vec![], definition }
 }
 
 /// The relations that the fixtures were recorded over.
@@ -82,7 +83,7 @@ struct Session {
 }
 
 fn session() -> Session {
-    let snapshot = Snapshot::new(relations(), &["analyst".to_string()]);
+    let snapshot = Snapshot::new(relations(), &[], &["analyst".to_string()]);
     let facts = SessionFacts::new("analyst".into(), "onefold".into(), 7, 0, snapshot);
     let catalog = MemoryCatalogProvider::new();
     for schema in ["public", "cdp"] {
