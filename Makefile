@@ -1,8 +1,8 @@
 # What one does with onefold from its source. `make demo` runs it, `make test` proves it.
 #
 # Nothing but Debian, Rust and Python is expected to be there. What is missing besides is installed: the client tests'
-# packages into .venv, drivers of Node.js beside their tests, psql and drivers of Java and ODBC by apt where that is
-# allowed. CARGO_TARGET_DIR is respected; without it cargo uses target/.
+# packages into .venv, dbt into .venv-dbt, drivers of Node.js beside their tests, psql and drivers of Java and ODBC by apt
+# where that is allowed. CARGO_TARGET_DIR is respected; without it cargo uses target/.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -14,6 +14,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 VENV := .venv
 VENV_PYTHON := $(VENV)/bin/python
 NODE := tests/clients/node
+DBT := .venv-dbt
 
 TOOLS ?= $(HOME)/.cache/onefold/tools
 DENY_VERSION := 0.20.2
@@ -39,7 +40,7 @@ test-rust: $(VENV)/installed psql
 	$(CARGO) test --workspace --locked
 
 # After the tests in Rust, which build the binary that the clients talk to.
-test-clients: test-rust drivers $(NODE)/node_modules/.package-lock.json
+test-clients: test-rust drivers $(NODE)/node_modules/.package-lock.json $(DBT)/installed
 	ONEFOLD_BINARY=$(TARGET)/debug/onefold $(VENV_PYTHON) -m pytest tests/clients
 
 bench: release $(VENV)/installed ## measures, and prints what it measured
@@ -73,6 +74,12 @@ $(VENV)/installed: tests/requirements.txt
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement tests/requirements.txt
 	@touch $@
 
+$(DBT)/installed: tests/clients/dbt/requirements.txt $(VENV)/installed
+	@rm -rf $(DBT)
+	@$(PYTHON) -m venv $(DBT)
+	$(DBT)/bin/pip install --quiet --disable-pip-version-check --requirement tests/clients/dbt/requirements.txt
+	@touch $@
+
 # The client that is tested, and the server that answers are held against.
 psql:
 	@command -v psql >/dev/null && [ -x /usr/lib/postgresql/15/bin/initdb ] && exit 0; \
@@ -101,4 +108,4 @@ $(NODE)/node_modules/.package-lock.json: $(NODE)/package-lock.json
 	else echo "drivers of Node.js cannot be installed: their tests say so and are passed over"; fi
 
 clean-venv:
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(DBT)
