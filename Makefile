@@ -19,7 +19,7 @@ TOOLS ?= $(HOME)/.cache/onefold/tools
 DENY_VERSION := 0.20.2
 DENY := $(TOOLS)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 
-.PHONY: help demo demo-check test test-rust test-clients bench lint fmt clippy doc deny psql drivers release clean-venv
+.PHONY: help demo demo-check test test-rust test-clients bench bench-identity lint fmt clippy doc deny psql drivers release clean-venv
 
 help: ## lists what can be made
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -44,6 +44,9 @@ test-clients: test-rust drivers $(NODE)/node_modules/.package-lock.json
 
 bench: release $(VENV)/installed ## measures, and prints what it measured
 	$(VENV_PYTHON) bench/run.py
+
+bench-identity: ## measures the matching of people beside Splink, on labelled data
+	$(PYTHON) bench/identity.py
 
 lint: fmt clippy doc deny ## format, clippy, documentation, dependencies
 
