@@ -95,7 +95,7 @@ impl Table {
         let mut names = self.names.iter();
         for rows in &self.batches {
             let mut batch = Batch {
-                keys: names.by_ref().take(rows.num_rows()).map(hash).collect(),
+                keys: names.by_ref().take(rows.num_rows()).map(|name| hash(name)).collect(),
                 ..Batch::default()
             };
             for (field, column) in &self.person {
@@ -123,7 +123,7 @@ fn list(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').filter(|part| !part.is_empty())
 }
 
-fn hash(text: &String) -> u64 {
+fn hash(text: &str) -> u64 {
     // The same in every run: it has fixed keys.
     let mut hasher = DefaultHasher::new();
     text.hash(&mut hasher);

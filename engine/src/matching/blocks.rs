@@ -208,9 +208,10 @@ impl RuleBlocks {
             rows.filter_map(|row| Some((key(records, classes, &rule.parts, row)?, row))).collect();
         let mut too_large = blocks.take(&mut keyed, budget);
         blocks.unrefined = blocks.keys.len() as u32;
-        for (at, _) in rule.refine.iter().enumerate() {
+        for depth in 1..=rule.refine.len() {
             blocks.report.refined_records += too_large.len();
-            let parts: Vec<Part> = rule.parts.iter().chain(&rule.refine[..=at]).copied().collect();
+            let parts: Vec<Part> =
+                rule.parts.iter().chain(&rule.refine[..depth]).copied().collect();
             let mut keyed: Vec<(u64, u32)> = too_large
                 .iter()
                 .filter_map(|&(_, row)| Some((key(records, classes, &parts, row)?, row)))

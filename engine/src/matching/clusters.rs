@@ -5,12 +5,14 @@
 //! speaks against it, and no contradiction stands between them. Weights are whole numbers of 1/1024 bit, so that sums do
 //! not depend on their order.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::contradiction::{Contradiction, between};
+use super::contradiction::{Contradiction, between, says_same};
 use super::groups::Pairs;
 use super::records::{Records, joined};
 use super::score::{Scorer, Weight};
+use crate::identity::interner::NONE;
 use crate::identity::union_find::UnionFind;
 
 /// Parts of a bit.
@@ -31,8 +33,11 @@ const CONTRADICTED_BITS: f32 = 12.0;
 /// A record that two people claim goes to the one who claims it more by this much, nine to one, or to neither.
 const TORN_BITS: f32 = 3.17;
 
-/// Components that are refined as a whole. Larger ones are first taken apart at their weakest pairs.
+/// Components of which all pairs are weighed. There is no limit on the size of a cluster.
 const COMPONENT_MAX: usize = 256;
+
+/// Rows that stand for a group of a larger component: with more different descriptions it is nobody's anyway.
+const SPEAKERS_MAX: usize = 16;
 
 /// Components in the share of work that a thread takes at a time.
 const COMPONENTS_PER_TASK: usize = 256;
@@ -64,12 +69,10 @@ impl Edge {
 pub enum Cut {
     /// Nobody in the one cluster agrees with anybody in the other on this.
     Contradiction(Contradiction),
-    /// Other pairs of the two clusters outweigh it.
+    /// Other pairs of the two clusters outweigh it, or another cluster claims the record, too.
     Outweighed,
     /// It was said that they are different.
     Never,
-    /// It is the weakest link of a component that is too large to be refined as a whole.
-    WeakLink,
 }
 
 /// A pair that was cut.
@@ -122,13 +125,12 @@ pub(super) fn cluster<'a>(
         sets.union(left, right);
     }
     let roots = sets.into_roots();
-    let components = components(&roots, &edges);
+    let components = components(&roots, &edges, overrides);
     let next = AtomicUsize::new(0);
     let work = || {
         let mut refiner = Refiner {
             records,
             scorer: scorer(),
-            overrides,
             threshold_bits,
             found: Vec::new(),
             cut: Vec::new(),
@@ -166,28 +168,38 @@ pub(super) fn cluster<'a>(
     clusters
 }
 
-/// A component: its rows ascending, and its edges.
-struct Component<'a> {
+/// A component: its rows ascending, its edges, and what people decided about it.
+#[derive(Default)]
+struct Component {
     rows: Vec<u32>,
-    edges: Vec<&'a Edge>,
+    edges: Vec<Edge>,
+    always: Vec<(u32, u32)>,
+    never: Vec<(u32, u32)>,
 }
 
-fn components<'a>(roots: &[u32], edges: &'a [Edge]) -> Vec<Component<'a>> {
+fn components(roots: &[u32], edges: &[Edge], overrides: &Overrides) -> Vec<Component> {
     let mut members: Vec<(u32, u32)> = roots.iter().copied().zip(0..).collect();
     members.sort_unstable();
-    let mut by_root: Vec<(u32, &Edge)> =
-        edges.iter().map(|edge| (roots[edge.left as usize], edge)).collect();
-    by_root.sort_by_key(|(root, _)| *root);
-    let mut rest = by_root.into_iter().peekable();
     let mut components = Vec::new();
+    let mut number_of = vec![NONE; roots.len()];
     for members in members.chunk_by(|left, right| left.0 == right.0) {
         if members.len() > 1 {
-            let mut edges = Vec::new();
-            while let Some((_, edge)) = rest.next_if(|(root, _)| *root == members[0].0) {
-                edges.push(edge);
-            }
-            components
-                .push(Component { rows: members.iter().map(|(_, row)| *row).collect(), edges });
+            number_of[members[0].0 as usize] = components.len() as u32;
+            let rows = members.iter().map(|(_, row)| *row).collect();
+            components.push(Component { rows, ..Component::default() });
+        }
+    }
+    let number = |row: u32| number_of[roots[row as usize] as usize] as usize;
+    for edge in edges {
+        components[number(edge.left)].edges.push(*edge);
+    }
+    for &(left, right) in overrides.always.iter().filter(|(left, right)| left != right) {
+        components[number(left)].always.push((left, right));
+    }
+    for &(left, right) in &overrides.never {
+        // Rows of two components are apart anyway.
+        if left != right && roots[left as usize] == roots[right as usize] {
+            components[number(left)].never.push((left, right));
         }
     }
     components
@@ -197,78 +209,72 @@ fn components<'a>(roots: &[u32], edges: &'a [Edge]) -> Vec<Component<'a>> {
 struct Refiner<'a, 'b> {
     records: &'b Records,
     scorer: Scorer<'a>,
-    overrides: &'b Overrides,
     threshold_bits: f32,
     found: Vec<Vec<u32>>,
     cut: Vec<CutEdge>,
 }
 
 impl Refiner<'_, '_> {
-    fn component(&mut self, component: &Component<'_>) {
-        if component.rows.len() <= COMPONENT_MAX {
-            let groups = self.contract(&component.rows);
-            self.report(&groups, &component.edges);
-            self.found.extend(groups);
-            return;
-        }
-        // Take it apart at pairs that are as weak as the weakest that holds it together, one bit at a time.
-        let weakest = component.edges.iter().map(|edge| edge.weight).min().unwrap_or(i32::MAX);
-        let strongest = component.edges.iter().map(|edge| edge.weight).max().unwrap_or(i32::MAX);
-        let least = weakest.saturating_add(SCALE as i32);
-        if least > strongest {
-            self.found.push(component.rows.clone());
-            return;
-        }
-        let (kept, dropped): (Vec<&Edge>, Vec<&Edge>) =
-            component.edges.iter().copied().partition(|edge: &&Edge| edge.weight >= least);
-        let at = |row: u32| component.rows.partition_point(|&other| other < row) as u32;
-        let mut sets = UnionFind::new(component.rows.len() as u32);
-        for edge in &kept {
-            sets.union(at(edge.left), at(edge.right));
-        }
-        for &(left, right) in &self.overrides.always {
-            if component.rows.binary_search(&left).is_ok()
-                && component.rows.binary_search(&right).is_ok()
-            {
-                sets.union(at(left), at(right));
+    fn component(&mut self, component: &Component) {
+        let is_small = component.rows.len() <= COMPONENT_MAX;
+        let groups =
+            if is_small { self.contract(component) } else { self.join_in_order(component) };
+        self.report(&groups, component);
+        self.found.extend(groups);
+    }
+
+    /// Joins the groups of a component that is too large to weigh all its pairs: edge by edge, the heaviest first, unless
+    /// a contradiction stands between the groups.
+    fn join_in_order(&mut self, component: &Component) -> Vec<Vec<u32>> {
+        let rows = &component.rows;
+        let at = |row: u32| rows.partition_point(|&other| other < row) as u32;
+        let mut sets = UnionFind::new(rows.len() as u32);
+        // Of each group a few rows that say different things stand for all.
+        let mut speakers: Vec<Vec<u32>> = rows.iter().map(|&row| vec![row]).collect();
+        let mut edges = component.edges.clone();
+        edges.sort_unstable_by_key(|edge| (std::cmp::Reverse(edge.weight), edge.left, edge.right));
+        let always = component.always.iter().map(|&(left, right)| (left, right, true));
+        let weighed = edges.iter().map(|edge| (edge.left, edge.right, false));
+        for (left, right, is_always) in always.chain(weighed) {
+            let (one, other) = (sets.find(at(left)), sets.find(at(right)));
+            if one == other {
+                continue;
+            }
+            let is_never = component.never.iter().any(|&(left, right)| {
+                let (left, right) = (sets.find(at(left)), sets.find(at(right)));
+                (left, right) == (one, other) || (right, left) == (one, other)
+            });
+            let strongest = parts(self.scorer.weigh(left, right).against_household);
+            let stands = || {
+                self.stands_between(&speakers[one as usize], &speakers[other as usize], strongest)
+            };
+            if is_never || !is_always && stands().is_some() {
+                continue;
+            }
+            sets.union(one, other);
+            let moved = std::mem::take(&mut speakers[one.max(other) as usize]);
+            let kept = &mut speakers[one.min(other) as usize];
+            let says_more = |kept: &[u32], row: u32| {
+                kept.len() < SPEAKERS_MAX
+                    && kept.iter().all(|&other| !says_same(self.records, row, other))
+            };
+            for row in moved {
+                if says_more(kept, row) {
+                    kept.push(row);
+                }
             }
         }
-        let roots = sets.into_roots();
-        let root = |row: u32| roots[at(row) as usize];
-        let mut parts: Vec<Component<'_>> = Vec::new();
-        let mut numbers = vec![usize::MAX; component.rows.len()];
-        for &row in &component.rows {
-            let number = &mut numbers[root(row) as usize];
-            if *number == usize::MAX {
-                *number = parts.len();
-                parts.push(Component { rows: Vec::new(), edges: Vec::new() });
-            }
-            parts[*number].rows.push(row);
+        let mut groups: Vec<Vec<u32>> = vec![Vec::new(); rows.len()];
+        for (&row, root) in rows.iter().zip(sets.into_roots()) {
+            groups[root as usize].push(row);
         }
-        for edge in kept {
-            parts[numbers[root(edge.left) as usize]].edges.push(edge);
-        }
-        for edge in dropped {
-            if root(edge.left) == root(edge.right) {
-                parts[numbers[root(edge.left) as usize]].edges.push(edge);
-            } else {
-                self.cut.push(CutEdge { edge: *edge, cut: Cut::WeakLink });
-            }
-        }
-        for part in parts.iter().filter(|part| part.rows.len() > 1) {
-            // A part that kept all edges is the component without the weakest that do not hold it together.
-            if part.rows.len() == component.rows.len() {
-                let edges =
-                    part.edges.iter().filter(|edge| edge.weight >= least).copied().collect();
-                self.component(&Component { rows: part.rows.clone(), edges });
-            } else {
-                self.component(part);
-            }
-        }
+        groups.retain(|group| !group.is_empty());
+        groups
     }
 
     /// Joins rows to groups.
-    fn contract(&mut self, rows: &[u32]) -> Vec<Vec<u32>> {
+    fn contract(&mut self, component: &Component) -> Vec<Vec<u32>> {
+        let rows = &component.rows;
         let count = rows.len();
         let mut pairs = Pairs::new(rows);
         for left in 0..count {
@@ -291,12 +297,12 @@ impl Refiner<'_, '_> {
             }
         }
         let at = |row: u32| rows.binary_search(&row).ok();
-        for &(left, right) in &self.overrides.never {
+        for &(left, right) in &component.never {
             if let (Some(left), Some(right)) = (at(left), at(right)) {
                 pairs.never.push((left, right));
             }
         }
-        for &(left, right) in &self.overrides.always {
+        for &(left, right) in &component.always {
             if let (Some(left), Some(right)) = (at(left), at(right)) {
                 pairs.join_always(left, right);
             }
@@ -345,30 +351,33 @@ impl Refiner<'_, '_> {
     }
 
     /// Says why edges between groups were cut.
-    fn report(&mut self, groups: &[Vec<u32>], edges: &[&Edge]) {
+    fn report(&mut self, groups: &[Vec<u32>], component: &Component) {
         if groups.len() == 1 {
             return;
         }
-        let group_of =
-            |row: u32| groups.iter().position(|group| group.contains(&row)).unwrap_or(usize::MAX);
-        for &edge in edges {
-            let (left, right) = (group_of(edge.left), group_of(edge.right));
+        let numbered = groups.iter().enumerate();
+        let group_of: HashMap<u32, usize> =
+            numbered.flat_map(|(at, group)| group.iter().map(move |&row| (row, at))).collect();
+        for &edge in &component.edges {
+            let (left, right) = (group_of[&edge.left], group_of[&edge.right]);
             if left == right {
                 continue;
             }
-            let is_never = self.overrides.never.iter().any(|&(one, other)| {
-                let (one, other) = (group_of(one), group_of(other));
+            let is_never = component.never.iter().any(|(one, other)| {
+                let (one, other) = (group_of[one], group_of[other]);
                 (one, other) == (left, right) || (one, other) == (right, left)
             });
             let weight = self.scorer.weigh(edge.left, edge.right);
             let strongest = parts(weight.against_household);
-            let contradiction = self.stands_between(&groups[left], &groups[right], strongest);
+            let few = |group: &[u32]| group[..group.len().min(COMPONENT_MAX)].to_vec();
+            let contradiction =
+                self.stands_between(&few(&groups[left]), &few(&groups[right]), strongest);
             let cut = match contradiction {
                 _ if is_never => Cut::Never,
                 Some(contradiction) => Cut::Contradiction(contradiction),
                 None => Cut::Outweighed,
             };
-            self.cut.push(CutEdge { edge: *edge, cut });
+            self.cut.push(CutEdge { edge, cut });
         }
     }
 }

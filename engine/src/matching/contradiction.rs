@@ -54,6 +54,14 @@ pub(super) fn between(records: &Records, left: &[u32], right: &[u32]) -> [bool; 
     [0, 1, 2].map(|at| stands[at] && compared[at])
 }
 
+/// Tells whether two records say the same of all in which people contradict each other.
+pub(super) fn says_same(records: &Records, left: u32, right: u32) -> bool {
+    let (left, right) = (records.row(left), records.row(right));
+    [ROW_GIVEN, ROW_SURNAME, ROW_BIRTH, ROW_SUFFIX]
+        .into_iter()
+        .all(|place| left[place] == right[place])
+}
+
 fn may_share_given(records: &Records, left: &[u32], right: &[u32]) -> bool {
     let names = &records.names;
     let (given, other) = (left[ROW_GIVEN], right[ROW_GIVEN]);

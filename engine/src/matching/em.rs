@@ -210,8 +210,8 @@ fn posterior(levels: Levels, logs: &[Table; 3], shares: &[f64; 3]) -> [f64; 3] {
     let mut sums = shares.map(|share| share.max(f64::MIN_POSITIVE).ln());
     for comparison in 0..logs[SAME].len() {
         if let Some(level) = levels.get(comparison) {
-            for class in 0..3 {
-                sums[class] += logs[class][comparison][level as usize];
+            for (sum, table) in sums.iter_mut().zip(logs) {
+                *sum += table[comparison][level as usize];
             }
         }
     }

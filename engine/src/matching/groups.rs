@@ -1,6 +1,6 @@
 //! Groups of records of one component while they are joined, with what speaks for and against each two of them.
 //!
-//! A matrix for each component: components are small, and the few that are not are taken apart before.
+//! A matrix for each component: nearly all are small, and large ones are joined in another way.
 
 /// Groups of one component, with what speaks for and against each pair of them.
 pub(super) struct Pairs {
