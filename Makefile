@@ -1,8 +1,8 @@
 # What one does with onefold from its source. `make demo` runs it, `make test` proves it.
 #
 # Nothing but Debian, Rust and Python is expected to be there. What is missing besides is installed: the client tests'
-# packages into .venv, drivers of Node.js beside their tests, psql and drivers of Java and ODBC by apt where that is
-# allowed. CARGO_TARGET_DIR is respected; without it cargo uses target/.
+# packages into .venv, dbt into .venv-dbt, drivers of Node.js beside their tests, psql and drivers of Java and ODBC by apt
+# where that is allowed. CARGO_TARGET_DIR is respected; without it cargo uses target/.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -14,12 +14,13 @@ TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 VENV := .venv
 VENV_PYTHON := $(VENV)/bin/python
 NODE := tests/clients/node
+DBT := .venv-dbt
 
 TOOLS ?= $(HOME)/.cache/onefold/tools
 DENY_VERSION := 0.20.2
 DENY := $(TOOLS)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 
-.PHONY: help demo demo-check test test-rust test-clients bench lint fmt clippy doc deny psql drivers release clean-venv
+.PHONY: help demo demo-check test test-rust test-clients test-long bench bench-identity lint fmt clippy doc deny psql drivers release clean-venv
 
 help: ## lists what can be made
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -39,11 +40,17 @@ test-rust: $(VENV)/installed psql
 	$(CARGO) test --workspace --locked
 
 # After the tests in Rust, which build the binary that the clients talk to.
-test-clients: test-rust drivers $(NODE)/node_modules/.package-lock.json
+test-clients: test-rust drivers $(NODE)/node_modules/.package-lock.json $(DBT)/installed
 	ONEFOLD_BINARY=$(TARGET)/debug/onefold $(VENV_PYTHON) -m pytest tests/clients
+
+test-long: ## runs without a sample what `test` takes samples of
+	ONEFOLD_LONG_TESTS=1 $(CARGO) test --workspace --locked --bin onefold before_login
 
 bench: release $(VENV)/installed ## measures, and prints what it measured
 	$(VENV_PYTHON) bench/run.py
+
+bench-identity: ## measures the matching of people beside Splink, on labelled data
+	$(PYTHON) bench/identity.py
 
 lint: fmt clippy doc deny ## format, clippy, documentation, dependencies
 
@@ -71,6 +78,12 @@ $(VENV)/installed: tests/requirements.txt
 	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null || { echo "python's venv is missing: install the package python3-venv" >&2; exit 1; }; \
 	  apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-venv && $(PYTHON) -m venv $(VENV); }
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement tests/requirements.txt
+	@touch $@
+
+$(DBT)/installed: tests/clients/dbt/requirements.txt $(VENV)/installed
+	@rm -rf $(DBT)
+	@$(PYTHON) -m venv $(DBT)
+	$(DBT)/bin/pip install --quiet --disable-pip-version-check --requirement tests/clients/dbt/requirements.txt
 	@touch $@
 
 # The client that is tested, and the server that answers are held against.
@@ -101,4 +114,4 @@ $(NODE)/node_modules/.package-lock.json: $(NODE)/package-lock.json
 	else echo "drivers of Node.js cannot be installed: their tests say so and are passed over"; fi
 
 clean-venv:
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(DBT)

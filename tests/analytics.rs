@@ -33,13 +33,30 @@ async fn who_withdraws_is_gone_from_every_copy() {
     mailer.rows("CREATE TABLE analytics.three (profile_id bigint, email text)").await;
     mailer.rows("INSERT INTO analytics.three SELECT profile_id, email FROM analytics.two").await;
     mailer.rows("CREATE VIEW analytics.four AS SELECT * FROM analytics.three").await;
+    mailer.rows("CREATE SCHEMA marts").await;
+    mailer.rows("CREATE TABLE marts.five AS SELECT * FROM analytics.one").await;
+    mailer.rows("ALTER TABLE marts.five ADD COLUMN note text").await;
+    mailer.rows("CREATE TABLE marts.six AS SELECT * FROM analytics.one WHERE false").await;
+    mailer
+        .rows(
+            "MERGE INTO marts.six t USING analytics.one s ON t.profile_id = s.profile_id \
+             WHEN NOT MATCHED THEN INSERT (profile_id, email) VALUES (s.profile_id, s.email)",
+        )
+        .await;
     let rows = mailer
         .rows("SELECT profile_id, email FROM profiles WHERE email IS NOT NULL ORDER BY 1 LIMIT 1")
         .await;
     let (person, email) = (rows[0][0].clone().unwrap(), rows[0][1].clone().unwrap());
-    let tables = ["one", "two", "three", "four"];
+    let tables = [
+        "analytics.one",
+        "analytics.two",
+        "analytics.three",
+        "analytics.four",
+        "marts.five",
+        "marts.six",
+    ];
     let count = async |table: &str| {
-        let of_person = format!("FROM analytics.{table} WHERE profile_id = {person}");
+        let of_person = format!("FROM {table} WHERE profile_id = {person}");
         mailer.number(&format!("SELECT count(*) {of_person}")).await
     };
     for table in tables {
@@ -48,7 +65,7 @@ async fn who_withdraws_is_gone_from_every_copy() {
     withdraw(&officer, &email).await;
     for table in tables {
         assert_eq!(count(table).await, 0, "{table} still shows who withdrew");
-        let mailbox = format!("SELECT count(*) FROM analytics.{table} WHERE email = '{email}'");
+        let mailbox = format!("SELECT count(*) FROM {table} WHERE email = '{email}'");
         assert_eq!(mailer.number(&mailbox).await, 0, "{table} still shows the mailbox");
     }
     // Neither deleting nor inserting tells that the row is there.
@@ -136,6 +153,49 @@ async fn of_two_who_change_the_same_rows_the_second_is_told() {
     first.rows("COMMIT").await;
     second.rows("COMMIT").await;
     assert_eq!(first.number("SELECT sum(n) FROM analytics.counter").await, 21);
+}
+
+#[tokio::test]
+async fn a_table_whose_columns_change_loses_nobodys_rows() {
+    let lake = small().copied();
+    let server = lake.serve();
+    let (first, _) = writers(&server).await;
+    let second = server.session("mailer").await;
+    first.rows("CREATE TABLE analytics.log AS SELECT 1 AS n").await;
+    first.rows("BEGIN").await;
+    first.rows("ALTER TABLE analytics.log ADD COLUMN note text").await;
+    second.rows("INSERT INTO analytics.log VALUES (2)").await;
+    let failure = first.failure("COMMIT").await;
+    assert_eq!(failure.sqlstate, "40001", "{failure}");
+    second.rows("BEGIN").await;
+    second.rows("INSERT INTO analytics.log VALUES (3)").await;
+    first.rows("ALTER TABLE analytics.log RENAME COLUMN n TO number").await;
+    let failure = second.failure("COMMIT").await;
+    assert_eq!(failure.sqlstate, "40001", "{failure}");
+    assert_eq!(second.number("SELECT sum(number) FROM analytics.log").await, 3);
+}
+
+#[tokio::test]
+async fn a_table_is_in_a_schema_that_is_there() {
+    let lake = small().copied();
+    {
+        let server = lake.serve();
+        let (first, _) = writers(&server).await;
+        let second = server.session("mailer").await;
+        first.rows("CREATE SCHEMA marts").await;
+        second.rows("BEGIN").await;
+        second.rows("CREATE TABLE marts.late AS SELECT 1 AS n").await;
+        first.rows("DROP SCHEMA marts").await;
+        let failure = second.failure("COMMIT").await;
+        assert_eq!(failure.sqlstate, "40001", "{failure}");
+        first.rows("CREATE SCHEMA marts").await;
+        first.rows("CREATE TABLE marts.kept AS SELECT 1 AS n").await;
+    }
+    let server = lake.serve();
+    let mailer = server.session("mailer").await;
+    assert_eq!(mailer.number("SELECT n FROM marts.kept").await, 1);
+    mailer.rows("DROP SCHEMA marts CASCADE").await;
+    assert_eq!(mailer.failure("SELECT n FROM marts.kept").await.sqlstate, "42P01");
 }
 
 #[tokio::test]
@@ -242,6 +302,47 @@ async fn copied_rows_go_into_a_table_or_none_of_them_do() {
     assert_eq!(mailer.number("SELECT count(*) FROM analytics.notes").await, 4);
     let refused = copy("COPY public.profiles FROM STDIN", "").await.unwrap_err();
     assert_eq!(refused.code().map(|code| code.code()), Some("0A000"));
+}
+
+#[tokio::test]
+async fn rows_have_numbers_of_their_own_also_after_a_restart() {
+    let lake = small().copied();
+    let insert = "INSERT INTO tickets (note) VALUES ($1) RETURNING id, note";
+    {
+        let server = lake.serve();
+        let (mailer, _) = writers(&server).await;
+        let other = server.session("mailer").await;
+        mailer.rows("CREATE TABLE tickets (id serial PRIMARY KEY, note text)").await;
+        let row = mailer.client.query_one(insert, &[&"one"]).await.unwrap();
+        assert_eq!((row.get::<_, i32>(0), row.get::<_, &str>(1)), (1, "one"));
+        // Who inserts at the same time gets other numbers, and what is taken back gives none back.
+        for session in [&mailer, &other] {
+            session.rows("BEGIN").await;
+        }
+        let numbers = [
+            mailer.number("INSERT INTO tickets (note) VALUES ('two') RETURNING id").await,
+            other.number("INSERT INTO tickets (note) VALUES ('three') RETURNING id").await,
+        ];
+        assert_eq!(numbers, [2, 3]);
+        mailer.rows("ROLLBACK").await;
+        other.rows("COMMIT").await;
+        let sink = mailer.client.copy_in("COPY tickets (note) FROM STDIN").await.unwrap();
+        let mut sink = std::pin::pin!(sink);
+        sink.send(bytes::Bytes::from_static(b"four\nfive\n")).await.unwrap();
+        assert_eq!(sink.finish().await.unwrap(), 2);
+        let refused = mailer.client.copy_in::<_, bytes::Bytes>("COPY tickets FROM STDIN").await;
+        let refused = refused.err().unwrap();
+        assert_eq!(refused.code().map(|code| code.code()), Some("428C9"));
+    }
+    let server = lake.serve();
+    let mailer = server.session("mailer").await;
+    assert_eq!(mailer.number("INSERT INTO tickets (note) VALUES ('six') RETURNING id").await, 6);
+    let stored = mailer.rows("SELECT id, note FROM tickets ORDER BY id").await;
+    let stored: Vec<String> = stored
+        .into_iter()
+        .map(|row| row.into_iter().flatten().collect::<Vec<_>>().join(" "))
+        .collect();
+    assert_eq!(stored, ["1 one", "3 three", "4 four", "5 five", "6 six"]);
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ const SOON: Duration = Duration::from_secs(10);
 const TICKS_MAX: u64 = 1000;
 
 /// The processor time that a process has used, in clock ticks of a hundredth of a second.
-fn ticks(server: &Server) -> u64 {
+pub(crate) fn ticks(server: &Server) -> u64 {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", server.process.pid())).unwrap();
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
     fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
@@ -25,7 +25,7 @@ fn ticks(server: &Server) -> u64 {
 
 /// Waits until the server rests: a window of half a second in which it uses less than a tenth of one. What it may use
 /// until then is processor time, so that a busy machine makes no difference.
-async fn rests(server: &Server) {
+pub(crate) async fn rests(server: &Server) {
     let started = ticks(server);
     let mut windows = tokio::time::interval(Duration::from_millis(500));
     windows.tick().await;

@@ -21,6 +21,7 @@ mod delivery;
 mod ending;
 mod figures;
 mod incremental;
+mod limits;
 mod noninterference;
 mod object_store;
 mod plans;

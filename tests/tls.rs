@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio_postgres::{Config, NoTls};
 
 use crate::harness::{
-    Built, PROMPT, Process, Server, Session, WORK, connect, python, shared_server, small,
+    Built, PROMPT, Process, Server, Session, WORK, connect, psql, python, shared_server, small,
 };
 
 /// Writes a key and a certificate of its own for 127.0.0.1.
@@ -38,10 +38,55 @@ with open(sys.argv[1] + ".key", "wb") as out:
     out.write(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
 "#;
 
-fn certificate(path: &Path) {
+/// Writes a root, and a key and a certificate for `localhost` that it has signed.
+const CHAIN: &str = r#"
+import datetime, sys
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+day = datetime.timedelta(days=1)
+now = datetime.datetime.now(datetime.timezone.utc)
+def certificate(name, key, issuer, by, is_root, names):
+    return (
+        x509.CertificateBuilder().subject_name(name).issuer_name(issuer).public_key(key.public_key())
+        .serial_number(x509.random_serial_number()).not_valid_before(now - day).not_valid_after(now + day)
+        .add_extension(x509.BasicConstraints(ca=is_root, path_length=None), critical=True)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(one) for one in names]), critical=False)
+        .sign(by, hashes.SHA256())
+    )
+def named(name):
+    return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+root_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+root = certificate(named("root of a test"), root_key, named("root of a test"), root_key, True, ["root.example"])
+server = certificate(named("localhost"), key, named("root of a test"), root_key, False, ["localhost"])
+pem = serialization.Encoding.PEM
+with open(sys.argv[1] + "-root.pem", "wb") as out:
+    out.write(root.public_bytes(pem))
+with open(sys.argv[1] + ".pem", "wb") as out:
+    out.write(server.public_bytes(pem))
+with open(sys.argv[1] + ".key", "wb") as out:
+    out.write(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+"#;
+
+/// Connects as the arguments say, and prints what the server answers, or why there is no connection.
+const CLIENT: &str = r#"
+import sys
+import psycopg
+try:
+    with psycopg.connect(sys.argv[1]) as connection:
+        print(connection.execute("SELECT count(*) > 0 FROM profiles").fetchone()[0])
+except psycopg.OperationalError as error:
+    print(error)
+"#;
+
+fn written(script: &str, path: &Path) {
     let mut command = Command::new(python());
-    command.arg("-c").arg(CERTIFICATE).arg(path);
+    command.arg("-c").arg(script).arg(path);
     Process::spawn(command).finish(PROMPT).success();
+}
+
+fn certificate(path: &Path) {
+    written(CERTIFICATE, path);
 }
 
 /// Puts a `[tls]` part into the project's configuration.
@@ -97,6 +142,56 @@ async fn encrypted_connections_work_and_others_are_refused() {
     });
     let session = Session::of(client, running);
     assert!(session.number("SELECT count(*) FROM profiles").await > 0);
+}
+
+/// libpq in its strictest mode: it checks the chain and the name, and binds the log-in to the certificate.
+#[test]
+fn clients_that_verify_get_in_and_those_who_expect_another_server_do_not() {
+    let lake = small().copied();
+    written(CHAIN, &lake.project.join("server"));
+    written(CHAIN, &lake.project.join("other"));
+    configure(&lake, "cert = \"server.pem\"\nkey = \"server.key\"");
+    let server = lake.serve();
+    let address = format!("hostaddr=127.0.0.1 port={} dbname=onefold user=engineer", server.port());
+    let root = |name: &str| lake.project.join(format!("{name}-root.pem")).display().to_string();
+    let said = |what: &str| {
+        let mut command = Command::new(python());
+        command.arg("-c").arg(CLIENT).arg(format!("{address} {what}"));
+        Process::spawn(command).finish(PROMPT).success().stdout
+    };
+    let (own, other) = (root("server"), root("other"));
+    for (what, expected) in [
+        (format!("host=localhost sslmode=verify-full sslrootcert={own} password=demo"), "True"),
+        (
+            format!(
+                "host=localhost sslmode=verify-full sslrootcert={own} password=demo channel_binding=require"
+            ),
+            "True",
+        ),
+        (
+            format!("host=wrong.example sslmode=verify-full sslrootcert={own} password=demo"),
+            "does not match host name",
+        ),
+        (
+            format!("host=localhost sslmode=verify-full sslrootcert={other} password=demo"),
+            "SSL error",
+        ),
+        (
+            "host=localhost sslmode=require password=wrong channel_binding=require".to_owned(),
+            "password authentication failed",
+        ),
+    ] {
+        let said = said(&what);
+        assert!(said.contains(expected), "{what}\n{said}");
+    }
+    // So does psql.
+    let strict = format!(
+        "{address} host=localhost sslmode=verify-full sslrootcert={own} channel_binding=require"
+    );
+    let select = ["--dbname", &strict, "--tuples-only", "--command", "SELECT current_user"];
+    if let Some(finished) = psql(&server, "engineer", &select) {
+        assert_eq!(finished.success().stdout.trim(), "engineer");
+    }
 }
 
 #[tokio::test]

@@ -318,7 +318,7 @@ impl Engine {
             crate::query::DATABASE.into(),
             0,
             self.0.started_at_us,
-            Snapshot::new(vec![], &[]),
+            Snapshot::new(vec![], &[], &[]),
         );
         let (planner, store) = (self.0.planner.clone(), self.0.store.clone());
         Relations::new(
@@ -374,7 +374,7 @@ impl Engine {
             crate::query::DATABASE.into(),
             0,
             self.0.started_at_us,
-            Snapshot::new(vec![], &[]),
+            Snapshot::new(vec![], &[], &[]),
         );
         Ok(self.relations(live, &viewer, Some(access), &facts))
     }

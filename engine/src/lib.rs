@@ -4,7 +4,8 @@
 //!
 //! 1. [`ingest`] reads a source, sets aside what cannot be taken, and gives each row its subject;
 //! 2. [`lake`] keeps rows as Delta tables; [`catalog`] makes versions of several tables visible together;
-//! 3. [`identity`] works out which subjects are one person, [`identity_refresh`] keeps that as tables;
+//! 3. [`identity`] works out which subjects are one person, [`identity_refresh`] keeps that as tables; [`matching`] learns
+//!    from the records how much each agreement is worth;
 //! 4. [`consent`] says who allows what, since when;
 //! 5. [`profile`] makes one row for each person;
 //! 6. [`query`] plans every SELECT, and lets a session see only people who allow its purpose;
@@ -30,6 +31,7 @@ pub mod identity_refresh;
 pub mod ingest;
 pub mod jobs;
 pub mod lake;
+pub mod matching;
 pub mod observe;
 pub mod options;
 pub mod profile;

@@ -30,4 +30,6 @@ def onefold():
     with tempfile.TemporaryDirectory(prefix="onefold-replay-") as folder:
         replay.write_project(pathlib.Path(folder))
         with served(pathlib.Path(folder)) as server:
+            with server.connect("engineer", autocommit=True) as connection:
+                connection.execute(replay.ODD)
             yield server

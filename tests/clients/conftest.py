@@ -27,6 +27,7 @@ class Server:
 
     port: int
     lake: pathlib.Path
+    pid: int
 
     def dsn(self, role: str) -> str:
         return f"host=127.0.0.1 port={self.port} user={role} password=demo dbname=onefold"
@@ -58,7 +59,7 @@ def served(project: pathlib.Path):
             server = subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, stderr=log, text=True)
         line = server.stdout.readline()
         assert line.startswith("ready postgres=127.0.0.1:"), f"{line!r}\n{(folder / 'log').read_text()}"
-        yield Server(port=int(line.split()[1].rsplit(":", 1)[1]), lake=lake)
+        yield Server(port=int(line.split()[1].rsplit(":", 1)[1]), lake=lake, pid=server.pid)
         server.terminate()
         assert server.wait(timeout=60) == 0, (folder / "log").read_text()
         server = None

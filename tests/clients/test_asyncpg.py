@@ -145,7 +145,31 @@ def test_an_error_leaves_the_connection_usable(shop):
             with pytest.raises(asyncpg.UndefinedTableError):
                 await connection.fetch("SELECT * FROM nowhere")
             with pytest.raises(asyncpg.FeatureNotSupportedError):
-                await connection.execute("LISTEN changes")
+                await connection.execute("VACUUM")
         assert await pool.fetchval("SELECT 1") == 1
+
+    run(shop, work)
+
+
+def test_a_number_of_rows_may_be_a_parameter(shop):
+    async def work(pool):
+        rows = await pool.fetch("SELECT g FROM generate_series(1, 9) g ORDER BY g LIMIT $1 OFFSET $2", 2, 3)
+        assert [row["g"] for row in rows] == [4, 5]
+
+    run(shop, work)
+
+
+def test_a_listener_is_called_for_what_others_say(shop):
+    async def work(pool):
+        async with pool.acquire() as connection:
+            heard = asyncio.get_running_loop().create_future()
+            await connection.add_listener("changes", lambda *said: heard.set_result(said[2:]))
+            other = await asyncpg.connect(
+                host="127.0.0.1", port=shop.port, user="analyst", password="demo", database="onefold"
+            )
+            await other.execute("NOTIFY changes, 'profiles'")
+            assert await asyncio.wait_for(heard, 30) == ("changes", "profiles")
+            await other.close()
+            await connection.reset(timeout=30)
 
     run(shop, work)

@@ -30,7 +30,7 @@ def test_completions_are_refreshed(executor):
     columns = set(column[:4] for column in executor.table_columns())
     assert ("sources", "shop_orders", "amount", "numeric") in columns
     assert ("public", "events_home", "profile_id", "bigint") in set(column[:4] for column in executor.view_columns())
-    assert list(executor.search_path()) == ["pg_catalog", "public"] and list(executor.databases()) == ["onefold"]
+    assert list(executor.search_path()) == ["pg_catalog", "public", "analytics"] and list(executor.databases()) == ["onefold"]
     # There are none, and asking for them is no error.
     assert list(executor.foreignkeys()) == list(executor.datatypes()) == []
     list(executor.functions())

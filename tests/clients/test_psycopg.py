@@ -235,3 +235,18 @@ def test_a_pipeline_answers_in_order(shop):
     with shop.connect() as connection, connection.pipeline():
         cursors = [connection.execute("SELECT %s::bigint", (number,)) for number in range(50)]
         assert [cursor.fetchone()[0] for cursor in cursors] == list(range(50))
+
+
+def test_sessions_hear_what_others_have_committed(shop):
+    with shop.connect(autocommit=True) as listener, shop.connect("analyst") as speaker:
+        listener.execute("LISTEN refreshed")
+        speaker.execute("NOTIFY refreshed, 'never'")
+        speaker.rollback()
+        speaker.execute("NOTIFY refreshed, 'profiles'")
+        speaker.commit()
+        heard = list(listener.notifies(timeout=30, stop_after=1))
+        assert [(each.channel, each.payload, each.pid) for each in heard] == [("refreshed", "profiles", speaker.info.backend_pid)]
+        listener.execute("UNLISTEN *")
+        speaker.execute("NOTIFY refreshed")
+        speaker.commit()
+        assert list(listener.notifies(timeout=0)) == []

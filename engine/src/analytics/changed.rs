@@ -1,4 +1,4 @@
-//! The rows that `DELETE` and `UPDATE` change: the files that hold them are written anew.
+//! The rows that `DELETE`, `UPDATE` and `MERGE` change: the files that hold them are written anew.
 //!
 //! Rows of hidden people in these files go into the new ones as they are.
 
@@ -13,12 +13,46 @@ use datafusion::logical_expr::LogicalPlan;
 use futures::TryStreamExt;
 
 use super::provenance::Provenance;
-use super::rows::{self, FileWriter, ROW, assigned, check_not_null};
+use super::rows::{self, FileWriter, ROW, check_not_null};
 use super::write::{Seen, Written, missing};
 use crate::catalog::{AnalyticsTable, qualified};
 use crate::error::Result;
+use crate::lake::{FileEntry, Table, TableSnapshot};
 use crate::query::session::QuerySession;
 use crate::table_read;
+
+/// Rows that change, by their number, and what they become.
+pub(super) struct Changed {
+    /// For each row its place in the new values.
+    places: HashMap<i64, usize>,
+    /// The new values of each column that is assigned, as they are stored; `None` if the rows go.
+    values: Option<Vec<(String, ArrayRef)>>,
+}
+
+impl Changed {
+    /// Of several matches of a row the first counts.
+    pub(super) fn new(numbers: &Int64Array, values: Option<Vec<(String, ArrayRef)>>) -> Self {
+        let mut places: HashMap<i64, usize> = HashMap::with_capacity(numbers.len());
+        for (place, row) in numbers.iter().enumerate() {
+            if let Some(row) = row {
+                places.entry(row).or_insert(place);
+            }
+        }
+        Self { places, values }
+    }
+
+    /// Returns how many rows change.
+    pub(super) fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    fn make_in(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        match &self.values {
+            None => without(batch, &self.places),
+            Some(values) => updated(batch, &self.places, values),
+        }
+    }
+}
 
 impl QuerySession {
     /// `DELETE` and `UPDATE`: writes the files anew that hold rows which the plan found.
@@ -32,69 +66,96 @@ impl QuerySession {
     ) -> Result<Written> {
         let (relation, table) = seen.table(name, verb)?;
         self.require_owner(name, relation)?;
-        let provenance = Provenance::of_change(&plan, table.of_persons)?;
-        self.may_fill(seen, name, table, provenance.personal, provenance.of_one_person_each)?;
-        let target = qualified(name);
-        let stream = self.run(&seen.live, plan, Some(&target)).await?;
-        let schema = stream.schema();
-        let found: Vec<RecordBatch> = stream.try_collect().await?;
-        let found = concat_batches(&schema, &found).map_err(DataFusionError::from)?;
-        // Of several matches of a row the first counts.
-        let mut places: HashMap<i64, usize> = HashMap::with_capacity(found.num_rows());
-        let numbers = found.column(0).as_primitive::<Int64Type>();
-        for (place, row) in numbers.iter().enumerate() {
-            if let Some(row) = row {
-                places.entry(row).or_insert(place);
-            }
-        }
+        let provenance = match columns.is_empty() {
+            true => Provenance::of_removal(&plan, table.of_persons)?,
+            false => Provenance::of_change(&plan, table.of_persons)?,
+        };
+        let (personal, apart) = (provenance.personal, provenance.of_one_person_each);
+        let purpose = self.may_fill(seen, name, personal, apart)?;
+        let found = self.found(seen, name, plan).await?;
         let made = self.opened(&table.path).await?;
         let snapshot = seen.live.published.table(&table.path).ok_or_else(|| missing(name))?;
-        let values = new_values(&snapshot.schema, table, columns, &found)?;
+        let assigned: Vec<(&String, usize)> =
+            columns.iter().enumerate().map(|(at, column)| (column, at + 1)).collect();
+        let values = match columns.is_empty() {
+            true => None,
+            false => Some(new_values(&snapshot.schema, table, &assigned, &found)?),
+        };
+        let changed = Changed::new(found.column(0).as_primitive::<Int64Type>(), values);
+        let count = changed.len();
+        let (adds, removes) = self.written_anew(&made, &snapshot, &[changed]).await?;
+        if !removes.is_empty() {
+            self.stage_rows(seen, &made, adds, &removes);
+        }
+        let written = Written::tagged(format!("{verb} {count}"));
+        self.bind(seen, name, purpose.filter(|_| count > 0), written)
+    }
+
+    /// Runs a plan that finds rows of a table, and returns what it found.
+    pub(super) async fn found(
+        &self,
+        seen: &Seen,
+        name: &str,
+        plan: LogicalPlan,
+    ) -> Result<RecordBatch> {
+        let stream = self.run(&seen.live, plan, Some(&qualified(name))).await?;
+        let schema = stream.schema();
+        let found: Vec<RecordBatch> = stream.try_collect().await?;
+        Ok(concat_batches(&schema, &found).map_err(DataFusionError::from)?)
+    }
+
+    /// Writes the files of a table anew that hold rows which change. Returns the new ones, and those in whose places they
+    /// come.
+    pub(super) async fn written_anew(
+        &self,
+        made: &Table,
+        snapshot: &TableSnapshot,
+        changes: &[Changed],
+    ) -> Result<(Vec<FileEntry>, Vec<FileEntry>)> {
         let lake = self.engine().catalog().lake();
         let numbers_only = table_read::project(&snapshot.schema, &[ROW])?;
         let (mut adds, mut removes) = (vec![], vec![]);
         for file in snapshot.files.iter() {
-            let rows = table_read::read_file(lake, &table.path, file, &numbers_only).await?;
+            let rows = table_read::read_file(lake, made.path(), file, &numbers_only).await?;
             let hit = |batch: &RecordBatch| {
                 let rows = batch.column(0).as_primitive::<Int64Type>();
-                rows.iter().flatten().any(|row| places.contains_key(&row))
+                rows.iter()
+                    .flatten()
+                    .any(|row| changes.iter().any(|changed| changed.places.contains_key(&row)))
             };
             if !rows.iter().any(hit) {
                 continue;
             }
             removes.push(file.clone());
-            let mut writer = FileWriter::new(&made);
-            for batch in table_read::read_file(lake, &table.path, file, &snapshot.schema).await? {
-                let changed = match columns.is_empty() {
-                    true => without(&batch, &places)?,
-                    false => updated(&batch, &places, &values)?,
-                };
-                writer.push(changed).await?;
+            let mut writer = FileWriter::new(made);
+            let batches = table_read::read_file(lake, made.path(), file, &snapshot.schema).await?;
+            for mut batch in batches {
+                for changed in changes {
+                    batch = changed.make_in(&batch)?;
+                }
+                writer.push(batch).await?;
             }
             adds.extend(writer.finish().await?);
         }
-        if !removes.is_empty() {
-            self.stage_rows(seen, &made, adds, &removes);
-        }
-        Ok(Written::tagged(format!("{verb} {}", places.len())))
+        Ok((adds, removes))
     }
 }
 
-/// Returns the new values of each assigned column, as they are stored.
-fn new_values(
+/// Returns the new values of each assigned column, as they are stored; each comes from a column of what was found.
+pub(super) fn new_values(
     stored: &Schema,
     table: &AnalyticsTable,
-    columns: &[String],
+    assigned: &[(&String, usize)],
     found: &RecordBatch,
 ) -> Result<Vec<(String, ArrayRef)>> {
-    let value = |(at, name): (usize, &String)| {
+    let value = |(name, at): &(&String, usize)| {
         let (_, field) = stored.fields().find(name).ok_or_else(|| missing(name))?;
         let logical = crate::lake::logical_field(field);
-        let array = assigned(found.column(at + 1), &logical)?;
-        check_not_null(&array, name, table.not_null.contains(name))?;
-        Ok((name.clone(), rows::stored(&array, &logical, field)?))
+        let array = rows::assigned(found.column(*at), &logical)?;
+        check_not_null(&array, name, table.not_null.contains(*name))?;
+        Ok(((*name).clone(), rows::stored(&array, &logical, field)?))
     };
-    columns.iter().enumerate().map(value).collect()
+    assigned.iter().map(value).collect()
 }
 
 /// Returns the rows of a batch that were not found.

@@ -17,7 +17,7 @@ use crate::query::planner::parse_one;
 use crate::query::postgres::SessionFacts;
 
 /// What to write in the place of a list of columns.
-const ONE_BY_ONE: &str = "Assign columns one by one: SET a = ..., b = ...";
+pub(super) const ONE_BY_ONE: &str = "Assign columns one by one: SET a = ..., b = ...";
 
 /// Reads a `DELETE`.
 pub(super) fn delete(delete: &Delete, facts: &SessionFacts) -> Result<Write> {
@@ -79,13 +79,13 @@ pub(super) fn defaulted(value: &Expr) -> Expr {
 }
 
 /// The table whose rows change, and what the statement calls it.
-struct Target {
-    name: String,
-    alias: Ident,
+pub(super) struct Target {
+    pub(super) name: String,
+    pub(super) alias: Ident,
 }
 
 impl Target {
-    fn of(table: &TableWithJoins, verb: &str, facts: &SessionFacts) -> Result<Self> {
+    pub(super) fn of(table: &TableWithJoins, verb: &str, facts: &SessionFacts) -> Result<Self> {
         let TableFactor::Table { name, alias, args: None, .. } = &table.relation else {
             return Err(unsupported(format!("{verb} of a query"), "Name a table."));
         };
@@ -100,14 +100,14 @@ impl Target {
     }
 
     /// Returns the query that finds the rows by their number, with these values behind it.
-    fn query(
+    pub(super) fn query(
         &self,
         values: &[Expr],
         others: Option<&[TableWithJoins]>,
         condition: Option<&Expr>,
     ) -> Result<Statement> {
         let (schema, table) = placed(&self.name);
-        let table = Ident::with_quote('"', table);
+        let (schema, table) = (Ident::with_quote('"', schema), Ident::with_quote('"', table));
         let alias = &self.alias;
         let frame = format!("SELECT {alias}.{ROW} AS {ROW} FROM {schema}.{table} AS {alias}");
         let mut statement = parse_one(&frame)?;

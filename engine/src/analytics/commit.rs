@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use object_store::path::Path;
 use parking_lot::Mutex;
 
+use super::numbers::Numbers;
 use super::staged::{Fresh, Staged, overtaken};
 use crate::catalog::{ANALYTICS, Change};
 use crate::engine::{Engine, Shown};
@@ -18,6 +19,8 @@ use crate::lake::{Table, TableSchema};
 pub(crate) struct Analytics {
     /// Held from reading what is published until a change of it is published.
     pub(crate) turn: Arc<tokio::sync::Mutex<()>>,
+    /// The numbers of rows.
+    pub(crate) numbers: Numbers,
     /// The greatest number that a table was given here.
     made: AtomicU64,
     /// The paths of tables that were made and did not get into a document: their files go with the next commit.

@@ -9,6 +9,7 @@ use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
 use super::insert::targets;
+use super::numbers::refuse_numbered;
 use super::rows::{FileWriter, check_assignable};
 use super::statement::existing;
 use crate::error::Result;
@@ -45,9 +46,10 @@ impl QuerySession {
         let name = existing(&parsed, "COPY FROM", self.facts())?;
         let (relation, table) = seen.table(&name, "COPY FROM")?;
         self.require_owner(&name, relation)?;
-        self.may_fill(&seen, &name, table, false, false)?;
+        self.may_fill(&seen, &name, false, false)?;
         let named = (!columns.is_empty()).then_some(columns);
         let targets = targets(&name, &seen.columns(table), named)?;
+        refuse_numbered(table, &targets)?;
         targets.iter().try_for_each(|target| check_assignable(&DataType::Utf8, target))?;
         self.note(&seen, &name).await?;
         let columns = targets.iter().map(|target| target.name().clone()).collect();
@@ -58,7 +60,7 @@ impl QuerySession {
     pub async fn copy_rows(&self, target: &CopyTarget, columns: Vec<ArrayRef>) -> Result<u64> {
         let seen = self.seen();
         let (_, table) = seen.table(&target.name, "COPY FROM")?;
-        self.may_fill(&seen, &target.name, table, false, false)?;
+        self.may_fill(&seen, &target.name, false, false)?;
         let count = columns.first().map_or(0, |column| column.len());
         let fields = target.columns.iter().map(|name| Field::new(name, DataType::Utf8, true));
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
@@ -68,7 +70,7 @@ impl QuerySession {
         let sources = target.columns.iter().enumerate();
         let sources = sources.map(|(at, name)| (name.clone(), at)).collect();
         let made = self.opened(&table.path).await?;
-        let mut shaper = self.shaper(&seen, table, &made, sources)?;
+        let mut shaper = self.shaper(&seen, table, &made, sources).await?;
         let mut writer = FileWriter::new(&made);
         writer.push(shaper.shape(&rows)?).await?;
         let files = writer.finish().await?;

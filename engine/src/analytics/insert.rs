@@ -9,6 +9,7 @@ use datafusion::sql::sqlparser::parser::Parser;
 
 use super::changes::defaulted;
 use super::rows::check_assignable;
+use crate::catalog::{placed, qualified};
 use crate::error::{Error, Result};
 use crate::query::postgres::types::{format_type, pg_type_of};
 
@@ -56,8 +57,8 @@ pub(super) fn targets(
 pub(super) fn no_column(relation: &str, name: &str) -> Error {
     Error::Standard {
         sqlstate: "42703",
-        message: format!("column \"{name}\" of relation \"{relation}\" does not exist"),
-        hint: format!("\\d analytics.{relation} lists its columns."),
+        message: format!("column \"{name}\" of relation \"{}\" does not exist", placed(relation).1),
+        hint: format!("\\d {} lists its columns.", qualified(relation)),
     }
 }
 

@@ -1,20 +1,27 @@
-//! The schema `analytics`: tables and views that analysts make with SQL, and what keeps them governed.
+//! Tables and views that analysts make with SQL, in the schema `analytics` and in schemas of their own, and what keeps them
+//! governed.
 //!
 //! A statement is read into a `Write`, its query planned like any other, and its rows go to files; what
 //! it changed is [`Staged`] in its session until the commit, which one catalog document makes visible. A table whose
 //! rows hold `profile_id` keeps the subject of each row in its place, so that the governed leaf decides for each reader
 //! whether the row exists. `provenance` says when that is enough, and when a table is bound to the purpose that it was
-//! made for as well.
+//! made for as well; the first rows in which several people meet bind one that was open.
 
 mod changed;
 mod changes;
+mod columns;
 mod commit;
 mod copy;
 mod insert;
+mod merge;
+mod merged;
+mod numbers;
 mod objects;
 mod provenance;
+mod returning;
 mod rights;
 mod rows;
+mod schemas;
 mod staged;
 mod statement;
 mod write;

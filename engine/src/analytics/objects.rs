@@ -8,8 +8,8 @@ use super::statement::Write;
 use super::write::{Seen, Written, already_there, missing};
 use crate::audit::{Class, Entry};
 use crate::catalog::{
-    ANALYTICS, AnalyticsBody, AnalyticsRelation, AnalyticsView, Body, CatalogState, Definition,
-    SyncInput, TEMPORARY, placed, qualified, reads_analytics, relations_read, temporary,
+    AnalyticsBody, AnalyticsRelation, AnalyticsView, Body, CatalogState, Definition, SyncInput,
+    TEMPORARY, keyed, placed, qualified, reads_analytics, relations_read,
 };
 use crate::error::{Error, Result};
 use crate::query::postgres;
@@ -72,20 +72,24 @@ impl QuerySession {
     pub(super) async fn change_objects(&self, seen: &Seen, write: &Write) -> Result<Written> {
         match write {
             Write::Truncate { names } => self.truncate(seen, names).await,
-            Write::Drop { names, word, if_exists, cascade } => {
-                self.drop_made(seen, names, word, *if_exists, *cascade).await
+            Write::Drop { names, absent, word, if_exists, cascade } => {
+                let mut written = self.drop_made(seen, names, word, *if_exists, *cascade).await?;
+                for name in absent {
+                    written =
+                        written.noticed(format!("{word} \"{name}\" does not exist, skipping"));
+                }
+                Ok(written)
             }
             Write::Rename { name, to, if_exists } => self.rename(seen, name, to, *if_exists).await,
             Write::Comment { name, word, column, comment } => {
                 self.comment_on(seen, name, word, column.as_deref(), comment.clone()).await
             }
-            Write::CreateSchema { if_not_exists: true } => Ok(Written::tagged("CREATE SCHEMA")
-                .noticed(format!("schema \"{ANALYTICS}\" already exists, skipping"))),
-            Write::CreateSchema { if_not_exists: false } => Err(Error::Standard {
-                sqlstate: "42P06",
-                message: format!("schema \"{ANALYTICS}\" already exists"),
-                hint: "CREATE SCHEMA IF NOT EXISTS passes over it.".into(),
-            }),
+            Write::CreateSchema { name, if_not_exists } => {
+                self.make_schema(seen, name, *if_not_exists)
+            }
+            Write::DropSchema { names, if_exists, cascade } => {
+                self.drop_schemas(names, *if_exists, *cascade).await
+            }
             other => Err(Error::Unsupported {
                 what: other.verb().to_owned(),
                 hint: "Send it as a statement of its own.".into(),
@@ -120,24 +124,38 @@ impl QuerySession {
         for name in names {
             match seen.find(name) {
                 None if if_exists => {
+                    let name = placed(name).1;
                     written =
                         written.noticed(format!("{word} \"{name}\" does not exist, skipping"));
                 }
                 None => {
                     return Err(Error::Missing {
                         kind: word,
-                        name: name.clone(),
+                        name: placed(name).1.to_owned(),
                         hint: format!("DROP {} IF EXISTS passes over it.", word.to_uppercase()),
                     });
                 }
                 Some(relation) if relation.word() != word => {
                     return Err(other_kind(name, word, relation.word()));
                 }
-                Some(relation) => {
-                    self.require_owner(name, relation)?;
-                    gone.push(name.clone());
-                }
+                Some(_) => gone.push(name.clone()),
             }
+        }
+        written.notices.extend(self.drop_all(seen, gone, cascade).await?.notices);
+        Ok(written)
+    }
+
+    /// Drops relations that are there, and the views over them if `cascade`.
+    pub(super) async fn drop_all(
+        &self,
+        seen: &Seen,
+        mut gone: Vec<String>,
+        cascade: bool,
+    ) -> Result<Written> {
+        let mut written = Written::tagged("DROP");
+        for name in &gone {
+            let relation = seen.find(name).ok_or_else(|| missing(name))?;
+            self.require_owner(name, relation)?;
         }
         let state = &seen.live.published.state;
         let mut at = 0;
@@ -149,17 +167,17 @@ impl QuerySession {
                 }
                 if !cascade {
                     return Err(depended_on(
-                        &name,
-                        &format!("view {ANALYTICS}.{view}"),
+                        &qualified(&name),
+                        &format!("view {}", qualified(&view)),
                         "Use DROP ... CASCADE to drop the views that depend on it, too.",
                     ));
                 }
-                written = written.noticed(format!("drop cascades to view {ANALYTICS}.{view}"));
+                let notice = format!("drop cascades to view {}", qualified(&view));
+                written = written.noticed(notice);
                 gone.push(view);
             }
             if let Some(user) = definition_over(state, &name) {
-                let user = format!("{} \"{}\"", user.body.kind().word(), user.name);
-                return Err(depended_on(&name, &user, "Replace or drop that first."));
+                return Err(used(&name, user));
             }
             at += 1;
         }
@@ -175,14 +193,13 @@ impl QuerySession {
         let Some(relation) = seen.find(name) else {
             return match if_exists {
                 true => Ok(Written::tagged("ALTER TABLE")
-                    .noticed(format!("relation \"{name}\" does not exist, skipping"))),
+                    .noticed(format!("relation \"{}\" does not exist, skipping", placed(name).1))),
                 false => Err(missing(name)),
             };
         };
         self.require_owner(name, relation)?;
         // A table keeps its schema.
-        let (schema, _) = placed(name);
-        let to = if schema == TEMPORARY { temporary(to) } else { to.to_owned() };
+        let to = keyed(placed(name).0, to);
         if seen.find(&to).is_some() {
             return Err(exists(&to));
         }
@@ -260,8 +277,8 @@ impl QuerySession {
     }
 }
 
-/// Returns a definition whose query reads a relation of the schema.
-fn definition_over<'a>(state: &'a CatalogState, name: &str) -> Option<&'a Definition> {
+/// Returns a definition whose query reads a relation that analysts made.
+pub(super) fn definition_over<'a>(state: &'a CatalogState, name: &str) -> Option<&'a Definition> {
     state.all().find(|definition| {
         let query = match &definition.body {
             Body::Segment(segment) => &segment.query,
@@ -277,10 +294,16 @@ fn definition_over<'a>(state: &'a CatalogState, name: &str) -> Option<&'a Defini
     })
 }
 
-fn depended_on(name: &str, user: &str, hint: &str) -> Error {
+/// The answer to a change that takes away what a definition reads.
+pub(super) fn used(name: &str, user: &Definition) -> Error {
+    let user = format!("{} \"{}\"", user.body.kind().word(), user.name);
+    depended_on(&qualified(name), &user, "Replace or drop that first.")
+}
+
+pub(super) fn depended_on(what: &str, user: &str, hint: &str) -> Error {
     Error::Standard {
         sqlstate: "2BP01",
-        message: format!("cannot drop {}: {user} depends on it", qualified(name)),
+        message: format!("cannot drop {what}: {user} depends on it"),
         hint: hint.into(),
     }
 }
@@ -288,7 +311,7 @@ fn depended_on(name: &str, user: &str, hint: &str) -> Error {
 fn other_kind(name: &str, wanted: &str, is: &str) -> Error {
     Error::Standard {
         sqlstate: "42809",
-        message: format!("\"{name}\" is not a {wanted}"),
+        message: format!("\"{}\" is not a {wanted}", placed(name).1),
         hint: format!("It is a {is}."),
     }
 }

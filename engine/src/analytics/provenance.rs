@@ -8,7 +8,9 @@
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::datasource::source_as_provider;
 use datafusion::error::Result as DataFusionResult;
-use datafusion::logical_expr::{Distinct, Expr, LogicalPlan, TableScan};
+use datafusion::logical_expr::expr::InSubquery;
+use datafusion::logical_expr::utils::split_conjunction;
+use datafusion::logical_expr::{BinaryExpr, Distinct, Expr, LogicalPlan, Operator, TableScan};
 
 use crate::error::{Error, Result};
 use crate::query::governed::{GovernedTable, PROFILE_ID, Whose};
@@ -32,6 +34,13 @@ impl Provenance {
     /// persons for a table of nobody: they would outlive a withdrawal.
     pub(crate) fn of(plan: &LogicalPlan, of_persons: bool) -> Result<Self> {
         let found = Self::of_change(plan, of_persons)?;
+        let named = plan.schema().fields().iter().any(|field| field.name() == PROFILE_ID);
+        Ok(Self { of_one_person_each: found.of_one_person_each && named, ..found })
+    }
+
+    /// As [`Provenance::of`], of a plan that changes rows which have their persons already, or have none.
+    pub(crate) fn of_change(plan: &LogicalPlan, of_persons: bool) -> Result<Self> {
+        let found = Self::of_removal(plan, of_persons)?;
         if !of_persons && passes_rows_on(plan)? {
             return Err(Error::Denied {
                 message: format!("rows of persons are kept with their {PROFILE_ID} alone"),
@@ -40,12 +49,11 @@ impl Provenance {
                 ),
             });
         }
-        let named = plan.schema().fields().iter().any(|field| field.name() == PROFILE_ID);
-        Ok(Self { of_one_person_each: found.of_one_person_each && named, ..found })
+        Ok(found)
     }
 
-    /// As [`Provenance::of`], of a plan that changes rows which have their persons already.
-    pub(crate) fn of_change(plan: &LogicalPlan, of_persons: bool) -> Result<Self> {
+    /// As [`Provenance::of_change`], of a plan that finds rows to be removed: nothing of it is kept.
+    pub(crate) fn of_removal(plan: &LogicalPlan, of_persons: bool) -> Result<Self> {
         let reads = Reads::of(plan)?;
         refuse_own_logs(plan)?;
         let personal = reads.personal || !reads.relations.is_empty();
@@ -62,6 +70,11 @@ impl Provenance {
         let of_one_person_each = personal && keeps_apart(plan)?;
         Ok(Self { personal, of_one_person_each })
     }
+}
+
+/// Tells whether the output column `at` of a plan names the persons of its rows.
+pub(super) fn names_persons(plan: &LogicalPlan, at: usize) -> Result<bool> {
+    Ok(is_person(plan, at)?)
 }
 
 /// Fails if a plan reads relations about onefold itself: who may read those is not decided by a purpose.
@@ -115,24 +128,17 @@ fn renamed_id(plan: &LogicalPlan) -> DataFusionResult<Option<String>> {
 
 /// Tells whether the output column `at` of a plan is the `profile_id` of a governed table, passed on as it is.
 fn is_id(plan: &LogicalPlan, at: usize) -> DataFusionResult<bool> {
-    let of_column = |expr: &Expr, input: &LogicalPlan| match inner(expr) {
-        Expr::Column(column) => match input.schema().maybe_index_of_column(column) {
-            Some(at) => is_id(input, at),
-            None => Ok(false),
-        },
-        _ => Ok(false),
-    };
     match plan {
         LogicalPlan::TableScan(scan) => {
             let of_persons = governed(scan)?.is_some_and(|whose| whose == Whose::Persons);
             Ok(of_persons && scan.projected_schema.field(at).name() == PROFILE_ID)
         }
         LogicalPlan::Projection(projection) => match projection.expr.get(at) {
-            Some(expr) => of_column(expr, &projection.input),
+            Some(expr) => gives_id(expr, &projection.input),
             None => Ok(false),
         },
         LogicalPlan::Aggregate(aggregate) => match aggregate.group_expr.get(at) {
-            Some(expr) => of_column(expr, &aggregate.input),
+            Some(expr) => gives_id(expr, &aggregate.input),
             None => Ok(false),
         },
         LogicalPlan::Filter(_)
@@ -167,6 +173,26 @@ fn is_id(plan: &LogicalPlan, at: usize) -> DataFusionResult<bool> {
     }
 }
 
+/// Tells whether an expression over the rows of `input` passes a `profile_id` on.
+fn gives_id(expr: &Expr, input: &LogicalPlan) -> DataFusionResult<bool> {
+    match inner(expr) {
+        Expr::Column(column) => match input.schema().maybe_index_of_column(column) {
+            Some(at) => is_id(input, at),
+            None => Ok(false),
+        },
+        Expr::Case(case) => {
+            let values = case.when_then_expr.iter().map(|(_, value)| value);
+            for value in values.chain(case.else_expr.iter()) {
+                if gives_id(value, input)? {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        }
+        _ => Ok(false),
+    }
+}
+
 /// The expression below its names.
 fn inner(expr: &Expr) -> &Expr {
     match expr {
@@ -184,8 +210,8 @@ fn governed(scan: &TableScan) -> DataFusionResult<Option<Whose>> {
 
 /// Tells whether each row of a plan is made of the rows of one person alone, whom its column `profile_id` names.
 ///
-/// Wherever a column has that name it is the one of a governed table; rows are joined, grouped and windowed by it and by
-/// nothing coarser. What is not known to keep people apart does not.
+/// Wherever a column has that name it is the one of a governed table; rows are joined, grouped and windowed by it, under
+/// whatever name, and by nothing coarser. What is not known to keep people apart does not.
 fn keeps_apart(plan: &LogicalPlan) -> DataFusionResult<bool> {
     let mut apart = true;
     plan.apply_with_subqueries(|node| {
@@ -225,17 +251,84 @@ fn node_keeps_apart(node: &LogicalPlan) -> DataFusionResult<bool> {
             _ => false,
         }),
         LogicalPlan::Join(join) => {
-            let by_person =
-                join.on.iter().any(|(left, right)| is_profile(left) && is_profile(right));
+            let mut by_person = false;
+            let mut equal = |one: &Expr, other: &Expr| -> DataFusionResult<()> {
+                by_person |= names_person(one, &join.left)? && names_person(other, &join.right)?;
+                Ok(())
+            };
+            for (left, right) in &join.on {
+                equal(left, right)?;
+            }
+            // Until it is optimized, what ON says stands here.
+            for condition in join.filter.iter().flat_map(split_conjunction) {
+                if let Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) = condition {
+                    equal(left, right)?;
+                    equal(right, left)?;
+                }
+            }
             by_person || is_literal(&join.left) || is_literal(&join.right)
         }
         LogicalPlan::Filter(_)
         | LogicalPlan::SubqueryAlias(_)
+        | LogicalPlan::Subquery(_)
         | LogicalPlan::Distinct(Distinct::All(_)) => true,
         LogicalPlan::Sort(sort) => sort.fetch.is_none(),
         LogicalPlan::Values(_) | LogicalPlan::EmptyRelation(_) => is_literal(node),
         _ => false,
     })
+}
+
+/// Tells whether an expression over the rows of `input` is the `profile_id` of a governed table, as it is and whatever it
+/// is called. In rows of one person each it is that person's.
+fn names_person(expr: &Expr, input: &LogicalPlan) -> DataFusionResult<bool> {
+    let Expr::Column(column) = expr else { return Ok(false) };
+    match input.schema().maybe_index_of_column(column) {
+        Some(at) => is_person(input, at),
+        None => Ok(false),
+    }
+}
+
+/// Tells whether the output column `at` of a plan is the `profile_id` of a governed table in all of its rows.
+fn is_person(plan: &LogicalPlan, at: usize) -> DataFusionResult<bool> {
+    let of_expr = |expr: Option<&Expr>, input: &LogicalPlan| match expr {
+        Some(Expr::Alias(alias)) => names_person(&alias.expr, input),
+        Some(expr) => names_person(expr, input),
+        None => Ok(false),
+    };
+    match plan {
+        LogicalPlan::Projection(projection) => of_expr(projection.expr.get(at), &projection.input),
+        LogicalPlan::Aggregate(aggregate) => {
+            of_expr(aggregate.group_expr.get(at), &aggregate.input)
+        }
+        LogicalPlan::Union(union) => {
+            for input in &union.inputs {
+                if !is_person(input, at)? {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        }
+        LogicalPlan::Join(join) => {
+            let left = join.left.schema().fields().len();
+            let both = plan.schema().fields().len() == left + join.right.schema().fields().len();
+            match at < left {
+                true => is_person(&join.left, at),
+                false => Ok(both && is_person(&join.right, at - left)?),
+            }
+        }
+        LogicalPlan::Filter(_)
+        | LogicalPlan::Sort(_)
+        | LogicalPlan::Limit(_)
+        | LogicalPlan::SubqueryAlias(_)
+        | LogicalPlan::Distinct(Distinct::All(_))
+        | LogicalPlan::Window(_) => match plan.inputs().first() {
+            Some(input) if at < input.schema().fields().len() => is_person(input, at),
+            _ => Ok(false),
+        },
+        // A scan has it as it is.
+        LogicalPlan::TableScan(_) => is_id(plan, at),
+        _ => Ok(false),
+    }
 }
 
 /// Tells whether an expression is the column `profile_id`.
@@ -260,20 +353,46 @@ fn is_literal(plan: &LogicalPlan) -> bool {
 
 /// Tells whether an expression of a node asks a subquery, or a function that looks into relations.
 fn asks_elsewhere(node: &LogicalPlan) -> DataFusionResult<bool> {
-    let mut asks = false;
+    if let LogicalPlan::Filter(filter) = node {
+        for condition in split_conjunction(&filter.predicate) {
+            if !asks_of_the_person(condition, &filter.input)? && asks(condition)? {
+                return Ok(true);
+            }
+        }
+        return Ok(false);
+    }
+    let mut found = false;
     node.apply_expressions(|expression| {
-        expression.apply(|part| {
-            asks |= match part {
-                Expr::ScalarSubquery(_)
-                | Expr::InSubquery(_)
-                | Expr::Exists(_)
-                | Expr::SetComparison(_)
-                | Expr::OuterReferenceColumn(..) => true,
-                Expr::ScalarFunction(call) => Reads::is_by_function(call.func.name()),
-                _ => false,
-            };
-            Ok(if asks { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
-        })
+        found |= asks(expression)?;
+        Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    })?;
+    Ok(found)
+}
+
+/// Tells whether a condition is that the person of a row is among those of a query, whose rows are of one person each if
+/// those of the plan are: `profile_id IN (SELECT profile_id ...)`.
+fn asks_of_the_person(condition: &Expr, input: &LogicalPlan) -> DataFusionResult<bool> {
+    let Expr::InSubquery(InSubquery { expr, subquery, negated: false }) = condition else {
+        return Ok(false);
+    };
+    Ok(subquery.outer_ref_columns.is_empty()
+        && names_person(expr, input)?
+        && is_person(&subquery.subquery, 0)?)
+}
+
+fn asks(expression: &Expr) -> DataFusionResult<bool> {
+    let mut asks = false;
+    expression.apply(|part| {
+        asks |= match part {
+            Expr::ScalarSubquery(_)
+            | Expr::InSubquery(_)
+            | Expr::Exists(_)
+            | Expr::SetComparison(_)
+            | Expr::OuterReferenceColumn(..) => true,
+            Expr::ScalarFunction(call) => Reads::is_by_function(call.func.name()),
+            _ => false,
+        };
+        Ok(if asks { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
     })?;
     Ok(asks)
 }

@@ -1,7 +1,7 @@
 //! From the rows of a query to the rows of a table: columns by name or place, each in the type of its column, and the
 //! person of each row in the place of its profile.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::array::{
@@ -15,6 +15,8 @@ use arrow::compute::{
 use arrow::datatypes::{DataType, Field, FieldRef, Float64Type, Int64Type, Schema, SchemaRef};
 use datafusion::error::DataFusionError;
 
+use super::numbers::Numbering;
+use super::returning::Returned;
 use crate::error::{Error, Result};
 use crate::identity::ProfileIds;
 use crate::lake::{self, FileEntry, Table, TableSchema, WriteOptions};
@@ -205,6 +207,10 @@ pub(crate) struct Shaper<'a> {
     pub(crate) persons: Option<Persons>,
     /// The number of the next row.
     pub(crate) next_row: i64,
+    /// The columns whose rows are numbered.
+    pub(crate) numbers: BTreeMap<String, Numbering>,
+    /// The rows that come back.
+    pub(crate) returned: Option<Returned>,
 }
 
 /// Whom rows may belong to.
@@ -238,20 +244,31 @@ impl Shaper<'_> {
                             PROFILE_ID,
                             !persons.nobody || self.not_null.contains(PROFILE_ID),
                         )?;
+                        if let (Some(returned), Some(ids)) = (&mut self.returned, ids) {
+                            let bigint = Field::new(PROFILE_ID, DataType::Int64, true);
+                            returned.take_column(PROFILE_ID, &assigned(ids, &bigint)?);
+                        }
                         persons.subjects(ids, rows)?
                     }
                     None => new_null_array(&DataType::Int64, rows),
                 },
                 name => {
                     let logical = lake::logical_field(field);
-                    let array = match self.source(batch, name) {
-                        Some(array) => assigned(array, &logical)?,
-                        None => new_null_array(logical.data_type(), rows),
+                    let array = match (self.source(batch, name), self.numbers.get(name)) {
+                        (Some(array), _) => assigned(array, &logical)?,
+                        (None, Some(numbers)) => assigned(&numbers.take(rows), &logical)?,
+                        (None, None) => new_null_array(logical.data_type(), rows),
                     };
                     check_not_null(&array, name, self.not_null.contains(name))?;
+                    if let Some(returned) = &mut self.returned {
+                        returned.take_column(name, &array);
+                    }
                     stored(&array, &logical, field)?
                 }
             });
+        }
+        if let Some(returned) = &mut self.returned {
+            returned.end_batch(rows)?;
         }
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         Ok(RecordBatch::try_new_with_options(Arc::clone(&self.stored), columns, &options)

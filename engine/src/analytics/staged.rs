@@ -1,4 +1,4 @@
-//! What a session has changed in the schema `analytics` and not committed: it sees that, and nobody else does.
+//! What a session has changed in the schemas of analysts and not committed: it sees that, and nobody else does.
 //!
 //! Files are written when a statement runs, and named by no log until the commit. So a change that is taken back, or whose
 //! session ends, never was, and a savepoint is a copy of a short list.
@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use crate::catalog::{
-    AnalyticsRelation, CatalogState, Published, TEMPORARY, TableState, placed, qualified,
+    AnalyticsRelation, AnalyticsSchema, CatalogState, Published, TEMPORARY, TableState, placed,
+    qualified,
 };
 use crate::error::{Error, Result};
 use crate::lake::{Commit, FileEntry, Table, TableSnapshot};
@@ -18,19 +19,53 @@ use crate::lake::{Commit, FileEntry, Table, TableSnapshot};
 /// Changes of tables and views that are not committed. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Staged {
+    /// Schemas that were made or dropped, by name.
+    schemas: BTreeMap<String, Touched<AnalyticsSchema>>,
     /// Relations that were made, replaced, renamed, commented on or dropped, by name.
-    relations: BTreeMap<String, Touched>,
+    relations: BTreeMap<String, Touched<AnalyticsRelation>>,
     /// Tables whose rows are others, by path.
     tables: BTreeMap<String, StagedTable>,
+    /// The versions of published tables whose rows were copied to others that take their places, by path.
+    copied: BTreeMap<String, u64>,
     /// Another number after each change; 0 for none. A plan is good for one number.
     pub(crate) version: u64,
 }
 
-/// One relation before and after.
+/// A schema or a relation before and after.
 #[derive(Debug, Clone)]
-struct Touched {
-    before: Option<AnalyticsRelation>,
-    after: Option<AnalyticsRelation>,
+struct Touched<T> {
+    before: Option<T>,
+    after: Option<T>,
+}
+
+impl<T: Clone + PartialEq> Touched<T> {
+    /// Puts `after` in the place of what is kept under `name`, or takes that out.
+    fn put(
+        touched: &mut BTreeMap<String, Self>,
+        published: &BTreeMap<String, T>,
+        name: &str,
+        after: Option<T>,
+    ) {
+        let before = || Self { before: published.get(name).cloned(), after: None };
+        touched.entry(name.to_owned()).or_insert_with(before).after = after;
+    }
+
+    /// Returns one that somebody else has changed.
+    fn overtaken<'a>(
+        touched: &'a BTreeMap<String, Self>,
+        published: &BTreeMap<String, T>,
+    ) -> Option<(&'a String, &'a Self)> {
+        touched.iter().find(|(name, one)| published.get(name.as_str()) != one.before.as_ref())
+    }
+
+    fn make_in(touched: &BTreeMap<String, Self>, state: &mut BTreeMap<String, T>) {
+        for (name, one) in touched {
+            match &one.after {
+                Some(after) => drop(state.insert(name.clone(), after.clone())),
+                None => drop(state.remove(name)),
+            }
+        }
+    }
 }
 
 /// A table whose rows are others.
@@ -71,7 +106,7 @@ impl Drop for Fresh {
 impl Staged {
     /// Tells whether nothing is changed.
     pub fn is_empty(&self) -> bool {
-        self.relations.is_empty() && self.tables.is_empty()
+        self.schemas.is_empty() && self.relations.is_empty() && self.tables.is_empty()
     }
 
     /// Returns the changes of temporary tables, which outlive the transaction, or all others.
@@ -89,11 +124,30 @@ impl Staged {
             is_temporary(name) == temporary && !dropped
         });
         let tables = self.tables.iter().filter(|(path, _)| paths.contains(path) == temporary);
-        Self {
+        let mut part = Self {
             relations: relations.map(|(name, one)| (name.clone(), one.clone())).collect(),
             tables: tables.map(|(path, one)| (path.clone(), one.clone())).collect(),
             version: self.version,
+            ..Self::default()
+        };
+        if !temporary {
+            let made = self.schemas.iter();
+            let made = made.filter(|(_, one)| one.before.is_some() || one.after.is_some());
+            part.schemas = made.map(|(name, one)| (name.clone(), one.clone())).collect();
+            part.copied = self.copied.clone();
         }
+        part
+    }
+
+    /// Makes a schema, or takes it out.
+    pub(crate) fn put_schema(
+        &mut self,
+        published: &Published,
+        name: &str,
+        schema: Option<AnalyticsSchema>,
+    ) {
+        self.version = next_version();
+        Touched::put(&mut self.schemas, &published.state.schemas, name, schema);
     }
 
     /// Puts a relation in the place of the one named `name`, or takes that one out.
@@ -104,9 +158,14 @@ impl Staged {
         relation: Option<AnalyticsRelation>,
     ) {
         self.version = next_version();
-        let before =
-            || Touched { before: published.state.analytics.get(name).cloned(), after: None };
-        self.relations.entry(name.to_owned()).or_insert_with(before).after = relation;
+        Touched::put(&mut self.relations, &published.state.analytics, name, relation);
+    }
+
+    /// Notes that the rows of the table at `path` were copied as `published` has them, to another that takes its place.
+    pub(crate) fn copied(&mut self, published: &Published, path: &str) {
+        if let Some(table) = published.state.tables.get(path) {
+            self.copied.insert(path.to_owned(), table.version);
+        }
     }
 
     /// Adds a table that no document names yet.
@@ -172,20 +231,25 @@ impl Staged {
     }
 
     fn make_in(&self, state: &mut CatalogState) {
-        for (name, touched) in &self.relations {
-            match &touched.after {
-                Some(relation) => drop(state.analytics.insert(name.clone(), relation.clone())),
-                None => drop(state.analytics.remove(name)),
-            }
-        }
+        Touched::make_in(&self.schemas, &mut state.schemas);
+        Touched::make_in(&self.relations, &mut state.analytics);
     }
 
-    /// Fails if somebody else has changed a relation that these changes are of.
+    /// Fails if somebody else has changed a schema or a relation that these changes are of, or rows that were copied.
     pub(crate) fn check(&self, published: &Published) -> Result<()> {
-        let other = self.relations.iter().find(|(name, touched)| {
-            published.state.analytics.get(name.as_str()) != touched.before.as_ref()
+        let state = &published.state;
+        match Touched::overtaken(&self.schemas, &state.schemas) {
+            None => {}
+            Some((name, Touched { before: None, .. })) => return Err(schema_exists(name)),
+            Some((name, _)) => return Err(overtaken(name)),
+        }
+        let copied = self.copied.iter().find(|(path, version)| {
+            state.tables.get(path.as_str()).map(|table| table.version) != Some(**version)
         });
-        match other {
+        if let Some((path, _)) = copied {
+            return Err(overtaken(path));
+        }
+        match Touched::overtaken(&self.relations, &state.analytics) {
             None => Ok(()),
             Some((name, Touched { before: None, .. })) => Err(exists(name)),
             Some((name, _)) => Err(overtaken(name)),
@@ -196,13 +260,14 @@ impl Staged {
     pub(crate) fn apply(&self, state: &mut CatalogState, made: u64) -> Result<()> {
         self.make_in(state);
         state.analytics_made = state.analytics_made.max(made);
+        state.check_schemas()?;
         state.check_views()
     }
 
     /// Returns the paths of published tables that no relation names any more.
     pub(crate) fn dropped(&self) -> Vec<String> {
         let paths = |after: bool| {
-            let relation = move |touched: &Touched| match after {
+            let relation = move |touched: &Touched<AnalyticsRelation>| match after {
                 true => touched.after.clone(),
                 false => touched.before.clone(),
             };
@@ -250,6 +315,15 @@ impl Staged {
 fn next_version() -> u64 {
     static LAST: AtomicU64 = AtomicU64::new(0);
     LAST.fetch_add(1, Ordering::Relaxed) + 1
+}
+
+/// The answer to a schema that is there already.
+pub(crate) fn schema_exists(name: &str) -> Error {
+    Error::Standard {
+        sqlstate: "42P06",
+        message: format!("schema \"{name}\" already exists"),
+        hint: "CREATE SCHEMA IF NOT EXISTS passes over it.".into(),
+    }
 }
 
 /// The answer to a relation that is there already.

@@ -1,21 +1,24 @@
-//! What a statement asks for that changes the schema `analytics`, and the query that it takes its rows from.
+//! What a statement asks for that changes tables and views of analysts, and the query that it takes its rows from.
 
 use std::collections::BTreeSet;
 
 use datafusion::sql::sqlparser::ast::{
-    AlterTableOperation, ColumnOption, CommentObject, CreateTable, CreateTableOptions, CreateView,
-    Ident, Insert, ObjectName, ObjectNamePart, ObjectType, OnCommit, Query, RenameTableNameKind,
-    SchemaName, Statement, TableObject, Truncate,
+    AlterTable, AlterTableOperation, ColumnDef, ColumnOption, CommentObject, CreateTable,
+    CreateTableOptions, CreateView, Ident, Insert, ObjectName, ObjectNamePart, ObjectType,
+    OnCommit, Query, RenameTableNameKind, Statement, TableObject, Truncate,
 };
 
-use super::changes;
-use crate::catalog::{ANALYTICS, TEMPORARY, placed, temporary};
+use super::columns::{self, ColumnChange};
+use super::merge::{self, MergeStep};
+use super::returning::{self, Item};
+use super::{changes, numbers, schemas};
+use crate::catalog::{ANALYTICS, TEMPORARY, is_reserved, keyed, placed};
 use crate::error::{Error, Result};
 use crate::query::DATABASE;
 use crate::query::planner::parse_one;
 use crate::query::postgres::SessionFacts;
 
-/// A statement that changes the schema `analytics`. Relations are named without their schema.
+/// A statement that changes what analysts made. Relations have the names that the catalog keeps them under.
 #[derive(Debug, Clone)]
 pub(crate) enum Write {
     /// `CREATE TABLE name AS query`, or with columns: then the query has these columns and no row.
@@ -23,25 +26,55 @@ pub(crate) enum Write {
         name: String,
         if_not_exists: bool,
         query: Box<Statement>,
-        not_null: BTreeSet<String>,
+        rules: ColumnRules,
         of_columns: bool,
     },
     /// `CREATE VIEW name AS query`.
     CreateView { name: String, replace: bool, if_not_exists: bool, query: Box<Statement> },
-    /// `INSERT INTO name [(columns)] query`.
-    Insert { name: String, columns: Option<Vec<String>>, query: Box<Query> },
+    /// `INSERT INTO name [(columns)] query [RETURNING items]`.
+    Insert {
+        name: String,
+        columns: Option<Vec<String>>,
+        query: Box<Query>,
+        returning: Option<Vec<Item>>,
+    },
     /// `DELETE` or `UPDATE`: the query finds the rows, by their number, and what becomes of them.
     Change { name: String, verb: &'static str, assigned: Vec<String>, query: Box<Statement> },
+    /// `MERGE INTO name`: the query gives the rows that meet, what is done with them, and the values.
+    Merge { name: String, steps: Vec<MergeStep>, query: Box<Statement> },
     /// `TRUNCATE names`.
     Truncate { names: Vec<String> },
-    /// `DROP TABLE` or `VIEW names`.
-    Drop { names: Vec<String>, word: &'static str, if_exists: bool, cascade: bool },
+    /// `DROP TABLE` or `VIEW names`; `absent` are those of other schemas that are not there.
+    Drop {
+        names: Vec<String>,
+        absent: Vec<String>,
+        word: &'static str,
+        if_exists: bool,
+        cascade: bool,
+    },
     /// `ALTER TABLE` or `VIEW name RENAME TO to`.
     Rename { name: String, to: String, if_exists: bool },
     /// `COMMENT ON TABLE`, `VIEW` or `COLUMN`.
     Comment { name: String, word: &'static str, column: Option<String>, comment: Option<String> },
-    /// `CREATE SCHEMA IF NOT EXISTS analytics`: it is there.
-    CreateSchema { if_not_exists: bool },
+    /// `ALTER TABLE name` with changes of its columns; the query has the columns that are added, and no row.
+    Columns {
+        name: String,
+        if_exists: bool,
+        changes: Vec<ColumnChange>,
+        added: Option<Box<Statement>>,
+    },
+    /// `CREATE SCHEMA name`.
+    CreateSchema { name: String, if_not_exists: bool },
+    /// `DROP SCHEMA names`.
+    DropSchema { names: Vec<String>, if_exists: bool, cascade: bool },
+}
+
+/// What holds for the columns of a table that is made with them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ColumnRules {
+    pub(super) not_null: BTreeSet<String>,
+    pub(super) numbered: BTreeSet<String>,
+    pub(super) primary_key: Option<String>,
 }
 
 impl Write {
@@ -56,6 +89,7 @@ impl Write {
             Statement::Insert(insert) => self::insert(insert, facts)?,
             Statement::Delete(delete) => changes::delete(delete, facts)?,
             Statement::Update(update) => changes::update(update, facts)?,
+            Statement::Merge(merge) => merge::merge(merge, facts)?,
             Statement::Truncate(Truncate {
                 table_names,
                 partitions: None,
@@ -66,47 +100,32 @@ impl Write {
                     table_names.iter().map(|target| existing(&target.name, "TRUNCATE", facts));
                 Write::Truncate { names: names.collect::<Result<_>>()? }
             }
+            Statement::Drop {
+                object_type: ObjectType::Schema, if_exists, names, cascade, ..
+            } => schemas::drop_schema(names, *if_exists, *cascade)?,
             Statement::Drop { object_type, if_exists, names, cascade, .. } => {
                 let word = match object_type {
                     ObjectType::Table => "table",
                     ObjectType::View => "view",
                     other => return Err(unsupported(format!("DROP {other}"), HERE)),
                 };
-                let names = names.iter().map(|name| existing(name, "DROP", facts));
-                let names = names.collect::<Result<_>>()?;
-                Write::Drop { names, word, if_exists: *if_exists, cascade: *cascade }
+                let (mut found, mut absent) = (vec![], vec![]);
+                for name in names {
+                    match existing(name, "DROP", facts) {
+                        Ok(name) => found.push(name),
+                        Err(Error::Missing { name, .. }) if *if_exists => absent.push(name),
+                        Err(error) => return Err(error),
+                    }
+                }
+                let (if_exists, cascade) = (*if_exists, *cascade);
+                Write::Drop { names: found, absent, word, if_exists, cascade }
             }
-            Statement::AlterTable(alter) => {
-                let [AlterTableOperation::RenameTable { table_name: RenameTableNameKind::To(to) }] =
-                    alter.operations.as_slice()
-                else {
-                    let hint = "Make the table anew: CREATE TABLE ... AS SELECT, then rename it.";
-                    return Err(unsupported("ALTER TABLE but for RENAME TO", hint));
-                };
-                let name = existing(&alter.name, "ALTER TABLE", facts)?;
-                let to = match parts(to).as_slice() {
-                    [to] => to.clone(),
-                    [schema, to] if schema == ANALYTICS => to.clone(),
-                    _ => return Err(unsupported("RENAME TO another schema", HERE)),
-                };
-                Write::Rename { name, to, if_exists: alter.if_exists }
-            }
+            Statement::AlterTable(alter) => alter_table(alter, facts)?,
             Statement::Comment { object_type, object_name, comment, .. } => {
                 self::comment(object_type, object_name, comment.clone(), facts)?
             }
             Statement::CreateSchema { schema_name, if_not_exists, .. } => {
-                let name = match schema_name {
-                    SchemaName::Simple(name) | SchemaName::NamedAuthorization(name, _) => {
-                        parts(name)
-                    }
-                    SchemaName::UnnamedAuthorization(_) => vec![],
-                };
-                match name.last() {
-                    Some(name) if name == ANALYTICS => {
-                        Write::CreateSchema { if_not_exists: *if_not_exists }
-                    }
-                    _ => return Err(unsupported("CREATE SCHEMA", HERE)),
-                }
+                schemas::create_schema(schema_name, *if_not_exists)?
             }
             _ => return Ok(None),
         }))
@@ -119,18 +138,22 @@ impl Write {
             Write::CreateView { .. } => "CREATE VIEW",
             Write::Insert { .. } => "INSERT",
             Write::Change { verb, .. } => verb,
+            Write::Merge { .. } => "MERGE",
             Write::Truncate { .. } => "TRUNCATE",
             Write::Drop { .. } => "DROP",
-            Write::Rename { .. } => "ALTER TABLE",
+            Write::Rename { .. } | Write::Columns { .. } => "ALTER TABLE",
             Write::Comment { .. } => "COMMENT",
             Write::CreateSchema { .. } => "CREATE SCHEMA",
+            Write::DropSchema { .. } => "DROP SCHEMA",
         }
     }
 }
 
+/// Which constraints there are. No others are checked, so that none is promised.
+const CONSTRAINTS: &str = "Columns may be NOT NULL, and one of type serial may be the PRIMARY KEY; leave other constraints and defaults out.";
+
 /// What to do in the place of what is not built.
-pub(super) const HERE: &str =
-    "Tables and views are made in the schema analytics: CREATE TABLE analytics.name AS SELECT ...";
+pub(super) const HERE: &str = "Tables and views are made in the schema analytics: CREATE TABLE analytics.name AS SELECT ..., or in one that CREATE SCHEMA made.";
 
 pub(super) fn unsupported(what: impl Into<String>, hint: &str) -> Error {
     Error::Unsupported { what: what.into(), hint: hint.into() }
@@ -149,18 +172,53 @@ pub(super) fn normal(ident: &Ident) -> String {
 fn new(name: &ObjectName, what: &str, facts: &SessionFacts) -> Result<String> {
     let mut parts = parts(name);
     let table = parts.pop().unwrap_or_default();
-    let first = || {
-        let mut path = facts.search_path().into_iter();
-        path.find(|schema| schema != "pg_catalog" && schema != TEMPORARY)
+    let schema = match parts.pop() {
+        Some(schema) => schema,
+        None => home(&table, facts)?,
     };
-    let schema = parts.pop().or_else(first).unwrap_or_default();
-    if schema != ANALYTICS || parts.pop().is_some_and(|database| database != DATABASE) {
+    if is_reserved(&schema) || parts.pop().is_some_and(|database| database != DATABASE) {
         return Err(unsupported(format!("{what} in schema \"{schema}\""), HERE));
     }
-    if placed(&table).0 != ANALYTICS {
-        return Err(unsupported(format!("the name \"{table}\""), "Use a name without a dot."));
+    if facts.snapshot().schema_oid(&schema).is_none() {
+        return Err(schemas::missing(&schema));
     }
-    Ok(table)
+    Ok(keyed(&schema, plain(&table)?))
+}
+
+/// Returns a name that can be kept.
+pub(super) fn plain(name: &str) -> Result<&str> {
+    match name.contains('.') {
+        false => Ok(name),
+        true => Err(unsupported(format!("the name \"{name}\""), "Use a name without a dot.")),
+    }
+}
+
+/// Returns the schema that a relation goes to whose name has none: the first of the search path in which one can be made.
+/// It is refused where a relation of an earlier schema would be found in its place.
+fn home(table: &str, facts: &SessionFacts) -> Result<String> {
+    let mut first = None;
+    for schema in facts.search_path().into_iter().filter(|schema| schema != TEMPORARY) {
+        if !is_reserved(&schema) {
+            return Ok(schema);
+        }
+        if facts.has_relation(&schema, table) {
+            return Err(Error::Standard {
+                sqlstate: "42P07",
+                message: format!("relation \"{table}\" already exists"),
+                hint: format!(
+                    "It is {schema}.{table}. Use another name, or {ANALYTICS}.{table} and always with its schema."
+                ),
+            });
+        }
+        if schema != "pg_catalog" {
+            first.get_or_insert(schema);
+        }
+    }
+    first.ok_or_else(|| Error::Standard {
+        sqlstate: "3F000",
+        message: "no schema has been selected to create in".into(),
+        hint: "SET search_path TO public, or name the schema: analytics.name.".into(),
+    })
 }
 
 /// Returns the name of a temporary table that is to be made.
@@ -168,7 +226,7 @@ fn new_temporary(name: &ObjectName) -> Result<String> {
     let mut parts = parts(name);
     let table = parts.pop().unwrap_or_default();
     match parts.pop().as_deref() {
-        None | Some(TEMPORARY) => Ok(temporary(&table)),
+        None | Some(TEMPORARY) => Ok(keyed(TEMPORARY, plain(&table)?)),
         Some(_) => Err(Error::Standard {
             sqlstate: "42P16",
             message: "cannot create temporary relation in non-temporary schema".into(),
@@ -177,24 +235,44 @@ fn new_temporary(name: &ObjectName) -> Result<String> {
     }
 }
 
-/// Returns the name of a relation that is to be changed.
+/// Returns the name of a relation that is to be changed: one of another schema is refused, or not there.
 pub(super) fn existing(name: &ObjectName, what: &str, facts: &SessionFacts) -> Result<String> {
     let mut parts = parts(name);
     let table = parts.pop().unwrap_or_default();
-    let snapshot = facts.snapshot();
-    let holds = |schema: &String| snapshot.named(schema, &table).is_some();
+    let holds = |schema: &String| facts.has_relation(schema, &table);
     let schema = match parts.pop() {
         Some(schema) => schema,
         None => facts.search_path().into_iter().find(holds).unwrap_or_else(|| ANALYTICS.into()),
     };
-    if schema == TEMPORARY {
-        return Ok(temporary(&table));
-    }
-    if schema != ANALYTICS || parts.pop().is_some_and(|database| database != DATABASE) {
+    let own = schema == TEMPORARY || !is_reserved(&schema);
+    if !own || parts.pop().is_some_and(|database| database != DATABASE) {
+        if !holds(&schema) {
+            return Err(Error::Missing {
+                kind: "relation",
+                name: format!("{schema}.{table}"),
+                hint: "Tables of your own are in the schema analytics.".into(),
+            });
+        }
         let hint = "Records come from sources: CREATE SOURCE, then REFRESH SOURCE. Tables of your own are in the schema analytics.";
         return Err(unsupported(format!("{what} of \"{schema}.{table}\""), hint));
     }
-    Ok(table)
+    Ok(keyed(&schema, plain(&table)?))
+}
+
+fn alter_table(alter: &AlterTable, facts: &SessionFacts) -> Result<Write> {
+    let name = existing(&alter.name, "ALTER TABLE", facts)?;
+    let if_exists = alter.if_exists;
+    let [AlterTableOperation::RenameTable { table_name: RenameTableNameKind::To(to) }] =
+        alter.operations.as_slice()
+    else {
+        return columns::alter(name, if_exists, &alter.operations);
+    };
+    let to = match parts(to).as_slice() {
+        [to] => plain(to)?.to_owned(),
+        [schema, to] if schema == placed(&name).0 => plain(to)?.to_owned(),
+        _ => return Err(unsupported("RENAME TO another schema", HERE)),
+    };
+    Ok(Write::Rename { name, to, if_exists })
 }
 
 fn create_table(table: &CreateTable, facts: &SessionFacts) -> Result<Write> {
@@ -209,11 +287,6 @@ fn create_table(table: &CreateTable, facts: &SessionFacts) -> Result<Write> {
             table.like.is_some() || table.clone.is_some(),
             "CREATE TABLE ... LIKE",
             "Use CREATE TABLE ... AS SELECT * FROM name WHERE false.",
-        ),
-        (
-            !table.constraints.is_empty(),
-            "a constraint of a table",
-            "Columns may be NOT NULL; leave other constraints out.",
         ),
         (
             table.inherits.is_some()
@@ -244,33 +317,55 @@ fn create_table(table: &CreateTable, facts: &SessionFacts) -> Result<Write> {
     let if_not_exists = table.if_not_exists;
     if let Some(query) = &table.query {
         let query = Box::new(Statement::Query(query.clone()));
-        let not_null = BTreeSet::new();
-        return Ok(Write::CreateTable { name, if_not_exists, query, not_null, of_columns: false });
+        let rules = ColumnRules::default();
+        return Ok(Write::CreateTable { name, if_not_exists, query, rules, of_columns: false });
     }
     if table.columns.is_empty() {
         return Err(unsupported("a table without columns", HERE));
     }
-    let mut not_null = BTreeSet::new();
-    let mut list = Vec::with_capacity(table.columns.len());
-    for column in &table.columns {
+    let (query, mut rules, mut keys) = no_rows(&table.columns)?;
+    for constraint in &table.constraints {
+        let key = numbers::key_column(constraint);
+        keys.push(key.ok_or_else(|| unsupported(format!("\"{constraint}\""), CONSTRAINTS))?);
+    }
+    match keys.as_slice() {
+        [] => {}
+        [key] if rules.numbered.contains(key) => rules.primary_key = Some(key.clone()),
+        _ => return Err(unsupported("this PRIMARY KEY", CONSTRAINTS)),
+    }
+    Ok(Write::CreateTable { name, if_not_exists, query, rules, of_columns: true })
+}
+
+/// Returns the query that has these columns and no rows, what holds for them, and which are declared to be the key.
+pub(super) fn no_rows(columns: &[ColumnDef]) -> Result<(Box<Statement>, ColumnRules, Vec<String>)> {
+    let mut rules = ColumnRules::default();
+    let mut keys: Vec<String> = vec![];
+    let mut list = Vec::with_capacity(columns.len());
+    for column in columns {
         let column_name = normal(&column.name);
         for option in &column.options {
-            match option.option {
+            match &option.option {
                 ColumnOption::Null => {}
-                ColumnOption::NotNull => drop(not_null.insert(column_name.clone())),
+                ColumnOption::NotNull => drop(rules.not_null.insert(column_name.clone())),
+                key if numbers::is_key(key) => keys.push(column_name.clone()),
                 _ => {
-                    return Err(unsupported(
-                        format!("\"{option}\" of column \"{column_name}\""),
-                        "Columns may be NOT NULL; leave other constraints and defaults out.",
-                    ));
+                    let what = format!("\"{option}\" of column \"{column_name}\"");
+                    return Err(unsupported(what, CONSTRAINTS));
                 }
             }
         }
-        let quoted = Ident::with_quote('"', column_name);
-        list.push(format!("CAST(NULL AS {}) AS {quoted}", column.data_type));
+        let quoted = Ident::with_quote('"', &column_name);
+        match numbers::numbered(&column.data_type) {
+            Some(plain) => {
+                list.push(format!("CAST(NULL AS {plain}) AS {quoted}"));
+                rules.not_null.insert(column_name.clone());
+                rules.numbered.insert(column_name);
+            }
+            None => list.push(format!("CAST(NULL AS {}) AS {quoted}", column.data_type)),
+        }
     }
-    let query = Box::new(parse_one(&format!("SELECT {} WHERE false", list.join(", ")))?);
-    Ok(Write::CreateTable { name, if_not_exists, query, not_null, of_columns: true })
+    let query = parse_one(&format!("SELECT {} WHERE false", list.join(", ")))?;
+    Ok((Box::new(query), rules, keys))
 }
 
 fn create_view(view: &CreateView, facts: &SessionFacts) -> Result<Write> {
@@ -309,7 +404,6 @@ fn create_view(view: &CreateView, facts: &SessionFacts) -> Result<Write> {
 
 fn insert(insert: &Insert, facts: &SessionFacts) -> Result<Write> {
     let refused = [
-        (insert.returning.is_some(), "RETURNING", "Read the rows with a SELECT afterwards."),
         (
             insert.on.is_some(),
             "ON CONFLICT",
@@ -335,7 +429,9 @@ fn insert(insert: &Insert, facts: &SessionFacts) -> Result<Write> {
     let columns: Vec<String> =
         insert.columns.iter().filter_map(|column| parts(column).pop()).collect();
     let columns = (!columns.is_empty()).then_some(columns);
-    Ok(Write::Insert { name, columns, query: query.clone() })
+    let returning = insert.returning.as_ref();
+    let returning = returning.map(|list| returning::items(list, placed(&name).1)).transpose()?;
+    Ok(Write::Insert { name, columns, query: query.clone(), returning })
 }
 
 fn comment(

@@ -1,19 +1,21 @@
-//! Planning and running statements that change the schema `analytics`. What they change is staged in their session.
+//! Planning and running statements that change what analysts made. What they change is staged in their session.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, FieldRef, Schema};
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::sqlparser::ast::Statement;
 use futures::TryStreamExt;
 
-use super::insert;
+use super::numbers::refuse_numbered;
 use super::provenance::Provenance;
+use super::returning::{Item, Returned};
 use super::rows::{self, FileWriter, Shaper};
 use super::staged::{Staged, exists};
-use super::statement::Write;
+use super::statement::{ColumnRules, Write};
+use super::{insert, merged};
 use crate::catalog::{
     AnalyticsBody, AnalyticsRelation, AnalyticsTable, LegalBasis, placed, qualified,
 };
@@ -34,26 +36,37 @@ pub struct PlannedWrite {
     query: Option<Planned>,
     /// Its parameters, in order.
     pub parameters: Vec<FieldRef>,
+    /// The columns of the rows that it gives back; none if it gives none.
+    pub returns: SchemaRef,
 }
 
 /// What a write did.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Written {
     /// The command tag, such as `INSERT 0 3`.
     pub tag: String,
     /// What the client should know besides.
     pub notices: Vec<String>,
+    /// The rows that it gives back, and their columns.
+    pub returned: Option<(SchemaRef, Vec<RecordBatch>)>,
 }
 
 impl Written {
     pub(super) fn tagged(tag: impl Into<String>) -> Self {
-        Self { tag: tag.into(), notices: vec![] }
+        Self { tag: tag.into(), notices: vec![], returned: None }
     }
 
     pub(super) fn noticed(mut self, notice: String) -> Self {
         self.notices.push(notice);
         self
     }
+}
+
+/// Rows that were written to files.
+struct NewRows {
+    files: Vec<FileEntry>,
+    count: u64,
+    returned: Option<Returned>,
 }
 
 /// What one write sees.
@@ -91,7 +104,7 @@ impl Seen {
 }
 
 impl QuerySession {
-    /// Plans a statement that changes the schema `analytics`; `None` if it is none.
+    /// Plans a statement that changes tables and views of analysts; `None` if it is none.
     pub async fn plan_write(
         &self,
         statement: &Statement,
@@ -117,21 +130,23 @@ impl QuerySession {
             None => None,
         };
         match (&planned.write, plan) {
-            (Write::CreateTable { name, if_not_exists, not_null, of_columns, .. }, Some(plan)) => {
+            (Write::CreateTable { name, if_not_exists, rules, of_columns, .. }, Some(plan)) => {
                 if seen.find(name).is_some() {
                     let tag = if *of_columns { "CREATE TABLE" } else { "CREATE TABLE AS" };
                     return already_there(name, *if_not_exists, tag);
                 }
                 let columns = planned.query.as_ref().map(|query| Arc::clone(&query.schema));
                 let columns = columns.ok_or_else(not_planned)?;
-                self.create_table(&seen, name, &columns, not_null, (!of_columns).then_some(plan))
-                    .await
+                self.create_table(&seen, name, &columns, rules, (!of_columns).then_some(plan)).await
             }
-            (Write::Insert { name, columns, .. }, Some(plan)) => {
-                self.insert(&seen, name, columns.as_deref(), plan).await
+            (Write::Insert { name, columns, returning, .. }, Some(plan)) => {
+                self.insert(&seen, name, columns.as_deref(), returning.as_deref(), plan).await
             }
             (Write::Change { name, verb, assigned, .. }, Some(plan)) => {
                 self.change_rows(&seen, name, verb, assigned, plan).await
+            }
+            (Write::Merge { name, steps, .. }, Some(plan)) => {
+                self.merge_rows(&seen, name, steps, plan).await
             }
             (Write::CreateView { name, replace, if_not_exists, .. }, Some(_)) => {
                 let query = planned.query.as_ref().ok_or_else(not_planned)?;
@@ -143,6 +158,12 @@ impl QuerySession {
                     &query.schema,
                 )
                 .await
+            }
+            (write @ Write::Columns { .. }, _) => {
+                let query = planned.query.as_ref();
+                let added =
+                    query.map_or_else(|| Arc::new(Schema::empty()), |q| Arc::clone(&q.schema));
+                self.alter_columns(&seen, write, &added).await
             }
             (write, _) => self.change_objects(&seen, write).await,
         }
@@ -212,36 +233,49 @@ impl QuerySession {
         // Names are found by what the catalog functions know.
         let context = self.context(&seen.live)?;
         let Some(write) = Write::of(statement, self.facts())? else { return Ok(None) };
+        let mut returns = Arc::new(Schema::empty());
         let query = match &write {
-            Write::CreateTable { query, .. } => {
+            Write::CreateTable { query, .. } | Write::Columns { added: Some(query), .. } => {
                 Some(self.plan_with(&seen.live, &context, query, types).await?)
             }
             Write::CreateView { name, query, .. } => {
                 let own = self.shaped_context(&seen.live, |all| all.without_made(name))?;
                 Some(self.plan_with(&seen.live, &own, query, types).await?)
             }
-            Write::Insert { name, columns, query } => {
+            Write::Insert { name, columns, query, returning } => {
                 let (_, table) = seen.table(name, "INSERT")?;
                 let shown = seen.columns(table);
+                if let Some(items) = returning {
+                    returns = Returned::new(items, name, &shown)?.schema;
+                }
                 let targets = insert::targets(name, &shown, columns.as_deref())?;
                 let source = insert::source(query, &targets);
                 let planned = self.plan_with(&seen.live, &context, &source, types).await?;
                 insert::check(planned.schema.fields(), &targets, columns.is_some())?;
+                refuse_numbered(table, targets.iter().take(planned.schema.fields().len()))?;
                 Some(planned)
             }
             Write::Change { name, verb, assigned, query } => {
                 let (_, table) = seen.table(name, verb)?;
                 let targets = insert::targets(name, &seen.columns(table), Some(assigned))?;
+                refuse_numbered(table, &targets)?;
                 let numbered = self.shaped_context(&seen.live, |all| all.with_row_numbers(name))?;
                 let planned = self.plan_with(&seen.live, &numbered, query, types).await?;
                 insert::check(&planned.schema.fields()[1..], &targets, true)?;
+                Some(planned)
+            }
+            Write::Merge { name, steps, query } => {
+                let (_, table) = seen.table(name, "MERGE")?;
+                let numbered = self.shaped_context(&seen.live, |all| all.with_row_numbers(name))?;
+                let planned = self.plan_with(&seen.live, &numbered, query, types).await?;
+                merged::check(name, &seen.columns(table), &planned.schema, steps)?;
                 Some(planned)
             }
             _ => None,
         };
         let parameters = query.as_ref().map(|query| query.parameters.clone()).unwrap_or_default();
         let (statement, types) = (statement.clone(), types.to_vec());
-        Ok(Some(PlannedWrite { statement, types, write, query, parameters }))
+        Ok(Some(PlannedWrite { statement, types, write, query, parameters, returns }))
     }
 
     async fn create_table(
@@ -249,11 +283,18 @@ impl QuerySession {
         seen: &Seen,
         name: &str,
         columns: &Schema,
-        not_null: &BTreeSet<String>,
+        rules: &ColumnRules,
         plan: Option<LogicalPlan>,
     ) -> Result<Written> {
         let viewer = self.viewer(&seen.live)?;
         let (layout, of_persons) = rows::layout(columns)?;
+        let ColumnRules { not_null, numbered, primary_key } = rules.clone();
+        if of_persons && let Some(column) = numbered.first() {
+            return Err(Error::Unsupported {
+                what: format!("numbered column \"{column}\" of rows of persons"),
+                hint: "Numbers would tell of persons who are hidden: leave the column out.".into(),
+            });
+        }
         let apart = match &plan {
             Some(plan) => Provenance::of(plan, of_persons)?.of_one_person_each,
             None => false,
@@ -263,7 +304,7 @@ impl QuerySession {
         let purpose = bound.filter(|_| !apart || sees_everyone);
         let (made, fresh) = self.engine().fresh_table(layout).await?;
         let path = made.path().to_owned();
-        let table = AnalyticsTable { path, purpose, of_persons, not_null: not_null.clone() };
+        let table = AnalyticsTable { path, purpose, of_persons, not_null, numbered, primary_key };
         let mut files = vec![];
         let tag = match plan {
             None => {
@@ -273,9 +314,10 @@ impl QuerySession {
             Some(plan) => {
                 let names = columns.fields().iter().map(|column| column.name().clone());
                 let sources = names.enumerate().map(|(at, name)| (name, at)).collect();
-                let written = self.write_rows(seen, name, &table, &made, sources, plan).await?;
-                files = written.0;
-                format!("SELECT {}", written.1)
+                let written =
+                    self.write_rows(seen, name, (&table, &made), sources, None, plan).await?;
+                files = written.files;
+                format!("SELECT {}", written.count)
             }
         };
         let relation = AnalyticsRelation {
@@ -295,37 +337,42 @@ impl QuerySession {
         seen: &Seen,
         name: &str,
         columns: Option<&[String]>,
+        returning: Option<&[Item]>,
         plan: LogicalPlan,
     ) -> Result<Written> {
         let (relation, table) = seen.table(name, "INSERT")?;
         self.require_owner(name, relation)?;
-        let targets = insert::targets(name, &seen.columns(table), columns)?;
+        let shown = seen.columns(table);
+        let returned = returning.map(|items| Returned::new(items, name, &shown)).transpose()?;
+        let targets = insert::targets(name, &shown, columns)?;
         let provenance = Provenance::of(&plan, table.of_persons)?;
         let given = plan.schema().fields();
         let named = targets.iter().position(|target| target.name() == PROFILE_ID);
         let keeps =
             named.and_then(|at| given.get(at)).is_some_and(|field| field.name() == PROFILE_ID);
         let apart = provenance.of_one_person_each && keeps;
-        self.may_fill(seen, name, table, provenance.personal, apart)?;
+        let purpose = self.may_fill(seen, name, provenance.personal, apart)?;
         let sources = targets.iter().take(given.len()).enumerate();
         let sources = sources.map(|(at, target)| (target.name().clone(), at)).collect();
         let made = self.opened(&table.path).await?;
-        let (files, count) = self.write_rows(seen, name, table, &made, sources, plan).await?;
-        self.stage_rows(seen, &made, files, &[]);
-        Ok(Written::tagged(format!("INSERT 0 {count}")))
+        let rows = self.write_rows(seen, name, (table, &made), sources, returned, plan).await?;
+        self.stage_rows(seen, &made, rows.files, &[]);
+        let written = Written::tagged(format!("INSERT 0 {}", rows.count));
+        let written = Written { returned: rows.returned.map(Returned::into_rows), ..written };
+        self.bind(seen, name, purpose.filter(|_| rows.count > 0), written)
     }
 
-    /// Runs a plan and writes its rows to files of `made`. Returns the files and how many rows there are.
+    /// Runs a plan and writes its rows to files of a table. What `returned` wants of them comes back.
     async fn write_rows(
         &self,
         seen: &Seen,
         name: &str,
-        table: &AnalyticsTable,
-        made: &Table,
+        (table, made): (&AnalyticsTable, &Table),
         sources: Vec<(String, usize)>,
+        returned: Option<Returned>,
         plan: LogicalPlan,
-    ) -> Result<(Vec<FileEntry>, u64)> {
-        let mut shaper = self.shaper(seen, table, made, sources)?;
+    ) -> Result<NewRows> {
+        let mut shaper = Shaper { returned, ..self.shaper(seen, table, made, sources).await? };
         let target = qualified(name);
         let mut stream = self.run(&seen.live, plan, Some(&target)).await?;
         let mut writer = FileWriter::new(made);
@@ -334,11 +381,11 @@ impl QuerySession {
             count += batch.num_rows() as u64;
             writer.push(shaper.shape(&batch)?).await?;
         }
-        Ok((writer.finish().await?, count))
+        Ok(NewRows { files: writer.finish().await?, count, returned: shaper.returned })
     }
 
     /// Returns what turns rows into those of a table.
-    pub(super) fn shaper<'a>(
+    pub(super) async fn shaper<'a>(
         &self,
         seen: &Seen,
         table: &'a AnalyticsTable,
@@ -352,7 +399,9 @@ impl QuerySession {
         let stored = Arc::clone(&made.snapshot().schema);
         // Far from every other statement's numbers.
         let next_row = (rand::random::<u64>() >> 2) as i64;
-        Ok(Shaper { stored, sources, not_null: &table.not_null, persons, next_row })
+        let numbers = self.numbers(seen, table).await?;
+        let (not_null, returned) = (&table.not_null, None);
+        Ok(Shaper { stored, sources, not_null, persons, next_row, numbers, returned })
     }
 
     /// Returns the table at `path`, to write files for.

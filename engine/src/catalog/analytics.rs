@@ -1,4 +1,5 @@
-//! Tables and views of the schema `analytics`: what analysts make with SQL, and who may read it.
+//! Tables and views that analysts make with SQL, in the schema `analytics` and in schemas of their own, and who may read
+//! them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,21 +10,27 @@ use super::references::relations_read;
 use super::state::CatalogState;
 use crate::error::{Error, Result};
 
-/// The one schema that tables and views are made in.
+/// The schema that is there for tables and views of analysts before they make others.
 pub const ANALYTICS: &str = "analytics";
 
 /// The schema of temporary tables, which end with their session and are in no document.
 pub const TEMPORARY: &str = "pg_temp";
 
-/// What stands before the name of a temporary table where relations are kept by name.
-const TEMPORARY_PREFIX: &str = "pg_temp.";
+/// Schemas of onefold and of PostgreSQL: nobody makes anything in them.
+const RESERVED: [&str; 6] =
+    ["public", "sources", "segments", "cdp", "pg_catalog", "information_schema"];
+
+/// What names of PostgreSQL's schemas begin with.
+const RESERVED_PREFIX: &str = "pg_";
+
+/// Tells whether a schema is one of onefold's or PostgreSQL's own.
+pub fn is_reserved(schema: &str) -> bool {
+    RESERVED.contains(&schema) || schema.starts_with(RESERVED_PREFIX)
+}
 
 /// Returns the schema and the name of a relation that is kept under `key`.
-pub fn placed(key: &str) -> (&'static str, &str) {
-    match key.strip_prefix(TEMPORARY_PREFIX) {
-        Some(name) => (TEMPORARY, name),
-        None => (ANALYTICS, key),
-    }
+pub fn placed(key: &str) -> (&str, &str) {
+    key.split_once('.').unwrap_or((ANALYTICS, key))
 }
 
 /// Returns the qualified name of a relation that is kept under `key`, for messages and records.
@@ -32,9 +39,12 @@ pub fn qualified(key: &str) -> String {
     format!("{schema}.{name}")
 }
 
-/// Returns what a temporary table is kept under.
-pub fn temporary(name: &str) -> String {
-    format!("{TEMPORARY_PREFIX}{name}")
+/// Returns what a relation of a schema is kept under. Neither name has a point in it.
+pub fn keyed(schema: &str, name: &str) -> String {
+    match schema {
+        ANALYTICS => name.to_owned(),
+        schema => format!("{schema}.{name}"),
+    }
 }
 
 /// Relations that a view reads at most, each view that it reads written out.
@@ -42,7 +52,14 @@ const VIEW_RELATIONS_MAX: u64 = 512;
 /// How many views may read each other in a row.
 const VIEW_DEPTH_MAX: u64 = 32;
 
-/// A table or a view of the schema `analytics`.
+/// A schema that was made for tables and views, beside `analytics`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnalyticsSchema {
+    /// The role that made it.
+    pub owner: String,
+}
+
+/// A table or a view that analysts made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AnalyticsRelation {
     /// The role that made it.
@@ -55,7 +72,7 @@ pub struct AnalyticsRelation {
     pub body: AnalyticsBody,
 }
 
-/// What a relation of the schema `analytics` is.
+/// What a relation that analysts made is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AnalyticsBody {
@@ -65,7 +82,7 @@ pub enum AnalyticsBody {
     View(AnalyticsView),
 }
 
-/// A table of the schema `analytics`.
+/// A table that analysts made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AnalyticsTable {
     /// Where its rows lie in the lake.
@@ -76,9 +93,15 @@ pub struct AnalyticsTable {
     pub of_persons: bool,
     /// Columns that are never null.
     pub not_null: BTreeSet<String>,
+    /// Columns whose rows are numbered as they are put in.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub numbered: BTreeSet<String>,
+    /// The numbered column that is the primary key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub primary_key: Option<String>,
 }
 
-/// A view of the schema `analytics`.
+/// A view that analysts made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AnalyticsView {
     /// Its query. Names in it have their schema.
@@ -114,7 +137,24 @@ impl AnalyticsRelation {
 }
 
 impl CatalogState {
-    /// Returns the views of the schema `analytics` that name the relation `name` of it, in the order of their names.
+    /// Fails if a relation is in a schema that is not there.
+    pub fn check_schemas(&self) -> Result<()> {
+        let known = |schema: &str| {
+            schema == ANALYTICS || schema == TEMPORARY || self.schemas.contains_key(schema)
+        };
+        let lost = self.analytics.keys().map(|key| placed(key)).find(|(schema, _)| !known(schema));
+        lost.map_or(Ok(()), |(schema, name)| {
+            Err(Error::Standard {
+                sqlstate: "40001",
+                message: format!(
+                    "could not commit: \"{name}\" is in schema \"{schema}\", which another session has dropped"
+                ),
+                hint: "Nothing was changed. Run the transaction again.".into(),
+            })
+        })
+    }
+
+    /// Returns the views that analysts made and that name the relation kept under `name`, in the order of their names.
     pub fn views_over(&self, name: &str) -> Vec<String> {
         let reads = |query: &str| reads_analytics(query).any(|read| read == name);
         let views = self.analytics.iter().filter(|(view, relation)| {
@@ -123,7 +163,7 @@ impl CatalogState {
         views.map(|(view, _)| view.clone()).collect()
     }
 
-    /// Fails if a view of the schema `analytics` reads itself by way of others, or too much of them.
+    /// Fails if a view that analysts made reads itself by way of others, or too much of them.
     pub fn check_views(&self) -> Result<()> {
         let mut counted = BTreeMap::new();
         self.analytics.keys().try_for_each(|name| self.weigh(name, &mut counted).map(drop))
@@ -141,7 +181,7 @@ impl CatalogState {
             Some(None) => {
                 return Err(Error::Standard {
                     sqlstate: "42P17",
-                    message: format!("view \"{ANALYTICS}.{name}\" would read itself"),
+                    message: format!("view \"{}\" would read itself", qualified(name)),
                     hint: "Name another relation in one of the views that it reads.".into(),
                 });
             }
@@ -153,9 +193,9 @@ impl CatalogState {
         counted.insert(name.to_owned(), None);
         let (mut weight, mut depth) = (1u64, 1u64);
         for (schema, read) in relations_read(&view.query) {
-            let (inner, below) = match schema.as_deref() {
-                Some(ANALYTICS) => self.weigh(&read, counted)?,
-                _ => (1, 0),
+            let (inner, below) = match made(schema.as_deref(), &read) {
+                Some(key) => self.weigh(&key, counted)?,
+                None => (1, 0),
             };
             weight = weight.saturating_add(inner);
             depth = depth.max(below + 1);
@@ -164,7 +204,8 @@ impl CatalogState {
             return Err(Error::Limit {
                 sqlstate: "54001",
                 message: format!(
-                    "view \"{ANALYTICS}.{name}\" reads more than {VIEW_RELATIONS_MAX} relations, or {VIEW_DEPTH_MAX} views one below the other"
+                    "view \"{}\" reads more than {VIEW_RELATIONS_MAX} relations, or {VIEW_DEPTH_MAX} views one below the other",
+                    qualified(name)
                 ),
                 hint: "Make a table of one of the views that it reads.".into(),
             });
@@ -174,10 +215,16 @@ impl CatalogState {
     }
 }
 
-/// Returns the relations of the schema `analytics` that a query names.
+/// Returns what the relations that a query names are kept under, of those that analysts make.
 pub(crate) fn reads_analytics(query: &str) -> impl Iterator<Item = String> {
     let read = relations_read(query).into_iter();
-    read.filter(|(schema, _)| schema.as_deref() == Some(ANALYTICS)).map(|(_, name)| name)
+    read.filter_map(|(schema, name)| made(schema.as_deref(), &name))
+}
+
+/// Returns what a relation that a query names is kept under, if it is in a schema for what analysts make.
+fn made(schema: Option<&str>, name: &str) -> Option<String> {
+    let schema = schema.filter(|schema| !is_reserved(schema) && !schema.contains('.'))?;
+    (!name.contains('.')).then(|| keyed(schema, name))
 }
 
 #[cfg(test)]
@@ -207,6 +254,20 @@ mod tests {
         let line = [("a", "SELECT * FROM analytics.b"), ("b", "SELECT * FROM public.a")];
         state(&line).check_views().unwrap();
         assert_eq!(state(&line).views_over("b"), ["a"]);
+        let schemas = [("a", "SELECT * FROM marts.b"), ("marts.b", "SELECT * FROM analytics.a")];
+        assert_eq!(state(&schemas).check_views().unwrap_err().sqlstate(), "42P17");
+        assert_eq!(state(&schemas).views_over("a"), ["marts.b"]);
+    }
+
+    #[test]
+    fn a_relation_is_in_a_schema_that_is_there() {
+        let mut state = state(&[("a", "SELECT 1 AS one"), ("marts.a", "SELECT 2 AS two")]);
+        assert_eq!(state.check_schemas().unwrap_err().sqlstate(), "40001");
+        state.schemas.insert("marts".into(), AnalyticsSchema { owner: "ada".into() });
+        state.check_schemas().unwrap();
+        assert_eq!(placed("marts.a"), ("marts", "a"));
+        assert_eq!((keyed(ANALYTICS, "a"), keyed("marts", "a")), ("a".into(), "marts.a".into()));
+        assert!(is_reserved("sources") && is_reserved("pg_toast") && !is_reserved("analytics_x"));
     }
 
     #[test]

@@ -17,8 +17,8 @@ mod store;
 
 pub(crate) use analytics::reads_analytics;
 pub use analytics::{
-    ANALYTICS, AnalyticsBody, AnalyticsRelation, AnalyticsTable, AnalyticsView, TEMPORARY, placed,
-    qualified, temporary,
+    ANALYTICS, AnalyticsBody, AnalyticsRelation, AnalyticsSchema, AnalyticsTable, AnalyticsView,
+    TEMPORARY, is_reserved, keyed, placed, qualified,
 };
 pub use check::{check_references, check_unused};
 pub use definition::*;

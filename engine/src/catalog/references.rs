@@ -7,7 +7,7 @@ use datafusion::sql::sqlparser::ast::{ObjectNamePart, visit_relations};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
-use super::analytics::ANALYTICS;
+use super::analytics::is_reserved;
 use super::definition::{Body, Definition, Kind, SyncInput};
 use crate::query::PUBLIC;
 
@@ -91,9 +91,8 @@ pub(crate) fn segments_read(query: &str) -> SegmentsRead {
     for (schema, name) in relations_read(query) {
         match schema.as_deref() {
             Some("segments") => drop(read.named.insert(name)),
-            Some(ANALYTICS) => read.analytics = true,
             None | Some(PUBLIC) => read.members |= name == "segment_members",
-            _ => {}
+            Some(schema) => read.analytics |= !is_reserved(schema),
         }
     }
     read

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use connectors::Cursor;
 use serde::{Deserialize, Serialize};
 
-use super::analytics::AnalyticsRelation;
+use super::analytics::{AnalyticsRelation, AnalyticsSchema};
 use super::definition::{Body, Definition, IdentityGraph, Kind};
 use crate::error::{Error, Result};
 
@@ -28,10 +28,13 @@ pub struct CatalogState {
     pub definition_version: u64,
     /// The definitions by `kind/name`.
     definitions: BTreeMap<String, Stored>,
-    /// The tables and views of the schema `analytics`, by name.
+    /// The schemas that were made for tables and views, beside `analytics`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub schemas: BTreeMap<String, AnalyticsSchema>,
+    /// The tables and views that analysts made, by name: those of another schema than `analytics` by schema and name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub analytics: BTreeMap<String, AnalyticsRelation>,
-    /// The greatest number in the path of a table of that schema: no two tables ever have the same.
+    /// The greatest number in the path of such a table: no two tables ever have the same.
     #[serde(default)]
     pub analytics_made: u64,
     /// The tables by their path in the lake.
@@ -132,6 +135,7 @@ impl CatalogState {
             profile_key: hex::encode(profile_key),
             definition_version: 0,
             definitions: BTreeMap::new(),
+            schemas: BTreeMap::new(),
             analytics: BTreeMap::new(),
             analytics_made: 0,
             tables: BTreeMap::new(),

@@ -113,7 +113,7 @@ fn is_year_slip(left: i16, right: i16) -> bool {
 }
 
 /// Tells whether two name parts differ as slips of the keyboard do: a letter too many, too few, wrong, or two swapped.
-pub(super) fn is_slip(left: &str, right: &str) -> bool {
+pub(crate) fn is_slip(left: &str, right: &str) -> bool {
     let shorter = left.len().min(right.len());
     let allowed = match shorter {
         0..SLIP_LENGTH_MIN => return false,

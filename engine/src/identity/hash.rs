@@ -9,13 +9,13 @@ const SEED: u64 = 0x9e37_79b9_7f4a_7c15;
 const STEP: u64 = 0xd6e8_feb8_6659_fd93;
 
 /// Combines two numbers; the order matters.
-pub(super) fn mix(left: u64, right: u64) -> u64 {
+pub(crate) fn mix(left: u64, right: u64) -> u64 {
     let product = u128::from(left ^ SEED) * u128::from(right.rotate_left(32) ^ STEP);
     (product as u64 ^ (product >> 64) as u64).wrapping_add(left.rotate_left(17) ^ right)
 }
 
 /// Hashes text.
-pub(super) fn text(text: &str) -> u64 {
+pub(crate) fn text(text: &str) -> u64 {
     let mut chunks = text.as_bytes().chunks_exact(8);
     let mut state = text.len() as u64;
     for chunk in &mut chunks {
@@ -31,7 +31,7 @@ pub(super) fn text(text: &str) -> u64 {
 }
 
 /// Spreads every bit of `value` over all bits (the finaliser of MurmurHash3).
-pub(super) fn finish(mut value: u64) -> u64 {
+pub(crate) fn finish(mut value: u64) -> u64 {
     value ^= value >> 33;
     value = value.wrapping_mul(0xff51_afd7_ed55_8ccd);
     value ^= value >> 33;

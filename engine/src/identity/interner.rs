@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 use super::hash;
 
 /// No number.
-pub(super) const NONE: u32 = u32::MAX;
+pub(crate) const NONE: u32 = u32::MAX;
 
 /// A slot without a text; no number is [`NONE`].
 const FREE: u64 = u64::MAX;
@@ -64,14 +64,14 @@ impl Interner {
     }
 
     /// Returns the text of a number that this interner gave.
-    pub(super) fn text(&self, id: u32) -> &str {
+    pub(crate) fn text(&self, id: u32) -> &str {
         let id = id as usize;
         let start = if id == 0 { 0 } else { self.ends[id - 1] };
         &self.arena[start..self.ends[id]]
     }
 
     /// Returns how many texts there are.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.ends.len()
     }
 
@@ -107,19 +107,19 @@ impl Interner {
 
 /// Distinct 64-bit keys, numbered in order of first appearance.
 #[derive(Debug)]
-pub(super) struct KeyTable {
+pub(crate) struct KeyTable {
     keys: Vec<u64>,
     slots: Vec<u32>,
 }
 
 impl KeyTable {
     /// Makes an empty table.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { keys: Vec::new(), slots: vec![NONE; SLOTS_MIN] }
     }
 
     /// Returns the number of `key`, which is new when it was unseen.
-    pub(super) fn insert(&mut self, key: u64) -> u32 {
+    pub(crate) fn insert(&mut self, key: u64) -> u32 {
         if self.keys.len() * 4 >= self.slots.len() * 3 {
             self.slots = vec![NONE; self.slots.len() * 2];
             for id in 0..self.keys.len() {
@@ -141,12 +141,12 @@ impl KeyTable {
     }
 
     /// Returns the key of a number that this table gave.
-    pub(super) fn key(&self, id: u32) -> u64 {
+    pub(crate) fn key(&self, id: u32) -> u64 {
         self.keys[id as usize]
     }
 
     /// Returns how many keys there are.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.keys.len()
     }
 

@@ -20,13 +20,13 @@
 //!
 //! Nothing here does I/O, and nothing is probabilistic: every edge has one rule, one value and two subjects to show.
 
-mod agreement;
+pub(crate) mod agreement;
 mod classes;
 mod cluster;
 mod edges;
 mod graph;
-mod hash;
-mod interner;
+pub(crate) mod hash;
+pub(crate) mod interner;
 mod linkers;
 mod people;
 mod person;

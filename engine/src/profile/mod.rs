@@ -275,7 +275,7 @@ impl<'a> Refresh<'a> {
         let catalog = self.engine.catalog();
         let schema = profiles.schema();
         let path = self.profiles_path(&schema);
-        let table = catalog.table(&path, || layout(&schema, &self.published)).await?;
+        let table = catalog.table(&path, || layout(&schema, self.published)).await?;
         self.replace(change, &table, profiles).await?;
         if let Some(before) = &self.published.state.profiles_path
             && *before != path

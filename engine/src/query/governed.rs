@@ -27,7 +27,6 @@ use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::parquet::arrow::ProjectionMask;
 use datafusion::parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
-use datafusion::physical_expr::conjunction as conjoined;
 use datafusion::physical_plan::ExecutionPlan;
 use futures::TryStreamExt;
 use object_store::ObjectStore;
@@ -40,7 +39,6 @@ use super::leakproof::{
 };
 use super::runs::{RunCache, Runs, runs_of};
 use super::scan::{GovernedScanExec, OutputColumn};
-use super::seen_rows::SeenRows;
 use super::selection::{Asked, BATCH_ROWS, Piece, Selection};
 use crate::lake::{FileEntry, TableSnapshot, may_hold};
 use crate::table_read::StoreReader;
@@ -270,7 +268,7 @@ impl GovernedTable {
         selection: &Selection,
         columns: Vec<usize>,
         filters: &[Expr],
-        drops: Option<&Arc<Access>>,
+        picks: bool,
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
         // Files are immutable: what their footers say is decoded once.
         let footers = session.runtime_env().cache_manager.get_file_metadata_cache();
@@ -290,15 +288,11 @@ impl GovernedTable {
             let entries: Vec<&FileEntry> = self.files.iter().map(|file| &file.entry).collect();
             is_read = may_hold(&entries, &self.physical, &predicate);
             self.ask_blooms(filters, &mut is_read).await?;
-            let predicate = match drops {
-                Some(access) => conjoined([predicate, SeenRows::over(&self.physical, access)?]),
-                None => predicate,
-            };
             source = source.with_predicate(predicate).with_pushdown_filters(true);
         }
         let groups = selection.partitions.iter().map(|pieces| {
             let pieces = pieces.iter().filter(|piece| is_read[piece.file]);
-            pieces.map(|piece| self.partitioned_file(piece)).collect()
+            pieces.map(|piece| self.partitioned_file(piece, picks)).collect()
         });
         let config = FileScanConfigBuilder::new(self.store.url.clone(), Arc::new(source))
             .with_file_groups(groups.map(FileGroup::new).collect())
@@ -310,11 +304,14 @@ impl GovernedTable {
         Ok(DataSourceExec::from_data_source(config))
     }
 
-    fn partitioned_file(&self, piece: &Piece) -> PartitionedFile {
+    fn partitioned_file(&self, piece: &Piece, picks: bool) -> PartitionedFile {
         let file = &self.files[piece.file];
         let scanned =
             PartitionedFile::new(file.path.clone(), file.size).with_extension(file.entry.clone());
-        let selection = piece.row_selection(file.rows);
+        let selection = match picks {
+            true => piece.read_selection(file.rows),
+            false => piece.row_selection(file.rows),
+        };
         if selection.skipped_row_count() == 0 {
             return scanned;
         }
@@ -406,16 +403,14 @@ impl TableProvider for GovernedTable {
             });
         }
         let on_parquet = self.parquet_filters(&on_rows);
-        // Rows that Parquet drops leave no trace of where they were, so it is told to drop those of hidden people, too.
-        let riddled = selection.is_riddled();
-        let (picks, drops) = (riddled && on_parquet.is_empty(), riddled && !on_parquet.is_empty());
+        // Rows that a filter drops in Parquet leave no trace of where they were: then nothing is read but what is selected.
+        let picks = on_parquet.is_empty() && selection.is_riddled();
         let only_profile_ids = plan.iter().all(|column| matches!(column, OutputColumn::ProfileId));
         let inner = if only_profile_ids {
             None
         } else {
-            let drops = drops.then_some(&access);
             let columns = columns.clone();
-            Some(self.inner_scan(session, &selection, columns, &on_parquet, drops).await?)
+            Some(self.inner_scan(session, &selection, columns, &on_parquet, picks).await?)
         };
         let filter = on_rows
             .into_iter()

@@ -19,7 +19,6 @@ pub(crate) mod reads;
 pub mod relations;
 pub mod runs;
 pub mod scan;
-mod seen_rows;
 pub mod selection;
 pub mod session;
 pub mod stop;

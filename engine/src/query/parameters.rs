@@ -322,12 +322,19 @@ fn last_parameter(statement: &Statement) -> usize {
     last
 }
 
-/// The parameters whose type only their use tells: a cast, or `x = ANY($1)`, a list of what is compared with them.
+/// The parameters whose type only their use tells: a cast, `LIMIT $1`, or `x = ANY($1)`, a list of what is compared with
+/// them.
 fn used(plan: &LogicalPlan) -> Result<Vec<(String, FieldRef)>> {
     let mut found = Vec::new();
     plan.apply_with_subqueries(|node| {
         let schema = merge_schema(&node.inputs());
+        let counts = matches!(node, LogicalPlan::Limit(_));
         node.apply_expressions(|expr| {
+            if let PlannedExpr::Placeholder(Placeholder { id, field: None }) = expr
+                && counts
+            {
+                found.push((id.clone(), Arc::new(Field::new("", DataType::Int64, true))));
+            }
             expr.apply(|expr| {
                 match expr {
                     PlannedExpr::Placeholder(placeholder) => {

@@ -248,7 +248,7 @@ impl Scope {
                 super::DATABASE.into(),
                 0,
                 0,
-                postgres::Snapshot::new(vec![], &[]),
+                postgres::Snapshot::new(vec![], &[], &[]),
             ),
             access: None,
             functions: vec![],

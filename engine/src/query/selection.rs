@@ -67,10 +67,20 @@ impl Piece {
         }
     }
 
-    /// Returns the selection of the rows that are read in a file of `file_rows` rows.
+    /// Returns the selection of its rows in a file of `file_rows` rows.
     pub fn row_selection(&self, file_rows: u64) -> RowSelection {
-        let span = [self.span()];
-        let ranges = if self.is_riddled() { &span } else { self.ranges.as_slice() };
+        Self::selection_of(&self.ranges, file_rows)
+    }
+
+    /// Returns the same for who drops the rows between, and reads them if that is cheaper.
+    pub fn read_selection(&self, file_rows: u64) -> RowSelection {
+        match self.is_riddled() {
+            true => Self::selection_of(&[self.span()], file_rows),
+            false => self.row_selection(file_rows),
+        }
+    }
+
+    fn selection_of(ranges: &[Range], file_rows: u64) -> RowSelection {
         let mut selectors = Vec::with_capacity(ranges.len() * 2 + 1);
         let mut at = 0;
         for range in ranges {
@@ -381,7 +391,8 @@ mod tests {
             let total: u64 = runs.iter().map(|run| u64::from(run.rows)).sum();
             let selection = Selection::new(&files, &access(&[0, 2, 4], 6), 4, None);
             for piece in selection.partitions.iter().flatten() {
-                let rows = piece.row_selection(total);
+                prop_assert_eq!(piece.row_selection(total).row_count() as u64, piece.rows());
+                let rows = piece.read_selection(total);
                 prop_assert_eq!(rows.row_count() as u64 + rows.skipped_row_count() as u64, total);
                 let (mut read, mut own) = (0, 0);
                 piece.for_each_stretch(|rows, selected| {
@@ -403,7 +414,7 @@ mod tests {
                 let mut read = Vec::new();
                 for piece in &selection.partitions[partition] {
                     let mut at = 0;
-                    for selector in piece.row_selection(subjects.len() as u64).iter() {
+                    for selector in piece.read_selection(subjects.len() as u64).iter() {
                         if !selector.skip {
                             read.extend_from_slice(&subjects[at..at + selector.row_count]);
                         }

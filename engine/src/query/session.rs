@@ -56,7 +56,7 @@ impl QuerySession {
             [only] => Some(only.clone()),
             _ => None,
         };
-        let snapshot = postgres::Snapshot::new(vec![], &[]);
+        let snapshot = postgres::Snapshot::new(vec![], &[], &[]);
         let facts = SessionFacts::sharing(
             engine.planner().locks(),
             role.to_owned(),
@@ -467,7 +467,7 @@ impl QuerySession {
         if described.as_ref() != Some(&stamp) {
             let roles: Vec<String> =
                 live.published.state.of_kind(Kind::Role).map(|role| role.name.clone()).collect();
-            self.facts.set_snapshot(postgres::Snapshot::new(relations.describe(), &roles));
+            self.facts.set_snapshot(relations.describe(&roles));
             *described = Some(stamp);
         }
     }

@@ -273,10 +273,7 @@ impl Work {
                 let plan = session.plan(&parsed.text, &[]).await.map_err(planning)?;
                 let outcome = session.write(&plan, vec![]).await.map_err(&running)?;
                 session.commit().await.map_err(&running)?;
-                if let Outcome::Done { tag, .. } = outcome {
-                    tell(tag);
-                }
-                Ok(())
+                tell_outcome(outcome, format, place).await
             }
             Statement::Unsupported { what, hint } => {
                 Err(engine::Error::Unsupported { what: what.clone(), hint: hint.clone() }.into())
@@ -290,17 +287,22 @@ impl Work {
                 if let Some(what) = changes_the_lake(other) {
                     admit(&what)?;
                 }
-                match session.run(other).await.map_err(&running)? {
-                    Outcome::Done { tag, .. } => {
-                        tell(tag);
-                        Ok(())
-                    }
-                    Outcome::Rows { rows, .. } => {
-                        let schema = rows.schema();
-                        write_rows(format, &schema, &collect(rows, place).await?)
-                    }
-                }
+                let outcome = session.run(other).await.map_err(&running)?;
+                tell_outcome(outcome, format, place).await
             }
+        }
+    }
+}
+
+async fn tell_outcome(outcome: Outcome, format: Format, place: Place<'_>) -> Result<(), Failure> {
+    match outcome {
+        Outcome::Done { tag, .. } => {
+            tell(tag);
+            Ok(())
+        }
+        Outcome::Rows { rows, .. } => {
+            let schema = rows.schema();
+            write_rows(format, &schema, &collect(rows, place).await?)
         }
     }
 }

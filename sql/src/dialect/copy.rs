@@ -1,4 +1,5 @@
-//! `COPY (query) | relation TO STDOUT`, in the form of today and in the two that PostgreSQL still takes.
+//! `COPY (query) | relation TO STDOUT`, in the form of today and in the two that PostgreSQL still takes, and `ANALYZE`,
+//! which names relations as COPY does.
 
 use sqlparser::tokenizer::Token;
 
@@ -24,7 +25,10 @@ pub(crate) fn copy(cursor: &mut Cursor<'_>) -> Result<Statement, ParseError> {
             }
             CopyInput::Query(Box::new(query))
         }
-        _ => relation(cursor)?,
+        _ => {
+            let offset = cursor.start();
+            CopyInput::Relation { select: reading(cursor)?, offset }
+        }
     };
     if cursor.is("from") {
         return from(cursor, before, old_binary);
@@ -81,6 +85,27 @@ fn from(
     Ok(Statement::CopyFrom { relation: relation_name, columns, options })
 }
 
+/// Reads the rest of `ANALYZE`.
+pub(crate) fn analyze(cursor: &mut Cursor<'_>) -> Result<Statement, ParseError> {
+    if cursor.peek() == Some(&Token::LParen) {
+        const NAMES: [&str; 2] = ["verbose", "skip_locked"];
+        cursor.list(|cursor| match NAMES.iter().any(|name| cursor.accept(name)) {
+            true => boolean(cursor),
+            false => Err(cursor.expected_one_of("an option", NAMES.into_iter())),
+        })?;
+    } else {
+        cursor.accept("verbose");
+    }
+    let mut reads = Vec::new();
+    while !cursor.at_end() {
+        if !reads.is_empty() {
+            cursor.expect_token(&Token::Comma)?;
+        }
+        reads.push(format!("{} LIMIT 0", reading(cursor)?));
+    }
+    Ok(Statement::Analyze { reads })
+}
+
 /// Reads `[schema.]relation` and returns it in quotes.
 fn name(cursor: &mut Cursor<'_>) -> Result<String, ParseError> {
     let mut name = quoted(&cursor.identifier("a relation or a query in brackets")?);
@@ -92,8 +117,7 @@ fn name(cursor: &mut Cursor<'_>) -> Result<String, ParseError> {
 }
 
 /// Reads `[schema.]relation [(column, ...)]` and returns the query that reads it.
-fn relation(cursor: &mut Cursor<'_>) -> Result<CopyInput, ParseError> {
-    let offset = cursor.start();
+fn reading(cursor: &mut Cursor<'_>) -> Result<String, ParseError> {
     let name = name(cursor)?;
     let columns = match cursor.peek() {
         Some(Token::LParen) => {
@@ -102,7 +126,7 @@ fn relation(cursor: &mut Cursor<'_>) -> Result<CopyInput, ParseError> {
         }
         _ => "*".to_string(),
     };
-    Ok(CopyInput::Relation { select: format!("SELECT {columns} FROM {name}"), offset })
+    Ok(format!("SELECT {columns} FROM {name}"))
 }
 
 /// Returns an identifier in quotes.

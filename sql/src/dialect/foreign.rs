@@ -30,7 +30,7 @@ const REFUSED: [(&str, &str); 19] = [
 ];
 
 /// First words of statements that change data or its shape in ways onefold does not have.
-const UNSUPPORTED: [(&str, &str); 32] = [
+const UNSUPPORTED: [(&str, &str); 31] = [
     ("split profile", "Correct the source records or the rules of the identity graph and refresh."),
     (
         "merge profiles",
@@ -42,7 +42,7 @@ const UNSUPPORTED: [(&str, &str); 32] = [
     ("preview", "Run the query of the segment and count its rows."),
     ("snapshot", "Query segment_members, which keeps when each member entered and exited."),
     ("validate", "Use onefold check PROJECT."),
-    ("merge", "Use UPDATE and INSERT ... WHERE NOT EXISTS in one transaction."),
+    ("merge", "Write MERGE INTO name USING source ON condition WHEN ..."),
     ("create temporary", "Use WITH queries."),
     ("create temp", "Use WITH queries."),
     ("create unlogged", "Use CREATE TABLE analytics.name AS SELECT ..."),
@@ -68,7 +68,6 @@ const UNSUPPORTED: [(&str, &str); 32] = [
     ("revoke", "Use CREATE OR REPLACE ROLE name ... PURPOSES (...) MAY (...)."),
     ("lock", "Reads see one version and need no lock."),
     ("vacuum", "Tables are compacted in the background."),
-    ("analyze", "Statistics are kept with the files."),
     ("reindex", "There are no indexes."),
     ("cluster", "Files are sorted in the background."),
     ("call", "Use SELECT function(...)."),
@@ -86,7 +85,7 @@ const ELSEWHERE: [(&str, &str); 7] = [
 ];
 
 /// First words that begin a statement of ours or of Postgres, for "did you mean".
-pub(crate) const FIRST_WORDS: [&str; 37] = [
+pub(crate) const FIRST_WORDS: [&str; 38] = [
     "insert",
     "update",
     "delete",
@@ -123,6 +122,7 @@ pub(crate) const FIRST_WORDS: [&str; 37] = [
     "unlisten",
     "notify",
     "copy",
+    "analyze",
     "explain",
 ];
 

@@ -18,6 +18,8 @@ use super::error::{
 pub(crate) const SQL_BYTES_MAX: usize = 256 * 1024;
 /// Tokens of one input at most, white space and comments not counted.
 pub(crate) const TOKENS_MAX: usize = 20_000;
+/// Square brackets in each other at most.
+const ARRAY_DEPTH_MAX: usize = 12;
 /// The highest number of a parameter: the protocol counts them in 16 bits.
 pub(crate) const PARAMETERS_MAX: usize = 65_535;
 /// Terms of one flat chain of operators at most: such a chain is a tree as deep as it is long.
@@ -71,7 +73,28 @@ pub(crate) fn tokenize(input: &str) -> Result<Vec<Lexeme>, ParseError> {
     }
     check_parameters(input, &lexemes)?;
     check_chains(input, &lexemes)?;
+    check_arrays(input, &lexemes)?;
     Ok(lexemes)
+}
+
+/// Fails if square brackets stand in each other too often: an array of arrays has a type as deep, which the planner
+/// writes down for each of its levels again and again.
+fn check_arrays(input: &str, lexemes: &[Lexeme]) -> Result<(), ParseError> {
+    let mut depth = 0usize;
+    for lexeme in lexemes {
+        match lexeme.token {
+            Token::LBracket => depth += 1,
+            Token::RBracket => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > ARRAY_DEPTH_MAX {
+            let message = format!("more than {ARRAY_DEPTH_MAX} square brackets in each other");
+            return Err(ParseError::at(input, lexeme.start, message)
+                .sqlstate(STATEMENT_TOO_COMPLEX)
+                .hint("PostgreSQL's arrays have six dimensions at most: use fewer, or json."));
+        }
+    }
+    Ok(())
 }
 
 /// The error of a token that has no end, or that cannot be one: it stands where the last token that was read ends.

@@ -140,6 +140,7 @@ fn statement(cursor: &mut Cursor<'_>) -> Result<Statement, ParseError> {
         "unlisten" => transaction::unlisten(cursor),
         "notify" => transaction::notify(cursor),
         "copy" => copy::copy(cursor),
+        "analyze" | "analyse" => copy::analyze(cursor),
         "explain" => explain::explain(cursor),
         _ => foreign_or_error(&whole),
     }

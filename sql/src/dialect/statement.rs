@@ -195,23 +195,24 @@ pub(crate) enum Statement {
     /// `LISTEN channel`.
     Listen {
         /// The channel.
-        #[expect(dead_code, reason = "what was said is kept; the front has no channels")]
         channel: String,
     },
     /// `UNLISTEN channel | *`.
     Unlisten {
         /// The channel; `None` for all.
-        #[expect(dead_code, reason = "what was said is kept; the front has no channels")]
         channel: Option<String>,
     },
     /// `NOTIFY channel [, 'payload']`.
     Notify {
         /// The channel.
-        #[expect(dead_code, reason = "what was said is kept; the front has no channels")]
         channel: String,
         /// The payload, empty if there is none.
-        #[expect(dead_code, reason = "what was said is kept; the front has no channels")]
         payload: String,
+    },
+    /// `ANALYZE [VERBOSE] [relation [(column, ...)], ...]`: statistics are kept with the rows, so that nothing is done.
+    Analyze {
+        /// A query of each relation and of its columns, which fails if they are not there.
+        reads: Vec<String>,
     },
     /// `COPY (query) | relation [(column, ...)] TO STDOUT [options]`.
     Copy {

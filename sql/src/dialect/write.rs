@@ -3,16 +3,20 @@
 
 use std::borrow::Cow;
 
+use sqlparser::tokenizer::Token;
+
 use super::cursor::Cursor;
 use super::embedded;
 use super::error::ParseError;
+use super::lexer::{Lexeme, tokenize};
 use super::statement::Statement;
 
 /// First words, and what the statement is called in messages.
-const FIRST_WORDS: [(&str, &str); 20] = [
+const FIRST_WORDS: [(&str, &str); 21] = [
     ("insert", "INSERT"),
     ("update", "UPDATE"),
     ("delete", "DELETE"),
+    ("merge into", "MERGE"),
     ("truncate", "TRUNCATE TABLE"),
     ("create table", "CREATE TABLE"),
     ("create temp table", "CREATE TABLE"),
@@ -42,22 +46,43 @@ pub(crate) fn write(cursor: &Cursor<'_>) -> Result<Option<Statement>, ParseError
     match readable(&cursor.input[range.clone()]) {
         Cow::Borrowed(_) => embedded::statement(cursor.input, range)?,
         // Positions in the changed text mean nothing in this one.
-        Cow::Owned(changed) => embedded::statement(&changed, 0..changed.len())
-            .map_err(|_| cursor.error("expected ALTER VIEW name RENAME TO name"))?,
+        Cow::Owned(changed) => {
+            embedded::statement(&changed, 0..changed.len()).map_err(|_| match *verb {
+                "COMMENT" => cursor.error("expected COMMENT ON TABLE, VIEW or COLUMN name IS text"),
+                _ => cursor.error("expected ALTER VIEW name RENAME TO name"),
+            })?
+        }
     };
     Ok(Some(Statement::Write { verb }))
 }
 
-/// Returns the text of a statement as sqlparser reads it: `ALTER VIEW` as `ALTER TABLE`, which has the same forms here.
+/// Returns the text of a statement as sqlparser reads it: `ALTER VIEW` as `ALTER TABLE`, which has the same forms here, and
+/// the text of a comment in single quotes.
 pub(crate) fn readable(text: &str) -> Cow<'_, str> {
-    let mut words = text.splitn(3, char::is_whitespace);
-    match (words.next(), words.next(), words.next()) {
-        (Some(alter), Some(view), Some(rest))
-            if alter.eq_ignore_ascii_case("alter") && view.eq_ignore_ascii_case("view") =>
-        {
-            Cow::Owned(format!("ALTER TABLE {rest}"))
+    let first = text.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
+    if !["alter", "comment"].iter().any(|word| first.eq_ignore_ascii_case(word)) {
+        return Cow::Borrowed(text);
+    }
+    let Ok(lexemes) = tokenize(text) else { return Cow::Borrowed(text) };
+    let (at, by) = match lexemes.as_slice() {
+        [alter, view, ..] if is_word(alter, "alter") && is_word(view, "view") => {
+            (view, "TABLE".into())
         }
-        _ => Cow::Borrowed(text),
+        [.., is, last] if is_word(is, "is") => match &last.token {
+            Token::DollarQuotedString(comment) => {
+                (last, format!("'{}'", comment.value.replace('\'', "''")))
+            }
+            _ => return Cow::Borrowed(text),
+        },
+        _ => return Cow::Borrowed(text),
+    };
+    Cow::Owned(format!("{}{by}{}", &text[..at.start], &text[at.end..]))
+}
+
+fn is_word(lexeme: &Lexeme, wanted: &str) -> bool {
+    match &lexeme.token {
+        Token::Word(word) => word.quote_style.is_none() && word.value.eq_ignore_ascii_case(wanted),
+        _ => false,
     }
 }
 
@@ -77,6 +102,8 @@ mod tests {
             ("DROP TABLE IF EXISTS \"onefold\".\"analytics\".\"t\" CASCADE", "DROP TABLE"),
             ("ALTER VIEW analytics.v RENAME TO w", "ALTER VIEW"),
             ("COMMENT ON COLUMN analytics.t.a IS 'x'", "COMMENT"),
+            ("comment on table t is $tag$It's\na table$tag$", "COMMENT"),
+            ("drop schema if exists \"marts\" cascade", "DROP SCHEMA"),
         ] {
             let statements = parse(text).unwrap();
             assert!(
@@ -86,7 +113,19 @@ mod tests {
             );
         }
         assert!(parse("INSERT INTO").is_err());
-        assert_eq!(readable("alter  view v"), "alter  view v");
-        assert_eq!(readable("Alter View v RENAME TO w"), "ALTER TABLE v RENAME TO w");
+    }
+
+    #[test]
+    fn what_sqlparser_does_not_read_is_made_readable() {
+        for (text, expected) in [
+            ("Alter View v RENAME TO w", "Alter TABLE v RENAME TO w"),
+            ("alter /* all */\n view\tv", "alter /* all */\n TABLE\tv"),
+            ("alter table view rename to w", "alter table view rename to w"),
+            ("comment on view v is $a$It's $1$a$", "comment on view v is 'It''s $1'"),
+            ("comment on view v is 'is'", "comment on view v is 'is'"),
+            ("select $$a$$", "select $$a$$"),
+        ] {
+            assert_eq!(readable(text), expected);
+        }
     }
 }

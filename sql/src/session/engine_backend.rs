@@ -113,7 +113,7 @@ impl QuerySession for EngineSession {
         }
         if let Some(write) = self.session.plan_write(&statement, parameters).boxed().await? {
             return Ok(Plan {
-                schema: Arc::new(Schema::empty()),
+                schema: Arc::clone(&write.returns),
                 parameters: write.parameters.clone(),
                 changes_the_lake: true,
                 inner: Arc::new(Inner::Write(Box::new(write))),
@@ -153,7 +153,14 @@ impl QuerySession for EngineSession {
             return Err(foreign_plan());
         };
         let written = self.session.write(write, parameters).boxed().await?;
-        Ok(Outcome::Done { tag: written.tag, notices: written.notices })
+        Ok(match written.returned {
+            None => Outcome::Done { tag: written.tag, notices: written.notices },
+            Some((schema, batches)) => {
+                let rows = stream::iter(batches.into_iter().map(Ok));
+                let rows = Box::pin(RecordBatchStreamAdapter::new(schema, rows));
+                Outcome::Rows { tag: written.tag, rows }
+            }
+        })
     }
 
     async fn copy_target(&self, relation: &str, columns: &[String]) -> Result<CopyTarget> {

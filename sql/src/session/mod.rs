@@ -17,4 +17,6 @@ mod settings;
 mod transaction;
 
 pub(crate) use settings::{Change, Settings};
-pub(crate) use transaction::{Transaction, TransactionState, changes_the_lake, inside_block};
+pub(crate) use transaction::{
+    Moment, Transaction, TransactionState, changes_the_lake, inside_block,
+};

@@ -22,12 +22,22 @@ pub(crate) enum TransactionState {
 
 type Values = Vec<Cow<'static, str>>;
 
-/// A savepoint, with the settings that it goes back to.
+/// What a transaction has done up to some moment, to go back to.
+#[derive(Debug, Clone)]
+pub(crate) struct Moment {
+    /// What it has set.
+    pub(crate) settings: (Values, Values),
+    /// What it has changed in tables and views.
+    pub(crate) changes: Changes,
+    /// How much it has asked of channels.
+    pub(crate) asked: usize,
+}
+
+/// A savepoint, with the moment that it goes back to.
 #[derive(Debug, Clone)]
 struct Savepoint {
     name: String,
-    settings: (Values, Values),
-    changes: Changes,
+    moment: Moment,
 }
 
 /// The transaction of a session.
@@ -73,29 +83,23 @@ impl Transaction {
     }
 
     /// Sets a savepoint.
-    pub(crate) fn save(
-        &mut self,
-        name: &str,
-        settings: (Values, Values),
-        changes: Changes,
-    ) -> Result<(), WireError> {
+    pub(crate) fn save(&mut self, name: &str, moment: Moment) -> Result<(), WireError> {
         self.require_block("SAVEPOINT")?;
         if self.savepoints.len() >= SAVEPOINTS_MAX {
             let message = format!("too many savepoints: the bound is {SAVEPOINTS_MAX}");
             return Err(WireError::new(sqlstate::LIMIT_EXCEEDED, message));
         }
-        self.savepoints.push(Savepoint { name: name.to_owned(), settings, changes });
+        self.savepoints.push(Savepoint { name: name.to_owned(), moment });
         Ok(())
     }
 
-    /// Goes back to a savepoint, which heals a failed block, and returns the settings and the changes of then.
-    pub(crate) fn back_to(&mut self, name: &str) -> Result<((Values, Values), Changes), WireError> {
+    /// Goes back to a savepoint, which heals a failed block, and returns what was done by then.
+    pub(crate) fn back_to(&mut self, name: &str) -> Result<Moment, WireError> {
         self.require_block("ROLLBACK TO SAVEPOINT")?;
         let index = self.find(name)?;
         self.savepoints.truncate(index + 1);
         self.state = TransactionState::Block;
-        let Savepoint { settings, changes, .. } = self.savepoints[index].clone();
-        Ok((settings, changes))
+        Ok(self.savepoints[index].moment.clone())
     }
 
     /// Forgets a savepoint and those set after it.

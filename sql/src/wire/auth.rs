@@ -1,4 +1,4 @@
-//! SCRAM-SHA-256: the only way in.
+//! SCRAM-SHA-256, over TLS also bound to the certificate (SCRAM-SHA-256-PLUS): the only way in.
 //!
 //! The server keeps verifiers, never passwords. The state of an exchange lives in one call of [`authenticate`] and is
 //! shared with nobody. A user who does not exist, one who may not log in and one who is held off go through the same
@@ -12,8 +12,8 @@ use std::net::IpAddr;
 
 use bytes::{Bytes, BytesMut};
 use hmac::{Hmac, Mac};
-use pgwire::api::auth::sasl::SCRAM_SHA_256_METHOD;
-use pgwire::api::auth::sasl::scram::{ScramSecret, ScramServerAuth};
+use pgwire::api::auth::sasl::scram::ScramSecret;
+use pgwire::api::auth::sasl::{SCRAM_SHA_256_METHOD, SCRAM_SHA_256_PLUS_METHOD};
 use pgwire::messages::startup::Authentication;
 use sha2::Sha256;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -38,11 +38,19 @@ pub(super) async fn authenticate(
     let stored = stored.filter(|_| admitted).and_then(|verifier| Verifier::parse(&verifier));
     let secret = secret_of(stored.unwrap_or_else(|| invented(user, &shared.mock_key)));
 
-    let methods = vec![SCRAM_SHA_256_METHOD.to_owned()];
-    send(socket, &Authentication::SASL(methods)).await?;
-    let first = initial_response(read_response(socket).await?)?;
+    let bound = shared.tls.as_ref().filter(|_| socket.is_encrypted());
+    let bound = bound.and_then(|tls| tls.bound.clone());
+    let methods: &[&str] = match bound {
+        Some(_) => &[SCRAM_SHA_256_PLUS_METHOD, SCRAM_SHA_256_METHOD],
+        None => &[SCRAM_SHA_256_METHOD],
+    };
+    let offered = methods.iter().map(|method| (*method).to_owned()).collect();
+    send(socket, &Authentication::SASL(offered)).await?;
+    let first = initial_response(read_response(socket).await?, methods)?;
     let refused = |_| wrong_message();
-    let (challenge, exchange) = ScramServerAuth::new()
+    // A client that could have been bound and says that this server cannot do so talks to somebody in between.
+    let (challenge, exchange) = bound
+        .unwrap_or_default()
         .on_client_first_message_with_secret(&first, secret)
         .map_err(refused)?;
     send(socket, &Authentication::SASLContinue(challenge.into())).await?;
@@ -94,17 +102,23 @@ async fn read_response(socket: &mut Socket) -> Result<Bytes, WireError> {
     Ok(body.freeze())
 }
 
-/// Reads the mechanism and its first message.
-fn initial_response(body: Bytes) -> Result<Bytes, WireError> {
+/// Reads the mechanism and its first message, which says as much about the certificate as the mechanism does.
+fn initial_response(body: Bytes, offered: &[&str]) -> Result<Bytes, WireError> {
     let mut body = Body(body);
-    if body.text()? != SCRAM_SHA_256_METHOD {
+    let method = body.text()?;
+    if !offered.contains(&method.as_str()) {
         return Err(WireError::protocol(
             "client selected an invalid SASL authentication mechanism",
         ));
     }
     let length = usize::try_from(body.i32()?).map_err(|_| wrong_message())?;
     let first = body.bytes(length)?;
-    if body.0.is_empty() { Ok(first) } else { Err(wrong_message()) }
+    let bound = first.starts_with(b"p=");
+    if body.0.is_empty() && bound == (method == SCRAM_SHA_256_PLUS_METHOD) {
+        Ok(first)
+    } else {
+        Err(wrong_message())
+    }
 }
 
 /// Returns a verifier as pgwire takes it.

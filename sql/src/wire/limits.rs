@@ -30,6 +30,16 @@ pub(crate) const PORTALS_MAX: usize = 100;
 pub(crate) const CURSORS_MAX: usize = 100;
 /// Rows of a `COPY ... FROM STDIN` that are written at a time, if there are so many.
 pub(crate) const COPIED_ROWS_MAX: usize = 65_536;
+/// Notifications that wait for a session that listens: more than one transaction of its own makes.
+pub(crate) const NOTIFICATIONS_MAX: usize = 2_048;
+/// What one transaction may ask of channels.
+pub(crate) const NOTIFICATIONS_OF_TRANSACTION_MAX: usize = 1_024;
+/// Channels that one session listens to.
+pub(crate) const CHANNELS_MAX: usize = 1_000;
+/// Bytes of the name of a channel.
+pub(crate) const CHANNEL_BYTES_MAX: usize = 63;
+/// Bytes of what is said in a channel.
+pub(crate) const PAYLOAD_BYTES_MAX: usize = 7_999;
 /// Addresses and users whose failed log-ins are remembered.
 pub(crate) const FAILURES_REMEMBERED_MAX: usize = 10_000;
 /// Clients at a time that are let in to cancel a statement when too many others are about to log in.

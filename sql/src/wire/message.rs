@@ -11,6 +11,7 @@ use pgwire::messages::startup::{
     Authentication, BackendKeyData, NegotiateProtocolVersion, ParameterStatus, SecretKey,
 };
 
+use super::channels::Notification;
 use super::encode::{Format, RowEncoder, set_length};
 use super::error::WireError;
 
@@ -95,6 +96,19 @@ pub(crate) fn notice(severity: &str, sqlstate: &str, text: &str, out: &mut Bytes
         (b'M', without_zeros(&text)),
     ];
     put(&NoticeResponse::new(fields), out);
+}
+
+/// Appends what was said in a channel.
+pub(super) fn notification(said: &Notification, out: &mut BytesMut) {
+    out.put_u8(b'A');
+    let at = out.len();
+    out.put_i32(0);
+    out.put_i32(said.pid);
+    for text in [&said.channel, &said.payload] {
+        out.extend(text.bytes().filter(|byte| *byte != 0));
+        out.put_u8(0);
+    }
+    set_length(out, at, 0);
 }
 
 /// Appends the types of the parameters of a statement.

@@ -18,6 +18,7 @@
 
 mod auth;
 mod cancel;
+mod channels;
 mod connection;
 mod copy;
 mod copy_in;

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::auth;
 use super::cancel::Cancels;
+use super::channels::Channels;
 use super::connection::Connection;
 use super::error::{WireError, sqlstate};
 use super::limits::{ACCEPT_PAUSE, CANCEL_TIMEOUT, CANCELS_MAX, Limits, SHUTDOWN_GRACE};
@@ -52,10 +53,29 @@ pub(super) struct Shared {
     pub(super) limits: Limits,
     pub(super) mock_key: [u8; 32],
     pub(super) cancels: Arc<Cancels>,
+    pub(super) channels: Arc<Channels>,
     pub(super) throttle: Throttle,
     pub(super) shutdown: CancellationToken,
     /// A place for each session.
     connections: Arc<Semaphore>,
+}
+
+impl Shared {
+    /// Makes what the connections of a front share.
+    pub(super) fn new(front: Front, shutdown: CancellationToken) -> Arc<Shared> {
+        Arc::new(Shared {
+            connections: Arc::new(Semaphore::new(front.limits.connections_max)),
+            backend: front.backend,
+            cpu: front.cpu,
+            tls: front.tls,
+            limits: front.limits,
+            mock_key: front.secret,
+            cancels: Arc::default(),
+            channels: Arc::default(),
+            throttle: Throttle::default(),
+            shutdown,
+        })
+    }
 }
 
 /// What a client that has just come is let in for.
@@ -69,14 +89,14 @@ enum Way {
 
 /// The way in of a client that has not said what it wants. It takes a place among the sessions only when it asks for
 /// one, so that a CancelRequest gets through when there is none left.
-struct Door {
+pub(super) struct Door {
     way: Way,
     _held: OwnedSemaphorePermit,
 }
 
 impl Door {
     /// Opens the first door that has room; `None` if neither has.
-    fn open(entrance: &Arc<Semaphore>, hatch: &Arc<Semaphore>) -> Option<Door> {
+    pub(super) fn open(entrance: &Arc<Semaphore>, hatch: &Arc<Semaphore>) -> Option<Door> {
         [(Way::Entrance, entrance), (Way::Hatch, hatch)].into_iter().find_map(|(way, room)| {
             Arc::clone(room).try_acquire_owned().ok().map(|held| Door { way, _held: held })
         })
@@ -104,17 +124,7 @@ impl Door {
 pub(crate) async fn serve(listener: TcpListener, front: Front, shutdown: CancellationToken) {
     let entrance = Arc::new(Semaphore::new(front.limits.unauthenticated_max));
     let hatch = Arc::new(Semaphore::new(CANCELS_MAX));
-    let shared = Arc::new(Shared {
-        connections: Arc::new(Semaphore::new(front.limits.connections_max)),
-        backend: front.backend,
-        cpu: front.cpu,
-        tls: front.tls,
-        limits: front.limits,
-        mock_key: front.secret,
-        cancels: Arc::new(Cancels::default()),
-        throttle: Throttle::default(),
-        shutdown: shutdown.clone(),
-    });
+    let shared = Shared::new(front, shutdown.clone());
     let mut tasks = JoinSet::new();
     loop {
         tokio::select! {
@@ -170,8 +180,9 @@ async fn handle(stream: TcpStream, address: SocketAddr, shared: Arc<Shared>, doo
     // Without it small answers wait for acknowledgements; a socket that refuses it is slow, not broken.
     let _ = stream.set_nodelay(true);
     let timeout = door.timeout(&shared.limits);
+    let socket = Socket::Plain(stream);
     let entered = tokio::select! {
-        entered = tokio::time::timeout(timeout, enter(stream, address, &shared, &door)) => entered,
+        entered = tokio::time::timeout(timeout, enter(socket, address, &shared, &door)) => entered,
         () = shared.shutdown.cancelled() => return,
     };
     drop(door);
@@ -182,13 +193,13 @@ async fn handle(stream: TcpStream, address: SocketAddr, shared: Arc<Shared>, doo
 }
 
 /// Leads a client through start-up and authentication into a session, or tells it why not.
-async fn enter(
-    stream: TcpStream,
+pub(super) async fn enter(
+    socket: Socket,
     address: SocketAddr,
     shared: &Arc<Shared>,
     door: &Door,
 ) -> Option<(Connection, OwnedSemaphorePermit)> {
-    let (error, socket) = match startup::open(Socket::Plain(stream), shared).await {
+    let (error, socket) = match startup::open(socket, shared).await {
         Ok(Opening::Over) => return None,
         Ok(Opening::Hello(hello, mut socket)) => {
             let admitted = match door.place(&shared.connections) {
@@ -240,6 +251,9 @@ async fn admit(
 pub(super) enum Socket {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
+    /// Both ends in one process, for tests that open very many.
+    #[cfg(test)]
+    Memory(tokio::io::DuplexStream),
 }
 
 impl Socket {
@@ -258,6 +272,8 @@ impl AsyncRead for Socket {
         match self.get_mut() {
             Socket::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
             Socket::Tls(stream) => Pin::new(stream.as_mut()).poll_read(cx, buf),
+            #[cfg(test)]
+            Socket::Memory(stream) => Pin::new(stream).poll_read(cx, buf),
         }
     }
 }
@@ -271,6 +287,8 @@ impl AsyncWrite for Socket {
         match self.get_mut() {
             Socket::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
             Socket::Tls(stream) => Pin::new(stream.as_mut()).poll_write(cx, buf),
+            #[cfg(test)]
+            Socket::Memory(stream) => Pin::new(stream).poll_write(cx, buf),
         }
     }
 
@@ -278,6 +296,8 @@ impl AsyncWrite for Socket {
         match self.get_mut() {
             Socket::Plain(stream) => Pin::new(stream).poll_flush(cx),
             Socket::Tls(stream) => Pin::new(stream.as_mut()).poll_flush(cx),
+            #[cfg(test)]
+            Socket::Memory(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
@@ -285,6 +305,8 @@ impl AsyncWrite for Socket {
         match self.get_mut() {
             Socket::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
             Socket::Tls(stream) => Pin::new(stream.as_mut()).poll_shutdown(cx),
+            #[cfg(test)]
+            Socket::Memory(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }

@@ -115,7 +115,7 @@ async fn encrypt(mut socket: Socket, shared: &Shared) -> Result<Socket, WireErro
                 Err(WireError::protocol("could not accept TLS connection"))
             }
         },
-        encrypted @ Socket::Tls(_) => Ok(encrypted),
+        other => Ok(other),
     }
 }
 

@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use pgwire::api::auth::sasl::scram::ScramServerAuth;
 use rustls::ServerConfig;
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
@@ -23,7 +24,7 @@ pub(crate) enum TlsError {
         path: String,
         /// What is wrong with it.
         #[source]
-        source: rustls::pki_types::pem::Error,
+        source: pem::Error,
     },
     /// The file has no certificate.
     #[error("TLS certificate \"{path}\" holds no certificate")]
@@ -40,6 +41,8 @@ pub(crate) enum TlsError {
 #[derive(Clone)]
 pub(crate) struct Tls {
     pub(super) acceptor: TlsAcceptor,
+    /// Log-ins that are bound to this certificate; `None` if a log-in cannot be bound to one of its kind.
+    pub(super) bound: Option<ScramServerAuth>,
     /// Whether clients without TLS are turned away.
     pub(super) required: bool,
 }
@@ -58,6 +61,7 @@ impl Tls {
             return Err(TlsError::Empty { path: certificate.display().to_string() });
         }
         let key = PrivateKeyDer::from_pem_file(key).map_err(refused("TLS key", key))?;
+        let bound = bound_to(certificate).map_err(refused("TLS certificate", certificate))?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -66,6 +70,19 @@ impl Tls {
             .with_single_cert(chain, key)
             .map_err(TlsError::Mismatch)?;
         config.alpn_protocols = vec![ALPN.to_vec()];
-        Ok(Tls { acceptor: TlsAcceptor::from(Arc::new(config)), required })
+        Ok(Tls { acceptor: TlsAcceptor::from(Arc::new(config)), bound, required })
+    }
+}
+
+/// Returns log-ins that prove to the client which certificate the server has, so that nobody can stand between them.
+fn bound_to(certificate: &Path) -> Result<Option<ScramServerAuth>, pem::Error> {
+    let pem = std::fs::read(certificate).map_err(pem::Error::Io)?;
+    let mut scram = ScramServerAuth::new();
+    match scram.configure_certificate(&pem) {
+        Ok(()) => Ok(Some(scram)),
+        Err(error) => {
+            tracing::warn!(%error, "SCRAM-SHA-256-PLUS is not offered: the certificate has no hash for it");
+            Ok(None)
+        }
     }
 }

@@ -6,8 +6,8 @@ protocol that the client used, and the answers are compared: SQLSTATE of an erro
 Numbers of rows are left out, since each server describes its own objects.
 
 The statements expect certain relations. On onefold they are those of a lake that is made of `project`: `profiles`, whose
-attributes are the columns that the statements name, and the segment `v`. PostgreSQL gets relations with the same columns, so
-that what is compared is the front and not the relations.
+attributes are the columns that the statements name, and the segment `v`; and the table `odd`, which SQL makes. PostgreSQL
+gets relations with the same columns, so that what is compared is the front and not the relations.
 
 `differences.json` lists the statements that are answered otherwise, by client and place, with what differs, and
 `reasons.json` says why. A difference that is not listed fails the test, and so does one that is
@@ -31,7 +31,7 @@ PROJECT = FOLDER / "project"
 PEOPLE_COUNT = 3000
 
 # What the statements expect to find, in schemas of the search path. The columns are those that `PROJECT` gives, in its order;
-# `odd` has types that no source has, and is here for what PostgreSQL says of it.
+# `odd` has types that no source has, one of them made by a statement that onefold does not have.
 RELATIONS = f"""
 CREATE TABLE profiles AS SELECT i::bigint AS profile_id, i % 2 = 0 AS active, i::numeric(18,2) AS amount,
   to_timestamp(i) AS created_at, 'u' || i || '@example.com' AS email, i::bigint AS id, 'user_' || i AS name
@@ -42,6 +42,8 @@ CREATE VIEW segments.v AS SELECT profile_id, created_at AS entered_at FROM profi
 CREATE TYPE pair AS (a int, b text);
 CREATE TABLE odd AS SELECT 1 AS id, NULL::interval AS iv, ARRAY[1,2,3] AS l, ROW(1, 'x')::pair AS s;
 """
+# The same table on onefold.
+ODD = "CREATE TABLE odd AS SELECT 1 AS id, NULL::interval AS iv, ARRAY[1,2,3] AS l"
 OPTIONS = "options='-c search_path=public,segments'"
 
 

@@ -94,8 +94,13 @@ mod tests {
 
     #[test]
     fn what_functions_set_is_checked_and_noted() {
-        let facts =
-            SessionFacts::new("ada".into(), "onefold".into(), 1, 0, Snapshot::new(vec![], &[]));
+        let facts = SessionFacts::new(
+            "ada".into(),
+            "onefold".into(),
+            1,
+            0,
+            Snapshot::new(vec![], &[], &[]),
+        );
         facts.check_settings_by(|_, value| Ok(value.to_lowercase()));
         assert_eq!(facts.configure("JIT", Some("OFF"), true).unwrap().as_deref(), Some("off"));
         assert_eq!(facts.configure("work_mem", None, false).unwrap().as_deref(), Some("4MB"));

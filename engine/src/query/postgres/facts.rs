@@ -10,7 +10,7 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::Field;
 use parking_lot::RwLock;
 
-use super::catalog::Tables;
+use super::catalog::{Tables, definition};
 use super::configured::Configuration;
 use super::locks::{AdvisoryLocks, SessionLocks, Span};
 use super::settings;
@@ -32,6 +32,8 @@ pub struct Relation {
     pub schema: String,
     /// Its name.
     pub name: String,
+    /// The role that owns it; `None` for what is onefold's own.
+    pub owner: Option<String>,
     /// Table or view.
     pub kind: RelationKind,
     /// `COMMENT ON`.
@@ -53,6 +55,8 @@ pub struct Numbered {
     pub oid: u32,
     /// The oid of its schema.
     pub schema_oid: u32,
+    /// The oid of the role that owns it.
+    pub owner_oid: u32,
     /// The oid of its row type.
     pub row_type: u32,
     /// The oids of the primary key's index and constraint.
@@ -80,8 +84,10 @@ const PUBLIC_OID: u32 = 2200;
 pub struct Snapshot {
     /// Relations, sorted by schema and name.
     pub relations: Vec<Numbered>,
-    /// Schemas with their oids: the system's, `public`, `analytics`, and those of the relations.
+    /// Schemas with their oids: the system's, `public`, `analytics`, those that analysts made, and those of the relations.
     pub schemas: Vec<(String, u32)>,
+    /// The roles that own schemas which analysts made, by schema.
+    owners: BTreeMap<String, u32>,
     /// Roles with their oids.
     pub roles: Vec<(String, u32)>,
     /// Relation oid to place in `relations`.
@@ -91,8 +97,13 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Numbers relations and roles. The same names get the same oids, in whatever order they come.
-    pub fn new(mut relations: Vec<Relation>, roles: &[String]) -> Arc<Snapshot> {
+    /// Numbers relations and roles; `made` are schemas that analysts made, with their owners. The same names get the same
+    /// oids, in whatever order they come.
+    pub fn new(
+        mut relations: Vec<Relation>,
+        made: &[(String, String)],
+        roles: &[String],
+    ) -> Arc<Snapshot> {
         relations.sort_by(|a, b| (&a.schema, &a.name).cmp(&(&b.schema, &b.name)));
         let mut oids = Oids::default();
         let mut schemas: Vec<(String, u32)> =
@@ -100,15 +111,20 @@ impl Snapshot {
         schemas.push(("public".to_string(), PUBLIC_OID));
         // It is there before anything is made in it.
         schemas.push((ANALYTICS.to_string(), oids.next(&["schema", ANALYTICS])));
-        for relation in &relations {
-            if !schemas.iter().any(|(name, _)| *name == relation.schema) {
-                schemas.push((relation.schema.clone(), oids.next(&["schema", &relation.schema])));
+        let names = made.iter().map(|(name, _)| name);
+        for name in names.chain(relations.iter().map(|relation| &relation.schema)) {
+            if !schemas.iter().any(|(known, _)| known == name) {
+                schemas.push((name.clone(), oids.next(&["schema", name])));
             }
         }
-        let roles = sorted(roles)
+        let roles: Vec<(String, u32)> = sorted(roles)
             .into_iter()
             .map(|role| (role.clone(), oids.next(&["role", role])))
             .collect();
+        let role_oid = |owner: &str| {
+            roles.iter().find(|(role, _)| role == owner).map_or(OWNER_OID, |(_, oid)| *oid)
+        };
+        let owners = made.iter().map(|(name, owner)| (name.clone(), role_oid(owner))).collect();
         let numbered: Vec<Numbered> = relations
             .into_iter()
             .map(|relation| {
@@ -122,6 +138,7 @@ impl Snapshot {
                     row_type,
                     key,
                     schema_oid: schema.map_or(PUBLIC_OID, |(_, oid)| *oid),
+                    owner_oid: relation.owner.as_deref().map_or(OWNER_OID, role_oid),
                     relation,
                 }
             })
@@ -130,6 +147,7 @@ impl Snapshot {
         Arc::new(Snapshot {
             relations: numbered,
             schemas,
+            owners,
             roles,
             by_oid,
             tables: Tables::default(),
@@ -160,6 +178,11 @@ impl Snapshot {
             return Some(OWNER);
         }
         self.roles.iter().find(|(_, role)| *role == oid).map(|(name, _)| name.as_str())
+    }
+
+    /// Returns the oid of the role that owns a schema.
+    pub fn schema_owner(&self, name: &str) -> u32 {
+        self.owners.get(name).copied().unwrap_or(OWNER_OID)
     }
 
     /// Returns the relation whose primary key has this index or constraint.
@@ -262,6 +285,11 @@ impl SessionFacts {
         Arc::clone(&self.snapshot.read())
     }
 
+    /// Tells whether the session sees a relation of this name, the system's included.
+    pub fn has_relation(&self, schema: &str, name: &str) -> bool {
+        definition(schema, name).is_some() || self.snapshot().named(schema, name).is_some()
+    }
+
     /// Shows the session a newer catalog version.
     pub fn set_snapshot(&self, snapshot: Arc<Snapshot>) {
         *self.snapshot.write() = snapshot;
@@ -308,12 +336,17 @@ impl SessionFacts {
         self.custom.write().insert(name.to_lowercase(), value.to_string());
     }
 
-    /// Returns the schemas that unqualified names are looked up in, those that exist, `pg_catalog` first.
+    /// Returns the schemas that unqualified names are looked up in, those that exist, `pg_catalog` first. Nothing can be made
+    /// in `public`: whoever names it has `analytics`, too, behind all others, so that what was made is found.
     pub fn search_path(&self) -> Vec<String> {
         let snapshot = self.snapshot();
         let path = self.setting("search_path").unwrap_or_default();
         let mut schemas = settings::schemas_of(&path, &self.role);
         schemas.retain(|schema| snapshot.schema_oid(schema).is_some());
+        let names = |name: &str| schemas.iter().any(|schema| schema == name);
+        if names("public") && !names(ANALYTICS) {
+            schemas.push(ANALYTICS.to_string());
+        }
         if !schemas.iter().any(|schema| schema == "pg_catalog") {
             schemas.insert(0, "pg_catalog".to_string());
         }
@@ -343,6 +376,7 @@ mod tests {
         Relation {
             schema,
             name,
+            owner: None,
             kind: RelationKind::Table,
             comment: None,
             columns: vec![],
@@ -353,9 +387,10 @@ mod tests {
 
     #[test]
     fn oids_depend_on_names_alone() {
-        let one = Snapshot::new(vec![relation("public", "a"), relation("cdp", "b")], &[]);
+        let one = Snapshot::new(vec![relation("public", "a"), relation("cdp", "b")], &[], &[]);
         let two = Snapshot::new(
             vec![relation("cdp", "b"), relation("public", "c"), relation("public", "a")],
+            &[("marts".into(), "x".into())],
             &["x".into()],
         );
         for (schema, name) in [("public", "a"), ("cdp", "b")] {
@@ -374,12 +409,17 @@ mod tests {
             "onefold".into(),
             1,
             0,
-            Snapshot::new(vec![relation("cdp", "b")], &[]),
+            Snapshot::new(vec![relation("cdp", "b")], &[], &[]),
         );
         assert_eq!(facts.setting("timezone").as_deref(), Some("UTC"));
         assert!(facts.set("SEARCH_PATH", Some("nowhere, cdp")));
         assert_eq!(facts.search_path(), ["pg_catalog", "cdp"]);
         assert_eq!(facts.current_schema().as_deref(), Some("cdp"));
+        // What is made without a schema is found without one, behind everything else.
+        assert!(facts.set("search_path", Some("public, cdp")));
+        assert_eq!(facts.search_path(), ["pg_catalog", "public", "cdp", "analytics"]);
+        assert!(facts.set("search_path", Some("analytics, public")));
+        assert_eq!(facts.search_path(), ["pg_catalog", "analytics", "public"]);
         assert!(!facts.set("server_version", Some("16")));
         assert!(!facts.set("cdp.purpose", Some("analytics")));
         facts.share("cdp.purpose", "analytics");

@@ -12,6 +12,7 @@ mod joins;
 mod literals;
 mod qualified;
 mod relations;
+mod row_in;
 mod values;
 
 use std::ops::ControlFlow;
@@ -66,6 +67,7 @@ impl VisitorMut for Rewriter<'_> {
         columns::name(select);
         relations::replace_table_oids(select, self.facts);
         empty::prune(select);
+        row_in::rewrite(select);
         ControlFlow::Continue(())
     }
 

@@ -29,7 +29,8 @@ fn column(name: &str, data_type: DataType, logical: Option<&str>) -> Field {
 
 fn relation(schema: &str, name: &str, kind: RelationKind, columns: Vec<Field>) -> Relation {
     let (schema, name) = (schema.to_string(), name.to_string());
-    Relation { schema, name, kind, comment: None, columns, primary_key: vec![], definition: None }
+    let (owner, comment, definition) = (None, None, None);
+    Relation { schema, name, owner, kind, comment, columns, primary_key: vec![], definition }
 }
 
 /// The relations that the fixtures were recorded over.
@@ -82,7 +83,7 @@ struct Session {
 }
 
 fn session() -> Session {
-    let snapshot = Snapshot::new(relations(), &["analyst".to_string()]);
+    let snapshot = Snapshot::new(relations(), &[], &["analyst".to_string()]);
     let facts = SessionFacts::new("analyst".into(), "onefold".into(), 7, 0, snapshot);
     let catalog = MemoryCatalogProvider::new();
     for schema in ["public", "cdp"] {
@@ -254,7 +255,7 @@ async fn answers_what_drivers_ask() {
     check("SELECT column_name, data_type, udt_name, is_nullable, character_maximum_length, numeric_precision, numeric_scale FROM \"onefold\".information_schema.columns WHERE table_name = 'profiles' ORDER BY ordinal_position LIMIT 4", "profile_id|bigint|int8|NO|~|64|0;email|text|text|YES|~|~|~;ltv|numeric|numeric|YES|~|18|2;created_at|timestamp with time zone|timestamptz|YES|~|~|~").await;
     check("SELECT pg_catalog.pg_class.relname FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_catalog.pg_namespace.oid = pg_catalog.pg_class.relnamespace WHERE pg_catalog.pg_class.relkind = ANY (ARRAY['r'::VARCHAR, 'p'::VARCHAR]) AND pg_catalog.pg_class.relpersistence != 't'::VARCHAR AND pg_catalog.pg_table_is_visible(pg_catalog.pg_class.oid) AND pg_catalog.pg_namespace.nspname != 'pg_catalog'::VARCHAR", "profiles").await;
     check("SELECT nspname FROM pg_namespace WHERE nspname NOT LIKE 'pg/_'::VARCHAR || '%' ESCAPE '/' ORDER BY 1", "analytics;cdp;information_schema;public").await;
-    check("SELECT * FROM unnest(current_schemas(true))", "pg_catalog;public").await;
+    check("SELECT * FROM unnest(current_schemas(true))", "pg_catalog;public;analytics").await;
     check("SELECT a.attname FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] WHERE i.indisprimary = 't'", "profile_id").await;
     check("SELECT con.conname, unnest(con.conkey) AS attnum, generate_subscripts(con.conkey, 1) AS ord FROM pg_constraint con", "profiles_pkey|1|1").await;
     check("SELECT att.atttypid::regtype::text, pg_catalog.pg_get_expr(def.adbin, def.adrelid, true) FROM pg_attribute att JOIN pg_class cls ON att.attrelid = cls.oid LEFT JOIN pg_attrdef def ON def.adrelid = att.attrelid AND def.adnum = att.attnum WHERE cls.relname = 'jobs' AND att.attnum > 0 ORDER BY att.attnum", "uuid|~;jsonb|~;timestamp without time zone|~;interval|~;text|~").await;

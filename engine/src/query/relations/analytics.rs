@@ -1,4 +1,4 @@
-//! Tables and views of the schema `analytics`, as one viewer may name them.
+//! Tables and views that analysts made, as one viewer may name them.
 
 use std::sync::Arc;
 
@@ -85,8 +85,9 @@ fn relation(
     Some(Relation {
         schema: placed(name).0.into(),
         name: placed(name).1.into(),
+        owner: Some(made.owner.clone()),
         comment: made.comment.clone(),
-        primary_key: vec![],
+        primary_key: made.table().and_then(|table| table.primary_key.clone()).into_iter().collect(),
         columns: Arc::new(Schema::new(columns)),
         source,
         unlisted: false,

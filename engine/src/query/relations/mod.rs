@@ -19,7 +19,9 @@ use datafusion::error::{DataFusionError, Result as DataFusionResult};
 use datafusion::logical_expr::ScalarUDF;
 use parking_lot::Mutex;
 
-use crate::catalog::{ANALYTICS, Capability, LegalBasis, Published, TEMPORARY, placed};
+use crate::catalog::{
+    ANALYTICS, AnalyticsSchema, Capability, LegalBasis, Published, TEMPORARY, placed,
+};
 use crate::error::{Error, Result};
 use crate::lake::{self, TableSnapshot};
 use crate::query::access::Access;
@@ -67,6 +69,8 @@ pub struct Relation {
     pub schema: String,
     /// Its name.
     pub name: String,
+    /// The role that made it; `None` for what is onefold's own.
+    pub owner: Option<String>,
     /// What a user reads about it.
     pub comment: Option<String>,
     /// The columns that identify a row.
@@ -104,6 +108,8 @@ pub struct Relations {
     facts: Arc<SessionFacts>,
     functions: Vec<Arc<ScalarUDF>>,
     relations: BTreeMap<(String, String), Relation>,
+    /// The schemas that analysts made.
+    schemas: BTreeMap<String, AnalyticsSchema>,
     /// How many views that analysts wrote were planned for the statement.
     expanded: AtomicUsize,
     /// Tables, and views of onefold's own, that a statement has named.
@@ -153,6 +159,7 @@ impl Relations {
             facts,
             functions,
             relations,
+            schemas: published.state.schemas.clone(),
             expanded: AtomicUsize::new(0),
             named: Mutex::default(),
         }
@@ -171,7 +178,7 @@ impl Relations {
         self
     }
 
-    /// Shows the numbers of the rows of a table of the schema `analytics`, for a statement that changes them.
+    /// Shows the numbers of the rows of a table that analysts made, for a statement that changes them.
     pub(crate) fn with_row_numbers(mut self, name: &str) -> Self {
         let (schema, name) = placed(name);
         let key = (schema.to_owned(), name.to_owned());
@@ -183,9 +190,10 @@ impl Relations {
         self
     }
 
-    /// Takes a relation of the schema `analytics` out: its own query cannot read it.
+    /// Takes a relation that analysts made out: its own query cannot read it.
     pub(crate) fn without_made(mut self, name: &str) -> Self {
-        self.relations.remove(&(ANALYTICS.to_owned(), name.to_owned()));
+        let (schema, name) = placed(name);
+        self.relations.remove(&(schema.to_owned(), name.to_owned()));
         self
     }
 
@@ -214,8 +222,10 @@ impl Relations {
     /// Builds what a statement is planned with.
     pub fn scope(self: &Arc<Self>) -> Scope {
         let names = [crate::query::PUBLIC, "segments", "sources", "cdp", ANALYTICS, TEMPORARY];
+        let made = self.schemas.keys().map(String::as_str);
         let mut schemas: Vec<(String, Arc<dyn SchemaProvider>)> = names
             .into_iter()
+            .chain(made)
             .map(|name| {
                 (
                     name.to_owned(),
@@ -282,14 +292,19 @@ impl Relations {
         })
     }
 
-    /// Describes the relations to the Postgres catalog.
-    pub fn describe(&self) -> Vec<postgres::Relation> {
-        self.relations
+    /// Describes the relations to the Postgres catalog, whose roles are these.
+    pub fn describe(&self, roles: &[String]) -> Arc<postgres::Snapshot> {
+        let schemas = self.schemas.iter();
+        let schemas: Vec<(String, String)> =
+            schemas.map(|(name, schema)| (name.clone(), schema.owner.clone())).collect();
+        let relations = self
+            .relations
             .values()
             .filter(|relation| !relation.unlisted)
             .map(|relation| postgres::Relation {
                 schema: relation.schema.clone(),
                 name: relation.name.clone(),
+                owner: relation.owner.clone(),
                 kind: match relation.source {
                     RelationSource::View(_) | RelationSource::MadeView(_) => {
                         postgres::RelationKind::View
@@ -311,7 +326,8 @@ impl Relations {
                     _ => None,
                 },
             })
-            .collect()
+            .collect();
+        postgres::Snapshot::new(relations, &schemas, roles)
     }
 }
 
@@ -374,6 +390,7 @@ impl Relation {
         Self {
             schema: schema.into(),
             name: name.into(),
+            owner: None,
             comment: Some(comment.into()),
             primary_key: vec![],
             columns,
@@ -403,6 +420,7 @@ impl Relation {
         Self {
             schema: schema.into(),
             name: name.into(),
+            owner: None,
             comment: None,
             primary_key: vec![],
             columns,
@@ -416,6 +434,7 @@ impl Relation {
         Self {
             schema: schema.into(),
             name: name.into(),
+            owner: None,
             comment: None,
             primary_key: vec![],
             columns: Arc::new(Schema::new(columns)),

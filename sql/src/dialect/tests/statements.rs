@@ -89,6 +89,11 @@ fn transactions() {
         ("RELEASE a", r#"Release { name: "a" }"#),
         ("LISTEN c", r#"Listen { channel: "c" }"#),
         ("UNLISTEN *", "Unlisten { channel: None }"),
+        ("ANALYZE", "Analyze { reads: [] }"),
+        (
+            "analyze (verbose, skip_locked off) a (b), C.d",
+            r#"Analyze { reads: ["SELECT \"b\" FROM \"a\" LIMIT 0", "SELECT * FROM \"c\".\"d\" LIMIT 0"] }"#,
+        ),
         ("NOTIFY c, 'x'", r#"Notify { channel: "c", payload: "x" }"#),
     ]);
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use pgwire::messages::startup::Authentication;
 
+use super::listen::Listening;
 use super::{Connection, Session};
 use crate::session::backend::Client;
 use crate::session::{Settings, Transaction};
@@ -61,6 +62,7 @@ impl Admitted {
             statements: HashMap::new(),
             portals: HashMap::new(),
             cursors: HashMap::new(),
+            listening: Listening::default(),
         };
         Ok(Admitted { shared, registration, session, greeting })
     }
@@ -77,6 +79,7 @@ impl Admitted {
             registration: self.registration,
             session: self.session,
             skipping: false,
+            at_rest: false,
         };
         connection.report_settings();
         let (pid, secret) = (connection.registration.pid, connection.registration.secret());

@@ -178,6 +178,9 @@ impl Connection {
         let of = |schema: Schema| Some(Arc::new(schema));
         Ok(match statement {
             Statement::Query { .. } | Statement::Explain { .. } => prepared.schema().cloned(),
+            Statement::Write { .. } => {
+                prepared.schema().filter(|schema| !schema.fields().is_empty()).cloned()
+            }
             Statement::Show { name } => of(show_schema(name)?),
             Statement::ShowAll => of(show_all_schema()),
             Statement::Fetch { cursor, .. } => Some(self.cursor(cursor)?.plan.schema.clone()),

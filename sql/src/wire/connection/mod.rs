@@ -9,6 +9,7 @@ mod admitted;
 mod copy_in;
 mod cursor;
 mod extended;
+mod listen;
 mod portal;
 mod query;
 mod setting;
@@ -36,6 +37,7 @@ use crate::session::backend::QuerySession;
 use crate::session::{Settings, Transaction, TransactionState};
 pub(super) use admitted::Admitted;
 use cursor::Cursor;
+use listen::Listening;
 use portal::{Portal, Prepared};
 use work::Halt;
 
@@ -71,6 +73,7 @@ struct Session {
     statements: HashMap<String, Arc<Prepared>>,
     portals: HashMap<String, Portal>,
     cursors: HashMap<String, Cursor>,
+    listening: Listening,
 }
 
 /// One connection.
@@ -84,6 +87,8 @@ pub(super) struct Connection {
     session: Session,
     /// After an error of the extended protocol: everything up to the next Sync is ignored.
     skipping: bool,
+    /// Whether the client was told that the next statement may come, and has said nothing since.
+    at_rest: bool,
 }
 
 impl Connection {
@@ -103,6 +108,7 @@ impl Connection {
     async fn serve(&mut self) -> Run<()> {
         loop {
             let message = self.next().await?;
+            self.at_rest = false;
             match message {
                 Frontend::Terminate => return Err(Stop::Closed(None)),
                 Frontend::Sync => {
@@ -180,6 +186,11 @@ impl Connection {
             TransactionState::Block => TransactionStatus::Transaction,
             TransactionState::Failed => TransactionStatus::Error,
         };
+        // In a block the client hears nothing, as its statements see nothing of what others do meanwhile.
+        self.at_rest = status == TransactionStatus::Idle;
+        if self.at_rest {
+            self.tell_heard();
+        }
         message::ready(status, &mut self.outbox);
     }
 
@@ -213,6 +224,7 @@ impl Connection {
                         "terminating connection due to idle-in-transaction timeout",
                     ))));
                 }
+                heard = self.session.listening.hear(), if self.at_rest => self.tell(heard)?,
                 read = self.reader.read_buf(&mut self.inbox) => match read {
                     Ok(0) | Err(_) => return Err(Stop::Closed(None)),
                     Ok(_) => {}

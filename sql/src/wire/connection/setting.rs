@@ -160,6 +160,7 @@ impl Connection {
             self.session.cursors.clear();
             self.session.portals.clear();
             self.session.statements.clear();
+            self.unlisten(None)?;
             self.reset(None).await?;
         }
         if matches!(target, DiscardTarget::All | DiscardTarget::Temporary) {

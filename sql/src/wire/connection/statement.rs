@@ -11,11 +11,11 @@ use crate::dialect::SQL_BYTES_MAX;
 use crate::dialect::{self, CopyInput, CopyOptions, Parsed, Statement};
 use crate::session::backend::Outcome;
 use crate::session::{changes_the_lake, inside_block};
-use crate::wire::encode::{Format, RowEncoder};
+use crate::wire::encode::{Format, RowEncoder, Zone};
 use crate::wire::error::{Place, WireError, sqlstate};
 use crate::wire::limits::STATEMENTS_MAX;
 use crate::wire::message;
-use crate::wire::output::{Framing, RowRun, WorkError};
+use crate::wire::output::{Framing, Output, RowRun, WorkError};
 use crate::wire::parameter;
 use crate::wire::types::PgType;
 
@@ -44,7 +44,41 @@ impl How<'_> {
     }
 }
 
+/// How the outcome of a statement is told.
+pub(super) struct Answer {
+    formats: Vec<Format>,
+    describe: bool,
+    zone: Zone,
+}
+
+impl Answer {
+    /// Sends the rows of an outcome, if it has some, and returns its tag and its notices.
+    pub(super) async fn send(
+        self,
+        outcome: Outcome,
+        output: &mut Output,
+    ) -> Result<(String, Vec<String>), WorkError> {
+        match outcome {
+            Outcome::Done { tag, notices } => Ok((tag, notices)),
+            Outcome::Rows { tag, rows } => {
+                let encoder = RowEncoder::new(&rows.schema(), &self.formats, self.zone);
+                if self.describe {
+                    message::row_description(&encoder, &mut output.buffer);
+                }
+                RowRun::new(rows, 0).send(&mut Framing::Rows(encoder), u64::MAX, output).await?;
+                Ok((tag, Vec::new()))
+            }
+        }
+    }
+}
+
 impl Connection {
+    /// Returns how the outcome of a statement is told.
+    pub(super) fn answer(&self, how: &How<'_>) -> Answer {
+        let zone = self.session.settings.zone();
+        Answer { formats: how.formats.to_vec(), describe: how.describe, zone }
+    }
+
     /// Runs a text of statements, one after the other.
     pub(super) async fn simple_query(&mut self, text: &str) -> Run<()> {
         let statements = parse(text)?;
@@ -115,13 +149,10 @@ impl Connection {
                 Ok(format!("MOVE {}", sent.rows))
             }
             Statement::Close { cursor } => self.close_cursors(cursor.as_deref()),
-            Statement::Unlisten { .. } => Ok("UNLISTEN".to_owned()),
-            Statement::Listen { .. } => {
-                Err(unsupported("LISTEN", "Nothing sends notifications here.").into())
-            }
-            Statement::Notify { .. } => {
-                Err(unsupported("NOTIFY", "Nothing listens to notifications here.").into())
-            }
+            Statement::Listen { channel } => self.listen(channel),
+            Statement::Unlisten { channel } => self.unlisten(channel.as_deref()),
+            Statement::Notify { channel, payload } => self.notify(channel, payload),
+            Statement::Analyze { reads } => self.analyze(reads, parsed, how).await,
             Statement::Copy { input, options } => self.copy(input, options, how).await,
             Statement::CopyFrom { relation, columns, options } => {
                 self.copy_in(relation, columns, options, parsed, how).await
@@ -168,24 +199,11 @@ impl Connection {
             }
         }
         let engine = self.session.engine.clone();
-        let zone = self.session.settings.zone();
-        let (statement, formats, describe) =
-            (parsed.statement.clone(), how.formats.to_vec(), how.describe);
+        let (statement, answer) = (parsed.statement.clone(), self.answer(&how));
         let done = self.on_cpu(move |output| {
             async move {
-                match engine.run(&statement).await.map_err(WorkError::running)? {
-                    Outcome::Done { tag, notices } => Ok((tag, notices)),
-                    Outcome::Rows { tag, rows } => {
-                        let encoder = RowEncoder::new(&rows.schema(), &formats, zone);
-                        if describe {
-                            message::row_description(&encoder, &mut output.buffer);
-                        }
-                        RowRun::new(rows, 0)
-                            .send(&mut Framing::Rows(encoder), u64::MAX, output)
-                            .await?;
-                        Ok((tag, Vec::new()))
-                    }
-                }
+                let outcome = engine.run(&statement).await.map_err(WorkError::running)?;
+                answer.send(outcome, output).await
             }
             .boxed()
         });
@@ -216,6 +234,16 @@ impl Connection {
             .await
             .map_err(|halt| halt.at(place))?;
         Ok(format!("COPY {rows}"))
+    }
+
+    /// `ANALYZE`: what it asks for is always so, if the relations are there.
+    async fn analyze(&mut self, reads: &[String], parsed: &Parsed, how: How<'_>) -> Run<String> {
+        for read in reads {
+            let planned = self.plan(read.clone(), vec![]).await;
+            planned.map_err(|halt| halt.at(place_of(how.source, Some(parsed))))?;
+        }
+        self.notice("statistics are kept with the rows: there is nothing to do");
+        Ok("ANALYZE".to_owned())
     }
 
     async fn prepare(

@@ -3,7 +3,7 @@
 use super::query::unsupported;
 use super::{Connection, Run};
 use crate::dialect::TransactionModes;
-use crate::session::TransactionState;
+use crate::session::{Moment, TransactionState};
 use crate::wire::error::sqlstate;
 
 impl Connection {
@@ -46,6 +46,7 @@ impl Connection {
             true => self.commit_changes().await,
             false => {
                 self.session.engine.rollback();
+                self.session.listening.back_to(0);
                 Ok(())
             }
         };
@@ -66,6 +67,7 @@ impl Connection {
     pub(super) fn end_implicit_transaction(&mut self, failed: bool) {
         if !self.session.transaction.is_open() {
             self.session.engine.rollback();
+            self.session.listening.back_to(0);
             self.session.portals.clear();
             self.session.cursors.retain(|_, cursor| cursor.outlives(!failed));
             self.session.engine.end_transaction();
@@ -74,16 +76,20 @@ impl Connection {
 
     /// Sets a savepoint.
     pub(super) fn savepoint(&mut self, name: &str) -> Run<String> {
-        let settings = self.session.settings.snapshot();
-        let changes = self.session.engine.changes();
-        self.session.transaction.save(name, settings, changes)?;
+        let moment = Moment {
+            settings: self.session.settings.snapshot(),
+            changes: self.session.engine.changes(),
+            asked: self.session.listening.pending(),
+        };
+        self.session.transaction.save(name, moment)?;
         Ok("SAVEPOINT".to_owned())
     }
 
     /// Goes back to a savepoint.
     pub(super) async fn rollback_to(&mut self, name: &str) -> Run<String> {
-        let (settings, changes) = self.session.transaction.back_to(name)?;
+        let Moment { settings, changes, asked } = self.session.transaction.back_to(name)?;
         self.session.engine.back_to(&changes);
+        self.session.listening.back_to(asked);
         let changes = self.session.settings.restore(settings);
         self.tell_engine_all(changes).await?;
         Ok("ROLLBACK".to_owned())

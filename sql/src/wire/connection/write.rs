@@ -10,7 +10,6 @@ use super::statement::How;
 use super::{Connection, Run};
 use crate::dialect::Parsed;
 use crate::session::Transaction;
-use crate::session::backend::Outcome;
 use crate::wire::error::Place;
 use crate::wire::output::WorkError;
 
@@ -23,7 +22,8 @@ impl Connection {
             prepared.plan.clone().map(|plan| (plan, values.to_vec()))
         });
         let text = parsed.text.clone();
-        let done = self.on_cpu(move |_| {
+        let answer = self.answer(&how);
+        let done = self.on_cpu(move |output| {
             async move {
                 let (plan, values) = match prepared {
                     Some(prepared) => prepared,
@@ -35,10 +35,8 @@ impl Connection {
                         (plan, vec![])
                     }
                 };
-                match engine.write(&plan, values).await.map_err(WorkError::running)? {
-                    Outcome::Done { tag, notices } => Ok((tag, notices)),
-                    Outcome::Rows { tag, .. } => Ok((tag, vec![])),
-                }
+                let outcome = engine.write(&plan, values).await.map_err(WorkError::running)?;
+                answer.send(outcome, output).await
             }
             .boxed()
         });
@@ -52,7 +50,9 @@ impl Connection {
 
     /// Makes what this session has changed visible to all, whole or not at all.
     pub(super) async fn commit_changes(&mut self) -> Run<()> {
+        self.check_listening()?;
         if !self.session.engine.has_changes() {
+            self.keep_listening();
             return Ok(());
         }
         let engine = self.session.engine.clone();
@@ -63,7 +63,9 @@ impl Connection {
             .await;
         // A commit that was stopped goes on to its end or never was; nothing of it is left here.
         self.session.engine.rollback();
-        done.map_err(|halt| halt.at(Place::NOWHERE))
+        done.map_err(|halt| halt.at(Place::NOWHERE))?;
+        self.keep_listening();
+        Ok(())
     }
 
     /// Commits what was changed outside of a block, unless a part of it failed.

@@ -30,60 +30,6 @@ async fn wrong_passwords_and_unknown_users_look_the_same() {
     assert_eq!(harness.facts.planned.load(Ordering::SeqCst), 0);
 }
 
-/// Every sequence of up to three messages that does not hold the right proof: no query may run and the connection must
-/// end, however the messages are ordered.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_order_of_messages_leads_in_without_a_proof() {
-    let harness = Harness::start_with(
-        None,
-        Limits {
-            authentication_timeout: Duration::from_secs(2),
-            unauthenticated_max: 512,
-            ..Limits::default()
-        },
-    )
-    .await;
-    let first = b"n,,n=,r=clientnonce";
-    let alphabet: Vec<Vec<u8>> = vec![
-        message(b'Q', &[b"SELECT 1\0"]),
-        message(b'P', &[b"\0SELECT 1\0\0\0"]),
-        message(b'B', &[b"\0\0\0\0\0\0\0\0"]),
-        message(b'E', &[b"\0\0\0\0\0"]),
-        message(b'S', &[]),
-        message(b'X', &[]),
-        message(b'p', &[b"secret\0"]),
-        message(b'p', &[b"SCRAM-SHA-256\0", &19i32.to_be_bytes(), first]),
-        message(b'p', &[b"SCRAM-SHA-256-PLUS\0", &19i32.to_be_bytes(), first]),
-        message(b'p', &[b"SCRAM-SHA-256\0", &(-1i32).to_be_bytes()]),
-        message(b'p', &[b"c=biws,r=clientnonce,p=AAAA"]),
-        message(b'p', &[]),
-    ];
-    let mut sequences: Vec<Vec<u8>> = Vec::new();
-    for one in &alphabet {
-        for two in &alphabet {
-            sequences.push([one.as_slice(), two].concat());
-            sequences.extend(
-                alphabet.iter().step_by(3).map(|three| [one.as_slice(), two, three].concat()),
-            );
-        }
-    }
-    let hello = startup(&[("user", "ada"), ("database", "onefold")]);
-    for sequence in sequences {
-        let mut wire = harness.socket().await;
-        wire.send(&hello).await;
-        wire.send(&sequence).await;
-        wire.stream.shutdown().await.unwrap();
-        while let Some(reply) = wire.receive().await {
-            let is_ok = reply.0 == 'R' && reply.1 == [0, 0, 0, 0];
-            assert!(!is_ok && !"ZTDCK".contains(reply.0), "{reply:?} after {sequence:?}");
-            if reply.0 == 'E' {
-                assert_eq!(reply.field(b'S').as_deref(), Some("FATAL"));
-            }
-        }
-    }
-    assert_eq!(harness.facts.planned.load(Ordering::SeqCst), 0);
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_start_up_that_is_refused_is_fatal() {
     let harness = Harness::start().await;

@@ -1,5 +1,7 @@
 //! A client without a driver, which can say what no driver would.
 
+use tokio::io::{AsyncRead, AsyncWrite};
+
 use super::*;
 
 /// One message of the server.
@@ -21,12 +23,12 @@ impl Reply {
 }
 
 /// A client without a driver.
-pub(super) struct Wire {
-    pub(super) stream: TcpStream,
+pub(super) struct Wire<S = TcpStream> {
+    pub(super) stream: S,
     pub(super) key: (i32, i32),
 }
 
-impl Wire {
+impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     pub(super) async fn send(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).await.unwrap();
     }

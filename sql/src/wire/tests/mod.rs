@@ -1,8 +1,10 @@
 //! The front as clients meet it: over a socket, with a small engine behind it that queries tables in memory.
 
 mod auth;
+mod before_login;
 mod client;
 mod extended;
+mod listening;
 mod simple;
 mod stopping;
 mod tls;

@@ -59,7 +59,8 @@ fn schemata(
 ) -> Result<RecordBatch> {
     let mut rows = Rows::new(definition, &["catalog_name", "schema_name", "schema_owner"])?;
     for (name, _) in &snapshot.schemas {
-        rows.push(&[database.into(), name.as_str().into(), OWNER.into()]);
+        let owner = snapshot.role_name(snapshot.schema_owner(name)).unwrap_or(OWNER);
+        rows.push(&[database.into(), name.as_str().into(), owner.into()]);
     }
     rows.finish()
 }

@@ -99,7 +99,7 @@ fn classes(definition: &'static Definition, snapshot: &Snapshot) -> Result<Recor
             r.relation.name.as_str().into(),
             r.schema_oid.into(),
             r.row_type.into(),
-            OWNER_OID.into(),
+            r.owner_oid.into(),
             heap(kind),
             0.into(),
             Cell::Int(-1),
@@ -117,7 +117,7 @@ fn classes(definition: &'static Definition, snapshot: &Snapshot) -> Result<Recor
                 key_name(r).as_str().into(),
                 r.schema_oid.into(),
                 0.into(),
-                OWNER_OID.into(),
+                r.owner_oid.into(),
                 BTREE.into(),
                 0.into(),
                 Cell::Int(-1),
@@ -254,7 +254,7 @@ fn types_and_rows(definition: &'static Definition, snapshot: &Snapshot) -> Resul
 fn namespaces(definition: &'static Definition, snapshot: &Snapshot) -> Result<RecordBatch> {
     let mut rows = Rows::new(definition, &["oid", "nspname", "nspowner"])?;
     for (name, oid) in &snapshot.schemas {
-        rows.push(&[(*oid).into(), name.as_str().into(), OWNER_OID.into()]);
+        rows.push(&[(*oid).into(), name.as_str().into(), snapshot.schema_owner(name).into()]);
     }
     rows.finish()
 }

@@ -96,12 +96,12 @@ pub(super) fn users(definition: &'static Definition, snapshot: &Snapshot) -> Res
 
 pub(super) fn tables(definition: &'static Definition, snapshot: &Snapshot) -> Result<RecordBatch> {
     let mut rows = Rows::all(definition)?;
-    let mut push = |schema: &str, name: &str, indexes: bool| {
+    let mut push = |schema: &str, name: &str, owner: &str, indexes: bool| {
         let no = Cell::Bool(false);
         rows.push(&[
             schema.into(),
             name.into(),
-            OWNER.into(),
+            owner.into(),
             Cell::Null,
             indexes.into(),
             no,
@@ -112,9 +112,10 @@ pub(super) fn tables(definition: &'static Definition, snapshot: &Snapshot) -> Re
     DEFINITIONS
         .iter()
         .filter(|known| known.kind == "r")
-        .for_each(|known| push(known.schema, known.name, true));
+        .for_each(|known| push(known.schema, known.name, OWNER, true));
     for r in snapshot.relations.iter().filter(|r| r.relation.kind == RelationKind::Table) {
-        push(&r.relation.schema, &r.relation.name, r.key.is_some());
+        let owner = snapshot.role_name(r.owner_oid).unwrap_or(OWNER);
+        push(&r.relation.schema, &r.relation.name, owner, r.key.is_some());
     }
     rows.finish()
 }
@@ -129,7 +130,7 @@ pub(super) fn views(definition: &'static Definition, snapshot: &Snapshot) -> Res
         rows.push(&[
             r.relation.schema.as_str().into(),
             r.relation.name.as_str().into(),
-            OWNER.into(),
+            snapshot.role_name(r.owner_oid).unwrap_or(OWNER).into(),
             text.as_deref().into(),
         ]);
     }

@@ -12,6 +12,7 @@ pub(super) mod bounded;
 mod call;
 pub(super) mod definitions_of;
 mod describe;
+mod domain;
 mod expand;
 pub(super) mod grown;
 mod json;
@@ -72,6 +73,7 @@ pub fn functions(facts: &Arc<SessionFacts>) -> Vec<ScalarUDF> {
     listed
         .chain([now::now(), type_of::type_of(), expand::expand(), timezone::timezone()])
         .chain(bounded::functions())
+        .chain(domain::functions())
         .chain(advisory::waiting(facts))
         .collect()
 }

@@ -1,0 +1,160 @@
+//! The rows that a `MERGE` changes, removes and adds.
+
+use arrow::array::{AsArray, BooleanArray, Int64Array, RecordBatch};
+use arrow::compute::{cast, filter_record_batch};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema};
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::LogicalPlan;
+
+use super::changed::{Changed, new_values};
+use super::insert;
+use super::merge::{ACTION, MergeStep};
+use super::numbers::refuse_numbered;
+use super::provenance::{Provenance, names_persons};
+use super::rows::FileWriter;
+use super::write::{Seen, Written, missing};
+use crate::error::{Error, Result};
+use crate::query::governed::PROFILE_ID;
+use crate::query::session::QuerySession;
+
+/// Fails unless the values of each step can be put into the columns that it names. `columns` are those of the table,
+/// `given` those of the query.
+pub(super) fn check(
+    name: &str,
+    columns: &[Field],
+    given: &Schema,
+    steps: &[MergeStep],
+) -> Result<()> {
+    for step in steps {
+        match step {
+            MergeStep::Delete => {}
+            MergeStep::Update { assigned, .. } => {
+                let names: Vec<String> = assigned.iter().map(|(name, _)| name.clone()).collect();
+                let targets = insert::targets(name, columns, Some(&names))?;
+                let given: Vec<_> =
+                    assigned.iter().map(|(_, at)| given.fields()[*at].clone()).collect();
+                insert::check(&given, &targets, true)?;
+            }
+            MergeStep::Insert { columns: named, values } => {
+                let targets = insert::targets(name, columns, named.as_deref())?;
+                insert::check(&given.fields()[values.clone()], &targets, named.is_some())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+impl QuerySession {
+    /// Follows the steps of a `MERGE` for the rows that its query gives.
+    pub(super) async fn merge_rows(
+        &self,
+        seen: &Seen,
+        name: &str,
+        steps: &[MergeStep],
+        plan: LogicalPlan,
+    ) -> Result<Written> {
+        let (relation, table) = seen.table(name, "MERGE")?;
+        self.require_owner(name, relation)?;
+        let columns = seen.columns(table);
+        let provenance = Provenance::of_change(&plan, table.of_persons)?;
+        let mut apart = provenance.of_one_person_each;
+        for step in steps {
+            let MergeStep::Insert { columns: named, values } = step else { continue };
+            let targets = insert::targets(name, &columns, named.as_deref())?;
+            let id = targets.iter().position(|target| target.name() == PROFILE_ID);
+            // Nobody else's rows come in under a person's id.
+            apart &= match id.filter(|at| *at < values.len()) {
+                Some(at) => names_persons(&plan, values.start + at)?,
+                None => false,
+            };
+        }
+        let purpose = self.may_fill(seen, name, provenance.personal, apart)?;
+        let found = self.found(seen, name, plan).await?;
+        let actions =
+            cast(found.column(ACTION), &DataType::Int64).map_err(DataFusionError::from)?;
+        let actions = actions.as_primitive::<Int64Type>();
+        let made = self.opened(&table.path).await?;
+        let snapshot = seen.live.published.table(&table.path).ok_or_else(|| missing(name))?;
+        let mut changes = Vec::new();
+        let mut count = 0;
+        let mut writer = FileWriter::new(&made);
+        for (number, step) in steps.iter().enumerate() {
+            let rows = of_step(&found, actions, number)?;
+            count += rows.num_rows();
+            match step {
+                MergeStep::Delete => changes.push(Changed::new(&numbers(&rows), None)),
+                MergeStep::Update { assigned, person } => {
+                    let is_assigned =
+                        |column: &&Field| assigned.iter().any(|(name, _)| name == column.name());
+                    refuse_numbered(table, columns.iter().filter(is_assigned))?;
+                    person.map_or(Ok(()), |(new, old)| check_person(&rows, new, old))?;
+                    let assigned: Vec<(&String, usize)> =
+                        assigned.iter().map(|(column, at)| (column, *at)).collect();
+                    let values = new_values(&snapshot.schema, table, &assigned, &rows)?;
+                    changes.push(Changed::new(&numbers(&rows), Some(values)));
+                }
+                MergeStep::Insert { columns: named, values } => {
+                    let targets = insert::targets(name, &columns, named.as_deref())?;
+                    refuse_numbered(table, targets.iter().take(values.len()))?;
+                    let sources = targets.iter().zip(values.clone());
+                    let sources = sources.map(|(target, at)| (target.name().clone(), at)).collect();
+                    let mut shaper = self.shaper(seen, table, &made, sources).await?;
+                    writer.push(shaper.shape(&rows)?).await?;
+                }
+            }
+        }
+        check_once(&numbers(&found), actions, steps)?;
+        let mut adds = writer.finish().await?;
+        let (anew, removes) = self.written_anew(&made, &snapshot, &changes).await?;
+        adds.extend(anew);
+        if !adds.is_empty() || !removes.is_empty() {
+            self.stage_rows(seen, &made, adds, &removes);
+        }
+        let written = Written::tagged(format!("MERGE {count}"));
+        self.bind(seen, name, purpose.filter(|_| count > 0), written)
+    }
+}
+
+/// Returns the rows that a step is followed for.
+fn of_step(found: &RecordBatch, actions: &Int64Array, step: usize) -> Result<RecordBatch> {
+    let wanted = i64::try_from(step).ok();
+    let mask: BooleanArray =
+        actions.iter().map(|action| Some(action.is_some() && action == wanted)).collect();
+    Ok(filter_record_batch(found, &mask).map_err(DataFusionError::from)?)
+}
+
+/// Fails if a row would become another person's.
+fn check_person(rows: &RecordBatch, new: usize, old: usize) -> Result<()> {
+    let new = cast(rows.column(new), &DataType::Int64).map_err(DataFusionError::from)?;
+    let old = rows.column(old).as_primitive::<Int64Type>();
+    if new.as_primitive::<Int64Type>().iter().eq(old.iter()) {
+        return Ok(());
+    }
+    Err(Error::Unsupported {
+        what: format!("assigning another \"{PROFILE_ID}\""),
+        hint: "A row stays with its person: delete it, and insert another.".into(),
+    })
+}
+
+fn numbers(rows: &RecordBatch) -> Int64Array {
+    rows.column(0).as_primitive::<Int64Type>().clone()
+}
+
+/// Fails if a row of the target is changed or removed twice.
+fn check_once(numbers: &Int64Array, actions: &Int64Array, steps: &[MergeStep]) -> Result<()> {
+    let mut seen = std::collections::HashSet::new();
+    for (row, action) in numbers.iter().zip(actions) {
+        let step = action.and_then(|action| steps.get(usize::try_from(action).ok()?));
+        let changes = matches!(step, Some(MergeStep::Update { .. } | MergeStep::Delete));
+        if let Some(row) = row.filter(|_| changes)
+            && !seen.insert(row)
+        {
+            return Err(Error::Standard {
+                sqlstate: "21000",
+                message: "MERGE command cannot affect row a second time".into(),
+                hint: "Ensure that not more than one source row matches any one target row.".into(),
+            });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,299 @@
+//! Blocks of records that are compared with each other, and the pairs of them, each once.
+//!
+//! Every rule sorts the keys of all records into blocks. Blocks that would make more pairs than a rule is allowed are
+//! refined by further parts of the key, the largest first; what is left after that is compared within a window when the
+//! key is an identifier, and dropped otherwise. A [`BlockReport`] says so.
+//!
+//! There is no set of pairs: a pair belongs to the first rule under which its records share a block, which the numbers of
+//! their blocks tell. Pairs are visited by several threads, some blocks at a time.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::classes::Classes;
+use super::records::{ROW_BIRTH, ROW_GIVEN, ROW_SURNAME, Records, joined};
+use super::rules::{Part, Rule, key};
+use crate::identity::interner::NONE;
+
+/// The largest block: a key that more records share tells too little to compare them all.
+const BLOCK_RECORDS_MAX: usize = 200;
+
+/// Records of a larger block of an identifier that are compared with each other, in the order of what they say.
+const WINDOW: usize = 32;
+
+/// Pairs that one rule may make at each stage of refinement, for each record. Splink's expert settings make 1.2 in all.
+const PAIRS_PER_RECORD: f64 = 0.5;
+
+/// Small tables may make this many pairs by each rule whatever their size: less than a second of work in all.
+const PAIRS_FREE: u64 = 100_000;
+
+/// Pairs in the share of work that a thread takes at a time.
+const PAIRS_PER_TASK: u64 = 1 << 16;
+
+/// What a rule made of the records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlockReport {
+    /// The rule.
+    pub rule: String,
+    /// Blocks of two records and more.
+    pub blocks: usize,
+    /// Pairs within them.
+    pub pairs: u64,
+    /// Records whose block was too large and was refined.
+    pub refined_records: usize,
+    /// Records of an identifier's block that was too large: they are compared within a window.
+    pub windowed_records: usize,
+    /// Records whose block stayed too large: this rule does not compare them.
+    pub dropped_records: usize,
+}
+
+/// The blocks of one rule.
+#[derive(Debug)]
+struct RuleBlocks {
+    /// Members of all blocks, one block after the other.
+    members: Vec<u32>,
+    /// Where blocks end.
+    ends: Vec<u32>,
+    /// The number of the key of each block; windows of one key share it.
+    keys: Vec<u32>,
+    /// Keys below this number are of the rule as it is, the others are refined.
+    unrefined: u32,
+    report: BlockReport,
+}
+
+/// The blocks of all rules.
+#[derive(Debug)]
+pub(super) struct Blocks {
+    rules: Vec<RuleBlocks>,
+    /// For each record the number of its key under each rule, or [`NONE`].
+    keys: Vec<u32>,
+}
+
+/// Blocks of one rule that a thread visits at a time.
+#[derive(Debug, Clone, Copy)]
+struct Task {
+    rule: usize,
+    from: usize,
+    to: usize,
+}
+
+impl Blocks {
+    /// Makes the blocks of all rules.
+    pub(super) fn build(
+        records: &Records,
+        classes: &Classes,
+        rules: &[Rule],
+        threads: usize,
+    ) -> Self {
+        let next = AtomicUsize::new(0);
+        let work = || {
+            let mut done = Vec::new();
+            while let Some(rule) = rules.get(next.fetch_add(1, Ordering::Relaxed)) {
+                done.push((rule.name.as_str(), RuleBlocks::build(records, classes, rule)));
+            }
+            done
+        };
+        let mut built = std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(work)).collect();
+            workers.into_iter().flat_map(|worker| joined(worker.join())).collect::<Vec<_>>()
+        });
+        built.sort_by_key(|(name, _)| rules.iter().position(|rule| rule.name == *name));
+        let rules: Vec<RuleBlocks> = built.into_iter().map(|(_, blocks)| blocks).collect();
+        let mut keys = vec![NONE; records.len() * rules.len()];
+        for (at, rule) in rules.iter().enumerate() {
+            for block in 0..rule.ends.len() {
+                for &row in rule.members(block) {
+                    keys[row as usize * rules.len() + at] = rule.keys[block];
+                }
+            }
+        }
+        Self { rules, keys }
+    }
+
+    /// Returns what each rule made of the records.
+    pub(super) fn reports(&self) -> Vec<BlockReport> {
+        self.rules.iter().map(|rule| rule.report.clone()).collect()
+    }
+
+    /// Tells whether two records share an unrefined block under a rule.
+    pub(super) fn share(&self, rule: usize, left: u32, right: u32) -> bool {
+        let key = self.key(rule, left);
+        key < self.rules[rule].unrefined && key == self.key(rule, right)
+    }
+
+    fn key(&self, rule: usize, row: u32) -> u32 {
+        self.keys[row as usize * self.rules.len() + rule]
+    }
+
+    /// Tells whether a pair of a rule's block belongs to an earlier rule.
+    fn is_earlier(&self, rule: usize, left: u32, right: u32) -> bool {
+        let keys = |row: u32| &self.keys[row as usize * self.rules.len()..][..rule];
+        keys(left).iter().zip(keys(right)).any(|(left, right)| left == right && *left != NONE)
+    }
+
+    /// Visits every pair once, on several threads that each keep a state of their own. Which thread visits which pair is
+    /// left open.
+    pub(super) fn visit<S: Send>(
+        &self,
+        threads: usize,
+        state: impl Fn() -> S + Sync,
+        visit: impl Fn(&mut S, u32, u32) + Sync,
+    ) -> Vec<S> {
+        let tasks = self.tasks();
+        let next = AtomicUsize::new(0);
+        let work = || {
+            let mut state = state();
+            while let Some(task) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
+                self.visit_task(*task, |left, right| visit(&mut state, left, right));
+            }
+            state
+        };
+        std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(work)).collect();
+            workers.into_iter().map(|worker| joined(worker.join())).collect()
+        })
+    }
+
+    fn visit_task(&self, task: Task, mut visit: impl FnMut(u32, u32)) {
+        let rule = &self.rules[task.rule];
+        for block in task.from..task.to {
+            let members = rule.members(block);
+            for (at, &left) in members.iter().enumerate() {
+                for &right in &members[at + 1..] {
+                    let (left, right) = (left.min(right), left.max(right));
+                    if left != right && !self.is_earlier(task.rule, left, right) {
+                        visit(left, right);
+                    }
+                }
+            }
+        }
+    }
+
+    fn tasks(&self) -> Vec<Task> {
+        let mut tasks = Vec::new();
+        for (at, rule) in self.rules.iter().enumerate() {
+            let (mut from, mut pairs) = (0, 0);
+            for block in 0..rule.ends.len() {
+                pairs += pairs_of(rule.members(block).len());
+                if pairs >= PAIRS_PER_TASK || block + 1 == rule.ends.len() {
+                    tasks.push(Task { rule: at, from, to: block + 1 });
+                    (from, pairs) = (block + 1, 0);
+                }
+            }
+        }
+        tasks
+    }
+}
+
+impl RuleBlocks {
+    fn build(records: &Records, classes: &Classes, rule: &Rule) -> Self {
+        let mut blocks = Self {
+            members: Vec::new(),
+            ends: Vec::new(),
+            keys: Vec::new(),
+            unrefined: 0,
+            report: BlockReport {
+                rule: rule.name.clone(),
+                blocks: 0,
+                pairs: 0,
+                refined_records: 0,
+                windowed_records: 0,
+                dropped_records: 0,
+            },
+        };
+        let is_identifier = matches!(rule.parts[..], [Part::Identifier(_)]);
+        let budget = ((records.len() as f64 * PAIRS_PER_RECORD) as u64).max(PAIRS_FREE);
+        let budget = if is_identifier { u64::MAX } else { budget };
+        let rows = 0..records.len() as u32;
+        let mut keyed: Vec<(u64, u32)> =
+            rows.filter_map(|row| Some((key(records, classes, &rule.parts, row)?, row))).collect();
+        let mut too_large = blocks.take(&mut keyed, budget);
+        blocks.unrefined = blocks.keys.len() as u32;
+        for depth in 1..=rule.refine.len() {
+            blocks.report.refined_records += too_large.len();
+            let parts: Vec<Part> =
+                rule.parts.iter().chain(&rule.refine[..depth]).copied().collect();
+            let mut keyed: Vec<(u64, u32)> = too_large
+                .iter()
+                .filter_map(|&(_, row)| Some((key(records, classes, &parts, row)?, row)))
+                .collect();
+            too_large = blocks.take(&mut keyed, budget);
+        }
+        if is_identifier {
+            blocks.window(records, &too_large);
+        } else {
+            blocks.report.dropped_records = too_large.len();
+        }
+        blocks.members.shrink_to_fit();
+        blocks
+    }
+
+    /// Takes in blocks from the smallest on until the budget is spent, and returns the members of the others.
+    fn take(&mut self, keyed: &mut [(u64, u32)], budget: u64) -> Vec<(u64, u32)> {
+        keyed.sort_unstable();
+        let size_max = size_max(keyed, budget);
+        let mut too_large = Vec::new();
+        for block in keyed.chunk_by(|left, right| left.0 == right.0) {
+            if block.len() > size_max {
+                too_large.extend_from_slice(block);
+            } else if block.len() > 1 {
+                let key = self.keys.len() as u32;
+                self.push(block.iter().map(|(_, row)| *row), key);
+            }
+        }
+        too_large
+    }
+
+    fn push(&mut self, rows: impl Iterator<Item = u32>, key: u32) {
+        let before = self.members.len();
+        self.members.extend(rows);
+        self.ends.push(self.members.len() as u32);
+        self.keys.push(key);
+        self.report.blocks += 1;
+        self.report.pairs += pairs_of(self.members.len() - before);
+    }
+
+    /// Cuts blocks into windows over records in the order of what they say; neighbours overlap in one record.
+    fn window(&mut self, records: &Records, too_large: &[(u64, u32)]) {
+        self.report.windowed_records = too_large.len();
+        for block in too_large.chunk_by(|left, right| left.0 == right.0) {
+            let mut rows: Vec<u32> = block.iter().map(|(_, row)| *row).collect();
+            rows.sort_unstable_by_key(|&row| {
+                let said = records.row(row);
+                let name = |place: usize| match said[place] {
+                    NONE => 0,
+                    part => records.names.given_hash(part),
+                };
+                (name(ROW_GIVEN), name(ROW_SURNAME), said[ROW_BIRTH], row)
+            });
+            let key = self.keys.len() as u32;
+            for from in (0..rows.len() - 1).step_by(WINDOW - 1) {
+                self.push(rows[from..rows.len().min(from + WINDOW)].iter().copied(), key);
+            }
+        }
+    }
+
+    fn members(&self, block: usize) -> &[u32] {
+        let start = if block == 0 { 0 } else { self.ends[block - 1] };
+        &self.members[start as usize..self.ends[block] as usize]
+    }
+}
+
+fn pairs_of(count: usize) -> u64 {
+    (count as u64 * (count as u64).saturating_sub(1)) / 2
+}
+
+/// Returns the size of the largest blocks whose pairs, with those of all smaller blocks, are within the budget.
+fn size_max(keyed: &[(u64, u32)], budget: u64) -> usize {
+    let mut pairs = [0_u64; BLOCK_RECORDS_MAX + 1];
+    for block in keyed.chunk_by(|left, right| left.0 == right.0) {
+        if let Some(of_size) = pairs.get_mut(block.len()) {
+            *of_size += pairs_of(block.len());
+        }
+    }
+    let mut sum = 0;
+    let within = pairs.iter().take_while(|of_size| {
+        sum += **of_size;
+        sum <= budget
+    });
+    within.count().saturating_sub(1)
+}

@@ -1,0 +1,229 @@
+//! The prior, and what identifiers are worth, from the identifiers' own blocks.
+//!
+//! Records that carry one value agree on it by a rate `c` that is counted. Names and birthdays tell which share `π` of them
+//! is one person. If `m` is the share of one person's records that agree, then `λ = c·π / m` is the probability that any
+//! two records are of one person, without a guess about recall. Each identifier gives a `λ` of its own, and the median
+//! stands. The Bayes factor of an identifier is then `odds(π) / odds(λ)`: two records that have nothing else to compare
+//! are one person with probability `π`.
+//!
+//! Without identifiers, blocks of names and birthdays do the same.
+
+use super::em::{CHANCE, Fit, HOUSEHOLD, Parameters, SAME, shares};
+use super::levels::{
+    ADDRESS, BIRTH, GIVEN, LEVELS_MAX, PERSON_COMPARISONS, SURNAME, address, birth, given,
+    identifier, surname,
+};
+use super::model::{Health, IdentifierHealth};
+use super::rules::Part;
+use super::training::{Evidence, Patterns, constraints};
+
+/// With fewer pairs of one household than this, beside pairs of one person, a table has no families, and the class is left
+/// out: one in a hundred is what wrong names alone may look like.
+const HOUSEHOLDS_MIN: f64 = 0.01;
+
+/// More are not believed: people with one record each, in families of six, would show fifteen.
+const HOUSEHOLDS_MAX: f64 = 16.0;
+
+/// Probabilities of an identifier's levels at most: some records of one person carry another value.
+const SAME_MAX: f64 = 0.98;
+const HOUSEHOLD_MAX: f64 = 0.9;
+
+/// The prior where nothing at all can be learnt: one pair in a million.
+const PRIOR_UNKNOWN: f64 = 1e-6;
+
+/// The levels that are calibrated.
+const CALIBRATED: [u8; 2] = [identifier::SHARED, identifier::PERSONAL];
+
+/// What calibration found.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Calibration {
+    pub(super) prior: f64,
+    pub(super) prior_household: f64,
+    pub(super) health: Health,
+    /// For each kind and calibrated level how often records agree, and the shares of the classes among them.
+    identifiers: Vec<[(f64, [f64; 3]); 2]>,
+}
+
+/// Calibrates identifiers and finds the priors.
+pub(super) fn calibrate(
+    evidence: &Evidence<'_>,
+    parameters: &Parameters,
+    fits: &[Option<Fit>],
+) -> Calibration {
+    let kinds = evidence.records.kinds();
+    let identifiers: Vec<[(f64, [f64; 3]); 2]> = (0..kinds.len())
+        .map(|kind| CALIBRATED.map(|level| identifier_shares(evidence, parameters, kind, level)))
+        .collect();
+    let mut health = Health::default();
+    let (mut priors, mut households) = (Vec::new(), Vec::new());
+    for (kind, levels) in identifiers.iter().enumerate() {
+        let rate =
+            |class: usize| levels.iter().map(|(rate, shares)| rate * shares[class]).sum::<f64>();
+        let likely = |class: usize| {
+            let table = &parameters.tables[class][PERSON_COMPARISONS + kind];
+            CALIBRATED.iter().map(|&level| table[level as usize]).sum::<f64>()
+        };
+        let prior = rate(SAME) / likely(SAME);
+        let is_fitted = rule_of(evidence, kind).is_some_and(|rule| fits[rule].is_some());
+        if rate(SAME) > 0.0 && is_fitted {
+            priors.push(prior);
+            health.identifiers.push(IdentifierHealth {
+                name: kinds[kind].name.clone(),
+                shared: levels[0].1[SAME],
+                personal: levels[1].1[SAME],
+                prior,
+            });
+            let tied = constraints(evidence, Vec::new()).ties[PERSON_COMPARISONS + kind].is_some();
+            if !tied && rate(HOUSEHOLD) > 0.0 {
+                households.push(rate(HOUSEHOLD) / likely(HOUSEHOLD));
+            }
+        }
+    }
+    if priors.is_empty() {
+        health.rules = rule_priors(evidence, parameters, fits);
+        priors = health.rules.iter().map(|(_, prior)| *prior).collect();
+    }
+    health.prior_spread = spread(&priors);
+    let prior = median(priors).unwrap_or(PRIOR_UNKNOWN);
+    households.extend(house_prior(evidence, parameters, fits));
+    let prior_household = median(households).unwrap_or(prior).min(prior * HOUSEHOLDS_MAX);
+    let households = evidence.households && prior_household > prior * HOUSEHOLDS_MIN;
+    Calibration {
+        prior,
+        prior_household: if households { prior_household } else { 0.0 },
+        health,
+        identifiers,
+    }
+}
+
+/// Returns how often records agree on an identifier at a level, and the shares of the classes among pairs that do.
+fn identifier_shares(
+    evidence: &Evidence<'_>,
+    parameters: &Parameters,
+    kind: usize,
+    level: u8,
+) -> (f64, [f64; 3]) {
+    let comparison = PERSON_COMPARISONS + kind;
+    let Some(rule) = rule_of(evidence, kind) else { return (0.0, [0.0; 3]) };
+    // Only a name or a birthday can tell one person from another of the household.
+    let tells = evidence.patterns[rule].iter().filter(|(levels, _)| {
+        levels.get(comparison) == Some(level)
+            && (levels.get(GIVEN).is_some() || levels.get(BIRTH).is_some())
+    });
+    let tells: Patterns = tells.copied().collect();
+    let shares = shares(&tells, parameters, &constraints(evidence, vec![comparison]));
+    (evidence.collisions[kind].rate(level), shares)
+}
+
+/// Returns the rule whose key is an identifier of a kind.
+fn rule_of(evidence: &Evidence<'_>, kind: usize) -> Option<usize> {
+    evidence.rules.iter().position(|rule| rule.parts[..] == [Part::Identifier(kind)])
+}
+
+/// Returns the prior of households that records of one surname at one address lead to.
+fn house_prior(
+    evidence: &Evidence<'_>,
+    parameters: &Parameters,
+    fits: &[Option<Fit>],
+) -> Option<f64> {
+    let rule =
+        evidence.rules.iter().position(|rule| rule.parts[..] == [Part::Surname, Part::House])?;
+    let fit = fits[rule].as_ref()?;
+    let household = &parameters.tables[HOUSEHOLD];
+    let agreement =
+        household[SURNAME][surname::SAME as usize] * household[ADDRESS][address::SAME as usize];
+    Some(fit.pairs * fit.shares[HOUSEHOLD] / agreement / all_pairs(evidence))
+}
+
+fn all_pairs(evidence: &Evidence<'_>) -> f64 {
+    evidence.records.len() as f64 * (evidence.records.len() as f64 - 1.0) / 2.0
+}
+
+/// Returns the priors that blocks of names and birthdays lead to.
+///
+/// Records that a block does not hold are reckoned from how often fields agree. Where errors exclude each other, as when
+/// a file was made with one error for each record, that reckons far too many: what all blocks hold together bounds it.
+fn rule_priors(
+    evidence: &Evidence<'_>,
+    parameters: &Parameters,
+    fits: &[Option<Fit>],
+) -> Vec<(String, f64)> {
+    let all = all_pairs(evidence);
+    let found = |fit: &Fit| fit.pairs * fit.shares[SAME] / all;
+    let bound: f64 = fits.iter().flatten().map(found).sum();
+    let mut priors = Vec::new();
+    for (rule, fit) in evidence.rules.iter().zip(fits) {
+        let Some(fit) = fit else { continue };
+        let agreement = |part: &Part| {
+            let (comparison, from) = match part {
+                Part::Given => (GIVEN, given::SAME),
+                Part::Surname => (SURNAME, surname::SAME),
+                Part::Birth => (BIRTH, birth::SAME),
+                _ => return None,
+            };
+            Some(parameters.tables[SAME][comparison][from as usize..].iter().sum::<f64>())
+        };
+        if let Some(agreement) = rule.parts.iter().map(agreement).product::<Option<f64>>() {
+            priors.push((rule.name.clone(), (found(fit) / agreement).min(bound)));
+        }
+    }
+    priors
+}
+
+impl Calibration {
+    /// Puts what identifiers are worth into the probabilities of people and of chance.
+    pub(super) fn apply(&self, parameters: &mut Parameters) {
+        let chance = 1.0 - self.prior - self.prior_household;
+        for kind in 0..self.identifiers.len() {
+            let of = |class, prior, most| self.levels(kind, class, prior, most);
+            let same = of(SAME, self.prior, SAME_MAX);
+            let other = of(CHANCE, chance, 1.0);
+            set(&mut parameters.tables[SAME][PERSON_COMPARISONS + kind], same);
+            set(&mut parameters.tables[CHANCE][PERSON_COMPARISONS + kind], other);
+        }
+    }
+
+    /// The same for households.
+    pub(super) fn apply_households(&self, parameters: &mut Parameters) {
+        if self.prior_household > 0.0 {
+            for kind in 0..self.identifiers.len() {
+                let household = self.levels(kind, HOUSEHOLD, self.prior_household, HOUSEHOLD_MAX);
+                set(&mut parameters.tables[HOUSEHOLD][PERSON_COMPARISONS + kind], household);
+            }
+        }
+    }
+
+    fn levels(&self, kind: usize, class: usize, prior: f64, most: f64) -> [f64; 2] {
+        self.identifiers[kind]
+            .map(|(rate, shares)| (rate * shares[class] / prior).clamp(1e-9, most))
+    }
+}
+
+/// Sets the calibrated levels of an identifier; the others keep their proportions.
+fn set(table: &mut [f64; LEVELS_MAX], calibrated: [f64; 2]) {
+    let sum: f64 = calibrated.iter().sum();
+    let calibrated =
+        if sum > SAME_MAX { calibrated.map(|level| level * SAME_MAX / sum) } else { calibrated };
+    let rest = (1.0 - calibrated.iter().sum::<f64>())
+        / table[..identifier::SHARED as usize].iter().sum::<f64>();
+    table[..identifier::SHARED as usize].iter_mut().for_each(|level| *level *= rest);
+    for (level, probability) in CALIBRATED.iter().zip(calibrated) {
+        table[*level as usize] = probability;
+    }
+}
+
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_unstable_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.len() {
+        0 => None,
+        count if count % 2 == 1 => Some(values[middle]),
+        _ => Some(values[middle - 1].midpoint(values[middle])),
+    }
+}
+
+fn spread(values: &[f64]) -> f64 {
+    let largest = values.iter().copied().fold(0.0, f64::max);
+    let smallest = values.iter().copied().fold(f64::INFINITY, f64::min);
+    if smallest > 0.0 && smallest.is_finite() { largest / smallest } else { 1.0 }
+}

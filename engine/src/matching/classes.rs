@@ -1,0 +1,121 @@
+//! Whom each value of an identifier identifies: one person, a few, or nobody.
+//!
+//! A value is asked how many different people carry it. People differ when their given names, birthdays or suffixes
+//! contradict each other; records that say nothing of the kind count for nobody. Placeholders, role mailboxes and kiosks
+//! then need no list.
+
+use super::contradiction::contradictions;
+use super::records::{
+    ROW_BIRTH, ROW_GIVEN, ROW_IDENTIFIERS, ROW_SUFFIX, ROW_SURNAME, Records, joined,
+};
+use crate::identity::ValueClass;
+use crate::identity::hash;
+use crate::identity::interner::NONE;
+
+/// People who may share a value; with more it identifies nobody. A household of six is larger than 99 of 100.
+const SHARED_PEOPLE_MAX: usize = 6;
+
+/// Descriptions of a value that are looked at: what is compared stays bounded for a placeholder that a million carry.
+const DESCRIPTIONS_MAX: usize = 64;
+
+/// The classes of all values, by kind.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Classes {
+    kinds: Vec<Vec<ValueClass>>,
+}
+
+impl Classes {
+    /// Counts the people of each value.
+    pub(super) fn count(records: &Records) -> Self {
+        let kinds = std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..records.kinds().len())
+                .map(|kind| scope.spawn(move || classes_of(records, kind)))
+                .collect();
+            workers.into_iter().map(|worker| joined(worker.join())).collect()
+        });
+        Self { kinds }
+    }
+
+    /// Returns the class of a value; one that was not there when values were counted is personal.
+    pub(super) fn get(&self, kind: usize, value: u32) -> ValueClass {
+        self.kinds[kind].get(value as usize).copied().unwrap_or(ValueClass::Personal)
+    }
+}
+
+/// Returns for each value of a kind the rows that carry it: where they start, and the rows.
+pub(super) fn rows_by_value(records: &Records, kind: usize) -> (Vec<u32>, Vec<u32>) {
+    let count = records.values[kind].len();
+    let mut starts = vec![0_u32; count + 1];
+    let values = || {
+        let rows = 0..records.len() as u32;
+        rows.map(|row| (row, records.row(row)[ROW_IDENTIFIERS + kind]))
+            .filter(|&(_, value)| value != NONE)
+    };
+    for (_, value) in values() {
+        starts[value as usize + 1] += 1;
+    }
+    for at in 0..count {
+        starts[at + 1] += starts[at];
+    }
+    let mut next = starts.clone();
+    let mut rows = vec![0; starts[count] as usize];
+    for (row, value) in values() {
+        rows[next[value as usize] as usize] = row;
+        next[value as usize] += 1;
+    }
+    (starts, rows)
+}
+
+fn classes_of(records: &Records, kind: usize) -> Vec<ValueClass> {
+    let (starts, rows) = rows_by_value(records, kind);
+    let carriers = starts.windows(2).map(|range| &rows[range[0] as usize..range[1] as usize]);
+    carriers
+        .map(|rows| match people(records, rows) {
+            0 | 1 => ValueClass::Personal,
+            2..=SHARED_PEOPLE_MAX => ValueClass::Shared,
+            _ => ValueClass::Nobody,
+        })
+        .collect()
+}
+
+/// Counts the different people among the records of a value, the most frequent descriptions first.
+fn people(records: &Records, rows: &[u32]) -> usize {
+    if rows.len() < 2 {
+        return rows.len();
+    }
+    let mut described: Vec<(u64, u32)> = rows
+        .iter()
+        .filter(|&&row| {
+            let row = records.row(row);
+            row[ROW_GIVEN] != NONE || row[ROW_BIRTH] != NONE
+        })
+        .map(|&row| (description(records, row), row))
+        .collect();
+    described.sort_unstable();
+    let mut descriptions: Vec<(usize, u64, u32)> = described
+        .chunk_by(|left, right| left.0 == right.0)
+        .map(|same| (same.len(), same[0].0, same[0].1))
+        .collect();
+    descriptions.sort_unstable_by_key(|&(count, hash, _)| (std::cmp::Reverse(count), hash));
+    let mut leaders: Vec<u32> = Vec::new();
+    for &(.., row) in descriptions.iter().take(DESCRIPTIONS_MAX) {
+        let known = |&leader: &u32| !contradictions(records, leader, row).contains(&true);
+        if !leaders.iter().any(known) {
+            leaders.push(row);
+        }
+        if leaders.len() > SHARED_PEOPLE_MAX {
+            break;
+        }
+    }
+    leaders.len()
+}
+
+/// Hashes what people differ in.
+fn description(records: &Records, row: u32) -> u64 {
+    let row = records.row(row);
+    let name =
+        |place: usize| if row[place] == NONE { 0 } else { records.names.given_hash(row[place]) };
+    [name(ROW_GIVEN), name(ROW_SURNAME), u64::from(row[ROW_BIRTH]), u64::from(row[ROW_SUFFIX])]
+        .into_iter()
+        .fold(0, hash::mix)
+}

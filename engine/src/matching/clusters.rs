@@ -1,0 +1,387 @@
+//! Clusters of records that are one person.
+//!
+//! Pairs above the threshold make components. Within a component every pair is weighed, and greedy additive edge
+//! contraction (Keuper et al., 2015) joins groups from the strongest on, as long as what speaks for it outweighs what
+//! speaks against it, and no contradiction stands between them. Weights are whole numbers of 1/1024 bit, so that sums do
+//! not depend on their order.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::contradiction::{Contradiction, between, says_same};
+use super::groups::Pairs;
+use super::records::{Records, joined};
+use super::score::{Scorer, Weight};
+use crate::identity::interner::NONE;
+use crate::identity::union_find::UnionFind;
+
+/// Parts of a bit.
+const SCALE: f32 = 1024.0;
+
+/// Bits of one pair at most, for and against: twenty bits are a million to one, beyond which pairs tell nothing about how
+/// well the model fits.
+const BITS_MAX: f32 = 20.0;
+
+/// What a pair without evidence speaks against being one person: friends of friends should find some agreement.
+const SILENCE_BITS: f32 = 1.0;
+
+/// One contradiction is overcome by a pair that is of one person rather than of one household by 4096 to one: a mistyped
+/// birthday, a name by which nobody else calls somebody. Two take twice as much; nothing overcomes senior and junior. In a
+/// register without families no pair is of a household, so a wrong name alone splits nobody.
+const CONTRADICTED_BITS: f32 = 12.0;
+
+/// A record that two people claim goes to the one who claims it more by this much, nine to one, or to neither.
+const TORN_BITS: f32 = 3.17;
+
+/// Components of which all pairs are weighed. There is no limit on the size of a cluster.
+const COMPONENT_MAX: usize = 256;
+
+/// Rows that stand for a group of a larger component: with more different descriptions it is nobody's anyway.
+const SPEAKERS_MAX: usize = 16;
+
+/// Components in the share of work that a thread takes at a time.
+const COMPONENTS_PER_TASK: usize = 256;
+
+/// A pair above the threshold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Edge {
+    /// A row.
+    pub left: u32,
+    /// A larger row.
+    pub right: u32,
+    /// The weight in parts of a bit.
+    weight: i32,
+}
+
+impl Edge {
+    pub(super) fn new(left: u32, right: u32, weight: Weight) -> Self {
+        Self { left, right, weight: parts(weight.same) }
+    }
+
+    /// Returns the weight in bits.
+    pub fn bits(&self) -> f32 {
+        self.weight as f32 / SCALE
+    }
+}
+
+/// Why a pair above the threshold is not in one cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Cut {
+    /// Nobody in the one cluster agrees with anybody in the other on this.
+    Contradiction(Contradiction),
+    /// Other pairs of the two clusters outweigh it, or another cluster claims the record, too.
+    Outweighed,
+    /// It was said that they are different.
+    Never,
+}
+
+/// A pair that was cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CutEdge {
+    /// The pair.
+    pub edge: Edge,
+    /// Why.
+    pub cut: Cut,
+}
+
+/// What people decided, by rows.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    /// Pairs that are one person.
+    pub always: Vec<(u32, u32)>,
+    /// Pairs that are not.
+    pub never: Vec<(u32, u32)>,
+}
+
+/// The result.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Clusters {
+    /// For each row the first row of its cluster.
+    pub roots: Vec<u32>,
+    /// Pairs above the threshold.
+    pub edges: usize,
+    /// Pairs above the threshold whose records are in different clusters.
+    pub cut: Vec<CutEdge>,
+    /// Pairs that are always one person, and are said to be different: they stay apart.
+    pub contradictory: Vec<(u32, u32)>,
+}
+
+/// Makes clusters of edges. `scorer` is made once for each thread.
+pub(super) fn cluster<'a>(
+    records: &Records,
+    mut edges: Vec<Edge>,
+    overrides: &Overrides,
+    threshold_bits: f32,
+    threads: usize,
+    scorer: impl Fn() -> Scorer<'a> + Sync,
+) -> Clusters {
+    edges.sort_unstable();
+    edges.dedup_by_key(|edge| (edge.left, edge.right));
+    let mut sets = UnionFind::new(records.len() as u32);
+    for edge in &edges {
+        sets.union(edge.left, edge.right);
+    }
+    for &(left, right) in &overrides.always {
+        sets.union(left, right);
+    }
+    let roots = sets.into_roots();
+    let components = components(&roots, &edges, overrides);
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut refiner = Refiner {
+            records,
+            scorer: scorer(),
+            threshold_bits,
+            found: Vec::new(),
+            cut: Vec::new(),
+        };
+        loop {
+            let from = next.fetch_add(COMPONENTS_PER_TASK, Ordering::Relaxed);
+            let Some(components) = components.get(from..) else { break };
+            for component in components.iter().take(COMPONENTS_PER_TASK) {
+                refiner.component(component);
+            }
+        }
+        (refiner.found, refiner.cut)
+    };
+    let results = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().map(|worker| joined(worker.join())).collect::<Vec<_>>()
+    });
+    let mut clusters = Clusters {
+        roots: (0..records.len() as u32).collect(),
+        edges: edges.len(),
+        ..Clusters::default()
+    };
+    for (found, cut) in results {
+        for group in found {
+            let root = group.iter().copied().min().unwrap_or_default();
+            group.iter().for_each(|&row| clusters.roots[row as usize] = root);
+        }
+        clusters.cut.extend(cut);
+    }
+    clusters.cut.sort_unstable();
+    let apart = |&&(left, right): &&(u32, u32)| {
+        clusters.roots[left as usize] != clusters.roots[right as usize]
+    };
+    clusters.contradictory = overrides.always.iter().filter(apart).copied().collect();
+    clusters
+}
+
+/// A component: its rows ascending, its edges, and what people decided about it.
+#[derive(Default)]
+struct Component {
+    rows: Vec<u32>,
+    edges: Vec<Edge>,
+    always: Vec<(u32, u32)>,
+    never: Vec<(u32, u32)>,
+}
+
+fn components(roots: &[u32], edges: &[Edge], overrides: &Overrides) -> Vec<Component> {
+    let mut members: Vec<(u32, u32)> = roots.iter().copied().zip(0..).collect();
+    members.sort_unstable();
+    let mut components = Vec::new();
+    let mut number_of = vec![NONE; roots.len()];
+    for members in members.chunk_by(|left, right| left.0 == right.0) {
+        if members.len() > 1 {
+            number_of[members[0].0 as usize] = components.len() as u32;
+            let rows = members.iter().map(|(_, row)| *row).collect();
+            components.push(Component { rows, ..Component::default() });
+        }
+    }
+    let number = |row: u32| number_of[roots[row as usize] as usize] as usize;
+    for edge in edges {
+        components[number(edge.left)].edges.push(*edge);
+    }
+    for &(left, right) in overrides.always.iter().filter(|(left, right)| left != right) {
+        components[number(left)].always.push((left, right));
+    }
+    for &(left, right) in &overrides.never {
+        // Rows of two components are apart anyway.
+        if left != right && roots[left as usize] == roots[right as usize] {
+            components[number(left)].never.push((left, right));
+        }
+    }
+    components
+}
+
+/// Refines components on one thread.
+struct Refiner<'a, 'b> {
+    records: &'b Records,
+    scorer: Scorer<'a>,
+    threshold_bits: f32,
+    found: Vec<Vec<u32>>,
+    cut: Vec<CutEdge>,
+}
+
+impl Refiner<'_, '_> {
+    fn component(&mut self, component: &Component) {
+        let is_small = component.rows.len() <= COMPONENT_MAX;
+        let groups =
+            if is_small { self.contract(component) } else { self.join_in_order(component) };
+        self.report(&groups, component);
+        self.found.extend(groups);
+    }
+
+    /// Joins the groups of a component that is too large to weigh all its pairs: edge by edge, the heaviest first, unless
+    /// a contradiction stands between the groups.
+    fn join_in_order(&mut self, component: &Component) -> Vec<Vec<u32>> {
+        let rows = &component.rows;
+        let at = |row: u32| rows.partition_point(|&other| other < row) as u32;
+        let mut sets = UnionFind::new(rows.len() as u32);
+        // Of each group a few rows that say different things stand for all.
+        let mut speakers: Vec<Vec<u32>> = rows.iter().map(|&row| vec![row]).collect();
+        let mut edges = component.edges.clone();
+        edges.sort_unstable_by_key(|edge| (std::cmp::Reverse(edge.weight), edge.left, edge.right));
+        let always = component.always.iter().map(|&(left, right)| (left, right, true));
+        let weighed = edges.iter().map(|edge| (edge.left, edge.right, false));
+        for (left, right, is_always) in always.chain(weighed) {
+            let (one, other) = (sets.find(at(left)), sets.find(at(right)));
+            if one == other {
+                continue;
+            }
+            let is_never = component.never.iter().any(|&(left, right)| {
+                let (left, right) = (sets.find(at(left)), sets.find(at(right)));
+                (left, right) == (one, other) || (right, left) == (one, other)
+            });
+            let strongest = parts(self.scorer.weigh(left, right).against_household);
+            let stands = || {
+                self.stands_between(&speakers[one as usize], &speakers[other as usize], strongest)
+            };
+            if is_never || !is_always && stands().is_some() {
+                continue;
+            }
+            sets.union(one, other);
+            let moved = std::mem::take(&mut speakers[one.max(other) as usize]);
+            let kept = &mut speakers[one.min(other) as usize];
+            let says_more = |kept: &[u32], row: u32| {
+                kept.len() < SPEAKERS_MAX
+                    && kept.iter().all(|&other| !says_same(self.records, row, other))
+            };
+            for row in moved {
+                if says_more(kept, row) {
+                    kept.push(row);
+                }
+            }
+        }
+        let mut groups: Vec<Vec<u32>> = vec![Vec::new(); rows.len()];
+        for (&row, root) in rows.iter().zip(sets.into_roots()) {
+            groups[root as usize].push(row);
+        }
+        groups.retain(|group| !group.is_empty());
+        groups
+    }
+
+    /// Joins rows to groups.
+    fn contract(&mut self, component: &Component) -> Vec<Vec<u32>> {
+        let rows = &component.rows;
+        let count = rows.len();
+        let mut pairs = Pairs::new(rows);
+        for left in 0..count {
+            for right in left + 1..count {
+                let weight = self.scorer.weigh(rows[left], rows[right]);
+                let bits = if weight.same >= self.threshold_bits {
+                    weight.same - self.threshold_bits
+                } else {
+                    weight.evidence.min(-SILENCE_BITS)
+                };
+                pairs.set(
+                    left,
+                    right,
+                    [
+                        parts(bits.clamp(-BITS_MAX, BITS_MAX)),
+                        parts(weight.same),
+                        parts(weight.against_household),
+                    ],
+                );
+            }
+        }
+        let at = |row: u32| rows.binary_search(&row).ok();
+        for &(left, right) in &component.never {
+            if let (Some(left), Some(right)) = (at(left), at(right)) {
+                pairs.never.push((left, right));
+            }
+        }
+        for &(left, right) in &component.always {
+            if let (Some(left), Some(right)) = (at(left), at(right)) {
+                pairs.join_always(left, right);
+            }
+        }
+        while let Some((left, right)) = pairs.best() {
+            if self.stands(&pairs, left, right).is_some() || self.is_torn(&pairs, left, right) {
+                pairs.refuse(left, right);
+            } else {
+                pairs.join(left, right);
+            }
+        }
+        pairs.groups.retain(|group| !group.is_empty());
+        pairs.groups
+    }
+
+    /// Tells whether one of two groups belongs nearly as well to a third, which cannot be the same person as the other: a
+    /// record without birthday and suffix, of father or son. It is left alone, since either would be a guess.
+    fn is_torn(&self, pairs: &Pairs, left: usize, right: usize) -> bool {
+        let margin = parts(TORN_BITS);
+        let torn = |one: usize, other: usize, third: usize| {
+            pairs.sum(one, third) > 0
+                && pairs.same(one, other) - pairs.same(one, third) < margin
+                && self.stands(pairs, one, third).is_none()
+                && self.stands(pairs, other, third).is_some()
+        };
+        let others = (0..pairs.groups.len())
+            .filter(|&third| third != left && third != right && !pairs.groups[third].is_empty());
+        others.into_iter().any(|third| torn(left, right, third) || torn(right, left, third))
+    }
+
+    fn stands(&self, pairs: &Pairs, left: usize, right: usize) -> Option<Contradiction> {
+        self.stands_between(&pairs.groups[left], &pairs.groups[right], pairs.strongest(left, right))
+    }
+
+    /// Returns the contradiction that a pair of some strength does not overcome.
+    fn stands_between(&self, left: &[u32], right: &[u32], strongest: i32) -> Option<Contradiction> {
+        let [given, birth, suffix] = between(self.records, left, right);
+        let contradicted = f32::from(u8::from(given) + u8::from(birth)) * CONTRADICTED_BITS;
+        let stands = suffix || (given || birth) && strongest < parts(contradicted);
+        match (stands, given, birth) {
+            (false, ..) => None,
+            (true, true, _) => Some(Contradiction::GivenName),
+            (true, false, true) => Some(Contradiction::BirthDate),
+            (true, false, false) => Some(Contradiction::Suffix),
+        }
+    }
+
+    /// Says why edges between groups were cut.
+    fn report(&mut self, groups: &[Vec<u32>], component: &Component) {
+        if groups.len() == 1 {
+            return;
+        }
+        let numbered = groups.iter().enumerate();
+        let group_of: HashMap<u32, usize> =
+            numbered.flat_map(|(at, group)| group.iter().map(move |&row| (row, at))).collect();
+        for &edge in &component.edges {
+            let (left, right) = (group_of[&edge.left], group_of[&edge.right]);
+            if left == right {
+                continue;
+            }
+            let is_never = component.never.iter().any(|(one, other)| {
+                let (one, other) = (group_of[one], group_of[other]);
+                (one, other) == (left, right) || (one, other) == (right, left)
+            });
+            let weight = self.scorer.weigh(edge.left, edge.right);
+            let strongest = parts(weight.against_household);
+            let few = |group: &[u32]| group[..group.len().min(COMPONENT_MAX)].to_vec();
+            let contradiction =
+                self.stands_between(&few(&groups[left]), &few(&groups[right]), strongest);
+            let cut = match contradiction {
+                _ if is_never => Cut::Never,
+                Some(contradiction) => Cut::Contradiction(contradiction),
+                None => Cut::Outweighed,
+            };
+            self.cut.push(CutEdge { edge, cut });
+        }
+    }
+}
+
+fn parts(bits: f32) -> i32 {
+    (bits * SCALE).round() as i32
+}

@@ -1,0 +1,87 @@
+//! What two records say that one person does not say.
+//!
+//! Weaker than the whole weight of a pair and harder than it: spouses, siblings, father and son share nearly everything,
+//! and differ in exactly this. Clusters are asked as wholes, since each of their records may leave out what another says.
+
+use super::compare::birthdays;
+use super::levels::birth;
+use super::records::{ROW_BIRTH, ROW_GIVEN, ROW_SUFFIX, ROW_SURNAME, Records};
+use crate::identity::agreement::is_slip;
+use crate::identity::interner::NONE;
+
+/// Given names that are less alike than this by Jaro and Winkler are of two people, unless one is short for the other.
+/// Names that one or two slips apart are all above it.
+const GIVEN_ALIKE: f64 = 0.78;
+
+/// Why records cannot be of one person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Contradiction {
+    /// Given names differ.
+    GivenName,
+    /// Birthdays differ by more than a slip.
+    BirthDate,
+    /// Senior and junior.
+    Suffix,
+}
+
+/// Returns whether two records differ in given name, birthday and suffix, in the order of [`Contradiction`].
+pub(super) fn contradictions(records: &Records, left: u32, right: u32) -> [bool; 3] {
+    let (left, right) = (records.row(left), records.row(right));
+    let both = |place: usize| left[place] != NONE && right[place] != NONE;
+    [
+        both(ROW_GIVEN) && !may_share_given(records, left, right),
+        both(ROW_BIRTH) && birthdays(left[ROW_BIRTH], right[ROW_BIRTH]) <= birth::YEAR,
+        both(ROW_SUFFIX) && left[ROW_SUFFIX] != right[ROW_SUFFIX],
+    ]
+}
+
+/// Returns what stands between two groups of records: nobody in the one agrees on it with anybody in the other.
+pub(super) fn between(records: &Records, left: &[u32], right: &[u32]) -> [bool; 3] {
+    let mut stands = [true; 3];
+    let mut compared = [false; 3];
+    for &one in left {
+        for &other in right {
+            let found = contradictions(records, one, other);
+            let (one, other) = (records.row(one), records.row(other));
+            for (at, place) in [ROW_GIVEN, ROW_BIRTH, ROW_SUFFIX].into_iter().enumerate() {
+                if one[place] != NONE && other[place] != NONE {
+                    compared[at] = true;
+                    stands[at] &= found[at];
+                }
+            }
+        }
+    }
+    [0, 1, 2].map(|at| stands[at] && compared[at])
+}
+
+/// Tells whether two records say the same of all in which people contradict each other.
+pub(super) fn says_same(records: &Records, left: u32, right: u32) -> bool {
+    let (left, right) = (records.row(left), records.row(right));
+    [ROW_GIVEN, ROW_SURNAME, ROW_BIRTH, ROW_SUFFIX]
+        .into_iter()
+        .all(|place| left[place] == right[place])
+}
+
+fn may_share_given(records: &Records, left: &[u32], right: &[u32]) -> bool {
+    let names = &records.names;
+    let (given, other) = (left[ROW_GIVEN], right[ROW_GIVEN]);
+    if given == other || names.given_key(given) == names.given_key(other) {
+        return true;
+    }
+    // Swapped fields.
+    if given == right[ROW_SURNAME] || other == left[ROW_SURNAME] {
+        return true;
+    }
+    let (text, other_text) = (names.text(given), names.text(other));
+    if text.len() == 1 || other_text.len() == 1 {
+        let starts = |short: &str, long: u32| {
+            short.len() == 1
+                && (names.text(long).starts_with(short)
+                    || names.text(names.given_key(long)).starts_with(short))
+        };
+        return starts(text, other) || starts(other_text, given);
+    }
+    udfs::same_given_name(text, other_text)
+        || is_slip(text, other_text)
+        || udfs::jaro_winkler_at_least(text, other_text, GIVEN_ALIKE).is_some()
+}

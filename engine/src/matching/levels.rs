@@ -1,0 +1,161 @@
+//! How far two records agree on each thing that is compared, packed into one word.
+//!
+//! A comparison has at most fifteen levels and takes four bits: zero where one of the two records says nothing, otherwise
+//! the level plus one. A whole pair is a `u64`, so that equal patterns of agreement are counted as equal numbers.
+
+/// The comparisons that every table has; those of identifiers follow.
+pub(super) const GIVEN: usize = 0;
+pub(super) const SURNAME: usize = 1;
+pub(super) const BIRTH: usize = 2;
+pub(super) const ADDRESS: usize = 3;
+
+/// How many comparisons come before those of identifiers.
+pub(super) const PERSON_COMPARISONS: usize = 4;
+
+/// Comparisons at most: what fits into a word.
+pub(super) const COMPARISONS_MAX: usize = 16;
+
+/// Levels of a comparison at most.
+pub(super) const LEVELS_MAX: usize = 8;
+
+const BITS: u32 = 4;
+const CODE: u64 = (1 << BITS) - 1;
+
+/// Levels of given names. From [`given::SAME`] on, the names are forms of one.
+pub(super) mod given {
+    pub(crate) const DIFFERENT: u8 = 0;
+    pub(crate) const SWAPPED: u8 = 1;
+    pub(crate) const INITIAL: u8 = 2;
+    pub(crate) const LOOSE: u8 = 3;
+    pub(crate) const CLOSE: u8 = 4;
+    pub(crate) const SAME: u8 = 5;
+    pub(crate) const EXACT: u8 = 6;
+    pub(crate) const LABELS: &[&str] = &[
+        "different",
+        "swapped with the surname",
+        "initial",
+        "alike",
+        "one slip",
+        "forms of one name",
+        "equal",
+    ];
+}
+
+/// Levels of surnames.
+pub(super) mod surname {
+    pub(crate) const DIFFERENT: u8 = 0;
+    pub(crate) const SWAPPED: u8 = 1;
+    pub(crate) const LOOSE: u8 = 2;
+    pub(crate) const CLOSE: u8 = 3;
+    pub(crate) const SAME: u8 = 4;
+    pub(crate) const LABELS: &[&str] = &[
+        "different",
+        "swapped with the given name",
+        "alike or half of a double name",
+        "one slip",
+        "equal",
+    ];
+}
+
+/// Levels of birthdays.
+pub(super) mod birth {
+    pub(crate) const DIFFERENT: u8 = 0;
+    pub(crate) const YEAR: u8 = 1;
+    pub(crate) const DAY: u8 = 2;
+    pub(crate) const PARTS: u8 = 3;
+    pub(crate) const NEW_YEAR: u8 = 4;
+    pub(crate) const SLIP: u8 = 5;
+    pub(crate) const SAME: u8 = 6;
+    pub(crate) const LABELS: &[&str] = &[
+        "different",
+        "equal year",
+        "equal month and day",
+        "equal year and month, or year and day",
+        "equal year, day unknown",
+        "one slip, or day and month swapped",
+        "equal",
+    ];
+}
+
+/// Levels of addresses.
+pub(super) mod address {
+    pub(crate) const DIFFERENT: u8 = 0;
+    pub(crate) const CITY: u8 = 1;
+    pub(crate) const POSTAL_CODE: u8 = 2;
+    pub(crate) const STREET: u8 = 3;
+    pub(crate) const NEAR: u8 = 4;
+    pub(crate) const SAME: u8 = 5;
+    pub(crate) const LABELS: &[&str] = &[
+        "different",
+        "equal city",
+        "equal postal code",
+        "equal street and house, another postal code",
+        "alike",
+        "equal",
+    ];
+}
+
+/// Levels of identifiers. An identifier of nobody says nothing.
+pub(super) mod identifier {
+    pub(crate) const DIFFERENT: u8 = 0;
+    pub(crate) const SLIP: u8 = 1;
+    pub(crate) const LOCAL: u8 = 2;
+    pub(crate) const SHARED: u8 = 3;
+    pub(crate) const PERSONAL: u8 = 4;
+    pub(crate) const LABELS: &[&str] = &[
+        "different",
+        "one slip",
+        "equal name, another domain",
+        "equal, several people's",
+        "equal",
+    ];
+}
+
+/// The labels of the levels of a comparison, lowest first.
+pub(super) fn labels(comparison: usize) -> &'static [&'static str] {
+    match comparison {
+        GIVEN => given::LABELS,
+        SURNAME => surname::LABELS,
+        BIRTH => birth::LABELS,
+        ADDRESS => address::LABELS,
+        _ => identifier::LABELS,
+    }
+}
+
+/// The levels of one pair.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Levels(pub(super) u64);
+
+impl Levels {
+    /// Returns the level of a comparison, or `None` where one of the two records says nothing.
+    pub(super) fn get(self, comparison: usize) -> Option<u8> {
+        let code = (self.0 >> (comparison as u32 * BITS)) & CODE;
+        (code != 0).then(|| (code - 1) as u8)
+    }
+
+    pub(super) fn with(self, comparison: usize, level: u8) -> Self {
+        let shift = comparison as u32 * BITS;
+        Self(self.0 & !(CODE << shift) | (u64::from(level) + 1) << shift)
+    }
+
+    /// Returns the same pair as if a comparison had nothing to say.
+    pub(super) fn without(self, comparison: usize) -> Self {
+        Self(self.0 & !(CODE << (comparison as u32 * BITS)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_are_kept_apart() {
+        let levels = Levels::default().with(0, 6).with(15, 4).with(3, 0);
+        assert_eq!([0, 1, 3, 15].map(|at| levels.get(at)), [Some(6), None, Some(0), Some(4)]);
+        assert_eq!(levels.with(0, 1).get(0), Some(1));
+        assert_eq!(levels.without(15).get(15), None);
+        for comparison in 0..COMPARISONS_MAX {
+            assert!(labels(comparison).len() <= LEVELS_MAX);
+        }
+    }
+}

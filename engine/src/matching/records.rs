@@ -1,0 +1,279 @@
+//! The table of records: normalised, every text a number.
+//!
+//! Batches come in by columns, as sources have them. What is kept is one short row of numbers for each record, since a
+//! pair looks at every field of two records and no field of a third: a row is one or two cache lines. [`NONE`] stands
+//! where a record says nothing.
+
+use super::levels::{COMPARISONS_MAX, PERSON_COMPARISONS};
+use super::normal::{Normal, Slot};
+use super::vocabulary::{Names, Streets, Values, Vocabulary};
+use crate::identity::hash;
+use crate::identity::interner::NONE;
+use crate::{Error, Result};
+
+/// What a record may say about its person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+pub enum PersonField {
+    /// The full name; first and last name when absent.
+    Name,
+    /// Given names.
+    FirstName,
+    /// The surname.
+    LastName,
+    /// The day of birth.
+    BirthDate,
+    /// Street, house and apartment.
+    Street,
+    /// The postal code.
+    PostalCode,
+    /// The town.
+    City,
+    /// The country, by code or by name: it decides how dates and phone numbers are read.
+    Country,
+}
+
+impl PersonField {
+    /// All of them, with their names.
+    pub const ALL: [(Self, &'static str); 8] = [
+        (Self::Name, "name"),
+        (Self::FirstName, "first_name"),
+        (Self::LastName, "last_name"),
+        (Self::BirthDate, "birth_date"),
+        (Self::Street, "street"),
+        (Self::PostalCode, "postal_code"),
+        (Self::City, "city"),
+        (Self::Country, "country"),
+    ];
+}
+
+/// How the values of a kind of identifier are written, and so how they are mistyped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// A mailbox.
+    Email,
+    /// A phone number.
+    Phone,
+    /// A number that people type or read out: a card, a social security number.
+    Code,
+    /// What only machines write: a device, a cookie.
+    Opaque,
+}
+
+/// A kind of identifier.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kind {
+    /// Its name.
+    pub name: String,
+    /// How its values are written.
+    pub form: Form,
+}
+
+/// Some records, by columns. A column is as long as `keys`, or empty where the source does not have it.
+#[derive(Debug, Default)]
+pub struct Batch<'a> {
+    /// A number for each record that stays the same whenever it arrives: a hash of its source and its key there.
+    pub keys: Vec<u64>,
+    /// Columns by [`PersonField`].
+    pub person: [Vec<Option<&'a str>>; PersonField::ALL.len()],
+    /// Columns by kind of identifier.
+    pub identifiers: Vec<Vec<Option<&'a str>>>,
+}
+
+/// Places in a row.
+pub(super) const ROW_GIVEN: usize = 0;
+pub(super) const ROW_SURNAME: usize = 1;
+pub(super) const ROW_MIDDLE: usize = 2;
+pub(super) const ROW_STREET: usize = 3;
+pub(super) const ROW_POSTAL_CODE: usize = 4;
+pub(super) const ROW_CITY: usize = 5;
+/// `jr`, `sr` and the like, by number.
+pub(super) const ROW_SUFFIX: usize = 6;
+/// The birthday as a number of eight digits.
+pub(super) const ROW_BIRTH: usize = 7;
+/// Where identifiers begin.
+pub(super) const ROW_IDENTIFIERS: usize = 8;
+
+/// Records, normalised.
+#[derive(Debug)]
+pub struct Records {
+    kinds: Vec<Kind>,
+    stride: usize,
+    rows: Vec<u32>,
+    keys: Vec<u64>,
+    /// For each row when it arrived.
+    arrivals: Vec<u32>,
+    pub(super) names: Names,
+    pub(super) streets: Streets,
+    pub(super) postal_codes: Vocabulary,
+    pub(super) cities: Vocabulary,
+    pub(super) values: Vec<Values>,
+}
+
+impl Records {
+    /// Makes an empty table. Fails when there are more kinds of identifiers than a pair has room for.
+    pub fn new(kinds: Vec<Kind>) -> Result<Self> {
+        let kinds_max = COMPARISONS_MAX - PERSON_COMPARISONS;
+        if kinds.len() > kinds_max {
+            return Err(Error::Limit {
+                sqlstate: "54000",
+                message: format!("matching compares at most {kinds_max} kinds of identifiers"),
+                hint: "Leave out the kinds that fewest records carry.".to_owned(),
+            });
+        }
+        Ok(Self {
+            stride: ROW_IDENTIFIERS + kinds.len(),
+            values: kinds.iter().map(|_| Values::default()).collect(),
+            kinds,
+            rows: Vec::new(),
+            keys: Vec::new(),
+            arrivals: Vec::new(),
+            names: Names::default(),
+            streets: Streets::default(),
+            postal_codes: Vocabulary::default(),
+            cities: Vocabulary::default(),
+        })
+    }
+
+    /// Normalises a batch and adds it, on several threads when it is large.
+    pub fn add(&mut self, batch: &Batch<'_>, threads: usize) {
+        let count = batch.keys.len();
+        let share = count.div_ceil(threads.max(1)).max(1);
+        let ranges = (0..count).step_by(share).map(|from| from..(from + share).min(count));
+        let kinds = &self.kinds;
+        let chunks: Vec<Normal> = std::thread::scope(|scope| {
+            let workers: Vec<_> = ranges
+                .map(|range| scope.spawn(move || Normal::read(batch, range, kinds)))
+                .collect();
+            workers.into_iter().map(|worker| joined(worker.join())).collect()
+        });
+        let first = self.rows.len();
+        self.rows.resize(first + count * self.stride, NONE);
+        let columns = self.intern(&chunks);
+        for (place, column) in columns {
+            let rows = self.rows[first..].chunks_exact_mut(self.stride);
+            for (row, number) in rows.zip(column) {
+                row[place] = number;
+            }
+        }
+        let numbers = chunks.iter().flat_map(|chunk| chunk.suffixes.iter().zip(&chunk.births));
+        for (row, (suffix, birth)) in self.rows[first..].chunks_exact_mut(self.stride).zip(numbers)
+        {
+            row[ROW_SUFFIX] = *suffix;
+            row[ROW_BIRTH] = *birth;
+        }
+        self.arrivals.extend(self.keys.len() as u32..(self.keys.len() + count) as u32);
+        self.keys.extend(&batch.keys);
+    }
+
+    /// Numbers the texts of normalised chunks: descriptions on one thread, identifiers on another.
+    fn intern(&mut self, chunks: &[Normal]) -> Vec<(usize, Vec<u32>)> {
+        let Self { names, streets, postal_codes, cities, values, kinds, .. } = self;
+        std::thread::scope(|scope| {
+            let identifiers = scope.spawn(move || {
+                let kinds = kinds.iter().zip(values).enumerate();
+                let columns = kinds.map(|(at, (kind, values))| {
+                    let is_email = kind.form == Form::Email;
+                    let column = column(chunks, Slot::IDENTIFIERS + at, |text| {
+                        values.intern(text, is_email)
+                    });
+                    (ROW_IDENTIFIERS + at, column)
+                });
+                columns.collect::<Vec<_>>()
+            });
+            let mut columns = vec![
+                (ROW_GIVEN, column(chunks, Slot::GIVEN, |text| names.intern(text))),
+                (ROW_SURNAME, column(chunks, Slot::SURNAME, |text| names.intern(text))),
+                (ROW_MIDDLE, column(chunks, Slot::MIDDLE, |text| names.intern(text))),
+                (ROW_STREET, column(chunks, Slot::STREET, |text| streets.intern(text))),
+                (
+                    ROW_POSTAL_CODE,
+                    column(chunks, Slot::POSTAL_CODE, |text| postal_codes.intern(text)),
+                ),
+                (ROW_CITY, column(chunks, Slot::CITY, |text| cities.intern(text))),
+            ];
+            columns.append(&mut joined(identifiers.join()));
+            columns
+        })
+    }
+
+    /// Puts the rows in the order of their keys, so that nothing that follows depends on the order of arrival.
+    pub fn sort(&mut self) {
+        let mut order: Vec<(u64, u32)> = self.keys.iter().copied().zip(0..).collect();
+        order.sort_unstable();
+        // Versions of one record share a key: what they say decides between them.
+        for versions in order.chunk_by_mut(|left, right| left.0 == right.0) {
+            if versions.len() > 1 {
+                versions.sort_by_cached_key(|&(_, row)| self.content(row));
+            }
+        }
+        let mut rows = Vec::with_capacity(self.rows.len());
+        for &(_, row) in &order {
+            rows.extend_from_slice(self.row(row));
+        }
+        self.rows = rows;
+        self.arrivals = order.iter().map(|&(_, row)| self.arrivals[row as usize]).collect();
+        self.keys = order.into_iter().map(|(key, _)| key).collect();
+    }
+
+    /// Hashes all that a record says.
+    fn content(&self, row: u32) -> u64 {
+        let row = self.row(row);
+        let text =
+            |number: u32, hash: &dyn Fn(u32) -> u64| if number == NONE { 0 } else { hash(number) };
+        let name = |place: usize| text(row[place], &|part| self.names.hash(part));
+        let mut content = [name(ROW_GIVEN), name(ROW_SURNAME), name(ROW_MIDDLE)]
+            .into_iter()
+            .fold(u64::from(row[ROW_SUFFIX]), hash::mix);
+        content = hash::mix(content, u64::from(row[ROW_BIRTH]));
+        content = hash::mix(content, text(row[ROW_STREET], &|street| self.streets.hash(street)));
+        content =
+            hash::mix(content, text(row[ROW_POSTAL_CODE], &|code| self.postal_codes.hash(code)));
+        content = hash::mix(content, text(row[ROW_CITY], &|city| self.cities.hash(city)));
+        for (at, values) in self.values.iter().enumerate() {
+            content =
+                hash::mix(content, text(row[ROW_IDENTIFIERS + at], &|value| values.hash(value)));
+        }
+        content
+    }
+
+    /// Returns how many records there are.
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Tells whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// Returns the kinds of identifiers.
+    pub fn kinds(&self) -> &[Kind] {
+        &self.kinds
+    }
+
+    /// Returns when the record of a row arrived, counted from zero.
+    pub fn arrival(&self, row: u32) -> u32 {
+        self.arrivals[row as usize]
+    }
+
+    /// Returns the key of a row's record.
+    pub fn key(&self, row: u32) -> u64 {
+        self.keys[row as usize]
+    }
+
+    pub(super) fn row(&self, row: u32) -> &[u32] {
+        &self.rows[row as usize * self.stride..][..self.stride]
+    }
+}
+
+/// Numbers the texts of one slot of all chunks.
+fn column(chunks: &[Normal], slot: usize, mut intern: impl FnMut(&str) -> u32) -> Vec<u32> {
+    let texts = chunks.iter().flat_map(|chunk| chunk.texts(slot));
+    texts.map(|text| text.map_or(NONE, &mut intern)).collect()
+}
+
+/// Goes on with a panic of a worker as if it were of this thread.
+pub(super) fn joined<T>(result: std::thread::Result<T>) -> T {
+    result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}

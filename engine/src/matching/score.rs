@@ -1,0 +1,160 @@
+//! The weight of a pair: how much more its agreement speaks for one person than for anything else.
+//!
+//! For each class the logarithms of the prior and of the level's probability are added up. The frequency of a name counts
+//! in the classes in which agreement on it is chance. The weight is `S_same − log2(2^S_household + 2^S_chance)`, the
+//! logarithm of the odds. Nothing here needs a batch: any two records of a table can be weighed, and the comparison of
+//! each two names is remembered.
+
+use super::classes::Classes;
+use super::compare::Comparer;
+use super::em::{CHANCE, HOUSEHOLD, SAME};
+use super::levels::{COMPARISONS_MAX, GIVEN, LEVELS_MAX, Levels, SURNAME, given, surname};
+use super::model::Model;
+use super::records::{ROW_GIVEN, ROW_SURNAME, Records};
+
+/// Least probability of a level, so that every weight is finite.
+const PROBABILITY_MIN: f64 = 1e-12;
+
+/// What agreement of two records is worth, in bits.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Weight {
+    /// The logarithm of the odds that they are of one person.
+    pub same: f32,
+    /// The logarithm of the odds that they are of two people of one household.
+    pub household: f32,
+    /// The logarithm of the odds of one person against two people of one household; infinite where there are no
+    /// households.
+    pub against_household: f32,
+    /// What was compared speaks for one person by this much, priors left out, against the better of the two other
+    /// explanations: below zero it speaks against.
+    pub evidence: f32,
+}
+
+/// Weighs pairs of one table by one model.
+#[derive(Debug)]
+pub struct Scorer<'a> {
+    records: &'a Records,
+    model: &'a Model,
+    comparer: Comparer<'a>,
+    /// Bits by comparison, level and class.
+    bits: [[[f32; 3]; LEVELS_MAX]; COMPARISONS_MAX],
+    /// Bits of the priors, by class.
+    priors: [f32; 3],
+    given_bits: Vec<f32>,
+    surname_bits: Vec<f32>,
+}
+
+impl<'a> Scorer<'a> {
+    /// Makes ready to weigh pairs.
+    pub(super) fn new(records: &'a Records, classes: &'a Classes, model: &'a Model) -> Self {
+        let mut bits = [[[0.0; 3]; LEVELS_MAX]; COMPARISONS_MAX];
+        for (comparison, bits) in model.comparisons.iter().zip(&mut bits) {
+            for (level, bits) in comparison.levels.iter().zip(bits) {
+                *bits = [level.same, level.household, level.chance].map(log2);
+            }
+        }
+        let chance = 1.0 - model.prior - model.prior_household;
+        let names = &records.names;
+        let parts = 0..names.len() as u32;
+        let given = |part| model.frequencies.given.bits(names.given_hash(part)) as f32;
+        let surname = |part| model.frequencies.surname.bits(names.surname_hash(part)) as f32;
+        Self {
+            records,
+            model,
+            comparer: Comparer::new(records, classes),
+            bits,
+            priors: [model.prior, model.prior_household, chance].map(log2),
+            given_bits: parts.clone().map(given).collect(),
+            surname_bits: parts.map(surname).collect(),
+        }
+    }
+
+    /// Weighs two records.
+    pub fn weigh(&mut self, left: u32, right: u32) -> Weight {
+        let levels = self.comparer.levels(left, right);
+        let mut sums = [0.0; 3];
+        for comparison in 0..self.model.comparisons.len() {
+            let bits = self.bits_of(comparison, levels, left, right);
+            (0..3).for_each(|class| sums[class] += bits[class]);
+        }
+        self.weight(sums)
+    }
+
+    /// Weighs one record against others, such as a new one against those that share a block with it.
+    pub fn weigh_all(&mut self, record: u32, candidates: &[u32]) -> Vec<Weight> {
+        candidates.iter().map(|&candidate| self.weigh(record, candidate)).collect()
+    }
+
+    /// Returns what two records agree on.
+    pub(super) fn levels(&mut self, left: u32, right: u32) -> Levels {
+        self.comparer.levels(left, right)
+    }
+
+    pub(super) fn model(&self) -> &Model {
+        self.model
+    }
+
+    /// Returns the bits of a comparison in each class: none where one of the records says nothing.
+    pub(super) fn bits_of(
+        &self,
+        comparison: usize,
+        levels: Levels,
+        left: u32,
+        right: u32,
+    ) -> [f32; 3] {
+        let Some(level) = levels.get(comparison) else { return [0.0; 3] };
+        let mut bits = self.bits[comparison][level as usize];
+        let frequency = match comparison {
+            GIVEN if level >= given::SAME => {
+                self.frequency(&self.given_bits, ROW_GIVEN, left, right)
+            }
+            SURNAME if level == surname::SAME => {
+                self.frequency(&self.surname_bits, ROW_SURNAME, left, right)
+            }
+            _ => return bits,
+        };
+        let is_full_name =
+            comparison == SURNAME && levels.get(GIVEN).is_some_and(|level| level >= given::SAME);
+        bits[CHANCE] -= frequency;
+        if is_full_name {
+            bits[CHANCE] += self.model.name_dependence as f32;
+        }
+        if comparison == GIVEN {
+            bits[HOUSEHOLD] -= frequency;
+        }
+        bits
+    }
+
+    /// Returns the weight of sums of bits, without priors, by class.
+    pub(super) fn weight(&self, sums: [f32; 3]) -> Weight {
+        let with_prior: [f32; 3] = std::array::from_fn(|class| sums[class] + self.priors[class]);
+        let [same, household, chance] = with_prior;
+        let has_households = self.model.prior_household > 0.0;
+        Weight {
+            same: same - add(household, chance),
+            household: household - add(same, chance),
+            against_household: if has_households { same - household } else { f32::INFINITY },
+            evidence: if has_households {
+                sums[SAME] - sums[CHANCE].max(sums[HOUSEHOLD])
+            } else {
+                sums[SAME] - sums[CHANCE]
+            },
+        }
+    }
+
+    /// Returns what the more frequent of two forms of a name adds.
+    fn frequency(&self, bits: &[f32], place: usize, left: u32, right: u32) -> f32 {
+        let bits = |row: u32| bits[self.records.row(row)[place] as usize];
+        bits(left).min(bits(right))
+    }
+}
+
+fn log2(probability: f64) -> f32 {
+    probability.max(PROBABILITY_MIN).log2() as f32
+}
+
+/// Adds two numbers of which the logarithms are known.
+fn add(left: f32, right: f32) -> f32 {
+    let (smaller, larger) = (left.min(right), left.max(right));
+    larger + (smaller - larger).exp2().ln_1p() * std::f32::consts::LOG2_E
+}
