@@ -178,3 +178,21 @@ async fn a_kept_plan_follows_what_is_published_and_what_the_session_changes() {
     assert_ne!(days[0], days[RUNS]);
     assert!(days[RUNS..RUNS * 2].iter().all(|one| *one == days[RUNS]), "{days:?}");
 }
+
+#[tokio::test]
+async fn more_sessions_than_keep_something_answer_alike() {
+    const SESSIONS: usize = 70;
+    let lake = small().copied();
+    let server = lake.serve();
+    let mut sessions = Vec::new();
+    for _ in 0..SESSIONS {
+        sessions.push(server.session("marketer").await);
+    }
+    let text = "SELECT count(*) FROM profiles";
+    let expected = sessions[0].number(text).await;
+    for _ in 0..2 {
+        for session in &sessions {
+            assert_eq!(session.number(text).await, expected);
+        }
+    }
+}

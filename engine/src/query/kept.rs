@@ -7,6 +7,7 @@
 //! keeps no file from being deleted.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use arrow::datatypes::DataType;
@@ -16,6 +17,9 @@ use parking_lot::Mutex;
 use super::planned::{Planned, Stamp};
 use super::relations::Relations;
 use crate::engine::Live;
+
+/// Sessions that keep something at most; all forget beyond that. What one keeps is as large as the catalog is.
+const SESSIONS_MAX: usize = 64;
 
 /// Plans that one session keeps at most; all are dropped beyond that.
 const PLANS_MAX: usize = 64;
@@ -56,8 +60,11 @@ impl Context {
 }
 
 /// What one session keeps.
-#[derive(Default)]
-pub(crate) struct Kept(Mutex<Option<Entry>>);
+pub(crate) struct Kept {
+    entry: Mutex<Option<Entry>>,
+    /// How many sessions keep something.
+    sessions: Arc<AtomicUsize>,
+}
 
 struct Entry {
     live: Arc<Live>,
@@ -75,16 +82,20 @@ impl Entry {
 impl Kept {
     /// Returns what statements are planned with that see `live`, if it is kept.
     pub(super) fn context(&self, live: &Live, stamp: &Stamp) -> Option<Arc<Context>> {
-        let entry = self.0.lock();
+        let entry = self.entry.lock();
         entry
             .as_ref()
             .filter(|entry| entry.is_of(live, stamp))
             .map(|entry| Arc::clone(&entry.context))
     }
 
-    /// Keeps `context` in the place of what was kept.
-    pub(super) fn keep(&self, live: Arc<Live>, stamp: Stamp, context: Arc<Context>) {
-        *self.0.lock() = Some(Entry { live, stamp, context, plans: HashMap::new() });
+    /// Keeps `context` in the place of what was kept, and tells whether too many sessions keep something.
+    pub(super) fn keep(&self, live: Arc<Live>, stamp: Stamp, context: Arc<Context>) -> bool {
+        let entry = Entry { live, stamp, context, plans: HashMap::new() };
+        match self.entry.lock().replace(entry) {
+            Some(_) => false,
+            None => self.sessions.fetch_add(1, Ordering::Relaxed) >= SESSIONS_MAX,
+        }
     }
 
     /// Returns the plan of a text that was sent before with parameters of these types.
@@ -95,14 +106,14 @@ impl Kept {
         text: &str,
         types: &[Option<DataType>],
     ) -> Option<Arc<Planned>> {
-        let entry = self.0.lock();
+        let entry = self.entry.lock();
         let entry = entry.as_ref().filter(|entry| entry.is_of(live, stamp))?;
         entry.plans.get(&(text.to_owned(), types.to_vec())).cloned()
     }
 
     /// Keeps the plan of a text, if it was made with what is kept.
     pub(super) fn keep_plan(&self, text: &str, types: &[Option<DataType>], planned: &Arc<Planned>) {
-        let mut entry = self.0.lock();
+        let mut entry = self.entry.lock();
         let Some(entry) = entry.as_mut().filter(|entry| entry.stamp == planned.stamp) else {
             return;
         };
@@ -117,19 +128,31 @@ impl Kept {
 
     /// Forgets everything.
     pub(crate) fn forget(&self) {
-        *self.0.lock() = None;
+        if self.entry.lock().take().is_some() {
+            self.sessions.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.forget();
     }
 }
 
 /// What the sessions of a lake keep.
 #[derive(Default)]
-pub(crate) struct AllKept(Mutex<Vec<Weak<Kept>>>);
+pub(crate) struct AllKept {
+    sessions: Mutex<Vec<Weak<Kept>>>,
+    /// How many of them keep something.
+    filled: Arc<AtomicUsize>,
+}
 
 impl AllKept {
     /// Returns what a new session keeps.
     pub(crate) fn open(&self) -> Arc<Kept> {
-        let kept = Arc::new(Kept::default());
-        let mut all = self.0.lock();
+        let kept = Arc::new(Kept { entry: Mutex::default(), sessions: Arc::clone(&self.filled) });
+        let mut all = self.sessions.lock();
         // Doubling, so that opening sessions costs the same however many there are.
         if all.len() == all.capacity() {
             all.retain(|kept| kept.strong_count() > 0);
@@ -140,6 +163,7 @@ impl AllKept {
 
     /// Makes all sessions forget.
     pub(crate) fn forget(&self) {
-        self.0.lock().iter().filter_map(Weak::upgrade).for_each(|kept| kept.forget());
+        let sessions: Vec<_> = self.sessions.lock().iter().filter_map(Weak::upgrade).collect();
+        sessions.iter().for_each(|kept| kept.forget());
     }
 }

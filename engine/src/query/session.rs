@@ -375,7 +375,10 @@ impl QuerySession {
         }
         let context = self.shaped_context(live, |relations| relations)?;
         if Arc::ptr_eq(live, &self.engine.live()) {
-            self.kept.keep(Arc::clone(live), self.stamp(live), Arc::clone(&context));
+            let crowded = self.kept.keep(Arc::clone(live), self.stamp(live), Arc::clone(&context));
+            if crowded {
+                self.engine.all_kept().forget();
+            }
             // Readers may see the next state since, and then nobody would tell this session to forget.
             if !Arc::ptr_eq(live, &self.engine.live()) {
                 self.kept.forget();
