@@ -34,7 +34,7 @@ def measure(bench):
         keys = _keys(bench, column)
         taken = {name: _lookups(server, role, sql, keys) for name, (server, role) in servers.items()}
         yield _line(what, taken, aim)
-    yield _line("SELECT 1, prepared", {name: _lookups(server, role, "SELECT 1 WHERE %s IS NOT NULL", ["x"] * LOOKUPS) for name, (server, role) in servers.items()}, None)
+    yield _line("SELECT 1, prepared", {name: _lookups(server, role, "SELECT 1 WHERE %s::text IS NOT NULL", ["x"] * LOOKUPS) for name, (server, role) in servers.items()}, None)
     yield _line(f"SELECT 1 while {HEAVY_CLIENTS} heavy queries run", {name: _beside_heavy(server, role) for name, (server, role) in servers.items()}, 1.0, by_p99=True)
     held = {name: _slow_reader(server, role) for name, (server, role) in servers.items()}
     mib = lambda size: f"{size / 2**20:.1f} MiB"
