@@ -2,7 +2,8 @@
 //!
 //! A [`GovernedTable`] shows `profile_id` and the columns of a table, and scans into a [`GovernedScanExec`], a leaf
 //! without children, statistics or pushed-down limits. Below it lies a plain Parquet scan that nothing outside can
-//! see, which is told by a [`Selection`] to read the rows of visible people and no others.
+//! see, which is told by a [`Selection`] which rows to read: those of visible people, and where no filter drops rows on the
+//! way also small gaps between them, which the leaf drops.
 //! Of a query's filters only leakproof ones reach the leaf, which applies them whole before it cuts batches. What the
 //! log says of a file decides whether it is read, and nothing else: it moves no row that is returned.
 

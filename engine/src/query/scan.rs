@@ -1,8 +1,9 @@
 //! The opaque leaf below which consent is enforced.
 //!
 //! [`GovernedScanExec`] has no children, so that neither `EXPLAIN` nor an optimizer rule can look at, move or measure
-//! what lies below. It reads the selected rows, puts `profile_id` in the place of the subject, applies the leakproof
-//! filters, and cuts whole batches: what comes out depends on visible rows alone.
+//! what lies below. It takes the selected rows, and drops those between them where it is cheaper to read them, too; puts
+//! `profile_id` in the place of the subject, applies the leakproof filters, and cuts whole batches, unless nobody is
+//! hidden: what comes out depends on visible rows alone.
 
 use std::fmt;
 use std::sync::Arc;
@@ -242,6 +243,12 @@ impl Cutter {
                     self.coalescer.push_batch(batch)?;
                 }
                 None => {
+                    if self.stretches.as_ref().is_some_and(|stretches| !stretches.is_over()) {
+                        // Whose rows came is not known any more.
+                        return Err(DataFusionError::Internal(
+                            "fewer rows were read than are selected from".into(),
+                        ));
+                    }
                     self.drained = true;
                     self.coalescer.finish_buffered_batch()?;
                 }

@@ -180,6 +180,11 @@ impl Selection {
 pub struct Stretches(Vec<(u64, bool)>);
 
 impl Stretches {
+    /// Tells whether all rows were asked for.
+    pub fn is_over(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Returns which of the next `rows` rows are selected, or `None` if all are.
     pub fn next(&mut self, rows: usize) -> Option<BooleanBuffer> {
         let mut left = rows as u64;
@@ -428,6 +433,7 @@ mod tests {
                     let kept = |at: &usize| mask.as_ref().is_none_or(|mask| mask.value(*at));
                     taken.extend((0..rows.len()).filter(kept).map(|at| rows[at]));
                 }
+                prop_assert!(stretches.is_over(), "all that is read is told of");
                 prop_assert_eq!(&taken, expected);
             }
         }
