@@ -68,8 +68,9 @@ deny: $(DENY)
 	$(CARGO) fetch --locked --quiet
 	$(DENY) --offline --locked check bans licenses sources
 
+# Without optimisation: it runs for seconds, and a build with it for minutes.
 $(DENY):
-	$(CARGO) install --quiet --locked --root $(TOOLS)/cargo-deny-$(DENY_VERSION) cargo-deny --version $(DENY_VERSION)
+	$(CARGO) install --quiet --debug --locked --root $(TOOLS)/cargo-deny-$(DENY_VERSION) cargo-deny --version $(DENY_VERSION)
 
 # Debian keeps `venv` in a package of its own.
 $(VENV)/installed: tests/requirements.txt
