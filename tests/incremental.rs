@@ -189,6 +189,48 @@ async fn new_records_touch_only_what_they_change() {
     assert!((1..=CHANGED).contains(&profiles), "{profiles} profiles were made anew");
 }
 
+/// So many files of a table are merged by the upkeep that ends a refresh.
+const MERGED_FILES: u32 = 66;
+
+/// Files of superseded versions are merged now and then. Nobody's rows are other ones for it.
+#[tokio::test]
+async fn merged_history_touches_nobody() {
+    let lake = small().copied();
+    let mut corpus = lake.corpus();
+    let (city, updated) = (corpus.contacts.column("city"), corpus.contacts.column("updated_at"));
+    let mut contact = corpus.contacts.rows[0].clone();
+    let mut moves_to = |town: String, hour: u32| {
+        contact[city] = town;
+        contact[updated] = format!("2026-11-{:02} {:02}:00:00", 1 + hour / 24, hour % 24);
+        corpus.contacts.rows.push(contact.clone());
+        corpus.write(&lake.project.join("data"));
+    };
+    {
+        let server = lake.serve();
+        let engineer = server.session("engineer").await;
+        for hour in 0..MERGED_FILES {
+            moves_to(format!("Town {hour}"), hour);
+            engineer.run("REFRESH SOURCE crm_contacts").await.unwrap();
+        }
+    }
+    let history = lake.lake.join("sources/crm_contacts_superseded");
+    let log = |text: &str| {
+        let commits = files(&history.join("_delta_log")).into_iter();
+        let commits = commits.filter(|path| path.extension().is_some_and(|kind| kind == "json"));
+        let read = |path: PathBuf| std::fs::read_to_string(history.join("_delta_log").join(path));
+        commits.filter(|path| read(path.clone()).unwrap().contains(text)).count()
+    };
+    lake.refresh();
+    assert!(log("\"dataChange\":false") > 0, "nothing was merged");
+
+    moves_to("Gdynia".to_owned(), MERGED_FILES);
+    lake.refresh();
+    let newest = "SELECT rows_out FROM cdp.refreshes WHERE object = 'profiles' AND status = 'done' \
+                  ORDER BY at DESC LIMIT 1";
+    let profiles = crate::harness::sql_csv(&lake.lake, "engineer", newest);
+    assert_eq!(profiles.lines().last(), Some("1"), "profiles that were made anew");
+}
+
 #[tokio::test]
 async fn a_few_new_records_give_what_a_full_rebuild_gives() {
     let lake = grown(small());

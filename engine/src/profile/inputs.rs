@@ -1,6 +1,6 @@
 //! What profiles are made of: whose rows changed, and the values that attributes choose from.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::{
@@ -17,7 +17,7 @@ use crate::catalog::{Body, Catalog, Coverage, Format, Kind, Published, Shape, So
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::ingest::INGESTED_AT;
-use crate::lake;
+use crate::lake::{self, FileEntry};
 use crate::query::access::{People, SubjectSet};
 use crate::query::governed::SUBJECT;
 use crate::table_read::read_file;
@@ -50,22 +50,61 @@ pub(super) async fn touched(
             },
             None => None,
         };
-        let before: HashSet<&str> =
+        let known: HashSet<&str> =
             before.iter().flat_map(|before| before.files.iter()).map(|file| &*file.path).collect();
+        let new = now.files.iter().filter(|file| !known.contains(&*file.path));
+        if path.ends_with("_superseded") {
+            let left: HashSet<&str> = now.files.iter().map(|file| &*file.path).collect();
+            let gone = before.iter().flat_map(|before| before.files.iter());
+            let gone = gone.filter(|file| !left.contains(&*file.path));
+            let Some(moved) = counted_otherwise(catalog, path, &now.schema, new, gone).await?
+            else {
+                return Ok(None);
+            };
+            subjects.extend(moved);
+            continue;
+        }
         // A file that was rewritten holds old rows, too; what was taken since tells the new ones.
-        let since = if path.ends_with("_superseded") { i64::MIN } else { covered.at };
         let schema = crate::table_read::project(&now.schema, &[SUBJECT, INGESTED_AT])?;
-        for file in now.files.iter().filter(|file| !before.contains(&*file.path)) {
+        for file in new {
             for batch in read_file(catalog.lake(), path, file, &schema).await? {
                 let of = batch.column(0).as_primitive::<Int64Type>();
                 let at = batch.column(1).as_primitive::<TimestampMicrosecondType>();
                 let new = (0..batch.num_rows())
-                    .filter(|row| of.is_valid(*row) && at.value(*row) >= since);
+                    .filter(|row| of.is_valid(*row) && at.value(*row) >= covered.at);
                 subjects.extend(new.map(|row| of.value(row) as u32));
             }
         }
     }
     Ok(Some(subjects.into_iter().filter_map(|subject| people.anchor(subject)).collect()))
+}
+
+/// Returns the subjects that have more rows in the files that are `new` than in those that are `gone`, or fewer; `None` if
+/// one of those cannot be read any more.
+///
+/// A version that was superseded keeps the time at which it was taken, and files are merged: counting tells who has one
+/// more.
+async fn counted_otherwise(
+    catalog: &Catalog,
+    path: &str,
+    schema: &SchemaRef,
+    new: impl Iterator<Item = &FileEntry>,
+    gone: impl Iterator<Item = &FileEntry>,
+) -> Result<Option<Vec<u32>>> {
+    let schema = crate::table_read::project(schema, &[SUBJECT])?;
+    let mut rows: HashMap<i64, i64> = HashMap::new();
+    let files = new.map(|file| (file, 1)).chain(gone.map(|file| (file, -1)));
+    for (file, by) in files {
+        let batches = match read_file(catalog.lake(), path, file, &schema).await {
+            Err(_) if by < 0 => return Ok(None),
+            batches => batches?,
+        };
+        for batch in batches {
+            let subjects = batch.column(0).as_primitive::<Int64Type>();
+            subjects.iter().flatten().for_each(|subject| *rows.entry(subject).or_default() += by);
+        }
+    }
+    Ok(Some(rows.into_iter().filter(|(_, by)| *by != 0).map(|(of, _)| of as u32).collect()))
 }
 
 /// Collects the values of every attribute for the people with these anchors; `None` means for everybody.

@@ -2,11 +2,13 @@
 //!
 //! A [`GovernedTable`] shows `profile_id` and the columns of a table, and scans into a [`GovernedScanExec`], a leaf
 //! without children, statistics or pushed-down limits. Below it lies a plain Parquet scan that nothing outside can
-//! see, which is told by a [`Selection`] which rows to read: those of visible people, and where no filter drops rows on the
-//! way also small gaps between them, which the leaf drops.
-//! Of a query's filters only leakproof ones reach the leaf, which applies them whole before it cuts batches. What the
+//! see, which is told by a [`Selection`] which rows to read: those of visible people, or also the small gaps between them,
+//! which the leaf drops.
+//! Of a query's filters only leakproof ones reach the leaf, which applies them whole before it cuts batches. Parquet
+//! applies them first where that spares it columns; where there are none to spare, reading the gaps is cheaper. What the
 //! log says of a file decides whether it is read, and nothing else: it moves no row that is returned.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::array::AsArray;
@@ -28,6 +30,8 @@ use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::parquet::arrow::ProjectionMask;
 use datafusion::parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::utils::reassign_expr_columns;
 use datafusion::physical_plan::ExecutionPlan;
 use futures::TryStreamExt;
 use object_store::ObjectStore;
@@ -39,7 +43,7 @@ use super::leakproof::{
     unqualified,
 };
 use super::runs::{RunCache, Runs, runs_of};
-use super::scan::{GovernedScanExec, OutputColumn};
+use super::scan::{GovernedScanExec, OutputColumn, Picks};
 use super::selection::{Asked, BATCH_ROWS, Piece, Selection};
 use crate::lake::{FileEntry, TableSnapshot, may_hold};
 use crate::table_read::StoreReader;
@@ -233,22 +237,17 @@ impl GovernedTable {
             .partition(|filter| filter.column_refs().iter().all(|column| column.name == PROFILE_ID))
     }
 
-    /// Returns the filters that Parquet can apply while it reads: those over columns stored as they are shown.
-    fn parquet_filters(&self, filters: &[&Expr]) -> Vec<Expr> {
-        let stored_as_shown = |name: &str| match (
-            self.physical.field_with_name(name),
-            self.shown.field_with_name(name),
-        ) {
-            (Ok(physical), Ok(shown)) => physical.data_type() == shown.data_type(),
-            _ => false,
-        };
-        filters
-            .iter()
-            .filter(|filter| {
-                filter.column_refs().iter().all(|column| stored_as_shown(&column.name))
-            })
-            .map(|filter| unqualified((*filter).clone()))
-            .collect()
+    /// Tells whether `filter` can be applied to what is read as it is: its columns are stored as they are shown.
+    fn holds_as_stored(&self, filter: &Expr) -> bool {
+        filter.column_refs().iter().all(|column| {
+            match (
+                self.physical.field_with_name(&column.name),
+                self.shown.field_with_name(&column.name),
+            ) {
+                (Ok(physical), Ok(shown)) => physical.data_type() == shown.data_type(),
+                _ => false,
+            }
+        })
     }
 
     /// Takes those files out of `is_read` whose bloom filters let them hold no row that passes `filters`.
@@ -263,12 +262,39 @@ impl GovernedTable {
         Ok(())
     }
 
-    async fn inner_scan(
+    /// Tells which files may hold rows that pass `filters`.
+    ///
+    /// Rows of files that cannot are not read, but they keep their places: a partition is cut where it would be if they
+    /// were, whatever hidden rows make of a file's bounds.
+    async fn may_hold(
+        &self,
+        filters: &[Expr],
+        predicate: Option<&Arc<dyn PhysicalExpr>>,
+    ) -> DataFusionResult<Vec<bool>> {
+        let Some(predicate) = predicate else { return Ok(vec![true; self.files.len()]) };
+        let entries: Vec<&FileEntry> = self.files.iter().map(|file| &file.entry).collect();
+        let mut is_read = may_hold(&entries, &self.physical, predicate);
+        self.ask_blooms(filters, &mut is_read).await?;
+        Ok(is_read)
+    }
+
+    /// Tells whether there is little besides what `filters` ask for in `columns`, so that Parquet, which reads the other
+    /// columns of rows that pass only, would spare nothing by applying them.
+    fn spares_nothing(&self, columns: &[usize], filters: &[Expr]) -> bool {
+        let named: HashSet<&str> =
+            filters.iter().flat_map(Expr::column_refs).map(|column| column.name.as_str()).collect();
+        let read =
+            |name: &&str| columns.iter().any(|column| self.physical.field(*column).name() == *name);
+        named.is_empty() || named.iter().all(read) && columns.len() <= 2 * named.len()
+    }
+
+    fn inner_scan(
         &self,
         session: &dyn Session,
         selection: &Selection,
         columns: Vec<usize>,
-        filters: &[Expr],
+        predicate: Option<Arc<dyn PhysicalExpr>>,
+        is_read: &[bool],
         picks: bool,
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
         // Files are immutable: what their footers say is decoded once.
@@ -280,15 +306,7 @@ impl GovernedTable {
             .with_enable_page_index(true)
             // They were asked before the file is opened.
             .with_bloom_filter_on_read(false);
-        // Rows of files that cannot hold what is asked for are not read, but they keep their places: a partition is cut
-        // where it would be if they were, whatever hidden rows make of a file's bounds.
-        let mut is_read = vec![true; self.files.len()];
-        if let Some(filter) = conjunction(filters.to_vec()) {
-            let schema = DFSchema::try_from(Arc::clone(&self.physical))?;
-            let predicate = session.create_physical_expr(filter, &schema)?;
-            let entries: Vec<&FileEntry> = self.files.iter().map(|file| &file.entry).collect();
-            is_read = may_hold(&entries, &self.physical, &predicate);
-            self.ask_blooms(filters, &mut is_read).await?;
+        if let Some(predicate) = predicate.filter(|_| !picks) {
             source = source.with_predicate(predicate).with_pushdown_filters(true);
         }
         let groups = selection.partitions.iter().map(|pieces| {
@@ -318,6 +336,17 @@ impl GovernedTable {
         }
         scanned.with_extension(ParquetRowSelection::new(selection))
     }
+}
+
+/// Plans the conjunction of `filters` over `schema`, if there are any.
+fn physical_filter(
+    session: &dyn Session,
+    filters: &[Expr],
+    schema: &SchemaRef,
+) -> DataFusionResult<Option<Arc<dyn PhysicalExpr>>> {
+    let Some(filter) = conjunction(filters.to_vec()) else { return Ok(None) };
+    let schema = DFSchema::try_from(Arc::clone(schema))?;
+    session.create_physical_expr(filter, &schema).map(Some)
 }
 
 /// Selects the visible rows of the profiles that all of `filters` take.
@@ -403,29 +432,39 @@ impl TableProvider for GovernedTable {
                 OutputColumn::Stored(at)
             });
         }
-        let on_parquet = self.parquet_filters(&on_rows);
-        // Rows that a filter drops in Parquet leave no trace of where they were: then nothing is read but what is selected.
-        let picks = on_parquet.is_empty() && selection.is_riddled();
+        let (as_stored, as_shown): (Vec<&Expr>, Vec<&Expr>) =
+            on_rows.into_iter().partition(|filter| self.holds_as_stored(filter));
+        let as_stored: Vec<Expr> =
+            as_stored.into_iter().map(|filter| unqualified(filter.clone())).collect();
+        let predicate = physical_filter(session, &as_stored, &self.physical)?;
+        let is_read = self.may_hold(&as_stored, predicate.as_ref()).await?;
+        let picks = selection.is_riddled() && self.spares_nothing(&columns, &as_stored);
         let only_profile_ids = plan.iter().all(|column| matches!(column, OutputColumn::ProfileId));
         let inner = if only_profile_ids {
             None
         } else {
-            let columns = columns.clone();
-            Some(self.inner_scan(session, &selection, columns, &on_parquet, picks).await?)
+            let (columns, predicate) = (columns.clone(), predicate.clone());
+            Some(self.inner_scan(session, &selection, columns, predicate, &is_read, picks)?)
         };
-        let filter = on_rows
+        let picks = if picks {
+            let read = self.physical.project(&columns)?;
+            let passes =
+                predicate.map(|filter| reassign_expr_columns(filter, &read)).transpose()?;
+            Some(Picks { is_read, passes })
+        } else {
+            None
+        };
+        // What Parquet was asked to apply it may leave undone.
+        let repeated = as_stored.iter().filter(|_| picks.is_none()).cloned();
+        let filters: Vec<Expr> = as_shown
             .into_iter()
+            .map(|filter| unqualified(filter.clone()))
+            .chain(repeated)
             .filter(|filter| {
                 filter.column_refs().iter().all(|column| output.index_of(&column.name).is_ok())
             })
-            .map(|filter| unqualified(filter.clone()))
-            .collect::<Vec<_>>();
-        let filter = match conjunction(filter) {
-            Some(filter) => Some(
-                session.create_physical_expr(filter, &DFSchema::try_from(Arc::clone(&output))?)?,
-            ),
-            None => None,
-        };
+            .collect();
+        let filter = physical_filter(session, &filters, &output)?;
         let subject_at =
             columns.iter().position(|column| self.physical.field(*column).name() == SUBJECT);
         Ok(Arc::new(GovernedScanExec::new(

@@ -12,7 +12,7 @@ use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Int64Array, Int64Builder, RecordBatch,
     RecordBatchOptions,
 };
-use arrow::compute::{BatchCoalescer, cast, filter_record_batch};
+use arrow::compute::{BatchCoalescer, cast, filter_record_batch, prep_null_mask_filter};
 use arrow::datatypes::{Int64Type, SchemaRef};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
@@ -41,6 +41,15 @@ pub enum OutputColumn {
     Stored(usize),
 }
 
+/// How a leaf takes rows out of those that an inner scan reads: the selected ones that pass.
+#[derive(Debug)]
+pub(super) struct Picks {
+    /// For each file whether it is read.
+    pub(super) is_read: Vec<bool>,
+    /// A leakproof filter over what is read.
+    pub(super) passes: Option<Arc<dyn PhysicalExpr>>,
+}
+
 /// A governed scan: the visible rows of one table.
 #[derive(Debug)]
 pub struct GovernedScanExec {
@@ -53,8 +62,8 @@ pub struct GovernedScanExec {
     runs: Vec<Arc<Runs>>,
     /// Absent when the output follows from the runs alone.
     inner: Option<Arc<dyn ExecutionPlan>>,
-    /// Whether the inner scan hands on rows that are not selected.
-    picks: bool,
+    /// What takes the selected rows out of those that are read, if more are read.
+    picks: Option<Picks>,
     filter: Option<Arc<dyn PhysicalExpr>>,
     access: Arc<Access>,
     properties: Arc<PlanProperties>,
@@ -62,7 +71,8 @@ pub struct GovernedScanExec {
 }
 
 impl GovernedScanExec {
-    /// Builds the leaf over an inner scan that reads the rows of `selection`, and if the leaf `picks`, those between them, too.
+    /// Builds the leaf over an inner scan that reads the rows of `selection`, and if the leaf `picks`, those between them,
+    /// too.
     #[expect(
         clippy::too_many_arguments,
         reason = "one caller, and every argument is a part of the leaf"
@@ -75,7 +85,7 @@ impl GovernedScanExec {
         selection: Selection,
         runs: Vec<Arc<Runs>>,
         inner: Option<Arc<dyn ExecutionPlan>>,
-        picks: bool,
+        picks: Option<Picks>,
         filter: Option<Arc<dyn PhysicalExpr>>,
         access: Arc<Access>,
     ) -> Self {
@@ -207,11 +217,39 @@ impl Shaper {
     }
 }
 
+/// Takes rows out of what one partition reads.
+struct Picker {
+    stretches: Stretches,
+    passes: Option<Arc<dyn PhysicalExpr>>,
+}
+
+impl Picker {
+    fn pick(&mut self, batch: RecordBatch) -> DataFusionResult<RecordBatch> {
+        let selected = self.stretches.next(batch.num_rows());
+        let taken = match (selected, &self.passes) {
+            (None, None) => return Ok(batch),
+            (Some(selected), None) => BooleanArray::new(selected, None),
+            (selected, Some(passes)) => {
+                let passed = passes.evaluate(&batch)?.into_array(batch.num_rows())?;
+                let passed = match passed.as_boolean() {
+                    passed if passed.null_count() > 0 => prep_null_mask_filter(passed),
+                    passed => passed.clone(),
+                };
+                match selected {
+                    Some(selected) => BooleanArray::new(&selected & passed.values(), None),
+                    None => passed,
+                }
+            }
+        };
+        Ok(filter_record_batch(&batch, &taken)?)
+    }
+}
+
 /// Cuts what one partition reads into whole batches.
 struct Cutter {
     input: SendableRecordBatchStream,
-    /// Which of the rows that are read are selected, if not all are.
-    stretches: Option<Stretches>,
+    /// What takes the selected rows out, if more are read.
+    picker: Option<Picker>,
     shaper: Shaper,
     coalescer: BatchCoalescer,
     /// Whether batches are handed on as they come.
@@ -231,10 +269,8 @@ impl Cutter {
             match self.input.next().await {
                 Some(batch) => {
                     let mut batch = batch?;
-                    if let Some(stretches) = &mut self.stretches
-                        && let Some(selected) = stretches.next(batch.num_rows())
-                    {
-                        batch = filter_record_batch(&batch, &BooleanArray::new(selected, None))?;
+                    if let Some(picker) = &mut self.picker {
+                        batch = picker.pick(batch)?;
                     }
                     let batch = self.shaper.shape(&batch)?;
                     if self.uncut || batch.num_rows() == BATCH_ROWS && self.coalescer.is_empty() {
@@ -243,7 +279,7 @@ impl Cutter {
                     self.coalescer.push_batch(batch)?;
                 }
                 None => {
-                    if self.stretches.as_ref().is_some_and(|stretches| !stretches.is_over()) {
+                    if self.picker.as_ref().is_some_and(|picker| !picker.stretches.is_over()) {
                         // Whose rows came is not known any more.
                         return Err(DataFusionError::Internal(
                             "fewer rows were read than are selected from".into(),
@@ -334,9 +370,14 @@ impl ExecutionPlan for GovernedScanExec {
         };
         let cutter = Cutter {
             input: inner.execute(partition, context)?,
-            stretches: self.picks.then(|| self.selection.stretches(partition)),
             // Where nobody is hidden, nobody can be told by where a batch ends.
-            uncut: shaper.filter.is_none() && matches!(self.access.visible, Visible::Everyone),
+            uncut: self.picks.is_none()
+                && shaper.filter.is_none()
+                && matches!(self.access.visible, Visible::Everyone),
+            picker: self.picks.as_ref().map(|picks| Picker {
+                stretches: self.selection.stretches(partition, &picks.is_read),
+                passes: picks.passes.clone(),
+            }),
             shaper,
             coalescer: BatchCoalescer::new(Arc::clone(&self.output), BATCH_ROWS),
             drained: false,

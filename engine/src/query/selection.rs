@@ -159,10 +159,10 @@ impl Selection {
         self.partitions.iter().flatten().any(Piece::is_riddled)
     }
 
-    /// Returns which of the rows that one partition reads are selected.
-    pub fn stretches(&self, partition: usize) -> Stretches {
+    /// Returns which of the rows are selected that one partition reads of the files that are read.
+    pub fn stretches(&self, partition: usize, is_read: &[bool]) -> Stretches {
         let mut stretches = Vec::new();
-        for piece in &self.partitions[partition] {
+        for piece in self.partitions[partition].iter().filter(|piece| is_read[piece.file]) {
             piece.for_each_stretch(|rows, own| stretches.push((rows, own)));
         }
         stretches.reverse();
@@ -426,7 +426,7 @@ mod tests {
                         at += selector.row_count;
                     }
                 }
-                let mut stretches = selection.stretches(partition);
+                let mut stretches = selection.stretches(partition, &[true]);
                 let mut taken = Vec::new();
                 for rows in read.chunks(batch) {
                     let mask = stretches.next(rows.len());
