@@ -7,7 +7,7 @@ use tokio_postgres::NoTls;
 use crate::harness::{Answer, Failure, PROMPT, Server, shared_server};
 
 /// Works through ten thousand million rows and gives its first one at the very end.
-const ENDLESS: &str = "SELECT count(*) FROM profiles p, profiles q, profile_identifiers i \
+pub(crate) const ENDLESS: &str = "SELECT count(*) FROM profiles p, profiles q, profile_identifiers i \
                        WHERE p.profile_id + q.profile_id + i.profile_id = 1";
 /// Answers of PostgreSQL to a cancelled or timed-out statement.
 const CANCELED: &str = "57014";

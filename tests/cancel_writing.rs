@@ -21,7 +21,7 @@ const UNIFIED: [&str; 4] =
 const ATTEMPTS: usize = 12;
 
 /// Runs a statement and cancels it as soon as `folder` has so many files more. Tells how it ended.
-async fn cancelled(
+pub(crate) async fn cancelled(
     server: &Server,
     session: &Session,
     statement: &str,
@@ -54,7 +54,7 @@ async fn cancelled(
 
 /// Tells whether a statement was cancelled; fails the test if it failed otherwise.
 #[track_caller]
-fn was_cancelled(ended: &Result<Answer, Failure>) -> bool {
+pub(crate) fn was_cancelled(ended: &Result<Answer, Failure>) -> bool {
     match ended {
         Ok(_) => false,
         Err(failure) => {

@@ -6,6 +6,7 @@
 //! ```text
 //! union   --edges N --repeat N                          components_from_u64_edges over random 64-bit keys
 //! resolve --records FILE --repeat N                     the constrained resolution, and plain components beside it
+//! weigh   --records FILE --truth COLUMN --score P       a FUZZY rule: training, all records, one after the other
 //! commit  --folder DIR --files N --commits N            commits to a table of that many files, on local disk
 //! scan    --lake DIR --sql TEXT --repeat N TABLE...     DataFusion over tables of a lake, with nobody hidden
 //! ```
@@ -16,6 +17,7 @@ mod report;
 mod resolve;
 mod scan;
 mod union;
+mod weigh;
 
 use std::error::Error;
 
@@ -27,10 +29,11 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 
 fn main() -> Outcome<()> {
     let mut arguments = Arguments::parse(std::env::args().skip(1))?;
-    let core = arguments.next().ok_or("name a core: union, resolve, commit or scan")?;
+    let core = arguments.next().ok_or("name a core: union, resolve, weigh, commit or scan")?;
     match core.as_str() {
         "union" => union::run(&arguments),
         "resolve" => resolve::run(&arguments),
+        "weigh" => weigh::run(&arguments),
         "commit" => runtime()?.block_on(commit::run(&arguments)),
         "scan" => runtime()?.block_on(scan::run(&arguments)),
         other => Err(format!("there is no core \"{other}\"").into()),

@@ -20,7 +20,7 @@ use crate::{Arguments, Outcome, Report};
 const REPEAT: u32 = 3;
 /// The last one in this many records is added to the others once they are resolved.
 const LATE_SHARE: usize = 100;
-const SOURCE: &str = "records";
+pub(crate) const SOURCE: &str = "records";
 const TRUST: u16 = 100;
 
 /// Columns of identifiers, in the order of the kinds of [`definition`].
@@ -64,7 +64,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome<()> {
 }
 
 /// The rules of `bench/project/identity/customer.sql`.
-fn definition() -> IdentityGraph {
+pub(crate) fn definition() -> IdentityGraph {
     let kind = |kind: &str, function: Option<&str>, priority, limit| IdentifierRule {
         kind: kind.to_owned(),
         normalize: function.map(|function| Normalizer {
@@ -92,19 +92,20 @@ fn definition() -> IdentityGraph {
             matching("name_birth", &["name", "birth_date"], 4),
             matching("name_address", &["name", "street", "postal_code"], 5),
         ],
+        fuzzy: None,
         merge_limit: 12,
         shared_limit: 5,
     }
 }
 
 /// The records, as columns of text.
-struct Records {
+pub(crate) struct Records {
     batches: Vec<[StringArray; IDENTIFIERS.len() + PERSON.len()]>,
-    count: usize,
+    pub(crate) count: usize,
 }
 
 impl Records {
-    fn read(path: &str) -> Outcome<Self> {
+    pub(crate) fn read(path: &str) -> Outcome<Self> {
         let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?.build()?;
         let (mut batches, mut count) = (Vec::new(), 0);
         for batch in reader {
@@ -120,8 +121,19 @@ impl Records {
         Ok(Self { batches, count })
     }
 
+    /// Reads one more column of the same file.
+    pub(crate) fn column(path: &str, name: &str) -> Outcome<Vec<String>> {
+        let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?.build()?;
+        let mut values = Vec::new();
+        for batch in reader {
+            let column = text(&batch?, name)?;
+            values.extend(column.iter().map(|value| value.unwrap_or_default().to_owned()));
+        }
+        Ok(values)
+    }
+
     /// Adds a range of the records, as subjects in log order.
-    fn add(
+    pub(crate) fn add(
         &self,
         range: std::ops::Range<usize>,
         source: u16,

@@ -16,6 +16,7 @@ POINTS = {
 LOOKUPS = 1_000
 HEAVY = "SELECT event, count(*), count(DISTINCT profile_id), max(occurred_at) FROM events GROUP BY event"
 HEAVY_CLIENTS = 4
+CATALOG = "SELECT attname, atttypid::regtype FROM pg_attribute WHERE attrelid = 'profiles'::regclass AND attnum > 0 ORDER BY attnum"
 PROBES = 200
 SLOW_SQL = "SELECT profile_id, message_id, event, anonymous_id, occurred_at FROM events LIMIT 1000000"
 SLOW_BYTES_MAX = 32 << 20
@@ -35,7 +36,12 @@ def measure(bench):
         taken = {name: _lookups(server, role, sql, keys) for name, (server, role) in servers.items()}
         yield _line(what, taken, aim)
     yield _line("SELECT 1, prepared", {name: _lookups(server, role, "SELECT 1 WHERE %s::text IS NOT NULL", ["x"] * LOOKUPS) for name, (server, role) in servers.items()}, None)
-    yield _line(f"SELECT 1 while {HEAVY_CLIENTS} heavy queries run", {name: _beside_heavy(server, role) for name, (server, role) in servers.items()}, 1.0, by_p99=True)
+    keys = _keys(bench, "profile_id")
+    small = {"SELECT 1": "SELECT 1", "profile by id": f"SELECT {COLUMNS} FROM profiles WHERE profile_id = {keys[0]}", "a catalog query": CATALOG}
+    beside = {name: _beside_heavy(server, role, small.values()) for name, (server, role) in servers.items()}
+    for number, what in enumerate(small):
+        taken = {name: each[number] for name, each in beside.items()}
+        yield _line(f"{what} while {HEAVY_CLIENTS} heavy queries run", taken, 1.0, by_p99=True)
     held = {name: _slow_reader(server, role) for name, (server, role) in servers.items()}
     mib = lambda size: f"{size / 2**20:.1f} MiB"
     yield Line("front", "memory of one slow reader of a million rows", mib(held["onefold"]), f"PostgreSQL {mib(held['PostgreSQL'])}",
@@ -63,8 +69,8 @@ def _lookups(server, role, sql, keys):
     return taken
 
 
-def _beside_heavy(server, role):
-    """Returns the seconds of small statements while large ones keep every core busy."""
+def _beside_heavy(server, role, statements):
+    """Returns the seconds of each of small statements while large ones keep every core busy."""
     stop = threading.Event()
 
     def work():
@@ -75,15 +81,16 @@ def _beside_heavy(server, role):
     threads = [threading.Thread(target=work) for _ in range(HEAVY_CLIENTS)]
     for thread in threads:
         thread.start()
-    taken = []
+    taken = [[] for _ in statements]
     try:
         time.sleep(1)
         with server.connect(role) as connection:
             for _ in range(PROBES):
-                begun = time.perf_counter()
-                connection.execute("SELECT 1").fetchall()
-                taken.append(time.perf_counter() - begun)
-                time.sleep(0.01)
+                for sql, each in zip(statements, taken):
+                    begun = time.perf_counter()
+                    connection.execute(sql).fetchall()
+                    each.append(time.perf_counter() - begun)
+                    time.sleep(0.01)
     finally:
         stop.set()
         for thread in threads:

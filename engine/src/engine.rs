@@ -21,12 +21,13 @@ use crate::audit::AuditLog;
 use crate::catalog::{Body, Catalog, Change, Definition, Kind, LegalBasis, Published, Role};
 use crate::consent::ConsentBook;
 use crate::error::{Error, Result};
+use crate::functions::SessionFunctions;
 use crate::ingest::IngestMemory;
 use crate::lake::Lake;
 use crate::options::{EngineOptions, Mode};
 use crate::query::access::{Access, People, Visible};
 use crate::query::governed::ScanStore;
-use crate::query::kept::AllKept;
+use crate::query::kept::{AllKept, Described};
 use crate::query::planner::Planner;
 use crate::query::postgres::{SessionFacts, Snapshot};
 use crate::query::relations::{Relations, Viewer};
@@ -88,6 +89,8 @@ struct Inner {
     epoch: AtomicU64,
     /// What sessions keep of the newest state.
     kept: AllKept,
+    /// How sessions see the newest catalog.
+    described: Described,
 }
 
 /// What the one writer keeps between changes.
@@ -132,6 +135,7 @@ impl Engine {
             started_at_us,
             epoch: AtomicU64::new(1),
             kept: AllKept::default(),
+            described: Described::default(),
         }));
         if let Err(error) = engine.begin().await {
             // Whoever comes next need not wait for a lake that could not be opened.
@@ -253,6 +257,10 @@ impl Engine {
         &self.0.kept
     }
 
+    pub(crate) fn described(&self) -> &Described {
+        &self.0.described
+    }
+
     pub(crate) fn audit(&self) -> &Arc<AuditLog> {
         &self.0.audit
     }
@@ -328,7 +336,7 @@ impl Engine {
             planner,
             store,
             facts,
-            vec![],
+            SessionFunctions::default(),
             vec![],
         )
     }

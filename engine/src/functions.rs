@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray, BooleanArray, Int64Array};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
+use datafusion::catalog::TableFunction;
 use datafusion::common::ScalarValue;
 use datafusion::error::Result as DataFusionResult;
 use datafusion::logical_expr::{
@@ -17,14 +18,23 @@ use crate::engine::{Engine, Live};
 use crate::identity::ProfileIds;
 use crate::query::access::{Access, Visible};
 
+/// Functions that belong to one statement.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct SessionFunctions {
+    /// Those that give a value.
+    pub(crate) scalar: Vec<Arc<ScalarUDF>>,
+    /// Those that give rows.
+    pub(crate) tables: Vec<Arc<TableFunction>>,
+}
+
 /// Returns the functions of a statement with this access; without one there are none.
 pub(crate) fn session_functions(
     engine: &Engine,
     access: Option<&Arc<Access>>,
     live: &Live,
-) -> Vec<Arc<ScalarUDF>> {
+) -> SessionFunctions {
     let (Some(access), Ok(key)) = (access, live.published.state.profile_key()) else {
-        return vec![];
+        return SessionFunctions::default();
     };
     // A graph that cannot be used resolves nobody.
     let normalizer = normalizer(&live.published).ok().flatten().map(Arc::new);
@@ -35,7 +45,7 @@ pub(crate) fn session_functions(
         ids: ProfileIds::new(key),
         normalizer,
     });
-    vec![
+    let scalar = vec![
         Arc::new(ScalarUDF::from(PersonFunction::new(
             "consent_allows",
             &[DataType::Int64, DataType::Utf8],
@@ -48,7 +58,8 @@ pub(crate) fn session_functions(
             DataType::Int64,
             people,
         ))),
-    ]
+    ];
+    SessionFunctions { scalar, tables: crate::explain::functions(engine, access, live) }
 }
 
 /// What the functions know.

@@ -103,6 +103,8 @@ pub enum Trigger {
     Demand,
     /// It was due.
     Schedule,
+    /// Somebody decided who is who: nobody else's profile is made anew.
+    Decision,
 }
 
 impl Engine {
@@ -246,6 +248,17 @@ impl Engine {
     ) -> Result<Step> {
         let mut change = Change::default();
         let refreshed = identity_refresh::refresh(self.catalog(), memory, &mut change, run).await?;
+        self.publish_unified(memory, run, change, refreshed).await
+    }
+
+    /// Works out the profiles that identity changed, and publishes both with what `change` has.
+    pub(crate) async fn publish_unified(
+        &self,
+        memory: &mut Option<identity_refresh::Memory>,
+        run: &Run<'_>,
+        mut change: Change,
+        refreshed: Option<identity_refresh::Refreshed>,
+    ) -> Result<Step> {
         let refreshed = refreshed.map(Arc::new);
         let nobody = BTreeSet::new();
         let (people, moved, looked_at) = match &refreshed {

@@ -8,10 +8,12 @@ use arrow::datatypes::{Schema, SchemaRef};
 use bytes::Bytes;
 use datafusion::error::DataFusionError;
 use datafusion::parquet::arrow::ProjectionMask;
-use datafusion::parquet::arrow::arrow_reader::ArrowReaderOptions;
+use datafusion::parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use datafusion::parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStreamBuilder};
 use datafusion::parquet::errors::{ParquetError, Result as ParquetResult};
-use datafusion::parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use datafusion::parquet::file::metadata::{
+    PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader,
+};
 use futures::future::BoxFuture;
 use futures::{FutureExt, TryStreamExt};
 use object_store::path::Path;
@@ -74,6 +76,20 @@ pub(crate) async fn read_file(
         batches.push(adapt(&batch, schema)?);
     }
     Ok(batches)
+}
+
+/// Reads what the footer of a file says, and where its pages are.
+pub(crate) async fn read_footer(
+    store: &Arc<dyn ObjectStore>,
+    path: &str,
+    size: u64,
+) -> ParquetResult<ArrowReaderMetadata> {
+    let mut reader = StoreReader::new(Arc::clone(store), path, size);
+    let metadata = ParquetMetaDataReader::new()
+        .with_page_index_policy(PageIndexPolicy::Optional)
+        .load_and_finish(&mut reader, size)
+        .await?;
+    ArrowReaderMetadata::try_new(Arc::new(metadata), ArrowReaderOptions::new())
 }
 
 /// Brings a batch to `schema`: columns by name, casts where a type was laid out otherwise, nulls where one is absent.

@@ -30,10 +30,11 @@ enum Type {
     Bigint,
     Text,
     Boolean,
+    Double,
     Timestamptz,
 }
 
-use Type::{Bigint, Boolean, Text, Timestamptz};
+use Type::{Bigint, Boolean, Double, Text, Timestamptz};
 
 impl SystemLayout {
     /// Returns the columns.
@@ -69,6 +70,7 @@ impl Type {
             Bigint => DataType::Int64,
             Text => DataType::Utf8,
             Boolean => DataType::Boolean,
+            Double => DataType::Float64,
             Timestamptz => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
         }
     }
@@ -144,6 +146,8 @@ pub const IDENTITY_EDGES: SystemLayout = SystemLayout {
         ("right_record_key", Text),
         ("joined", Boolean),
         ("observed_at", Timestamptz),
+        ("bits", Double),
+        ("probability", Double),
     ],
     stats: &["_subject", "rule"],
     blooms: &[],
@@ -186,6 +190,74 @@ pub const PROFILE_MERGES: SystemLayout = SystemLayout {
     stats: &["_subject", "rule"],
     blooms: &[],
     sort: &["_subject"],
+};
+
+/// What people decided about pairs of records, and what of it they took back, in the order in which they did.
+pub const IDENTITY_OVERRIDES: SystemLayout = SystemLayout {
+    path: "identity/overrides",
+    columns: &[
+        ("number", Bigint),
+        ("kind", Text),
+        ("left_source", Text),
+        ("left_record_key", Text),
+        ("right_source", Text),
+        ("right_record_key", Text),
+        ("reason", Text),
+        ("actor", Text),
+        ("decided_at", Timestamptz),
+    ],
+    stats: &["number", "kind", "decided_at"],
+    blooms: &[],
+    sort: &[],
+};
+
+/// The model of the FUZZY rule: of one definition of the graph.
+pub const MATCH_MODELS: SystemLayout = SystemLayout {
+    path: "identity/match_models",
+    columns: &[
+        ("model", Bigint),
+        ("rule", Text),
+        ("records", Bigint),
+        ("prior", Double),
+        ("prior_household", Double),
+        ("name_dependence", Double),
+        ("prior_spread", Double),
+        ("given_names", Double),
+        ("given_name_agreement", Double),
+        ("surnames", Double),
+        ("surname_agreement", Double),
+        ("trained_at", Timestamptz),
+    ],
+    stats: &["model"],
+    blooms: &[],
+    sort: &[],
+};
+
+/// How likely each level of agreement is among records of one person, of one household, and of strangers.
+pub const MATCH_WEIGHTS: SystemLayout = SystemLayout {
+    path: "identity/match_weights",
+    columns: &[
+        ("model", Bigint),
+        ("comparison", Text),
+        ("level", Bigint),
+        ("label", Text),
+        ("m", Double),
+        ("household", Double),
+        ("u", Double),
+        ("bits", Double),
+    ],
+    stats: &["model"],
+    blooms: &[],
+    sort: &[],
+};
+
+/// How many people have a name that several have, by the hash of the name.
+pub const MATCH_FREQUENCIES: SystemLayout = SystemLayout {
+    path: "identity/match_frequencies",
+    columns: &[("model", Bigint), ("part", Text), ("name_hash", Bigint), ("people", Bigint)],
+    stats: &["model"],
+    blooms: &[],
+    sort: &[],
 };
 
 /// Where each golden value comes from.

@@ -70,7 +70,7 @@ impl AuditLog {
             })
             .collect();
         let locations = segments.into_iter().map(|object| object.location).collect();
-        let Some(folder) = self.local.clone() else {
+        let Some(folder) = self.local.as_ref().map(|local| local.folder.clone()) else {
             return Ok(Closed { segments: locations, locks: vec![] });
         };
         let locked = tokio::task::spawn_blocking(move || locked(&folder, locations)).await;

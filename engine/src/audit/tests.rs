@@ -107,6 +107,70 @@ async fn a_statement_that_is_cancelled_takes_nobody_elses_line_along() {
     assert_eq!(by_role(&durable).len(), 2, "{:?}", by_role(&durable));
 }
 
+/// A log of one process, its clock, and a read that it notes.
+async fn reading(folder: &TempDir) -> (Lake, Arc<AuditLog>, Arc<ManualClock>, Arc<Entry>) {
+    let (lake, clock) = (local(folder).await, Arc::new(ManualClock::new(1_000_000)));
+    let log = AuditLog::new(lake.clone(), Arc::clone(&clock) as Arc<dyn Clock>);
+    let relations = vec!["public.profiles".into()];
+    let (role, purpose) = ("reader".into(), "service".into());
+    (lake, log, clock, Arc::new(Entry { role, purpose, class: Class::Read, relations }))
+}
+
+/// How many statements of each role another process finds on the disk.
+async fn found(lake: &Lake) -> BTreeMap<String, (usize, i64)> {
+    by_role(&log(lake).read().await.unwrap())
+}
+
+#[tokio::test]
+async fn a_read_that_repeats_a_durable_one_is_written_and_waits_for_no_sync() {
+    let folder = TempDir::new().unwrap();
+    let (lake, log, clock, entry) = reading(&folder).await;
+    assert!(log.begin_covered(&entry).is_none(), "nothing tells of it yet");
+    log.begin(entry.as_ref().clone()).await.unwrap().rows(1);
+    for number in 0..10 {
+        log.begin_covered(&entry).expect("it is told of").rows(number);
+    }
+    assert_eq!(found(&lake).await["reader"].0, 11, "each has a line that outlives the process");
+    for other in [
+        Entry { purpose: "analytics".into(), ..entry.as_ref().clone() },
+        Entry { role: "other".into(), ..entry.as_ref().clone() },
+        Entry { relations: vec!["public.events".into()], ..entry.as_ref().clone() },
+        Entry { class: Class::Disclosure, ..entry.as_ref().clone() },
+    ] {
+        assert!(log.begin_covered(&Arc::new(other.clone())).is_none(), "{other:?}");
+    }
+    clock.advance_us(COVER_US);
+    assert!(log.begin_covered(&entry).is_none(), "it is too long ago");
+}
+
+#[tokio::test]
+async fn a_cover_is_renewed_before_it_ends_and_nobody_waits_for_that() {
+    let folder = TempDir::new().unwrap();
+    let (lake, log, clock, entry) = reading(&folder).await;
+    log.begin(entry.as_ref().clone()).await.unwrap();
+    for _ in 0..10 {
+        clock.advance_us(COVER_US / 2 + 1);
+        assert!(log.begin_covered(&entry).is_some());
+        // The sync that this has started.
+        lake.settled().await;
+    }
+    assert_eq!(found(&lake).await["reader"].0, 11);
+}
+
+#[tokio::test]
+async fn lines_of_a_segment_that_is_given_up_are_written_again_and_count_once() {
+    let folder = TempDir::new().unwrap();
+    let (lake, log, _, entry) = reading(&folder).await;
+    log.begin(entry.as_ref().clone()).await.unwrap();
+    log.begin_covered(&entry).unwrap().rows(2);
+    log.give_up(&mut log.local.as_ref().unwrap().open.lock());
+    assert!(log.begin_covered(&entry).is_none(), "there is no segment to write to at once");
+    log.begin(entry.as_ref().clone()).await.unwrap().rows(3);
+    log.flush().await.unwrap();
+    assert_eq!(log.list().await.unwrap().len(), 2, "it goes on in another segment");
+    assert_eq!(found(&lake).await["reader"], (3, 5));
+}
+
 #[tokio::test]
 async fn the_upkeep_of_a_lake_folds_its_log() {
     let folder = TempDir::new().unwrap();

@@ -251,6 +251,9 @@ pub struct IdentityGraph {
     pub identifiers: Vec<IdentifierRule>,
     /// Further rules that join records.
     pub matches: Vec<MatchRule>,
+    /// The rule that weighs in what records agree and in what they do not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fuzzy: Option<FuzzyRule>,
     /// `WITH (merge_limit = n)`: records of one profile at most.
     pub merge_limit: u32,
     /// `WITH (shared_limit = n)`: a value used by more different people than this identifies nobody.
@@ -290,6 +293,19 @@ pub struct MatchRule {
     pub name: String,
     /// Person fields or identifier kinds that must agree exactly after normalisation: `EXACT ON (name, birth_date)`.
     pub exact_on: Vec<String>,
+    /// The smaller, the stronger, on the same scale as identifiers.
+    pub priority: u16,
+}
+
+/// A rule that joins records which are one person with some probability: `FUZZY [SCORE >= p] [REVIEW BELOW p]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FuzzyRule {
+    /// Its name, shown in edges.
+    pub name: String,
+    /// Records that are one person with at least this probability may join.
+    pub score: f64,
+    /// Joins below this probability are listed for review.
+    pub review_below: Option<f64>,
     /// The smaller, the stronger, on the same scale as identifiers.
     pub priority: u16,
 }

@@ -35,7 +35,8 @@ impl Graph {
         if self.unnamed_records(value) > self.rules.merge_limit as usize {
             return ValueClass::Nobody;
         }
-        match self.different_people(value).max(self.accounts(value)) {
+        let counted = self.different_people(value).max(self.accounts(value));
+        match counted.max(self.people_decided(value)) {
             0 | 1 => ValueClass::Personal,
             count if count <= self.rules.shared_limit as usize => ValueClass::Shared,
             _ => ValueClass::Nobody,

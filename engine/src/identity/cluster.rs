@@ -9,9 +9,13 @@
 
 use std::cmp::Reverse;
 
+use super::agreement::Contradiction;
+use super::contraction::Pair;
 use super::edges::{Candidate, Edge, Refusal, Violation};
+use super::fuzzy::Fuzzy;
 use super::graph::{Graph, RecordOf};
 use super::hash;
+use super::overrides::Decisions;
 use super::union_find::UnionFind;
 use super::values::ValueClass;
 
@@ -22,6 +26,8 @@ pub(super) struct Component {
     pub(super) subjects: Vec<u32>,
     pub(super) candidates: Vec<Candidate>,
     pub(super) violations: Vec<Violation>,
+    /// What the FUZZY rule takes for one person.
+    pub(super) pairs: Vec<Pair>,
 }
 
 /// What became of a component.
@@ -33,9 +39,22 @@ pub(super) struct Clusters {
     pub(super) violations: Vec<Violation>,
 }
 
+/// A component whose parts are being joined.
+pub(super) struct Joining<'a> {
+    pub(super) graph: &'a Graph,
+    /// Ascending.
+    pub(super) subjects: &'a [u32],
+    /// Of positions in `subjects`.
+    pub(super) sets: UnionFind,
+    /// By root.
+    pub(super) parts: Vec<Part>,
+    decisions: Decisions,
+    pub(super) clusters: Clusters,
+}
+
 /// A cluster in the making.
 #[derive(Debug, Clone, Default)]
-struct Part {
+pub(super) struct Part {
     /// What each record says about its person, each description once.
     people: Vec<Description>,
     records: u32,
@@ -51,46 +70,82 @@ struct Description {
     subject: u32,
 }
 
-impl Component {
-    fn position(&self, subject: u32) -> u32 {
-        self.subjects.binary_search(&subject).expect("candidates lie within their component") as u32
-    }
-}
-
 /// Clusters the subjects that have a person. Subjects without one stay `None`.
-pub(super) fn cluster(graph: &Graph, component: &mut Component) -> Clusters {
-    let mut clusters =
-        Clusters { violations: std::mem::take(&mut component.violations), ..Clusters::default() };
-    let mut sets = UnionFind::new(component.subjects.len() as u32);
-    if !component.candidates.is_empty() {
-        let mut parts: Vec<Part> =
-            component.subjects.iter().map(|&subject| Part::of(graph, subject)).collect();
+pub(super) fn cluster(graph: &Graph, fuzzy: Option<&Fuzzy>, component: &mut Component) -> Clusters {
+    let mut joining = Joining {
+        graph,
+        subjects: &component.subjects,
+        sets: UnionFind::new(component.subjects.len() as u32),
+        parts: Vec::new(),
+        decisions: Decisions::of(graph, &component.subjects),
+        clusters: Clusters {
+            violations: std::mem::take(&mut component.violations),
+            ..Clusters::default()
+        },
+    };
+    if !component.candidates.is_empty() || !component.pairs.is_empty() {
+        let parts = component.subjects.iter().map(|&subject| Part::of(graph, subject));
+        joining.parts = parts.collect();
         component.candidates.sort_by_cached_key(|candidate| order(graph, candidate));
-        for candidate in &component.candidates {
-            let left = sets.find(component.position(candidate.left));
-            let right = sets.find(component.position(candidate.right));
-            if left == right {
-                clusters.edges.push(candidate.accepted(false, clusters.edges.len()));
-                continue;
-            }
-            if let Some((against, reason)) =
-                refusal(graph, candidate, &parts[left as usize], &parts[right as usize])
-            {
-                clusters.violations.push(candidate.refused(against, reason));
-                continue;
-            }
-            let same_record = candidate.rule == graph.rules.record_rule();
-            let mut joined = std::mem::take(&mut parts[left as usize]);
-            joined.absorb(std::mem::take(&mut parts[right as usize]), same_record);
-            sets.union(left, right);
-            parts[left.min(right) as usize] = joined;
-            clusters.edges.push(candidate.accepted(true, clusters.edges.len()));
+        // Pairs are contracted when the turn of their rule comes.
+        let is_stronger = |candidate: &Candidate| match fuzzy {
+            Some(fuzzy) => graph.rules.priority(candidate.rule) <= graph.rules.priority(fuzzy.rule),
+            None => true,
+        };
+        let weaker = component.candidates.partition_point(is_stronger);
+        component.candidates[..weaker].iter().for_each(|candidate| joining.take(candidate));
+        if let Some(fuzzy) = fuzzy {
+            joining.contract(fuzzy, &component.pairs);
         }
+        component.candidates[weaker..].iter().for_each(|candidate| joining.take(candidate));
     }
+    let Joining { mut sets, mut clusters, decisions, .. } = joining;
+    decisions.link(&component.subjects, &mut sets, &mut clusters);
     let roots = sets.into_roots();
     let of = component.subjects.iter().zip(roots);
     clusters.of = of.map(|(&subject, root)| (!graph.is_linker(subject)).then_some(root)).collect();
     clusters
+}
+
+impl Joining<'_> {
+    pub(super) fn position(&self, subject: u32) -> u32 {
+        self.subjects.binary_search(&subject).expect("candidates lie within their component") as u32
+    }
+
+    /// Returns the root of a subject's part.
+    pub(super) fn root(&mut self, subject: u32) -> u32 {
+        self.sets.find(self.position(subject))
+    }
+
+    /// Joins the parts of a candidate, or refuses to.
+    pub(super) fn take(&mut self, candidate: &Candidate) {
+        let (left, right) = (self.root(candidate.left), self.root(candidate.right));
+        let turn = self.clusters.edges.len();
+        if left == right {
+            self.clusters.edges.push(candidate.accepted(false, turn));
+            return;
+        }
+        if let Some((against, reason)) = self.refusal(candidate) {
+            self.clusters.violations.push(candidate.refused(against, reason));
+            return;
+        }
+        let same_record = candidate.rule == self.graph.rules.record_rule();
+        let mut joined = std::mem::take(&mut self.parts[left as usize]);
+        joined.absorb(std::mem::take(&mut self.parts[right as usize]), same_record);
+        self.sets.union(left, right);
+        self.decisions.joined(left, right);
+        self.parts[left.min(right) as usize] = joined;
+        self.clusters.edges.push(candidate.accepted(true, turn));
+    }
+
+    /// Returns what speaks against joining the parts of a candidate, and which subject.
+    pub(super) fn refusal(&mut self, candidate: &Candidate) -> Option<(u32, Refusal)> {
+        let (left, right) = (self.root(candidate.left), self.root(candidate.right));
+        if let Some(against) = self.decisions.against(self.graph, left, right) {
+            return Some((against, Refusal::Override));
+        }
+        refusal(self.graph, candidate, &self.parts[left as usize], &self.parts[right as usize])
+    }
 }
 
 /// The order in which edges are taken. The hash stands for "any, but always the same".
@@ -123,17 +178,28 @@ fn refusal(
     if left.records + right.records > graph.rules.merge_limit {
         return Some((candidate.right, Refusal::MergeLimit));
     }
+    if let Some((one, other, contradiction)) = contradiction(graph, left, right) {
+        let against = if other == candidate.right { one } else { other };
+        return Some((against, contradiction.into()));
+    }
+    exceeded(graph, left, right).map(|(kind, against)| (against, Refusal::Limit(kind)))
+}
+
+/// Returns two subjects of two parts whose records cannot be of one person, and why.
+pub(super) fn contradiction(
+    graph: &Graph,
+    left: &Part,
+    right: &Part,
+) -> Option<(u32, u32, Contradiction)> {
     for one in left.records() {
         for other in right.records() {
             let (of_one, of_other) = (left.persons_of(one.record), right.persons_of(other.record));
             if let Some(contradiction) = graph.people.contradiction_of_records(of_one, of_other) {
-                let against =
-                    if other.subject == candidate.right { one.subject } else { other.subject };
-                return Some((against, contradiction.into()));
+                return Some((one.subject, other.subject, contradiction));
             }
         }
     }
-    exceeded(graph, left, right).map(|(kind, against)| (against, Refusal::Limit(kind)))
+    None
 }
 
 /// Returns the kind of which two parts have too many values together, and a subject with such a value.

@@ -11,7 +11,7 @@ pub struct Edge {
     pub right: u32,
     /// The rule: a number of [`Rules`](super::Rules).
     pub rule: u16,
-    /// The value that both carry.
+    /// The value that both carry; of the FUZZY rule the weight, see [`weight_of`].
     pub(super) value: u32,
     /// Whether this edge joined two parts; otherwise they were together already when its turn came.
     pub joined: bool,
@@ -30,7 +30,7 @@ pub struct Violation {
     pub against: u32,
     /// The rule that proposed the edge: a number of [`Rules`](super::Rules).
     pub rule: u16,
-    /// The value on which they agree.
+    /// The value on which they agree; of the FUZZY rule the weight, see [`weight_of`].
     pub(super) value: u32,
     /// What refused it.
     pub reason: Refusal,
@@ -55,6 +55,14 @@ pub enum Refusal {
     Limit(u16),
     /// The profile would have more records than `merge_limit`.
     MergeLimit,
+    /// Somebody decided that two records are not one person's.
+    Override,
+    /// Somebody decided that they are one person's, and other decisions contradict that.
+    Contradicted,
+    /// Other pairs of the two parts, weighed together, speak against it.
+    Outweighed,
+    /// One of the two belongs nearly as well to somebody who cannot be the other: either would be a guess.
+    Torn,
 }
 
 impl Refusal {
@@ -69,6 +77,10 @@ impl Refusal {
             Self::BirthDate => "birth_date",
             Self::Limit(_) => "limit",
             Self::MergeLimit => "merge_limit",
+            Self::Override => "override",
+            Self::Contradicted => "contradicted",
+            Self::Outweighed => "outweighed",
+            Self::Torn => "torn",
         }
     }
 }
@@ -81,6 +93,11 @@ impl From<Contradiction> for Refusal {
             Contradiction::BirthDate => Self::BirthDate,
         }
     }
+}
+
+/// Returns the weight of a pair, in [`parts`](crate::matching::parts) of a bit, from what stands in the place of a value.
+pub(super) fn weight_of(value: u32) -> i32 {
+    value.cast_signed()
 }
 
 /// A proposed edge. `left` has the smaller content of the two, so that nothing hangs on ordinals.

@@ -2,6 +2,7 @@
 
 use super::hash;
 use super::interner::NONE;
+use super::overrides::Overrides;
 use super::people::People;
 use super::person::PersonFields;
 use super::rules::{MatchOn, Rules};
@@ -57,6 +58,7 @@ pub(super) struct Graph {
     pub(super) values: Values,
     pub(super) people: People,
     pub(super) subjects: Vec<Subject>,
+    pub(super) overrides: Overrides,
 }
 
 impl Graph {
@@ -67,6 +69,7 @@ impl Graph {
             values: Values::new(),
             people: People::new(),
             subjects: Vec::new(),
+            overrides: Overrides::default(),
         }
     }
 

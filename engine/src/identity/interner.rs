@@ -14,7 +14,7 @@ const FREE: u64 = u64::MAX;
 const SLOTS_MIN: usize = 16;
 
 /// Distinct texts, numbered in order of first appearance.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Interner {
     arena: String,
     ends: Vec<usize>,

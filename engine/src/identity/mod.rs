@@ -10,24 +10,31 @@
 //!  resolve()    -> count different people per value: personal, shared, nobody               classes
 //!               -> walk the components that new subjects touch                              resolver
 //!               -> propose pairs, veto by name, suffix and birthday                         proposals, people
+//!               -> weigh pairs by a model of agreement, if there is a FUZZY rule            fuzzy
 //!               -> constrained union-find in a total order                                  cluster
+//!               -> join what weighed pairs outweigh                                         contraction
+//!               -> what people decided: who must be together, and who must not              overrides
 //!               -> lead events and orders to their profile                                  linkers
 //!               -> Delta: which subjects moved from which anchor to which
 //! ```
 //!
-//! The invariant: profiles, edges and violations are a function of the set of subjects and the rules. Batches don't
-//! matter, and the order of arrival only decides which subject is the anchor.
+//! The invariant: profiles, edges and violations are a function of the set of subjects, the rules and the overrides. Batches
+//! don't matter, and the order of arrival only decides which subject is the anchor.
 //!
-//! Nothing here does I/O, and nothing is probabilistic: every edge has one rule, one value and two subjects to show.
+//! Nothing here does I/O. Every edge has one rule and two subjects to show, and one value that both carry; only the edges of a
+//! FUZZY rule have a weight instead, which is a function of the two subjects and of a model that stays as it was trained.
 
 pub(crate) mod agreement;
 mod classes;
 mod cluster;
+mod contraction;
 mod edges;
+mod fuzzy;
 mod graph;
 pub(crate) mod hash;
 pub(crate) mod interner;
 mod linkers;
+mod overrides;
 mod people;
 mod person;
 mod pool;
@@ -45,9 +52,10 @@ mod tests;
 pub use edges::{Edge, Refusal, Violation};
 pub use graph::NewSubject;
 pub(crate) use interner::Interner;
+pub use overrides::{Decided, Override, RecordName, contradicted};
 pub use person::PersonFields;
 pub use profile_id::ProfileIds;
 pub use reading::{Counts, EdgeEvidence, ProfileIdentifier, ViolationEvidence};
 pub use resolver::{Change, Delta, Resolver};
-pub use rules::{RECORD_RULE, Rules};
+pub use rules::{OVERRIDE_NAME, RECORD_RULE, Rules};
 pub use values::ValueClass;

@@ -19,7 +19,8 @@ impl Graph {
     /// Proposes the pairs of a value's subjects, and refuses those that a look at the two alone refuses. Returns whether
     /// there were too many to compare each with each.
     ///
-    /// Subjects that are judged alike make a star, and of these stars the first ones are compared with all others.
+    /// Subjects that are judged alike make a star, unless somebody told them apart, and of these stars the first ones are
+    /// compared with all others.
     pub(super) fn propose(
         &self,
         value: u32,
@@ -52,10 +53,12 @@ impl Graph {
                 Verdict::Ignore => {}
             }
         };
+        // Whoever stands for others may be kept apart from them: then each one stands for itself.
+        let apart = self.people_decided(value) > 0;
         let mut stars: Vec<u32> = Vec::new();
         for &subject in &subjects {
             match stars.last() {
-                Some(&first) if judged(first) == judged(subject) => pair(first, subject),
+                Some(&first) if !apart && judged(first) == judged(subject) => pair(first, subject),
                 _ => stars.push(subject),
             }
         }

@@ -1,10 +1,11 @@
 //! What can be asked of a resolver.
 
-use super::edges::{Edge, Refusal, Violation};
+use super::edges::{Edge, Refusal, Violation, weight_of};
 use super::interner::NONE;
 use super::resolver::{Resolver, some};
 use super::rules::{MatchOn, Rules};
 use super::values::ValueClass;
+use crate::matching::SCALE;
 
 /// An identifier of a profile.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,12 +21,14 @@ pub struct ProfileIdentifier<'a> {
 }
 
 /// An edge in words.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct EdgeEvidence {
     /// The kind of identifier, the MATCH rule, or `record`.
     pub rule: String,
-    /// The value on which both agree.
+    /// The value on which both agree; of the FUZZY rule, in what.
     pub value: String,
+    /// The logarithm of the odds of one person; of the FUZZY rule alone.
+    pub bits: Option<f64>,
     /// A subject.
     pub left: u32,
     /// Another subject.
@@ -221,7 +224,8 @@ impl Resolver {
         let Edge { left, right, rule, value, joined, .. } = edge;
         EdgeEvidence {
             rule: self.graph.rules.rule_name(rule).to_owned(),
-            value: self.value_text(value, left),
+            value: self.evidence(rule, value, left, right),
+            bits: self.bits(rule, value),
             left,
             right,
             joined,
@@ -233,7 +237,7 @@ impl Resolver {
         let Violation { left, right, against, rule, value, reason } = violation;
         ViolationEvidence {
             rule: self.graph.rules.rule_name(rule).to_owned(),
-            value: self.value_text(value, left),
+            value: self.evidence(rule, value, left, right),
             left,
             right,
             against,
@@ -295,6 +299,20 @@ impl Resolver {
             }
         }
         counts
+    }
+
+    /// Returns what an edge of a rule stands on.
+    fn evidence(&self, rule: u16, value: u32, left: u32, right: u32) -> String {
+        match &self.fuzzy {
+            Some(fuzzy) if fuzzy.rule == rule => fuzzy.agreement(left, right),
+            _ => self.value_text(value, left),
+        }
+    }
+
+    /// Returns the weight of an edge of the FUZZY rule.
+    fn bits(&self, rule: u16, value: u32) -> Option<f64> {
+        let is_weighed = self.fuzzy.as_ref().is_some_and(|fuzzy| fuzzy.rule == rule);
+        is_weighed.then(|| f64::from(weight_of(value)) / f64::from(SCALE))
     }
 
     /// Returns what two subjects agree on: the identifier, the key of the record, or the fields of a MATCH rule.

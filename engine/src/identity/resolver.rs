@@ -8,19 +8,23 @@
 use std::collections::HashMap;
 
 use super::cluster::{Clusters, Component, cluster};
+use super::contraction::Pair;
 use super::edges::{Candidate, Edge, Violation};
+use super::fuzzy::{Fuzzy, Partner};
 use super::graph::{Graph, NewSubject};
 use super::interner::NONE;
 use super::linkers;
 use super::pool::Pool;
 use super::rules::Rules;
 use super::values::ValueClass;
+use crate::matching::Model;
 use crate::{Error, Result};
 
 /// Profiles over a log of subjects.
 #[derive(Debug)]
 pub struct Resolver {
     pub(super) graph: Graph,
+    pub(super) fuzzy: Option<Fuzzy>,
     pub(super) anchors: Vec<u32>,
     /// For each subject the next one of its profile, ascending.
     pub(super) next_members: Vec<u32>,
@@ -81,8 +85,10 @@ struct Ranges {
 impl Resolver {
     /// Makes a resolver without subjects.
     pub fn new(rules: Rules) -> Self {
+        let graph = Graph::new(rules);
         Self {
-            graph: Graph::new(rules),
+            fuzzy: graph.rules.fuzzy.as_ref().map(|rule| Fuzzy::new(rule, &graph)),
+            graph,
             anchors: Vec::new(),
             next_members: Vec::new(),
             edges: Pool::new(),
@@ -110,7 +116,38 @@ impl Resolver {
     /// Adds the next subject of the log and returns its ordinal. It has no profile before the next
     /// [`resolve`](Self::resolve).
     pub fn add(&mut self, subject: NewSubject<'_>) -> Result<u32> {
-        self.graph.add(&subject)
+        let ordinal = self.graph.add(&subject)?;
+        if let Some(fuzzy) = &mut self.fuzzy {
+            fuzzy.add(&self.graph, ordinal, &subject);
+        }
+        Ok(ordinal)
+    }
+
+    /// Returns the name of the FUZZY rule.
+    pub fn fuzzy_rule(&self) -> Option<&str> {
+        self.graph.rules.fuzzy.as_ref().map(|rule| rule.name.as_str())
+    }
+
+    /// Tells whether there is a FUZZY rule that has no model yet, and so joins nobody.
+    pub fn lacks_model(&self) -> bool {
+        self.fuzzy.as_ref().is_some_and(|fuzzy| !fuzzy.has_model())
+    }
+
+    /// Returns how many records there are.
+    pub fn record_count(&self) -> usize {
+        self.graph.values.count_of(self.graph.rules.record_rule())
+    }
+
+    /// Trains a model for the FUZZY rule on the records that were resolved; `None` if there is no such rule.
+    pub fn train(&self) -> Option<Model> {
+        self.fuzzy.as_ref().map(Fuzzy::train)
+    }
+
+    /// Lets the FUZZY rule weigh by a model from the next [`resolve`](Self::resolve) on, whatever was resolved before.
+    pub fn set_model(&mut self, model: Model) {
+        if let Some(fuzzy) = &mut self.fuzzy {
+            fuzzy.set_model(model);
+        }
     }
 
     /// Brings profiles up to date with all subjects, and returns what changed.
@@ -120,7 +157,13 @@ impl Resolver {
         self.anchors.resize(count, NONE);
         self.next_members.resize(count, NONE);
         self.visits.resize(count, 0);
-        let seeds = self.seeds(resolved as u32);
+        if let Some(fuzzy) = &mut self.fuzzy {
+            fuzzy.normalize(&self.graph);
+        }
+        let mut seeds = self.seeds(resolved as u32);
+        if let Some(fuzzy) = &mut self.fuzzy {
+            fuzzy.weigh(&self.graph, &mut seeds);
+        }
         if self.walk.checked_add(seeds.len() as u32).is_none() {
             self.visits.fill(0);
             self.walk = 0;
@@ -133,7 +176,7 @@ impl Resolver {
             }
             self.walk += 1;
             let mut component = self.component_of(seed, &mut proposals);
-            let mut clusters = cluster(&self.graph, &mut component);
+            let mut clusters = cluster(&self.graph, self.fuzzy.as_ref(), &mut component);
             linkers::link(&self.graph, &component, &mut clusters);
             delta.subjects_resolved += component.subjects.len();
             delta.components_resolved += 1;
@@ -151,18 +194,26 @@ impl Resolver {
         delta
     }
 
-    /// Returns the subjects from which components must be solved again: new ones, and all of a value that now
-    /// identifies somebody else.
+    /// Returns the subjects from which components must be solved again: new ones, those that somebody decided about since,
+    /// and all of a value that now identifies somebody else.
     fn seeds(&mut self, resolved: u32) -> Vec<u32> {
         let new = resolved..self.graph.subjects.len() as u32;
-        let mut seeds: Vec<u32> = new.clone().collect();
-        let mut values: Vec<u32> = new.flat_map(|subject| self.graph.values.of(subject)).collect();
+        let mut seeds: Vec<u32> = new.collect();
+        seeds.extend(self.graph.take_reopened());
+        let of = |subject: &u32| self.graph.values.of(*subject);
+        let mut values: Vec<u32> = seeds.iter().flat_map(of).collect();
         values.sort_unstable();
         values.dedup();
         for value in values {
             let class = self.graph.classify(value);
             if class != self.graph.values.class(value) {
                 self.graph.values.set_class(value, class);
+                let (rule, text) = (self.graph.values.rule(value), self.graph.values.text(value));
+                if let (Some(fuzzy), Some(text)) = (&mut self.fuzzy, text)
+                    && self.graph.rules.is_kind(rule)
+                {
+                    fuzzy.set_class(rule, text, class);
+                }
                 seeds.extend(
                     self.graph.values.subjects(value).filter(|&subject| subject < resolved),
                 );
@@ -172,7 +223,7 @@ impl Resolver {
     }
 
     /// Walks from a subject to all that hang together with it: through identifiers and records to everybody who carries
-    /// them, through blocks of MATCH rules along proposed and refused pairs only.
+    /// them, through blocks of MATCH rules along proposed and refused pairs only, and through must-links.
     fn component_of(&mut self, seed: u32, proposals: &mut Proposals) -> Component {
         let mut component = Component::default();
         let mut open = vec![seed];
@@ -180,6 +231,14 @@ impl Resolver {
         let mut met = Vec::new();
         while let Some(subject) = open.pop() {
             component.subjects.push(subject);
+            let partners = self.fuzzy.iter().flat_map(|fuzzy| fuzzy.partners(subject));
+            let linked = self.graph.must_linked(subject);
+            for other in partners.map(|partner| partner.subject).chain(linked) {
+                if self.visits[other as usize] != self.walk {
+                    self.visits[other as usize] = self.walk;
+                    open.push(other);
+                }
+            }
             for value in self.graph.values.of(subject) {
                 if self.graph.values.class(value) == ValueClass::Nobody
                     || self.graph.values.is_lone(value)
@@ -210,6 +269,16 @@ impl Resolver {
             }
         }
         component.subjects.sort_unstable();
+        if let Some(fuzzy) = &self.fuzzy {
+            for &left in &component.subjects {
+                let pairs = fuzzy.partners(left).filter(|partner| partner.subject > left);
+                component.pairs.extend(pairs.map(|Partner { subject: right, weight }| Pair {
+                    left,
+                    right,
+                    weight,
+                }));
+            }
+        }
         for value in met {
             let Ranges { candidates, violations, .. } = proposals.ranges[&value].clone();
             let here = |subject: u32| self.visits[subject as usize] == self.walk;

@@ -1,14 +1,15 @@
 //! The rules of an identity graph, checked and ready to use.
 //!
-//! Kinds of identifiers are numbered in the order of their definition; MATCH rules follow them, and the implicit rule
-//! that versions of one record are one person comes last. These numbers are what edges and values carry.
+//! Kinds of identifiers are numbered in the order of their definition; MATCH rules follow them, then the FUZZY rule if there
+//! is one, and the implicit rule that versions of one record are one person comes last. These numbers are what edges and values carry.
 
 use std::collections::HashSet;
 
 use regex::Regex;
 
 use super::person::Field;
-use crate::catalog::{IdentifierRule, IdentityGraph, MatchRule, Normalizer};
+use crate::catalog::{FuzzyRule, IdentifierRule, IdentityGraph, MatchRule, Normalizer};
+use crate::matching::{Form, KINDS_MAX};
 use crate::{Error, Result};
 
 /// Kinds and MATCH rules of a graph at most.
@@ -17,11 +18,19 @@ const RULES_MAX: usize = 256;
 /// The name of the implicit rule.
 pub const RECORD_RULE: &str = "record";
 
+/// The name of the rule that people make by deciding about two records.
+pub const OVERRIDE_NAME: &str = "override";
+
+/// Its number, which is no rule's of a graph.
+pub(super) const OVERRIDE_RULE: u16 = u16::MAX;
+
 /// The rules of one identity graph.
 #[derive(Debug, Clone)]
 pub struct Rules {
     pub(super) kinds: Vec<Kind>,
     pub(super) matches: Vec<Match>,
+    /// The rule that weighs pairs.
+    pub(super) fuzzy: Option<FuzzyRule>,
     /// Priorities of kinds, strongest first, each once.
     pub(super) ranks: Vec<u16>,
     pub(super) merge_limit: u32,
@@ -89,12 +98,13 @@ impl Rules {
                 "Leave the option out for its default.",
             ));
         }
-        let mut names = HashSet::from([RECORD_RULE]);
+        let mut names = HashSet::from([RECORD_RULE, OVERRIDE_NAME]);
         let all = graph
             .identifiers
             .iter()
             .map(|rule| &rule.kind)
-            .chain(graph.matches.iter().map(|rule| &rule.name));
+            .chain(graph.matches.iter().map(|rule| &rule.name))
+            .chain(graph.fuzzy.iter().map(|rule| &rule.name));
         for name in all {
             if !names.insert(name) {
                 return Err(invalid(
@@ -109,12 +119,16 @@ impl Rules {
             .iter()
             .map(|rule| Match::from_rule(rule, &kinds))
             .collect::<Result<Vec<_>>>()?;
+        if let Some(rule) = &graph.fuzzy {
+            check_fuzzy(rule, graph.identifiers.len())?;
+        }
         let mut ranks: Vec<u16> = kinds.iter().map(|kind| kind.priority).collect();
         ranks.sort_unstable();
         ranks.dedup();
         Ok(Self {
             kinds,
             matches,
+            fuzzy: graph.fuzzy.clone(),
             ranks,
             merge_limit: graph.merge_limit,
             shared_limit: graph.shared_limit,
@@ -131,14 +145,19 @@ impl Rules {
         self.kinds.iter().map(|kind| kind.name.as_str())
     }
 
-    /// Returns the name of a rule: a kind of identifier, a MATCH rule or [`RECORD_RULE`].
+    /// Returns the name of a rule: a kind of identifier, a MATCH rule, [`RECORD_RULE`] or [`OVERRIDE_NAME`].
     pub fn rule_name(&self, rule: u16) -> &str {
+        if rule == OVERRIDE_RULE {
+            return OVERRIDE_NAME;
+        }
         let rule = usize::from(rule);
         match self.kinds.get(rule) {
             Some(kind) => &kind.name,
-            None => {
-                self.matches.get(rule - self.kinds.len()).map_or(RECORD_RULE, |rule| &rule.name)
-            }
+            None => match (self.matches.get(rule - self.kinds.len()), &self.fuzzy) {
+                (Some(exact), _) => &exact.name,
+                (None, Some(fuzzy)) if self.is_fuzzy(rule as u16) => &fuzzy.name,
+                (None, _) => RECORD_RULE,
+            },
         }
     }
 
@@ -164,8 +183,17 @@ impl Rules {
         (self.kinds.len() + index) as u16
     }
 
+    /// Returns the number of the FUZZY rule, if there is one.
+    pub(super) fn fuzzy_rule(&self) -> Option<u16> {
+        self.fuzzy.as_ref().map(|_| self.match_rule(self.matches.len()))
+    }
+
+    pub(super) fn is_fuzzy(&self, rule: u16) -> bool {
+        self.fuzzy_rule() == Some(rule)
+    }
+
     pub(super) fn record_rule(&self) -> u16 {
-        (self.kinds.len() + self.matches.len()) as u16
+        self.match_rule(self.matches.len() + usize::from(self.fuzzy.is_some()))
     }
 
     /// Returns the priority of a kind or MATCH rule; records come before all of them.
@@ -173,7 +201,11 @@ impl Rules {
         let rule = usize::from(rule);
         match self.kinds.get(rule) {
             Some(kind) => kind.priority,
-            None => self.matches.get(rule - self.kinds.len()).map_or(0, |rule| rule.priority),
+            None => match (self.matches.get(rule - self.kinds.len()), &self.fuzzy) {
+                (Some(exact), _) => exact.priority,
+                (None, Some(fuzzy)) if self.is_fuzzy(rule as u16) => fuzzy.priority,
+                (None, _) => 0,
+            },
         }
     }
 }
@@ -211,6 +243,21 @@ impl Kind {
             block_matching: rule.block_matching.iter().map(compile).collect::<Result<_>>()?,
             normalize,
         })
+    }
+
+    /// Returns how values of the kind are written. What is taken as it is was written by a machine; a normaliser of texts
+    /// is for what people type.
+    pub(super) fn form(&self) -> Form {
+        match self.normalize {
+            Normalize::Email => Form::Email,
+            Normalize::Phone { .. } => Form::Phone,
+            Normalize::AsItIs => Form::Opaque,
+            Normalize::Text
+            | Normalize::Name
+            | Normalize::PostalCode
+            | Normalize::Street
+            | Normalize::Country => Form::Code,
+        }
     }
 
     /// Tells whether the rule says that a normalised value identifies nobody.
@@ -304,6 +351,29 @@ impl Normalize {
     }
 }
 
+fn check_fuzzy(rule: &FuzzyRule, kinds: usize) -> Result<()> {
+    if kinds > KINDS_MAX {
+        return Err(invalid(
+            format!("FUZZY compares at most {KINDS_MAX} kinds of identifiers, not {kinds}"),
+            "Leave out the kinds that fewest records carry.",
+        ));
+    }
+    let is_probable = |probability: f64| (0.5..1.0).contains(&probability);
+    if !is_probable(rule.score) || rule.review_below.is_some_and(|below| !is_probable(below)) {
+        return Err(invalid(
+            format!("probabilities of rule \"{}\" are from 0.5 to below 1", rule.name),
+            "Write SCORE >= 0.95 REVIEW BELOW 0.99.",
+        ));
+    }
+    if rule.review_below.is_some_and(|below| below <= rule.score) {
+        return Err(invalid(
+            format!("rule \"{}\" has nothing to review", rule.name),
+            "REVIEW BELOW is a higher probability than SCORE: what joins below it is listed.",
+        ));
+    }
+    Ok(())
+}
+
 fn invalid(message: impl Into<String>, hint: &str) -> Error {
     Error::Invalid { message: message.into(), hint: hint.to_owned() }
 }
@@ -329,7 +399,7 @@ mod tests {
     fn graph(identifiers: Vec<IdentifierRule>, exact_on: &[&str]) -> IdentityGraph {
         let exact_on = exact_on.iter().map(|field| (*field).to_owned()).collect();
         let matches = vec![MatchRule { name: "m".to_owned(), exact_on, priority: 9 }];
-        IdentityGraph { identifiers, matches, merge_limit: 12, shared_limit: 5 }
+        IdentityGraph { identifiers, matches, fuzzy: None, merge_limit: 12, shared_limit: 5 }
     }
 
     #[test]
@@ -357,6 +427,28 @@ mod tests {
             rules.kinds[0].blocks("nobody@x.example") && rules.kinds[0].blocks("test@x.example")
         );
         assert!(!rules.kinds[0].blocks("ada@x.example"));
+    }
+
+    #[test]
+    fn a_fuzzy_rule_comes_before_records_and_asks_for_probabilities() {
+        let fuzzy = |score: f64, review_below: Option<f64>| {
+            let name = "same_person".to_owned();
+            let fuzzy = Some(FuzzyRule { name, score, review_below, priority: 1_000 });
+            Rules::from_graph(&IdentityGraph {
+                fuzzy,
+                ..graph(vec![identifier("email", "email", &[])], &["name"])
+            })
+        };
+        let rules = fuzzy(0.9, Some(0.99)).unwrap();
+        assert_eq!((rules.fuzzy_rule(), rules.record_rule()), (Some(2), 3));
+        assert_eq!([1, 2, 3].map(|rule| rules.rule_name(rule)), ["m", "same_person", RECORD_RULE]);
+        assert_eq!([1, 2, 3].map(|rule| rules.priority(rule)), [9, 1_000, 0]);
+        let refused = |score, below| fuzzy(score, below).unwrap_err().to_string();
+        let probable = "probabilities of rule \"same_person\" are from 0.5 to below 1";
+        for (score, below) in [(0.4, None), (1.0, None), (f64::NAN, None), (0.9, Some(1.0))] {
+            assert_eq!(refused(score, below), probable);
+        }
+        assert_eq!(refused(0.9, Some(0.9)), "rule \"same_person\" has nothing to review");
     }
 
     #[test]

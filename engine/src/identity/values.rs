@@ -126,6 +126,11 @@ impl Values {
         head == NONE || self.links[head as usize].next == NONE
     }
 
+    /// Returns how many values of a kind, a rule or records there are.
+    pub(super) fn count_of(&self, rule: u16) -> usize {
+        self.rules.iter().filter(|of| **of == rule).count()
+    }
+
     pub(super) fn rule(&self, value: u32) -> u16 {
         self.rules[value as usize]
     }

@@ -2,9 +2,12 @@
 //!
 //! The [`Resolver`] keeps the graph in memory and is fed the subjects that it has not seen; what follows from it is
 //! written to [`PEOPLE`](tables::PEOPLE), the identifiers, edges, refused edges and merges of the profiles that a refresh touched. All of it is a pure
-//! function of the subjects and the graph's definition: dropped and rebuilt, the same rows come back.
+//! function of the subjects, the [overrides] and the graph's definition: dropped and rebuilt, the same rows
+//! come back.
 
+mod decide;
 mod load;
+mod model;
 mod rows;
 
 use std::collections::BTreeSet;
@@ -15,17 +18,24 @@ use datafusion::common::ScalarValue;
 use std::sync::Arc;
 
 use crate::buckets::{self, Replaced, bucket_of};
-use crate::catalog::{Body, Catalog, Change, Coverage, GraphInForce, Kind, Published};
+use crate::catalog::{
+    Body, Catalog, Change, Coverage, GraphInForce, IdentityGraph, Kind, Published,
+};
 use crate::consent::ConsentBook;
 use crate::error::{Error, Result};
-use crate::identity::{NewSubject, PersonFields, ProfileIds, Resolver, Rules, ValueClass};
+use crate::identity::{
+    NewSubject, Override, PersonFields, ProfileIds, Resolver, Rules, ValueClass,
+};
 use crate::ingest::{PERSON_FIELDS, RECORD_KIND};
 use crate::jobs::Run;
 use crate::lake::Lake;
+use crate::overrides;
 use crate::query::access::{NO_SUBJECT, People};
 use crate::tables::{self, SystemLayout};
 
+pub(crate) use decide::{decide, known};
 pub use load::{load_identifiers, load_people};
+pub use model::TRAINING_RECORDS_MIN;
 
 /// The name under which coverage is kept.
 pub const IDENTITY: &str = "identity";
@@ -72,24 +82,17 @@ pub async fn refresh(
     let published = catalog.current();
     let Some((name, graph)) = published.state.graph() else { return Ok(None) };
     let trusts = trusts(&published);
-    let subjects = (tables::SUBJECTS.path.to_owned(), published.version(tables::SUBJECTS.path));
-    let coverage = Coverage {
-        inputs: std::iter::once(subjects)
-            .chain(trusts.iter().map(|(source, trust)| (trust_input(source), u64::from(*trust))))
-            .collect(),
-        definition_version: published.state.version_of(Kind::IdentityGraph, name),
-        at: run.now,
-    };
+    let coverage = coverage_now(&published, name, &trusts, run.now);
     let covered =
         published.state.coverage.get(IDENTITY).filter(|covered| same_rules(covered, &coverage));
-    if !run.full
-        && covered.is_some_and(|covered| {
-            covered.inputs.get(tables::SUBJECTS.path) == coverage.inputs.get(tables::SUBJECTS.path)
-        })
-    {
+    let same = |covered: &Coverage| {
+        LOGS.iter().all(|log| covered.inputs.get(*log) == coverage.inputs.get(*log))
+    };
+    if !run.full && covered.is_some_and(same) {
         return Ok(None);
     }
     run.begin().await?;
+    let overrides = overrides::in_force(catalog.lake(), &published).await?;
     let mut fresh = run.full || covered.is_none();
     if fresh {
         *memory = None;
@@ -97,16 +100,15 @@ pub async fn refresh(
     let memory = match memory {
         Some(memory) => {
             memory.trusts = trusts;
+            memory.resolver.set_overrides(&overrides)?;
             memory
         }
         None => {
-            let resolver = Resolver::new(Rules::from_graph(graph)?);
-            let new = memory.insert(Memory { resolver, trusts, seen: vec![] });
+            let version = coverage.definition_version;
+            let new = Memory::new(catalog.lake(), &published, version, graph, trusts, &overrides);
+            let new = memory.insert(new.await?);
             if !fresh {
-                let known = load_people(catalog.lake(), &published).await?;
-                new.load(catalog.lake(), &published, known.subject_count()).await?;
-                new.resolver.resolve();
-                fresh = !new.agrees_with(&known);
+                fresh = !new.replay(catalog.lake(), &published).await?;
             }
             new
         }
@@ -114,35 +116,25 @@ pub async fn refresh(
     tracing::debug!(fresh, "what was there is known");
     memory.load(catalog.lake(), &published, usize::MAX).await?;
     tracing::debug!(subjects = memory.seen.len(), "subjects are read");
-    let delta = memory.resolver.resolve();
-    tracing::debug!(subjects = delta.subjects_resolved, "the graph is resolved");
-    let touched: BTreeSet<u32> = if fresh {
-        memory
-            .resolver
-            .profiles()
-            .chain(stored_anchors(catalog.lake(), &published).await?)
-            .collect()
-    } else {
-        let moved = delta.changed.iter().flat_map(|moved| [moved.before, moved.after]).flatten();
-        moved.chain(delta.touched.iter().copied()).collect()
-    };
-    let ids = ProfileIds::new(published.state.profile_key()?);
-    let people = memory.people(&ids, published.state.sequence + 1);
-    memory.write(catalog, change, &ids, &people, &touched, fresh, &delta).await?;
     let graph = GraphInForce { version: coverage.definition_version, graph: graph.clone() };
-    let in_force = graph.clone();
-    change.edit(move |state| {
-        state.coverage.insert(IDENTITY.to_owned(), coverage);
-        state.graph_in_force = Some(in_force);
-        Ok(())
-    });
-    Ok(Some(Refreshed {
-        people: Arc::new(people),
-        touched,
-        all: fresh,
-        subjects_resolved: delta.subjects_resolved,
-        graph,
-    }))
+    memory.resolve(catalog, change, &published, coverage, graph, fresh).await.map(Some)
+}
+
+/// What the graph is made from: the subjects, and what people decided about them.
+const LOGS: [&str; 2] = [tables::SUBJECTS.path, tables::IDENTITY_OVERRIDES.path];
+
+/// The inputs of the graph named `name` as they are published.
+fn coverage_now(published: &Published, name: &str, trusts: &[(String, u16)], now: i64) -> Coverage {
+    let versions = LOGS.into_iter().map(|log| (log, published.version(log)));
+    // A lake in which nobody decided anything has no such table.
+    let logs = versions.filter(|(log, version)| *log == tables::SUBJECTS.path || *version > 0);
+    let logs = logs.map(|(log, version)| (log.to_owned(), version));
+    let trusts = trusts.iter().map(|(source, trust)| (trust_input(source), u64::from(*trust)));
+    Coverage {
+        inputs: logs.chain(trusts).collect(),
+        definition_version: published.state.version_of(Kind::IdentityGraph, name),
+        at: now,
+    }
 }
 
 /// The name under which a source's trust is kept in the graph's coverage.
@@ -153,7 +145,7 @@ fn trust_input(source: &str) -> String {
 /// Tells whether what was made at `covered` was made by the rules of `now`: the graph is the same, and every source that
 /// was there is trusted as it was.
 fn same_rules(covered: &Coverage, now: &Coverage) -> bool {
-    let trusts = covered.inputs.iter().filter(|(input, _)| *input != tables::SUBJECTS.path);
+    let trusts = covered.inputs.iter().filter(|(input, _)| !LOGS.contains(&input.as_str()));
     covered.definition_version == now.definition_version
         && trusts.into_iter().all(|(input, trust)| now.inputs.get(input) == Some(trust))
 }
@@ -175,6 +167,80 @@ async fn stored_anchors(lake: &Lake, published: &Published) -> Result<Vec<u32>> 
 }
 
 impl Memory {
+    /// Makes a graph without subjects, of this version of its definition.
+    async fn new(
+        lake: &Lake,
+        published: &Published,
+        version: u64,
+        graph: &IdentityGraph,
+        trusts: Vec<(String, u16)>,
+        overrides: &[Override],
+    ) -> Result<Self> {
+        let rules = Rules::from_graph(graph)?;
+        let model = model::load(lake, published, &rules, version).await?;
+        let mut resolver = Resolver::new(rules);
+        if let Some(model) = model {
+            resolver.set_model(model);
+        }
+        resolver.set_overrides(overrides)?;
+        Ok(Self { resolver, trusts, seen: vec![] })
+    }
+
+    /// Feeds the resolver the subjects that the last refresh covered, and tells whether it makes the profiles of them that
+    /// the lake has.
+    async fn replay(&mut self, lake: &Lake, published: &Published) -> Result<bool> {
+        let known = load_people(lake, published).await?;
+        self.load(lake, published, known.subject_count()).await?;
+        self.resolver.resolve();
+        Ok(self.agrees_with(&known))
+    }
+
+    /// Brings profiles up to date with all that the resolver was told, and adds their tables to `change`; `fresh` if
+    /// nothing of what the lake has may stay.
+    async fn resolve(
+        &mut self,
+        catalog: &Catalog,
+        change: &mut Change,
+        published: &Published,
+        coverage: Coverage,
+        graph: GraphInForce,
+        mut fresh: bool,
+    ) -> Result<Refreshed> {
+        let mut delta = self.resolver.resolve();
+        if self.train(catalog, change, coverage.definition_version, coverage.at).await? {
+            // The model weighs those, too, who were there before it.
+            delta = self.resolver.resolve();
+            fresh = true;
+        } else if self.resolver.lacks_model() || graph.graph.fuzzy.is_none() {
+            model::forget(catalog, change).await?;
+        }
+        tracing::debug!(subjects = delta.subjects_resolved, "the graph is resolved");
+        let touched: BTreeSet<u32> = if fresh {
+            let stored = stored_anchors(catalog.lake(), published).await?;
+            self.resolver.profiles().chain(stored).collect()
+        } else {
+            let moved =
+                delta.changed.iter().flat_map(|moved| [moved.before, moved.after]).flatten();
+            moved.chain(delta.touched.iter().copied()).collect()
+        };
+        let ids = ProfileIds::new(published.state.profile_key()?);
+        let people = self.people(&ids, published.state.sequence + 1);
+        self.write(catalog, change, &ids, &people, &touched, fresh, &delta).await?;
+        let in_force = graph.clone();
+        change.edit(move |state| {
+            state.coverage.insert(IDENTITY.to_owned(), coverage);
+            state.graph_in_force = Some(in_force);
+            Ok(())
+        });
+        Ok(Refreshed {
+            people: Arc::new(people),
+            touched,
+            all: fresh,
+            subjects_resolved: delta.subjects_resolved,
+            graph,
+        })
+    }
+
     /// Tells whether the resolver has everybody in the profile in which the lake has them.
     fn agrees_with(&self, people: &People) -> bool {
         self.seen.len() == people.subject_count()
@@ -361,6 +427,7 @@ async fn put(
     rows: &RecordBatch,
 ) -> Result<()> {
     let table = catalog.table(layout.path, || layout.table_schema()).await?;
+    crate::ingest::widen(&table, &layout.table_schema()).await?;
     let snapshot = buckets::update(catalog.lake(), &table, dirty, replaced, rows).await?;
     change.table(&table, snapshot);
     Ok(())

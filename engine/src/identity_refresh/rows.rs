@@ -3,7 +3,8 @@
 use std::collections::{BTreeSet, HashMap};
 
 use arrow::array::{
-    BooleanBuilder, Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
+    BooleanBuilder, Float64Builder, Int64Builder, RecordBatch, StringBuilder,
+    TimestampMicrosecondBuilder,
 };
 use arrow::compute::concat_batches;
 use datafusion::error::DataFusionError;
@@ -107,6 +108,7 @@ impl Memory {
             (StringBuilder::new(), StringBuilder::new(), BooleanBuilder::new());
         let mut records = Records::new(2);
         let mut at = TimestampMicrosecondBuilder::new().with_timezone("UTC");
+        let (mut bits, mut probability) = (Float64Builder::new(), Float64Builder::new());
         let (mut m_subject, mut m_merged, mut m_profile) =
             (Int64Builder::new(), Int64Builder::new(), Int64Builder::new());
         let (mut m_rule, mut m_at) =
@@ -127,6 +129,8 @@ impl Memory {
                 records.append(self, &[edge.left, edge.right]);
                 joined.append_value(edge.joined);
                 at.append_value(observed);
+                bits.append_option(evidence.bits);
+                probability.append_option(evidence.bits.map(probability_of));
                 // What came without a person to a profile that was there never was a profile.
                 let merged = parts.join(edge.left, edge.right).filter(|&merged| {
                     self.is_record(merged) || edge.left.min(edge.right) >= merged
@@ -152,6 +156,8 @@ impl Memory {
             right_key,
             Arc::new(joined.finish()),
             Arc::new(at.finish()),
+            Arc::new(bits.finish()),
+            Arc::new(probability.finish()),
         ])?;
         let merges = tables::PROFILE_MERGES.batch(vec![
             Arc::new(m_subject.finish()),
@@ -246,6 +252,11 @@ impl Records {
     fn finish<const N: usize>(mut self) -> [arrow::array::ArrayRef; N] {
         std::array::from_fn(|at| Arc::new(self.columns[at].finish()) as arrow::array::ArrayRef)
     }
+}
+
+/// Returns the probability of which `bits` is the logarithm of the odds.
+fn probability_of(bits: f64) -> f64 {
+    1.0 / (1.0 + (-bits).exp2())
 }
 
 fn class_word(class: ValueClass) -> &'static str {

@@ -50,7 +50,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Tells whether somebody asked for it; otherwise it was due.
+    /// Tells whether somebody asked for it; otherwise it was due, or follows from a decision.
     pub(crate) fn is_demanded(&self) -> bool {
         self.trigger == Trigger::Demand
     }
@@ -158,6 +158,7 @@ impl Record {
         let trigger = match self.trigger {
             Trigger::Demand => "demand",
             Trigger::Schedule => "schedule",
+            Trigger::Decision => "decision",
         };
         let _noting = self.engine.noting().await?;
         let batch = tables::REFRESHES.batch(vec![

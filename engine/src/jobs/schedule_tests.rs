@@ -194,6 +194,7 @@ async fn traits_that_are_due_together_are_one_refresh() {
     let graph = IdentityGraph {
         identifiers: vec![email],
         matches: vec![],
+        fuzzy: None,
         merge_limit: 10,
         shared_limit: 5,
     };

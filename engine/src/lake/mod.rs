@@ -43,7 +43,8 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStore;
 use object_store::path::Path;
 use parking_lot::Mutex;
-use tokio::sync::OnceCell;
+use tokio::runtime::Handle;
+use tokio::sync::{OnceCell, oneshot};
 use url::Url;
 
 pub use commit::{Commit, CommitKind};
@@ -184,6 +185,15 @@ impl Lake {
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
         self.0.works.complete(work).await
+    }
+
+    /// Starts `work` on a runtime, where it goes on to its end; whoever wants to know waits for its outcome.
+    pub(crate) fn start<T: Send + 'static>(
+        &self,
+        runtime: &Handle,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> oneshot::Receiver<Result<T>> {
+        self.0.works.start(runtime, work)
     }
 
     /// Waits until every change that goes on has come to its end.

@@ -5,6 +5,7 @@
 //! who is dropped no longer waits for it, but whoever comes next does.
 
 use parking_lot::Mutex;
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
@@ -20,19 +21,28 @@ impl Works {
         &self,
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
-        let (sender, receiver) = oneshot::channel();
-        {
-            let mut running = self.0.lock();
-            while running.try_join_next().is_some() {}
-            running.spawn(async move {
-                // Nobody is told when nobody waits any more.
-                let _ = sender.send(work.await);
-            });
-        }
-        receiver.await.map_err(|source| Error::Unavailable {
+        let done = self.start(&Handle::current(), work);
+        done.await.map_err(|source| Error::Unavailable {
             message: "a change of the lake was broken off".into(),
             source: Some(Box::new(source)),
         })?
+    }
+
+    /// Starts work on a runtime, and returns what tells its outcome to whoever wants to know.
+    pub(super) fn start<T: Send + 'static>(
+        &self,
+        runtime: &Handle,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> oneshot::Receiver<Result<T>> {
+        let (sender, receiver) = oneshot::channel();
+        let mut running = self.0.lock();
+        while running.try_join_next().is_some() {}
+        let work = async move {
+            // Nobody is told when nobody waits any more.
+            let _ = sender.send(work.await);
+        };
+        running.spawn_on(work, runtime);
+        receiver
     }
 
     /// Waits until nothing goes on any more.

@@ -20,8 +20,10 @@ const DESCRIPTIONS_MAX: usize = 64;
 
 /// The classes of all values, by kind.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Classes {
+pub(crate) struct Classes {
     kinds: Vec<Vec<ValueClass>>,
+    /// One bit for each kind whose values say nothing.
+    silent: u32,
 }
 
 impl Classes {
@@ -33,11 +35,37 @@ impl Classes {
                 .collect();
             workers.into_iter().map(|worker| joined(worker.join())).collect()
         });
-        Self { kinds }
+        Self { kinds, silent: 0 }
+    }
+
+    /// Returns classes that are [set](Self::set) by somebody else.
+    pub(crate) fn of_kinds(kinds: usize) -> Self {
+        Self { kinds: vec![Vec::new(); kinds], silent: 0 }
+    }
+
+    /// Sets the class of a value.
+    pub(crate) fn set(&mut self, kind: usize, value: u32, class: ValueClass) {
+        let classes = &mut self.kinds[kind];
+        if classes.len() <= value as usize {
+            classes.resize(value as usize + 1, ValueClass::Personal);
+        }
+        classes[value as usize] = class;
+    }
+
+    /// Lets the values of these kinds say nothing, and those of all others something.
+    pub(crate) fn silence(&mut self, kinds: impl Iterator<Item = usize>) {
+        self.silent = kinds.fold(0, |silent, kind| silent | 1 << kind);
+    }
+
+    fn is_silent(&self, kind: usize) -> bool {
+        self.silent >> kind & 1 != 0
     }
 
     /// Returns the class of a value; one that was not there when values were counted is personal.
     pub(super) fn get(&self, kind: usize, value: u32) -> ValueClass {
+        if self.is_silent(kind) {
+            return ValueClass::Nobody;
+        }
         self.kinds[kind].get(value as usize).copied().unwrap_or(ValueClass::Personal)
     }
 }

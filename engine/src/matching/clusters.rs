@@ -16,14 +16,14 @@ use crate::identity::interner::NONE;
 use crate::identity::union_find::UnionFind;
 
 /// Parts of a bit.
-const SCALE: f32 = 1024.0;
+pub(crate) const SCALE: f32 = 1024.0;
 
 /// Bits of one pair at most, for and against: twenty bits are a million to one, beyond which pairs tell nothing about how
 /// well the model fits.
-const BITS_MAX: f32 = 20.0;
+pub(crate) const BITS_MAX: f32 = 20.0;
 
 /// What a pair without evidence speaks against being one person: friends of friends should find some agreement.
-const SILENCE_BITS: f32 = 1.0;
+pub(crate) const SILENCE_BITS: f32 = 1.0;
 
 /// One contradiction is overcome by a pair that is of one person rather than of one household by 4096 to one: a mistyped
 /// birthday, a name by which nobody else calls somebody. Two take twice as much; nothing overcomes senior and junior. In a
@@ -31,10 +31,10 @@ const SILENCE_BITS: f32 = 1.0;
 const CONTRADICTED_BITS: f32 = 12.0;
 
 /// A record that two people claim goes to the one who claims it more by this much, nine to one, or to neither.
-const TORN_BITS: f32 = 3.17;
+pub(crate) const TORN_BITS: f32 = 3.17;
 
 /// Components of which all pairs are weighed. There is no limit on the size of a cluster.
-const COMPONENT_MAX: usize = 256;
+pub(crate) const COMPONENT_MAX: usize = 256;
 
 /// Rows that stand for a group of a larger component: with more different descriptions it is nobody's anyway.
 const SPEAKERS_MAX: usize = 16;
@@ -382,6 +382,7 @@ impl Refiner<'_, '_> {
     }
 }
 
-fn parts(bits: f32) -> i32 {
+/// Returns a weight in whole parts of a bit.
+pub(crate) fn parts(bits: f32) -> i32 {
     (bits * SCALE).round() as i32
 }

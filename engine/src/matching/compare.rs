@@ -32,13 +32,27 @@ const REMEMBERED: usize = 1 << 15;
 pub(super) struct Comparer<'a> {
     records: &'a Records,
     classes: &'a Classes,
+    memories: Memories,
+}
+
+/// What is remembered of the texts of one table. They keep their numbers while the table grows, so it may outlive a
+/// comparer.
+#[derive(Debug, Default)]
+pub(crate) struct Memories {
     given: Memory,
     surname: Memory,
     street: Memory,
 }
 
+impl Memories {
+    /// Makes room to remember; without, as of [`Memories::default`], every pair of texts is measured.
+    pub(crate) fn new() -> Self {
+        Self { given: Memory::new(), surname: Memory::new(), street: Memory::new() }
+    }
+}
+
 /// Levels of pairs of numbers; a newer pair takes the place of an older one.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Memory {
     slots: Vec<(u64, u8)>,
 }
@@ -51,6 +65,9 @@ impl Memory {
     /// Returns the level of a pair, whichever of the two comes first.
     fn level(&mut self, left: u32, right: u32, measure: impl FnOnce(u32, u32) -> u8) -> u8 {
         let (left, right) = (left.min(right), left.max(right));
+        if self.slots.is_empty() {
+            return measure(left, right);
+        }
         let pair = u64::from(left) << 32 | u64::from(right);
         let slot = &mut self.slots[hash::finish(pair) as usize % REMEMBERED];
         if slot.0 != pair {
@@ -62,13 +79,19 @@ impl Memory {
 
 impl<'a> Comparer<'a> {
     pub(super) fn new(records: &'a Records, classes: &'a Classes) -> Self {
-        Self {
-            records,
-            classes,
-            given: Memory::new(),
-            surname: Memory::new(),
-            street: Memory::new(),
-        }
+        Self::remembering(records, classes, Memories::new())
+    }
+
+    pub(super) fn remembering(
+        records: &'a Records,
+        classes: &'a Classes,
+        memories: Memories,
+    ) -> Self {
+        Self { records, classes, memories }
+    }
+
+    pub(super) fn into_memories(self) -> Memories {
+        self.memories
     }
 
     /// Compares two records in every respect.
@@ -99,11 +122,12 @@ impl<'a> Comparer<'a> {
         let has_surname = left[ROW_SURNAME] != NONE && right[ROW_SURNAME] != NONE;
         let records = self.records;
         let given = has_given.then(|| {
-            self.given.level(left[ROW_GIVEN], right[ROW_GIVEN], |l, r| given_level(records, l, r))
+            let memory = &mut self.memories.given;
+            memory.level(left[ROW_GIVEN], right[ROW_GIVEN], |l, r| given_level(records, l, r))
         });
         let mut surname = has_surname.then(|| {
-            self.surname
-                .level(left[ROW_SURNAME], right[ROW_SURNAME], |l, r| surname_level(records, l, r))
+            let memory = &mut self.memories.surname;
+            memory.level(left[ROW_SURNAME], right[ROW_SURNAME], |l, r| surname_level(records, l, r))
         });
         if surname.is_some_and(|level| level < surname::LOOSE) && is_half(records, left, right) {
             surname = Some(surname::LOOSE);
@@ -129,7 +153,7 @@ impl<'a> Comparer<'a> {
         let records = self.records;
         given == surname
             || records.names.given_hash(given) == records.names.given_hash(surname)
-            || self.surname.level(given, surname, |l, r| surname_level(records, l, r))
+            || self.memories.surname.level(given, surname, |l, r| surname_level(records, l, r))
                 >= surname::CLOSE
     }
 
@@ -153,7 +177,7 @@ impl<'a> Comparer<'a> {
                     )
             };
             let same = street == other
-                || self.street.level(street, other, |l, r| street_level(records, l, r))
+                || self.memories.street.level(street, other, |l, r| street_level(records, l, r))
                     == SAME_HOUSE;
             if same {
                 return Some(if same_place {
@@ -167,7 +191,7 @@ impl<'a> Comparer<'a> {
             let alike = |memory: &mut Memory| {
                 memory.level(street, other, |l, r| street_level(records, l, r)) == ALIKE_HOUSE
             };
-            if (same_place || near()) && alike(&mut self.street) {
+            if (same_place || near()) && alike(&mut self.memories.street) {
                 return Some(address::NEAR);
             }
         } else if code.is_none() && city.is_none() {
@@ -245,7 +269,7 @@ fn given_level(records: &Records, left: u32, right: u32) -> u8 {
     if is_name_slip(left_text, right_text) {
         return given::CLOSE;
     }
-    let alike = udfs::jaro_winkler_at_least(left_text, right_text, GIVEN_ALIKE).is_some();
+    let alike = is_alike(left_text, right_text, GIVEN_ALIKE);
     if alike { given::LOOSE } else { given::DIFFERENT }
 }
 
@@ -263,8 +287,14 @@ fn surname_level(records: &Records, left: u32, right: u32) -> u8 {
     if is_name_slip(left, right) {
         return surname::CLOSE;
     }
-    let alike = udfs::jaro_winkler_at_least(left, right, SURNAME_ALIKE).is_some();
+    let alike = is_alike(left, right, SURNAME_ALIKE);
     if alike { surname::LOOSE } else { surname::DIFFERENT }
+}
+
+/// Tells whether two names are alike. Which of them comes first makes a difference to Jaro's measure of a few pairs, so texts
+/// decide it.
+fn is_alike(left: &str, right: &str, least: f64) -> bool {
+    udfs::jaro_winkler_at_least(left.min(right), left.max(right), least).is_some()
 }
 
 const OTHER_HOUSE: u8 = 0;

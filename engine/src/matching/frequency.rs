@@ -70,10 +70,40 @@ impl Counts {
         let sum = said.len() as f64;
         let mut counts = Self { people: HashMap::new(), sum, agreement: 0.0 };
         for same in said.chunk_by(|left, right| left.0 == right.0) {
-            counts.people.insert(same[0].0, same.len() as u32);
+            // A name of one person is as rare as one that nobody has, and nothing is kept of it.
+            if same.len() > 1 {
+                counts.people.insert(same[0].0, same.len() as u32);
+            }
             counts.agreement += (same.len() as f64 / sum).powi(2);
         }
         counts
+    }
+
+    /// Puts together what [`names`](Self::names), [`sum`](Self::sum) and [`agreement`](Self::agreement) told.
+    pub(crate) fn from_parts(
+        names: impl Iterator<Item = (u64, u32)>,
+        sum: f64,
+        agreement: f64,
+    ) -> Self {
+        Self { people: names.collect(), sum, agreement }
+    }
+
+    /// Returns the names of several people by their hash, with how many people have each, in the order of the hashes.
+    pub(crate) fn names(&self) -> Vec<(u64, u32)> {
+        let mut names: Vec<(u64, u32)> =
+            self.people.iter().map(|(name, people)| (*name, *people)).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// Returns how many people there are.
+    pub(crate) fn sum(&self) -> f64 {
+        self.sum
+    }
+
+    /// Returns the probability that two people agree.
+    pub(crate) fn agreement(&self) -> f64 {
+        self.agreement
     }
 
     /// Returns by how many bits agreement on a name is worth more than agreement on names in general.

@@ -3,8 +3,8 @@
 //! A matrix for each component: nearly all are small, and large ones are joined in another way.
 
 /// Groups of one component, with what speaks for and against each pair of them.
-pub(super) struct Pairs {
-    pub(super) groups: Vec<Vec<u32>>,
+pub(crate) struct Pairs {
+    pub(crate) groups: Vec<Vec<u32>>,
     sums: Vec<i64>,
     /// The largest weight of a pair.
     same: Vec<i32>,
@@ -12,13 +12,13 @@ pub(super) struct Pairs {
     strongest: Vec<i32>,
     refused: Vec<bool>,
     /// Pairs of places that stay apart.
-    pub(super) never: Vec<(usize, usize)>,
+    pub(crate) never: Vec<(usize, usize)>,
     /// For each place the group that it is in.
     group_of: Vec<usize>,
 }
 
 impl Pairs {
-    pub(super) fn new(rows: &[u32]) -> Self {
+    pub(crate) fn new(rows: &[u32]) -> Self {
         let count = rows.len();
         Self {
             groups: rows.iter().map(|&row| vec![row]).collect(),
@@ -36,7 +36,7 @@ impl Pairs {
     }
 
     /// Sets what speaks for two rows being one, the weight of the pair, and its weight against one household.
-    pub(super) fn set(
+    pub(crate) fn set(
         &mut self,
         left: usize,
         right: usize,
@@ -48,20 +48,20 @@ impl Pairs {
         self.strongest[at] = against_household;
     }
 
-    pub(super) fn sum(&self, left: usize, right: usize) -> i64 {
+    pub(crate) fn sum(&self, left: usize, right: usize) -> i64 {
         self.sums[self.at(left, right)]
     }
 
-    pub(super) fn same(&self, left: usize, right: usize) -> i32 {
+    pub(crate) fn same(&self, left: usize, right: usize) -> i32 {
         self.same[self.at(left, right)]
     }
 
-    pub(super) fn strongest(&self, left: usize, right: usize) -> i32 {
+    pub(crate) fn strongest(&self, left: usize, right: usize) -> i32 {
         self.strongest[self.at(left, right)]
     }
 
     /// Returns the two groups for which most speaks, the first of several.
-    pub(super) fn best(&self) -> Option<(usize, usize)> {
+    pub(crate) fn best(&self) -> Option<(usize, usize)> {
         let mut best = None;
         let mut most = 0;
         for left in 0..self.groups.len() {
@@ -90,20 +90,25 @@ impl Pairs {
         })
     }
 
+    /// Returns the group that a place is in.
+    pub(crate) fn group_of(&self, place: usize) -> usize {
+        self.group_of[place]
+    }
+
     /// Refuses a pair of groups until one of them changes.
-    pub(super) fn refuse(&mut self, left: usize, right: usize) {
+    pub(crate) fn refuse(&mut self, left: usize, right: usize) {
         let at = self.at(left, right);
         self.refused[at] = true;
     }
 
-    pub(super) fn join_always(&mut self, left: usize, right: usize) {
+    pub(crate) fn join_always(&mut self, left: usize, right: usize) {
         let (left, right) = (self.group_of[left], self.group_of[right]);
         if left != right && !self.is_never(left, right) {
             self.join(left.min(right), left.max(right));
         }
     }
 
-    pub(super) fn join(&mut self, left: usize, right: usize) {
+    pub(crate) fn join(&mut self, left: usize, right: usize) {
         let moved = std::mem::take(&mut self.groups[right]);
         self.groups[left].extend(moved);
         self.group_of.iter_mut().filter(|group| **group == right).for_each(|group| *group = left);

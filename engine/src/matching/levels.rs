@@ -9,11 +9,18 @@ pub(super) const SURNAME: usize = 1;
 pub(super) const BIRTH: usize = 2;
 pub(super) const ADDRESS: usize = 3;
 
+/// What they are called.
+pub(crate) const PERSON_NAMES: [&str; PERSON_COMPARISONS] =
+    ["given name", "surname", "birth date", "address"];
+
 /// How many comparisons come before those of identifiers.
-pub(super) const PERSON_COMPARISONS: usize = 4;
+pub(crate) const PERSON_COMPARISONS: usize = 4;
 
 /// Comparisons at most: what fits into a word.
-pub(super) const COMPARISONS_MAX: usize = 16;
+pub(crate) const COMPARISONS_MAX: usize = 16;
+
+/// Kinds of identifiers at most.
+pub(crate) const KINDS_MAX: usize = COMPARISONS_MAX - PERSON_COMPARISONS;
 
 /// Levels of a comparison at most.
 pub(super) const LEVELS_MAX: usize = 8;
@@ -112,7 +119,7 @@ pub(super) mod identifier {
 }
 
 /// The labels of the levels of a comparison, lowest first.
-pub(super) fn labels(comparison: usize) -> &'static [&'static str] {
+pub(crate) fn labels(comparison: usize) -> &'static [&'static str] {
     match comparison {
         GIVEN => given::LABELS,
         SURNAME => surname::LABELS,

@@ -40,7 +40,11 @@ impl<'a> Matcher<'a> {
     /// Classes values and makes blocks. Results do not depend on the order of arrival if the records were
     /// [sorted](Records::sort).
     pub fn new(records: &'a Records, options: Options) -> Self {
-        let classes = Classes::count(records);
+        Self::with_classes(records, options, Classes::count(records))
+    }
+
+    /// Makes blocks of records whose values were classed before.
+    pub(crate) fn with_classes(records: &'a Records, options: Options, classes: Classes) -> Self {
         let rules = rules_for(records);
         let blocks = Blocks::build(records, &classes, &rules, options.threads);
         Self { records, options, classes, rules, blocks }

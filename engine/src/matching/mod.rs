@@ -31,6 +31,7 @@ mod em;
 mod explain;
 mod frequency;
 mod groups;
+mod keys;
 mod levels;
 mod matcher;
 mod model;
@@ -42,14 +43,21 @@ mod training;
 mod vocabulary;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use blocks::BlockReport;
+pub(crate) use classes::Classes;
+pub(crate) use clusters::{BITS_MAX, COMPONENT_MAX, SCALE, SILENCE_BITS, TORN_BITS, parts};
 pub use clusters::{Clusters, Cut, CutEdge, Edge, Overrides};
+pub(crate) use compare::Memories;
 pub use contradiction::Contradiction;
 pub use explain::{Step, explain};
 pub use frequency::{Counts, Frequencies};
+pub(crate) use groups::Pairs;
+pub(crate) use keys::block_keys;
+pub(crate) use levels::{KINDS_MAX, PERSON_NAMES, labels};
 pub use matcher::{Matcher, Options};
 pub use model::{ComparisonModel, Health, IdentifierHealth, LevelModel, Model};
 pub use records::{Batch, Form, Kind, PersonField, Records};
+pub(crate) use score::Lookup;
 pub use score::{Scorer, Weight};

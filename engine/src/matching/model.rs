@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::frequency::Frequencies;
+use super::levels::PERSON_COMPARISONS;
 
 /// How likely pairs of each class are to agree at one level.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,6 +49,18 @@ pub struct Health {
     pub rules: Vec<(String, f64)>,
     /// How far the priors lie apart, the largest over the smallest. Near one all sources of evidence agree.
     pub prior_spread: f64,
+}
+
+impl Model {
+    /// Returns the comparisons of kinds of identifiers, in the order of the kinds.
+    pub fn kinds(&self) -> impl Iterator<Item = &ComparisonModel> {
+        self.comparisons.iter().skip(PERSON_COMPARISONS)
+    }
+
+    /// Lets a kind of identifier say nothing: it has no levels.
+    pub(crate) fn silence(&mut self, kind: usize) {
+        self.comparisons[PERSON_COMPARISONS + kind].levels.clear();
+    }
 }
 
 /// A model of agreement among people, households and strangers.

@@ -86,8 +86,10 @@ impl Normal {
             for row in range.clone() {
                 let country = field(batch, PersonField::Country, row);
                 let value = batch.identifiers.get(at).and_then(|column| text_at(column, row));
-                let span = value
-                    .map_or(Span::default(), |value| normal.identifier(kind.form, value, country));
+                let span = value.map_or(Span::default(), |value| match batch.is_normalized {
+                    true => normal.keep(Some(value)),
+                    false => normal.identifier(kind.form, value, country),
+                });
                 normal.columns[Slot::IDENTIFIERS + at].push(span);
             }
         }

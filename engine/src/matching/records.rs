@@ -4,7 +4,7 @@
 //! pair looks at every field of two records and no field of a third: a row is one or two cache lines. [`NONE`] stands
 //! where a record says nothing.
 
-use super::levels::{COMPARISONS_MAX, PERSON_COMPARISONS};
+use super::levels::KINDS_MAX;
 use super::normal::{Normal, Slot};
 use super::vocabulary::{Names, Streets, Values, Vocabulary};
 use crate::identity::hash;
@@ -78,6 +78,8 @@ pub struct Batch<'a> {
     pub person: [Vec<Option<&'a str>>; PersonField::ALL.len()],
     /// Columns by kind of identifier.
     pub identifiers: Vec<Vec<Option<&'a str>>>,
+    /// Whether identifiers come in the one form of all their spellings.
+    pub is_normalized: bool,
 }
 
 /// Places in a row.
@@ -95,7 +97,7 @@ pub(super) const ROW_BIRTH: usize = 7;
 pub(super) const ROW_IDENTIFIERS: usize = 8;
 
 /// Records, normalised.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Records {
     kinds: Vec<Kind>,
     stride: usize,
@@ -113,11 +115,10 @@ pub struct Records {
 impl Records {
     /// Makes an empty table. Fails when there are more kinds of identifiers than a pair has room for.
     pub fn new(kinds: Vec<Kind>) -> Result<Self> {
-        let kinds_max = COMPARISONS_MAX - PERSON_COMPARISONS;
-        if kinds.len() > kinds_max {
+        if kinds.len() > KINDS_MAX {
             return Err(Error::Limit {
                 sqlstate: "54000",
-                message: format!("matching compares at most {kinds_max} kinds of identifiers"),
+                message: format!("matching compares at most {KINDS_MAX} kinds of identifiers"),
                 hint: "Leave out the kinds that fewest records carry.".to_owned(),
             });
         }
@@ -255,6 +256,25 @@ impl Records {
     /// Returns when the record of a row arrived, counted from zero.
     pub fn arrival(&self, row: u32) -> u32 {
         self.arrivals[row as usize]
+    }
+
+    /// Returns the value of a kind that a row carries, or [`NONE`].
+    pub(crate) fn value(&self, row: u32, kind: usize) -> u32 {
+        self.row(row)[ROW_IDENTIFIERS + kind]
+    }
+
+    /// Returns the number of a normalised value of a kind, if a row carries it.
+    pub(crate) fn find_value(&self, kind: usize, text: &str) -> Option<u32> {
+        self.values[kind].find(text)
+    }
+
+    /// Tells whether any two records, other than versions of one, carry one value of a kind.
+    pub(crate) fn shares_values(&self, kind: usize) -> bool {
+        let mut carrier: Vec<Option<u64>> = vec![None; self.values[kind].len()];
+        (0..self.len() as u32).any(|row| {
+            let (value, key) = (self.value(row, kind), self.key(row));
+            value != NONE && *carrier[value as usize].get_or_insert(key) != key
+        })
     }
 
     /// Returns the key of a row's record.

@@ -5,8 +5,10 @@
 //! logarithm of the odds. Nothing here needs a batch: any two records of a table can be weighed, and the comparison of
 //! each two names is remembered.
 
+use std::borrow::Cow;
+
 use super::classes::Classes;
-use super::compare::Comparer;
+use super::compare::{Comparer, Memories};
 use super::em::{CHANCE, HOUSEHOLD, SAME};
 use super::levels::{COMPARISONS_MAX, GIVEN, LEVELS_MAX, Levels, SURNAME, given, surname};
 use super::model::Model;
@@ -36,6 +38,12 @@ pub struct Scorer<'a> {
     records: &'a Records,
     model: &'a Model,
     comparer: Comparer<'a>,
+    lookup: Cow<'a, Lookup>,
+}
+
+/// What a model says of each level, and of each name of a table, in bits.
+#[derive(Debug, Clone)]
+pub(crate) struct Lookup {
     /// Bits by comparison, level and class.
     bits: [[[f32; 3]; LEVELS_MAX]; COMPARISONS_MAX],
     /// Bits of the priors, by class.
@@ -44,9 +52,8 @@ pub struct Scorer<'a> {
     surname_bits: Vec<f32>,
 }
 
-impl<'a> Scorer<'a> {
-    /// Makes ready to weigh pairs.
-    pub(super) fn new(records: &'a Records, classes: &'a Classes, model: &'a Model) -> Self {
+impl Lookup {
+    pub(crate) fn new(model: &Model) -> Self {
         let mut bits = [[[0.0; 3]; LEVELS_MAX]; COMPARISONS_MAX];
         for (comparison, bits) in model.comparisons.iter().zip(&mut bits) {
             for (level, bits) in comparison.levels.iter().zip(bits) {
@@ -54,19 +61,59 @@ impl<'a> Scorer<'a> {
             }
         }
         let chance = 1.0 - model.prior - model.prior_household;
-        let names = &records.names;
-        let parts = 0..names.len() as u32;
-        let given = |part| model.frequencies.given.bits(names.given_hash(part)) as f32;
-        let surname = |part| model.frequencies.surname.bits(names.surname_hash(part)) as f32;
         Self {
-            records,
-            model,
-            comparer: Comparer::new(records, classes),
             bits,
             priors: [model.prior, model.prior_household, chance].map(log2),
-            given_bits: parts.clone().map(given).collect(),
-            surname_bits: parts.map(surname).collect(),
+            given_bits: Vec::new(),
+            surname_bits: Vec::new(),
         }
+    }
+
+    /// Looks up the names that came to a table since the last time.
+    pub(crate) fn extend(&mut self, records: &Records, model: &Model) {
+        let names = &records.names;
+        for part in self.given_bits.len() as u32..names.len() as u32 {
+            let (given, surname) = (names.given_hash(part), names.surname_hash(part));
+            self.given_bits.push(model.frequencies.given.bits(given) as f32);
+            self.surname_bits.push(model.frequencies.surname.bits(surname) as f32);
+        }
+    }
+}
+
+impl<'a> Scorer<'a> {
+    /// Makes ready to weigh pairs.
+    pub(super) fn new(records: &'a Records, classes: &'a Classes, model: &'a Model) -> Self {
+        let mut lookup = Lookup::new(model);
+        lookup.extend(records, model);
+        let comparer = Comparer::new(records, classes);
+        Self { records, model, comparer, lookup: Cow::Owned(lookup) }
+    }
+
+    /// Makes ready to weigh pairs of a table that grows, with what was looked up and remembered before.
+    pub(crate) fn prepared(
+        records: &'a Records,
+        classes: &'a Classes,
+        model: &'a Model,
+        lookup: &'a Lookup,
+        memories: Memories,
+    ) -> Self {
+        let comparer = Comparer::remembering(records, classes, memories);
+        Self { records, model, comparer, lookup: Cow::Borrowed(lookup) }
+    }
+
+    pub(crate) fn into_memories(self) -> Memories {
+        self.comparer.into_memories()
+    }
+
+    /// Returns in what two records agree, in words: each comparison about which both say something.
+    pub(crate) fn agreement(&mut self, left: u32, right: u32) -> String {
+        let levels = self.comparer.levels(left, right);
+        let compared = self.model.comparisons.iter().enumerate();
+        let words = compared.filter_map(|(at, comparison)| {
+            let level = comparison.levels.get(usize::from(levels.get(at)?))?;
+            Some(format!("{}: {}", comparison.name, level.label))
+        });
+        words.collect::<Vec<_>>().join("; ")
     }
 
     /// Weighs two records.
@@ -103,13 +150,13 @@ impl<'a> Scorer<'a> {
         right: u32,
     ) -> [f32; 3] {
         let Some(level) = levels.get(comparison) else { return [0.0; 3] };
-        let mut bits = self.bits[comparison][level as usize];
+        let mut bits = self.lookup.bits[comparison][level as usize];
         let frequency = match comparison {
             GIVEN if level >= given::SAME => {
-                self.frequency(&self.given_bits, ROW_GIVEN, left, right)
+                self.frequency(&self.lookup.given_bits, ROW_GIVEN, left, right)
             }
             SURNAME if level == surname::SAME => {
-                self.frequency(&self.surname_bits, ROW_SURNAME, left, right)
+                self.frequency(&self.lookup.surname_bits, ROW_SURNAME, left, right)
             }
             _ => return bits,
         };
@@ -127,7 +174,8 @@ impl<'a> Scorer<'a> {
 
     /// Returns the weight of sums of bits, without priors, by class.
     pub(super) fn weight(&self, sums: [f32; 3]) -> Weight {
-        let with_prior: [f32; 3] = std::array::from_fn(|class| sums[class] + self.priors[class]);
+        let with_prior: [f32; 3] =
+            std::array::from_fn(|class| sums[class] + self.lookup.priors[class]);
         let [same, household, chance] = with_prior;
         let has_households = self.model.prior_household > 0.0;
         Weight {

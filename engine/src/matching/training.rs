@@ -16,8 +16,8 @@ use super::compare::Comparer;
 use super::em::{CHANCE, Constraints, Fit, HOUSEHOLD, Parameters, SAME, Tie, fit, normalized, tie};
 use super::frequency::Frequencies;
 use super::levels::{
-    ADDRESS, BIRTH, GIVEN, LEVELS_MAX, Levels, PERSON_COMPARISONS, SURNAME, birth, given,
-    identifier, labels, surname,
+    ADDRESS, BIRTH, GIVEN, LEVELS_MAX, Levels, PERSON_COMPARISONS, PERSON_NAMES, SURNAME, birth,
+    given, identifier, labels, surname,
 };
 use super::model::{ComparisonModel, Health, LevelModel, Model};
 use super::records::{Form, Records, joined};
@@ -309,7 +309,7 @@ fn model(
     name_dependence: f64,
     frequencies: Frequencies,
 ) -> Model {
-    let names = ["given name", "surname", "birth date", "address"].into_iter().map(str::to_owned);
+    let names = PERSON_NAMES.into_iter().map(str::to_owned);
     let kinds = records.kinds().iter().map(|kind| kind.name.clone());
     let comparisons = names.chain(kinds).enumerate().map(|(comparison, name)| {
         let at = |class: usize, level: usize| parameters.tables[class][comparison][level];

@@ -4,7 +4,7 @@ use crate::identity::hash;
 use crate::identity::interner::{Interner, NONE};
 
 /// Distinct texts with their stable hashes.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Vocabulary {
     interner: Interner,
     hashes: Vec<u64>,
@@ -34,7 +34,7 @@ impl Vocabulary {
 }
 
 /// Parts of names. A part's keys are parts, too: the full given name that it is short for, and the masculine surname.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Names {
     parts: Vocabulary,
     given_keys: Vec<u32>,
@@ -93,7 +93,7 @@ impl Names {
 }
 
 /// Normalised streets. Each knows its house, which is the street without an apartment.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Streets {
     lines: Vocabulary,
     houses: Vec<u32>,
@@ -155,7 +155,7 @@ pub(super) fn split_house(house: &str) -> (&str, &str) {
 }
 
 /// Values of one kind of identifier.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Values {
     texts: Vocabulary,
     /// For mailboxes the number of the part before the `@`, otherwise nothing.
@@ -202,6 +202,11 @@ impl Values {
             self.sketches.push(Sketch::new(mistyped));
         }
         number
+    }
+
+    /// Returns the number of a normalised value, if it was seen.
+    pub(super) fn find(&self, value: &str) -> Option<u32> {
+        self.texts.interner.get(value)
     }
 
     pub(super) fn text(&self, value: u32) -> &str {

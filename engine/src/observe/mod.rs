@@ -47,6 +47,20 @@ pub fn relations(
             &tables::REFRESHES,
             &[],
         ));
+        for (name, comment, layout) in [
+            (
+                "match_models",
+                "what the FUZZY rule learnt, and from how much",
+                &tables::MATCH_MODELS,
+            ),
+            (
+                "match_weights",
+                "what each agreement of two records is worth",
+                &tables::MATCH_WEIGHTS,
+            ),
+        ] {
+            found.push(stored(engine, published, ("cdp", name), comment, layout, &[]));
+        }
         let whole = viewer.may(Capability::Audit);
         let quarantine = stored(
             engine,
@@ -72,6 +86,9 @@ pub fn relations(
     if viewer.may(Capability::Consent) || everyone {
         found.push(ledger(engine, published).put_on_record());
         found.push(consents(engine, live, None).put_on_record());
+        if everyone {
+            found.push(crate::overrides::relation(engine, published).put_on_record());
+        }
     } else if let Some(access) = access {
         found.push(consents(engine, live, Some(access)).put_on_record());
     }

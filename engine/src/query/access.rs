@@ -45,6 +45,11 @@ impl People {
         self.anchors.get(subject as usize).copied().filter(|anchor| *anchor != NO_SUBJECT)
     }
 
+    /// As [`People::subjects`], if it need not find out the order of all profiles first.
+    pub(crate) fn subjects_at_once(&self, ids: &[i64]) -> Option<Vec<u32>> {
+        self.by_profile.get().map(|_| self.subjects(ids))
+    }
+
     /// Returns all subjects of the profiles with these ids, sorted.
     pub fn subjects(&self, ids: &[i64]) -> Vec<u32> {
         let id_of = |subject: &u32| self.profile_ids[*subject as usize];

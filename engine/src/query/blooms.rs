@@ -41,6 +41,11 @@ pub(super) struct Wanted<'a> {
 }
 
 impl<'a> Wanted<'a> {
+    /// Wants rows with one of `values` in `column`.
+    pub(super) fn any_of(column: &'a str, values: &'a [ScalarValue]) -> Self {
+        Self { column, values: values.iter().collect() }
+    }
+
     /// Returns what a filter wants, if it is one that takes a few values.
     pub(super) fn of(filter: &'a Expr) -> Option<Self> {
         match filter {
@@ -77,6 +82,14 @@ impl BloomCache {
         let filters = self.filters(store, path, size, wanted.column).await?;
         let holds = |filter: &Sbbf| wanted.values.iter().any(|value| may_be_in(filter, value));
         Ok(filters.iter().any(|filter| filter.as_ref().is_none_or(holds)))
+    }
+
+    /// Tells, if it is known already, that a file holds no row that is wanted.
+    pub(super) fn is_known_to_lack(&self, path: &str, wanted: &Wanted<'_>) -> bool {
+        let key = (path.to_owned(), wanted.column.to_owned());
+        let Some(filters) = self.0.lock().filters.get(&key).cloned() else { return false };
+        let holds = |filter: &Sbbf| wanted.values.iter().any(|value| may_be_in(filter, value));
+        !filters.iter().any(|filter| filter.as_ref().is_none_or(holds))
     }
 
     async fn filters(

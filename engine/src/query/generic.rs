@@ -20,6 +20,7 @@ use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
 
 use super::governed::GovernedTable;
+use super::quick::Quick;
 
 /// What is kept of a statement from its first run for those that follow.
 #[derive(Debug, Default)]
@@ -27,9 +28,16 @@ pub(super) struct Generic {
     run_before: AtomicBool,
     /// The optimized plan, if the statement has one for all values.
     plan: OnceLock<Option<LogicalPlan>>,
+    /// The short way of that plan, if it is a small one.
+    quick: OnceLock<Option<Quick>>,
 }
 
 impl Generic {
+    /// Returns the short way of the statement, once it was run often enough to have one.
+    pub(super) fn quick(&self) -> Option<&Quick> {
+        self.quick.get().and_then(Option::as_ref)
+    }
+
     /// Returns the optimized plan of `plan`, with `values` in it, from the second run on; `None` where it must be planned
     /// for these values.
     pub(super) fn with_values(
@@ -51,7 +59,10 @@ impl Generic {
                     true => state.optimize(&typed(plan.clone(), parameters)?).ok(),
                     false => None,
                 };
-                self.plan.get_or_init(|| optimized)
+                let generic = self.plan.get_or_init(|| optimized);
+                let quick = generic.as_ref().and_then(|plan| Quick::of(state, plan, parameters));
+                self.quick.get_or_init(|| quick);
+                generic
             }
         };
         let fits = parameters.len() == values.len()

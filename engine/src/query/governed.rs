@@ -9,10 +9,9 @@
 //! log says of a file decides whether it is read, and nothing else: it moves no row that is returned.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use arrow::array::AsArray;
-use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::DFSchema;
@@ -24,82 +23,31 @@ use datafusion::datasource::physical_plan::parquet::{
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema as ScanSchema;
-use datafusion::error::{DataFusionError, Result as DataFusionResult};
-use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::error::Result as DataFusionResult;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
-use datafusion::parquet::arrow::ProjectionMask;
-use datafusion::parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::utils::reassign_expr_columns;
 use datafusion::physical_plan::ExecutionPlan;
-use futures::TryStreamExt;
-use object_store::ObjectStore;
 
 use super::access::{Access, Visible};
-use super::blooms::{BloomCache, Wanted};
+use super::blooms::Wanted;
 use super::leakproof::{
     decidable_on_profile, evaluate_on_profile, leakproof, leakproof_with_values, profiles_named,
     unqualified,
 };
-use super::runs::{RunCache, Runs, runs_of};
+use super::runs::Runs;
 use super::scan::{GovernedScanExec, OutputColumn, Picks};
 use super::selection::{Asked, BATCH_ROWS, Piece, Selection};
 use crate::lake::{FileEntry, TableSnapshot, may_hold};
-use crate::table_read::StoreReader;
+
+pub use store::ScanStore;
 
 /// The system column that holds the subject of a row; queries see `profile_id` in its place.
 pub const SUBJECT: &str = "_subject";
 
 /// The column of every personal relation that names the profile.
 pub const PROFILE_ID: &str = "profile_id";
-
-/// Where governed scans read from: one lake's store, and what is remembered of its files.
-#[derive(Debug, Clone)]
-pub struct ScanStore {
-    /// The store.
-    store: Arc<dyn ObjectStore>,
-    /// Its name inside plans.
-    url: ObjectStoreUrl,
-    /// The runs of its files.
-    runs: Arc<RunCache>,
-    /// The bloom filters of its files.
-    blooms: Arc<BloomCache>,
-}
-
-impl ScanStore {
-    /// Reads from `store`, which plans call `url`.
-    pub fn new(store: Arc<dyn ObjectStore>, url: ObjectStoreUrl) -> Self {
-        Self { store, url, runs: Arc::default(), blooms: Arc::default() }
-    }
-
-    /// Returns the subjects of the rows of `file` as runs.
-    async fn runs(&self, file: &ScannedFile) -> DataFusionResult<Arc<Runs>> {
-        if let Some(runs) = self.runs.get(&file.path) {
-            return Ok(runs);
-        }
-        let reader = StoreReader::new(Arc::clone(&self.store), &file.path, file.size);
-        let builder = ParquetRecordBatchStreamBuilder::new(reader).await?;
-        let mask = ProjectionMask::columns(builder.parquet_schema(), [SUBJECT]);
-        let mut stream = builder.with_projection(mask).with_batch_size(65_536).build()?;
-        let mut subjects = Vec::new();
-        while let Some(batch) = stream.try_next().await? {
-            let column = batch.column_by_name(SUBJECT).ok_or_else(|| corrupt(&file.path))?;
-            let column =
-                column.as_primitive_opt::<Int64Type>().ok_or_else(|| corrupt(&file.path))?;
-            subjects.push(column.clone());
-        }
-        let runs = runs_of(subjects.iter().flat_map(|column| column.iter()));
-        Ok(self.runs.insert(file.path.clone(), runs))
-    }
-}
-
-fn corrupt(path: &str) -> DataFusionError {
-    DataFusionError::External(Box::new(crate::Error::Corrupt {
-        message: format!("file \"{path}\" has no system column \"{SUBJECT}\" of type bigint"),
-        source: None,
-    }))
-}
 
 /// Whose the rows of a table are, and so for whom they exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,6 +77,8 @@ pub struct GovernedTable {
     /// The paths of the tables whose rows it shows.
     paths: Vec<String>,
     files: Vec<ScannedFile>,
+    /// The runs of its files, once they are known.
+    runs: OnceLock<Vec<Arc<Runs>>>,
     /// The columns in the files, texts as views.
     physical: SchemaRef,
     /// The columns that queries see.
@@ -189,7 +139,8 @@ impl GovernedTable {
         );
         let shown = Arc::new(Schema::new(shown));
         let (whose, bound) = (Whose::Persons, false);
-        Self { name: name.into(), paths, files, physical, shown, whose, bound, store }
+        let (name, runs) = (name.into(), OnceLock::new());
+        Self { name, paths, files, runs, physical, shown, whose, bound, store }
     }
 
     /// Shows `columns` in their order, of rows that are `whose`; `bound` if one purpose alone may read them.
@@ -213,9 +164,9 @@ impl GovernedTable {
         self.bound
     }
 
-    /// Returns what decides which rows exist.
-    fn access(&self, session: &dyn Session) -> DataFusionResult<Arc<Access>> {
-        match (self.whose, Access::of(session)) {
+    /// Returns what decides which rows exist for a statement with this access.
+    fn access(&self, statement: DataFusionResult<Arc<Access>>) -> DataFusionResult<Arc<Access>> {
+        match (self.whose, statement) {
             (Whose::Persons, access) => access,
             (Whose::Purpose, access) => {
                 let access = access?.as_ref().clone();
@@ -227,6 +178,18 @@ impl GovernedTable {
                 Ok(Arc::new(Access { role, purpose, visible: Visible::Everyone, people }))
             }
         }
+    }
+
+    /// Returns the runs of its files, in their order.
+    async fn runs(&self) -> DataFusionResult<&[Arc<Runs>]> {
+        if let Some(runs) = self.runs.get() {
+            return Ok(runs);
+        }
+        let mut runs = Vec::with_capacity(self.files.len());
+        for file in &self.files {
+            runs.push(self.store.runs(file).await?);
+        }
+        Ok(self.runs.get_or_init(|| runs))
     }
 
     /// Splits the filters that reach the leaf: those over `profile_id` select runs, the others rows.
@@ -288,6 +251,7 @@ impl GovernedTable {
         named.is_empty() || named.iter().all(read) && columns.len() <= 2 * named.len()
     }
 
+    /// Returns the scan below the leaf, and how many of the selected rows lie in files that it reads.
     fn inner_scan(
         &self,
         session: &dyn Session,
@@ -296,7 +260,7 @@ impl GovernedTable {
         predicate: Option<Arc<dyn PhysicalExpr>>,
         is_read: &[bool],
         picks: bool,
-    ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+    ) -> DataFusionResult<(Arc<dyn ExecutionPlan>, u64)> {
         // Files are immutable: what their footers say is decoded once.
         let footers = session.runtime_env().cache_manager.get_file_metadata_cache();
         let reader = CachedParquetFileReaderFactory::new(Arc::clone(&self.store.store), footers);
@@ -309,6 +273,8 @@ impl GovernedTable {
         if let Some(predicate) = predicate.filter(|_| !picks) {
             source = source.with_predicate(predicate).with_pushdown_filters(true);
         }
+        let pieces = selection.partitions.iter().flatten();
+        let rows = pieces.filter(|piece| is_read[piece.file]).map(Piece::rows).sum();
         let groups = selection.partitions.iter().map(|pieces| {
             let pieces = pieces.iter().filter(|piece| is_read[piece.file]);
             pieces.map(|piece| self.partitioned_file(piece, picks)).collect()
@@ -320,7 +286,7 @@ impl GovernedTable {
             // Otherwise a partition that is done takes files from another, and cuts would not be where they were made.
             .with_preserve_order(true)
             .build();
-        Ok(DataSourceExec::from_data_source(config))
+        Ok((DataSourceExec::from_data_source(config), rows))
     }
 
     fn partitioned_file(&self, piece: &Piece, picks: bool) -> PartitionedFile {
@@ -402,7 +368,7 @@ impl TableProvider for GovernedTable {
         filters: &[Expr],
         _limit: Option<usize>,
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
-        let access = self.access(session)?;
+        let access = self.access(Access::of(session))?;
         let all: Vec<usize> = (0..self.shown.fields().len()).collect();
         let shown: &[usize] = projection.map_or(&all, |projection| projection);
         let output = Arc::new(self.shown.project(shown)?);
@@ -410,10 +376,7 @@ impl TableProvider for GovernedTable {
         let (on_profile, on_rows) = self.split_filters(filters);
         let on_profile: Vec<&Expr> =
             on_profile.into_iter().filter(|filter| decidable_on_profile(filter)).collect();
-        let mut runs = Vec::with_capacity(self.files.len());
-        for file in &self.files {
-            runs.push(self.store.runs(file).await?);
-        }
+        let runs = self.runs().await?.to_vec();
         let partitions = session.config().target_partitions();
         let selection = select(&runs, &access, partitions, &on_profile);
 
@@ -440,11 +403,15 @@ impl TableProvider for GovernedTable {
         let is_read = self.may_hold(&as_stored, predicate.as_ref()).await?;
         let picks = selection.is_riddled() && self.spares_nothing(&columns, &as_stored);
         let only_profile_ids = plan.iter().all(|column| matches!(column, OutputColumn::ProfileId));
-        let inner = if only_profile_ids {
-            None
+        let (inner, rows_read) = if only_profile_ids {
+            let rows = selection.partitions.iter().flatten().map(Piece::rows).sum::<u64>();
+            // Without a column they are counted, and not made.
+            (None, if plan.is_empty() { rows / BATCH_ROWS as u64 } else { rows })
         } else {
             let (columns, predicate) = (columns.clone(), predicate.clone());
-            Some(self.inner_scan(session, &selection, columns, predicate, &is_read, picks)?)
+            let (inner, rows) =
+                self.inner_scan(session, &selection, columns, predicate, &is_read, picks)?;
+            (Some(inner), rows)
         };
         let picks = if picks {
             let read = self.physical.project(&columns)?;
@@ -478,9 +445,12 @@ impl TableProvider for GovernedTable {
             picks,
             filter,
             access,
+            rows_read,
         )))
     }
 }
 
+pub(super) mod seek;
+mod store;
 #[cfg(test)]
 mod tests;

@@ -15,7 +15,8 @@ use datafusion::execution::{SessionState, TaskContext};
 use parking_lot::Mutex;
 
 use super::planned::{Planned, Stamp};
-use super::relations::Relations;
+use super::postgres::Snapshot;
+use super::relations::{Relations, Viewer};
 use crate::engine::Live;
 
 /// Sessions that keep something at most; all forget beyond that. What one keeps is as large as the catalog is.
@@ -165,5 +166,39 @@ impl AllKept {
     pub(crate) fn forget(&self) {
         let sessions: Vec<_> = self.sessions.lock().iter().filter_map(Weak::upgrade).collect();
         sessions.iter().for_each(|kept| kept.forget());
+    }
+}
+
+/// Viewers whose view of the catalog is remembered; all are forgotten beyond that.
+const VIEWERS_MAX: usize = 64;
+
+/// How relations are described to the catalog functions: alike to all sessions that see the same. It is the largest part
+/// of what a session holds while it idles, and a thousand of them are made by few roles.
+#[derive(Default)]
+pub(crate) struct Described(Mutex<OfDocument>);
+
+/// What was described of one catalog document.
+#[derive(Default)]
+struct OfDocument {
+    sequence: u64,
+    snapshots: HashMap<Viewer, Arc<Snapshot>>,
+}
+
+impl Described {
+    /// Returns how `viewer` sees the relations of a catalog document, which `describe` says if nobody has asked before.
+    pub(super) fn of(
+        &self,
+        sequence: u64,
+        viewer: Viewer,
+        describe: impl FnOnce() -> Arc<Snapshot>,
+    ) -> Arc<Snapshot> {
+        let mut of = self.0.lock();
+        if sequence < of.sequence {
+            return describe();
+        }
+        if sequence > of.sequence || of.snapshots.len() >= VIEWERS_MAX {
+            *of = OfDocument { sequence, ..OfDocument::default() };
+        }
+        Arc::clone(of.snapshots.entry(viewer).or_insert_with(describe))
     }
 }

@@ -123,6 +123,12 @@ pub(super) fn profiles_named(filter: &Expr) -> Option<Vec<i64>> {
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) => {
             Some(vec![value(right).or_else(|| value(left))?])
         }
+        // A short list is written so by the optimizer.
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => {
+            let mut ids = profiles_named(left)?;
+            ids.extend(profiles_named(right)?);
+            Some(ids)
+        }
         Expr::InList(list) if !list.negated => list.list.iter().map(value).collect(),
         _ => None,
     }
@@ -182,6 +188,10 @@ mod tests {
         );
         assert_eq!(profiles_named(&col("profile_id").in_list(list, true)), None);
         assert_eq!(profiles_named(&col("profile_id").gt(lit(5i64))), None);
+        let either = col("profile_id").eq(lit(1i64)).or(col("profile_id").eq(lit(2i64)));
+        assert_eq!(profiles_named(&either), Some(vec![1, 2]));
+        let other = col("profile_id").eq(lit(1i64)).or(col("profile_id").gt(lit(2i64)));
+        assert_eq!(profiles_named(&other), None);
     }
 
     #[test]

@@ -2,10 +2,12 @@
 //!
 //! A [`QuerySession`](session::QuerySession) belongs to one connection. For each statement it takes one consistent state of the lake, builds the
 //! [`Relations`](relations::Relations) that its role may name for its purpose, and plans with the one [`Planner`](planner::Planner). Rows of persons come
-//! only from a [`GovernedTable`](governed::GovernedTable), whose leaf asks for the statement's [`Access`](access::Access).
+//! only from a [`GovernedTable`](governed::GovernedTable), which asks for the statement's [`Access`](access::Access): its
+//! leaf does, and so does the short way of statements that are run again and again for few rows.
 
 pub mod access;
 mod blooms;
+mod decoded;
 mod expansion;
 mod generic;
 pub mod governed;
@@ -15,6 +17,7 @@ mod parameters;
 pub mod planned;
 pub mod planner;
 pub mod postgres;
+mod quick;
 pub(crate) mod reads;
 pub mod relations;
 pub mod runs;
@@ -23,6 +26,8 @@ pub mod selection;
 pub mod session;
 pub mod stop;
 pub mod system;
+mod value_index;
+mod weight;
 
 /// The name of the one database.
 pub const DATABASE: &str = "onefold";

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::sqlparser::ast::Statement;
+use parking_lot::Mutex;
 
 use super::generic::Generic;
 use super::parameters::Numerics;
@@ -23,6 +24,24 @@ pub struct Planned {
     pub(super) numerics: Numerics,
     pub(super) generic: Arc<Generic>,
     pub(super) stamp: Stamp,
+    /// As it was planned anew when the ground that it was planned on had changed, the last time.
+    pub(super) renewed: Arc<Mutex<Option<Arc<Planned>>>>,
+}
+
+impl Planned {
+    /// Returns the plan of the statement for what `stamp` stands for, if it was made anew for that.
+    pub(super) fn renewed(&self, stamp: &Stamp) -> Option<Arc<Planned>> {
+        self.renewed.lock().as_ref().filter(|renewed| renewed.stamp == *stamp).cloned()
+    }
+
+    /// Keeps what the statement was planned as anew: a statement that outlives a change is planned once for it, and not
+    /// with every run.
+    pub(super) fn renew(&self, plan: LogicalPlan, stamp: Stamp) -> Arc<Planned> {
+        let (generic, renewed) = (Arc::default(), Arc::default());
+        let planned = Arc::new(Planned { plan, stamp, generic, renewed, ..self.clone() });
+        *self.renewed.lock() = Some(Arc::clone(&planned));
+        planned
+    }
 }
 
 /// What a plan was made for.

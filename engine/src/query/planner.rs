@@ -39,6 +39,7 @@ use super::postgres::{self, AdvisoryLocks, SessionFacts, diagnosis};
 use super::scan::GovernedScanExec;
 use super::system::SystemTable;
 use crate::error::{Error, Result};
+use crate::functions::SessionFunctions;
 use crate::lake::{Lake, LakeTable};
 
 /// How deep expressions may nest.
@@ -71,8 +72,8 @@ pub struct Scope {
     pub facts: Arc<SessionFacts>,
     /// Who may be seen; without it a personal relation refuses to be scanned.
     pub access: Option<Arc<Access>>,
-    /// Functions that belong to this statement alone, such as `consent_allows`.
-    pub functions: Vec<Arc<datafusion::logical_expr::ScalarUDF>>,
+    /// Functions that belong to this statement alone, such as `consent_allows` and `why_merged`.
+    pub(crate) functions: SessionFunctions,
 }
 
 impl Planner {
@@ -142,8 +143,12 @@ impl Planner {
             .with_config(config)
             .with_runtime_env(Arc::clone(&self.runtime))
             .with_catalog_list(Arc::clone(&scope.catalogs));
-        let own = udfs::all().into_iter().map(Arc::new).chain(scope.functions.iter().cloned());
+        let of_statement = scope.functions.scalar.iter().cloned();
+        let own = udfs::all().into_iter().map(Arc::new).chain(of_statement);
         let mut state = postgres::extend(builder, &scope.facts, own.collect()).build();
+        for function in &scope.functions.tables {
+            state.register_udtf(function.name(), Arc::clone(function.function()));
+        }
         // The time that now() gives to the whole statement.
         state.mark_start_execution();
         state
@@ -251,7 +256,7 @@ impl Scope {
                 postgres::Snapshot::new(vec![], &[], &[]),
             ),
             access: None,
-            functions: vec![],
+            functions: SessionFunctions::default(),
         })
     }
 }

@@ -40,7 +40,7 @@ impl Reads {
                         reads.relations.push(table.name().to_owned());
                     }
                 } else if let Some(table) = provider.downcast_ref::<SystemTable>() {
-                    reads.relations.extend(table.name_on_record().map(str::to_owned));
+                    reads.relations.extend(table.on_record().iter().cloned());
                 }
             }
             node.apply_expressions(|expression| {

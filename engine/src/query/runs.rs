@@ -62,6 +62,21 @@ impl Runs {
     }
 }
 
+impl Runs {
+    /// Returns whose row stands at this place of the file.
+    pub(super) fn subject_at(&self, row: u64) -> Option<u32> {
+        let step = self.starts.partition_point(|start| *start <= row).checked_sub(1)?;
+        let mut end = self.starts[step];
+        for run in self.runs[step * STEP..].iter().take(STEP) {
+            end += u64::from(run.rows);
+            if row < end {
+                return Some(run.subject);
+            }
+        }
+        None
+    }
+}
+
 impl Deref for Runs {
     type Target = [Run];
 
@@ -116,5 +131,25 @@ impl RunCache {
         }
         files.insert(path, (now, Arc::clone(&runs)));
         runs
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_row_is_of_the_subject_whose_run_it_is_in() {
+        let subjects: Vec<Option<i64>> = (0..3_000)
+            .flat_map(|subject| {
+                std::iter::repeat_n(Some(subject % 2_000), (subject % 4) as usize + 1)
+            })
+            .collect();
+        let runs = runs_of(subjects.iter().copied());
+        for (row, subject) in subjects.iter().enumerate() {
+            assert_eq!(runs.subject_at(row as u64).map(i64::from), *subject, "row {row}");
+        }
+        assert_eq!(runs.subject_at(subjects.len() as u64), None);
+        assert_eq!(runs_of(std::iter::empty()).subject_at(0), None);
     }
 }

@@ -66,6 +66,7 @@ pub struct GovernedScanExec {
     picks: Option<Picks>,
     filter: Option<Arc<dyn PhysicalExpr>>,
     access: Arc<Access>,
+    rows_read: u64,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
@@ -88,6 +89,7 @@ impl GovernedScanExec {
         picks: Option<Picks>,
         filter: Option<Arc<dyn PhysicalExpr>>,
         access: Arc<Access>,
+        rows_read: u64,
     ) -> Self {
         let properties = Arc::new(PlanProperties::new(
             EquivalenceProperties::new(Arc::clone(&output)),
@@ -107,9 +109,15 @@ impl GovernedScanExec {
             picks,
             filter,
             access,
+            rows_read,
             properties,
             metrics,
         }
+    }
+
+    /// Returns how many of its rows may have to be read: what tells a statement that is done at once from a heavy one.
+    pub(super) fn rows_read(&self) -> u64 {
+        self.rows_read
     }
 
     /// Builds the rows of `partition` from the runs: profile ids, or nothing but their number.

@@ -246,7 +246,7 @@ fn ranges_of(runs: &Runs, access: &Access, asked: Option<&Asked<'_>>) -> Vec<Ran
 
 /// Returns the order in which files are read: that of the visible subjects in them, and as they stand in the list where
 /// those are the same. Files of a table that is sorted as a whole follow each other.
-fn in_visible_order(files: &[Arc<Runs>], visible: &Visible) -> Vec<usize> {
+pub(super) fn in_visible_order(files: &[Arc<Runs>], visible: &Visible) -> Vec<usize> {
     fn subjects<'a>(runs: &'a [Run], visible: &'a Visible) -> impl Iterator<Item = u32> + 'a {
         runs.iter().map(|run| run.subject).filter(|subject| visible.contains(*subject))
     }

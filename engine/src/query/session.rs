@@ -4,28 +4,25 @@
 //! by the consent that is in force when the statement begins. A plan is kept only as long as the catalog, the role's
 //! definition and the purpose are those it was made for; otherwise it is made anew from the text.
 
+mod running;
+
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
-use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::sql::sqlparser::ast::Statement;
-use futures::StreamExt;
 
 use super::access::Access;
 use super::generic;
 use super::kept::{Context, Kept};
 use super::parameters::{self, Numerics};
 use super::planned::{Planned, Stamp, columns_of};
-use super::planner::{checked_physical, physical, plan};
+use super::planner::plan;
 use super::postgres::{self, SessionFacts};
-use super::reads::Reads;
 use super::relations::{Relations, Viewer};
-use super::stop::{Stop, stoppable};
+use super::stop::Stop;
 use crate::analytics::Staged;
-use crate::audit::{Class, Entry};
 use crate::catalog::{Body, Capability, Kind, LegalBasis, Role};
 use crate::engine::{Engine, Live};
 use crate::error::{Error, Result};
@@ -209,59 +206,8 @@ impl QuerySession {
             declared_types: parameter_types.to_vec(),
             numerics,
             generic: Arc::default(),
+            renewed: Arc::default(),
         })
-    }
-
-    /// Runs a planned statement; its rows are those of people who allow the purpose when this is called.
-    ///
-    /// # Errors
-    /// [`Error::Denied`] if it reads persons without a purpose, and all that running can meet.
-    pub async fn execute(
-        &self,
-        planned: &Planned,
-        values: Vec<ScalarValue>,
-    ) -> Result<SendableRecordBatchStream> {
-        let live = self.live();
-        if planned.stamp == self.stamp(&live) {
-            return self.run_again(&live, planned, values).await;
-        }
-        let context = self.context(&live)?;
-        let mut plan = self.plan_now(&live, &context, &planned.statement).await?.0;
-        let now = columns_of(&plan);
-        if now.fields() != planned.schema.fields() {
-            return Err(Error::Invalid {
-                message: "cached plan must not change result type".into(),
-                hint: "Prepare the statement again.".into(),
-            });
-        }
-        if !planned.declared_types.is_empty() || !values.is_empty() {
-            plan = parameters::with_values(plan, &planned.numerics, values)?;
-        }
-        self.run(&live, plan, None).await
-    }
-
-    /// Runs a statement whose plan is still right.
-    async fn run_again(
-        &self,
-        live: &Arc<Live>,
-        planned: &Planned,
-        values: Vec<ScalarValue>,
-    ) -> Result<SendableRecordBatchStream> {
-        let reads = Reads::of(&planned.plan)?;
-        let planned = planned.clone();
-        self.run_reading(live, reads, None, move |context| async move {
-            let Planned { plan, parameters, declared_types, numerics, generic, .. } = planned;
-            let state = context.timeless_state();
-            if let Some(plan) = generic.with_values(state, &plan, &parameters, &values)? {
-                return checked_physical(state, &plan).await;
-            }
-            let plan = match declared_types.is_empty() && values.is_empty() {
-                true => plan,
-                false => parameters::with_values(plan, &numerics, values)?,
-            };
-            physical(&context.state(), &plan).await
-        })
-        .await
     }
 
     /// Returns the plan of a statement that [`QuerySession::plan_with`] has planned, with these values.
@@ -296,74 +242,6 @@ impl QuerySession {
             })
             .await?;
         Ok((plan, self.stamp(live)))
-    }
-
-    /// Runs a plan; `target` is the relation that its rows are written to, if they are.
-    pub(crate) async fn run(
-        &self,
-        live: &Arc<Live>,
-        plan: LogicalPlan,
-        target: Option<&str>,
-    ) -> Result<SendableRecordBatchStream> {
-        let reads = Reads::of(&plan)?;
-        let make = |context: Arc<Context>| async move { physical(&context.state(), &plan).await };
-        self.run_reading(live, reads, target, make).await
-    }
-
-    /// Runs what `make` makes, which reads `reads`.
-    async fn run_reading<F>(
-        &self,
-        live: &Arc<Live>,
-        mut reads: Reads,
-        target: Option<&str>,
-        make: impl FnOnce(Arc<Context>) -> F + Send + 'static,
-    ) -> Result<SendableRecordBatchStream>
-    where
-        F: Future<Output = Result<Arc<dyn ExecutionPlan>>> + Send,
-    {
-        let context = self.context(live)?;
-        let task = context.task();
-        let class = if target.is_some() { Class::Write } else { Class::Read };
-        let written = target.filter(|target| !reads.relations.iter().any(|read| read == target));
-        reads.relations.extend(written.map(str::to_owned));
-        let purpose = self.purpose();
-        if reads.personal && purpose.is_none() {
-            return Err(super::access::no_purpose());
-        }
-        let stop = Arc::clone(&self.stop.read());
-        let physical = self
-            .engine
-            .planner()
-            .aside(async move {
-                stop.check()?;
-                Ok(stoppable(make(context).await?, &stop)?)
-            })
-            .await?;
-        let stream = execute_stream(physical, task)?;
-        if reads.relations.is_empty() {
-            return Ok(stream);
-        }
-        let entry = Entry {
-            role: self.role.clone(),
-            purpose: purpose.unwrap_or_default(),
-            class,
-            relations: reads.relations,
-        };
-        let statement = self.engine.audit().begin(entry).await?;
-        let schema = stream.schema();
-        let counted = stream.scan((statement, 0u64), |(statement, rows), batch| {
-            match &batch {
-                Ok(batch) => {
-                    *rows += batch.num_rows() as u64;
-                    statement.rows(*rows);
-                }
-                Err(_) => statement.failed(),
-            }
-            futures::future::ready(Some(batch))
-        });
-        Ok(Box::pin(datafusion::physical_plan::stream::RecordBatchStreamAdapter::new(
-            schema, counted,
-        )))
     }
 
     /// Returns what statements are planned and run with that see `live`, and shows its relations to the catalog
@@ -468,9 +346,18 @@ impl QuerySession {
         let stamp = Stamp { search_path: vec![], time_zone: None, ..self.stamp(live) };
         let mut described = self.described.lock();
         if described.as_ref() != Some(&stamp) {
-            let roles: Vec<String> =
-                live.published.state.of_kind(Kind::Role).map(|role| role.name.clone()).collect();
-            self.facts.set_snapshot(relations.describe(&roles));
+            let state = &live.published.state;
+            let describe = || {
+                let roles = state.of_kind(Kind::Role).map(|role| role.name.clone());
+                relations.describe(&roles.collect::<Vec<_>>())
+            };
+            // What a session has changed itself is seen by nobody else.
+            let viewer = self.viewer(live).ok().filter(|_| self.staged.lock().is_empty());
+            let snapshot = match viewer {
+                Some(viewer) => self.engine.described().of(state.sequence, viewer, describe),
+                None => describe(),
+            };
+            self.facts.set_snapshot(snapshot);
             *described = Some(stamp);
         }
     }

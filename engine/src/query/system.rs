@@ -25,18 +25,25 @@ pub struct SystemTable {
     name: String,
     schema: SchemaRef,
     rows: Rows,
-    on_record: bool,
+    /// What the audit log notes when it is read.
+    on_record: Vec<String>,
 }
 
 impl SystemTable {
     /// Builds the relation `name` with the columns of `schema`.
     pub fn new(name: impl Into<String>, schema: SchemaRef, rows: Rows) -> Self {
-        Self { name: name.into(), schema, rows, on_record: false }
+        Self { name: name.into(), schema, rows, on_record: vec![] }
     }
 
     /// Marks that its rows tell of persons, so that each read of it is noted in the audit log.
     pub fn put_on_record(mut self) -> Self {
-        self.on_record = true;
+        self.on_record = vec![self.name.clone()];
+        self
+    }
+
+    /// The same, for rows that are made of these relations.
+    pub fn made_of(mut self, relations: &[&str]) -> Self {
+        self.on_record = relations.iter().map(|relation| (*relation).to_owned()).collect();
         self
     }
 
@@ -45,9 +52,9 @@ impl SystemTable {
         &self.name
     }
 
-    /// Returns its name if reads of it are noted in the audit log.
-    pub fn name_on_record(&self) -> Option<&str> {
-        self.on_record.then_some(self.name.as_str())
+    /// Returns what the audit log notes when it is read.
+    pub fn on_record(&self) -> &[String] {
+        &self.on_record
     }
 }
 

@@ -80,10 +80,11 @@ pub(super) async fn run(
     shutdown: CancellationToken,
     ready: impl FnOnce() -> Result<(), Failure>,
 ) -> Result<u8, Failure> {
-    let cpu = Queries::start()?;
+    let (light, heavy) = (Queries::start()?, Queries::start_heavy()?);
     let front = Front {
         backend: Arc::new(EngineBackend::new(engine.clone())),
-        cpu: cpu.handle.clone(),
+        light: light.handle.clone(),
+        heavy: heavy.handle.clone(),
         tls,
         limits: Limits::default(),
         secret: engine.secret()?,
@@ -91,23 +92,23 @@ pub(super) async fn run(
     ready()?;
     tokio::join!(
         serve_postgres(listener, front, shutdown.clone()),
-        keep_schedule(&engine, &cpu.handle, shutdown)
+        keep_schedule(&engine, &heavy.handle, shutdown)
     );
-    // Changes that statements have begun come to their end on the runtime that they run on.
+    // Changes that statements have begun come to their end on the runtimes that they run on.
     let closed = engine.close().await;
-    drop(cpu);
+    drop((light, heavy));
     closed?;
     Ok(SUCCESS)
 }
 
 /// Runs what is due until `shutdown`. What runs then may end, or is broken off if that takes long: what it has published
-/// stays, what it has not never was. It runs where queries do, so that a refresh keeps no client waiting, and one that
-/// panics ends alone.
-async fn keep_schedule(engine: &Engine, cpu: &Handle, shutdown: CancellationToken) {
+/// stays, what it has not never was. It runs where heavy queries do, so that a refresh keeps no client waiting, and
+/// one that panics ends alone.
+async fn keep_schedule(engine: &Engine, heavy: &Handle, shutdown: CancellationToken) {
     while !shutdown.is_cancelled() {
         let mut schedule = JoinSet::new();
         let (engine, until) = (engine.clone(), shutdown.clone());
-        schedule.spawn_on(async move { engine.run_schedule(until).await }, cpu);
+        schedule.spawn_on(async move { engine.run_schedule(until).await }, heavy);
         tokio::select! {
             ended = schedule.join_next() => {
                 if matches!(ended, Some(Err(_))) {

@@ -78,6 +78,7 @@ fn writes(statement: &Statement) -> bool {
         | Statement::Drop { .. }
         | Statement::Comment { .. }
         | Statement::Refresh { .. }
+        | Statement::Decide { .. }
         | Statement::Write { .. } => true,
         Statement::RunSync { dry_run, .. } => !dry_run,
         Statement::Query { ast } => {
@@ -260,8 +261,14 @@ impl Work {
         let running = Failure::of_statement(Phase::Running, place);
         let admit = |what: &str| Transaction::new().admit_change(what, read_only, false);
         match &parsed.statement {
-            Statement::Query { .. } | Statement::Explain { .. } => {
-                let plan = session.plan(&parsed.text, &[]).await.map_err(planning)?;
+            Statement::Query { .. }
+            | Statement::Explain { .. }
+            | Statement::ExplainIdentity { .. } => {
+                let text = match &parsed.statement {
+                    Statement::ExplainIdentity { query } => query,
+                    _ => &parsed.text,
+                };
+                let plan = session.plan(text, &[]).await.map_err(planning)?;
                 if plan.changes_the_lake {
                     admit("this function")?;
                 }

@@ -5,18 +5,26 @@ use sqlparser::tokenizer::Token;
 use super::cursor::Cursor;
 use super::error::{INVALID_PARAMETER_VALUE, ParseError};
 use super::inner;
+use super::overrides::{pair, profile_id};
 use super::statement::{ExplainFormat, Statement};
 
 /// What `EXPLAIN` will also answer for, and what answers until then.
-const DECISIONS: [(&str, &str); 4] = [
-    ("merge", "Query identity_edges and profile_merges."),
+const DECISIONS: [(&str, &str); 2] = [
     ("segment", "Query segment_members, and profiles for the values that the condition sees."),
     ("impact", "Change the graph on a copy of the lake and compare."),
-    ("profile", "Query attribute_sources and profile_records."),
 ];
 
 /// Reads the rest of `EXPLAIN`.
 pub(crate) fn explain(cursor: &mut Cursor<'_>) -> Result<Statement, ParseError> {
+    if cursor.is("merge") && !cursor.is_at(1, "into") {
+        cursor.advance();
+        return merge(cursor);
+    }
+    if cursor.accept("profile") {
+        let profile = profile_id(cursor)?;
+        cursor.expect_end()?;
+        return Ok(explanation(&format!("explain_profile({profile})")));
+    }
     for (word, hint) in DECISIONS {
         if cursor.is(word) {
             let what = format!("EXPLAIN {}", word.to_uppercase());
@@ -57,6 +65,32 @@ pub(crate) fn explain(cursor: &mut Cursor<'_>) -> Result<Statement, ParseError> 
         _ => return Err(cursor.error_at(start, "only a query can be explained")),
     }
     Ok(Statement::Explain { analyze, verbose, format, statement: Box::new(statement) })
+}
+
+/// Reads the rest of `EXPLAIN MERGE id, id` or `EXPLAIN MERGE (source, key), (source, key)`.
+fn merge(cursor: &mut Cursor<'_>) -> Result<Statement, ParseError> {
+    let end = |cursor: &mut Cursor<'_>| match cursor.peek() {
+        Some(Token::LParen) => {
+            let (source, key) = pair(cursor, "the name of a source", "the key of a record")?;
+            let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
+            Ok(format!("{}, {}", quoted(&source), quoted(&key)))
+        }
+        _ => profile_id(cursor).map(|profile| profile.to_string()),
+    };
+    let (start, left) = (cursor.start(), end(cursor)?);
+    cursor.expect_token(&Token::Comma)?;
+    let right = end(cursor)?;
+    cursor.expect_end()?;
+    if left.starts_with('\'') != right.starts_with('\'') {
+        let error = cursor.error_at(start, "a profile cannot be compared with a record");
+        return Err(error.hint("Name two profiles, or two records."));
+    }
+    Ok(explanation(&format!("explain_merge({left}, {right})")))
+}
+
+/// The statement that answers with the lines of an explanation.
+fn explanation(function: &str) -> Statement {
+    Statement::ExplainIdentity { query: format!("SELECT \"QUERY PLAN\" FROM {function}") }
 }
 
 /// Returns whether the bracket that comes next holds options and not a query.

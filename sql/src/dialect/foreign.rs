@@ -30,19 +30,17 @@ const REFUSED: [(&str, &str); 19] = [
 ];
 
 /// First words of statements that change data or its shape in ways onefold does not have.
-const UNSUPPORTED: [(&str, &str); 31] = [
-    ("split profile", "Correct the source records or the rules of the identity graph and refresh."),
-    (
-        "merge profiles",
-        "Correct the source records or the rules of the identity graph and refresh.",
-    ),
+const UNSUPPORTED: [(&str, &str); 29] = [
     ("erase", "Record a refusal with cdp.record_consent until erasure is there."),
     ("suppress", "Record a refusal with cdp.record_consent."),
     ("export profile", "Query profiles, profile_records and profile_identifiers."),
     ("preview", "Run the query of the segment and count its rows."),
     ("snapshot", "Query segment_members, which keeps when each member entered and exited."),
     ("validate", "Use onefold check PROJECT."),
-    ("merge", "Write MERGE INTO name USING source ON condition WHEN ..."),
+    (
+        "merge",
+        "Write MERGE INTO name USING source ON condition WHEN ..., or MERGE PROFILES a, b REASON ...",
+    ),
     ("create temporary", "Use WITH queries."),
     ("create temp", "Use WITH queries."),
     ("create unlogged", "Use CREATE TABLE analytics.name AS SELECT ..."),
@@ -85,7 +83,7 @@ const ELSEWHERE: [(&str, &str); 7] = [
 ];
 
 /// First words that begin a statement of ours or of Postgres, for "did you mean".
-pub(crate) const FIRST_WORDS: [&str; 38] = [
+pub(crate) const FIRST_WORDS: [&str; 40] = [
     "insert",
     "update",
     "delete",
@@ -98,6 +96,8 @@ pub(crate) const FIRST_WORDS: [&str; 38] = [
     "drop",
     "comment",
     "refresh",
+    "merge",
+    "split",
     "run",
     "show",
     "set",

@@ -19,6 +19,7 @@ mod grammar;
 mod kind;
 mod lexer;
 mod objects;
+mod overrides;
 pub(crate) mod password;
 mod prepared;
 mod settings;
@@ -109,6 +110,9 @@ fn statement(cursor: &mut Cursor<'_>) -> Result<Statement, ParseError> {
             Some(statement) => Ok(statement),
             None => foreign_or_error(&whole),
         },
+        "merge" if cursor.is("profiles") => overrides::merge(cursor),
+        "split" => overrides::split(cursor),
+        "drop" if cursor.accept("identity override") => overrides::take_back(cursor),
         "drop" => match objects::drop_object(cursor)? {
             Some(statement) => Ok(statement),
             None => foreign_or_error(&whole),

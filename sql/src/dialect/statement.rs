@@ -2,6 +2,7 @@
 
 use arrow::datatypes::DataType;
 use engine::catalog::{Definition, Kind};
+use engine::overrides::Decision;
 use sqlparser::ast;
 
 use super::password::Password;
@@ -54,6 +55,13 @@ pub(crate) enum Statement {
         target: RefreshTarget,
         /// From the ground state, not from what changed.
         full: bool,
+    },
+    /// `MERGE PROFILES`, `SPLIT PROFILE` or `DROP IDENTITY OVERRIDE`.
+    Decide {
+        /// What is decided about who is who.
+        decision: Decision,
+        /// Why; it may be empty where something is taken back.
+        reason: String,
     },
     /// `RUN SYNC name [DRY RUN]`.
     RunSync {
@@ -240,6 +248,11 @@ pub(crate) enum Statement {
         format: ExplainFormat,
         /// The statement, which is a query or `EXECUTE`.
         statement: Box<Parsed>,
+    },
+    /// `EXPLAIN MERGE` or `EXPLAIN PROFILE`.
+    ExplainIdentity {
+        /// The query that answers it.
+        query: String,
     },
     /// A statement that changes tables or views of the schema `analytics`, read by the engine from the text.
     Write {

@@ -8,7 +8,7 @@ use std::any::Any;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use arrow::array::ArrayRef;
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use async_trait::async_trait;
 use datafusion::common::ScalarValue;
@@ -53,6 +53,14 @@ pub(crate) trait QuerySession: Send + Sync + 'static {
     fn end_transaction(&self) {}
     /// Plans a query or an `EXPLAIN`. `parameters` are the types that the client declared, `None` where it left them open.
     async fn plan(&self, sql: &str, parameters: &[Option<DataType>]) -> Result<Plan>;
+    /// Returns the plan of a query that this session has sent before, if [`QuerySession::plan`] would return the same.
+    fn known(&self, _sql: &str, _parameters: &[Option<DataType>]) -> Option<Plan> {
+        None
+    }
+    /// Answers a planned query as [`QuerySession::execute`] would, if that takes no waiting and hardly any computing.
+    fn answer_at_once(&self, _plan: &Plan, _parameters: &[ScalarValue]) -> Option<RecordBatch> {
+        None
+    }
     /// Starts a planned query. If the plan was made under another purpose, policy or catalog, it is planned anew.
     async fn execute(
         &self,

@@ -13,6 +13,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use engine::analytics::{CopyTarget, PlannedWrite, Staged};
 use engine::catalog::{Body, Capability, Definition, Kind};
 use engine::jobs::{Target, Trigger};
+use engine::lanes;
 use engine::query::planned::Planned;
 use engine::query::postgres::Configured;
 use engine::{Engine, Error, FirstMembers, Put, Result};
@@ -94,8 +95,8 @@ impl QuerySession for EngineSession {
     }
 
     async fn plan(&self, sql: &str, parameters: &[Option<DataType>]) -> Result<Plan> {
-        if let Some(planned) = self.session.kept_plan(sql, parameters) {
-            return Ok(plan_of(planned));
+        if let Some(known) = self.known(sql, parameters) {
+            return Ok(known);
         }
         let statement = parse(sql)?;
         if let Some(call) = RecordConsent::of(&statement)? {
@@ -122,6 +123,17 @@ impl QuerySession for EngineSession {
         let planned = self.session.plan(&statement, parameters).await?;
         self.session.keep_plan(sql, parameters, &planned);
         Ok(plan_of(planned))
+    }
+
+    fn known(&self, sql: &str, parameters: &[Option<DataType>]) -> Option<Plan> {
+        self.session.kept_plan(sql, parameters).map(plan_of)
+    }
+
+    fn answer_at_once(&self, plan: &Plan, parameters: &[ScalarValue]) -> Option<RecordBatch> {
+        match plan.inner.downcast_ref::<Inner>() {
+            Some(Inner::Query(planned)) => self.session.answer_at_once(planned, parameters),
+            _ => None,
+        }
     }
 
     async fn execute(
@@ -168,6 +180,7 @@ impl QuerySession for EngineSession {
     }
 
     async fn copy_rows(&self, target: &CopyTarget, columns: Vec<ArrayRef>) -> Result<u64> {
+        lanes::go_heavy().await;
         self.session.copy_rows(target, columns).boxed().await
     }
 
@@ -202,6 +215,7 @@ impl QuerySession for EngineSession {
             Statement::ShowObjects { .. } => &["name", "comment"],
             Statement::ShowCreate { .. } => &["name", "definition"],
             Statement::RunSync { .. } => &["run", "rows", "held_back", "location"],
+            Statement::Decide { .. } => return Some(super::decide::columns()),
             _ => return None,
         };
         Some(Arc::new(Schema::new(
@@ -230,6 +244,7 @@ impl QuerySession for EngineSession {
                 Ok(done("COMMENT".into()))
             }
             Statement::Refresh { target, full } => self.refresh(target, *full).boxed().await,
+            Statement::Decide { decision, reason } => self.decide(decision, reason).boxed().await,
             Statement::RunSync { name, dry_run } => {
                 self.run_sync(statement, name, *dry_run).boxed().await
             }
@@ -308,6 +323,7 @@ impl EngineSession {
             engine.define(vec![(definition.clone(), put)]).await?;
             return Ok(done(tag));
         }
+        lanes::go_heavy().await;
         let notices = match engine.define_segment(definition.clone(), put).await? {
             FirstMembers::None => vec![format!(
                 "segment \"{}\" is empty until the first refresh: there are no profiles yet",
@@ -351,6 +367,7 @@ impl EngineSession {
             (Err(refused), _) => return Err(refused),
         };
         let engine = self.session.engine();
+        lanes::go_heavy().await;
         let refreshed = engine.refresh(&target, full, Trigger::Demand, &|_, _| {}).await?;
         let steps = refreshed.into_result()?;
         let worked = steps.iter().filter(|step| step.worked).count();
@@ -373,6 +390,7 @@ impl EngineSession {
                 hint: "Run it as a role with that purpose.".into(),
             });
         }
+        lanes::go_heavy().await;
         let report =
             engine::activation::run_sync(engine, name, self.session.role(), dry_run).await?;
         let texts = [report.run, report.rows.to_string(), report.held_back.to_string()].map(Some);
@@ -470,7 +488,10 @@ fn parse(sql: &str) -> Result<SqlStatement> {
     })
 }
 
-fn rows(schema: &SchemaRef, columns: Vec<ArrayRef>) -> Result<SendableRecordBatchStream> {
+pub(super) fn rows(
+    schema: &SchemaRef,
+    columns: Vec<ArrayRef>,
+) -> Result<SendableRecordBatchStream> {
     let batch = RecordBatch::try_new(Arc::clone(schema), columns)
         .map_err(datafusion::error::DataFusionError::from)?;
     Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(schema), stream::iter([Ok(batch)]))))

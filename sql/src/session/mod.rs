@@ -8,6 +8,7 @@
 //! never committed behind the back of a later `ROLLBACK`.
 
 pub(crate) mod backend;
+mod decide;
 pub(crate) mod engine_backend;
 mod like;
 mod record_consent;

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use engine::overrides::Decision;
+
 use super::backend::Changes;
 use crate::dialect::Statement;
 use crate::wire::{WireError, sqlstate};
@@ -194,6 +196,15 @@ fn before_others(what: &str) -> WireError {
     .hint("It commits by itself, so that a failure behind it could not undo it: send it last, or alone.")
 }
 
+/// Returns what a decision about who is who is called.
+pub(crate) fn tag_of(decision: &Decision) -> &'static str {
+    match decision {
+        Decision::Merge(_) => "MERGE PROFILES",
+        Decision::Split(..) => "SPLIT PROFILE",
+        Decision::Revoke(_) => "DROP IDENTITY OVERRIDE",
+    }
+}
+
 /// Returns the name of a statement that changes the lake, for messages; `None` if it does not.
 pub(crate) fn changes_the_lake(statement: &Statement) -> Option<String> {
     match statement {
@@ -204,6 +215,7 @@ pub(crate) fn changes_the_lake(statement: &Statement) -> Option<String> {
         Statement::Comment { .. } => Some("COMMENT".to_owned()),
         Statement::Refresh { .. } => Some("REFRESH".to_owned()),
         Statement::RunSync { dry_run: false, .. } => Some("RUN SYNC".to_owned()),
+        Statement::Decide { decision, .. } => Some(tag_of(decision).to_owned()),
         _ => None,
     }
 }

@@ -4,14 +4,14 @@
 //!  accept -> start-up (TLS, who, which database) -> SCRAM -> [ message -> statement -> rows ]* -> goodbye
 //!                                                               |            ^
 //!                                    network runtime ---------- | ---------- | -----------------
-//!                                    CPU runtime                +-- plan, run, encode
+//!                                    runtimes for statements    +-- plan, run, encode
 //! ```
 //!
-//! A connection is one task on the network runtime. It never computes: planning, running and encoding happen in one task
-//! on the CPU runtime, which hands over chunks of [`limits::FLUSH_BYTES`] through a channel of
-//! [`limits::CHUNKS_IN_FLIGHT_MAX`], so that a slow reader slows the query down and costs no memory. Meanwhile the
-//! connection goes on reading: a goodbye, a closed socket, a CancelRequest, a timeout or a shutdown aborts the task and
-//! drops its stream.
+//! A connection is one task on the network runtime. It computes nothing but small answers that are at hand: planning,
+//! running and encoding happen in one task on the [runtimes for statements](engine::lanes), which hands over chunks of
+//! [`limits::FLUSH_BYTES`] through a channel of [`limits::CHUNKS_IN_FLIGHT_MAX`], so that a slow reader slows the query
+//! down and costs no memory. Meanwhile the connection goes on reading: a goodbye, a closed socket, a CancelRequest, a
+//! timeout or a shutdown aborts the task and drops its stream.
 //!
 //! Messages, their codec and SCRAM are pgwire's; the socket loop, the decoder, the row encoder and the SQLSTATE map are
 //! ours. Before a session exists, which only [`auth`] can lead to, no message but those of the start-up is understood.

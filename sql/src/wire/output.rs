@@ -1,9 +1,11 @@
-//! The way of rows from a query, on the CPU runtime, to the socket, on the network runtime.
+//! The way of rows from a query, on a runtime for statements, to the socket, on the network runtime.
 
 use arrow::array::RecordBatch;
 use bytes::{Bytes, BytesMut};
 use datafusion::common::ScalarValue;
 use datafusion::execution::SendableRecordBatchStream;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use engine::lanes;
 use futures::StreamExt;
 use tokio::sync::mpsc;
 
@@ -12,7 +14,7 @@ use super::encode::RowEncoder;
 use super::error::{Phase, WireError, sqlstate};
 use super::limits::FLUSH_BYTES;
 
-/// Why work on the CPU runtime ended without an answer.
+/// Why work on a runtime for statements ended without an answer.
 #[derive(Debug)]
 pub(crate) enum WorkError {
     /// The engine failed.
@@ -80,6 +82,8 @@ pub(crate) struct RowRun {
     batch: Option<(RecordBatch, usize)>,
     /// What the session stood on when the query began.
     pub(crate) epoch: u64,
+    /// Whether it was started as a heavy statement, and so goes on as one.
+    heavy: bool,
 }
 
 /// How far sending came.
@@ -94,7 +98,32 @@ pub(crate) struct Sent {
 impl RowRun {
     /// Takes a stream that has not been read.
     pub(crate) fn new(stream: SendableRecordBatchStream, epoch: u64) -> RowRun {
-        RowRun { stream, batch: None, epoch }
+        RowRun { stream, batch: None, epoch, heavy: lanes::is_heavy() }
+    }
+
+    /// Takes rows that are all there.
+    pub(crate) fn of(batch: RecordBatch, epoch: u64) -> RowRun {
+        let rest = RecordBatchStreamAdapter::new(batch.schema(), futures::stream::empty());
+        RowRun { stream: Box::pin(rest), batch: Some((batch, 0)), epoch, heavy: false }
+    }
+
+    /// Writes rows that are all there, as many as `rows_max`.
+    pub(crate) fn write(
+        &mut self,
+        encoder: &RowEncoder,
+        rows_max: u64,
+        buffer: &mut BytesMut,
+    ) -> Sent {
+        let mut rows = 0;
+        if let Some((batch, start)) = self.batch.take() {
+            let left = usize::try_from(rows_max).unwrap_or(usize::MAX);
+            let written = encoder.data_rows(&batch, start, left, usize::MAX, buffer);
+            rows = u64::try_from(written).unwrap_or(0);
+            if start + written < batch.num_rows() {
+                self.batch = Some((batch, start + written));
+            }
+        }
+        Sent { rows, finished: rows < rows_max }
     }
 
     /// Sends rows until `rows_max` are sent or none is left.
@@ -104,6 +133,9 @@ impl RowRun {
         rows_max: u64,
         output: &mut Output,
     ) -> Result<Sent, WorkError> {
+        if self.heavy {
+            lanes::go_heavy().await;
+        }
         let mut rows = 0;
         while rows < rows_max {
             let (batch, start) = match self.batch.take() {

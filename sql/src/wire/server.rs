@@ -36,7 +36,9 @@ pub(crate) struct Front {
     /// The engine.
     pub(crate) backend: Arc<dyn Backend>,
     /// The runtime that plans, runs and encodes: not the one that serves sockets.
-    pub(crate) cpu: Handle,
+    pub(crate) light: Handle,
+    /// The one where [heavy statements](engine::lanes) go on.
+    pub(crate) heavy: Handle,
     /// TLS, if it is configured.
     pub(crate) tls: Option<Tls>,
     /// The bounds.
@@ -48,7 +50,8 @@ pub(crate) struct Front {
 /// What all connections share.
 pub(super) struct Shared {
     pub(super) backend: Arc<dyn Backend>,
-    pub(super) cpu: Handle,
+    pub(super) light: Handle,
+    pub(super) heavy: Handle,
     pub(super) tls: Option<Tls>,
     pub(super) limits: Limits,
     pub(super) mock_key: [u8; 32],
@@ -66,7 +69,8 @@ impl Shared {
         Arc::new(Shared {
             connections: Arc::new(Semaphore::new(front.limits.connections_max)),
             backend: front.backend,
-            cpu: front.cpu,
+            light: front.light,
+            heavy: front.heavy,
             tls: front.tls,
             limits: front.limits,
             mock_key: front.secret,

@@ -1,5 +1,7 @@
 //! Tests of the resolution as a whole.
 
+mod fuzzy;
+mod overrides;
 mod properties;
 mod shop;
 mod stories;
@@ -101,6 +103,7 @@ pub(super) fn definition() -> IdentityGraph {
             matching("name_birth", &["name", "birth_date"], 4),
             matching("name_address", &["name", "street", "postal_code"], 5),
         ],
+        fuzzy: None,
         merge_limit: 12,
         shared_limit: 3,
     }

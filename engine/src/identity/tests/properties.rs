@@ -11,7 +11,7 @@ const SURNAMES: [&str; 4] = ["Nowak", "Nowka", "Kowalska", "Lis"];
 const BIRTHS: [&str; 5] = ["1980-05-06", "1980-06-05", "1951-02-03", "1980-01-01", "1999-12-24"];
 
 /// Rows from so few values that families, namesakes, placeholders and shared devices come about by themselves.
-fn row() -> impl Strategy<Value = Row> {
+pub(super) fn row() -> impl Strategy<Value = Row> {
     let person = (
         0..12_usize,
         0..GIVEN.len(),
@@ -55,15 +55,15 @@ fn row() -> impl Strategy<Value = Row> {
 }
 
 /// What rows say, so that equal ones are left out: subjects are distinct.
-fn distinct(rows: Vec<Row>) -> Vec<Row> {
+pub(super) fn distinct(rows: Vec<Row>) -> Vec<Row> {
     let mut seen = BTreeSet::new();
     rows.into_iter().filter(|row| seen.insert(format!("{row:?}"))).collect()
 }
 
 /// All that a resolver holds, in ordinals.
-type State = (Vec<u32>, Vec<Vec<u32>>, BTreeSet<Edge>, BTreeSet<Violation>, Counts);
+pub(super) type State = (Vec<u32>, Vec<Vec<u32>>, BTreeSet<Edge>, BTreeSet<Violation>, Counts);
 
-fn state(resolver: &Resolver) -> State {
+pub(super) fn state(resolver: &Resolver) -> State {
     let (edges, violations) = (resolver.all_edges().collect(), resolver.violations().collect());
     (resolver.anchors().to_vec(), profiles(resolver), edges, violations, resolver.counts())
 }

@@ -2,7 +2,7 @@
 
 mod properties;
 mod stories;
-mod town;
+pub(crate) mod town;
 
 use super::{
     Batch, Clusters, Form, Kind, Matcher, Model, Options, Overrides, PersonField, Records,

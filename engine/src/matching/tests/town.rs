@@ -46,7 +46,7 @@ impl Draw {
 }
 
 /// Records of a town, and who each is.
-pub(super) fn town(households: u64, seed: u64) -> (Vec<(u64, [String; 10])>, Vec<u64>) {
+pub(crate) fn town(households: u64, seed: u64) -> (Vec<(u64, [String; 10])>, Vec<u64>) {
     let mut draw = Draw::new(seed);
     let (mut rows, mut truth) = (Vec::new(), Vec::new());
     for household in 0..households {

@@ -16,13 +16,13 @@ use async_trait::async_trait;
 use datafusion::catalog::{SchemaProvider, TableProvider};
 use datafusion::datasource::ViewTable;
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
-use datafusion::logical_expr::ScalarUDF;
 use parking_lot::Mutex;
 
 use crate::catalog::{
     ANALYTICS, AnalyticsSchema, Capability, LegalBasis, Published, TEMPORARY, placed,
 };
 use crate::error::{Error, Result};
+use crate::functions::SessionFunctions;
 use crate::lake::{self, TableSnapshot};
 use crate::query::access::Access;
 use crate::query::governed::{GovernedTable, PROFILE_ID, ScanStore};
@@ -106,7 +106,7 @@ pub struct Relations {
     store: ScanStore,
     access: Option<Arc<Access>>,
     facts: Arc<SessionFacts>,
-    functions: Vec<Arc<ScalarUDF>>,
+    functions: SessionFunctions,
     relations: BTreeMap<(String, String), Relation>,
     /// The schemas that analysts made.
     schemas: BTreeMap<String, AnalyticsSchema>,
@@ -128,14 +128,14 @@ impl Relations {
         clippy::too_many_arguments,
         reason = "the parts of a statement's scope, each from another place"
     )]
-    pub fn new(
+    pub(crate) fn new(
         published: &Published,
         viewer: &Viewer,
         access: Option<Arc<Access>>,
         planner: Planner,
         store: ScanStore,
         facts: Arc<SessionFacts>,
-        functions: Vec<Arc<ScalarUDF>>,
+        functions: SessionFunctions,
         system: Vec<Relation>,
     ) -> Self {
         let mut relations = BTreeMap::new();

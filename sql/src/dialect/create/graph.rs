@@ -1,6 +1,8 @@
 //! `CREATE IDENTITY GRAPH`: which identifiers join records, how strongly, and what never identifies anybody.
 
-use engine::catalog::{IdentifierRule, IdentityGraph, Kind, MatchRule, Normalizer};
+use std::ops::Range;
+
+use engine::catalog::{FuzzyRule, IdentifierRule, IdentityGraph, Kind, MatchRule, Normalizer};
 use sqlparser::tokenizer::Token;
 
 use super::super::cursor::Cursor;
@@ -18,6 +20,18 @@ const MERGE_LIMIT_DEFAULT: u32 = 100;
 /// Different people that share a value at most before it identifies nobody, if nothing is said.
 const SHARED_LIMIT_DEFAULT: u32 = 5;
 
+/// The least probability of one person that joins records, if nothing is said: nineteen to one. A join that was published is
+/// hard to take back.
+const SCORE_DEFAULT: f64 = 0.95;
+/// Probabilities that a FUZZY rule may ask for.
+const PROBABILITIES: Range<f64> = 0.5..1.0;
+
+/// A rule of `MATCH`.
+enum Rule {
+    Exact(MatchRule),
+    Fuzzy(FuzzyRule),
+}
+
 /// The normalisers, with how many arguments each takes at most.
 const NORMALIZERS: [(&str, usize); 8] = [
     ("email", 0),
@@ -30,20 +44,27 @@ const NORMALIZERS: [(&str, usize); 8] = [
     ("text", 0),
 ];
 
-/// Reads `IDENTIFIERS (...) [MATCH (...)] [WITH (...)]`.
+/// Reads `IDENTIFIERS (...) [MATCH (...)] [WITH (...)]`, the rules of `MATCH` being exact but for one, which may be fuzzy.
 pub(crate) fn identity_graph(cursor: &mut Cursor<'_>) -> Result<IdentityGraph, ParseError> {
     let mut graph = IdentityGraph {
         identifiers: Vec::new(),
         matches: Vec::new(),
+        fuzzy: None,
         merge_limit: MERGE_LIMIT_DEFAULT,
         shared_limit: SHARED_LIMIT_DEFAULT,
     };
     let mut seen = Seen::default();
     while !cursor.at_end() {
         if seen.accept(cursor, "identifiers")? {
-            graph.identifiers = distinct(cursor, identifier_rule, |rule| &rule.kind, "identifier")?;
+            let kind = |rule: &IdentifierRule| rule.kind.clone();
+            graph.identifiers = distinct(cursor, identifier_rule, kind, "identifier")?;
         } else if seen.accept(cursor, "match")? {
-            graph.matches = distinct(cursor, match_rule, |rule| &rule.name, "rule")?;
+            for rule in match_rules(cursor)? {
+                match rule {
+                    Rule::Exact(rule) => graph.matches.push(rule),
+                    Rule::Fuzzy(rule) => graph.fuzzy = Some(rule),
+                }
+            }
         } else if seen.accept(cursor, "with")? {
             let known = [("merge_limit", 1..=LIMIT_MAX), ("shared_limit", 1..=LIMIT_MAX)];
             number_options(cursor, &known, |name, value| {
@@ -77,18 +98,19 @@ fn bounded(value: u64) -> u32 {
 fn distinct<T>(
     cursor: &mut Cursor<'_>,
     mut item: impl FnMut(&mut Cursor<'_>) -> Result<T, ParseError>,
-    name: impl Fn(&T) -> &String,
+    name: impl Fn(&T) -> String,
     what: &str,
 ) -> Result<Vec<T>, ParseError> {
     let mut names: Vec<String> = Vec::new();
     cursor.list(|cursor| {
         let byte = cursor.start();
         let found = item(cursor)?;
-        if names.contains(name(&found)) {
-            let message = format!("{what} \"{}\" is given twice", name(&found));
+        let named = name(&found);
+        if names.contains(&named) {
+            let message = format!("{what} \"{named}\" is given twice");
             return Err(cursor.error_at(byte, message).sqlstate(DUPLICATE_OBJECT));
         }
-        names.push(name(&found).clone());
+        names.push(named);
         Ok(found)
     })
 }
@@ -162,12 +184,80 @@ fn normalizer(cursor: &mut Cursor<'_>) -> Result<Normalizer, ParseError> {
     Ok(Normalizer { function, arguments })
 }
 
-/// Reads `name EXACT ON (field, ...) PRIORITY n`.
-fn match_rule(cursor: &mut Cursor<'_>) -> Result<MatchRule, ParseError> {
-    let name = cursor.identifier("the name of a rule")?;
-    if cursor.is("fuzzy") {
-        return Err(not_built(cursor, "FUZZY").hint("Use EXACT ON (field, ...)."));
+/// Reads the rules of `MATCH`, of which one at most is fuzzy.
+fn match_rules(cursor: &mut Cursor<'_>) -> Result<Vec<Rule>, ParseError> {
+    let mut has_fuzzy = false;
+    let rule = |cursor: &mut Cursor<'_>| {
+        let name = cursor.identifier("the name of a rule")?;
+        let byte = cursor.start();
+        if !cursor.accept("fuzzy") {
+            return exact_rule(cursor, name).map(Rule::Exact);
+        }
+        if std::mem::replace(&mut has_fuzzy, true) {
+            let error = cursor.error_at(byte, "an identity graph has one FUZZY rule at most");
+            let hint = "One rule weighs everything that two records say.";
+            return Err(error.sqlstate(DUPLICATE_OBJECT).hint(hint));
+        }
+        fuzzy_rule(cursor, name).map(Rule::Fuzzy)
+    };
+    let name = |rule: &Rule| match rule {
+        Rule::Exact(rule) => rule.name.clone(),
+        Rule::Fuzzy(rule) => rule.name.clone(),
+    };
+    distinct(cursor, rule, name, "rule")
+}
+
+/// Reads `SCORE >= p REVIEW BELOW p PRIORITY n`, each of which may be left out.
+fn fuzzy_rule(cursor: &mut Cursor<'_>, name: String) -> Result<FuzzyRule, ParseError> {
+    let priority_max = u16::try_from(PRIORITY_MAX).expect("a constant that fits");
+    let mut rule =
+        FuzzyRule { name, score: SCORE_DEFAULT, review_below: None, priority: priority_max };
+    let mut seen = Seen::default();
+    let mut review_byte = cursor.start();
+    while !matches!(cursor.peek(), None | Some(Token::Comma | Token::RParen)) {
+        if seen.accept(cursor, "score")? {
+            cursor.expect_token(&Token::GtEq)?;
+            rule.score = probability(cursor)?;
+        } else if seen.accept(cursor, "review below")? {
+            review_byte = cursor.start();
+            rule.review_below = Some(probability(cursor)?);
+        } else if seen.accept(cursor, "priority")? {
+            rule.priority = priority(cursor)?;
+        } else if cursor.is("block") {
+            let hint = "Leave it out: a FUZZY rule looks for candidates by names, birth dates, addresses and identifiers.";
+            return Err(not_built(cursor, "BLOCK ON").hint(hint));
+        } else {
+            let clauses = ["score", "review below", "priority"];
+            return Err(cursor.expected_one_of("\",\", \")\" or a clause", clauses.into_iter()));
+        }
     }
+    if rule.review_below.is_some_and(|below| below <= rule.score) {
+        return Err(cursor
+            .error_at(review_byte, "REVIEW BELOW must be a higher probability than SCORE")
+            .sqlstate(INVALID_PARAMETER_VALUE)
+            .hint("What joins and is less probable than this is listed in cdp.identity_review."));
+    }
+    Ok(rule)
+}
+
+/// Reads a probability.
+fn probability(cursor: &mut Cursor<'_>) -> Result<f64, ParseError> {
+    let Some(Token::Number(digits, _)) = cursor.peek() else {
+        return Err(cursor.expected("a probability"));
+    };
+    match digits.parse::<f64>() {
+        Ok(probability) if PROBABILITIES.contains(&probability) => {
+            cursor.advance();
+            Ok(probability)
+        }
+        _ => Err(cursor
+            .error(format!("the probability must be from 0.5 to below 1, not {digits}"))
+            .sqlstate(INVALID_PARAMETER_VALUE)),
+    }
+}
+
+/// Reads `EXACT ON (field, ...) PRIORITY n`.
+fn exact_rule(cursor: &mut Cursor<'_>, name: String) -> Result<MatchRule, ParseError> {
     cursor.expect("exact on")?;
     let exact_on = cursor.list(|cursor| cursor.identifier("a field or a kind of identifier"))?;
     if cursor.is("when") {

@@ -115,6 +115,25 @@ fn graphs() {
     assert_eq!(phone.block_matching, ["^0+$", "^9+$"]);
     assert_eq!(graph.identifiers[0].limit, Some(1));
     assert_eq!(graph.matches[0].exact_on, ["name", "birth_date"]);
+    assert_eq!(graph.fuzzy, None);
+}
+
+#[test]
+fn a_graph_may_have_a_fuzzy_rule() {
+    let fuzzy = |clauses: &str| {
+        let definition = define(&format!(
+            "CREATE IDENTITY GRAPH customer IDENTIFIERS (email NORMALIZE email PRIORITY 1)
+               MATCH (name_birth EXACT ON (name, birth_date) PRIORITY 5, same_person FUZZY {clauses})"
+        ));
+        let Body::IdentityGraph(graph) = definition.body else { panic!("no graph") };
+        assert_eq!(graph.matches.len(), 1);
+        let rule = graph.fuzzy.unwrap();
+        (rule.name, rule.score, rule.review_below, rule.priority)
+    };
+    let named = |score, below, priority| ("same_person".to_owned(), score, below, priority);
+    assert_eq!(fuzzy(""), named(0.95, None, 1_000));
+    assert_eq!(fuzzy("SCORE >= 0.9"), named(0.9, None, 1_000));
+    assert_eq!(fuzzy("review below .99 priority 7 score >= .8"), named(0.8, Some(0.99), 7));
 }
 
 #[test]

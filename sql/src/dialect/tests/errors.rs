@@ -322,10 +322,22 @@ fn other_definitions() {
             "42601",
         ),
         (
-            "CREATE IDENTITY GRAPH g IDENTIFIERS (email PRIORITY 1) MATCH (m ¦FUZZY BLOCK ON (a))",
-            "FUZZY is not supported",
-            "Use EXACT ON (field, ...).",
+            "CREATE IDENTITY GRAPH g IDENTIFIERS (email PRIORITY 1) MATCH (m FUZZY ¦BLOCK ON (a))",
+            "BLOCK ON is not supported",
+            "Leave it out: a FUZZY rule looks for candidates by names, birth dates, addresses and identifiers.",
             "0A000",
+        ),
+        (
+            "CREATE IDENTITY GRAPH g IDENTIFIERS (email PRIORITY 1) MATCH (m FUZZY, n ¦FUZZY)",
+            "an identity graph has one FUZZY rule at most",
+            "One rule weighs everything that two records say.",
+            "42710",
+        ),
+        (
+            "CREATE IDENTITY GRAPH g IDENTIFIERS (email PRIORITY 1) MATCH (m FUZZY SCORE >= 0.99 REVIEW BELOW ¦0.95)",
+            "REVIEW BELOW must be a higher probability than SCORE",
+            "What joins and is less probable than this is listed in cdp.identity_review.",
+            "22023",
         ),
         (
             "CREATE IDENTITY GRAPH g IDENTIFIERS (email PRIORITY 1) WITH (¦merge_limt = 3)",

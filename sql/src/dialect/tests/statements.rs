@@ -1,6 +1,7 @@
 //! What each statement means.
 
 use engine::catalog::Kind;
+use engine::overrides::{Decision, Part};
 
 use super::*;
 
@@ -299,12 +300,10 @@ fn queries_keep_their_text_and_place() {
 #[test]
 fn what_is_not_taken_says_what_to_do_instead() {
     for (sql, expected) in [
-        ("SPLIT PROFILE 'a' ON IDENTIFIER (email, 'x')", "SPLIT PROFILE"),
         ("ERASE PROFILE BY email 'a@b.example'", "ERASE"),
         ("CREATE TYPE a AS ENUM ()", "CREATE TYPE"),
         ("ALTER ROLE a PASSWORD 'x'", "ALTER ROLE"),
         ("DROP SEGMENT a CASCADE", "DROP ... CASCADE"),
-        ("EXPLAIN MERGE a, b", "EXPLAIN MERGE"),
         ("EXPLAIN SEGMENT s FOR 'ada@x.example'", "EXPLAIN SEGMENT"),
         ("PREPARE TRANSACTION 'x'", "two-phase commit"),
         ("SELECT 1 INTO a", "a query that writes"),
@@ -333,5 +332,74 @@ fn what_is_not_taken_says_what_to_do_instead() {
         "ALTER SYSTEM SET a = 1",
     ] {
         assert!(matches!(one(sql).statement, Statement::Refused { .. }), "{sql}");
+    }
+}
+
+#[test]
+fn decisions_about_who_is_who_name_profiles_and_records() {
+    let decided = |sql: &str| match one(sql).statement {
+        Statement::Decide { decision, reason } => (decision, reason),
+        other => panic!("{sql}: {other:?}"),
+    };
+    let text = str::to_owned;
+    let records = vec![(text("crm"), text("C-1")), (text("Odd name"), text("7"))];
+    for (sql, expected, reason) in [
+        ("MERGE PROFILES 12, '34', 56 REASON 'asked'", Decision::Merge(vec![12, 34, 56]), "asked"),
+        (
+            "split profile 12 records ((CRM, 'C-1'), ('Odd name', 7)) reason $$It's he$$",
+            Decision::Split(12, Part::Records(records)),
+            "It's he",
+        ),
+        (
+            "SPLIT PROFILE '12' ON IDENTIFIER (email, 'a@x.example') REASON 'r'",
+            Decision::Split(12, Part::Carriers(text("email"), text("a@x.example"))),
+            "r",
+        ),
+        ("DROP IDENTITY OVERRIDE 3", Decision::Revoke(3), ""),
+        ("DROP IDENTITY OVERRIDE 3 REASON 'wrong'", Decision::Revoke(3), "wrong"),
+    ] {
+        assert_eq!(decided(sql), (expected, reason.to_owned()), "{sql}");
+    }
+    for (sql, wanted) in [
+        ("MERGE PROFILES 12 REASON 'r'", "expected \",\" and another profile"),
+        ("MERGE PROFILES 12, 34", "expected REASON and a text"),
+        ("MERGE PROFILES 12, 34 REASON ' '", "the reason is empty"),
+        ("MERGE PROFILES 12, 34 REASON why", "expected a text in quotes"),
+        ("MERGE PROFILES 12, -34 REASON 'r'", "expected the id of a profile"),
+        ("MERGE PROFILES 12, 99999999999999999999 REASON 'r'", "expected the id of a profile"),
+        ("MERGE PROFILES 12, 34 REASON 'r' NOW", "expected the end of the statement"),
+        ("SPLIT PROFILE 12 REASON 'r'", "expected records or on identifier"),
+        ("SPLIT PROFILE 12 RECORDS () REASON 'r'", "expected \"(\""),
+        (
+            "SPLIT PROFILE 12 RECORDS ((crm, C-1)) REASON 'r'",
+            "expected the key of a record in quotes",
+        ),
+        ("SPLIT PROFILE ada RECORDS ((crm, '1')) REASON 'r'", "expected the id of a profile"),
+        ("DROP IDENTITY OVERRIDE all", "expected the number of an override"),
+    ] {
+        let error = parse(sql).expect_err(sql);
+        assert!(error.message.starts_with(wanted), "{sql}: {}", error.message);
+    }
+}
+
+#[test]
+fn explanations_of_identity_are_queries() {
+    for (sql, expected) in [
+        ("EXPLAIN MERGE 12, '34'", "explain_merge(12, 34)"),
+        ("explain merge (crm, 'it''s'), (shop, 7)", "explain_merge('crm', 'it''s', 'shop', '7')"),
+        ("EXPLAIN PROFILE 12", "explain_profile(12)"),
+    ] {
+        let Statement::ExplainIdentity { query } = one(sql).statement else { panic!("{sql}") };
+        assert_eq!(query, format!("SELECT \"QUERY PLAN\" FROM {expected}"));
+    }
+    for (sql, wanted) in [
+        ("EXPLAIN MERGE a, b", "expected the id of a profile"),
+        ("EXPLAIN MERGE 12", "expected \",\""),
+        ("EXPLAIN MERGE 12, (crm, 'a')", "a profile cannot be compared with a record"),
+        ("EXPLAIN PROFILE ada", "expected the id of a profile"),
+        ("EXPLAIN PROFILE 1, 2", "expected the end of the statement"),
+    ] {
+        let error = parse(sql).expect_err(sql);
+        assert!(error.message.starts_with(wanted), "{sql}: {}", error.message);
     }
 }

@@ -177,7 +177,9 @@ impl Connection {
         let Some(Parsed { statement, .. }) = &prepared.parsed else { return Ok(None) };
         let of = |schema: Schema| Some(Arc::new(schema));
         Ok(match statement {
-            Statement::Query { .. } | Statement::Explain { .. } => prepared.schema().cloned(),
+            Statement::Query { .. }
+            | Statement::Explain { .. }
+            | Statement::ExplainIdentity { .. } => prepared.schema().cloned(),
             Statement::Write { .. } => {
                 prepared.schema().filter(|schema| !schema.fields().is_empty()).cloned()
             }
@@ -192,7 +194,8 @@ impl Connection {
             Statement::ShowObjects { .. }
             | Statement::ShowCreate { .. }
             | Statement::Refresh { .. }
-            | Statement::RunSync { .. } => self.session.engine.columns(statement),
+            | Statement::RunSync { .. }
+            | Statement::Decide { .. } => self.session.engine.columns(statement),
             _ => None,
         })
     }
@@ -230,7 +233,12 @@ impl Connection {
                 let next = (!sent.finished).then(|| PortalState::Suspended(run, encoder));
                 self.complete_portal(name, next, tag_of(statement, sent.rows))
             }
-            (PortalState::Ready, Statement::Query { .. } | Statement::Explain { .. }) => {
+            (
+                PortalState::Ready,
+                Statement::Query { .. }
+                | Statement::Explain { .. }
+                | Statement::ExplainIdentity { .. },
+            ) => {
                 let Some(plan) = prepared.plan.clone() else { return Err(no_statement("").into()) };
                 let delivery = Delivery { formats, describe: false, rows_max, followed: false };
                 let started = self.send_rows(Planned::Plan(plan, values), delivery).await;
@@ -282,6 +290,7 @@ impl Connection {
         match &parsed.statement {
             Statement::Query { .. }
             | Statement::Explain { .. }
+            | Statement::ExplainIdentity { .. }
             | Statement::Fetch { .. }
             | Statement::ShowAll => {
                 message::complete(&tag_of(&parsed.statement, 0), &mut self.outbox);

@@ -108,7 +108,9 @@ impl Connection {
     pub(super) async fn statement(&mut self, parsed: &Parsed, how: How<'_>) -> Run<String> {
         self.session.transaction.admit(&parsed.statement)?;
         match &parsed.statement {
-            Statement::Query { .. } | Statement::Explain { .. } => self.query(parsed, how).await,
+            Statement::Query { .. }
+            | Statement::Explain { .. }
+            | Statement::ExplainIdentity { .. } => self.query(parsed, how).await,
             Statement::Write { verb } => self.write(verb, parsed, how).await,
             Statement::Set { name, value, local } => self.set(name, value.as_deref(), *local).await,
             Statement::SetTransaction { modes, session } => {
@@ -168,6 +170,7 @@ impl Connection {
             | Statement::Comment { .. }
             | Statement::Refresh { .. }
             | Statement::RunSync { .. }
+            | Statement::Decide { .. }
             | Statement::ShowObjects { .. }
             | Statement::ShowCreate { .. } => self.own_statement(parsed, how).await,
         }
@@ -354,7 +357,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<Parsed>, WireError> {
 /// Returns the tag of a query, or of what is answered as one.
 pub(super) fn tag_of(statement: &Statement, rows: u64) -> String {
     match statement {
-        Statement::Explain { .. } => "EXPLAIN".to_owned(),
+        Statement::Explain { .. } | Statement::ExplainIdentity { .. } => "EXPLAIN".to_owned(),
         Statement::ShowAll => "SHOW".to_owned(),
         _ => format!("SELECT {rows}"),
     }

@@ -1,8 +1,9 @@
-//! Work on the CPU runtime, and everything that a connection watches while it waits for it.
+//! Work on the runtimes for statements, and everything that a connection watches while it waits for it.
 
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
+use engine::lanes;
 use futures::future::BoxFuture;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, WriteHalf};
 use tokio::sync::mpsc;
@@ -15,7 +16,7 @@ use crate::wire::limits::{ANSWER_PATIENCE, CHUNKS_IN_FLIGHT_MAX, READ_AHEAD_BYTE
 use crate::wire::output::{Output, WorkError};
 use crate::wire::server::Socket;
 
-/// What work on the CPU runtime came to: an answer, or why there is none.
+/// What work on those runtimes came to: an answer, or why there is none.
 #[derive(Debug)]
 pub(super) enum Halt {
     /// The work itself failed.
@@ -45,7 +46,8 @@ impl Halt {
 }
 
 impl Connection {
-    /// Runs work on the CPU runtime and writes what it hands over, until it is done or has to stop.
+    /// Runs work on the runtime for statements, or on that for heavy ones once it turns out to be one, and writes what it
+    /// hands over, until it is done or has to stop.
     ///
     /// What the work has written and not flushed is appended to `outbox`, also when it failed. When it is stopped, that
     /// is dropped with the work; since it hands over whole messages only, the client stays in step. What was said before
@@ -61,11 +63,13 @@ impl Connection {
         let deadline = timeout.map(|timeout| Instant::now() + timeout);
         let patience = Some(Instant::now() + ANSWER_PATIENCE);
         let (sender, mut chunks) = mpsc::channel(CHUNKS_IN_FLIGHT_MAX);
-        let mut task = AbortOnDrop(self.shared.cpu.spawn(async move {
+        let work = async move {
             let mut output = Output::new(sender);
             let result = work(&mut output).await;
             (output.buffer, result)
-        }));
+        };
+        let heavy = self.shared.heavy.clone();
+        let mut task = AbortOnDrop(self.shared.light.spawn(lanes::light_at_first(heavy, work)));
         let mut writing = Bytes::new();
         let (mut open, mut flushing) = (true, false);
         let halt = loop {

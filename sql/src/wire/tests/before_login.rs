@@ -69,7 +69,8 @@ impl Gate {
         let keeper = Arc::new(Doorkeeper { store, verifier, opened: AtomicUsize::new(0) });
         let front = Front {
             backend: keeper.clone(),
-            cpu: tokio::runtime::Handle::current(),
+            light: tokio::runtime::Handle::current(),
+            heavy: tokio::runtime::Handle::current(),
             tls: None,
             limits: Limits::default(),
             secret: [7; 32],

@@ -269,8 +269,8 @@ impl Harness {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
-        let front =
-            Front { backend, cpu: tokio::runtime::Handle::current(), tls, limits, secret: [7; 32] };
+        let (light, heavy) = (tokio::runtime::Handle::current(), tokio::runtime::Handle::current());
+        let front = Front { backend, light, heavy, tls, limits, secret: [7; 32] };
         let mut server = tokio::task::JoinSet::new();
         server.spawn(serve(listener, front, shutdown.clone()));
         Harness { address, facts, shutdown, server }

@@ -26,9 +26,10 @@ pub(super) fn rewrite(factor: &mut TableFactor, facts: &SessionFacts, ctes: &[Ve
         TableFactor::Table { name, args: None, .. } => resolve(name, facts, ctes),
         TableFactor::Table { name, args: Some(args), alias, with_ordinality: false, .. } => {
             let Some(function) = function_name(name) else { return };
-            if let Some(relation) = relation(&function, args, alias) {
+            let explains = explains(&function, facts);
+            if !explains && let Some(relation) = relation(&function, args, alias) {
                 *factor = relation;
-            } else if function == KEYWORDS {
+            } else if function == KEYWORDS || explains {
                 // Its columns have names of their own.
                 *name = ObjectName::from(vec![Ident::new(function.as_str())]);
                 let same = || TableAlias {
@@ -48,6 +49,12 @@ pub(super) fn rewrite(factor: &mut TableFactor, facts: &SessionFacts, ctes: &[Ve
         }
         _ => {}
     }
+}
+
+/// Tells whether a function explains profiles, and there are some to explain.
+fn explains(function: &str, facts: &SessionFacts) -> bool {
+    crate::explain::NAMES.contains(&function)
+        && facts.snapshot().named(DEFAULT_SCHEMA, "profiles").is_some()
 }
 
 /// Gives a name without schema the schema that the search path finds it in.

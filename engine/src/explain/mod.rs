@@ -1,0 +1,200 @@
+//! Explanations: why records are one person, why others are not, and what a profile is made of.
+//!
+//! `why_merged(a, b)` and `why_not_merged(a, b)` are functions in `FROM`; `EXPLAIN MERGE a, b` and `EXPLAIN PROFILE id`
+//! print the same as text. All of them read the relations that anybody can read, `identity_edges` and
+//! `identity_violations` among them, through the governed leaf and with the access of the statement: who is hidden from it
+//! is in no explanation. What tells of two persons at a time is for purposes that see everyone.
+//!
+//! ```text
+//!  arguments -> ends: records, or profiles that are or were      ends
+//!            -> the edges of the profile that has both            evidence
+//!            -> strongest way, cheapest cut                       links
+//!            -> rows                                              merged, not_merged
+//!            -> lines                                             text
+//! ```
+
+mod ends;
+mod evidence;
+mod links;
+mod merged;
+mod not_merged;
+mod text;
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::catalog::{TableFunction, TableFunctionArgs, TableFunctionImpl, TableProvider};
+use datafusion::error::{DataFusionError, Result as DataFusionResult};
+use datafusion::physical_plan::collect;
+
+use crate::catalog::Published;
+use crate::engine::{Engine, Live};
+use crate::error::{Error, Result};
+use crate::query::access::{Access, Visible};
+use crate::query::planner::{parse_one, physical, plan};
+use crate::query::system::{Rows, SystemTable};
+use ends::Arguments;
+
+/// The functions, which stand in `FROM` alone.
+pub(crate) const NAMES: [&str; 4] =
+    ["why_merged", "why_not_merged", "explain_merge", "explain_profile"];
+
+/// Returns the functions of a statement with this access.
+pub(crate) fn functions(
+    engine: &Engine,
+    access: &Arc<Access>,
+    live: &Live,
+) -> Vec<Arc<TableFunction>> {
+    let ground = Arc::new(Ground {
+        engine: engine.clone(),
+        published: Arc::clone(&live.published),
+        access: Arc::clone(access),
+    });
+    let function = |(name, what): (&str, What)| {
+        let function = Explaining { what, ground: Arc::clone(&ground) };
+        Arc::new(TableFunction::new(String::from(name), Arc::new(function)))
+    };
+    NAMES.into_iter().zip(What::ALL).map(function).collect()
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum What {
+    Merged,
+    NotMerged,
+    MergeText,
+    ProfileText,
+}
+
+impl What {
+    /// In the order of [`NAMES`].
+    const ALL: [What; 4] = [What::Merged, What::NotMerged, What::MergeText, What::ProfileText];
+
+    fn columns(self) -> SchemaRef {
+        match self {
+            What::Merged => merged::columns(),
+            What::NotMerged => not_merged::columns(),
+            What::MergeText | What::ProfileText => text::columns(),
+        }
+    }
+
+    /// The relations that the audit log notes.
+    fn reads(self, everyone: bool) -> Vec<&'static str> {
+        let edges = ["public.identity_edges", "public.profile_identifiers"];
+        let refused = [
+            "public.identity_overrides",
+            "public.identity_violations",
+            "public.profile_identifiers",
+            "public.profile_records",
+        ];
+        let profile =
+            ["public.attribute_sources", "public.profile_identifiers", "public.profile_records"];
+        let (edges, refused, profile) = (edges.iter(), refused.iter(), profile.iter());
+        match self {
+            What::Merged => edges.copied().collect(),
+            What::NotMerged => refused.copied().collect(),
+            What::MergeText => edges.chain(refused).copied().collect(),
+            What::ProfileText if everyone => profile.chain(edges).chain(refused).copied().collect(),
+            What::ProfileText => profile.copied().collect(),
+        }
+    }
+}
+
+/// A function in `FROM`.
+struct Explaining {
+    what: What,
+    ground: Arc<Ground>,
+}
+
+impl fmt::Debug for Explaining {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.what)
+    }
+}
+
+impl TableFunctionImpl for Explaining {
+    fn call_with_args(
+        &self,
+        args: TableFunctionArgs<'_, '_>,
+    ) -> DataFusionResult<Arc<dyn TableProvider>> {
+        let what = self.what;
+        let name = NAMES[What::ALL.iter().position(|known| *known == what).unwrap_or(0)];
+        let read = match what {
+            What::ProfileText => Arguments::one(name, args.exprs()),
+            _ => Arguments::two(name, args.exprs()),
+        };
+        let arguments = read.map_err(external)?;
+        let ground = Arc::clone(&self.ground);
+        let rows: Rows = Arc::new(move || {
+            let (ground, arguments) = (Arc::clone(&ground), arguments.clone());
+            Box::pin(async move { Ok(vec![ground.rows(what, &arguments).await?]) })
+        });
+        let reads = what.reads(self.ground.sees_everyone());
+        Ok(Arc::new(SystemTable::new(name, what.columns(), rows).made_of(&reads)))
+    }
+}
+
+fn external(error: Error) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
+}
+
+/// What explanations are made from: one published state, as a statement sees it.
+struct Ground {
+    engine: Engine,
+    published: Arc<Published>,
+    access: Arc<Access>,
+}
+
+impl Ground {
+    async fn rows(&self, what: What, arguments: &Arguments) -> Result<RecordBatch> {
+        match (what, arguments) {
+            (_, Arguments::Nothing) => Ok(RecordBatch::new_empty(what.columns())),
+            (What::Merged, Arguments::Two(left, right)) => {
+                self.expect_everyone()?;
+                self.merged(left, right).await?.batch()
+            }
+            (What::NotMerged, Arguments::Two(left, right)) => {
+                self.expect_everyone()?;
+                not_merged::batch(&self.not_merged(left, right).await?)
+            }
+            (What::MergeText, Arguments::Two(left, right)) => {
+                self.expect_everyone()?;
+                text::batch(self.merge_lines(left, right).await?)
+            }
+            (What::ProfileText, Arguments::One(profile)) => {
+                text::batch(self.profile_lines(*profile).await?)
+            }
+            _ => Ok(RecordBatch::new_empty(what.columns())),
+        }
+    }
+
+    fn sees_everyone(&self) -> bool {
+        matches!(self.access.visible, Visible::Everyone)
+    }
+
+    fn expect_everyone(&self) -> Result<()> {
+        if self.sees_everyone() {
+            return Ok(());
+        }
+        Err(Error::Denied {
+            message: format!(
+                "purpose \"{}\" does not explain merges, which tell of two persons at a time",
+                self.access.purpose
+            ),
+            hint: "A purpose with LEGAL BASIS contract does.".into(),
+        })
+    }
+
+    /// Runs a query of onefold's own over what the statement sees.
+    async fn query(&self, sql: &str) -> Result<Vec<RecordBatch>> {
+        let people = &self.access.people;
+        let visible = self.access.visible.clone();
+        let relations = self.engine.internal_relations(&self.published, people, visible);
+        let state = self.engine.planner().state(&relations.scope());
+        let planned = plan(&state, relations.facts(), parse_one(sql)?).await?;
+        let physical = physical(&state, &planned).await?;
+        Ok(collect(physical, state.task_ctx()).await?)
+    }
+}

@@ -1,0 +1,153 @@
+//! `EXPLAIN MERGE` and `EXPLAIN PROFILE`: explanations as lines, laid out as plans are.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::error::DataFusionError;
+
+use super::Ground;
+use super::ends::End;
+use super::evidence::{EDGES_MAX, Edge, Texts};
+use super::not_merged::Reason;
+use crate::error::Result;
+
+/// The one column, named as that of other plans.
+pub(super) fn columns() -> SchemaRef {
+    Arc::new(Schema::new(vec![Field::new("QUERY PLAN", DataType::Utf8, true)]))
+}
+
+pub(super) fn batch(lines: Vec<String>) -> Result<RecordBatch> {
+    let lines: ArrayRef = Arc::new(StringArray::from(lines));
+    Ok(RecordBatch::try_new(columns(), vec![lines]).map_err(DataFusionError::from)?)
+}
+
+impl Ground {
+    /// Tells why two ends are one person, or why they are not.
+    pub(super) async fn merge_lines(&self, left: &End, right: &End) -> Result<Vec<String>> {
+        let (left, right) = (self.find(left).await?, self.find(right).await?);
+        let (from, to) = (&left.record, &right.record);
+        if left.profile != right.profile {
+            let mut lines = vec![
+                format!("Not merged: {from} and {to}"),
+                format!("  Profiles: {} and {}", left.profile, right.profile),
+            ];
+            let reasons = self.not_merged_found(&left, &right).await?;
+            lines.extend(reasons.iter().map(|reason| format!("  -> {}", reason_line(reason))));
+            return Ok(lines);
+        }
+        let merged = self.merged_found(&left, &right).await?;
+        let mut lines = vec![
+            format!("Merged: {from} and {to}"),
+            format!("  Profile: {}", left.profile),
+            "  Strongest way:".to_owned(),
+        ];
+        if merged.path.is_empty() {
+            lines.push("    -> more edges than are looked at".to_owned());
+        }
+        for edge in &merged.path {
+            lines.push(format!("    -> {} to {}", edge.left, edge.right));
+            lines.push(format!("       {}", edge_line(edge)));
+        }
+        let weight: u64 = merged.cut.iter().map(|edge| edge.strength.weight).sum();
+        lines.push(format!("  Cheapest cut: {} edges, weight {weight}", merged.cut.len()));
+        for edge in &merged.cut {
+            let line = edge_line(edge);
+            lines.push(format!("    -> {} to {}: {line}", edge.left, edge.right));
+        }
+        Ok(lines)
+    }
+
+    /// Tells what a profile is made of. What tells of others, too, is told only to those who see everyone.
+    pub(super) async fn profile_lines(&self, id: i64) -> Result<Vec<String>> {
+        let (profile, _) = self.profile_of(id)?;
+        let everyone = self.sees_everyone();
+        if profile != id && !everyone {
+            // Whose id was merged is told of two persons at a time.
+            return Err(crate::Error::Missing {
+                kind: "profile",
+                name: id.to_string(),
+                hint: "SELECT profile_id FROM profiles shows whom your purpose lets you see."
+                    .into(),
+            });
+        }
+        let mut lines = vec![format!("Profile {profile}")];
+        if profile != id {
+            lines.push(format!("  Merged: {id} is its id now"));
+        }
+        lines.push("  Records:".to_owned());
+        let records = self.records(&[profile]).await?;
+        lines.extend(records.iter().map(|(_, record)| format!("    -> {record}")));
+        lines.push("  Identifiers:".to_owned());
+        for [kind, value, class] in self.identifiers(profile).await? {
+            let class = if everyone { format!(" ({class})") } else { String::new() };
+            lines.push(format!("    -> {kind} {value}{class}"));
+        }
+        if everyone {
+            lines.push("  Edges:".to_owned());
+            let edges = self.edges(profile).await?;
+            for edge in &edges {
+                let line = edge_line(edge);
+                lines.push(format!("    -> {} to {}: {line}", edge.left, edge.right));
+            }
+            if edges.len() == EDGES_MAX {
+                lines.push(format!("    -> and more: {EDGES_MAX} are shown"));
+            }
+            lines.push("  Refused:".to_owned());
+            let refused = self.refused(&[profile]).await?;
+            lines.extend(refused.iter().map(|reason| format!("    -> {}", reason_line(reason))));
+        }
+        lines.push("  Golden values:".to_owned());
+        lines.extend(self.golden(profile).await?);
+        Ok(lines)
+    }
+
+    async fn golden(&self, profile: i64) -> Result<Vec<String>> {
+        let rows = self
+            .query(&format!(
+                "SELECT attribute, source, record_key, rule FROM attribute_sources \
+                 WHERE profile_id = {profile} ORDER BY attribute"
+            ))
+            .await?;
+        let mut lines = Vec::new();
+        for batch in &rows {
+            let columns = Texts::of(batch, 4)?;
+            for row in 0..batch.num_rows() {
+                let (attribute, rule) = (columns.text(0, row), columns.text(3, row));
+                lines.push(format!("    -> {attribute} from {}, {rule}", columns.node(1, row)));
+            }
+        }
+        Ok(lines)
+    }
+}
+
+/// An edge without its ends: `email a@x.example (personal, priority 2, trust 100, weight 5000)`.
+fn edge_line(edge: &Edge) -> String {
+    let strength = &edge.strength;
+    let class = strength.class.iter().cloned();
+    let priority = strength.priority.iter().map(|priority| format!("priority {priority}"));
+    let rest = [format!("trust {}", strength.trust), format!("weight {}", strength.weight)];
+    let facts: Vec<String> = class.chain(priority).chain(rest).collect();
+    format!("{} {} ({})", edge.rule, edge.value, facts.join(", "))
+}
+
+fn reason_line(reason: &Reason) -> String {
+    let what = || {
+        let (rule, value) = (reason.rule.as_deref(), reason.value.as_deref());
+        format!("{} {}", rule.unwrap_or_default(), value.unwrap_or_default())
+    };
+    let why = reason.reason.as_deref().unwrap_or_default();
+    match reason.status {
+        "refused" => {
+            let ends = reason.left.as_ref().zip(reason.right.as_ref());
+            let ends = ends.map(|(left, right)| format!(" between {left} and {right}"));
+            let kind = reason.limited_kind.as_ref().map(|kind| format!(" of {kind}"));
+            let against = reason.against.as_ref().map(|node| format!(", against {node}"));
+            let [ends, kind, against] = [ends, kind, against].map(Option::unwrap_or_default);
+            format!("{}{ends} was refused by {why}{kind}{against}", what())
+        }
+        "ignored" => format!("both have {}, which joined nobody here: it is {why}", what()),
+        "merged" => "they are one profile".to_owned(),
+        _ => "nothing connects them: no value that identifies somebody is in both".to_owned(),
+    }
+}

@@ -1,0 +1,258 @@
+//! Joining what weighed pairs outweigh: greedy additive edge contraction (Keuper et al., 2015) over the parts that stronger
+//! rules left.
+//!
+//! A weighed pair is no single fact, such as a card that two records carry: it is a sum of small ones. In the order of their
+//! weights, one pair that looks good would join two families. So parts are joined by what all their pairs say together: every
+//! two subjects of the parts are weighed, those that speak against it included, and silence counts a little against it, since
+//! friends of friends should find some agreement. The two parts for which most speaks come first. What refuses an edge of any
+//! other rule refuses this, too, and whoever belongs nearly as well to two people who cannot be one is left alone.
+//!
+//! Parts and pairs come in the order of what they say, so that arrival decides nothing.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use super::cluster::{Joining, contradiction};
+use super::edges::{Candidate, Refusal};
+use super::fuzzy::Fuzzy;
+use crate::matching::{
+    BITS_MAX, COMPONENT_MAX, Memories, Pairs, SILENCE_BITS, Scorer, TORN_BITS, Weight, parts,
+};
+
+/// Two subjects that the FUZZY rule takes for one person.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pair {
+    pub(super) left: u32,
+    pub(super) right: u32,
+    /// In [`parts`] of a bit.
+    pub(super) weight: i32,
+}
+
+/// Parts that hang together through pairs.
+#[derive(Default)]
+struct Group {
+    /// Those who describe a person.
+    subjects: Vec<u32>,
+    pairs: Vec<Pair>,
+}
+
+/// A pair of places in a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Placed {
+    /// The heaviest first.
+    weight: Reverse<i32>,
+    left: usize,
+    right: usize,
+}
+
+/// The parts of a group while they are joined.
+struct Contraction<'a> {
+    /// In the order of what they say.
+    subjects: &'a [u32],
+    pairs: Pairs,
+    /// Weights of places.
+    weights: Vec<i32>,
+    /// For each group of places the root of its part.
+    roots: Vec<u32>,
+}
+
+impl Joining<'_> {
+    /// Joins parts, and says what became of each pair.
+    pub(super) fn contract(&mut self, fuzzy: &Fuzzy, pairs: &[Pair]) {
+        for mut group in self.groups(fuzzy, pairs) {
+            let content = |subject: &u32| (self.graph.content(*subject), *subject);
+            group.subjects.sort_by_cached_key(content);
+            let subjects = group.subjects;
+            let place = |subject: u32| {
+                let found = subjects.binary_search_by_key(&content(&subject), content);
+                found.expect("pairs lie within their group")
+            };
+            let placed = group.pairs.iter().map(|pair| {
+                let (left, right) = (place(pair.left), place(pair.right));
+                let (left, right) = (left.min(right), left.max(right));
+                Placed { weight: Reverse(pair.weight), left, right }
+            });
+            let mut placed: Vec<Placed> = placed.collect();
+            placed.sort_unstable();
+            if subjects.len() <= COMPONENT_MAX {
+                self.join_by_sums(fuzzy, &subjects, placed);
+            } else {
+                self.join_in_order(fuzzy.rule, &subjects, &placed);
+            }
+        }
+    }
+
+    /// Returns the parts that hang together through pairs.
+    fn groups(&mut self, fuzzy: &Fuzzy, pairs: &[Pair]) -> Vec<Group> {
+        let mut reach = self.sets.clone();
+        for pair in pairs {
+            reach.union(self.position(pair.left), self.position(pair.right));
+        }
+        let mut groups: BTreeMap<u32, Group> = BTreeMap::new();
+        for &pair in pairs {
+            groups.entry(reach.find(self.position(pair.left))).or_default().pairs.push(pair);
+        }
+        for (&subject, position) in self.subjects.iter().zip(0..) {
+            if fuzzy.row(subject).is_some()
+                && let Some(group) = groups.get_mut(&reach.find(position))
+            {
+                group.subjects.push(subject);
+            }
+        }
+        groups.into_values().collect()
+    }
+
+    /// Joins the parts of a group that is too large to weigh all its pairs: pair by pair, the heaviest first.
+    fn join_in_order(&mut self, rule: u16, subjects: &[u32], placed: &[Placed]) {
+        for &pair in placed {
+            self.take(&candidate(rule, subjects, pair));
+        }
+    }
+
+    fn join_by_sums(&mut self, fuzzy: &Fuzzy, subjects: &[u32], mut shown: Vec<Placed>) {
+        let roots: Vec<u32> = subjects.iter().map(|&subject| self.root(subject)).collect();
+        let mut joined: Vec<Placed> = Vec::new();
+        let Some(mut scorer) = fuzzy.scorer(Memories::default()) else { return };
+        let rows = subjects.iter().filter_map(|&subject| fuzzy.row(subject));
+        let rows: Vec<u32> = rows.collect();
+        if roots.iter().any(|root| *root != roots[0]) {
+            // What lies within a part was not weighed for its own sake, and what lies between parts all is.
+            shown.retain(|pair| roots[pair.left] == roots[pair.right]);
+            let mut contraction = Contraction::new(subjects, roots);
+            contraction.weigh(&mut scorer, &rows, fuzzy.threshold_bits, &mut shown);
+            while let Some((left, right)) = contraction.pairs.best() {
+                let strongest = contraction.strongest(left, right);
+                let candidate = candidate(fuzzy.rule, subjects, strongest);
+                let stands = self.refusal(&candidate).is_some();
+                if stands || contraction.is_torn(self, left, right) {
+                    contraction.pairs.refuse(left, right);
+                    continue;
+                }
+                self.take(&candidate);
+                contraction.pairs.join(left, right);
+                contraction.roots[left] = self.root(candidate.left);
+                joined.push(strongest);
+            }
+            shown.sort_unstable();
+            joined.sort_unstable();
+            shown.retain(|pair| joined.binary_search(pair).is_err());
+            self.refuse_what_is_left(fuzzy.rule, &contraction, &mut shown);
+        }
+        for pair in shown {
+            self.take(&candidate(fuzzy.rule, subjects, pair));
+        }
+    }
+
+    /// Says why pairs between parts were not joined, and leaves the others.
+    fn refuse_what_is_left(
+        &mut self,
+        rule: u16,
+        contraction: &Contraction<'_>,
+        shown: &mut Vec<Placed>,
+    ) {
+        shown.retain(|&pair| {
+            let candidate = candidate(rule, contraction.subjects, pair);
+            if self.root(candidate.left) == self.root(candidate.right) {
+                return true;
+            }
+            let (left, right) =
+                (contraction.pairs.group_of(pair.left), contraction.pairs.group_of(pair.right));
+            let (against, reason) = self.refusal(&candidate).unwrap_or_else(|| {
+                let is_torn = contraction.is_torn(self, left, right);
+                let reason = if is_torn { Refusal::Torn } else { Refusal::Outweighed };
+                (candidate.right, reason)
+            });
+            self.clusters.violations.push(candidate.refused(against, reason));
+            false
+        });
+    }
+}
+
+/// Returns a pair of a group as other rules propose theirs: the one whose content is smaller stands left.
+fn candidate(rule: u16, subjects: &[u32], pair: Placed) -> Candidate {
+    let Placed { weight: Reverse(weight), left, right } = pair;
+    let (left, right) = (subjects[left], subjects[right]);
+    Candidate { left, right, value: weight.cast_unsigned(), rule, strength: 0 }
+}
+
+impl<'a> Contraction<'a> {
+    /// Makes a group of places of each part.
+    fn new(subjects: &'a [u32], roots: Vec<u32>) -> Self {
+        let places: Vec<u32> = (0..subjects.len() as u32).collect();
+        let pairs = Pairs::new(&places);
+        Self { subjects, pairs, weights: vec![i32::MIN; places.len() * places.len()], roots }
+    }
+
+    /// Weighs every two places of different parts, adds those above the threshold to `shown`, and joins the places of each
+    /// part.
+    fn weigh(
+        &mut self,
+        scorer: &mut Scorer<'_>,
+        rows: &[u32],
+        threshold_bits: f32,
+        shown: &mut Vec<Placed>,
+    ) {
+        let count = rows.len();
+        for left in 0..count {
+            for right in left + 1..count {
+                if self.roots[left] == self.roots[right] {
+                    continue;
+                }
+                let weight = scorer.weigh(rows[left], rows[right]);
+                let same = parts(weight.same);
+                self.weights[left * count + right] = same;
+                self.pairs.set(left, right, [speaks(weight, threshold_bits), same, same]);
+                if weight.same >= threshold_bits {
+                    shown.push(Placed { weight: Reverse(same), left, right });
+                }
+            }
+        }
+        let mut first: BTreeMap<u32, usize> = BTreeMap::new();
+        for place in 0..count {
+            let first = *first.entry(self.roots[place]).or_insert(place);
+            self.pairs.join_always(first, place);
+        }
+    }
+
+    /// Returns the heaviest pair between two groups, the first of several.
+    fn strongest(&self, left: usize, right: usize) -> Placed {
+        let count = self.subjects.len();
+        let groups = &self.pairs.groups;
+        let pairs = groups[left].iter().flat_map(|&one| {
+            groups[right].iter().map(move |&other| {
+                let (left, right) = (one.min(other) as usize, one.max(other) as usize);
+                Placed { weight: Reverse(self.weights[left * count + right]), left, right }
+            })
+        });
+        pairs.min().expect("groups that are joined have members")
+    }
+
+    /// Tells whether one of two groups belongs nearly as well to a third, which cannot be the same person as the other: a
+    /// record without birthday and suffix, of father or son.
+    fn is_torn(&self, joining: &Joining<'_>, left: usize, right: usize) -> bool {
+        let pairs = &self.pairs;
+        let stands = |one: usize, other: usize| {
+            let [one, other] = [one, other].map(|group| &joining.parts[self.roots[group] as usize]);
+            contradiction(joining.graph, one, other).is_some()
+        };
+        let torn = |one: usize, other: usize, third: usize| {
+            pairs.sum(one, third) > 0
+                && pairs.same(one, other).saturating_sub(pairs.same(one, third)) < parts(TORN_BITS)
+                && !stands(one, third)
+                && stands(other, third)
+        };
+        let others = (0..pairs.groups.len())
+            .filter(|&third| third != left && third != right && !pairs.groups[third].is_empty());
+        others.into_iter().any(|third| torn(left, right, third) || torn(right, left, third))
+    }
+}
+
+/// Returns what a pair says for and against one person.
+fn speaks(weight: Weight, threshold_bits: f32) -> i32 {
+    let bits = if weight.same >= threshold_bits {
+        weight.same - threshold_bits
+    } else {
+        weight.evidence.min(-SILENCE_BITS)
+    };
+    parts(bits.clamp(-BITS_MAX, BITS_MAX))
+}

@@ -1,0 +1,124 @@
+//! Rows by the keys under which they are looked for.
+//!
+//! A key that more rows share than can be compared is closed, for ever: rows are only added. Which keys are closed hangs on
+//! the rows there are and not on their order; whoever is told that a key was closed looks at its rows again.
+
+use crate::identity::interner::{KeyTable, NONE};
+
+/// Rows that share a key at most. Whoever carries fifteen such keys is compared with fifteen hundred, which takes less than
+/// a millisecond; what a commoner key tells, one of the finer ones beside it tells better.
+pub(super) const BLOCK_ROWS_MAX: u8 = 100;
+
+/// The blocks of rows that share a key.
+#[derive(Debug)]
+pub(super) struct Index {
+    keys: KeyTable,
+    /// The newest link of each block.
+    heads: Vec<u32>,
+    /// Rows of each block; one more than there may be when it is closed.
+    counts: Vec<u8>,
+    /// Where the links of each row start; one more than there are rows.
+    starts: Vec<u32>,
+    links: Vec<Link>,
+    rows_max: u8,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Link {
+    block: u32,
+    row: u32,
+    /// The next older link of the block.
+    next: u32,
+}
+
+impl Index {
+    /// Makes an index whose keys are closed when more than `rows_max` rows share them.
+    pub(super) fn new(rows_max: u8) -> Self {
+        Self {
+            rows_max,
+            keys: KeyTable::new(),
+            heads: Vec::new(),
+            counts: Vec::new(),
+            starts: vec![0],
+            links: Vec::new(),
+        }
+    }
+
+    /// Adds the next row under its keys, and adds to `closed` the rows of those that it closes.
+    pub(super) fn add(&mut self, keys: &[u64], closed: &mut Vec<u32>) {
+        let row = (self.starts.len() - 1) as u32;
+        for &key in keys {
+            let block = self.keys.insert(key);
+            let at = block as usize;
+            if at == self.heads.len() {
+                self.heads.push(NONE);
+                self.counts.push(0);
+            }
+            if self.is_closed(block) {
+                continue;
+            }
+            self.counts[at] += 1;
+            let next = std::mem::replace(&mut self.heads[at], self.links.len() as u32);
+            self.links.push(Link { block, row, next });
+            if self.is_closed(block) {
+                closed.extend(self.rows_of(block));
+            }
+        }
+        self.starts.push(self.links.len() as u32);
+    }
+
+    /// Adds to `found` the rows that share a key with `row`, each once, itself left out.
+    pub(super) fn neighbours(&self, row: u32, found: &mut Vec<u32>) {
+        found.clear();
+        let (start, end) = (self.starts[row as usize], self.starts[row as usize + 1]);
+        for link in &self.links[start as usize..end as usize] {
+            if !self.is_closed(link.block) {
+                found.extend(self.rows_of(link.block).filter(|&other| other != row));
+            }
+        }
+        found.sort_unstable();
+        found.dedup();
+    }
+
+    fn is_closed(&self, block: u32) -> bool {
+        self.counts[block as usize] > self.rows_max
+    }
+
+    fn rows_of(&self, block: u32) -> impl Iterator<Item = u32> {
+        let mut link = self.heads[block as usize];
+        std::iter::from_fn(move || {
+            let found = self.links.get(link as usize)?;
+            link = found.next;
+            Some(found.row)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_of_too_many_is_closed_and_its_rows_are_told() {
+        let (mut index, mut closed, mut found) =
+            (Index::new(BLOCK_ROWS_MAX), Vec::new(), Vec::new());
+        index.add(&[7, 8], &mut closed);
+        index.add(&[8, 7], &mut closed);
+        index.neighbours(0, &mut found);
+        assert_eq!(found, [1]);
+        for _ in 2..u32::from(BLOCK_ROWS_MAX) {
+            index.add(&[7], &mut closed);
+        }
+        assert!(closed.is_empty());
+        index.neighbours(0, &mut found);
+        assert_eq!(found.len(), usize::from(BLOCK_ROWS_MAX) - 1);
+        index.add(&[7], &mut closed);
+        closed.sort_unstable();
+        assert_eq!(closed, (0..=u32::from(BLOCK_ROWS_MAX)).collect::<Vec<_>>());
+        index.neighbours(0, &mut found);
+        assert_eq!(found, [1], "the other key is still open");
+        index.add(&[7], &mut closed);
+        index.neighbours(u32::from(BLOCK_ROWS_MAX) + 1, &mut found);
+        assert_eq!(found, [] as [u32; 0]);
+    }
+}

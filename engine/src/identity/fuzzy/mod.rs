@@ -1,0 +1,337 @@
+//! The FUZZY rule of a graph: who may be one person with whom, by a model of agreement.
+//!
+//! Every subject that describes a person is a row of the matcher's table and of an index of keys. When it is new, or the
+//! class of a value that it carries becomes another, it is weighed against its neighbours in the index, and the pairs above
+//! the threshold are kept. The resolver walks along them as along values.
+//!
+//! The weight of a pair hangs on what its two subjects say, on the classes of the values that they carry, and on the model,
+//! which stays as it was trained. Whether the two are neighbours hangs on which keys are shared by too many. So what is kept
+//! is a function of the subjects and the model, whatever came first.
+
+mod index;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::graph::{Graph, NewSubject};
+use super::hash;
+use super::interner::NONE;
+use super::pool::Pool;
+use super::values::ValueClass;
+use crate::catalog::FuzzyRule;
+use crate::matching::{
+    Batch, Classes, Kind, Lookup, Matcher, Memories, Model, Options, Records, Scorer, block_keys,
+    parts,
+};
+use index::{BLOCK_ROWS_MAX, Index};
+
+/// Rows that are normalised together at most: what waits is text.
+const ROWS_PENDING_MAX: usize = 1 << 16;
+
+/// Rows from which weighing is work for all cores.
+const ROWS_SHARED_MIN: usize = 1_000;
+
+/// Rows that a core takes at a time.
+const ROWS_PER_TASK: usize = 256;
+
+/// Everything that the rule knows.
+#[derive(Debug)]
+pub(super) struct Fuzzy {
+    /// The number of the rule.
+    pub(super) rule: u16,
+    pub(super) threshold_bits: f32,
+    records: Records,
+    classes: Classes,
+    index: Index,
+    /// The row of each subject, or [`NONE`] for one that describes nobody.
+    rows: Vec<u32>,
+    /// The subject of each row.
+    subjects: Vec<u32>,
+    waiting: Vec<Waiting>,
+    model: Option<Ready>,
+    /// The pairs of each subject, both ways.
+    pairs: Pool<Partner>,
+    /// Subjects to weigh (again).
+    stale: Vec<u32>,
+    memories: Memories,
+    /// The turn in which each row was last weighed.
+    turns: Vec<u32>,
+    turn: u32,
+}
+
+/// A subject whose texts are not normalised yet.
+#[derive(Debug)]
+struct Waiting {
+    key: u64,
+    subject: u32,
+    /// In the order of [`PersonField`](crate::matching::PersonField).
+    person: [Option<String>; 8],
+}
+
+/// A model and what was looked up in it.
+#[derive(Debug)]
+struct Ready {
+    model: Model,
+    lookup: Lookup,
+}
+
+/// The other one of a pair above the threshold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Partner {
+    pub(super) subject: u32,
+    /// In [`parts`] of a bit.
+    pub(super) weight: i32,
+}
+
+impl Fuzzy {
+    pub(super) fn new(rule: &FuzzyRule, graph: &Graph) -> Self {
+        let kinds = graph.rules.kinds.iter();
+        let kinds: Vec<Kind> =
+            kinds.map(|kind| Kind { name: kind.name.clone(), form: kind.form() }).collect();
+        Self {
+            rule: graph.rules.match_rule(graph.rules.matches.len()),
+            threshold_bits: (rule.score / (1.0 - rule.score)).log2() as f32,
+            classes: Classes::of_kinds(kinds.len()),
+            records: Records::new(kinds).expect("rules have been checked for too many kinds"),
+            index: Index::new(BLOCK_ROWS_MAX),
+            rows: Vec::new(),
+            subjects: Vec::new(),
+            waiting: Vec::new(),
+            model: None,
+            pairs: Pool::new(),
+            stale: Vec::new(),
+            memories: Memories::new(),
+            turns: Vec::new(),
+            turn: 0,
+        }
+    }
+
+    /// Closes keys that fewer rows share, before there are any.
+    #[cfg(test)]
+    pub(super) fn close_keys_above(&mut self, rows_max: u8) {
+        self.index = Index::new(rows_max);
+    }
+
+    /// Takes in the next subject, which the graph has.
+    pub(super) fn add(&mut self, graph: &Graph, subject: u32, new: &NewSubject<'_>) {
+        self.rows.resize(subject as usize + 1, NONE);
+        let (Some(person), Some(record)) = (new.person, new.record) else { return };
+        let person = [
+            &person.name,
+            &person.first_name,
+            &person.last_name,
+            &person.birth_date,
+            &person.street,
+            &person.postal_code,
+            &person.city,
+            &person.country,
+        ];
+        let source = &graph.sources[usize::from(new.source)];
+        let key = hash::mix(hash::text(source), hash::text(record));
+        self.waiting.push(Waiting { key, subject, person: person.map(Clone::clone) });
+        if self.waiting.len() >= ROWS_PENDING_MAX {
+            self.normalize(graph);
+        }
+    }
+
+    /// Makes rows of all subjects that wait for it.
+    pub(super) fn normalize(&mut self, graph: &Graph) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let waiting = std::mem::take(&mut self.waiting);
+        let kinds = self.records.kinds().len();
+        let mut values: Vec<Vec<u32>> = vec![Vec::with_capacity(waiting.len()); kinds];
+        for row in &waiting {
+            for (kind, values) in values.iter_mut().enumerate() {
+                // Of several values of a kind the first one stands for all, in an order that texts decide.
+                let first = graph
+                    .values
+                    .of(row.subject)
+                    .find(|&value| usize::from(graph.values.rule(value)) == kind);
+                values.push(first.unwrap_or(NONE));
+            }
+        }
+        let text = |&value: &u32| (value != NONE).then(|| graph.values.text(value)).flatten();
+        let batch = Batch {
+            keys: waiting.iter().map(|row| row.key).collect(),
+            person: std::array::from_fn(|field| {
+                waiting.iter().map(|row| row.person[field].as_deref()).collect()
+            }),
+            identifiers: values.iter().map(|values| values.iter().map(text).collect()).collect(),
+            is_normalized: true,
+        };
+        let first = self.records.len() as u32;
+        self.records.add(&batch, threads());
+        let mut closed = Vec::new();
+        for (row, waited) in (first..).zip(&waiting) {
+            self.rows[waited.subject as usize] = row;
+            self.subjects.push(waited.subject);
+            self.index.add(&block_keys(&self.records, row), &mut closed);
+            for (kind, values) in values.iter().enumerate() {
+                let (value, number) =
+                    (values[(row - first) as usize], self.records.value(row, kind));
+                if number != NONE {
+                    self.classes.set(kind, number, graph.values.class(value));
+                }
+            }
+        }
+        self.turns.resize(self.subjects.len(), 0);
+        self.stale.extend(closed.into_iter().map(|row| self.subjects[row as usize]));
+    }
+
+    /// Takes note of whom a value identifies from now on.
+    pub(super) fn set_class(&mut self, kind: u16, text: &str, class: ValueClass) {
+        let kind = usize::from(kind);
+        if let Some(number) = self.records.find_value(kind, text) {
+            self.classes.set(kind, number, class);
+        }
+    }
+
+    pub(super) fn has_model(&self) -> bool {
+        self.model.is_some()
+    }
+
+    /// Weighs by a model from now on, all subjects included that were there before.
+    pub(super) fn set_model(&mut self, model: Model) {
+        let silent = model.kinds().enumerate().filter(|(_, kind)| kind.levels.is_empty());
+        self.classes.silence(silent.map(|(kind, _)| kind));
+        self.model = Some(Ready { lookup: Lookup::new(&model), model });
+        self.stale.extend(&self.subjects);
+    }
+
+    /// Trains a model on all rows. The order of their arrival does not matter.
+    pub(super) fn train(&self) -> Model {
+        let mut records = self.records.clone();
+        records.sort();
+        // A number that each record has for itself, such as its own key, says of no two that they are one.
+        let kinds = 0..records.kinds().len();
+        let silent: Vec<usize> = kinds.filter(|&kind| !records.shares_values(kind)).collect();
+        let mut classes = self.classes.clone();
+        classes.silence(silent.iter().copied());
+        let options = Options { threads: threads(), ..Options::default() };
+        let mut model = Matcher::with_classes(&records, options, classes).train();
+        silent.into_iter().for_each(|kind| model.silence(kind));
+        model
+    }
+
+    /// Weighs these subjects and those whose keys were closed. Adds all whose pairs may be others than before.
+    pub(super) fn weigh(&mut self, graph: &Graph, seeds: &mut Vec<u32>) {
+        let Some(ready) = &mut self.model else { return self.stale.clear() };
+        seeds.append(&mut self.stale);
+        seeds.sort_unstable();
+        seeds.dedup();
+        ready.lookup.extend(&self.records, &ready.model);
+        self.turn = self.turn.wrapping_add(1);
+        if self.turn == 0 {
+            self.turns.fill(0);
+            self.turn = 1;
+        }
+        let rows = seeds.iter().map(|&subject| self.rows[subject as usize]);
+        let rows: Vec<u32> = rows.filter(|&row| row != NONE).collect();
+        rows.iter().for_each(|&row| self.turns[row as usize] = self.turn);
+        self.forget(&rows, seeds);
+        let found = self.compared(graph, &rows);
+        for (left, right, weight) in found {
+            self.pairs.push(left, Partner { subject: right, weight });
+            self.pairs.push(right, Partner { subject: left, weight });
+        }
+    }
+
+    /// Drops the pairs of rows, and adds those who lose them to `seeds`.
+    fn forget(&mut self, rows: &[u32], seeds: &mut Vec<u32>) {
+        for &row in rows {
+            let subject = self.subjects[row as usize];
+            let partners: Vec<Partner> = self.pairs.of(subject).collect();
+            self.pairs.clear(subject);
+            for partner in partners {
+                let left: Vec<Partner> =
+                    self.pairs.of(partner.subject).filter(|one| one.subject != subject).collect();
+                self.pairs.clear(partner.subject);
+                left.into_iter().for_each(|one| self.pairs.push(partner.subject, one));
+                seeds.push(partner.subject);
+            }
+        }
+    }
+
+    /// Compares rows with their neighbours, each pair once, and returns those above the threshold, as subjects.
+    fn compared(&mut self, graph: &Graph, rows: &[u32]) -> Vec<(u32, u32, i32)> {
+        if rows.len() < ROWS_SHARED_MIN {
+            let memories = std::mem::take(&mut self.memories);
+            let (found, memories) = self.compare(graph, memories, std::iter::once(rows));
+            self.memories = memories;
+            return found;
+        }
+        let next = &AtomicUsize::new(0);
+        let tasks = || {
+            std::iter::from_fn(move || {
+                let from = next.fetch_add(ROWS_PER_TASK, Ordering::Relaxed);
+                let to = rows.len().min(from.saturating_add(ROWS_PER_TASK));
+                rows.get(from..to).filter(|rows| !rows.is_empty())
+            })
+        };
+        let this = &*self;
+        let work = || this.compare(graph, Memories::new(), tasks()).0;
+        std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..threads()).map(|_| scope.spawn(work)).collect();
+            let ended = workers.into_iter().map(|worker| match worker.join() {
+                Ok(found) => found,
+                Err(panic) => std::panic::resume_unwind(panic),
+            });
+            ended.flatten().collect()
+        })
+    }
+
+    fn compare<'b>(
+        &self,
+        graph: &Graph,
+        memories: Memories,
+        tasks: impl Iterator<Item = &'b [u32]>,
+    ) -> (Vec<(u32, u32, i32)>, Memories) {
+        let (mut found, mut neighbours) = (Vec::new(), Vec::new());
+        let Some(mut scorer) = self.scorer(memories) else { return (found, Memories::default()) };
+        let record = |row: u32| graph.record_of(self.subjects[row as usize]);
+        for &row in tasks.flatten() {
+            self.index.neighbours(row, &mut neighbours);
+            for &other in &neighbours {
+                let comes_by_itself = self.turns[other as usize] == self.turn && other < row;
+                if comes_by_itself || record(other) == record(row) {
+                    continue;
+                }
+                let weight = scorer.weigh(row, other).same;
+                if weight >= self.threshold_bits {
+                    let [left, right] = [row, other].map(|row| self.subjects[row as usize]);
+                    found.push((left, right, parts(weight)));
+                }
+            }
+        }
+        (found, scorer.into_memories())
+    }
+
+    /// Returns what weighs rows, unless there is no model.
+    pub(super) fn scorer(&self, memories: Memories) -> Option<Scorer<'_>> {
+        let Ready { model, lookup } = self.model.as_ref()?;
+        Some(Scorer::prepared(&self.records, &self.classes, model, lookup, memories))
+    }
+
+    /// Returns the row of a subject that describes a person.
+    pub(super) fn row(&self, subject: u32) -> Option<u32> {
+        self.rows.get(subject as usize).copied().filter(|&row| row != NONE)
+    }
+
+    /// Returns the pairs of a subject, in no order.
+    pub(super) fn partners(&self, subject: u32) -> impl Iterator<Item = Partner> {
+        self.pairs.of(subject)
+    }
+
+    /// Returns in what two subjects agree, in words.
+    pub(super) fn agreement(&self, left: u32, right: u32) -> String {
+        match (self.row(left), self.row(right), self.scorer(Memories::default())) {
+            (Some(left), Some(right), Some(mut scorer)) => scorer.agreement(left, right),
+            _ => String::new(),
+        }
+    }
+}
+
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}

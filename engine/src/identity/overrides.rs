@@ -1,0 +1,458 @@
+//! What people decided about pairs of records: that two are of one person, or of two.
+//!
+//! A decision names records, never profiles, so that it holds however often profiles are made anew. A must-link joins
+//! whatever profiles its records are in, past vetoes and limits; a cannot-link keeps its records apart, past every edge.
+//! Rules decide as they would without must-links, and what they made is joined afterwards: so a must-link never takes
+//! somebody out of a profile. A cannot-link is looked at before every edge, with the must-links already drawn, so that no
+//! later one can break it.
+//!
+//! The invariant: of overrides that contradict each other the cannot-links hold, and no must-link between the records of
+//! one is in force. Which of them is wrong is not guessed. What follows from overrides depends on the set of them alone.
+
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
+
+use super::cluster::Clusters;
+use super::edges::{Candidate, Refusal, Violation};
+use super::graph::{Graph, RECORD_SEPARATOR};
+use super::interner::NONE;
+use super::resolver::Resolver;
+use super::rules::OVERRIDE_RULE;
+use super::union_find::UnionFind;
+use crate::Result;
+
+/// A record, as people name it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RecordName {
+    /// The source.
+    pub source: String,
+    /// The key of the record in it.
+    pub key: String,
+}
+
+/// What was decided about two records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Decided {
+    /// They are one person's.
+    MustLink,
+    /// They are two people's.
+    CannotLink,
+}
+
+/// A decision about two records that is in force.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Override {
+    /// The number of the decision, which may be about several pairs.
+    pub number: u32,
+    /// What was decided.
+    pub decided: Decided,
+    /// A record.
+    pub left: RecordName,
+    /// Another record.
+    pub right: RecordName,
+}
+
+/// Returns for each override, if it is a must-link that others contradict, the position of a cannot-link that does: one
+/// between whose records it lies on a way of must-links.
+pub fn contradicted(overrides: &[Override]) -> Vec<Option<usize>> {
+    let mut numbers: HashMap<&RecordName, u32> = HashMap::new();
+    let mut number = |record| {
+        let next = numbers.len() as u32;
+        *numbers.entry(record).or_insert(next)
+    };
+    let pairs: Vec<(u32, u32)> =
+        overrides.iter().map(|pair| (number(&pair.left), number(&pair.right))).collect();
+    let mut ways = Ways { links: vec![Vec::new(); numbers.len()] };
+    let mut sets = UnionFind::new(numbers.len() as u32);
+    for (at, &(left, right)) in pairs.iter().enumerate() {
+        if overrides[at].decided == Decided::MustLink {
+            ways.links[left as usize].push((right, at));
+            ways.links[right as usize].push((left, at));
+            sets.union(left, right);
+        }
+    }
+    let mut found = vec![None; overrides.len()];
+    for (at, &(left, right)) in pairs.iter().enumerate() {
+        let keeps = overrides[at].decided == Decided::CannotLink && left != right;
+        if keeps && sets.find(left) == sets.find(right) {
+            for link in ways.between(left, right) {
+                found[link].get_or_insert(at);
+            }
+        }
+    }
+    found
+}
+
+/// Must-links as a graph: for each record the others and the positions of the links.
+struct Ways {
+    links: Vec<Vec<(u32, usize)>>,
+}
+
+impl Ways {
+    /// Returns the links between two records that hang together: all that is left of what hangs together with them once
+    /// dead ends are taken away.
+    fn between(&self, from: u32, to: u32) -> Vec<usize> {
+        let mut reached = vec![from];
+        let mut degrees: HashMap<u32, usize> = HashMap::from([(from, 0)]);
+        let mut at = 0;
+        while let Some(&record) = reached.get(at) {
+            for &(other, _) in &self.links[record as usize] {
+                if let Entry::Vacant(unseen) = degrees.entry(other) {
+                    unseen.insert(0);
+                    reached.push(other);
+                }
+            }
+            degrees.insert(record, self.links[record as usize].len());
+            at += 1;
+        }
+        let is_end = |record: u32| record != from && record != to;
+        let mut dead: VecDeque<u32> = reached
+            .iter()
+            .copied()
+            .filter(|&record| is_end(record) && degrees[&record] == 1)
+            .collect();
+        while let Some(record) = dead.pop_front() {
+            degrees.remove(&record);
+            for &(other, _) in &self.links[record as usize] {
+                if let Some(degree) = degrees.get_mut(&other) {
+                    *degree -= 1;
+                    if *degree == 1 && is_end(other) {
+                        dead.push_back(other);
+                    }
+                }
+            }
+        }
+        let kept = reached.iter().filter(|record| degrees.contains_key(record));
+        let links = kept.flat_map(|record| &self.links[*record as usize]);
+        let mut found: Vec<usize> =
+            links.filter(|(other, _)| degrees.contains_key(other)).map(|(_, at)| *at).collect();
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+}
+
+/// The overrides of a graph, by the values of its records' keys.
+#[derive(Debug, Default)]
+pub(super) struct Overrides {
+    /// As they were given, sorted, each once.
+    given: Vec<Override>,
+    must_links: Vec<MustLink>,
+    /// For each record its must-links, by position.
+    linked: HashMap<u32, Vec<u32>>,
+    /// For each record those that it is kept apart from, ascending.
+    apart: HashMap<u32, Vec<u32>>,
+    /// Records whose overrides are others than when components were solved last.
+    changed: Vec<u32>,
+}
+
+#[derive(Debug)]
+struct MustLink {
+    left: u32,
+    right: u32,
+    /// The value that its edge shows: the number of the override.
+    value: u32,
+    /// The records of a cannot-link that contradicts it.
+    contradicted_by: Option<(u32, u32)>,
+}
+
+impl Overrides {
+    fn is_empty(&self) -> bool {
+        self.given.is_empty()
+    }
+
+    fn concerns(&self, record: u32) -> bool {
+        self.linked.contains_key(&record) || self.apart.contains_key(&record)
+    }
+
+    fn are_apart(&self, left: u32, right: u32) -> bool {
+        self.apart.get(&left).is_some_and(|others| others.binary_search(&right).is_ok())
+    }
+}
+
+impl Resolver {
+    /// Puts these overrides in place of those there are; the next [`resolve`](Self::resolve) looks again at everybody whom
+    /// that concerns. A record that is not there yet is waited for; one that is set against itself is passed over.
+    pub fn set_overrides(&mut self, overrides: &[Override]) -> Result<()> {
+        let mut given: Vec<Override> =
+            overrides.iter().filter(|pair| pair.left != pair.right).cloned().collect();
+        given.sort_unstable();
+        given.dedup();
+        if given == self.graph.overrides.given {
+            return Ok(());
+        }
+        let before = std::mem::take(&mut self.graph.overrides);
+        let mut next = Overrides { changed: before.changed, ..Overrides::default() };
+        let only = |these: &[Override], those: &[Override]| -> Vec<Override> {
+            these.iter().filter(|pair| those.binary_search(pair).is_err()).cloned().collect()
+        };
+        let mut changed = only(&before.given, &given);
+        changed.extend(only(&given, &before.given));
+        for pair in &changed {
+            next.changed.extend([self.record_value(&pair.left)?, self.record_value(&pair.right)?]);
+        }
+        let contradictions = contradicted(&given);
+        for (pair, by) in given.iter().zip(contradictions) {
+            let (left, right) = (self.record_value(&pair.left)?, self.record_value(&pair.right)?);
+            match pair.decided {
+                Decided::MustLink => {
+                    let contradicted_by = match by {
+                        None => None,
+                        Some(at) => Some((
+                            self.record_value(&given[at].left)?,
+                            self.record_value(&given[at].right)?,
+                        )),
+                    };
+                    let (rules, number) = (&self.graph.rules, pair.number.to_string());
+                    let value = self.graph.values.identifier(rules, OVERRIDE_RULE, &number);
+                    let at = next.must_links.len() as u32;
+                    next.linked.entry(left).or_default().push(at);
+                    next.linked.entry(right).or_default().push(at);
+                    next.must_links.push(MustLink { left, right, value, contradicted_by });
+                }
+                Decided::CannotLink => {
+                    next.apart.entry(left).or_default().push(right);
+                    next.apart.entry(right).or_default().push(left);
+                }
+            }
+        }
+        for others in next.apart.values_mut() {
+            others.sort_unstable();
+            others.dedup();
+        }
+        next.given = given;
+        self.graph.overrides = next;
+        Ok(())
+    }
+
+    /// Returns the anchor of the profile that a record belongs to.
+    pub fn anchor_of_record(&self, record: &RecordName) -> Option<u32> {
+        let source = self.graph.sources.iter().position(|source| *source == record.source)?;
+        let text = format!("{source}{RECORD_SEPARATOR}{}", record.key);
+        let value = self.graph.values.find(self.graph.rules.record_rule(), &text)?;
+        self.anchor_of(self.graph.values.subjects(value).next()?)
+    }
+
+    /// Returns the value of a record's key, whether the record is there or not.
+    fn record_value(&mut self, record: &RecordName) -> Result<u32> {
+        let source = self.source(&record.source)?;
+        let text = format!("{source}{RECORD_SEPARATOR}{}", record.key);
+        let rules = &self.graph.rules;
+        Ok(self.graph.values.identifier(rules, rules.record_rule(), &text))
+    }
+}
+
+impl Graph {
+    /// Returns the subjects whose overrides have changed since this was asked last.
+    pub(super) fn take_reopened(&mut self) -> Vec<u32> {
+        let changed = std::mem::take(&mut self.overrides.changed);
+        changed.into_iter().flat_map(|record| self.values.subjects(record)).collect()
+    }
+
+    /// Returns the subjects that must-links lead to from a subject, also those that are contradicted.
+    pub(super) fn must_linked(&self, subject: u32) -> impl Iterator<Item = u32> {
+        let record = self.subjects[subject as usize].record;
+        let links = self.overrides.linked.get(&record).map_or(&[][..], Vec::as_slice);
+        links.iter().flat_map(move |&at| {
+            let link = &self.overrides.must_links[at as usize];
+            self.values.subjects(if link.left == record { link.right } else { link.left })
+        })
+    }
+
+    /// Counts the people that overrides tell apart among those who carry a value: two, or none if they say nothing.
+    pub(super) fn people_decided(&self, value: u32) -> usize {
+        if self.overrides.apart.is_empty() {
+            return 0;
+        }
+        let records =
+            self.values.subjects(value).map(|subject| self.subjects[subject as usize].record);
+        let mut records: Vec<u32> =
+            records.filter(|record| self.overrides.apart.contains_key(record)).collect();
+        records.sort_unstable();
+        records.dedup();
+        let others = |record: &u32| self.overrides.apart[record].iter();
+        let is_told =
+            |record: &u32| others(record).any(|other| records.binary_search(other).is_ok());
+        if records.iter().any(is_told) { 2 } else { 0 }
+    }
+
+    /// Returns the one of a record's subjects that stands for it, whichever arrived first.
+    fn bearer(&self, record: u32) -> Option<u32> {
+        self.values.subjects(record).min_by_key(|&subject| (self.content(subject), subject))
+    }
+}
+
+/// What overrides decide within one component, while it is clustered.
+#[derive(Debug, Default)]
+pub(super) struct Decisions {
+    /// Must-links that are in force, in an order that does not depend on arrival.
+    links: Vec<Candidate>,
+    contradicted: Vec<Violation>,
+    kept: Option<Kept>,
+}
+
+/// Who is kept apart: clusters as they are with the must-links drawn, by the positions of subjects.
+#[derive(Debug)]
+struct Kept {
+    groups: UnionFind,
+    /// By group: its records that are kept apart from some, and the subjects that stand for them.
+    records: HashMap<u32, Vec<(u32, u32)>>,
+}
+
+impl Decisions {
+    /// Finds what was decided about the subjects of a component, which ascend.
+    pub(super) fn of(graph: &Graph, subjects: &[u32]) -> Self {
+        if graph.overrides.is_empty() {
+            return Self::default();
+        }
+        let record_of = |position: usize| graph.subjects[subjects[position] as usize].record;
+        let mut positions: HashMap<u32, Vec<u32>> = HashMap::new();
+        for position in 0..subjects.len() {
+            let record = record_of(position);
+            if record != NONE && graph.overrides.concerns(record) {
+                positions.entry(record).or_default().push(position as u32);
+            }
+        }
+        let mut decisions = Self::default();
+        if positions.is_empty() {
+            return decisions;
+        }
+        let mut groups = UnionFind::new(subjects.len() as u32);
+        for versions in positions.values() {
+            for &position in versions {
+                groups.union(versions[0], position);
+            }
+        }
+        let mut links: Vec<u32> = positions
+            .keys()
+            .filter_map(|record| graph.overrides.linked.get(record))
+            .flatten()
+            .copied()
+            .collect();
+        links.sort_unstable();
+        links.dedup();
+        for link in links.iter().map(|&at| &graph.overrides.must_links[at as usize]) {
+            let (Some(left), Some(right)) = (graph.bearer(link.left), graph.bearer(link.right))
+            else {
+                continue;
+            };
+            let turned = (graph.content(right), right) < (graph.content(left), left);
+            let (left, right) = if turned { (right, left) } else { (left, right) };
+            let candidate =
+                Candidate { left, right, value: link.value, rule: OVERRIDE_RULE, strength: 0 };
+            match link.contradicted_by {
+                None => {
+                    groups.union(positions[&link.left][0], positions[&link.right][0]);
+                    decisions.links.push(candidate);
+                }
+                Some((one, other)) => {
+                    let of_right = graph.subjects[right as usize].record;
+                    let against = if other == of_right { one } else { other };
+                    let against = graph.bearer(against).unwrap_or(right);
+                    decisions.contradicted.push(candidate.refused(against, Refusal::Contradicted));
+                }
+            }
+        }
+        let number = |candidate: &Candidate| graph.values.text(candidate.value).map(str::len);
+        decisions.links.sort_by_cached_key(|link| {
+            let text = graph.values.text(link.value).unwrap_or_default().to_owned();
+            (number(link), text, graph.content(link.left), graph.content(link.right))
+        });
+        let mut kept = Kept { groups, records: HashMap::new() };
+        for (&record, versions) in &positions {
+            if graph.overrides.apart.contains_key(&record)
+                && let Some(bearer) = graph.bearer(record)
+            {
+                let group = kept.groups.find(versions[0]);
+                kept.records.entry(group).or_default().push((record, bearer));
+            }
+        }
+        if !kept.records.is_empty() {
+            decisions.kept = Some(kept);
+        }
+        decisions
+    }
+
+    /// Returns the subject whose record a cannot-link keeps out of the cluster at the other position, if joining the two
+    /// would bring together what is kept apart.
+    pub(super) fn against(&mut self, graph: &Graph, left: u32, right: u32) -> Option<u32> {
+        let kept = self.kept.as_mut()?;
+        let (left, right) = (kept.groups.find(left), kept.groups.find(right));
+        let (lefts, rights) = (kept.records.get(&left)?, kept.records.get(&right)?);
+        if left == right {
+            return None;
+        }
+        let pairs = lefts.iter().flat_map(|one| rights.iter().map(move |other| (one, other)));
+        let apart = pairs.filter(|(one, other)| graph.overrides.are_apart(one.0, other.0));
+        let found = apart.map(|(one, other)| (one.1, other.1));
+        let first = found.min_by_key(|&(one, other)| {
+            let (one, other) = (graph.content(one), graph.content(other));
+            (one.min(other), one.max(other))
+        });
+        // Which of the two is on the left hangs on ordinals.
+        first.map(|(one, other)| graph.first_by_content(one, other))
+    }
+
+    /// Notes that the clusters at two positions were joined.
+    pub(super) fn joined(&mut self, left: u32, right: u32) {
+        let Some(kept) = &mut self.kept else { return };
+        let (left, right) = (kept.groups.find(left), kept.groups.find(right));
+        if left == right {
+            return;
+        }
+        kept.groups.union(left, right);
+        let mut records = kept.records.remove(&left).unwrap_or_default();
+        records.extend(kept.records.remove(&right).unwrap_or_default());
+        if !records.is_empty() {
+            kept.records.insert(left.min(right), records);
+        }
+    }
+
+    /// Draws the must-links between the clusters that the rules made, and reports those that are contradicted.
+    pub(super) fn link(self, subjects: &[u32], sets: &mut UnionFind, clusters: &mut Clusters) {
+        let position = |subject: u32| subjects.partition_point(|&other| other < subject) as u32;
+        for link in self.links {
+            let joined = sets.union(position(link.left), position(link.right));
+            clusters.edges.push(link.accepted(joined, clusters.edges.len()));
+        }
+        clusters.violations.extend(self.contradicted);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair(decided: Decided, (left, right): (&str, &str)) -> Override {
+        let record = |key: &str| RecordName { source: "s".into(), key: key.into() };
+        Override { number: 1, decided, left: record(left), right: record(right) }
+    }
+
+    #[track_caller]
+    fn check(musts: &[(&str, &str)], cannots: &[(&str, &str)], expected: &[bool]) {
+        let musts = musts.iter().map(|records| pair(Decided::MustLink, *records));
+        let cannots = cannots.iter().map(|records| pair(Decided::CannotLink, *records));
+        let found: Vec<bool> = contradicted(&musts.chain(cannots).collect::<Vec<_>>())
+            .iter()
+            .map(Option::is_some)
+            .collect();
+        assert_eq!(&found[..expected.len()], expected);
+        assert!(found[expected.len()..].iter().all(|found| !found), "a cannot-link holds");
+    }
+
+    #[test]
+    fn every_must_link_between_two_who_are_kept_apart_is_contradicted() {
+        check(&[("a", "b"), ("b", "c")], &[("a", "c")], &[true, true]);
+        check(&[("a", "b"), ("b", "c")], &[("a", "d")], &[false, false]);
+        check(&[("a", "b")], &[("b", "a")], &[true]);
+        // What only hangs on is not between them; a way round is.
+        check(
+            &[("a", "b"), ("b", "c"), ("b", "d"), ("d", "e")],
+            &[("a", "c")],
+            &[true, true, false, false],
+        );
+        check(&[("a", "b"), ("b", "c"), ("a", "d"), ("d", "c")], &[("a", "c")], &[true; 4]);
+        check(&[("a", "b"), ("c", "d")], &[("a", "b"), ("a", "c")], &[true, false]);
+        check(&[], &[("a", "a")], &[]);
+    }
+}

@@ -1,0 +1,237 @@
+//! Parts of columns that were decoded for one statement and are at hand for the next.
+//!
+//! To open a file, read a page of each column and decode it costs a thousand times what it costs to take one row out of
+//! it. So who asks for few rows takes them out of blocks of [`BLOCK_ROWS`] rows, which are kept for as long as there is
+//! room. Files are immutable, so a block never goes stale. It holds the rows of everybody, like the file: whose rows
+//! exist is asked of each statement's [`Access`](super::access::Access) before a block is looked into.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, RecordBatch};
+use arrow::compute::concat_batches;
+use arrow::datatypes::SchemaRef;
+use datafusion::parquet::arrow::ProjectionMask;
+use datafusion::parquet::arrow::arrow_reader::{ArrowReaderMetadata, RowSelection, RowSelector};
+use datafusion::parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
+use futures::TryStreamExt;
+use object_store::ObjectStore;
+use parking_lot::Mutex;
+
+use crate::error::{Error, Result};
+use crate::table_read::{StoreReader, adapt, read_footer};
+
+/// Rows of one block: as many as a page has at most, and a whole number of blocks is a row group.
+pub(super) const BLOCK_ROWS: u64 = 8_192;
+
+/// Bytes of blocks that are kept at most; those that were used longest ago are dropped beyond that.
+const BYTES_MAX: usize = 128 << 20;
+
+/// Footers that are kept at most; all are dropped beyond that.
+const FOOTERS_MAX: usize = 1_024;
+
+/// A column and a block of a file.
+type Place = (usize, u64);
+
+/// The blocks of all files of a lake.
+#[derive(Debug, Default)]
+pub(super) struct DecodedCache {
+    kept: Mutex<Kept>,
+    footers: Mutex<HashMap<String, ArrowReaderMetadata>>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    /// By the path of the file.
+    files: HashMap<String, HashMap<Place, Block>>,
+    bytes: usize,
+    /// Counts look-ups.
+    clock: u64,
+}
+
+#[derive(Debug)]
+struct Block {
+    values: ArrayRef,
+    bytes: usize,
+    used: u64,
+}
+
+/// A file that blocks are read from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct BlockFile<'a> {
+    pub(super) store: &'a Arc<dyn ObjectStore>,
+    pub(super) path: &'a str,
+    pub(super) size: u64,
+    pub(super) rows: u64,
+    /// The columns of its table.
+    pub(super) schema: &'a SchemaRef,
+}
+
+impl DecodedCache {
+    /// Returns one block of each of `columns`, or `None` if one of them is not at hand.
+    pub(super) fn get(&self, path: &str, block: u64, columns: &[usize]) -> Option<Vec<ArrayRef>> {
+        let mut kept = self.kept.lock();
+        kept.clock += 1;
+        let now = kept.clock;
+        let file = kept.files.get_mut(path)?;
+        let values = columns.iter().map(|column| {
+            let block = file.get_mut(&(*column, block))?;
+            block.used = now;
+            Some(Arc::clone(&block.values))
+        });
+        values.collect()
+    }
+
+    /// Reads one block of those of `columns` that are not at hand, and keeps it.
+    pub(super) async fn read(
+        &self,
+        file: BlockFile<'_>,
+        block: u64,
+        columns: &[usize],
+    ) -> Result<()> {
+        let absent: Vec<usize> = {
+            let kept = self.kept.lock();
+            let known = kept.files.get(file.path);
+            let is_absent =
+                |column: &usize| known.is_none_or(|known| !known.contains_key(&(*column, block)));
+            columns.iter().copied().filter(is_absent).collect()
+        };
+        if absent.is_empty() {
+            return Ok(());
+        }
+        let start = block * BLOCK_ROWS;
+        let rows = BLOCK_ROWS.min(file.rows.saturating_sub(start));
+        let batch = self.read_rows(file, start, rows, &absent).await?;
+        if batch.num_rows() as u64 != rows {
+            return Err(Error::Corrupt {
+                message: format!(
+                    "file \"{}\" has {} rows from row {start} on, and the log says {rows}",
+                    file.path,
+                    batch.num_rows()
+                ),
+                source: None,
+            });
+        }
+        let mut kept = self.kept.lock();
+        for (column, values) in absent.into_iter().zip(batch.columns()) {
+            kept.insert(file.path, (column, block), Arc::clone(values));
+        }
+        Ok(())
+    }
+
+    /// Reads a column of a whole file, which is not kept.
+    pub(super) async fn read_column(&self, file: BlockFile<'_>, column: usize) -> Result<ArrayRef> {
+        let batch = self.read_rows(file, 0, file.rows, &[column]).await?;
+        Ok(Arc::clone(batch.column(0)))
+    }
+
+    /// Reads rows of columns as the table has them; columns that the file was written without are null.
+    async fn read_rows(
+        &self,
+        file: BlockFile<'_>,
+        start: u64,
+        rows: u64,
+        columns: &[usize],
+    ) -> Result<RecordBatch> {
+        let damaged = |source: datafusion::error::DataFusionError| Error::Corrupt {
+            message: format!("file \"{}\" of the lake cannot be read", file.path),
+            source: Some(Box::new(source)),
+        };
+        let footer = self.footer(file).await.map_err(|error| damaged(error.into()))?;
+        let reader = StoreReader::new(Arc::clone(file.store), file.path, file.size);
+        let builder = ParquetRecordBatchStreamBuilder::new_with_metadata(reader, footer);
+        let schema = Arc::new(file.schema.project(columns).map_err(|error| damaged(error.into()))?);
+        let names = schema.fields().iter().map(|field| field.name().as_str());
+        let mask = ProjectionMask::columns(builder.parquet_schema(), names);
+        let whole = RowSelection::from(vec![
+            RowSelector::skip(start as usize),
+            RowSelector::select(rows as usize),
+            RowSelector::skip(file.rows.saturating_sub(start + rows) as usize),
+        ]);
+        let stream = builder
+            .with_projection(mask)
+            .with_row_selection(whole)
+            .with_batch_size(BLOCK_ROWS as usize)
+            .build()
+            .map_err(|error| damaged(error.into()))?;
+        let batches: Vec<RecordBatch> =
+            stream.try_collect().await.map_err(|error| damaged(error.into()))?;
+        let batches =
+            batches.iter().map(|batch| adapt(batch, &schema)).collect::<Result<Vec<_>>>()?;
+        concat_batches(&schema, &batches).map_err(|error| damaged(error.into()))
+    }
+
+    async fn footer(
+        &self,
+        file: BlockFile<'_>,
+    ) -> datafusion::parquet::errors::Result<ArrowReaderMetadata> {
+        if let Some(footer) = self.footers.lock().get(file.path) {
+            return Ok(footer.clone());
+        }
+        let footer = read_footer(file.store, file.path, file.size).await?;
+        let mut footers = self.footers.lock();
+        if footers.len() >= FOOTERS_MAX {
+            footers.clear();
+        }
+        footers.insert(file.path.to_owned(), footer.clone());
+        Ok(footer)
+    }
+}
+
+impl Kept {
+    fn insert(&mut self, path: &str, place: Place, values: ArrayRef) {
+        let bytes = values.get_array_memory_size();
+        if self.bytes + bytes > BYTES_MAX {
+            self.drop_older_half();
+        }
+        let block = Block { values, bytes, used: self.clock };
+        self.bytes += bytes;
+        let before = self.files.entry(path.to_owned()).or_default().insert(place, block);
+        self.bytes -= before.map_or(0, |before| before.bytes);
+    }
+
+    fn drop_older_half(&mut self) {
+        let mut uses: Vec<u64> =
+            self.files.values().flat_map(HashMap::values).map(|block| block.used).collect();
+        uses.sort_unstable();
+        let median = uses.get(uses.len() / 2).copied().unwrap_or(0);
+        for blocks in self.files.values_mut() {
+            blocks.retain(|_, block| block.used > median);
+        }
+        self.files.retain(|_, blocks| !blocks.is_empty());
+        self.bytes = self.files.values().flat_map(HashMap::values).map(|block| block.bytes).sum();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::Int64Array;
+
+    use super::*;
+
+    fn block(of: i64) -> ArrayRef {
+        Arc::new(Int64Array::from(vec![of; BLOCK_ROWS as usize]))
+    }
+
+    #[test]
+    fn the_blocks_that_are_kept_fit_their_bound_and_are_the_last_used() {
+        let cache = DecodedCache::default();
+        let each = block(0).get_array_memory_size();
+        let blocks = 3 * BYTES_MAX / each;
+        for number in 0..blocks {
+            let (path, place) = (format!("file {}", number % 7), (0, number as u64));
+            cache.kept.lock().insert(&path, place, block(number as i64));
+            // What is asked for again and again stays.
+            assert!(cache.get("file 0", 0, &[0]).is_some(), "after {number} others");
+            let kept = cache.kept.lock();
+            let bytes: usize =
+                kept.files.values().flat_map(HashMap::values).map(|block| block.bytes).sum();
+            assert_eq!(bytes, kept.bytes);
+            assert!(kept.bytes <= BYTES_MAX);
+        }
+        let last = blocks as u64 - 1;
+        let values = cache.get(&format!("file {}", last % 7), last, &[0]).unwrap();
+        assert_eq!(values[0].as_ref(), block(last as i64).as_ref() as &dyn Array);
+        assert!(cache.get("file 1", 1, &[0]).is_none(), "it was used longest ago");
+    }
+}

@@ -1,0 +1,342 @@
+//! The short way to few rows of a governed table: by its profile or by one value, out of what is kept in memory.
+//!
+//! What decides is the same as in the leaf: the [`Access`] of the statement says which rows exist, before a value is
+//! looked at, and rows come in the same order. What a statement finds here it filters again, as it does with what the leaf
+//! hands on, so it is enough that no row is missing.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, RecordBatchOptions};
+use arrow::compute::{cast, concat};
+use arrow::datatypes::SchemaRef;
+use datafusion::common::ScalarValue;
+use datafusion::error::{DataFusionError, Result as DataFusionResult};
+
+use super::{GovernedTable, PROFILE_ID, ScannedFile};
+use crate::query::access::Access;
+use crate::query::blooms::Wanted;
+use crate::query::decoded::{BLOCK_ROWS, BlockFile};
+use crate::query::selection::in_visible_order;
+use crate::query::value_index::ValueIndex;
+
+/// Rows that are found so at most.
+pub(in crate::query) const ROWS_MAX: u64 = 256;
+
+/// Rows of a table of which indexes are made at most: of a larger one the bloom filters have to do.
+const INDEXED_ROWS_MAX: u64 = 4 << 20;
+
+/// Which rows are sought.
+#[derive(Debug)]
+pub(in crate::query) enum Sought<'a> {
+    /// Those of the profiles with these ids.
+    Profiles(&'a [i64]),
+    /// Those with one of these values in a column of the files.
+    Values(usize, &'a [ScalarValue]),
+}
+
+/// What came of seeking rows.
+#[derive(Debug)]
+pub(in crate::query) enum Found {
+    /// They are these, and perhaps others that the statement's filter drops.
+    Rows(RecordBatch),
+    /// Something has to be read first.
+    Cold(Cold),
+    /// This is no way to them: they are many, or nothing tells where they are.
+    Unfit,
+}
+
+/// What has to be read before rows can be found.
+#[derive(Debug)]
+pub(in crate::query) enum Cold {
+    /// Whose the rows of the files are, and who the subjects are.
+    Runs,
+    /// The index of a column of these files.
+    Indexes(usize, Vec<usize>),
+    /// These blocks of files, of these columns.
+    Blocks(Vec<(usize, u64)>, Vec<usize>),
+}
+
+/// Consecutive rows of one subject in one file and one block.
+#[derive(Debug, Clone, Copy)]
+struct Stretch {
+    file: usize,
+    subject: u32,
+    start: u64,
+    rows: u64,
+}
+
+impl GovernedTable {
+    /// Returns the place in the files of a column that can be looked for values in.
+    pub(in crate::query) fn indexed_column(&self, name: &str) -> Option<usize> {
+        let rows: u64 = self.files.iter().map(|file| file.rows).sum();
+        let (at, physical) = self.physical.column_with_name(name)?;
+        let shown = self.shown.field_with_name(name).ok()?;
+        let fits = rows <= INDEXED_ROWS_MAX
+            && physical.data_type() == shown.data_type()
+            && ValueIndex::is_for(physical.data_type());
+        fits.then_some(at)
+    }
+
+    /// Finds rows and returns `columns` of them, as many of those that are shown, in the order in which a scan gives them.
+    pub(in crate::query) fn seek(
+        &self,
+        access: DataFusionResult<Arc<Access>>,
+        sought: &Sought<'_>,
+        columns: &[usize],
+        output: &SchemaRef,
+    ) -> Found {
+        // Whoever may not read it is told so by the plan.
+        let Ok(access) = self.access(access) else { return Found::Unfit };
+        let located = match sought {
+            Sought::Profiles(ids) => self.of_profiles(&access, ids),
+            Sought::Values(column, values) => self.of_values(&access, *column, values),
+        };
+        match located {
+            Ok(stretches) => self.rows_of(&access, stretches, columns, output),
+            Err(found) => found,
+        }
+    }
+
+    /// Reads what was not at hand.
+    pub(in crate::query) async fn warm(
+        &self,
+        access: DataFusionResult<Arc<Access>>,
+        cold: Cold,
+        sought: &Sought<'_>,
+    ) -> DataFusionResult<()> {
+        match cold {
+            Cold::Runs => {
+                self.runs().await?;
+                // Whoever asks for one profile first puts all in order.
+                self.access(access)?.people.subjects(&[]);
+            }
+            Cold::Indexes(column, files) => {
+                for file in files {
+                    self.index(column, &self.files[file], sought).await?;
+                }
+            }
+            Cold::Blocks(blocks, columns) => {
+                for (file, block) in blocks {
+                    let file = self.block_file(&self.files[file]);
+                    let read = self.store.decoded.read(file, block, &columns).await;
+                    read.map_err(|error| DataFusionError::External(Box::new(error)))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn index(
+        &self,
+        column: usize,
+        file: &ScannedFile,
+        sought: &Sought<'_>,
+    ) -> DataFusionResult<()> {
+        if let Sought::Values(_, values) = sought {
+            let wanted = Wanted::any_of(self.physical.field(column).name(), values);
+            let (store, blooms) = (&self.store.store, &self.store.blooms);
+            if !blooms.may_hold(store, &file.path, file.size, &wanted).await? {
+                return Ok(());
+            }
+        }
+        let values = self.store.decoded.read_column(self.block_file(file), column).await;
+        let values = values.map_err(|error| DataFusionError::External(Box::new(error)))?;
+        if let Some(index) = ValueIndex::of(&values) {
+            self.store.indexes.insert(&file.path, column, index);
+        }
+        Ok(())
+    }
+
+    fn block_file<'a>(&'a self, file: &'a ScannedFile) -> BlockFile<'a> {
+        BlockFile {
+            store: &self.store.store,
+            path: &file.path,
+            size: file.size,
+            rows: file.rows,
+            schema: &self.physical,
+        }
+    }
+
+    /// Returns where the rows of profiles are that exist for `access`.
+    fn of_profiles(&self, access: &Access, ids: &[i64]) -> Result<Vec<Stretch>, Found> {
+        let runs = self.runs.get().ok_or(Found::Cold(Cold::Runs))?;
+        let subjects = access.people.subjects_at_once(ids).ok_or(Found::Cold(Cold::Runs))?;
+        let mut stretches = Vec::new();
+        for (file, runs) in runs.iter().enumerate() {
+            if !runs.sorted {
+                return Err(Found::Unfit);
+            }
+            let (Some(first), Some(last)) = (runs.first(), runs.last()) else { continue };
+            for subject in subjects.iter().copied() {
+                if subject < first.subject
+                    || subject > last.subject
+                    || !access.visible.contains(subject)
+                {
+                    continue;
+                }
+                if let Some(range) = runs.range_of(subject) {
+                    stretches.push(Stretch { file, subject, start: range.start, rows: range.rows });
+                }
+            }
+        }
+        self.in_order(access, stretches)
+    }
+
+    /// Returns where rows are that exist for `access` and may hold one of `values` in a column.
+    fn of_values(
+        &self,
+        access: &Access,
+        column: usize,
+        values: &[ScalarValue],
+    ) -> Result<Vec<Stretch>, Found> {
+        if values.is_empty() {
+            return Ok(Vec::new());
+        }
+        let all_runs = self.runs.get().ok_or(Found::Cold(Cold::Runs))?;
+        let wanted = Wanted::any_of(self.physical.field(column).name(), values);
+        let (mut stretches, mut absent) = (Vec::new(), Vec::new());
+        for (file, (scanned, runs)) in self.files.iter().zip(all_runs).enumerate() {
+            let Some(index) = self.store.indexes.get(&scanned.path, column) else {
+                if !self.store.blooms.is_known_to_lack(&scanned.path, &wanted) {
+                    absent.push(file);
+                }
+                continue;
+            };
+            let mut rows = Vec::new();
+            for value in values {
+                rows.extend(index.rows(value).ok_or(Found::Unfit)?.take(ROWS_MAX as usize + 1));
+            }
+            if rows.len() as u64 > ROWS_MAX {
+                return Err(Found::Unfit);
+            }
+            rows.sort_unstable();
+            rows.dedup();
+            for row in rows.into_iter().map(u64::from) {
+                let subject = runs.subject_at(row).ok_or(Found::Unfit)?;
+                if access.visible.contains(subject) {
+                    stretches.push(Stretch { file, subject, start: row, rows: 1 });
+                }
+            }
+            if stretches.len() as u64 > ROWS_MAX {
+                return Err(Found::Unfit);
+            }
+        }
+        match absent.is_empty() {
+            true => self.in_order(access, stretches),
+            false => Err(Found::Cold(Cold::Indexes(column, absent))),
+        }
+    }
+
+    /// Puts stretches, which are in the order of files, in that in which a scan reads these, and cuts them into blocks.
+    fn in_order(&self, access: &Access, stretches: Vec<Stretch>) -> Result<Vec<Stretch>, Found> {
+        if stretches.iter().map(|stretch| stretch.rows).sum::<u64>() > ROWS_MAX {
+            return Err(Found::Unfit);
+        }
+        let mut files: Vec<usize> = stretches.iter().map(|stretch| stretch.file).collect();
+        files.dedup();
+        let runs = self.runs.get().ok_or(Found::Unfit)?;
+        let of_files: Vec<_> = files.iter().map(|file| Arc::clone(&runs[*file])).collect();
+        let mut ordered = Vec::with_capacity(stretches.len());
+        for at in in_visible_order(&of_files, &access.visible) {
+            for mut stretch in stretches.iter().copied().filter(|found| found.file == files[at]) {
+                while stretch.rows > 0 {
+                    let room = BLOCK_ROWS - stretch.start % BLOCK_ROWS;
+                    let rows = stretch.rows.min(room);
+                    ordered.push(Stretch { rows, ..stretch });
+                    stretch.start += rows;
+                    stretch.rows -= rows;
+                }
+            }
+        }
+        Ok(ordered)
+    }
+
+    /// Takes rows out of the blocks that they are in.
+    fn rows_of(
+        &self,
+        access: &Access,
+        stretches: Vec<Stretch>,
+        columns: &[usize],
+        output: &SchemaRef,
+    ) -> Found {
+        let physical = |field: &arrow::datatypes::FieldRef| self.physical.index_of(field.name());
+        let stored = columns.iter().map(|column| self.shown.field(*column));
+        let stored: Result<Vec<usize>, _> = stored
+            .filter(|field| field.name() != PROFILE_ID)
+            .map(|field| self.physical.index_of(field.name()))
+            .collect();
+        let Ok(stored) = stored else { return Found::Unfit };
+        let (mut parts, mut absent) = (vec![Vec::new(); stored.len()], Vec::new());
+        let mut blocks: Option<((usize, u64), Vec<ArrayRef>)> = None;
+        for stretch in &stretches {
+            let place = (stretch.file, stretch.start / BLOCK_ROWS);
+            if blocks.as_ref().is_none_or(|(known, _)| *known != place) {
+                let path = &self.files[stretch.file].path;
+                match self.store.decoded.get(path, place.1, &stored) {
+                    Some(values) => blocks = Some((place, values)),
+                    None if stored.is_empty() => blocks = Some((place, Vec::new())),
+                    None => {
+                        absent.push(place);
+                        continue;
+                    }
+                }
+            }
+            let Some((_, values)) = &blocks else { continue };
+            let start = (stretch.start % BLOCK_ROWS) as usize;
+            for (part, values) in parts.iter_mut().zip(values) {
+                part.push(values.slice(start, stretch.rows as usize));
+            }
+        }
+        if !absent.is_empty() {
+            absent.dedup();
+            return Found::Cold(Cold::Blocks(absent, stored));
+        }
+        let mut parts = parts.into_iter();
+        let mut made: Vec<ArrayRef> = Vec::with_capacity(columns.len());
+        for field in output.fields() {
+            let values = if field.name() == PROFILE_ID {
+                Ok(profile_ids(access, &stretches))
+            } else {
+                let parts = parts.next().unwrap_or_default();
+                physical(field).and_then(|at| {
+                    let whole = joined(&parts, self.physical.field(at).data_type())?;
+                    match whole.data_type() == field.data_type() {
+                        true => Ok(whole),
+                        false => cast(&whole, field.data_type()),
+                    }
+                })
+            };
+            match values {
+                Ok(values) => made.push(values),
+                Err(_) => return Found::Unfit,
+            }
+        }
+        let rows = stretches.iter().map(|stretch| stretch.rows as usize).sum();
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        match RecordBatch::try_new_with_options(Arc::clone(output), made, &options) {
+            Ok(batch) => Found::Rows(batch),
+            Err(_) => Found::Unfit,
+        }
+    }
+}
+
+fn profile_ids(access: &Access, stretches: &[Stretch]) -> ArrayRef {
+    let ids = stretches.iter().flat_map(|stretch| {
+        std::iter::repeat_n(access.people.profile_id(stretch.subject), stretch.rows as usize)
+    });
+    Arc::new(ids.collect::<Int64Array>())
+}
+
+fn joined(
+    parts: &[ArrayRef],
+    data_type: &arrow::datatypes::DataType,
+) -> Result<ArrayRef, arrow::error::ArrowError> {
+    match parts {
+        [] => Ok(arrow::array::new_empty_array(data_type)),
+        [one] => Ok(Arc::clone(one)),
+        many => {
+            let many: Vec<&dyn Array> = many.iter().map(AsRef::as_ref).collect();
+            concat(&many)
+        }
+    }
+}

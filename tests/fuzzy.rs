@@ -1,0 +1,273 @@
+//! A FUZZY rule over the wire: whom it joins and whom it does not, what it shows of itself, and that new records make what a
+//! rebuild makes.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use crate::harness::{Folder, Server, Session, onefold_in};
+
+const DEFINITIONS: [(&str, &str); 4] = [
+    ("purposes/service.sql", "CREATE PURPOSE service LEGAL BASIS contract"),
+    (
+        "roles/engineer.sql",
+        "CREATE ROLE engineer LOGIN PASSWORD 'demo' PURPOSES (service) MAY (define, refresh)",
+    ),
+    (
+        "sources/contacts.sql",
+        "CREATE SOURCE contacts (key text, given text, surname text, born text, street text, code text, email text, phone text)
+           FROM FILE ('data/*.csv') FORMAT csv AS RECORDS KEY (key) NULL VALUES ('')
+           IDENTIFIERS (email => email, phone => phone)
+           PERSON (first_name => given, last_name => surname, birth_date => born, street => street, postal_code => code)",
+    ),
+    ("identity/customer.sql", EXACT),
+];
+
+const EXACT: &str = "CREATE IDENTITY GRAPH customer
+    IDENTIFIERS (email NORMALIZE email PRIORITY 1 LIMIT 5, phone NORMALIZE phone('PL') PRIORITY 2 LIMIT 5)
+    MATCH (name_birth EXACT ON (name, birth_date) PRIORITY 3)";
+
+const FUZZY: &str = "CREATE OR REPLACE IDENTITY GRAPH customer
+    IDENTIFIERS (email NORMALIZE email PRIORITY 1 LIMIT 5, phone NORMALIZE phone('PL') PRIORITY 2 LIMIT 5)
+    MATCH (name_birth EXACT ON (name, birth_date) PRIORITY 3,
+           same_person FUZZY SCORE >= 0.9 REVIEW BELOW 0.9999999)";
+
+/// People of whom the story tells. Each belongs to the one before it, or stands alone.
+const STORY: &str = "\
+pet-1,Jakub,Wójcikowski,1980-05-06,ul. Polna 3,00-001,,
+pet-2,Kuba,Wojcikowski,1980-06-05,Polna 3/4,00-001,,
+maiden-1,Małgorzata,Zarlipska,1971-02-03,Lipowa 8,33-100,,
+maiden-2,Gosia,Zarlipski,1971-02-03,Lipowa 8,33-100,,
+family-1,Jan,Kostorek,1980-05-06,Szkolna 5,60-101,,22 123 45 67
+family-2,Anna,Kostorek,1982-07-08,Szkolna 5,60-101,,22 123 45 67
+family-3,Piotr,Kostorek,2009-01-09,Szkolna 5,60-101,,22 123 45 67
+twin-1,Hanna,Malwilak,2001-09-10,Krotka 7,80-299,,
+twin-2,Julia,Malwilak,2001-09-10,Krotka 7,80-299,,
+senior,Oskar,Torgraicz Sr,1951-03-02,Wiejska 9,90-404,,
+junior,Oskar,Torgraicz Jr,1981-11-12,Wiejska 9,90-404,,
+";
+
+/// A later record of the first of them, under another spelling.
+const LATER: &str = "pet-3,Kubuś,Wójcikovski,1980-05-06,Polna 3,00-001,kuba@poczta.example,\n";
+
+const HEADER: &str = "key,given,surname,born,street,code,email,phone\n";
+
+/// Records of a town from which something can be learnt: households of two, each of whom has two records that do not agree in
+/// everything.
+fn town() -> String {
+    let syllables =
+        ["bar", "cho", "dob", "gra", "jas", "kos", "lip", "mal", "nor", "ost", "pie", "ran"];
+    let given = [
+        ["Tomasz", "Tomek"],
+        ["Ewa", "Ewka"],
+        ["Marek", "Mareczek"],
+        ["Zofia", "Zosia"],
+        ["Adam", "Adaś"],
+        ["Maria", "Marysia"],
+        ["Robert", "Robert"],
+        ["Barbara", "Basia"],
+    ];
+    let streets = ["Polna", "Lesna", "Lipowa", "Szkolna", "Ogrodowa", "Krotka"];
+    let mut text = HEADER.to_owned();
+    for household in 0..400_usize {
+        let [first, second, third] = [7, 5, 11].map(|step| syllables[household * step % 12]);
+        let surname = format!("{first}{second}{third}{}", ["ek", "ak", "icz"][household / 12 % 3]);
+        let street = format!("{} {}", streets[household % 6], household / 6 + 1);
+        let code = format!("{:02}-{:03}", household % 90 + 10, household * 37 % 1_000);
+        for member in 0..2 {
+            let person = household * 2 + member;
+            let names = given[(household + member * 3) % 8];
+            let born = format!(
+                "{}-{:02}-{:02}",
+                1940 + person * 13 % 65,
+                person % 12 + 1,
+                person * 7 % 28 + 1
+            );
+            let email = format!("{}.{person}@poczta.example", names[0].to_lowercase());
+            let phone = format!("601{:06}", person * 7_919 % 1_000_000);
+            let short = names[usize::from(person % 3 == 0)];
+            writeln!(
+                text,
+                "t{person}a,{},{surname},{born},{street},{code},{email},{phone}",
+                names[0]
+            )
+            .unwrap();
+            let (mail, number) =
+                if person % 2 == 0 { (email.as_str(), "") } else { ("", phone.as_str()) };
+            let born = if person % 5 == 0 { "" } else { born.as_str() };
+            writeln!(text, "t{person}b,{short},{surname},{born},{street},{code},{mail},{number}")
+                .unwrap();
+        }
+    }
+    text
+}
+
+/// A project with a lake, both in a folder of their own.
+struct Project {
+    folder: Folder,
+}
+
+impl Project {
+    fn new() -> Project {
+        let project = Project { folder: Folder::new() };
+        for (path, text) in DEFINITIONS {
+            project.write(path, &format!("{text};\n"));
+        }
+        project.write("onefold.toml", "[log]\nlevel = \"info\"\n");
+        project.write("data/1-town.csv", &town());
+        project.write("data/2-story.csv", &format!("{HEADER}{STORY}"));
+        onefold_in(&project.root(), &["apply", ".", "--dir", project.lake().to_str().unwrap()]);
+        project
+    }
+
+    fn root(&self) -> PathBuf {
+        self.folder.join("project")
+    }
+
+    fn lake(&self) -> PathBuf {
+        self.folder.join("lake")
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        let path = self.root().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    async fn serve(&self) -> (Server, Session) {
+        let server = Server::start(&self.root(), &self.lake());
+        let engineer = server.session("engineer").await;
+        (server, engineer)
+    }
+}
+
+/// The people of the story: the keys of each, sorted.
+async fn people(engineer: &Session) -> Vec<String> {
+    let query = "SELECT string_agg(record_key, ' ' ORDER BY record_key) FROM profile_records
+                 WHERE record_key NOT LIKE 't%' OR record_key LIKE 'twin%' GROUP BY profile_id";
+    let mut people: Vec<String> =
+        engineer.rows(query).await.into_iter().map(|row| row[0].clone().unwrap()).collect();
+    people.sort();
+    people
+}
+
+/// Everything that the graph says, sorted.
+async fn graph(engineer: &Session) -> Vec<Vec<Vec<Option<String>>>> {
+    let mut found = Vec::new();
+    for relation in ["profile_records", "identity_edges", "identity_violations", "profile_merges"] {
+        let mut rows = engineer.rows(&format!("SELECT * FROM {relation}")).await;
+        rows.sort();
+        found.push(rows);
+    }
+    for relation in ["cdp.match_models", "cdp.match_weights"] {
+        found.push(engineer.rows(&format!("SELECT * FROM {relation}")).await);
+    }
+    found
+}
+
+const APART: [&str; 11] = [
+    "family-1", "family-2", "family-3", "junior", "maiden-1", "maiden-2", "pet-1", "pet-2",
+    "senior", "twin-1", "twin-2",
+];
+
+#[tokio::test]
+async fn who_is_one_person_by_weight_is_joined_and_families_are_not() {
+    let project = Project::new();
+    let (_server, engineer) = project.serve().await;
+    engineer.run("REFRESH ALL").await.unwrap();
+    // A maiden name is no other name to the exact rule, a pet name is.
+    let exact = people(&engineer).await;
+    assert!(
+        exact.contains(&"pet-1".to_owned()) && exact.contains(&"pet-2".to_owned()),
+        "{exact:?}"
+    );
+    assert_eq!(engineer.number("SELECT count(*) FROM cdp.match_models").await, 0);
+
+    engineer.run(FUZZY).await.unwrap();
+    engineer.run("REFRESH ALL").await.unwrap();
+    let mut expected: Vec<String> = APART
+        .iter()
+        .filter(|key| !key.starts_with("pet") && !key.starts_with("maiden"))
+        .map(|key| (*key).to_owned())
+        .collect();
+    expected.extend(["maiden-1 maiden-2".to_owned(), "pet-1 pet-2".to_owned()]);
+    expected.sort();
+    assert_eq!(people(&engineer).await, expected);
+
+    // Why: the rule, in what they agree, and how sure that is.
+    let edge = "SELECT rule, value, bits > 3.1, probability > 0.9 AND probability <= 1.0, joined FROM identity_edges
+                WHERE left_record_key LIKE 'pet-%' AND right_record_key LIKE 'pet-%'";
+    let words = "given name: forms of one name; surname: equal; \
+                 birth date: one slip, or day and month swapped; address: equal";
+    let told = ["same_person", words, "t", "t", "t"].map(|text| Some(text.to_owned()));
+    assert_eq!(engineer.rows(edge).await, [told]);
+    let exact =
+        "SELECT count(*) FROM identity_edges WHERE rule <> 'same_person' AND bits IS NOT NULL";
+    assert_eq!(engineer.number(exact).await, 0);
+
+    // The model, whole.
+    let model = "SELECT count(*), min(rule), min(records) FROM cdp.match_models";
+    let told = ["1", "same_person", "1611"].map(|text| Some(text.to_owned()));
+    assert_eq!(engineer.rows(model).await, [told]);
+    let weights =
+        "SELECT string_agg(DISTINCT comparison, ', ' ORDER BY comparison) FROM cdp.match_weights";
+    let compared = "address, birth date, email, given name, phone, surname";
+    assert_eq!(engineer.value(weights).await, compared);
+    let sums =
+        "SELECT count(*) FROM (SELECT comparison, sum(m) AS m, sum(household) AS h, sum(u) AS u
+                FROM cdp.match_weights GROUP BY comparison) s
+                WHERE abs(m - 1) > 0.001 OR abs(h - 1) > 0.001 OR abs(u - 1) > 0.001";
+    assert_eq!(engineer.number(sums).await, 0, "probabilities of a comparison add up to one");
+
+    // What joined and is less sure than the definition asks for.
+    let review =
+        "SELECT count(*) - count(*) FILTER (WHERE probability < 0.9999999 AND probability > 0.899)
+                  FROM cdp.identity_review";
+    assert_eq!(engineer.number(review).await, 0);
+    let listed = engineer.number("SELECT count(*) FROM cdp.identity_review").await;
+    let edges = "SELECT count(*) FROM identity_edges WHERE rule = 'same_person' AND probability < 0.9999999";
+    assert_eq!(engineer.number(edges).await, listed);
+
+    // The definition is what was written, and without the rule nothing of it stays.
+    let shown = engineer.rows("SHOW CREATE IDENTITY GRAPH customer").await.concat();
+    let shown = shown[1].clone().unwrap();
+    assert!(shown.contains("same_person FUZZY SCORE >= 0.9 REVIEW BELOW 0.9999999"), "{shown}");
+    engineer.run(&EXACT.replace("CREATE", "CREATE OR REPLACE")).await.unwrap();
+    engineer.run("REFRESH ALL").await.unwrap();
+    assert_eq!(engineer.number("SELECT count(*) FROM cdp.match_models").await, 0);
+    assert!(people(&engineer).await.contains(&"pet-1".to_owned()));
+}
+
+#[tokio::test]
+async fn new_records_make_what_a_rebuild_makes_and_the_model_stays() {
+    let project = Project::new();
+    let (server, engineer) = project.serve().await;
+    engineer.run(FUZZY).await.unwrap();
+    engineer.run("REFRESH ALL").await.unwrap();
+    let model = engineer.value("SELECT trained_at FROM cdp.match_models").await;
+    project.write("data/3-later.csv", &format!("{HEADER}{LATER}"));
+    engineer.run("REFRESH ALL").await.unwrap();
+    assert!(people(&engineer).await.contains(&"pet-1 pet-2 pet-3".to_owned()));
+    let touched = "SELECT rows_out FROM cdp.refreshes WHERE object = 'profiles' AND status = 'done' ORDER BY at DESC LIMIT 1";
+    assert!(engineer.number(touched).await <= 3, "only whom the new record touches");
+    let incremental = graph(&engineer).await;
+    engineer.run("REFRESH ALL FULL").await.unwrap();
+    assert_eq!(graph(&engineer).await, incremental, "REFRESH ALL FULL");
+    assert_eq!(engineer.value("SELECT trained_at FROM cdp.match_models").await, model);
+
+    // A process that has not worked with the lake before goes on with the model that is kept there.
+    drop((server, engineer));
+    let (_server, engineer) = project.serve().await;
+    project.write(
+        "data/4-later.csv",
+        &format!("{HEADER}{}", LATER.replace("pet-3", "pet-4").replace("Polna 3", "Polna 3/4")),
+    );
+    engineer.run("REFRESH ALL").await.unwrap();
+    assert!(people(&engineer).await.contains(&"pet-1 pet-2 pet-3 pet-4".to_owned()));
+    assert!(engineer.number(touched).await <= 3, "only whom the new record touches");
+
+    // Defining the graph anew trains another one.
+    engineer.run(FUZZY).await.unwrap();
+    engineer.run("REFRESH ALL").await.unwrap();
+    assert_ne!(engineer.value("SELECT trained_at FROM cdp.match_models").await, model);
+    assert_eq!(engineer.number("SELECT count(*) FROM cdp.match_models").await, 1);
+}
