@@ -200,6 +200,11 @@ async fn who_is_one_person_by_weight_is_joined_and_families_are_not() {
                  birth date: one slip, or day and month swapped; address: equal";
     let told = ["same_person", words, "t", "t", "t"].map(|text| Some(text.to_owned()));
     assert_eq!(engineer.rows(edge).await, [told]);
+    // It comes last, so that it ties less than any other rule.
+    let way = "SELECT rule, weight < 100 FROM why_merged('contacts', 'pet-1', 'contacts', 'pet-2')
+               WHERE part = 'path'";
+    let told = ["same_person", "t"].map(|text| Some(text.to_owned()));
+    assert_eq!(engineer.rows(way).await, [told]);
     let exact =
         "SELECT count(*) FROM identity_edges WHERE rule <> 'same_person' AND bits IS NOT NULL";
     assert_eq!(engineer.number(exact).await, 0);

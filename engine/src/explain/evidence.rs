@@ -80,7 +80,9 @@ impl Scales<'_> {
             graph.identifiers.iter().find(|known| known.kind == rule).map(|known| known.priority)
         });
         let of_match = self.graph.and_then(|graph| {
-            graph.matches.iter().find(|known| known.name == rule).map(|known| known.priority)
+            let exact = graph.matches.iter().map(|known| (&known.name, known.priority));
+            let fuzzy = graph.fuzzy.iter().map(|known| (&known.name, known.priority));
+            exact.chain(fuzzy).find(|(name, _)| *name == rule).map(|(_, priority)| priority)
         });
         let kind = match rule {
             RECORD_RULE => "record",

@@ -164,7 +164,8 @@ impl GovernedScanExec {
     }
 }
 
-fn with_rows(
+/// Makes a batch of so many rows, also if it has no column.
+pub(super) fn with_rows(
     schema: &SchemaRef,
     columns: Vec<ArrayRef>,
     rows: usize,

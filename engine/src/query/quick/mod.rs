@@ -15,7 +15,7 @@ mod compiled;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use arrow::array::{ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
+use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use datafusion::catalog::TableProvider;
@@ -27,6 +27,7 @@ use super::access::{Access, no_purpose};
 use super::governed::GovernedTable;
 use super::governed::seek::{Cold, Found, Sought};
 use super::reads::Reads;
+use super::scan::with_rows;
 
 /// How often something is read for one run before it goes the long way: runs, indexes, blocks, and what others pushed
 /// out of memory meanwhile.
@@ -252,7 +253,7 @@ impl Step {
                     .iter()
                     .map(|column| column.evaluate(&input)?.into_array(rows))
                     .collect::<DataFusionResult<Vec<_>>>()?;
-                of_rows(schema, columns, rows)
+                with_rows(schema, columns, rows)
             }
             Step::Limit(skip, fetch) => {
                 let start = rows.min(*skip);
@@ -268,16 +269,7 @@ fn given(access: Option<&Arc<Access>>) -> DataFusionResult<Arc<Access>> {
 }
 
 fn one_row() -> DataFusionResult<RecordBatch> {
-    of_rows(&Arc::new(Schema::empty()), vec![], 1)
-}
-
-fn of_rows(
-    schema: &SchemaRef,
-    columns: Vec<ArrayRef>,
-    rows: usize,
-) -> DataFusionResult<RecordBatch> {
-    let options = RecordBatchOptions::new().with_row_count(Some(rows));
-    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?)
+    with_rows(&Arc::new(Schema::empty()), vec![], 1)
 }
 
 /// Adds the values of the parameters to rows, as the columns behind theirs that expressions find them in.
@@ -292,7 +284,7 @@ fn with_parameters(batch: &RecordBatch, values: &[ScalarValue]) -> DataFusionRes
         fields.push(Arc::new(compiled::parameter_field(at, value.data_type())));
         columns.push(value.to_array_of_size(rows)?);
     }
-    of_rows(&Arc::new(Schema::new(fields)), columns, rows)
+    with_rows(&Arc::new(Schema::new(fields)), columns, rows)
 }
 
 #[cfg(test)]
