@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::harness::{Session, shared_server, small};
+use crate::harness::{Project, Session, shared_server, small};
 
 /// Two records of one profile that a joining edge ties, with that edge: profile, rule, value, and both records.
 async fn joined(engineer: &Session, rule: &str) -> Vec<String> {
@@ -287,4 +287,62 @@ async fn decisions_are_part_of_explanations_which_are_on_record() {
         .value("SELECT count(*) FROM cdp.audit_log WHERE class = 'read' AND relations LIKE '%identity_edges%' AND role = 'engineer'")
         .await;
     assert!(logged.parse::<i64>().unwrap() > 0, "{logged}");
+}
+
+/// A visitor, and somebody else.
+const VISITOR_FIRST: [(&str, &str); 7] = [
+    ("purposes/service.sql", "CREATE PURPOSE service LEGAL BASIS contract;"),
+    (
+        "roles/engineer.sql",
+        "CREATE ROLE engineer LOGIN PASSWORD 'demo' PURPOSES (service) MAY (define, refresh);",
+    ),
+    (
+        "sources/1-visits.sql",
+        "CREATE SOURCE visits FROM FILE ('data/visits.ndjson') FORMAT segment AS EVENTS
+           IDENTIFIERS (visitor => anonymous_id);",
+    ),
+    (
+        "sources/2-contacts.sql",
+        "CREATE SOURCE contacts (key text, given text, surname text, email text, visitor text)
+           FROM FILE ('data/contacts-*.csv') FORMAT csv AS RECORDS KEY (key) NULL VALUES ('')
+           IDENTIFIERS (email => email, visitor => visitor) PERSON (first_name => given, last_name => surname);",
+    ),
+    (
+        "identity/customer.sql",
+        "CREATE IDENTITY GRAPH customer IDENTIFIERS
+           (email NORMALIZE email PRIORITY 1 LIMIT 5, visitor PRIORITY 2 LIMIT 5);",
+    ),
+    (
+        "data/visits.ndjson",
+        "{\"type\":\"page\",\"messageId\":\"m1\",\"anonymousId\":\"v-1\",\"timestamp\":\"2026-01-01T10:00:00Z\"}\n",
+    ),
+    ("data/contacts-1.csv", "key,given,surname,email,visitor\nfirst,Jan,Kos,jan@post.example,\n"),
+];
+
+#[tokio::test]
+async fn a_profile_whose_visitor_came_first_is_explained_by_its_own_record() {
+    let project = Project::of(&VISITOR_FIRST);
+    let (_server, engineer) = project.serve().await;
+    engineer.run("REFRESH ALL").await.unwrap();
+    // The other one's record is older than the record that the visitor turns out to be.
+    project.write(
+        "data/contacts-2.csv",
+        "key,given,surname,email,visitor\nother,Ola,Nowak,ola@post.example,\nown,Ewa,Lis,ewa@post.example,v-1\n",
+    );
+    engineer.run("REFRESH ALL").await.unwrap();
+    let profile = async |key: &str| {
+        let query = format!("SELECT profile_id FROM profile_records WHERE record_key = '{key}'");
+        engineer.value(&query).await
+    };
+    let (own, other) = (profile("own").await, profile("other").await);
+    engineer.rows(&format!("MERGE PROFILES {own}, {other} REASON 'asked'")).await;
+    for (left, right) in [(&own, &other), (&other, &own)] {
+        let why = format!(
+            "SELECT kind, left_record_key, right_record_key FROM why_merged({left}, {right}) WHERE part = 'path'"
+        );
+        let why = engineer.rows(&why).await;
+        let mut ends = texts(&why[0])[1..].to_vec();
+        ends.sort_unstable();
+        assert_eq!((why.len(), texts(&why[0])[0], ends), (1, "override", vec!["other", "own"]));
+    }
 }

@@ -2,9 +2,8 @@
 //! rebuild makes.
 
 use std::fmt::Write;
-use std::path::PathBuf;
 
-use crate::harness::{Folder, Server, Session, onefold_in};
+use crate::harness::{Project, Session};
 
 const DEFINITIONS: [(&str, &str); 4] = [
     ("purposes/service.sql", "CREATE PURPOSE service LEGAL BASIS contract"),
@@ -101,43 +100,13 @@ fn town() -> String {
     text
 }
 
-/// A project with a lake, both in a folder of their own.
-struct Project {
-    folder: Folder,
-}
-
-impl Project {
-    fn new() -> Project {
-        let project = Project { folder: Folder::new() };
-        for (path, text) in DEFINITIONS {
-            project.write(path, &format!("{text};\n"));
-        }
-        project.write("onefold.toml", "[log]\nlevel = \"info\"\n");
-        project.write("data/1-town.csv", &town());
-        project.write("data/2-story.csv", &format!("{HEADER}{STORY}"));
-        onefold_in(&project.root(), &["apply", ".", "--dir", project.lake().to_str().unwrap()]);
-        project
-    }
-
-    fn root(&self) -> PathBuf {
-        self.folder.join("project")
-    }
-
-    fn lake(&self) -> PathBuf {
-        self.folder.join("lake")
-    }
-
-    fn write(&self, path: &str, text: &str) {
-        let path = self.root().join(path);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
-    }
-
-    async fn serve(&self) -> (Server, Session) {
-        let server = Server::start(&self.root(), &self.lake());
-        let engineer = server.session("engineer").await;
-        (server, engineer)
-    }
+/// A project that has the town and the story to read.
+fn project() -> Project {
+    let story = format!("{HEADER}{STORY}");
+    let data = [("data/1-town.csv", town()), ("data/2-story.csv", story)];
+    let data = data.iter().map(|(path, text)| (*path, text.as_str()));
+    let files: Vec<(&str, &str)> = DEFINITIONS.into_iter().chain(data).collect();
+    Project::of(&files)
 }
 
 /// The people of the story: the keys of each, sorted.
@@ -171,7 +140,7 @@ const APART: [&str; 11] = [
 
 #[tokio::test]
 async fn who_is_one_person_by_weight_is_joined_and_families_are_not() {
-    let project = Project::new();
+    let project = project();
     let (_server, engineer) = project.serve().await;
     engineer.run("REFRESH ALL").await.unwrap();
     // A maiden name is no other name to the exact rule, a pet name is.
@@ -244,7 +213,7 @@ async fn who_is_one_person_by_weight_is_joined_and_families_are_not() {
 
 #[tokio::test]
 async fn new_records_make_what_a_rebuild_makes_and_the_model_stays() {
-    let project = Project::new();
+    let project = project();
     let (server, engineer) = project.serve().await;
     engineer.run(FUZZY).await.unwrap();
     engineer.run("REFRESH ALL").await.unwrap();

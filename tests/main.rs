@@ -18,6 +18,7 @@ mod cli;
 mod consent;
 mod crash;
 mod delivery;
+mod dropping;
 mod ending;
 mod explain;
 mod fairness;

@@ -4,6 +4,7 @@ mod contents;
 mod folder;
 mod lake;
 mod process;
+mod project;
 mod server;
 mod session;
 
@@ -15,6 +16,7 @@ pub(crate) use contents::Contents;
 pub(crate) use folder::{Folder, copy, files};
 pub(crate) use lake::{Built, shared_server, small};
 pub(crate) use process::{Finished, Process};
+pub(crate) use project::Project;
 pub(crate) use server::Server;
 pub(crate) use session::{Answer, Failure, Session, connect};
 

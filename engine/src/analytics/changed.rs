@@ -6,13 +6,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch};
-use arrow::compute::{concat_batches, filter_record_batch, interleave};
+use arrow::compute::{concat_batches, filter_record_batch, interleave, take};
 use arrow::datatypes::{Int64Type, Schema};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
 use futures::TryStreamExt;
 
 use super::provenance::Provenance;
+use super::returning::{Item, Returned};
 use super::rows::{self, FileWriter, ROW, check_not_null};
 use super::write::{Seen, Written, missing};
 use crate::catalog::{AnalyticsTable, qualified};
@@ -20,6 +21,16 @@ use crate::error::Result;
 use crate::lake::{FileEntry, Table, TableSnapshot};
 use crate::query::session::QuerySession;
 use crate::table_read;
+
+/// A `DELETE` or an `UPDATE`.
+pub(super) struct Change<'a> {
+    /// The table.
+    pub(super) name: &'a str,
+    pub(super) verb: &'a str,
+    /// The columns that `UPDATE` assigns.
+    pub(super) assigned: &'a [String],
+    pub(super) returning: Option<&'a [Item]>,
+}
 
 /// Rows that change, by their number, and what they become.
 pub(super) struct Changed {
@@ -46,6 +57,14 @@ impl Changed {
         self.places.len()
     }
 
+    /// Returns the places of the rows, in the order in which they were found.
+    fn order(&self) -> Int64Array {
+        let mut places: Vec<i64> =
+            self.places.values().filter_map(|place| i64::try_from(*place).ok()).collect();
+        places.sort_unstable();
+        Int64Array::from(places)
+    }
+
     fn make_in(&self, batch: &RecordBatch) -> Result<RecordBatch> {
         match &self.values {
             None => without(batch, &self.places),
@@ -59,35 +78,38 @@ impl QuerySession {
     pub(super) async fn change_rows(
         &self,
         seen: &Seen,
-        name: &str,
-        verb: &str,
-        columns: &[String],
+        change: &Change<'_>,
         plan: LogicalPlan,
     ) -> Result<Written> {
+        let Change { name, verb, assigned, returning } = *change;
         let (relation, table) = seen.table(name, verb)?;
         self.require_owner(name, relation)?;
-        let provenance = match columns.is_empty() {
+        let provenance = match assigned.is_empty() {
             true => Provenance::of_removal(&plan, table.of_persons)?,
             false => Provenance::of_change(&plan, table.of_persons)?,
         };
         let (personal, apart) = (provenance.personal, provenance.of_one_person_each);
         let purpose = self.may_fill(seen, name, personal, apart)?;
+        let returned = returning.map(|items| Returned::new(items, name, &seen.columns(table)));
+        let returned = returned.transpose()?;
         let found = self.found(seen, name, plan).await?;
         let made = self.opened(&table.path).await?;
         let snapshot = seen.live.published.table(&table.path).ok_or_else(|| missing(name))?;
-        let assigned: Vec<(&String, usize)> =
-            columns.iter().enumerate().map(|(at, column)| (column, at + 1)).collect();
-        let values = match columns.is_empty() {
+        let places: Vec<(&String, usize)> = assigned.iter().zip(1..).collect();
+        let values = match assigned.is_empty() {
             true => None,
-            false => Some(new_values(&snapshot.schema, table, &assigned, &found)?),
+            false => Some(new_values(&snapshot.schema, table, &places, &found)?),
         };
         let changed = Changed::new(found.column(0).as_primitive::<Int64Type>(), values);
+        let returned = returned.map(|returned| given_back(returned, assigned, &found, &changed));
+        let returned = returned.transpose()?;
         let count = changed.len();
         let (adds, removes) = self.written_anew(&made, &snapshot, &[changed]).await?;
         if !removes.is_empty() {
             self.stage_rows(seen, &made, adds, &removes);
         }
-        let written = Written::tagged(format!("{verb} {count}"));
+        let tagged = Written::tagged(format!("{verb} {count}"));
+        let written = Written { returned: returned.map(Returned::into_rows), ..tagged };
         self.bind(seen, name, purpose.filter(|_| count > 0), written)
     }
 
@@ -139,6 +161,24 @@ impl QuerySession {
         }
         Ok((adds, removes))
     }
+}
+
+/// Takes what comes back of the rows that change: their new values where they are `assigned`, and those they have.
+fn given_back(
+    mut returned: Returned,
+    assigned: &[String],
+    found: &RecordBatch,
+    changed: &Changed,
+) -> Result<Returned> {
+    let order = changed.order();
+    let columns = assigned.iter().cloned().chain(returned.kept(assigned)).zip(1..);
+    for (name, at) in columns {
+        let Some(field) = returned.field_of(&name) else { continue };
+        let values = take(found.column(at), &order, None).map_err(DataFusionError::from)?;
+        returned.take_column(&name, &rows::assigned(&values, &field)?);
+    }
+    returned.end_batch(order.len())?;
+    Ok(returned)
 }
 
 /// Returns the new values of each assigned column, as they are stored; each comes from a column of what was found.

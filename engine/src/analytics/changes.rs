@@ -8,6 +8,7 @@ use datafusion::sql::sqlparser::ast::{
     TableFactor, TableWithJoins, Update, UpdateTableFromKind, Value,
 };
 
+use super::returning::{self, Item};
 use super::rows::ROW;
 use super::statement::{Write, existing, normal, parts, unsupported};
 use crate::catalog::placed;
@@ -21,28 +22,20 @@ pub(super) const ONE_BY_ONE: &str = "Assign columns one by one: SET a = ..., b =
 
 /// Reads a `DELETE`.
 pub(super) fn delete(delete: &Delete, facts: &SessionFacts) -> Result<Write> {
-    if delete.returning.is_some() {
-        return Err(unsupported("RETURNING", "Read the rows with a SELECT first."));
-    }
     let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
     let [table] = from.as_slice() else {
         return Err(unsupported("DELETE of several tables", "Delete from one table at a time."));
     };
     let target = Target::of(table, "DELETE", facts)?;
     let query = target.query(&[], delete.using.as_deref(), delete.selection.as_ref())?;
-    Ok(Write::Change {
-        name: target.name,
-        verb: "DELETE",
-        assigned: vec![],
-        query: Box::new(query),
-    })
+    let returning = target.returning(delete.returning.as_deref(), delete.using.is_some())?;
+    let Target { name, alias } = target;
+    let (verb, assigned, query) = ("DELETE", vec![], Box::new(query));
+    Ok(Write::Change { name, alias, verb, assigned, returning, query })
 }
 
 /// Reads an `UPDATE`.
 pub(super) fn update(update: &Update, facts: &SessionFacts) -> Result<Write> {
-    if update.returning.is_some() {
-        return Err(unsupported("RETURNING", "Read the rows with a SELECT afterwards."));
-    }
     let target = Target::of(&update.table, "UPDATE", facts)?;
     let from = match &update.from {
         Some(UpdateTableFromKind::BeforeSet(from) | UpdateTableFromKind::AfterSet(from)) => {
@@ -65,7 +58,29 @@ pub(super) fn update(update: &Update, facts: &SessionFacts) -> Result<Write> {
         values.push(defaulted(value));
     }
     let query = target.query(&values, from, update.selection.as_ref())?;
-    Ok(Write::Change { name: target.name, verb: "UPDATE", assigned, query: Box::new(query) })
+    let returning = target.returning(update.returning.as_deref(), from.is_some())?;
+    let Target { name, alias } = target;
+    let (verb, query) = ("UPDATE", Box::new(query));
+    Ok(Write::Change { name, alias, verb, assigned, returning, query })
+}
+
+/// Adds columns of the table whose rows change to the query that finds them.
+pub(super) fn with_columns(
+    query: &Statement,
+    alias: &Ident,
+    columns: impl Iterator<Item = String>,
+) -> Statement {
+    let mut query = query.clone();
+    if let Statement::Query(query) = &mut query
+        && let SetExpr::Select(select) = query.body.as_mut()
+    {
+        let column = |name: String| {
+            let name = Ident::with_quote('"', name);
+            SelectItem::UnnamedExpr(Expr::CompoundIdentifier(vec![alias.clone(), name]))
+        };
+        select.projection.extend(columns.map(column));
+    }
+    query
 }
 
 /// `DEFAULT` is null, since columns have no other.
@@ -97,6 +112,21 @@ impl Target {
         let own = || placed(&name).1.to_owned();
         let alias = alias.as_ref().map_or_else(own, |alias| normal(&alias.name));
         Ok(Self { name, alias: Ident::with_quote('"', alias) })
+    }
+
+    /// Reads what stands behind `RETURNING`.
+    fn returning(
+        &self,
+        list: Option<&[SelectItem]>,
+        has_others: bool,
+    ) -> Result<Option<Vec<Item>>> {
+        let Some(list) = list else { return Ok(None) };
+        let items = returning::items(list, &self.alias.value)?;
+        if has_others && items.contains(&Item::All) {
+            let hint = "Name the columns of the table that changes.";
+            return Err(unsupported("\"*\" in RETURNING beside other relations", hint));
+        }
+        Ok(Some(items))
     }
 
     /// Returns the query that finds the rows by their number, with these values behind it.

@@ -1,4 +1,5 @@
-//! `INSERT ... RETURNING`: the rows that were put in come back, as they were put in.
+//! `RETURNING`: the rows that were put in come back as they were put in, those that were changed as they became, and those
+//! that are gone as they were.
 
 use std::sync::Arc;
 
@@ -94,6 +95,21 @@ impl Returned {
         Ok(Self { schema, sources, next, batches: vec![], bytes: 0 })
     }
 
+    /// Returns the columns of the table that come back and are not among `assigned`, each once.
+    pub(super) fn kept(&self, assigned: &[String]) -> Vec<String> {
+        let mut kept: Vec<String> =
+            self.sources.iter().filter(|source| !assigned.contains(source)).cloned().collect();
+        kept.sort_unstable();
+        kept.dedup();
+        kept
+    }
+
+    /// Returns the field that a column of the table comes back as.
+    pub(super) fn field_of(&self, name: &str) -> Option<Field> {
+        let at = self.sources.iter().position(|source| source == name)?;
+        Some(self.schema.field(at).clone())
+    }
+
     /// Takes a column of the rows that are put in.
     pub(super) fn take_column(&mut self, name: &str, values: &ArrayRef) {
         for (source, next) in self.sources.iter().zip(&mut self.next) {
@@ -114,7 +130,7 @@ impl Returned {
             return Err(Error::Limit {
                 sqlstate: "54000",
                 message: format!("RETURNING gives back more than {} MB", RETURNED_BYTES_MAX >> 20),
-                hint: "Insert fewer rows at a time, or read them with a SELECT afterwards.".into(),
+                hint: "Write fewer rows at a time, or read them with a SELECT.".into(),
             });
         }
         let options = RecordBatchOptions::new().with_row_count(Some(rows));

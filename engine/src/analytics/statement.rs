@@ -38,8 +38,16 @@ pub(crate) enum Write {
         query: Box<Query>,
         returning: Option<Vec<Item>>,
     },
-    /// `DELETE` or `UPDATE`: the query finds the rows, by their number, and what becomes of them.
-    Change { name: String, verb: &'static str, assigned: Vec<String>, query: Box<Statement> },
+    /// `DELETE` or `UPDATE` of the rows that `alias` names: the query finds them, by their number, and what becomes of
+    /// them.
+    Change {
+        name: String,
+        alias: Ident,
+        verb: &'static str,
+        assigned: Vec<String>,
+        returning: Option<Vec<Item>>,
+        query: Box<Statement>,
+    },
     /// `MERGE INTO name`: the query gives the rows that meet, what is done with them, and the values.
     Merge { name: String, steps: Vec<MergeStep>, query: Box<Statement> },
     /// `TRUNCATE names`.

@@ -9,13 +9,14 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::sqlparser::ast::Statement;
 use futures::TryStreamExt;
 
+use super::changed::Change;
 use super::numbers::refuse_numbered;
 use super::provenance::Provenance;
 use super::returning::{Item, Returned};
 use super::rows::{self, FileWriter, Shaper};
 use super::staged::{Staged, exists};
 use super::statement::{ColumnRules, Write};
-use super::{insert, merged};
+use super::{changes, insert, merged};
 use crate::catalog::{
     AnalyticsBody, AnalyticsRelation, AnalyticsTable, LegalBasis, placed, qualified,
 };
@@ -142,8 +143,9 @@ impl QuerySession {
             (Write::Insert { name, columns, returning, .. }, Some(plan)) => {
                 self.insert(&seen, name, columns.as_deref(), returning.as_deref(), plan).await
             }
-            (Write::Change { name, verb, assigned, .. }, Some(plan)) => {
-                self.change_rows(&seen, name, verb, assigned, plan).await
+            (Write::Change { name, verb, assigned, returning, .. }, Some(plan)) => {
+                let what = Change { name, verb, assigned, returning: returning.as_deref() };
+                self.change_rows(&seen, &what, plan).await
             }
             (Write::Merge { name, steps, .. }, Some(plan)) => {
                 self.merge_rows(&seen, name, steps, plan).await
@@ -255,13 +257,21 @@ impl QuerySession {
                 refuse_numbered(table, targets.iter().take(planned.schema.fields().len()))?;
                 Some(planned)
             }
-            Write::Change { name, verb, assigned, query } => {
+            Write::Change { name, alias, verb, assigned, returning, query } => {
                 let (_, table) = seen.table(name, verb)?;
-                let targets = insert::targets(name, &seen.columns(table), Some(assigned))?;
+                let shown = seen.columns(table);
+                let targets = insert::targets(name, &shown, Some(assigned))?;
                 refuse_numbered(table, &targets)?;
+                let returned = returning.as_ref().map(|items| Returned::new(items, name, &shown));
+                let mut wanted = vec![];
+                if let Some(returned) = returned.transpose()? {
+                    wanted = returned.kept(assigned);
+                    returns = returned.schema;
+                }
+                let query = changes::with_columns(query, alias, wanted.into_iter());
                 let numbered = self.shaped_context(&seen.live, |all| all.with_row_numbers(name))?;
-                let planned = self.plan_with(&seen.live, &numbered, query, types).await?;
-                insert::check(&planned.schema.fields()[1..], &targets, true)?;
+                let planned = self.plan_with(&seen.live, &numbered, &query, types).await?;
+                insert::check(&planned.schema.fields()[1..][..targets.len()], &targets, true)?;
                 Some(planned)
             }
             Write::Merge { name, steps, query } => {

@@ -1,15 +1,18 @@
 //! What an explanation is asked about: profiles by their ids, former ones included, or records by source and key.
 
-use arrow::array::{Array, AsArray};
+use std::collections::HashSet;
+
+use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::Expr;
 
 use super::Ground;
-use super::evidence::{Node, literal};
+use super::evidence::{Node, Texts, literal};
+use crate::consent::normalizer;
 use crate::error::{Error, Result};
 use crate::identity::ProfileIds;
-use crate::tables;
+use crate::tables::{self, SystemLayout};
 
 /// The arguments of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -163,47 +166,91 @@ impl Ground {
 
     async fn find_profile(&self, id: i64) -> Result<Found> {
         let (profile, subject) = self.profile_of(id)?;
-        let subjects = match profile == id {
-            // Where a visitor's events are the oldest of a profile, its first record stands for it.
-            true => self.access.people.subjects(&[profile]),
-            false => vec![subject],
-        };
-        match self.first_record(&subjects).await? {
-            Some(record) => Ok(Found { profile, record }),
-            None => Err(Error::Unsupported {
-                what: format!("explaining id {id}, which was never a record's,"),
-                hint: "SELECT * FROM profile_merges says by which rule these events came to their profile.".into(),
-            }),
+        let mut record = self.first_record(&[subject]).await?;
+        if record.is_none() {
+            record = self.record_of_events(profile, subject).await?;
         }
+        if record.is_none() && profile == id {
+            record = self.first_record(&self.access.people.subjects(&[profile])).await?;
+        }
+        record
+            .map(|record| Found { profile, record })
+            .ok_or_else(|| of_events_alone(&format!("id {id}")))
     }
 
     /// Returns the record of the first of these subjects that has one.
     async fn first_record(&self, subjects: &[u32]) -> Result<Option<Node>> {
-        let path = tables::SUBJECTS.path;
-        let Some(table) = self.published.table(path) else { return Ok(None) };
-        let columns = ["_subject", "source", "record_key"];
+        let mut found = None;
+        self.rows_of(&tables::SUBJECTS, &["source", "record_key"], subjects, |texts, row| {
+            found = texts
+                .optional(1, row)
+                .map(|key| Node { source: texts.text(0, row), key: Some(key) });
+            found.is_some()
+        })
+        .await?;
+        Ok(found)
+    }
+
+    /// Returns a record of a profile that an edge ties to the events of a subject: where a visitor's events were there
+    /// first, it stands for them.
+    async fn record_of_events(&self, profile: i64, subject: u32) -> Result<Option<Node>> {
+        let Some(normalizer) = normalizer(&self.published)? else { return Ok(None) };
+        let mut values = HashSet::new();
+        let columns = ["kind", "value"];
+        self.rows_of(&tables::SUBJECT_IDENTIFIERS, &columns, &[subject], |texts, row| {
+            let (kind, value) = (texts.text(0, row), texts.text(1, row));
+            values.extend(normalizer.normalized(&kind, &value).map(|value| (kind, value)));
+            false
+        })
+        .await?;
+        let edges = self.edges(profile).await?;
+        let mut ends = edges
+            .into_iter()
+            .filter(|edge| values.contains(&(edge.rule.clone(), edge.value.clone())))
+            .flat_map(|edge| [edge.left, edge.right]);
+        Ok(ends.find(|end| end.key.is_some()))
+    }
+
+    /// Reads these text columns of the rows of some subjects until `each`, given a row, returns true.
+    async fn rows_of(
+        &self,
+        layout: &SystemLayout,
+        columns: &[&str],
+        subjects: &[u32],
+        mut each: impl FnMut(&Texts, usize) -> bool,
+    ) -> Result<()> {
+        let Some(table) = self.published.table(layout.path) else { return Ok(()) };
+        let columns: Vec<&str> = columns.iter().copied().chain(["_subject"]).collect();
         let schema = crate::table_read::project(&table.schema, &columns)?;
         let lake = self.engine.catalog().lake();
         for file in &table.files_in_order() {
             if !may_have(file, subjects) {
                 continue;
             }
-            for rows in crate::table_read::read_file(lake, path, file, &schema).await? {
-                let numbers = rows.column(0).as_primitive::<Int64Type>();
-                let (sources, keys) =
-                    (tables::texts(rows.column(1))?, tables::texts(rows.column(2))?);
-                let is_named = |row: &usize| {
-                    keys.is_valid(*row)
-                        && u32::try_from(numbers.value(*row))
-                            .is_ok_and(|subject| subjects.binary_search(&subject).is_ok())
+            for rows in crate::table_read::read_file(lake, layout.path, file, &schema).await? {
+                let last = columns.len() - 1;
+                let texts = Texts::of(&rows, last)?;
+                let numbers = rows.column(last).as_primitive::<Int64Type>();
+                let is_named = |number: i64| {
+                    u32::try_from(number)
+                        .is_ok_and(|subject| subjects.binary_search(&subject).is_ok())
                 };
-                if let Some(row) = (0..rows.num_rows()).find(is_named) {
-                    let source = sources.value(row).to_owned();
-                    return Ok(Some(Node { source, key: Some(keys.value(row).to_owned()) }));
+                let mut named = (0..rows.num_rows()).filter(|row| is_named(numbers.value(*row)));
+                if named.any(|row| each(&texts, row)) {
+                    return Ok(());
                 }
             }
         }
-        Ok(None)
+        Ok(())
+    }
+}
+
+/// What is asked about a profile that never had a record.
+pub(super) fn of_events_alone(what: &str) -> Error {
+    Error::Unsupported {
+        what: format!("explaining {what}, which was never a record's,"),
+        hint: "SELECT * FROM profile_merges says by which rule these events came to their profile."
+            .into(),
     }
 }
 

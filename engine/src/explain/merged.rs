@@ -8,7 +8,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::error::DataFusionError;
 
 use super::Ground;
-use super::ends::{End, Found};
+use super::ends::{End, Found, of_events_alone};
 use super::evidence::{Edge, Node};
 use super::links::{Link, cheapest_cut, strongest_way};
 use crate::error::Result;
@@ -61,6 +61,9 @@ impl Ground {
             // Two versions of one record, each of which was a profile once.
             let is_version = |edge: &&Edge| edge.left == left.record && edge.right == left.record;
             let path: Vec<Edge> = edges.iter().filter(is_version).take(1).cloned().collect();
+            if path.is_empty() {
+                return Err(of_events_alone(&format!("what {} was joined with", left.record)));
+            }
             return Ok(Merged { cut: path.clone(), path });
         }
         let mut nodes: BTreeMap<&Node, u32> = BTreeMap::new();

@@ -47,6 +47,8 @@ pub struct Memory {
     trusts: Vec<(String, u16)>,
     /// Where each subject was first seen: the source's number, the record's key, and when.
     seen: Vec<Seen>,
+    /// Sources that are not defined any more and whose subjects are nobody's therefore.
+    left_out: BTreeSet<String>,
 }
 
 struct Seen {
@@ -85,15 +87,13 @@ pub async fn refresh(
     let coverage = coverage_now(&published, name, &trusts, run.now);
     let covered =
         published.state.coverage.get(IDENTITY).filter(|covered| same_rules(covered, &coverage));
-    let same = |covered: &Coverage| {
-        LOGS.iter().all(|log| covered.inputs.get(*log) == coverage.inputs.get(*log))
-    };
-    if !run.full && covered.is_some_and(same) {
+    if !run.full && covered.is_some_and(|covered| covered.inputs == coverage.inputs) {
         return Ok(None);
     }
     run.begin().await?;
     let overrides = overrides::in_force(catalog.lake(), &published).await?;
-    let mut fresh = run.full || covered.is_none();
+    let is_back = |memory: &Memory| trusts.iter().any(|(name, _)| memory.left_out.contains(name));
+    let mut fresh = run.full || covered.is_none() || memory.as_ref().is_some_and(is_back);
     if fresh {
         *memory = None;
     }
@@ -183,7 +183,7 @@ impl Memory {
             resolver.set_model(model);
         }
         resolver.set_overrides(overrides)?;
-        Ok(Self { resolver, trusts, seen: vec![] })
+        Ok(Self { resolver, trusts, seen: vec![], left_out: BTreeSet::new() })
     }
 
     /// Feeds the resolver the subjects that the last refresh covered, and tells whether it makes the profiles of them that
@@ -330,6 +330,10 @@ impl Memory {
         field: &dyn Fn(usize) -> Option<String>,
         at: i64,
     ) -> Result<()> {
+        let Some(trust) = self.trusts.iter().find(|(name, _)| name == source) else {
+            return self.leave_out(source, at);
+        };
+        let trust = trust.1;
         let person = record.map(|_| PersonFields {
             name: field(0),
             first_name: field(1),
@@ -343,8 +347,6 @@ impl Memory {
         debug_assert_eq!(PERSON_FIELDS.len(), 8);
         let identifiers: Vec<(u16, &str)> =
             values.iter().map(|(kind, value)| (*kind, value.as_str())).collect();
-        let trust =
-            self.trusts.iter().find(|(name, _)| name == source).map_or(100, |(_, trust)| *trust);
         let source = self.resolver.source(source)?;
         self.resolver.add(NewSubject {
             source,
@@ -354,6 +356,17 @@ impl Memory {
             person: person.as_ref(),
         })?;
         self.seen.push(Seen { source, record_key: record.map(Into::into), at });
+        Ok(())
+    }
+
+    /// Counts a subject of a source that was dropped: it says nothing of anybody.
+    fn leave_out(&mut self, source: &str, at: i64) -> Result<()> {
+        if !self.left_out.contains(source) {
+            self.left_out.insert(source.to_owned());
+        }
+        let (identifiers, record) = (&[], None);
+        self.resolver.add(NewSubject { source: 0, trust: 0, record, identifiers, person: None })?;
+        self.seen.push(Seen { source: 0, record_key: None, at });
         Ok(())
     }
 
