@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Measures the probabilistic matcher beside Splink 5 on labelled data, in one job, and prints one table.
+"""Measures the probabilistic matcher beside Splink 5 on labelled data, in one job, and prints one table; behind it how time
+grows with records, the million within a gigabyte, and what new records cost a resolver that knows a million.
 
 Nothing but Python is needed to start this: what it needs besides is installed into bench/.venv-identity, and what cannot be
 installed is passed over. People come from the generator and the shop from the corpus that lie beside the project.
@@ -7,8 +8,11 @@ installed is passed over. People come from the generator and the shop from the c
 
 import argparse
 import json
+import math
 import os
 import pathlib
+import resource
+import statistics
 import subprocess
 import sys
 
@@ -34,18 +38,81 @@ def main():
     matcher = arguments.matcher or build()
     print(COLUMNS, flush=True)
     lines = []
-    for name in arguments.data or known:
-        try:
-            data = known[name]()
-        except datasets.Absent as absent:
-            print(f"{name:20}passed over: {absent}", flush=True)
+    for name in arguments.data or [name for name in known if name not in datasets.ALONE]:
+        data = made(known, name)
+        if data is None:
             continue
         figures = run([str(matcher), *data.options(), "--threads", str(arguments.threads)])
         lines.append(show(name, "onefold", figures, trained_seconds(figures)))
         if not arguments.alone:
             figures = run([sys.executable, str(HERE / "identity" / "peer_splink.py"), name, str(data.path)])
             lines.append(show(name, "Splink 5", figures, figures["seconds"]["total"] - figures["seconds"]["train"]))
+    if not arguments.data:
+        lines += scaling(known, matcher, arguments.threads)
+        lines += limited(known, matcher, arguments.threads)
+        lines += newcomers(known, matcher.parent / "cores")
     (arguments.work / "identity.json").write_text(json.dumps(lines, indent=1))
+
+
+SCALES = {"people_100k": 100_000, "people_1m": 1_000_000, "people_5m": 5_000_000}
+LIMIT = 1 << 30
+
+
+def scaling(known, matcher, threads):
+    """How the time grows with the records: 1 is in step with them."""
+    points = {}
+    for name, records in SCALES.items():
+        data = made(known, name)
+        if data is None:
+            return []
+        figures = run([str(matcher), *data.options(), "--threads", str(threads)])
+        points[records] = figures["seconds"]["total"]
+        print(f"{name:20}{'onefold':10}{points[records]:9.2f} s {figures['peak_bytes'] / 1e9:7.2f} GB", flush=True)
+    slope = statistics.linear_regression([math.log(n) for n in points], [math.log(s) for s in points.values()]).slope
+    print(f"seconds grow with the {slope:.2f}th power of records", flush=True)
+    return [{"scaling": points, "slope": slope}]
+
+
+def limited(known, matcher, threads):
+    """The million with a limit of a gigabyte on the memory that the program may take."""
+    data = made(known, "people_1m")
+    if data is None:
+        return []
+    limit = lambda: resource.setrlimit(resource.RLIMIT_DATA, (LIMIT, LIMIT))
+    figures = run([str(matcher), *data.options(), "--threads", str(threads)], before=limit)
+    print(f"a million within 1 GiB: {figures['seconds']['total']:.2f} s, F1 {figures['score']['pair_f1']:.4f}", flush=True)
+    return [{"limit_bytes": LIMIT, "seconds": figures["seconds"]["total"]}]
+
+
+def newcomers(known, cores):
+    """What the resolver of identity graphs with a FUZZY rule takes for the million, and for records that come later."""
+    data = made(known, "people_1m")
+    if data is None:
+        return []
+    done = subprocess.run([str(cores), "weigh", "--records", str(data.path), "--truth", "truth"],
+                          check=True, timeout=TIMEOUT_S, capture_output=True, text=True)
+    lines = {line["name"]: line for line in map(json.loads, done.stdout.splitlines())}
+    for name, line in lines.items():
+        facts = ", ".join(f"{fact} {value:.4f}" if isinstance(value, float) else f"{fact} {value}" for fact, value in line["facts"].items())
+        print(f"{name:20}{facts}", flush=True)
+    one = sorted(lines["weigh_one"]["seconds"])
+    batch = lines["weigh_batch"]
+    rate = batch["facts"]["records"] * len(batch["seconds"]) / sum(batch["seconds"])
+    whole = [sum(lines[name]["seconds"]) for name in ("weigh_exact", "weigh_train", "weigh_all")]
+    print("exact rules {:.2f} s, training {:.2f} s, FUZZY rule {:.2f} s".format(*whole))
+    print(f"one new record: median {one[len(one) // 2] * 1e3:.2f} ms, p99 {one[len(one) * 99 // 100] * 1e3:.2f} ms")
+    print(f"batches of {batch['facts']['records']}: {rate:,.0f} records/s", flush=True)
+    return list(lines.values())
+
+
+def made(known, name):
+    import datasets
+
+    try:
+        return known[name]()
+    except datasets.Absent as absent:
+        print(f"{name:20}passed over: {absent}", flush=True)
+        return None
 
 
 def parse_arguments():
@@ -55,7 +122,7 @@ def parse_arguments():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--matcher", type=pathlib.Path, help="the built program; cargo builds it when not given")
     parser.add_argument("--shared", type=pathlib.Path, default=ROOT.parent / "shared", help="where the generator and the corpus are")
-    parser.add_argument("--work", type=pathlib.Path, default=HERE / "work" / "identity", help="where data are kept (300 MB in full)")
+    parser.add_argument("--work", type=pathlib.Path, default=HERE / "work" / "identity", help="where data are kept (300 MB in full, a gigabyte with the five millions)")
     return parser.parse_args()
 
 
@@ -78,15 +145,16 @@ def in_own_environment():
 
 
 def build():
-    """Builds the program, and returns where it is."""
-    command = ["cargo", "build", "--release", "--locked", "--package", "engine", "--bin", "matching"]
+    """Builds the programs, and returns where the matcher is."""
+    packages = ["--package", "engine", "--package", "sql", "--bin", "matching", "--bin", "cores"]
+    command = ["cargo", "build", "--release", "--locked", *packages]
     subprocess.run(command, check=True, cwd=ROOT, timeout=TIMEOUT_S)
     return pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release" / "matching"
 
 
-def run(command):
-    """Runs a program, and returns the figures that it prints."""
-    done = subprocess.run(command, check=False, timeout=TIMEOUT_S, capture_output=True, text=True)
+def run(command, before=None):
+    """Runs a program, `before` in its process first, and returns the figures that it prints."""
+    done = subprocess.run(command, check=False, timeout=TIMEOUT_S, capture_output=True, text=True, preexec_fn=before)
     if done.returncode != 0:
         raise RuntimeError(f"{' '.join(command)}: exit code {done.returncode}\n{done.stderr[-4000:]}")
     return json.loads(done.stdout.splitlines()[-1])

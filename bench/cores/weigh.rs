@@ -1,4 +1,4 @@
-//! A FUZZY rule in the resolver: training, weighing all records, and one new record after the other.
+//! A FUZZY rule in the resolver: training, weighing all records, then one new record after the other, and small batches.
 //!
 //! With people's names in `--truth`, the profiles are compared with them, beside those of the exact rules alone.
 
@@ -11,8 +11,11 @@ use engine::identity::{Resolver, Rules};
 use crate::resolve::{Records, SOURCE, definition};
 use crate::{Arguments, Outcome, Report};
 
-/// Records that come one by one after all others.
+/// Records that come one by one after all others but those of the batches.
 const LATE: usize = 1_000;
+/// Small batches that come last, and the records of each.
+const BATCHES: usize = 20;
+const BATCH: usize = 1_000;
 /// The least probability of one person that joins.
 const SCORE: f64 = 0.95;
 
@@ -23,15 +26,16 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome<()> {
         Ok(column) => Some(Records::column(arguments.required("records")?, column)?),
         Err(_) => None,
     };
-    let late = records.count.saturating_sub(LATE);
+    let batches = records.count.saturating_sub(BATCHES * BATCH);
+    let late = batches.saturating_sub(LATE);
     let score = arguments.number("score", SCORE)?;
     let rule =
         FuzzyRule { name: "same_person".to_owned(), score, review_below: None, priority: 1_000 };
     let graph = IdentityGraph { fuzzy: Some(rule), ..definition() };
     let mut resolver = Resolver::new(Rules::from_graph(&graph)?);
     let source = resolver.source(SOURCE)?;
-    let [mut exact, mut train, mut weigh, mut one] =
-        ["weigh_exact", "weigh_train", "weigh_all", "weigh_one"].map(Report::new);
+    let [mut exact, mut train, mut weigh, mut one, mut batch] =
+        ["weigh_exact", "weigh_train", "weigh_all", "weigh_one", "weigh_batch"].map(Report::new);
     records.add(0..late, source, &mut resolver)?;
     exact.measure(|| resolver.resolve());
     tell(&mut exact, &resolver, people.as_deref());
@@ -46,14 +50,21 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome<()> {
     });
     tell(&mut weigh, &resolver, people.as_deref());
     let mut looked_at = 0;
-    for record in late..records.count {
+    for record in late..batches {
         let begun = Instant::now();
         records.add(record..record + 1, source, &mut resolver)?;
         looked_at += resolver.resolve().subjects_resolved;
         one.add(begun.elapsed());
     }
     one.fact("resolved", looked_at);
-    for report in [exact, train, weigh, one] {
+    batch.fact("records", BATCH);
+    for first in (batches..records.count).step_by(BATCH) {
+        let begun = Instant::now();
+        records.add(first..records.count.min(first + BATCH), source, &mut resolver)?;
+        resolver.resolve();
+        batch.add(begun.elapsed());
+    }
+    for report in [exact, train, weigh, one, batch] {
         report.print();
     }
     Ok(())

@@ -148,6 +148,10 @@ def _write(work, name, rows):
     return path
 
 
+ALONE = {"people_5m"}
+"""What no peer is measured with."""
+
+
 def all_of(work, shared):
     """Every data set by name, and how it is made."""
     return {
@@ -159,4 +163,5 @@ def all_of(work, shared):
         "people_100k_dense": lambda: people("people_100k_dense", work, shared, 100_000, dense=True),
         "people_1m": lambda: people("people_1m", work, shared, 1_000_000, dense=False),
         "people_1m_dense": lambda: people("people_1m_dense", work, shared, 1_000_000, dense=True),
+        "people_5m": lambda: people("people_5m", work, shared, 5_000_000, dense=False),
     }
