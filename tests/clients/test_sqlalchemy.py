@@ -144,6 +144,24 @@ def test_pandas_reads_queries_and_tables(engine):
         assert [len(chunk) for chunk in chunks] == [5000, 5000, 5000, 203]
 
 
+def test_pandas_writes_a_frame_and_reads_it_again(engine):
+    frame = pandas.DataFrame({
+        "number": [1, 2, 3],
+        "share": [0.5, None, 2.25],
+        "note": ["zażółć", None, "'; DROP TABLE x"],
+        "at": pandas.to_datetime(["2026-03-29 01:30", None, "1999-12-31 23:59:59"], utc=True),
+        "sure": [True, False, True],
+    })
+    name = f"frame_{engine.driver}"
+    for rows, how in [(3, "replace"), (6, "append"), (3, "replace")]:
+        frame.to_sql(name, engine, schema="analytics", if_exists=how, method="multi" if how == "append" else None)
+        read = pandas.read_sql_table(name, engine, schema="analytics")
+        assert len(read) == rows
+    pandas.testing.assert_frame_equal(read.drop(columns="index").sort_values("number"), frame, check_dtype=False)
+    with engine.begin() as connection:
+        sa.Table(name, sa.MetaData(), schema="analytics").drop(connection)
+
+
 def test_transactions_and_savepoints(engine):
     with engine.begin() as connection:
         assert connection.get_isolation_level() == "READ COMMITTED"

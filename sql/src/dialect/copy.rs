@@ -85,27 +85,6 @@ fn from(
     Ok(Statement::CopyFrom { relation: relation_name, columns, options })
 }
 
-/// Reads the rest of `ANALYZE`.
-pub(crate) fn analyze(cursor: &mut Cursor<'_>) -> Result<Statement, ParseError> {
-    if cursor.peek() == Some(&Token::LParen) {
-        const NAMES: [&str; 2] = ["verbose", "skip_locked"];
-        cursor.list(|cursor| match NAMES.iter().any(|name| cursor.accept(name)) {
-            true => boolean(cursor),
-            false => Err(cursor.expected_one_of("an option", NAMES.into_iter())),
-        })?;
-    } else {
-        cursor.accept("verbose");
-    }
-    let mut reads = Vec::new();
-    while !cursor.at_end() {
-        if !reads.is_empty() {
-            cursor.expect_token(&Token::Comma)?;
-        }
-        reads.push(format!("{} LIMIT 0", reading(cursor)?));
-    }
-    Ok(Statement::Analyze { reads })
-}
-
 /// Reads `[schema.]relation` and returns it in quotes.
 fn name(cursor: &mut Cursor<'_>) -> Result<String, ParseError> {
     let mut name = quoted(&cursor.identifier("a relation or a query in brackets")?);
@@ -117,7 +96,7 @@ fn name(cursor: &mut Cursor<'_>) -> Result<String, ParseError> {
 }
 
 /// Reads `[schema.]relation [(column, ...)]` and returns the query that reads it.
-fn reading(cursor: &mut Cursor<'_>) -> Result<String, ParseError> {
+pub(super) fn reading(cursor: &mut Cursor<'_>) -> Result<String, ParseError> {
     let name = name(cursor)?;
     let columns = match cursor.peek() {
         Some(Token::LParen) => {
@@ -284,7 +263,7 @@ fn byte(cursor: &mut Cursor<'_>, option: &str) -> Result<u8, ParseError> {
 }
 
 /// Reads `true`, `on`, `1` and their opposites; nothing is `true`.
-fn boolean(cursor: &mut Cursor<'_>) -> Result<bool, ParseError> {
+pub(super) fn boolean(cursor: &mut Cursor<'_>) -> Result<bool, ParseError> {
     if matches!(cursor.peek(), Some(Token::Comma | Token::RParen)) {
         return Ok(true);
     }

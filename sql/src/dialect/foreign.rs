@@ -30,7 +30,7 @@ const REFUSED: [(&str, &str); 19] = [
 ];
 
 /// First words of statements that change data or its shape in ways onefold does not have.
-const UNSUPPORTED: [(&str, &str); 29] = [
+const UNSUPPORTED: [(&str, &str); 28] = [
     ("erase", "Record a refusal with cdp.record_consent until erasure is there."),
     ("suppress", "Record a refusal with cdp.record_consent."),
     ("export profile", "Query profiles, profile_records and profile_identifiers."),
@@ -45,8 +45,7 @@ const UNSUPPORTED: [(&str, &str); 29] = [
     ("create temp", "Use WITH queries."),
     ("create unlogged", "Use CREATE TABLE analytics.name AS SELECT ..."),
     ("create materialized view", "Use CREATE TABLE analytics.name AS SELECT ..., or CREATE TRAIT."),
-    ("create index", "Files are pruned by their statistics; there are no indexes."),
-    ("create unique index", "Files are pruned by their statistics; there are no indexes."),
+    ("create unique index", "Uniqueness is not kept: load with MERGE INTO ... WHEN NOT MATCHED."),
     ("create database", "There is one database, onefold; use another --dir for another lake."),
     ("create user", "Use CREATE ROLE name LOGIN PASSWORD '...' PURPOSES (...)."),
     ("create connection", "Name the files in CREATE SOURCE and CREATE DESTINATION."),

@@ -28,6 +28,7 @@ mod syntax;
 #[cfg(test)]
 mod tests;
 mod transaction;
+mod tuning;
 mod types;
 mod write;
 
@@ -106,6 +107,7 @@ fn statement(cursor: &mut Cursor<'_>) -> Result<Statement, ParseError> {
     }
     match first.as_str() {
         "select" | "with" | "values" => query_or_error(&mut whole.clone()),
+        "create" if cursor.is("index") => tuning::index(&whole),
         "create" => match create::create(cursor)? {
             Some(statement) => Ok(statement),
             None => foreign_or_error(&whole),
@@ -144,7 +146,7 @@ fn statement(cursor: &mut Cursor<'_>) -> Result<Statement, ParseError> {
         "unlisten" => transaction::unlisten(cursor),
         "notify" => transaction::notify(cursor),
         "copy" => copy::copy(cursor),
-        "analyze" | "analyse" => copy::analyze(cursor),
+        "analyze" | "analyse" => tuning::analyze(cursor),
         "explain" => explain::explain(cursor),
         _ => foreign_or_error(&whole),
     }

@@ -217,9 +217,11 @@ pub(crate) enum Statement {
         /// The payload, empty if there is none.
         payload: String,
     },
-    /// `ANALYZE [VERBOSE] [relation [(column, ...)], ...]`: statistics are kept with the rows, so that nothing is done.
-    Analyze {
-        /// A query of each relation and of its columns, which fails if they are not there.
+    /// What helps a server that plans by statistics and indexes, and has nothing to do here: `ANALYZE`, `CREATE INDEX`.
+    Tuning {
+        /// The command tag.
+        tag: &'static str,
+        /// Queries that read what it names.
         reads: Vec<String>,
     },
     /// `COPY (query) | relation [(column, ...)] TO STDOUT [options]`.

@@ -90,10 +90,14 @@ fn transactions() {
         ("RELEASE a", r#"Release { name: "a" }"#),
         ("LISTEN c", r#"Listen { channel: "c" }"#),
         ("UNLISTEN *", "Unlisten { channel: None }"),
-        ("ANALYZE", "Analyze { reads: [] }"),
+        ("ANALYZE", r#"Tuning { tag: "ANALYZE", reads: [] }"#),
         (
             "analyze (verbose, skip_locked off) a (b), C.d",
-            r#"Analyze { reads: ["SELECT \"b\" FROM \"a\" LIMIT 0", "SELECT * FROM \"c\".\"d\" LIMIT 0"] }"#,
+            r#"Tuning { tag: "ANALYZE", reads: ["SELECT \"b\" FROM \"a\" LIMIT 0", "SELECT * FROM \"c\".\"d\" LIMIT 0"] }"#,
+        ),
+        (
+            "create index i on A.t using btree (b desc, lower(c)) where b > 1",
+            r#"Tuning { tag: "CREATE INDEX", reads: ["SELECT b, lower(c) FROM A.t WHERE b > 1 LIMIT 0"] }"#,
         ),
         ("NOTIFY c, 'x'", r#"Notify { channel: "c", payload: "x" }"#),
     ]);

@@ -154,7 +154,7 @@ impl Connection {
             Statement::Listen { channel } => self.listen(channel),
             Statement::Unlisten { channel } => self.unlisten(channel.as_deref()),
             Statement::Notify { channel, payload } => self.notify(channel, payload),
-            Statement::Analyze { reads } => self.analyze(reads, parsed, how).await,
+            Statement::Tuning { tag, reads } => self.tune(tag, reads, parsed, how).await,
             Statement::Copy { input, options } => self.copy(input, options, how).await,
             Statement::CopyFrom { relation, columns, options } => {
                 self.copy_in(relation, columns, options, parsed, how).await
@@ -240,13 +240,19 @@ impl Connection {
     }
 
     /// `ANALYZE`: what it asks for is always so, if the relations are there.
-    async fn analyze(&mut self, reads: &[String], parsed: &Parsed, how: How<'_>) -> Run<String> {
+    async fn tune(
+        &mut self,
+        tag: &'static str,
+        reads: &[String],
+        parsed: &Parsed,
+        how: How<'_>,
+    ) -> Run<String> {
         for read in reads {
             let planned = self.plan(read.clone(), vec![]).await;
             planned.map_err(|halt| halt.at(place_of(how.source, Some(parsed))))?;
         }
         self.notice("statistics are kept with the rows: there is nothing to do");
-        Ok("ANALYZE".to_owned())
+        Ok(tag.to_owned())
     }
 
     async fn prepare(
