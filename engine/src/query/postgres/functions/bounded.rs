@@ -3,16 +3,12 @@
 //! The memory pool does not see what a function allocates, and constants are folded while a statement is planned: without
 //! these bounds `repeat('x', 1000000000)` takes the memory of the process.
 
-use std::hash::{Hash, Hasher};
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
-use datafusion::arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::{DataFusionError, Result};
-use datafusion::execution::SessionStateDefaults;
-use datafusion::logical_expr::{
-    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-};
+use datafusion::logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF};
 
+use super::checked::{Check, checked};
 use super::failure;
 use super::sizes::{
     Arguments, Sizes, array_repeated, array_replaced, array_resized, encoded, gathered, joined,
@@ -57,14 +53,8 @@ const BOUNDED: [(&str, Measure); 24] = [
     ("generate_series", series),
 ];
 
-static FUNCTIONS: LazyLock<Vec<ScalarUDF>> = LazyLock::new(|| {
-    let all = SessionStateDefaults::default_scalar_functions();
-    let wrap = |(name, sizes): &(&'static str, Measure)| {
-        let inner = all.iter().find(|function| function.name() == *name)?;
-        Some(ScalarUDF::from(Bounded { inner: Arc::clone(inner), sizes: *sizes }))
-    };
-    BOUNDED.iter().filter_map(wrap).collect()
-});
+static FUNCTIONS: LazyLock<Vec<ScalarUDF>> =
+    LazyLock::new(|| checked(BOUNDED.map(|(name, sizes)| (name, Bound(sizes)))));
 
 /// Returns the bounded functions.
 pub(super) fn functions() -> Vec<ScalarUDF> {
@@ -89,60 +79,19 @@ pub(in crate::query::postgres) fn call(name: &str, arguments: Vec<Expr>) -> Opti
 }
 
 #[derive(Debug)]
-struct Bounded {
-    inner: Arc<ScalarUDF>,
-    sizes: Measure,
-}
+struct Bound(Measure);
 
-impl PartialEq for Bounded {
-    fn eq(&self, other: &Self) -> bool {
-        self.inner == other.inner
-    }
-}
-
-impl Eq for Bounded {}
-
-impl Hash for Bounded {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.inner.hash(state);
-    }
-}
-
-impl ScalarUDFImpl for Bounded {
-    fn name(&self) -> &str {
-        self.inner.name()
-    }
-
-    fn aliases(&self) -> &[String] {
-        self.inner.aliases()
-    }
-
-    fn signature(&self) -> &Signature {
-        self.inner.signature()
-    }
-
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        self.inner.return_type(types)
-    }
-
-    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
-        self.inner.return_field_from_args(args)
-    }
-
-    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
-        self.inner.coerce_types(types)
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+impl Check for Bound {
+    fn check(&self, function: &str, args: &ScalarFunctionArgs) -> Result<()> {
         let constant = args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
         let rows = if constant { 1 } else { args.number_rows };
         let mut total: u64 = 0;
-        for (bytes, elements) in (self.sizes)(&Arguments::of(&args.args, rows)?)? {
+        for (bytes, elements) in (self.0)(&Arguments::of(&args.args, rows)?)? {
             total = total.saturating_add(bytes);
             if bytes > VALUE_BYTES_MAX || elements > ELEMENTS_MAX || total > BATCH_BYTES_MAX {
-                return Err(too_large(self.inner.name()));
+                return Err(too_large(function));
             }
         }
-        self.inner.invoke_with_args(args)
+        Ok(())
     }
 }

@@ -1,82 +1,31 @@
 //! Logarithms, of values that have one: to PostgreSQL that of zero is an error and not minus infinity.
 
-use std::hash::{Hash, Hasher};
 use std::sync::{Arc, LazyLock};
 
 use datafusion::arrow::array::AsArray;
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, FieldRef, Float64Type};
+use datafusion::arrow::datatypes::{DataType, Float64Type};
 use datafusion::common::Result;
-use datafusion::execution::SessionStateDefaults;
-use datafusion::logical_expr::{
-    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF};
 
+use super::checked::{Check, checked};
 use super::failure;
 use crate::Error;
 
-/// DataFusion's logarithms: each argument, a base included, must be greater than zero.
-const LOGARITHMS: [&str; 4] = ["ln", "log", "log2", "log10"];
-
-static FUNCTIONS: LazyLock<Vec<ScalarUDF>> = LazyLock::new(|| {
-    let all = SessionStateDefaults::default_scalar_functions();
-    let wrap = |name: &&str| {
-        let inner = all.iter().find(|function| function.name() == *name)?;
-        Some(ScalarUDF::from(Logarithm { inner: Arc::clone(inner) }))
-    };
-    LOGARITHMS.iter().filter_map(wrap).collect()
-});
+static FUNCTIONS: LazyLock<Vec<ScalarUDF>> =
+    LazyLock::new(|| checked(["ln", "log", "log2", "log10"].map(|name| (name, Positive))));
 
 /// Returns the logarithms.
 pub(super) fn functions() -> Vec<ScalarUDF> {
     FUNCTIONS.clone()
 }
 
+/// Each argument, a base included, must be greater than zero.
 #[derive(Debug)]
-struct Logarithm {
-    inner: Arc<ScalarUDF>,
-}
+struct Positive;
 
-impl PartialEq for Logarithm {
-    fn eq(&self, other: &Self) -> bool {
-        self.inner == other.inner
-    }
-}
-
-impl Eq for Logarithm {}
-
-impl Hash for Logarithm {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.inner.hash(state);
-    }
-}
-
-impl ScalarUDFImpl for Logarithm {
-    fn name(&self) -> &str {
-        self.inner.name()
-    }
-
-    fn aliases(&self) -> &[String] {
-        self.inner.aliases()
-    }
-
-    fn signature(&self) -> &Signature {
-        self.inner.signature()
-    }
-
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        self.inner.return_type(types)
-    }
-
-    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
-        self.inner.return_field_from_args(args)
-    }
-
-    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
-        self.inner.coerce_types(types)
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+impl Check for Positive {
+    fn check(&self, _: &str, args: &ScalarFunctionArgs) -> Result<()> {
         for arg in &args.args {
             let values = match arg {
                 ColumnarValue::Array(array) => Arc::clone(array),
@@ -93,6 +42,6 @@ impl ScalarUDFImpl for Logarithm {
                 }));
             }
         }
-        self.inner.invoke_with_args(args)
+        Ok(())
     }
 }

@@ -10,6 +10,7 @@ mod allowed;
 mod arrays;
 pub(super) mod bounded;
 mod call;
+mod checked;
 pub(super) mod definitions_of;
 mod describe;
 mod domain;
