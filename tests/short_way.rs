@@ -6,7 +6,7 @@ use crate::harness::{PROMPT, Server, Session, connect, small};
 const RUNS: usize = 4;
 
 /// Statements that have a short way, with the type of their parameter.
-const STATEMENTS: [(&str, &str); 14] = [
+const STATEMENTS: [(&str, &str); 15] = [
     ("bigint", "SELECT * FROM profiles WHERE profile_id = $1"),
     ("bigint", "SELECT profile_id FROM profiles WHERE profile_id = $1"),
     (
@@ -26,6 +26,7 @@ const STATEMENTS: [(&str, &str); 14] = [
     ),
     ("integer", "SELECT email FROM profiles WHERE profile_id = $1"),
     ("text", "SELECT * FROM profiles WHERE email = $1"),
+    ("text", "SELECT profile_id, city FROM profiles WHERE email = $1::varchar"),
     (
         "text",
         "SELECT profile_id, kind FROM profile_identifiers WHERE value = $1 AND kind = 'email'",

@@ -17,10 +17,11 @@ use datafusion::error::Result as DataFusionResult;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::expr::{Cast, Placeholder};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
+use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Volatility};
 
 use super::governed::GovernedTable;
 use super::quick::Quick;
+use crate::lake::LOGICAL_TYPE;
 
 /// What is kept of a statement from its first run for those that follow.
 #[derive(Debug, Default)]
@@ -148,6 +149,23 @@ fn typed(plan: LogicalPlan, parameters: &[FieldRef]) -> DataFusionResult<Logical
     })
 }
 
+/// Returns a parameter without the cast to a text that drivers write around texts: what it is compared with is the same.
+fn without_cast(expr: Expr) -> Expr {
+    match expr {
+        Expr::Cast(Cast { expr: inner, field })
+            if matches!(inner.as_ref(), Expr::Placeholder(Placeholder { field: Some(given), .. })
+                if given.data_type() == field.data_type())
+                && field
+                    .metadata()
+                    .get(LOGICAL_TYPE)
+                    .is_none_or(|logical| matches!(logical.as_str(), "text" | "varchar")) =>
+        {
+            *inner
+        }
+        other => other,
+    }
+}
+
 /// Puts values in the place of the parameters, and works out what casts make of them: scans take constants alone.
 fn with_values(plan: LogicalPlan, values: &[ScalarValue]) -> DataFusionResult<LogicalPlan> {
     replaced(plan, |id| Some(Expr::Literal(values.get(place_of(id)?)?.clone(), None)))
@@ -172,6 +190,10 @@ fn replaced(plan: LogicalPlan, by: impl Fn(&str) -> Option<Expr>) -> DataFusionR
                 },
                 _ => Transformed::no(Expr::Cast(Cast { expr, field })),
             },
+            Expr::BinaryExpr(BinaryExpr { left, op, right }) if op.supports_propagation() => {
+                let (left, right) = (without_cast(*left), without_cast(*right));
+                Transformed::yes(Expr::BinaryExpr(BinaryExpr::new(left.into(), op, right.into())))
+            }
             other => Transformed::no(other),
         })
     };

@@ -298,13 +298,22 @@ pub(super) fn fields_of(
         let field = match declared.get(at).cloned().flatten() {
             Some(declared) => open().with_data_type(declared),
             None => match inferred.get(&format!("${}", at + 1)).cloned().flatten() {
-                Some(inferred) => inferred.as_ref().clone().with_name("").with_nullable(true),
+                Some(inferred) => as_sent(inferred.as_ref().clone().with_nullable(true)),
                 None => open(),
             },
         };
         Arc::new(field)
     };
     Ok((0..count).map(field_of).collect())
+}
+
+/// Returns a parameter that is what a column is: its text is sent as any other.
+fn as_sent(column: Field) -> Field {
+    let field = column.with_name("");
+    match field.data_type() {
+        DataType::Utf8View | DataType::LargeUtf8 => field.with_data_type(DataType::Utf8),
+        _ => field,
+    }
 }
 
 /// Returns the number of the last parameter that is written in a statement.

@@ -61,7 +61,8 @@ async fn scene(bloom: bool) -> Scene {
     let ids = (0..SUBJECTS).map(profile_of).collect();
     let people =
         Arc::new(People::new(1, ids, (0..SUBJECTS).map(|subject| subject / 2 * 2).collect()));
-    let config = SessionConfig::new().with_target_partitions(1);
+    let mut config = SessionConfig::new().with_target_partitions(1);
+    config.options_mut().sql_parser.map_string_types_to_utf8view = false;
     let session = SessionContext::new_with_config(config);
     lake.register(&session.runtime_env());
     let store = ScanStore::new(lake.store(), lake.object_store_url());
@@ -185,6 +186,7 @@ async fn it_answers_as_the_plan_does() {
                 ),
                 ("SELECT $1 AS asked, n FROM t WHERE profile_id = $1", &ids),
                 ("SELECT profile_id, email, n FROM t WHERE email = $1", &emails),
+                ("SELECT n FROM t WHERE email = CAST($1 AS text)", &emails),
                 (
                     "SELECT n FROM t WHERE email IN ($1, 'somebody.8@example.com') AND n > 100",
                     &emails,
