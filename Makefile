@@ -15,12 +15,16 @@ VENV := .venv
 VENV_PYTHON := $(VENV)/bin/python
 NODE := tests/clients/node
 DBT := .venv-dbt
+SUPERSET := .venv-superset
+SQLALCHEMY := .venv-sqlalchemy
+# The binary that clients talk to. Whoever names another has built it.
+ONEFOLD_BINARY ?= $(TARGET)/debug/onefold
 
 TOOLS ?= $(HOME)/.cache/onefold/tools
 DENY_VERSION := 0.20.2
 DENY := $(TOOLS)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 
-.PHONY: help demo demo-check test test-rust test-clients test-long bench bench-identity lint fmt clippy doc deny psql drivers release clean-venv
+.PHONY: help demo demo-check test test-rust test-clients test-long test-superset test-sqlalchemy test-binary bench bench-identity lint fmt clippy doc deny psql drivers release clean-venv
 
 help: ## lists what can be made
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -41,10 +45,21 @@ test-rust: $(VENV)/installed psql
 
 # After the tests in Rust, which build the binary that the clients talk to.
 test-clients: test-rust drivers $(NODE)/node_modules/.package-lock.json $(DBT)/installed
-	ONEFOLD_BINARY=$(TARGET)/debug/onefold $(VENV_PYTHON) -m pytest tests/clients
+	ONEFOLD_BINARY=$(ONEFOLD_BINARY) $(VENV_PYTHON) -m pytest tests/clients
 
 test-long: ## runs without a sample what `test` takes samples of
 	ONEFOLD_LONG_TESTS=1 $(CARGO) test --workspace --locked --bin onefold before_login
+
+# Two checks for every night: they install much, or run long.
+test-superset: test-binary psql $(SUPERSET)/installed ## runs Apache Superset over the example shop
+	ONEFOLD_BINARY=$(ONEFOLD_BINARY) $(SUPERSET)/bin/python -m pytest tests/superset
+
+test-sqlalchemy: test-binary $(SQLALCHEMY)/installed ## runs SQLAlchemy's own suite for dialects
+	ONEFOLD_BINARY=$(ONEFOLD_BINARY) $(SQLALCHEMY)/bin/python -m pytest -c tests/sqlalchemy_suite/setup.cfg tests/sqlalchemy_suite
+
+# As the tests in Rust build it, whose features are those of the whole workspace.
+test-binary:
+	@[ "$(ONEFOLD_BINARY)" != "$(TARGET)/debug/onefold" ] || $(CARGO) test --workspace --locked --no-run
 
 bench: release $(VENV)/installed ## measures, and prints what it measured
 	$(VENV_PYTHON) bench/run.py
@@ -88,6 +103,15 @@ $(DBT)/installed: tests/clients/dbt/requirements.txt $(VENV)/installed
 	$(DBT)/bin/pip install --quiet --disable-pip-version-check --requirement tests/clients/dbt/requirements.txt
 	@touch $@
 
+$(SUPERSET)/installed: tests/superset/requirements.txt $(VENV)/installed
+$(SQLALCHEMY)/installed: tests/sqlalchemy_suite/requirements.txt $(VENV)/installed
+$(SUPERSET)/installed $(SQLALCHEMY)/installed:
+	@rm -rf $(@D)
+	@$(PYTHON) -m venv $(@D)
+	@$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement $< \
+	  || { echo "$< cannot be installed with $$($(PYTHON) --version): the lines above say why, and nothing was tested" >&2; exit 1; }
+	@touch $@
+
 # The client that is tested, and the server that answers are held against.
 psql:
 	@command -v psql >/dev/null && [ -x /usr/lib/postgresql/15/bin/initdb ] && exit 0; \
@@ -116,4 +140,4 @@ $(NODE)/node_modules/.package-lock.json: $(NODE)/package-lock.json
 	else echo "drivers of Node.js cannot be installed: their tests say so and are passed over"; fi
 
 clean-venv:
-	rm -rf $(VENV) $(DBT)
+	rm -rf $(VENV) $(DBT) $(SUPERSET) $(SQLALCHEMY)

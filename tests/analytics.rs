@@ -330,19 +330,37 @@ async fn rows_have_numbers_of_their_own_also_after_a_restart() {
         let mut sink = std::pin::pin!(sink);
         sink.send(bytes::Bytes::from_static(b"four\nfive\n")).await.unwrap();
         assert_eq!(sink.finish().await.unwrap(), 2);
-        let refused = mailer.client.copy_in::<_, bytes::Bytes>("COPY tickets FROM STDIN").await;
-        let refused = refused.err().unwrap();
-        assert_eq!(refused.code().map(|code| code.code()), Some("428C9"));
+        // Rows may bring numbers, if nobody has them: not even somebody who has not committed yet.
+        mailer.rows("BEGIN").await;
+        assert_eq!(
+            mailer.number("INSERT INTO tickets (note) VALUES ('six') RETURNING id").await,
+            6
+        );
+        let sink = other.client.copy_in("COPY tickets FROM STDIN").await.unwrap();
+        let mut sink = std::pin::pin!(sink);
+        sink.send(bytes::Bytes::from_static(b"6\tbrought\n8\tbrought\n")).await.unwrap();
+        assert_eq!(sink.finish().await.unwrap(), 2);
+        let refused = mailer.client.batch_execute("COMMIT").await.unwrap_err();
+        assert_eq!(refused.code().map(|code| code.code()), Some("40001"));
+        for session in [&mailer, &other] {
+            session.rows("BEGIN").await;
+            session.rows("INSERT INTO tickets VALUES (7, 'both')").await;
+        }
+        mailer.rows("COMMIT").await;
+        let refused = other.client.batch_execute("COMMIT").await.unwrap_err();
+        assert_eq!(refused.code().map(|code| code.code()), Some("40001"));
     }
     let server = lake.serve();
     let mailer = server.session("mailer").await;
-    assert_eq!(mailer.number("INSERT INTO tickets (note) VALUES ('six') RETURNING id").await, 6);
+    assert_eq!(mailer.number("INSERT INTO tickets (note) VALUES ('nine') RETURNING id").await, 9);
     let stored = mailer.rows("SELECT id, note FROM tickets ORDER BY id").await;
     let stored: Vec<String> = stored
         .into_iter()
         .map(|row| row.into_iter().flatten().collect::<Vec<_>>().join(" "))
         .collect();
-    assert_eq!(stored, ["1 one", "3 three", "4 four", "5 five", "6 six"]);
+    let known =
+        ["1 one", "3 three", "4 four", "5 five", "6 brought", "7 both", "8 brought", "9 nine"];
+    assert_eq!(stored, known);
 }
 
 #[tokio::test]

@@ -79,6 +79,30 @@ async fn a_cancel_request_stops_the_work() {
 }
 
 #[tokio::test]
+async fn a_session_stops_and_ends_others_of_its_role_alone() {
+    let (_lake, server) = own_server();
+    let session = server.session("engineer").await;
+    let pid = session.value("SELECT pg_backend_pid()").await;
+    let (other, stranger) = (server.session("engineer").await, server.session("analyst").await);
+    let state = format!("SELECT string_agg(state, '') FROM pg_stat_activity WHERE pid = {pid}");
+    let (cancel, end) =
+        (format!("SELECT pg_cancel_backend({pid})"), format!("SELECT pg_terminate_backend({pid})"));
+    let statement = session.run(ENDLESS);
+    tokio::pin!(statement);
+    works(&server, &mut statement).await;
+    assert_eq!(stranger.value(&state).await, "", "others are not seen");
+    assert_eq!([stranger.value(&cancel).await, stranger.value(&end).await], ["f", "f"]);
+    assert_eq!(other.value(&state).await, "active");
+    assert_eq!(other.value(&cancel).await, "t");
+    let failure = statement.await.expect_err("the statement was cancelled");
+    assert_eq!(failure.sqlstate, CANCELED, "{failure}");
+    rests(&server).await;
+    assert_eq!(session.value("SELECT 1").await, "1", "the session lives on");
+    assert_eq!([other.value(&state).await, other.value(&end).await], ["idle", "t"]);
+    assert!(session.run("SELECT 1").await.is_err(), "the session has ended");
+}
+
+#[tokio::test]
 async fn a_timeout_stops_every_kind_of_work() {
     for statement in [
         // A nested loop that finds nothing, so that it never has a batch to hand on.

@@ -215,6 +215,7 @@ async fn who_is_hidden_is_explained_to_nobody() {
         for question in [
             format!("SELECT * FROM why_merged({id}, 5)"),
             format!("SELECT * FROM why_not_merged({id}, 5)"),
+            format!("SELECT * FROM match_waterfall({id}, 5)"),
             format!("EXPLAIN MERGE {id}, 5"),
         ] {
             let failure = marketer.failure(&question).await;
@@ -237,7 +238,9 @@ async fn who_is_hidden_is_explained_to_nobody() {
 async fn questions_that_make_no_sense_say_so() {
     let server = shared_server();
     let engineer = server.session("engineer").await;
-    let one = engineer.value("SELECT min(profile_id) FROM profiles").await;
+    let of_record = "FROM profile_records WHERE source = 'crm_contacts'";
+    let one = engineer.value(&format!("SELECT min(profile_id) {of_record}")).await;
+    let other = engineer.value(&format!("SELECT max(profile_id) {of_record}")).await;
     for (question, sqlstate) in [
         ("SELECT * FROM why_merged(1234567, 7654321)".to_owned(), "42704"),
         (format!("SELECT * FROM why_merged({one}, {one})"), "22023"),
@@ -248,6 +251,8 @@ async fn questions_that_make_no_sense_say_so() {
             "42704",
         ),
         (format!("SELECT * FROM why_not_merged({one}, {one})"), "22023"),
+        (format!("SELECT * FROM match_waterfall({one})"), "42883"),
+        (format!("SELECT * FROM match_waterfall({one}, {other})"), "55000"),
         ("EXPLAIN MERGE 1234567, 7654321".to_owned(), "42704"),
         ("EXPLAIN PROFILE 1234567".to_owned(), "42704"),
     ] {

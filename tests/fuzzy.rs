@@ -4,6 +4,7 @@
 use std::fmt::Write;
 
 use crate::harness::{Project, Session};
+use crate::impact::{figure, impact};
 
 const DEFINITIONS: [(&str, &str); 4] = [
     ("purposes/service.sql", "CREATE PURPOSE service LEGAL BASIS contract"),
@@ -25,7 +26,7 @@ const EXACT: &str = "CREATE IDENTITY GRAPH customer
     IDENTIFIERS (email NORMALIZE email PRIORITY 1 LIMIT 5, phone NORMALIZE phone('PL') PRIORITY 2 LIMIT 5)
     MATCH (name_birth EXACT ON (name, birth_date) PRIORITY 3)";
 
-const FUZZY: &str = "CREATE OR REPLACE IDENTITY GRAPH customer
+pub(crate) const FUZZY: &str = "CREATE OR REPLACE IDENTITY GRAPH customer
     IDENTIFIERS (email NORMALIZE email PRIORITY 1 LIMIT 5, phone NORMALIZE phone('PL') PRIORITY 2 LIMIT 5)
     MATCH (name_birth EXACT ON (name, birth_date) PRIORITY 3,
            same_person FUZZY SCORE >= 0.9 REVIEW BELOW 0.9999999)";
@@ -101,7 +102,7 @@ fn town() -> String {
 }
 
 /// A project that has the town and the story to read.
-fn project() -> Project {
+pub(crate) fn project() -> Project {
     let story = format!("{HEADER}{STORY}");
     let data = [("data/1-town.csv", town()), ("data/2-story.csv", story)];
     let data = data.iter().map(|(path, text)| (*path, text.as_str()));
@@ -110,7 +111,7 @@ fn project() -> Project {
 }
 
 /// The people of the story: the keys of each, sorted.
-async fn people(engineer: &Session) -> Vec<String> {
+pub(crate) async fn people(engineer: &Session) -> Vec<String> {
     let query = "SELECT string_agg(record_key, ' ' ORDER BY record_key) FROM profile_records
                  WHERE record_key NOT LIKE 't%' OR record_key LIKE 'twin%' GROUP BY profile_id";
     let mut people: Vec<String> =
@@ -174,6 +175,7 @@ async fn who_is_one_person_by_weight_is_joined_and_families_are_not() {
                WHERE part = 'path'";
     let told = ["same_person", "t"].map(|text| Some(text.to_owned()));
     assert_eq!(engineer.rows(way).await, [told]);
+    weights_are_told_step_by_step(&engineer).await;
     let exact =
         "SELECT count(*) FROM identity_edges WHERE rule <> 'same_person' AND bits IS NOT NULL";
     assert_eq!(engineer.number(exact).await, 0);
@@ -193,12 +195,14 @@ async fn who_is_one_person_by_weight_is_joined_and_families_are_not() {
     assert_eq!(engineer.number(sums).await, 0, "probabilities of a comparison add up to one");
 
     // What joined and is less sure than the definition asks for.
-    let review =
-        "SELECT count(*) - count(*) FILTER (WHERE probability < 0.9999999 AND probability > 0.899)
-                  FROM cdp.identity_review";
-    assert_eq!(engineer.number(review).await, 0);
-    let listed = engineer.number("SELECT count(*) FROM cdp.identity_review").await;
-    let edges = "SELECT count(*) FROM identity_edges WHERE rule = 'same_person' AND probability < 0.9999999";
+    let sure = "SELECT count(*) FROM cdp.identity_review
+                WHERE kind = 'unsure' AND (probability >= 0.9999999 OR probability < 0.899)";
+    assert_eq!(engineer.number(sure).await, 0);
+    let listed = "SELECT count(*) FROM cdp.identity_review
+                  WHERE rule = 'same_person' AND other_profile_id IS NULL AND probability < 0.9999999";
+    let listed = engineer.number(listed).await;
+    assert!(listed > 0);
+    let edges = "SELECT count(*) FROM identity_edges WHERE rule = 'same_person' AND joined AND probability < 0.9999999";
     assert_eq!(engineer.number(edges).await, listed);
 
     // The definition is what was written, and without the rule nothing of it stays.
@@ -209,6 +213,43 @@ async fn who_is_one_person_by_weight_is_joined_and_families_are_not() {
     engineer.run("REFRESH ALL").await.unwrap();
     assert_eq!(engineer.number("SELECT count(*) FROM cdp.match_models").await, 0);
     assert!(people(&engineer).await.contains(&"pet-1".to_owned()));
+}
+
+/// The waterfall of a pair comes to what the graph weighed it, in the same words, and tells of pairs that are apart, too.
+async fn weights_are_told_step_by_step(engineer: &Session) {
+    let edges = "SELECT left_record_key, right_record_key, bits, value FROM identity_edges
+                 WHERE rule = 'same_person' ORDER BY left_record_key, right_record_key LIMIT 12";
+    let edges = engineer.rows(edges).await;
+    assert!(!edges.is_empty());
+    let edges = edges.into_iter().map(|row| row.into_iter().map(Option::unwrap));
+    for edge in edges.map(Iterator::collect::<Vec<String>>) {
+        let [left, right, bits, words] = edge.as_slice() else { panic!("{edge:?}") };
+        let told = engineer
+            .rows(&format!(
+                "SELECT abs(sum(bits) - {bits}) < 0.01 AND abs(sum(bits) - max(total) FILTER (WHERE step = 7)) < 0.01,
+                        string_agg(comparison || ': ' || agreement, '; ' ORDER BY step),
+                        string_agg(comparison, ', ' ORDER BY step)
+                 FROM match_waterfall('contacts', '{left}', 'contacts', '{right}')"
+            ))
+            .await;
+        let steps = "prior, given name, surname, birth date, address, email, phone";
+        let wanted = ["t", words.as_str(), steps].map(|text| Some(text.to_owned()));
+        assert_eq!(told, [wanted], "{left} {right}");
+    }
+    let twins = "SELECT max(agreement) FILTER (WHERE comparison = 'given name'),
+                        max(bits) FILTER (WHERE comparison = 'given name') < 0,
+                        max(bits) FILTER (WHERE comparison = 'birth date') > 0,
+                        min(probability) FILTER (WHERE step = 7) < 0.9
+                 FROM match_waterfall('contacts', 'twin-1', 'contacts', 'twin-2')";
+    let wanted = ["different", "t", "t", "t"].map(|text| Some(text.to_owned()));
+    assert_eq!(engineer.rows(twins).await, [wanted]);
+    for (left, right) in [("pet-1", "pet-2"), ("twin-1", "twin-2")] {
+        let merge = format!("EXPLAIN MERGE (contacts, '{left}'), (contacts, '{right}')");
+        let lines = engineer.rows(&merge).await.concat().into_iter().flatten();
+        let weighed: Vec<String> = lines.filter(|line| line.contains("Weighed: prior -")).collect();
+        let [line] = weighed.as_slice() else { panic!("{left} {right}: {weighed:?}") };
+        assert!(line.contains("birth date: ") && line.contains(" bits, probability "), "{line}");
+    }
 }
 
 #[tokio::test]
@@ -244,4 +285,32 @@ async fn new_records_make_what_a_rebuild_makes_and_the_model_stays() {
     engineer.run("REFRESH ALL").await.unwrap();
     assert_ne!(engineer.value("SELECT trained_at FROM cdp.match_models").await, model);
     assert_eq!(engineer.number("SELECT count(*) FROM cdp.match_models").await, 1);
+}
+
+#[tokio::test]
+async fn what_the_rule_will_join_is_foretold_by_the_model_that_it_will_train() {
+    let project = project();
+    let (_server, engineer) = project.serve().await;
+    engineer.run("REFRESH ALL").await.unwrap();
+    let told = impact(&engineer, FUZZY).await;
+    assert_eq!(figure(&told, "model_trained"), 1_611);
+    assert_eq!(engineer.number("SELECT count(*) FROM cdp.match_models").await, 0);
+    let mut merges = told.iter().filter(|line| line.kind == "merge" && line.rule == "same_person");
+    assert!(merges.any(|line| line.detail.contains("probability 0.9")), "{told:#?}");
+
+    engineer.run(FUZZY).await.unwrap();
+    engineer.run("REFRESH ALL").await.unwrap();
+    let profiles = engineer.number("SELECT count(*) FROM profiles").await;
+    assert_eq!(i64::try_from(figure(&told, "profiles_then")).unwrap(), profiles);
+    let merged = figure(&told, "profiles_now") - figure(&told, "profiles_then");
+    assert_eq!(figure(&told, "profiles_merged"), merged);
+
+    // A definition that stays keeps its model, and one that is written again learns the same from the same records.
+    let stays = FUZZY.replace("OR REPLACE IDENTITY GRAPH", "IDENTITY GRAPH IF NOT EXISTS");
+    for (definition, kind) in [(stays.as_str(), "model_kept"), (FUZZY, "model_trained")] {
+        let told = impact(&engineer, definition).await;
+        assert_eq!(figure(&told, kind), 1_611);
+        assert_eq!(figure(&told, "records_moved"), 0);
+        assert_eq!(i64::try_from(figure(&told, "profiles_unchanged")).unwrap(), profiles);
+    }
 }

@@ -1,6 +1,6 @@
 //! Refreshing after a few new records: only what they touch is done, and the outcome is that of doing everything anew.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::corpus::Corpus;
@@ -236,9 +236,11 @@ async fn a_few_new_records_give_what_a_full_rebuild_gives() {
     let lake = grown(small());
     lake.refresh();
     let incremental = Contents::of(&lake.lake);
+    let before = Contents::of(&small().lake);
     let joined = incremental.relation("sources.shop_customers").len()
-        - Contents::of(&small().lake).relation("sources.shop_customers").len();
+        - before.relation("sources.shop_customers").len();
     assert!(joined > 0, "nobody joined");
+    assert_eq!(churn(&lake)[..2], moved(&before, &incremental));
 
     // The same log, everything derived from it made anew: the same rows and the same ids.
     let rebuilt = lake.copied();
@@ -247,6 +249,7 @@ async fn a_few_new_records_give_what_a_full_rebuild_gives() {
         server.session("engineer").await.run("REFRESH ALL FULL").await.unwrap();
     }
     Contents::of(&rebuilt.lake).assert_same(&incremental, "REFRESH ALL FULL");
+    assert_eq!(churn(&rebuilt), [0, 0, 0]);
 
     // Another lake that takes everything at once: ids are its own, but the same records are the same people.
     let fresh = Built::of(&lake.corpus());
@@ -257,6 +260,36 @@ async fn a_few_new_records_give_what_a_full_rebuild_gives() {
         rows.into_iter().map(|row| row.join("|")).collect::<Vec<_>>()
     };
     assert_eq!(golden(&fresh), golden(&incremental), "the same people have the same values");
+}
+
+/// What the newest refresh of profiles says of those before: records moved, ids merged, profiles split.
+fn churn(lake: &Built) -> [usize; 3] {
+    let newest = "SELECT records_moved, profiles_merged, profiles_split FROM cdp.refreshes \
+                  WHERE object = 'profiles' AND status = 'done' ORDER BY at DESC LIMIT 1";
+    let said = crate::harness::sql_csv(&lake.lake, "engineer", newest);
+    let said = said.lines().last().unwrap().split(',').map(|count| count.parse().unwrap());
+    said.collect::<Vec<usize>>().try_into().unwrap()
+}
+
+/// How many records of persons have another profile than before, and how many ids lead to another one.
+fn moved(before: &Contents, after: &Contents) -> [usize; 2] {
+    let profiles = |contents: &Contents| -> BTreeMap<Vec<String>, String> {
+        let rows = contents.relation("profile_records");
+        let rows = rows.of_columns(&["source", "record_key", "profile_id"]).into_iter();
+        let of_people = rows.filter(|row| row[0] != "shop_orders");
+        of_people
+            .map(|row| {
+                (row[..2].iter().map(|text| (*text).to_owned()).collect(), row[2].to_owned())
+            })
+            .collect()
+    };
+    let (then, now) = (profiles(before), profiles(after));
+    let moved = then.iter().filter(|(record, profile)| now.get(*record) != Some(profile));
+    let ids = |contents: &Contents| -> BTreeSet<String> {
+        let rows = contents.relation("profiles").of_columns(&["profile_id"]);
+        rows.into_iter().map(|row| row[0].to_owned()).collect()
+    };
+    [moved.count(), ids(before).difference(&ids(after)).count()]
 }
 
 /// The records of each profile, whatever its id.

@@ -73,6 +73,8 @@ pub(crate) fn definition() -> IdentityGraph {
         }),
         priority,
         limit,
+        limit_per: None,
+        expire_after: None,
         block_values: Vec::new(),
         block_matching: Vec::new(),
     };
@@ -207,6 +209,7 @@ fn add(
         record: Some(key),
         identifiers: &identifiers[..count],
         person: Some(&person),
+        observed_at: 0,
     })?;
     Ok(())
 }

@@ -1,4 +1,4 @@
-"""A million rows fetched: text by the simple protocol and by COPY, into a client that drops them and into psql."""
+"""A million rows fetched, as text and in binary, as rows and by COPY, into a client that drops them and into psql; and log-ins."""
 
 import os
 import shutil
@@ -10,6 +10,12 @@ from servers import PASSWORD, STATEMENT_TIMEOUT_S
 AIM = 0.5
 ROWS = 1_000_000
 SQL = f"SELECT profile_id, order_id, channel, ordered_at, amount, loyalty_id IS NOT NULL FROM sources.orders LIMIT {ROWS}"
+FORMS = {
+    "simple protocol, text": lambda sink: sink.fetch(SQL),
+    "extended protocol, binary": lambda sink: sink.fetch_binary(SQL),
+    "COPY to STDOUT": lambda sink: sink.fetch(f"COPY ({SQL}) TO STDOUT"),
+    "COPY to STDOUT, binary": lambda sink: sink.fetch(f"COPY ({SQL}) TO STDOUT (FORMAT binary)"),
+}
 CONNECTS = 50
 CONNECT_AIM = 0.2
 
@@ -19,12 +25,13 @@ def measure(bench):
         return
     servers = {"onefold": (bench.onefold, "engineer", "onefold"), "PostgreSQL": (bench.postgres, "postgres", "postgres")}
     sinks = {name: server.sink(role) for name, (server, role, _) in servers.items()}
-    for what, sql in (("simple protocol", SQL), ("COPY to STDOUT", f"COPY ({SQL}) TO STDOUT")):
-        received = {name: sink.fetch(sql) for name, sink in sinks.items()}
-        samples = alternate({name: (lambda sink=sink: sink.fetch(sql)) for name, sink in sinks.items()}, bench.repeat)
+    for what, fetch in FORMS.items():
+        received = {name: fetch(sink) for name, sink in sinks.items()}
+        samples = alternate({name: (lambda sink=sink: fetch(sink)) for name, sink in sinks.items()}, bench.repeat)
         yield _line(f"{what}, rows dropped", samples, received["onefold"])
         if received["onefold"][0] != received["PostgreSQL"][0]:
             raise RuntimeError(f"fetch: onefold sends {received['onefold'][0]} rows, PostgreSQL {received['PostgreSQL'][0]}")
+    received = {name: sink.fetch(SQL) for name, sink in sinks.items()}
     if shutil.which("psql"):
         run = lambda name: lambda: _psql(servers[name])
         yield _line("psql -At", alternate({name: run(name) for name in servers}, bench.repeat), received["onefold"])

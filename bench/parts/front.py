@@ -1,4 +1,5 @@
-"""The front beside PostgreSQL: small queries one after the other, small queries while large ones run, a slow reader."""
+"""The front beside PostgreSQL: small queries one after the other, small queries while large ones run, a slow reader, and a
+catalog of many tables."""
 
 import random
 import statistics
@@ -6,6 +7,7 @@ import struct
 import threading
 import time
 
+import reflection
 from measure import Line, seconds_text
 
 COLUMNS = "profile_id, email, first_name, last_name, city, orders_count, total_spent"
@@ -13,7 +15,7 @@ POINTS = {
     "profile by id, prepared": (f"SELECT {COLUMNS} FROM profiles WHERE profile_id = %s", "profile_id", 1.0),
     "profile by e-mail, prepared": (f"SELECT {COLUMNS} FROM profiles WHERE email = %s", "email", 1.0),
 }
-LOOKUPS = 1_000
+LOOKUPS = 5_000
 HEAVY = "SELECT event, count(*), count(DISTINCT profile_id), max(occurred_at) FROM events GROUP BY event"
 HEAVY_CLIENTS = 4
 CATALOG = "SELECT attname, atttypid::regtype FROM pg_attribute WHERE attrelid = 'profiles'::regclass AND attnum > 0 ORDER BY attnum"
@@ -46,6 +48,7 @@ def measure(bench):
     mib = lambda size: f"{size / 2**20:.1f} MiB"
     yield Line("front", "memory of one slow reader of a million rows", mib(held["onefold"]), f"PostgreSQL {mib(held['PostgreSQL'])}",
                None, SLOW_BYTES_MAX / 2**20, held["onefold"] <= SLOW_BYTES_MAX, None, 1)
+    yield from reflection.measure(bench)
 
 
 def _keys(bench, column):

@@ -204,6 +204,7 @@ impl Outgoing {
                     rows_in: found,
                     rows_out: report.rows,
                     worked: true,
+                    churn: None,
                 };
                 // The rows are outside, whatever becomes of the note.
                 if let Err(error) = self.record.done(&step, self.covered()).await {

@@ -4,8 +4,8 @@ mod check;
 mod kept;
 
 use crate::catalog::{
-    Body, CatalogState, Change, Definition, Kind, SegmentOrder, Source, check_references,
-    check_unused,
+    Body, CatalogState, Change, Definition, GraphInForce, Kind, SegmentOrder, Source,
+    check_references, check_unused,
 };
 use crate::engine::{Engine, Put, Shown};
 use crate::error::{Error, Result};
@@ -54,6 +54,16 @@ impl Engine {
         let after = self.after(changes)?;
         self.check_queries(changes, after.clone()).await?;
         self.check_columns_kept(changes, &after).await
+    }
+
+    /// Returns the identity graph that `changes` would lead to, with the version that it would have.
+    ///
+    /// # Errors
+    /// Those of [`Engine::define`].
+    pub(crate) async fn graph_after(&self, changes: &Changes) -> Result<Option<GraphInForce>> {
+        let after = self.after(changes)?;
+        self.check_columns_kept(changes, &after).await?;
+        Ok(after.defined_graph())
     }
 
     async fn change(&self, changes: Changes, plan: bool) -> Result<()> {

@@ -18,6 +18,7 @@ use crate::catalog::{CatalogState, Change, Kind, SegmentOrder};
 use crate::consent::{Answers, ConsentBook, Normalizer};
 use crate::engine::{Engine, Shown, Writing};
 use crate::error::{Error, Result};
+use crate::identity_refresh::Churn;
 use crate::ingest::{self, Intake};
 use crate::{consent, identity_refresh, profile, segment};
 
@@ -50,6 +51,8 @@ pub struct Step {
     pub rows_out: u64,
     /// Whether there was anything to do.
     pub worked: bool,
+    /// What became of those who had a profile before, where profiles were made.
+    pub churn: Option<Churn>,
 }
 
 /// What a refresh did, and what of it failed.
@@ -283,7 +286,8 @@ impl Engine {
             }
         }
         let touched = report.map_or(0, |report| report.touched);
-        Ok(run.done(looked_at.max(touched) as u64, touched as u64))
+        let churn = refreshed.map(|refreshed| refreshed.churn);
+        Ok(Step { churn, ..run.done(looked_at.max(touched) as u64, touched as u64) })
     }
 
     /// Whether the answers in memory are in the normal forms of this version of the graph.

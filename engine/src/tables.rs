@@ -76,7 +76,7 @@ impl Type {
     }
 }
 
-/// Each subject once: where it was first seen and what that row said about its person.
+/// Each subject once: where it was first seen, what that row said about its person, and when it was so if the row tells.
 pub const SUBJECTS: SystemLayout = SystemLayout {
     path: "identity/subjects",
     columns: &[
@@ -92,6 +92,7 @@ pub const SUBJECTS: SystemLayout = SystemLayout {
         ("city", Text),
         ("country", Text),
         ("first_seen_at", Timestamptz),
+        ("observed_at", Timestamptz),
     ],
     stats: &["_subject"],
     blooms: &[],
@@ -177,6 +178,33 @@ pub const IDENTITY_VIOLATIONS: SystemLayout = SystemLayout {
     sort: &["_subject"],
 };
 
+/// Pairs of records that are worth a look.
+pub const IDENTITY_REVIEW: SystemLayout = SystemLayout {
+    path: "identity/review",
+    columns: &[
+        ("_subject", Bigint),
+        ("profile_id", Bigint),
+        ("other_profile_id", Bigint),
+        ("pair", Text),
+        ("kind", Text),
+        ("reason", Text),
+        ("rule", Text),
+        ("agreement", Text),
+        ("left_source", Text),
+        ("left_record_key", Text),
+        ("right_source", Text),
+        ("right_record_key", Text),
+        ("bits", Double),
+        ("probability", Double),
+        ("records", Bigint),
+        ("usefulness", Double),
+        ("observed_at", Timestamptz),
+    ],
+    stats: &["_subject", "kind"],
+    blooms: &[],
+    sort: &["_subject"],
+};
+
 /// Ids that became another profile's, for ever: one for each edge that joined two parts.
 pub const PROFILE_MERGES: SystemLayout = SystemLayout {
     path: "identity/merges",
@@ -211,6 +239,23 @@ pub const IDENTITY_OVERRIDES: SystemLayout = SystemLayout {
     sort: &[],
 };
 
+/// What people decided about whom an identifier identifies, and what of it they took back.
+pub const IDENTIFIER_OVERRIDES: SystemLayout = SystemLayout {
+    path: "identity/identifier_overrides",
+    columns: &[
+        ("number", Bigint),
+        ("kind", Text),
+        ("value", Text),
+        ("class", Text),
+        ("reason", Text),
+        ("actor", Text),
+        ("decided_at", Timestamptz),
+    ],
+    stats: &["number", "kind", "class", "decided_at"],
+    blooms: &[],
+    sort: &[],
+};
+
 /// The model of the FUZZY rule: of one definition of the graph.
 pub const MATCH_MODELS: SystemLayout = SystemLayout {
     path: "identity/match_models",
@@ -227,6 +272,7 @@ pub const MATCH_MODELS: SystemLayout = SystemLayout {
         ("surnames", Double),
         ("surname_agreement", Double),
         ("trained_at", Timestamptz),
+        ("decided_pairs", Bigint),
     ],
     stats: &["model"],
     blooms: &[],
@@ -331,7 +377,7 @@ pub const QUARANTINE: SystemLayout = SystemLayout {
     sort: &[],
 };
 
-/// Every refresh: one row when it starts, one when it ends.
+/// Every refresh: one row when it starts, one when it ends; of one that made profiles, what became of those before.
 pub const REFRESHES: SystemLayout = SystemLayout {
     path: "cdp/refreshes",
     columns: &[
@@ -344,6 +390,9 @@ pub const REFRESHES: SystemLayout = SystemLayout {
         ("rows_out", Bigint),
         ("full", Boolean),
         ("error", Text),
+        ("records_moved", Bigint),
+        ("profiles_merged", Bigint),
+        ("profiles_split", Bigint),
     ],
     stats: &["object", "status", "at"],
     blooms: &[],

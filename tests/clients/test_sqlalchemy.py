@@ -149,7 +149,7 @@ def test_pandas_writes_a_frame_and_reads_it_again(engine):
         "number": [1, 2, 3],
         "share": [0.5, None, 2.25],
         "note": ["zażółć", None, "'; DROP TABLE x"],
-        "at": pandas.to_datetime(["2026-03-29 01:30", None, "1999-12-31 23:59:59"], utc=True),
+        "at": pandas.to_datetime(["2026-03-29 01:30:00", None, "1999-12-31 23:59:59"], utc=True),
         "sure": [True, False, True],
     })
     name = f"frame_{engine.driver}"

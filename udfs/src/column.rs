@@ -8,15 +8,18 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, Date32Array, Float64Array, Int64Array, LargeStringArray, StringArray,
-    StringViewArray, StringViewBuilder,
+    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Float64Array, Int64Array,
+    LargeStringArray, StringArray, StringViewArray, StringViewBuilder, UInt32Array,
 };
+use arrow::compute::take;
 use arrow::datatypes::{DataType, Field, FieldRef, Int64Type};
 use datafusion_common::{Result, ScalarValue, internal_err, plan_err};
 use datafusion_expr::{
     ColumnarValue, DocSection, Documentation, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
     ScalarUDFImpl, Signature, Volatility,
 };
+
+use crate::distinct;
 
 /// The key of a field's metadata under which its logical type stands.
 const LOGICAL_TYPE: &str = "onefold.type";
@@ -79,6 +82,25 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
+    /// Takes the arguments of a batch of `rows` rows.
+    pub(crate) fn new(values: Vec<ColumnarValue>, rows: usize) -> Self {
+        Self { values, rows }
+    }
+
+    /// Returns how many arguments were given.
+    pub(crate) fn count(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Returns the arguments of some of the rows.
+    pub(crate) fn rows_at(&self, rows: &UInt32Array) -> Result<Self> {
+        let values = self.values.iter().map(|value| match value {
+            ColumnarValue::Scalar(_) => Ok(value.clone()),
+            ColumnarValue::Array(array) => Ok(ColumnarValue::Array(take(array, rows, None)?)),
+        });
+        Ok(Self { values: values.collect::<Result<_>>()?, rows: rows.len() })
+    }
+
     /// Returns how many rows to produce.
     pub(crate) fn rows(&self) -> usize {
         self.rows
@@ -178,6 +200,11 @@ pub(crate) fn texts<S: AsRef<str>>(values: impl Iterator<Item = Option<S>>) -> A
 /// Collects dates, in days since 1970-01-01, into a column.
 pub(crate) fn dates(values: impl Iterator<Item = Option<i32>>) -> ArrayRef {
     Arc::new(values.collect::<Date32Array>())
+}
+
+/// Collects answers into a column.
+pub(crate) fn booleans(values: impl Iterator<Item = Option<bool>>) -> ArrayRef {
+    Arc::new(values.collect::<BooleanArray>())
 }
 
 /// Collects whole numbers into a column.
@@ -293,7 +320,8 @@ impl ScalarUDFImpl for ColumnFunction {
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let constant = arguments.args.iter().all(|value| matches!(value, ColumnarValue::Scalar(_)));
         let rows = if constant { 1 } else { arguments.number_rows };
-        let result = (self.specification.evaluate)(&Arguments { values: arguments.args, rows })?;
+        let arguments = Arguments::new(arguments.args, rows);
+        let result = distinct::evaluate(&arguments, self.specification.evaluate)?;
         if constant {
             return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&result, 0)?));
         }
@@ -381,6 +409,19 @@ mod tests {
             assert_eq!(function.signature().volatility, Volatility::Immutable);
             let parameters = function.signature().parameter_names.as_ref().map(Vec::len);
             assert_eq!(parameters, documentation.arguments.as_ref().map(Vec::len), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_page_of_functions_has_every_one_of_them() {
+        let page = include_str!("../../docs/functions.md");
+        for function in crate::all() {
+            let documentation = function.documentation().expect("every function is documented");
+            let example = documentation.sql_example.clone().unwrap_or_default();
+            let parts = [&documentation.syntax_example, &documentation.description, &example];
+            for part in parts {
+                assert!(page.contains(part.as_str()), "{} lacks: {part}", function.name());
+            }
         }
     }
 

@@ -1,4 +1,4 @@
-//! Pure functions over columns: normalisers, similarities, privacy, JSON. No I/O, no async, no state.
+//! Pure functions over columns: normalisers, similarities, agreement of people, privacy, JSON. No I/O, no async, no state.
 //!
 //! Every function exists twice. The plain Rust function takes and returns values and is what the engine calls; the
 //! column function of the same name wraps it for SQL, and [`all`] lists every one of them. Text columns may be `Utf8`,
@@ -10,6 +10,7 @@
 use datafusion_expr::ScalarUDF;
 
 mod column;
+mod distinct;
 
 /// One form for everything that means the same.
 pub mod normalize {
@@ -35,6 +36,16 @@ pub mod similarity {
     pub mod osa;
 }
 
+/// How far what two records say of a person agrees, in the levels by which the identity graph judges.
+pub mod agreement {
+    pub mod birth_date;
+    pub mod given_name;
+    pub mod identifier;
+    pub mod name;
+    pub mod slip;
+    pub mod surname;
+}
+
 /// Less than the value, still of use.
 pub mod privacy {
     pub mod mask_email;
@@ -48,13 +59,22 @@ pub mod json {
     mod scan;
 }
 
+pub use agreement::birth_date::{birth_date_agreement, birth_date_level};
+pub use agreement::given_name::{given_name_agreement, given_name_level};
+pub use agreement::identifier::{email_agreement, identifier_level, phone_agreement};
+pub use agreement::name::{
+    Agreement, MIDDLE_WORDS_MAX, NameAgreement, NamePart, NameParts, NameWords, compare_names,
+    name_agreement, name_key,
+};
+pub use agreement::slip::{is_name_slip, is_one_slip, is_slip};
+pub use agreement::surname::{surname_agreement, surname_level};
 pub use json::get::{Key, json_get, json_get_text};
-pub use normalize::birth_date::normalize_birth_date;
+pub use normalize::birth_date::{eight_digits, normalize_birth_date};
 pub use normalize::country::normalize_country;
 pub use normalize::email::normalize_email;
 pub use normalize::given_name::{given_name_key, same_given_name};
 pub use normalize::mojibake::repair_mojibake;
-pub use normalize::name::normalize_name;
+pub use normalize::name::{SUFFIXES, normalize_name, take_suffix};
 pub use normalize::phone::normalize_phone;
 pub use normalize::postal_code::normalize_postal_code;
 pub use normalize::street::normalize_street;
@@ -81,8 +101,18 @@ fn specifications() -> Vec<column::Specification> {
         normalize::postal_code::specification(),
         normalize::street::specification(),
         normalize::text::specification(),
+        normalize::mojibake::specification(),
+        normalize::given_name::specification_of_key(),
+        normalize::surname::specification(),
         similarity::jaro_winkler::specification(),
         similarity::osa::specification(),
+        normalize::given_name::specification(),
+        agreement::given_name::specification(),
+        agreement::surname::specification(),
+        agreement::name::specification(),
+        agreement::birth_date::specification(),
+        agreement::identifier::specification(),
+        agreement::identifier::specification_of_phone(),
         privacy::mask_email::specification(),
         privacy::mask_phone::specification(),
         privacy::sha256_hex::specification(),

@@ -85,12 +85,14 @@ pub(super) fn with_columns(
 
 /// `DEFAULT` is null, since columns have no other.
 pub(super) fn defaulted(value: &Expr) -> Expr {
-    match value {
-        Expr::Identifier(word) if word.quote_style.is_none() && normal(word) == "default" => {
-            Expr::Value(Value::Null.into())
-        }
-        other => other.clone(),
+    match is_default(value) {
+        true => Expr::Value(Value::Null.into()),
+        false => value.clone(),
     }
+}
+
+pub(super) fn is_default(value: &Expr) -> bool {
+    matches!(value, Expr::Identifier(word) if word.quote_style.is_none() && normal(word) == "default")
 }
 
 /// The table whose rows change, and what the statement calls it.

@@ -224,6 +224,7 @@ fn apply<'a>(
             Some(at) => {
                 columns.remove(at);
                 table.not_null.remove(name);
+                drop(table.primary_key.take_if(|key| key == name));
                 column_comments.remove(name);
             }
             None if *if_exists => {
@@ -256,6 +257,9 @@ fn rename(
 ) {
     if table.not_null.remove(name) {
         table.not_null.insert(to.to_owned());
+    }
+    if let Some(key) = table.primary_key.as_mut().filter(|key| key.as_str() == name) {
+        *key = to.to_owned();
     }
     if let Some(comment) = comments.remove(name) {
         comments.insert(to.to_owned(), comment);

@@ -9,7 +9,6 @@ use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
 use super::insert::targets;
-use super::numbers::refuse_numbered;
 use super::rows::{FileWriter, check_assignable};
 use super::statement::existing;
 use crate::error::Result;
@@ -49,7 +48,6 @@ impl QuerySession {
         self.may_fill(&seen, &name, false, false)?;
         let named = (!columns.is_empty()).then_some(columns);
         let targets = targets(&name, &seen.columns(table), named)?;
-        refuse_numbered(table, &targets)?;
         targets.iter().try_for_each(|target| check_assignable(&DataType::Utf8, target))?;
         self.note(&seen, &name).await?;
         let columns = targets.iter().map(|target| target.name().clone()).collect();
@@ -73,6 +71,8 @@ impl QuerySession {
         let mut shaper = self.shaper(&seen, table, &made, sources).await?;
         let mut writer = FileWriter::new(&made);
         writer.push(shaper.shape(&rows)?).await?;
+        let (numbers, brought) = (&shaper.numbers, &shaper.brought);
+        self.settle_numbers(&seen, (&target.name, table), numbers, brought).await?;
         let files = writer.finish().await?;
         self.stage_rows(&seen, &made, files, &[]);
         Ok(count as u64)

@@ -1,5 +1,7 @@
 //! The rows of an `INSERT`: which column each of its values goes to, and of what type literals and parameters are.
 
+use std::collections::BTreeSet;
+
 use arrow::datatypes::{Field, FieldRef};
 use datafusion::sql::sqlparser::ast::{
     CastKind, DataType as SqlType, Expr, Query, SelectItem, SetExpr, Statement, Value,
@@ -7,10 +9,12 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
-use super::changes::defaulted;
+use super::changes::{defaulted, is_default};
 use super::rows::check_assignable;
+use super::statement::unsupported;
 use crate::catalog::{placed, qualified};
 use crate::error::{Error, Result};
+use crate::query::planner::parse_one;
 use crate::query::postgres::types::{format_type, pg_type_of};
 
 /// Types of which a text or a parameter is taken for a value at once; others are, when the row is written.
@@ -93,6 +97,57 @@ pub(super) fn source(query: &Query, targets: &[Field]) -> Statement {
     Statement::Query(Box::new(query))
 }
 
+/// Returns a query of one row.
+pub(super) fn one_row() -> Result<Box<Query>> {
+    match parse_one("VALUES (NULL)")? {
+        Statement::Query(query) => Ok(query),
+        _ => Err(unsupported("INSERT ... DEFAULT VALUES", "Write VALUES (...).")),
+    }
+}
+
+/// Leaves the columns out of an `INSERT` that are numbered and have `DEFAULT` in each row.
+///
+/// # Errors
+/// [`Error::Unsupported`] if one has `DEFAULT` in some rows and numbers in others.
+pub(super) fn leave_out_numbers(
+    numbered: &BTreeSet<String>,
+    columns: &[Field],
+    named: &mut Option<Vec<String>>,
+    query: &mut Query,
+) -> Result<()> {
+    let SetExpr::Values(values) = query.body.as_mut() else { return Ok(()) };
+    let width = values.rows.first().map_or(0, |row| row.content.len());
+    let all = || columns.iter().map(|column| column.name().clone()).collect();
+    let mut names: Vec<String> = named.clone().unwrap_or_else(all);
+    if names.len() < width || values.rows.iter().any(|row| row.content.len() != width) {
+        return Ok(());
+    }
+    names.truncate(width);
+    let defaults =
+        |at: usize| values.rows.iter().filter(|row| is_default(&row.content[at])).count();
+    let found: Vec<(usize, usize)> = (0..width)
+        .filter(|at| numbered.contains(&names[*at]))
+        .map(|at| (at, defaults(at)))
+        .filter(|(_, defaults)| *defaults > 0)
+        .collect();
+    for (at, defaults) in found.into_iter().rev() {
+        if defaults < values.rows.len() {
+            let hint = "Put in the rows that are to be numbered by another INSERT.";
+            return Err(unsupported("DEFAULT beside numbers in one column", hint));
+        }
+        names.remove(at);
+        for row in &mut values.rows {
+            // The last one stays for the sake of its row, and goes nowhere.
+            match names.is_empty() {
+                true => row.content[at] = Expr::Value(Value::Null.into()),
+                false => drop(row.content.remove(at)),
+            }
+        }
+        *named = Some(names.clone());
+    }
+    Ok(())
+}
+
 /// Fails unless rows with the columns `given` can be put into the columns `targets`.
 pub(super) fn check(given: &[FieldRef], targets: &[Field], all_named: bool) -> Result<()> {
     let refused = |message: &str| Error::Standard {
@@ -100,6 +155,9 @@ pub(super) fn check(given: &[FieldRef], targets: &[Field], all_named: bool) -> R
         message: message.into(),
         hint: "Give one value for each column.".into(),
     };
+    if targets.is_empty() {
+        return Ok(());
+    }
     if given.len() > targets.len() {
         return Err(refused("INSERT has more expressions than target columns"));
     }

@@ -1,5 +1,7 @@
 //! The rows that a `MERGE` changes, removes and adds.
 
+use std::collections::BTreeMap;
+
 use arrow::array::{AsArray, BooleanArray, Int64Array, RecordBatch};
 use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};
@@ -9,9 +11,9 @@ use datafusion::logical_expr::LogicalPlan;
 use super::changed::{Changed, new_values};
 use super::insert;
 use super::merge::{ACTION, MergeStep};
-use super::numbers::refuse_numbered;
+use super::numbers::{Brought, refuse_changed, refuse_numbered};
 use super::provenance::{Provenance, names_persons};
-use super::rows::FileWriter;
+use super::rows::{FileWriter, Shaper};
 use super::write::{Seen, Written, missing};
 use crate::error::{Error, Result};
 use crate::query::governed::PROFILE_ID;
@@ -78,6 +80,7 @@ impl QuerySession {
         let mut changes = Vec::new();
         let mut count = 0;
         let mut writer = FileWriter::new(&made);
+        let (mut given, mut brought) = (BTreeMap::new(), Brought::default());
         for (number, step) in steps.iter().enumerate() {
             let rows = of_step(&found, actions, number)?;
             count += rows.num_rows();
@@ -86,7 +89,7 @@ impl QuerySession {
                 MergeStep::Update { assigned, person } => {
                     let is_assigned =
                         |column: &&Field| assigned.iter().any(|(name, _)| name == column.name());
-                    refuse_numbered(table, columns.iter().filter(is_assigned))?;
+                    refuse_changed(table, columns.iter().filter(is_assigned))?;
                     person.map_or(Ok(()), |(new, old)| check_person(&rows, new, old))?;
                     let assigned: Vec<(&String, usize)> =
                         assigned.iter().map(|(column, at)| (column, *at)).collect();
@@ -98,12 +101,16 @@ impl QuerySession {
                     refuse_numbered(table, targets.iter().take(values.len()))?;
                     let sources = targets.iter().zip(values.clone());
                     let sources = sources.map(|(target, at)| (target.name().clone(), at)).collect();
-                    let mut shaper = self.shaper(seen, table, &made, sources).await?;
+                    let shaper = self.shaper(seen, table, &made, sources).await?;
+                    let mut shaper = Shaper { brought, ..shaper };
                     writer.push(shaper.shape(&rows)?).await?;
+                    given = shaper.numbers;
+                    brought = shaper.brought;
                 }
             }
         }
         check_once(&numbers(&found), actions, steps)?;
+        self.settle_numbers(seen, (name, table), &given, &brought).await?;
         let mut adds = writer.finish().await?;
         let (anew, removes) = self.written_anew(&made, &snapshot, &changes).await?;
         adds.extend(anew);

@@ -15,7 +15,7 @@ use arrow::compute::{
 use arrow::datatypes::{DataType, Field, FieldRef, Float64Type, Int64Type, Schema, SchemaRef};
 use datafusion::error::DataFusionError;
 
-use super::numbers::Numbering;
+use super::numbers::{Brought, Numbering};
 use super::returning::Returned;
 use crate::error::{Error, Result};
 use crate::identity::ProfileIds;
@@ -209,6 +209,10 @@ pub(crate) struct Shaper<'a> {
     pub(crate) next_row: i64,
     /// The columns whose rows are numbered.
     pub(crate) numbers: BTreeMap<String, Numbering>,
+    /// The column that is the primary key.
+    pub(crate) key: Option<&'a str>,
+    /// The numbers that rows brought.
+    pub(crate) brought: Brought,
     /// The rows that come back.
     pub(crate) returned: Option<Returned>,
 }
@@ -254,12 +258,17 @@ impl Shaper<'_> {
                 },
                 name => {
                     let logical = lake::logical_field(field);
-                    let array = match (self.source(batch, name), self.numbers.get(name)) {
+                    let (given, numbering) = (self.source(batch, name), self.numbers.get(name));
+                    let array = match (given, numbering) {
                         (Some(array), _) => assigned(array, &logical)?,
                         (None, Some(numbers)) => assigned(&numbers.take(rows), &logical)?,
                         (None, None) => new_null_array(logical.data_type(), rows),
                     };
                     check_not_null(&array, name, self.not_null.contains(name))?;
+                    let is_key = self.key == Some(name);
+                    if given.is_some() && (is_key || numbering.is_some()) {
+                        self.brought.take(name, &array, is_key)?;
+                    }
                     if let Some(returned) = &mut self.returned {
                         returned.take_column(name, &array);
                     }

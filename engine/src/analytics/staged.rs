@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
+use super::numbers::Numbering;
 use crate::catalog::{
     AnalyticsRelation, AnalyticsSchema, CatalogState, Published, TEMPORARY, TableState, placed,
     qualified,
@@ -25,8 +26,11 @@ pub struct Staged {
     relations: BTreeMap<String, Touched<AnalyticsRelation>>,
     /// Tables whose rows are others, by path.
     tables: BTreeMap<String, StagedTable>,
-    /// The versions of published tables whose rows were copied to others that take their places, by path.
+    /// The versions of published tables whose rows were copied to others that take their places, or had their keys held
+    /// against those of new rows, by path.
     copied: BTreeMap<String, u64>,
+    /// The numbers of the primary keys that rows were given, by the path of their table.
+    numbered: BTreeMap<String, Numbering>,
     /// Another number after each change; 0 for none. A plan is good for one number.
     pub(crate) version: u64,
 }
@@ -135,6 +139,7 @@ impl Staged {
             let made = made.filter(|(_, one)| one.before.is_some() || one.after.is_some());
             part.schemas = made.map(|(name, one)| (name.clone(), one.clone())).collect();
             part.copied = self.copied.clone();
+            part.numbered = self.numbered.clone();
         }
         part
     }
@@ -164,8 +169,21 @@ impl Staged {
     /// Notes that the rows of the table at `path` were copied as `published` has them, to another that takes its place.
     pub(crate) fn copied(&mut self, published: &Published, path: &str) {
         if let Some(table) = published.state.tables.get(path) {
-            self.copied.insert(path.to_owned(), table.version);
+            self.copied.entry(path.to_owned()).or_insert(table.version);
         }
+    }
+
+    /// Notes that new rows of the table at `path` brought keys that no row has which `published` or this session knows.
+    pub(super) fn brought_keys(&mut self, published: &Published, path: &str) {
+        self.copied(published, path);
+        if let Some(numbering) = self.numbered.get_mut(path) {
+            numbering.follow();
+        }
+    }
+
+    /// Notes that new rows of the table at `path` were given keys.
+    pub(super) fn gave_keys(&mut self, path: &str, numbering: &Numbering) {
+        self.numbered.entry(path.to_owned()).or_insert_with(|| numbering.clone());
     }
 
     /// Adds a table that no document names yet.
@@ -246,7 +264,8 @@ impl Staged {
         let copied = self.copied.iter().find(|(path, version)| {
             state.tables.get(path.as_str()).map(|table| table.version) != Some(**version)
         });
-        if let Some((path, _)) = copied {
+        let numbered = self.numbered.iter().find(|(_, numbering)| numbering.is_overtaken());
+        if let Some(path) = copied.map(|(path, _)| path).or(numbered.map(|(path, _)| path)) {
             return Err(overtaken(path));
         }
         match Touched::overtaken(&self.relations, &state.analytics) {

@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::ast::{
 use super::columns::{self, ColumnChange};
 use super::merge::{self, MergeStep};
 use super::returning::{self, Item};
-use super::{changes, numbers, schemas};
+use super::{changes, insert, numbers, schemas};
 use crate::catalog::{ANALYTICS, TEMPORARY, is_reserved, keyed, placed};
 use crate::error::{Error, Result};
 use crate::query::DATABASE;
@@ -31,7 +31,8 @@ pub(crate) enum Write {
     },
     /// `CREATE VIEW name AS query`.
     CreateView { name: String, replace: bool, if_not_exists: bool, query: Box<Statement> },
-    /// `INSERT INTO name [(columns)] query [RETURNING items]`.
+    /// `INSERT INTO name [(columns)] query [RETURNING items]`. Where no column is named, the rows of the query say how many
+    /// there are.
     Insert {
         name: String,
         columns: Option<Vec<String>>,
@@ -158,7 +159,7 @@ impl Write {
 }
 
 /// Which constraints there are. No others are checked, so that none is promised.
-const CONSTRAINTS: &str = "Columns may be NOT NULL, and one of type serial may be the PRIMARY KEY; leave other constraints and defaults out.";
+const CONSTRAINTS: &str = "Columns may be NOT NULL, and one of whole numbers may be the PRIMARY KEY; leave other constraints and defaults out.";
 
 /// What to do in the place of what is not built.
 pub(super) const HERE: &str = "Tables and views are made in the schema analytics: CREATE TABLE analytics.name AS SELECT ..., or in one that CREATE SCHEMA made.";
@@ -336,9 +337,16 @@ fn create_table(table: &CreateTable, facts: &SessionFacts) -> Result<Write> {
         let key = numbers::key_column(constraint);
         keys.push(key.ok_or_else(|| unsupported(format!("\"{constraint}\""), CONSTRAINTS))?);
     }
+    let whole = |key: &str| {
+        let found = table.columns.iter().find(|column| normal(&column.name) == key);
+        found.is_some_and(|column| numbers::is_whole(&column.data_type))
+    };
     match keys.as_slice() {
         [] => {}
-        [key] if rules.numbered.contains(key) => rules.primary_key = Some(key.clone()),
+        [key] if whole(key) => {
+            rules.not_null.insert(key.clone());
+            rules.primary_key = Some(key.clone());
+        }
         _ => return Err(unsupported("this PRIMARY KEY", CONSTRAINTS)),
     }
     Ok(Write::CreateTable { name, if_not_exists, query, rules, of_columns: true })
@@ -351,11 +359,13 @@ pub(super) fn no_rows(columns: &[ColumnDef]) -> Result<(Box<Statement>, ColumnRu
     let mut list = Vec::with_capacity(columns.len());
     for column in columns {
         let column_name = normal(&column.name);
+        let mut is_identity = false;
         for option in &column.options {
             match &option.option {
                 ColumnOption::Null => {}
                 ColumnOption::NotNull => drop(rules.not_null.insert(column_name.clone())),
                 key if numbers::is_key(key) => keys.push(column_name.clone()),
+                identity if numbers::is_identity(identity, &column.data_type) => is_identity = true,
                 _ => {
                     let what = format!("\"{option}\" of column \"{column_name}\"");
                     return Err(unsupported(what, CONSTRAINTS));
@@ -369,7 +379,13 @@ pub(super) fn no_rows(columns: &[ColumnDef]) -> Result<(Box<Statement>, ColumnRu
                 rules.not_null.insert(column_name.clone());
                 rules.numbered.insert(column_name);
             }
-            None => list.push(format!("CAST(NULL AS {}) AS {quoted}", column.data_type)),
+            None => {
+                list.push(format!("CAST(NULL AS {}) AS {quoted}", column.data_type));
+                if is_identity {
+                    rules.not_null.insert(column_name.clone());
+                    rules.numbered.insert(column_name);
+                }
+            }
         }
     }
     let query = parse_one(&format!("SELECT {} WHERE false", list.join(", ")))?;
@@ -431,15 +447,16 @@ fn insert(insert: &Insert, facts: &SessionFacts) -> Result<Write> {
         return Err(unsupported("INSERT INTO a function", HERE));
     };
     let name = existing(name, "INSERT", facts)?;
-    let Some(query) = &insert.source else {
-        return Err(unsupported("INSERT ... DEFAULT VALUES", "Write VALUES (...)."));
-    };
     let columns: Vec<String> =
         insert.columns.iter().filter_map(|column| parts(column).pop()).collect();
-    let columns = (!columns.is_empty()).then_some(columns);
+    let (columns, query) = match &insert.source {
+        Some(query) => ((!columns.is_empty()).then_some(columns), query.clone()),
+        // DEFAULT VALUES: a row for which no column is named.
+        None => (Some(vec![]), insert::one_row()?),
+    };
     let returning = insert.returning.as_ref();
     let returning = returning.map(|list| returning::items(list, placed(&name).1)).transpose()?;
-    Ok(Write::Insert { name, columns, query: query.clone(), returning })
+    Ok(Write::Insert { name, columns, query, returning })
 }
 
 fn comment(

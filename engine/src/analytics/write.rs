@@ -10,7 +10,7 @@ use datafusion::sql::sqlparser::ast::Statement;
 use futures::TryStreamExt;
 
 use super::changed::Change;
-use super::numbers::refuse_numbered;
+use super::numbers::{Brought, refuse_changed};
 use super::provenance::Provenance;
 use super::returning::{Item, Returned};
 use super::rows::{self, FileWriter, Shaper};
@@ -234,8 +234,12 @@ impl QuerySession {
         }
         // Names are found by what the catalog functions know.
         let context = self.context(&seen.live)?;
-        let Some(write) = Write::of(statement, self.facts())? else { return Ok(None) };
+        let Some(mut write) = Write::of(statement, self.facts())? else { return Ok(None) };
         let mut returns = Arc::new(Schema::empty());
+        if let Write::Insert { name, columns, query, .. } = &mut write {
+            let (_, table) = seen.table(name, "INSERT")?;
+            insert::leave_out_numbers(&table.numbered, &seen.columns(table), columns, query)?;
+        }
         let query = match &write {
             Write::CreateTable { query, .. } | Write::Columns { added: Some(query), .. } => {
                 Some(self.plan_with(&seen.live, &context, query, types).await?)
@@ -254,14 +258,13 @@ impl QuerySession {
                 let source = insert::source(query, &targets);
                 let planned = self.plan_with(&seen.live, &context, &source, types).await?;
                 insert::check(planned.schema.fields(), &targets, columns.is_some())?;
-                refuse_numbered(table, targets.iter().take(planned.schema.fields().len()))?;
                 Some(planned)
             }
             Write::Change { name, alias, verb, assigned, returning, query } => {
                 let (_, table) = seen.table(name, verb)?;
                 let shown = seen.columns(table);
                 let targets = insert::targets(name, &shown, Some(assigned))?;
-                refuse_numbered(table, &targets)?;
+                refuse_changed(table, &targets)?;
                 let returned = returning.as_ref().map(|items| Returned::new(items, name, &shown));
                 let mut wanted = vec![];
                 if let Some(returned) = returned.transpose()? {
@@ -303,6 +306,12 @@ impl QuerySession {
             return Err(Error::Unsupported {
                 what: format!("numbered column \"{column}\" of rows of persons"),
                 hint: "Numbers would tell of persons who are hidden: leave the column out.".into(),
+            });
+        }
+        if of_persons && let Some(column) = &primary_key {
+            return Err(Error::Unsupported {
+                what: format!("primary key \"{column}\" of rows of persons"),
+                hint: "Keys would tell of persons who are hidden: leave PRIMARY KEY out.".into(),
             });
         }
         let apart = match &plan {
@@ -391,6 +400,7 @@ impl QuerySession {
             count += batch.num_rows() as u64;
             writer.push(shaper.shape(&batch)?).await?;
         }
+        self.settle_numbers(seen, (name, table), &shaper.numbers, &shaper.brought).await?;
         Ok(NewRows { files: writer.finish().await?, count, returned: shaper.returned })
     }
 
@@ -410,8 +420,9 @@ impl QuerySession {
         // Far from every other statement's numbers.
         let next_row = (rand::random::<u64>() >> 2) as i64;
         let numbers = self.numbers(seen, table).await?;
-        let (not_null, returned) = (&table.not_null, None);
-        Ok(Shaper { stored, sources, not_null, persons, next_row, numbers, returned })
+        let (not_null, key) = (&table.not_null, table.primary_key.as_deref());
+        let (brought, returned) = (Brought::default(), None);
+        Ok(Shaper { stored, sources, not_null, persons, next_row, numbers, key, brought, returned })
     }
 
     /// Returns the table at `path`, to write files for.

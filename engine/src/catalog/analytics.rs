@@ -96,7 +96,7 @@ pub struct AnalyticsTable {
     /// Columns whose rows are numbered as they are put in.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub numbered: BTreeSet<String>,
-    /// The numbered column that is the primary key.
+    /// The column that is the primary key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub primary_key: Option<String>,
 }

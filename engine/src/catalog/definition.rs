@@ -260,7 +260,7 @@ pub struct IdentityGraph {
     pub shared_limit: u32,
 }
 
-/// `email NORMALIZE email PRIORITY 2 LIMIT 5 BLOCK VALUES ('a@b.c') BLOCK MATCHING '^0+$'`
+/// `email NORMALIZE email PRIORITY 2 LIMIT 5 PER '30 days' EXPIRE AFTER '700 days' BLOCK VALUES ('a@b.c') BLOCK MATCHING '^0+$'`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IdentifierRule {
     /// The kind.
@@ -271,6 +271,12 @@ pub struct IdentifierRule {
     pub priority: u16,
     /// Values of this kind in one profile at most.
     pub limit: Option<u32>,
+    /// `LIMIT n PER '30 days'`: the limit holds for values that were first observed within a time of this length.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit_per: Option<Duration>,
+    /// `EXPIRE AFTER '700 days'`: a value that was not seen for longer identifies nobody any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expire_after: Option<Duration>,
     /// Values that never identify anybody, normalised before they are compared.
     pub block_values: Vec<String>,
     /// Regular expressions over the normalised value.

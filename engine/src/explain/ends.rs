@@ -2,13 +2,13 @@
 
 use std::collections::HashSet;
 
-use arrow::array::AsArray;
+use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::Expr;
 
 use super::Ground;
-use super::evidence::{Node, Texts, literal};
+use super::evidence::{Node, literal};
 use crate::consent::normalizer;
 use crate::error::{Error, Result};
 use crate::identity::ProfileIds;
@@ -180,15 +180,17 @@ impl Ground {
 
     /// Returns the record of the first of these subjects that has one.
     async fn first_record(&self, subjects: &[u32]) -> Result<Option<Node>> {
-        let mut found = None;
-        self.rows_of(&tables::SUBJECTS, &["source", "record_key"], subjects, |texts, row| {
-            found = texts
-                .optional(1, row)
-                .map(|key| Node { source: texts.text(0, row), key: Some(key) });
-            found.is_some()
-        })
-        .await?;
-        Ok(found)
+        for rows in self.rows_of(&tables::SUBJECTS, subjects).await? {
+            let numbers = rows.column(0).as_primitive::<Int64Type>();
+            let (sources, keys) = (tables::texts(rows.column(1))?, tables::texts(rows.column(2))?);
+            let is_named =
+                |row: &usize| keys.is_valid(*row) && is_of(subjects, numbers.value(*row));
+            if let Some(row) = (0..rows.num_rows()).find(is_named) {
+                let source = sources.value(row).to_owned();
+                return Ok(Some(Node { source, key: Some(keys.value(row).to_owned()) }));
+            }
+        }
+        Ok(None)
     }
 
     /// Returns a record of a profile that an edge ties to the events of a subject: where a visitor's events were there
@@ -196,13 +198,15 @@ impl Ground {
     async fn record_of_events(&self, profile: i64, subject: u32) -> Result<Option<Node>> {
         let Some(normalizer) = normalizer(&self.published)? else { return Ok(None) };
         let mut values = HashSet::new();
-        let columns = ["kind", "value"];
-        self.rows_of(&tables::SUBJECT_IDENTIFIERS, &columns, &[subject], |texts, row| {
-            let (kind, value) = (texts.text(0, row), texts.text(1, row));
-            values.extend(normalizer.normalized(&kind, &value).map(|value| (kind, value)));
-            false
-        })
-        .await?;
+        for rows in self.rows_of(&tables::SUBJECT_IDENTIFIERS, &[subject]).await? {
+            let numbers = rows.column(0).as_primitive::<Int64Type>();
+            let (kinds, raw) = (tables::texts(rows.column(1))?, tables::texts(rows.column(2))?);
+            let own = (0..rows.num_rows()).filter(|row| numbers.value(*row) == i64::from(subject));
+            values.extend(own.filter_map(|row| {
+                let kind = kinds.value(row);
+                Some((kind.to_owned(), normalizer.normalized(kind, raw.value(row))?))
+            }));
+        }
         let edges = self.edges(profile).await?;
         let mut ends = edges
             .into_iter()
@@ -211,38 +215,28 @@ impl Ground {
         Ok(ends.find(|end| end.key.is_some()))
     }
 
-    /// Reads these text columns of the rows of some subjects until `each`, given a row, returns true.
-    async fn rows_of(
+    /// Reads the files of a table of subjects that can have some of these, which are sorted.
+    pub(super) async fn rows_of(
         &self,
         layout: &SystemLayout,
-        columns: &[&str],
         subjects: &[u32],
-        mut each: impl FnMut(&Texts, usize) -> bool,
-    ) -> Result<()> {
-        let Some(table) = self.published.table(layout.path) else { return Ok(()) };
-        let columns: Vec<&str> = columns.iter().copied().chain(["_subject"]).collect();
-        let schema = crate::table_read::project(&table.schema, &columns)?;
-        let lake = self.engine.catalog().lake();
+    ) -> Result<Vec<RecordBatch>> {
+        let Some(table) = self.published.table(layout.path) else { return Ok(vec![]) };
+        let (lake, schema) = (self.engine.catalog().lake(), layout.schema());
+        let mut batches = Vec::new();
         for file in &table.files_in_order() {
-            if !may_have(file, subjects) {
-                continue;
-            }
-            for rows in crate::table_read::read_file(lake, layout.path, file, &schema).await? {
-                let last = columns.len() - 1;
-                let texts = Texts::of(&rows, last)?;
-                let numbers = rows.column(last).as_primitive::<Int64Type>();
-                let is_named = |number: i64| {
-                    u32::try_from(number)
-                        .is_ok_and(|subject| subjects.binary_search(&subject).is_ok())
-                };
-                let mut named = (0..rows.num_rows()).filter(|row| is_named(numbers.value(*row)));
-                if named.any(|row| each(&texts, row)) {
-                    return Ok(());
-                }
+            if may_have(file, subjects) {
+                batches
+                    .extend(crate::table_read::read_file(lake, layout.path, file, &schema).await?);
             }
         }
-        Ok(())
+        Ok(batches)
     }
+}
+
+/// Tells whether a number is that of one of these subjects, which are sorted.
+pub(super) fn is_of(subjects: &[u32], number: i64) -> bool {
+    u32::try_from(number).is_ok_and(|subject| subjects.binary_search(&subject).is_ok())
 }
 
 /// What is asked about a profile that never had a record.
@@ -255,7 +249,7 @@ pub(super) fn of_events_alone(what: &str) -> Error {
 }
 
 /// Tells whether a file of subjects can have one of these.
-fn may_have(file: &crate::lake::FileEntry, subjects: &[u32]) -> bool {
+pub(crate) fn may_have(file: &crate::lake::FileEntry, subjects: &[u32]) -> bool {
     let Some(bounds) = file.bounds.first() else { return true };
     let bound = |value: &Option<ScalarValue>| match value {
         Some(ScalarValue::Int64(bound)) => *bound,

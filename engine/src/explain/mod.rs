@@ -1,6 +1,6 @@
 //! Explanations: why records are one person, why others are not, and what a profile is made of.
 //!
-//! `why_merged(a, b)` and `why_not_merged(a, b)` are functions in `FROM`; `EXPLAIN MERGE a, b` and `EXPLAIN PROFILE id`
+//! `why_merged(a, b)`, `why_not_merged(a, b)` and `match_waterfall(a, b)` are functions in `FROM`; `EXPLAIN MERGE a, b` and `EXPLAIN PROFILE id`
 //! print the same as text. All of them read the relations that anybody can read, `identity_edges` and
 //! `identity_violations` among them, through the governed leaf and with the access of the statement: who is hidden from it
 //! is in no explanation. What tells of two persons at a time is for purposes that see everyone.
@@ -9,6 +9,7 @@
 //!  arguments -> ends: records, or profiles that are or were      ends
 //!            -> the edges of the profile that has both            evidence
 //!            -> strongest way, cheapest cut                       links
+//!            -> the weight of a pair, step by step                waterfall
 //!            -> rows                                              merged, not_merged
 //!            -> lines                                             text
 //! ```
@@ -19,6 +20,7 @@ mod links;
 mod merged;
 mod not_merged;
 mod text;
+mod waterfall;
 
 use std::fmt;
 use std::sync::Arc;
@@ -36,10 +38,11 @@ use crate::query::access::{Access, Visible};
 use crate::query::planner::{parse_one, physical, plan};
 use crate::query::system::{Rows, SystemTable};
 use ends::Arguments;
+pub(crate) use ends::may_have;
 
 /// The functions, which stand in `FROM` alone.
-pub(crate) const NAMES: [&str; 4] =
-    ["why_merged", "why_not_merged", "explain_merge", "explain_profile"];
+pub(crate) const NAMES: [&str; 5] =
+    ["why_merged", "why_not_merged", "match_waterfall", "explain_merge", "explain_profile"];
 
 /// Returns the functions of a statement with this access.
 pub(crate) fn functions(
@@ -64,18 +67,21 @@ pub(crate) fn functions(
 enum What {
     Merged,
     NotMerged,
+    Waterfall,
     MergeText,
     ProfileText,
 }
 
 impl What {
     /// In the order of [`NAMES`].
-    const ALL: [What; 4] = [What::Merged, What::NotMerged, What::MergeText, What::ProfileText];
+    const ALL: [What; 5] =
+        [What::Merged, What::NotMerged, What::Waterfall, What::MergeText, What::ProfileText];
 
     fn columns(self) -> SchemaRef {
         match self {
             What::Merged => merged::columns(),
             What::NotMerged => not_merged::columns(),
+            What::Waterfall => waterfall::columns(),
             What::MergeText | What::ProfileText => text::columns(),
         }
     }
@@ -95,6 +101,7 @@ impl What {
         match self {
             What::Merged => edges.copied().collect(),
             What::NotMerged => refused.copied().collect(),
+            What::Waterfall => vec!["public.profile_identifiers", "public.profile_records"],
             What::MergeText => edges.chain(refused).copied().collect(),
             What::ProfileText if everyone => profile.chain(edges).chain(refused).copied().collect(),
             What::ProfileText => profile.copied().collect(),
@@ -140,6 +147,20 @@ fn external(error: Error) -> DataFusionError {
     DataFusionError::External(Box::new(error))
 }
 
+/// Fails unless the statement sees everyone.
+pub(crate) fn expect_everyone(access: &Access) -> Result<()> {
+    if matches!(access.visible, Visible::Everyone) {
+        return Ok(());
+    }
+    Err(Error::Denied {
+        message: format!(
+            "purpose \"{}\" does not explain merges, which tell of two persons at a time",
+            access.purpose
+        ),
+        hint: "A purpose with LEGAL BASIS contract does.".into(),
+    })
+}
+
 /// What explanations are made from: one published state, as a statement sees it.
 struct Ground {
     engine: Engine,
@@ -159,6 +180,10 @@ impl Ground {
                 self.expect_everyone()?;
                 not_merged::batch(&self.not_merged(left, right).await?)
             }
+            (What::Waterfall, Arguments::Two(left, right)) => {
+                self.expect_everyone()?;
+                self.waterfall(left, right).await
+            }
             (What::MergeText, Arguments::Two(left, right)) => {
                 self.expect_everyone()?;
                 text::batch(self.merge_lines(left, right).await?)
@@ -175,16 +200,7 @@ impl Ground {
     }
 
     fn expect_everyone(&self) -> Result<()> {
-        if self.sees_everyone() {
-            return Ok(());
-        }
-        Err(Error::Denied {
-            message: format!(
-                "purpose \"{}\" does not explain merges, which tell of two persons at a time",
-                self.access.purpose
-            ),
-            hint: "A purpose with LEGAL BASIS contract does.".into(),
-        })
+        expect_everyone(&self.access)
     }
 
     /// Runs a query of onefold's own over what the statement sees.

@@ -99,7 +99,7 @@ impl Ground {
     /// Returns what people decided: that two records are of two persons.
     async fn decided(&self, between: &impl Fn(&Node, &Node) -> bool) -> Result<Vec<Reason>> {
         let lake = self.engine.catalog().lake();
-        let overrides = crate::overrides::in_force(lake, &self.published).await?;
+        let overrides = crate::overrides::in_force(lake, &self.published).await?.overrides;
         let node = |record: &crate::identity::RecordName| Node {
             source: record.source.clone(),
             key: Some(record.key.clone()),

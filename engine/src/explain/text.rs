@@ -7,9 +7,10 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::error::DataFusionError;
 
 use super::Ground;
-use super::ends::End;
-use super::evidence::{EDGES_MAX, Edge, Texts};
+use super::ends::{End, Found};
+use super::evidence::{EDGES_MAX, Edge, Node, Texts};
 use super::not_merged::Reason;
+use super::waterfall;
 use crate::error::Result;
 
 /// The one column, named as that of other plans.
@@ -34,6 +35,7 @@ impl Ground {
             ];
             let reasons = self.not_merged_found(&left, &right).await?;
             lines.extend(reasons.iter().map(|reason| format!("  -> {}", reason_line(reason))));
+            lines.extend(self.weight_lines(&[(left, right)]).await?.into_iter().flatten());
             return Ok(lines);
         }
         let merged = self.merged_found(&left, &right).await?;
@@ -45,9 +47,18 @@ impl Ground {
         if merged.path.is_empty() {
             lines.push("    -> more edges than are looked at".to_owned());
         }
+        let fuzzy = self.published.state.graph_in_force.as_ref();
+        let fuzzy = fuzzy.and_then(|graph| graph.graph.fuzzy.as_ref()).map(|rule| &rule.name);
+        let end = |record: &Node| Found { profile: left.profile, record: record.clone() };
+        let weighed = merged.path.iter().filter(|edge| Some(&edge.rule) == fuzzy);
+        let pairs: Vec<_> = weighed.map(|edge| (end(&edge.left), end(&edge.right))).collect();
+        let mut weights = self.weight_lines(&pairs).await?.into_iter();
         for edge in &merged.path {
             lines.push(format!("    -> {} to {}", edge.left, edge.right));
             lines.push(format!("       {}", edge_line(edge)));
+            if Some(&edge.rule) == fuzzy {
+                lines.extend(weights.next().flatten().map(|line| format!("     {line}")));
+            }
         }
         let weight: u64 = merged.cut.iter().map(|edge| edge.strength.weight).sum();
         lines.push(format!("  Cheapest cut: {} edges, weight {weight}", merged.cut.len()));
@@ -56,6 +67,20 @@ impl Ground {
             lines.push(format!("    -> {} to {}: {line}", edge.left, edge.right));
         }
         Ok(lines)
+    }
+
+    /// Tells how the FUZZY rule weighs pairs of records, each in one line; nothing, if it cannot.
+    async fn weight_lines(&self, pairs: &[(Found, Found)]) -> Result<Vec<Option<String>>> {
+        let ends: Vec<&Found> = pairs.iter().flat_map(|(left, right)| [left, right]).collect();
+        let weighing = match ends.is_empty() {
+            true => None,
+            false => self.weighing(&ends).await?,
+        };
+        let line = |(left, right): &(Found, Found)| {
+            let steps = weighing.as_ref()?.steps(&left.record, &right.record);
+            (!steps.is_empty()).then(|| format!("  Weighed: {}", waterfall::line(&steps)))
+        };
+        Ok(pairs.iter().map(line).collect())
     }
 
     /// Tells what a profile is made of. What tells of others, too, is told only to those who see everyone.

@@ -4,25 +4,7 @@
 //! and month swapped, one part mistyped, and the first of January for an unknown day.
 
 use chrono::{Datelike, Days, NaiveDate};
-
-/// The shortest name part in which one wrong letter is taken for a slip of the keyboard.
-pub(super) const SLIP_LENGTH_MIN: usize = 3;
-
-/// The shortest name part in which two wrong letters are.
-const TWO_SLIPS_LENGTH_MIN: usize = 6;
-
-/// How far two values agree; more is more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Agreement {
-    /// They are different.
-    Different = 0,
-    /// One is absent, or no more than an initial of the other.
-    Unknown = 1,
-    /// They differ as slips of the keyboard do.
-    Similar = 2,
-    /// They are the same, or forms of the same.
-    Same = 3,
-}
+pub(super) use udfs::{Agreement, NameAgreement};
 
 /// Why two descriptions cannot be of one person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -33,25 +15,6 @@ pub(super) enum Contradiction {
     Suffix,
     /// Birthdays differ by more than a slip.
     BirthDate,
-}
-
-/// Agreement of the given names and of the surnames.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct NameAgreement {
-    pub(super) given: Agreement,
-    pub(super) surname: Agreement,
-}
-
-impl NameAgreement {
-    /// Tells whether both agree but for slips.
-    pub(super) fn is_alike(self) -> bool {
-        self.given >= Agreement::Similar && self.surname >= Agreement::Similar
-    }
-
-    /// Returns how strong the agreement is, from 0 to 6.
-    pub(super) fn strength(self) -> u8 {
-        self.given as u8 + self.surname as u8
-    }
 }
 
 /// A day of birth.
@@ -112,17 +75,6 @@ fn is_year_slip(left: i16, right: i16) -> bool {
     matches!((left - right).abs(), 1 | 10) || digits(left) == digits(right)
 }
 
-/// Tells whether two name parts differ as slips of the keyboard do: a letter too many, too few, wrong, or two swapped.
-pub(crate) fn is_slip(left: &str, right: &str) -> bool {
-    let shorter = left.len().min(right.len());
-    let allowed = match shorter {
-        0..SLIP_LENGTH_MIN => return false,
-        SLIP_LENGTH_MIN..TWO_SLIPS_LENGTH_MIN => 1,
-        _ => 2,
-    };
-    left.len().abs_diff(right.len()) <= allowed && udfs::osa_distance(left, right) <= allowed
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,20 +98,5 @@ mod tests {
         }
         assert_eq!(Birth::from_days(-1), Some(birth((1969, 12, 31))));
         assert_eq!(Birth::from_days(i32::MAX), None);
-    }
-
-    #[test]
-    fn long_parts_may_have_two_slips_and_short_ones_none() {
-        for (left, right, expected) in [
-            ("jennifer", "jwnnifre", true),
-            ("jennifer", "jwnnixre", false),
-            ("kowal", "kowla", true),
-            ("kowal", "kwola", false),
-            ("jo", "joe", false),
-            ("jan", "jean", true),
-            ("", "", false),
-        ] {
-            assert_eq!(is_slip(left, right), expected, "{left} {right}");
-        }
     }
 }

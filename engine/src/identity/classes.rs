@@ -2,26 +2,117 @@
 //!
 //! The idea of profiling a value before it may join anything is that of guarded stitching: placeholders, role mailboxes
 //! and kiosks need no list when each value knows how many names, birthdays or accounts use it. Every count is bounded:
-//! what it compares grows with the limit, not with the square of those who share the value.
+//! what it compares grows with the limit, not with the square of those who share the value. Where people know better, what
+//! they decide stands for the count.
+
+use std::collections::HashMap;
 
 use super::agreement::Contradiction;
 use super::graph::{Graph, RecordOf};
 use super::interner::NONE;
+use super::resolver::Resolver;
 use super::values::ValueClass;
 
 /// A record, a hash of who a version of it says it is, and that description.
 type Described = (RecordOf, u64, u32);
 
+/// What somebody decided about whom a value identifies.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Classed {
+    /// The kind of identifier.
+    pub kind: String,
+    /// The value.
+    pub value: String,
+    /// Whom it identifies.
+    pub class: ValueClass,
+}
+
+/// What was decided about values.
+#[derive(Debug, Default)]
+pub(super) struct DecidedClasses {
+    /// As they were given, sorted, each once.
+    given: Vec<Classed>,
+    /// By kind and normalised value.
+    of: HashMap<u16, HashMap<String, ValueClass>>,
+    /// Values about which something else is decided than when components were solved last.
+    pub(super) changed: Vec<u32>,
+}
+
 /// With how many others of a group, or of a block, each person is compared at most.
 pub(super) const COMPARED_MAX: usize = 64;
 
+impl ValueClass {
+    const ALL: [ValueClass; 3] = [Self::Personal, Self::Shared, Self::Nobody];
+
+    /// Returns the word that relations show.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Personal => "personal",
+            Self::Shared => "shared",
+            Self::Nobody => "nobody",
+        }
+    }
+
+    /// Returns the class of a word.
+    pub fn of_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.word() == word)
+    }
+}
+
+impl Resolver {
+    /// Puts these decisions in place of those there are; the next [`resolve`](Self::resolve) looks again at everybody whom that
+    /// concerns. A value that nobody carries yet is waited for; one of a kind that the graph has not is passed over.
+    pub fn set_classes(&mut self, classes: &[Classed]) {
+        let mut given = classes.to_vec();
+        given.sort_unstable();
+        given.dedup();
+        let graph = &mut self.graph;
+        if given == graph.decided.given {
+            return;
+        }
+        let before = std::mem::take(&mut graph.decided);
+        let mut next = DecidedClasses { changed: before.changed, ..DecidedClasses::default() };
+        let normal = |classed: &Classed| {
+            let kind = graph.rules.kind(&classed.kind)?;
+            let value = graph.rules.normalize(kind, &classed.value, None);
+            Some((kind, value.unwrap_or_else(|| classed.value.clone())))
+        };
+        let gone = before.given.iter().filter(|classed| given.binary_search(classed).is_err());
+        let new = given.iter().filter(|classed| before.given.binary_search(classed).is_err());
+        let changed = gone.chain(new).filter_map(normal);
+        next.changed.extend(changed.filter_map(|(kind, value)| graph.values.find(kind, &value)));
+        for classed in &given {
+            if let Some((kind, value)) = normal(classed) {
+                next.of.entry(kind).or_default().insert(value, classed.class);
+            }
+        }
+        next.given = given;
+        graph.decided = next;
+    }
+}
+
 impl Graph {
+    /// Returns whom a value identifies, if somebody decided that.
+    fn decided_class(&self, value: u32) -> Option<ValueClass> {
+        let of_kind = self.decided.of.get(&self.values.rule(value))?;
+        of_kind.get(self.values.text(value)?).copied()
+    }
+
+    /// Tells whether a value identifies nobody, whoever uses it: somebody or a rule says so, or it has expired.
+    fn is_nobodys(&self, value: u32) -> bool {
+        let decided = self.decided_class(value).map(|class| class == ValueClass::Nobody);
+        decided.unwrap_or_else(|| self.values.is_blocked(value) || self.is_expired(value))
+    }
+
     /// Determines whom a value identifies.
     pub(super) fn classify(&self, value: u32) -> ValueClass {
-        let rule = self.values.rule(value);
-        if self.values.is_blocked(value) {
+        if let Some(class) = self.decided_class(value) {
+            return class;
+        }
+        if self.is_nobodys(value) {
             return ValueClass::Nobody;
         }
+        let rule = self.values.rule(value);
         if rule == self.rules.record_rule() || self.values.is_lone(value) {
             return ValueClass::Personal;
         }
@@ -92,8 +183,7 @@ impl Graph {
     fn accounts(&self, value: u32) -> usize {
         let priority = self.rules.priority(self.values.rule(value));
         let strongest = |subject| {
-            let mut others =
-                self.values.of(subject).filter(|&other| !self.values.is_blocked(other));
+            let mut others = self.values.of(subject).filter(|&other| !self.is_nobodys(other));
             others.next().filter(|&other| self.rules.priority(self.values.rule(other)) < priority)
         };
         let nameless = |&subject: &u32| {

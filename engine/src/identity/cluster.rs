@@ -206,16 +206,19 @@ pub(super) fn contradiction(
 fn exceeded(graph: &Graph, left: &Part, right: &Part) -> Option<(u16, u32)> {
     right.limited.iter().find_map(|&(value, subject)| {
         let kind = graph.values.rule(value);
-        let of_kind = |part: &Part| {
-            part.limited.iter().filter(|(value, _)| graph.values.rule(*value) == kind).count()
-        };
-        let in_both = right.limited.iter().filter(|(value, _)| {
-            graph.values.rule(*value) == kind
-                && left.limited.iter().any(|(other, _)| other == value)
-        });
-        let together = of_kind(left) + of_kind(right) - in_both.count();
         let limit = graph.rules.kinds[usize::from(kind)].limit?;
-        (together > limit as usize).then_some((kind, subject))
+        let both = left.limited.iter().chain(&right.limited).map(|(value, _)| *value);
+        let mut together: Vec<u32> =
+            both.filter(|value| graph.values.rule(*value) == kind).collect();
+        together.sort_unstable();
+        together.dedup();
+        if together.len() <= limit.values {
+            return None;
+        }
+        let times = together.into_iter().map(|value| graph.values.first_at(value));
+        let mut times: Vec<i64> = times.collect();
+        times.sort_unstable();
+        limit.is_exceeded(&times).then_some((kind, subject))
     })
 }
 

@@ -1,5 +1,7 @@
 //! The ground of the resolution: subjects, what they carry, what they say; and which pairs that proposes.
 
+use super::classes::DecidedClasses;
+use super::expiry::Expiry;
 use super::hash;
 use super::interner::NONE;
 use super::overrides::Overrides;
@@ -28,6 +30,8 @@ pub struct NewSubject<'a> {
     pub identifiers: &'a [(u16, &'a str)],
     /// What the row says about its person, in a source that has one person in each record.
     pub person: Option<&'a PersonFields>,
+    /// When the first row that said so was so, in microseconds.
+    pub observed_at: i64,
 }
 
 /// What is kept of a subject besides its links.
@@ -58,7 +62,13 @@ pub(super) struct Graph {
     pub(super) values: Values,
     pub(super) people: People,
     pub(super) subjects: Vec<Subject>,
+    /// When each subject was observed; empty if no rule asks for it.
+    times: Vec<i64>,
     pub(super) overrides: Overrides,
+    /// What was decided about values.
+    pub(super) decided: DecidedClasses,
+    /// Which values were not seen for too long.
+    pub(super) expiry: Expiry,
 }
 
 impl Graph {
@@ -69,7 +79,10 @@ impl Graph {
             values: Values::new(),
             people: People::new(),
             subjects: Vec::new(),
+            times: Vec::new(),
             overrides: Overrides::default(),
+            decided: DecidedClasses::default(),
+            expiry: Expiry::default(),
         }
     }
 
@@ -107,7 +120,9 @@ impl Graph {
         if person != NONE {
             self.add_blocks(person, &mut values);
         }
-        self.values.link(&values);
+        let observed_at = self.rules.ask_for_times().then_some(subject.observed_at);
+        self.values.link(&values, observed_at);
+        self.times.extend(observed_at);
         self.subjects.push(Subject { person, record, trust: subject.trust, content });
         Ok((self.subjects.len() - 1) as u32)
     }
@@ -166,6 +181,11 @@ impl Graph {
         self.subjects[subject as usize].person == NONE
     }
 
+    /// Returns when a subject was observed, if a rule asks for it.
+    pub(super) fn time(&self, subject: u32) -> Option<i64> {
+        self.times.get(subject as usize).copied()
+    }
+
     pub(super) fn content(&self, subject: u32) -> u64 {
         self.subjects[subject as usize].content
     }
@@ -173,6 +193,12 @@ impl Graph {
     /// Returns the one of two subjects that comes first whichever arrived first.
     pub(super) fn first_by_content(&self, one: u32, other: u32) -> u32 {
         if self.content(other) < self.content(one) { other } else { one }
+    }
+
+    /// Returns the one of two subjects that was observed first, as far as a rule asks for it, whichever arrived first.
+    pub(super) fn first_observed(&self, one: u32, other: u32) -> u32 {
+        let order = |subject: u32| (self.time(subject), self.content(subject));
+        if order(other) < order(one) { other } else { one }
     }
 
     pub(super) fn record_of(&self, subject: u32) -> RecordOf {

@@ -3,11 +3,14 @@
 //! Such a subject goes to the one profile that its strongest known identifier leads to; where that leads to several
 //! (a family's mailbox, a shared device), weaker ones may decide among these. What it carries besides then leads to its
 //! profile, too: a log-in ties the device to the customer, and the device's earlier visits with it. When nothing
-//! decides, it belongs to nobody. Identifiers that no profile knows found one: an anonymous visitor.
+//! decides, it belongs to nobody. Identifiers that no profile knows found one: an anonymous visitor. So do those of a subject
+//! that a weak identifier would lead to a profile whose `LIMIT` has no room for a stronger one: another account that was used
+//! on the same device, or with the same mailbox, is another customer.
 //!
 //! All subjects are judged against the same state before any of them changes it, kind by kind from the strongest, so
-//! that their order does not matter. Where a `LIMIT` leaves room for some only, a stable hash of what they say decides:
-//! the others still belong to the profile, but the value that is too many does not lead to it.
+//! that their order does not matter. Where a `LIMIT` leaves room for some only, a stable hash of what they say decides, and
+//! where it is one of a time, who was observed first: the others still belong to the profile, but the value that is too many
+//! does not lead to it.
 
 use std::collections::HashMap;
 
@@ -32,9 +35,10 @@ struct Found {
     owner: Owner,
 }
 
-/// How many values of a kind with a LIMIT lead to a profile, and a subject that carries one.
+/// The values of a kind with a LIMIT that lead to a profile: when each was first observed, ascending, and a subject that
+/// carries one.
 struct Held {
-    values: u32,
+    times: Vec<i64>,
     subject: u32,
 }
 
@@ -94,14 +98,18 @@ impl Linking<'_> {
                 owner.subject = graph.first_by_content(owner.subject, subject);
             }
             if let Some(limit) = graph.rules.kinds[usize::from(rule)].limit {
-                let held = self.held.entry((cluster, rule)).or_insert(Held { values: 0, subject });
-                if let Some(right) = led.filter(|_| !known && held.values >= limit) {
+                let at = graph.values.first_at(value);
+                let none = || Held { times: Vec::new(), subject };
+                let held = self.held.entry((cluster, rule)).or_insert_with(none);
+                if let Some(right) = led.filter(|_| !known && limit.is_full(&held.times, at)) {
                     let (left, against, reason) = (subject, held.subject, Refusal::Limit(rule));
                     let refused = Violation { left, right, against, rule, value, reason };
                     self.clusters.violations.push(refused);
                     continue;
                 }
-                held.values += u32::from(!known);
+                if !known {
+                    held.times.insert(held.times.partition_point(|time| *time <= at), at);
+                }
                 held.subject = graph.first_by_content(held.subject, subject);
             }
             if !known {
@@ -134,7 +142,13 @@ impl Linking<'_> {
             }
             let Some(owners) = self.owners.get(&value) else { continue };
             if choice.is_empty() {
-                choice = owners.iter().map(|&owner| (value, owner)).collect();
+                let open = owners.iter().filter(|owner| {
+                    self.refusal(**owner, self.subjects[position], value).is_none()
+                });
+                choice = open.map(|&owner| (value, owner)).collect();
+                if choice.is_empty() {
+                    continue;
+                }
             } else {
                 choice.retain(|(_, chosen)| {
                     owners.iter().any(|owner| owner.cluster == chosen.cluster)
@@ -149,28 +163,49 @@ impl Linking<'_> {
         None
     }
 
+    /// Returns why a value does not lead a subject to a profile that it leads others to: a stronger identifier of the
+    /// subject is none of the profile's, and a LIMIT leaves no room for it. Somebody else is at work there.
+    fn refusal(&self, owner: Owner, subject: u32, value: u32) -> Option<Violation> {
+        let rules = &self.graph.rules;
+        let rule = self.graph.values.rule(value);
+        let mut stronger = self.graph.usable(subject).take_while(|&other| {
+            rules.priority(self.graph.values.rule(other)) < rules.priority(rule)
+        });
+        stronger.find_map(|other| {
+            let kind = self.graph.values.rule(other);
+            let limit = rules.kinds[usize::from(kind)].limit?;
+            let held = self.held.get(&(owner.cluster, kind))?;
+            let is_own = |known: &Owner| known.cluster == owner.cluster;
+            let is_known = self.owners.get(&other).is_some_and(|known| known.iter().any(is_own));
+            let is_full = limit.is_full(&held.times, self.graph.values.first_at(other));
+            let (right, against, reason) = (owner.subject, held.subject, Refusal::Limit(kind));
+            let refused = Violation { left: subject, right, against, rule, value, reason };
+            (!is_known && is_full).then_some(refused)
+        })
+    }
+
     /// Founds a profile on each strongest identifier of this priority that nobody knows. Returns whether any was
     /// founded.
     fn found_profiles(&mut self, rank: u16) -> bool {
         let mut founders: HashMap<u32, Owner> = HashMap::new();
-        let mut found = Vec::new();
-        for &position in &self.waiting {
-            let subject = self.subjects[position];
-            let mut usable = self.graph.usable(subject).peekable();
-            let strongest = usable.peek().copied();
-            let Some(value) = strongest
-                .filter(|&value| self.graph.rules.priority(self.graph.values.rule(value)) == rank)
-            else {
-                continue;
-            };
-            if usable.any(|value| self.owners.contains_key(&value)) {
-                continue;
-            }
+        let (mut found, mut violations) = (Vec::new(), Vec::new());
+        let (this, graph) = (&*self, self.graph);
+        for &position in &this.waiting {
+            let subject = this.subjects[position];
+            let has_rank = |value: &u32| graph.rules.priority(graph.values.rule(*value)) == rank;
+            let Some(value) = graph.usable(subject).next().filter(has_rank) else { continue };
+            let owned = graph.usable(subject).flat_map(|value| {
+                let owners = this.owners.get(&value).into_iter().flatten();
+                owners.map(move |&owner| this.refusal(owner, subject, value))
+            });
+            let Some(refused) = owned.collect::<Option<Vec<Violation>>>() else { continue };
+            violations.extend(refused);
             let founder =
                 founders.entry(value).or_insert(Owner { cluster: position as u32, subject });
-            founder.subject = self.graph.first_by_content(founder.subject, subject);
+            founder.subject = graph.first_observed(founder.subject, subject);
             found.push((position, value));
         }
+        self.clusters.violations.extend(violations);
         let found = found
             .into_iter()
             .map(|(position, value)| Found { position, value, owner: founders[&value] })
@@ -179,7 +214,10 @@ impl Linking<'_> {
     }
 
     fn take(&mut self, mut found: Vec<Found>) -> bool {
-        found.sort_by_cached_key(|found| self.graph.content(self.subjects[found.position]));
+        found.sort_by_cached_key(|found| {
+            let subject = self.subjects[found.position];
+            (self.graph.time(subject), self.graph.content(subject))
+        });
         for &Found { position, value, owner } in &found {
             let (subject, rule) = (self.subjects[position], self.graph.values.rule(value));
             self.clusters.of[position] = Some(owner.cluster);

@@ -16,6 +16,7 @@
 //!               -> what people decided: who must be together, and who must not              overrides
 //!               -> lead events and orders to their profile                                  linkers
 //!               -> Delta: which subjects moved from which anchor to which
+//!  review()     -> pairs about which an answer of a person would tell most                 review
 //! ```
 //!
 //! The invariant: profiles, edges and violations are a function of the set of subjects, the rules and the overrides. Batches
@@ -24,15 +25,18 @@
 //! Nothing here does I/O. Every edge has one rule and two subjects to show, and one value that both carry; only the edges of a
 //! FUZZY rule have a weight instead, which is a function of the two subjects and of a model that stays as it was trained.
 
-pub(crate) mod agreement;
+mod agreement;
 mod classes;
 mod cluster;
 mod contraction;
 mod edges;
+mod expiry;
 mod fuzzy;
 mod graph;
+mod halt;
 pub(crate) mod hash;
 pub(crate) mod interner;
+mod limit;
 mod linkers;
 mod overrides;
 mod people;
@@ -42,6 +46,7 @@ pub mod profile_id;
 mod proposals;
 mod reading;
 mod resolver;
+mod review;
 mod rules;
 pub mod union_find;
 mod values;
@@ -49,13 +54,17 @@ mod values;
 #[cfg(test)]
 mod tests;
 
+pub use classes::Classed;
 pub use edges::{Edge, Refusal, Violation};
 pub use graph::NewSubject;
+pub use halt::Halt;
 pub(crate) use interner::Interner;
 pub use overrides::{Decided, Override, RecordName, contradicted};
 pub use person::PersonFields;
 pub use profile_id::ProfileIds;
 pub use reading::{Counts, EdgeEvidence, ProfileIdentifier, ViolationEvidence};
 pub use resolver::{Change, Delta, Resolver};
+pub(crate) use review::probability_of;
+pub use review::{Question, ReviewPair};
 pub use rules::{OVERRIDE_NAME, RECORD_RULE, Rules};
 pub use values::ValueClass;

@@ -10,16 +10,18 @@
 //! one is in force. Which of them is wrong is not guessed. What follows from overrides depends on the set of them alone.
 
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use super::cluster::Clusters;
 use super::edges::{Candidate, Refusal, Violation};
+use super::fuzzy::record_key;
 use super::graph::{Graph, RECORD_SEPARATOR};
 use super::interner::NONE;
 use super::resolver::Resolver;
 use super::rules::OVERRIDE_RULE;
 use super::union_find::UnionFind;
 use crate::Result;
+use crate::matching::Labels;
 
 /// A record, as people name it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -165,6 +167,17 @@ impl Overrides {
         self.linked.contains_key(&record) || self.apart.contains_key(&record)
     }
 
+    /// Returns what the decisions that are in force say of pairs of records.
+    pub(super) fn labels(&self) -> Labels {
+        let key = |record: &RecordName| record_key(&record.source, &record.key);
+        let in_force = self.given.iter().zip(contradicted(&self.given));
+        let in_force = in_force.filter(|(_, by)| by.is_none()).map(|(pair, _)| pair);
+        Labels::new(
+            in_force
+                .map(|pair| (key(&pair.left), key(&pair.right), pair.decided == Decided::MustLink)),
+        )
+    }
+
     fn are_apart(&self, left: u32, right: u32) -> bool {
         self.apart.get(&left).is_some_and(|others| others.binary_search(&right).is_ok())
     }
@@ -233,6 +246,18 @@ impl Resolver {
         self.anchor_of(self.graph.values.subjects(value).next()?)
     }
 
+    /// Returns the anchors of the profiles that decisions keep apart from this one.
+    pub(super) fn anchors_apart(&self, anchor: u32) -> BTreeSet<u32> {
+        let apart = &self.graph.overrides.apart;
+        if apart.is_empty() {
+            return BTreeSet::new();
+        }
+        let records = self.members(anchor).map(|one| self.graph.subjects[one as usize].record);
+        let others = records.filter_map(|record| apart.get(&record)).flatten();
+        let subjects = others.filter_map(|&other| self.graph.values.subjects(other).next());
+        subjects.filter_map(|subject| self.anchor_of(subject)).collect()
+    }
+
     /// Returns the value of a record's key, whether the record is there or not.
     fn record_value(&mut self, record: &RecordName) -> Result<u32> {
         let source = self.source(&record.source)?;
@@ -243,10 +268,13 @@ impl Resolver {
 }
 
 impl Graph {
-    /// Returns the subjects whose overrides have changed since this was asked last.
+    /// Returns the subjects about whom something else is decided than when this was asked last, or of whose values something
+    /// else is decided or known.
     pub(super) fn take_reopened(&mut self) -> Vec<u32> {
-        let changed = std::mem::take(&mut self.overrides.changed);
-        changed.into_iter().flat_map(|record| self.values.subjects(record)).collect()
+        let mut changed = std::mem::take(&mut self.overrides.changed);
+        changed.append(&mut self.decided.changed);
+        changed.append(&mut self.expiry.changed);
+        changed.into_iter().flat_map(|value| self.values.subjects(value)).collect()
     }
 
     /// Returns the subjects that must-links lead to from a subject, also those that are contradicted.

@@ -7,10 +7,12 @@
 
 use std::collections::HashMap;
 
-use super::agreement::{Agreement, Birth, Contradiction, NameAgreement, SLIP_LENGTH_MIN, is_slip};
+use udfs::{NamePart, NameParts, NameWords};
+
+use super::agreement::{Agreement, Birth, Contradiction, NameAgreement};
 use super::hash;
 use super::interner::{Interner, NONE};
-use super::person::{Field, MIDDLE_PARTS_MAX, Person, PersonFields, SUFFIXES};
+use super::person::{Field, MIDDLE_WORDS_MAX, Person, PersonFields};
 
 /// All distinct descriptions, numbered in order of first appearance.
 #[derive(Debug)]
@@ -72,7 +74,7 @@ impl People {
         let mut person = Person {
             given: NONE,
             surname: NONE,
-            middle: [NONE; MIDDLE_PARTS_MAX],
+            middle: [NONE; MIDDLE_WORDS_MAX],
             suffix: 0,
             birth: birth.and_then(Birth::from_days),
             street: text(street.as_deref()),
@@ -112,28 +114,19 @@ impl People {
     }
 
     fn set_name(&mut self, person: &mut Person, name: &str) {
-        let mut parts: Vec<&str> = name.split_ascii_whitespace().collect();
-        if parts.len() > 1
-            && let Some(at) = SUFFIXES.iter().position(|suffix| parts.last() == Some(suffix))
-        {
-            parts.pop();
-            person.suffix = at as u8 + 1;
-        }
-        let Some((surname, others)) = parts.split_last() else { return };
-        person.surname = self.part(surname);
-        if let Some((given, middle)) = others.split_first() {
-            person.given = self.part(given);
-            for (place, part) in person.middle.iter_mut().zip(middle) {
-                *place = self.part(part);
-            }
-        }
+        let words = NameWords::of(name);
+        person.suffix = words.suffix.map_or(0, |at| at + 1);
+        let mut part = |word: Option<&str>| word.map_or(NONE, |word| self.part(word));
+        person.surname = part(words.surname);
+        person.given = part(words.given);
+        person.middle = words.middle.map(part);
     }
 
     fn part(&mut self, part: &str) -> u32 {
         let number = self.parts.intern(part);
         if number as usize == self.keys.len() {
             self.keys.push(NONE);
-            let key = udfs::surname_key(udfs::given_name_key(part)).into_owned();
+            let key = udfs::name_key(part).into_owned();
             // A key may be a part of its own, whose key is then itself or the key of that.
             self.keys[number as usize] = if key == part { number } else { self.part(&key) };
         }
@@ -220,25 +213,19 @@ impl People {
         if left.given == right.given && left.surname == right.surname && left.given != NONE {
             return NameAgreement { given: Agreement::Same, surname: Agreement::Same };
         }
-        let straight = NameAgreement {
-            given: self.given(left.given, right.given),
-            surname: self.surname(left, right),
+        udfs::compare_names(&self.name_parts(left), &self.name_parts(right))
+    }
+
+    fn name_parts(&self, person: &Person) -> NameParts<'_> {
+        let part = |part: u32| {
+            let text = (part != NONE).then(|| self.parts.text(part))?;
+            Some(NamePart { text, key: self.parts.text(self.keys[part as usize]) })
         };
-        if left.given == NONE || right.given == NONE {
-            return straight;
+        NameParts {
+            given: part(person.given),
+            middle: person.middle.map(part),
+            surname: part(person.surname),
         }
-        let turned = |(given, other), (surname, other_surname)| NameAgreement {
-            given: self.given(given, other),
-            surname: self.surname_part(surname, other_surname),
-        };
-        [
-            turned((left.given, right.surname), (left.surname, right.given)),
-            turned((left.surname, right.given), (left.given, right.surname)),
-        ]
-        .into_iter()
-        .filter(|turned| turned.is_alike() && turned.strength() > straight.strength())
-        .max_by_key(|turned| turned.strength())
-        .unwrap_or(straight)
     }
 
     /// Returns why two descriptions cannot be of one person, if so.
@@ -274,70 +261,6 @@ impl People {
             }
         }
         found
-    }
-
-    fn given(&self, left: u32, right: u32) -> Agreement {
-        if left == NONE || right == NONE {
-            return Agreement::Unknown;
-        }
-        if left == right || self.keys[left as usize] == self.keys[right as usize] {
-            return Agreement::Same;
-        }
-        let (left_text, right_text) = (self.parts.text(left), self.parts.text(right));
-        if udfs::same_given_name(left_text, right_text) {
-            return Agreement::Same;
-        }
-        let initial = |short: &str, long: u32| {
-            short.len() == 1
-                && (self.parts.text(long).starts_with(short)
-                    || self.parts.text(self.keys[long as usize]).starts_with(short))
-        };
-        if left_text.len() == 1 || right_text.len() == 1 {
-            let agree = initial(left_text, right) || initial(right_text, left);
-            return if agree { Agreement::Unknown } else { Agreement::Different };
-        }
-        if is_slip(left_text, right_text) { Agreement::Similar } else { Agreement::Different }
-    }
-
-    /// Compares surnames; each half of a double surname may agree, and a lone name may be a given name.
-    fn surname(&self, left: &Person, right: &Person) -> Agreement {
-        if left.surname == NONE || right.surname == NONE {
-            return Agreement::Unknown;
-        }
-        let mut best = self.surname_part(left.surname, right.surname);
-        if best == Agreement::Same {
-            return best;
-        }
-        let is_name =
-            |part: &&u32| **part != NONE && self.parts.text(**part).len() >= SLIP_LENGTH_MIN;
-        for half in left.middle.iter().filter(is_name) {
-            best = best.max(self.surname_part(*half, right.surname));
-        }
-        for half in right.middle.iter().filter(is_name) {
-            best = best.max(self.surname_part(left.surname, *half));
-        }
-        for (lone, other) in [(left, right), (right, left)] {
-            if lone.given == NONE && other.given != NONE {
-                best = best.max(self.given(lone.surname, other.given));
-            }
-        }
-        best
-    }
-
-    fn surname_part(&self, left: u32, right: u32) -> Agreement {
-        let (left, right) = (self.keys[left as usize], self.keys[right as usize]);
-        if left == right {
-            return Agreement::Same;
-        }
-        let (left, right) = (self.parts.text(left), self.parts.text(right));
-        if left.len() == 1 || right.len() == 1 {
-            return if left.as_bytes().first() == right.as_bytes().first() {
-                Agreement::Unknown
-            } else {
-                Agreement::Different
-            };
-        }
-        if is_slip(left, right) { Agreement::Similar } else { Agreement::Different }
     }
 }
 

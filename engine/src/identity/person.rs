@@ -2,12 +2,7 @@
 
 use super::agreement::{Agreement, Birth};
 use super::interner::NONE;
-
-/// Name parts between the first and the last that are kept: middle names and double surnames.
-pub(super) const MIDDLE_PARTS_MAX: usize = 2;
-
-/// Generations as names are written, normalised.
-pub(super) const SUFFIXES: [&str; 5] = ["jr", "sr", "ii", "iii", "iv"];
+pub(super) use udfs::MIDDLE_WORDS_MAX;
 
 /// What a row says about its person besides identifiers, as it is written in the source.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -77,8 +72,8 @@ impl Field {
 pub(super) struct Person {
     pub(super) given: u32,
     pub(super) surname: u32,
-    pub(super) middle: [u32; MIDDLE_PARTS_MAX],
-    /// A position in [`SUFFIXES`] plus one, or zero.
+    pub(super) middle: [u32; MIDDLE_WORDS_MAX],
+    /// A position in [`SUFFIXES`](udfs::SUFFIXES) plus one, or zero.
     pub(super) suffix: u8,
     pub(super) birth: Option<Birth>,
     pub(super) street: u32,

@@ -16,6 +16,8 @@ pub struct ProfileIdentifier<'a> {
     pub value: &'a str,
     /// Whom it identifies.
     pub class: ValueClass,
+    /// Whether it identifies nobody because it was not seen for too long.
+    pub is_expired: bool,
     /// The profile's oldest subject that carries it.
     pub first_subject: u32,
 }
@@ -134,9 +136,8 @@ impl Resolver {
 
     /// Tells whether a subject that belongs to a profile carries a value that the profile's LIMIT leaves no room for.
     fn is_beyond_limit(&self, value: u32, subject: u32) -> bool {
-        let is_limit = |violation: &Violation| {
-            violation.value == value && matches!(violation.reason, Refusal::Limit(_))
-        };
+        let own = Refusal::Limit(self.graph.values.rule(value));
+        let is_limit = |violation: &Violation| violation.value == value && violation.reason == own;
         self.graph.is_linker(subject)
             && self.violations.of(subject).any(|violation| is_limit(&violation))
     }
@@ -147,6 +148,7 @@ impl Resolver {
             kind,
             value: self.graph.values.text(value)?,
             class,
+            is_expired: class == ValueClass::Nobody && self.graph.is_expired(value),
             first_subject,
         })
     }
@@ -302,7 +304,7 @@ impl Resolver {
     }
 
     /// Returns what an edge of a rule stands on.
-    fn evidence(&self, rule: u16, value: u32, left: u32, right: u32) -> String {
+    pub(super) fn evidence(&self, rule: u16, value: u32, left: u32, right: u32) -> String {
         match &self.fuzzy {
             Some(fuzzy) if fuzzy.rule == rule => fuzzy.agreement(left, right),
             _ => self.value_text(value, left),
@@ -310,7 +312,7 @@ impl Resolver {
     }
 
     /// Returns the weight of an edge of the FUZZY rule.
-    fn bits(&self, rule: u16, value: u32) -> Option<f64> {
+    pub(super) fn bits(&self, rule: u16, value: u32) -> Option<f64> {
         let is_weighed = self.fuzzy.as_ref().is_some_and(|fuzzy| fuzzy.rule == rule);
         is_weighed.then(|| f64::from(weight_of(value)) / f64::from(SCALE))
     }

@@ -12,12 +12,13 @@ use super::contraction::Pair;
 use super::edges::{Candidate, Edge, Violation};
 use super::fuzzy::{Fuzzy, Partner};
 use super::graph::{Graph, NewSubject};
+use super::halt::Halt;
 use super::interner::NONE;
 use super::linkers;
 use super::pool::Pool;
 use super::rules::Rules;
 use super::values::ValueClass;
-use crate::matching::Model;
+use crate::matching::{Labels, Model};
 use crate::{Error, Result};
 
 /// Profiles over a log of subjects.
@@ -34,6 +35,7 @@ pub struct Resolver {
     /// The walk that last came by each subject.
     visits: Vec<u32>,
     walk: u32,
+    halt: Halt,
 }
 
 /// What a run changed.
@@ -96,7 +98,13 @@ impl Resolver {
             profile_count: 0,
             visits: Vec::new(),
             walk: 0,
+            halt: Halt::default(),
         }
+    }
+
+    /// Lets runs end early once `halt` says so. The resolver is of no use from then on.
+    pub fn halt_with(&mut self, halt: Halt) {
+        self.halt = halt;
     }
 
     /// Returns the number of a source, which is new when it was unseen.
@@ -138,9 +146,14 @@ impl Resolver {
         self.graph.values.count_of(self.graph.rules.record_rule())
     }
 
+    /// Returns what people decided about pairs of records: what a model is trained with besides the records.
+    pub fn labels(&self) -> Labels {
+        self.graph.overrides.labels()
+    }
+
     /// Trains a model for the FUZZY rule on the records that were resolved; `None` if there is no such rule.
     pub fn train(&self) -> Option<Model> {
-        self.fuzzy.as_ref().map(Fuzzy::train)
+        self.fuzzy.as_ref().map(|fuzzy| fuzzy.train(&self.labels()))
     }
 
     /// Lets the FUZZY rule weigh by a model from the next [`resolve`](Self::resolve) on, whatever was resolved before.
@@ -162,7 +175,7 @@ impl Resolver {
         }
         let mut seeds = self.seeds(resolved as u32);
         if let Some(fuzzy) = &mut self.fuzzy {
-            fuzzy.weigh(&self.graph, &mut seeds);
+            fuzzy.weigh(&self.graph, &mut seeds, &self.halt);
         }
         if self.walk.checked_add(seeds.len() as u32).is_none() {
             self.visits.fill(0);
@@ -171,6 +184,9 @@ impl Resolver {
         let before = self.walk;
         let (mut proposals, mut delta) = (Proposals::default(), Delta::default());
         for seed in seeds {
+            if self.halt.is_halted() {
+                break;
+            }
             if self.visits[seed as usize] > before {
                 continue;
             }
@@ -205,6 +221,9 @@ impl Resolver {
         values.sort_unstable();
         values.dedup();
         for value in values {
+            if self.halt.is_halted() {
+                break;
+            }
             let class = self.graph.classify(value);
             if class != self.graph.values.class(value) {
                 self.graph.values.set_class(value, class);

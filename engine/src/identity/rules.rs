@@ -7,9 +7,10 @@ use std::collections::HashSet;
 
 use regex::Regex;
 
+use super::limit::{Limit, micros};
 use super::person::Field;
 use crate::catalog::{FuzzyRule, IdentifierRule, IdentityGraph, MatchRule, Normalizer};
-use crate::matching::{Form, KINDS_MAX};
+use crate::matching::{self, Form, KINDS_MAX};
 use crate::{Error, Result};
 
 /// Kinds and MATCH rules of a graph at most.
@@ -43,7 +44,8 @@ pub(super) struct Kind {
     pub(super) name: String,
     normalize: Normalize,
     pub(super) priority: u16,
-    pub(super) limit: Option<u32>,
+    pub(super) limit: Option<Limit>,
+    pub(super) expire_us: Option<i64>,
     block_values: HashSet<String>,
     block_matching: Vec<Regex>,
 }
@@ -145,6 +147,12 @@ impl Rules {
         self.kinds.iter().map(|kind| kind.name.as_str())
     }
 
+    /// Returns the kinds as the FUZZY rule compares them.
+    pub(crate) fn compared(&self) -> Vec<matching::Kind> {
+        let kinds = self.kinds.iter();
+        kinds.map(|kind| matching::Kind { name: kind.name.clone(), form: kind.form() }).collect()
+    }
+
     /// Returns the name of a rule: a kind of identifier, a MATCH rule, [`RECORD_RULE`] or [`OVERRIDE_NAME`].
     pub fn rule_name(&self, rule: u16) -> &str {
         if rule == OVERRIDE_RULE {
@@ -173,6 +181,11 @@ impl Rules {
             self.kinds.get(usize::from(kind)),
             Some(Kind { normalize: Normalize::Phone { .. }, .. })
         ) && udfs::normalize_phone(raw, None).is_none()
+    }
+
+    /// Tells whether a rule asks when values were first observed.
+    pub(super) fn ask_for_times(&self) -> bool {
+        self.kinds.iter().filter_map(|kind| kind.limit).any(|limit| limit.per_us.is_some())
     }
 
     pub(super) fn is_kind(&self, rule: u16) -> bool {
@@ -212,12 +225,6 @@ impl Rules {
 
 impl Kind {
     fn from_rule(rule: &IdentifierRule) -> Result<Self> {
-        if rule.limit == Some(0) {
-            return Err(invalid(
-                format!("identifier \"{}\" has LIMIT 0", rule.kind),
-                "Use a limit of at least 1.",
-            ));
-        }
         let normalize =
             rule.normalize.as_ref().map_or(Ok(Normalize::AsItIs), Normalize::from_definition)?;
         let compile = |pattern: &String| {
@@ -234,7 +241,8 @@ impl Kind {
         Ok(Self {
             name: rule.kind.clone(),
             priority: rule.priority,
-            limit: rule.limit,
+            limit: Limit::of_rule(rule)?,
+            expire_us: rule.expire_after.map(micros),
             block_values: rule
                 .block_values
                 .iter()
@@ -374,7 +382,7 @@ fn check_fuzzy(rule: &FuzzyRule, kinds: usize) -> Result<()> {
     Ok(())
 }
 
-fn invalid(message: impl Into<String>, hint: &str) -> Error {
+pub(super) fn invalid(message: impl Into<String>, hint: &str) -> Error {
     Error::Invalid { message: message.into(), hint: hint.to_owned() }
 }
 
@@ -391,6 +399,8 @@ mod tests {
             normalize,
             priority: 1,
             limit: None,
+            limit_per: None,
+            expire_after: None,
             block_values: vec![],
             block_matching: vec![],
         }

@@ -31,6 +31,8 @@ pub(super) struct Values {
     rules: Vec<u16>,
     classes: Vec<ValueClass>,
     blocked: Vec<bool>,
+    /// When each value was first observed, as far as a rule asks for it.
+    first_at: Vec<i64>,
     /// The newest link of each value.
     heads: Vec<u32>,
     /// Where the links of each subject start; one more than there are subjects.
@@ -54,6 +56,7 @@ impl Values {
             rules: Vec::new(),
             classes: Vec::new(),
             blocked: Vec::new(),
+            first_at: Vec::new(),
             heads: Vec::new(),
             starts: vec![0],
             links: Vec::new(),
@@ -92,10 +95,17 @@ impl Values {
         value
     }
 
-    /// Links the next subject to its values.
-    pub(super) fn link(&mut self, values: &[u32]) {
+    /// Links the next subject to its values, which were observed then.
+    pub(super) fn link(&mut self, values: &[u32], observed_at: Option<i64>) {
         let subject = (self.starts.len() - 1) as u32;
+        if observed_at.is_some() {
+            self.first_at.resize(self.rules.len(), i64::MAX);
+        }
         for &value in values {
+            if let Some(at) = observed_at {
+                let first = &mut self.first_at[value as usize];
+                *first = at.min(*first);
+            }
             let next = self.heads[value as usize];
             self.heads[value as usize] = self.links.len() as u32;
             self.links.push(Link { value, subject, next });
@@ -137,6 +147,11 @@ impl Values {
 
     pub(super) fn class(&self, value: u32) -> ValueClass {
         self.classes[value as usize]
+    }
+
+    /// Returns when a value was first observed; zero if no rule asks for it.
+    pub(super) fn first_at(&self, value: u32) -> i64 {
+        self.first_at.get(value as usize).copied().unwrap_or(0)
     }
 
     pub(super) fn set_class(&mut self, value: u32, class: ValueClass) {

@@ -20,7 +20,7 @@ pub(crate) async fn known<'a>(
         });
     };
     let trusts = trusts(&published);
-    let now = coverage_now(&published, name, &trusts, 0);
+    let now = coverage_now(&published, (name, graph), &trusts, 0);
     let covered = published.state.coverage.get(IDENTITY);
     if !covered.is_some_and(|covered| same_rules(covered, &now)) {
         return Err(stale("REFRESH ALL"));
@@ -28,9 +28,9 @@ pub(crate) async fn known<'a>(
     match memory {
         Some(known) => Ok(known),
         None => {
-            let overrides = overrides::in_force(catalog.lake(), &published).await?;
+            let in_force = overrides::in_force(catalog.lake(), &published).await?;
             let (lake, version) = (catalog.lake(), now.definition_version);
-            let new = Memory::new(lake, &published, version, graph, trusts, &overrides);
+            let new = Memory::new(lake, &published, version, graph, trusts, &in_force);
             let mut new = new.await?;
             if !new.replay(catalog.lake(), &published).await? {
                 return Err(stale("REFRESH ALL FULL"));
@@ -47,23 +47,23 @@ fn stale(statement: &str) -> Error {
     }
 }
 
-/// Puts these overrides, which are those of version `version` of their table, in force, and adds the graph's tables to
-/// `change`. Subjects that came since the last refresh wait for the next one.
+/// Puts these decisions in force, which `version` of a table of them completes, and adds the graph's tables to `change`.
+/// Subjects that came since the last refresh wait for the next one.
 pub(crate) async fn decide(
     catalog: &Catalog,
     memory: &mut Memory,
     change: &mut Change,
     now: i64,
-    overrides: &[Override],
-    version: u64,
+    in_force: &InForce,
+    (log, version): (&str, u64),
 ) -> Result<Refreshed> {
     let published = catalog.current();
     let (covered, graph) =
         (published.state.coverage.get(IDENTITY), published.state.defined_graph());
     let (Some(covered), Some(graph)) = (covered, graph) else { return Err(stale("REFRESH ALL")) };
     let mut coverage = Coverage { at: now, ..covered.clone() };
-    coverage.inputs.insert(tables::IDENTITY_OVERRIDES.path.to_owned(), version);
-    memory.resolver.set_overrides(overrides)?;
+    coverage.inputs.insert(log.to_owned(), version);
+    memory.decide(in_force)?;
     memory.resolve(catalog, change, &published, coverage, graph, false).await
 }
 
@@ -99,7 +99,20 @@ impl Memory {
         records.filter_map(|record| self.resolver.anchor_of_record(record)).collect()
     }
 
-    fn record(&self, subject: u32) -> Option<RecordName> {
+    /// Returns the anchors of the profiles with a subject that carries an identifier in normal form, ascending.
+    pub(crate) fn anchors_with(&self, kind: &str, value: &str) -> BTreeSet<u32> {
+        let Some(kind) = self.resolver.rules().kind(kind) else { return BTreeSet::new() };
+        let carriers = self.resolver.subjects_by_value(kind, value).into_iter();
+        carriers.filter_map(|subject| self.resolver.anchor_of(subject)).collect()
+    }
+
+    /// Makes the graph with what people decided.
+    pub(super) fn decide(&mut self, in_force: &InForce) -> Result<()> {
+        self.resolver.set_classes(&in_force.classes);
+        self.resolver.set_overrides(&in_force.overrides)
+    }
+
+    pub(super) fn record(&self, subject: u32) -> Option<RecordName> {
         let seen = &self.seen[subject as usize];
         let source = self.resolver.source_name(seen.source).to_owned();
         Some(RecordName { source, key: seen.record_key.as_deref()?.to_owned() })

@@ -75,7 +75,7 @@ pub async fn load_identifiers(
                 anchors.value(row) as u32,
                 kinds.value(row),
                 values.value(row),
-                classes.value(row) != "nobody",
+                ![ValueClass::Nobody.word(), EXPIRED].contains(&classes.value(row)),
             );
         }
     }

@@ -1,14 +1,19 @@
 //! The identity graph as a derived table: from the subjects of the lake to who is whose.
 //!
 //! The [`Resolver`] keeps the graph in memory and is fed the subjects that it has not seen; what follows from it is
-//! written to [`PEOPLE`](tables::PEOPLE), the identifiers, edges, refused edges and merges of the profiles that a refresh touched. All of it is a pure
-//! function of the subjects, the [overrides] and the graph's definition: dropped and rebuilt, the same rows
-//! come back.
+//! written to [`PEOPLE`](tables::PEOPLE), the identifiers, edges, refused edges and merges of the profiles that a refresh
+//! touched, and what of them is worth a look. All of it is a pure function of the subjects, the [overrides] and the graph's
+//! definition: dropped and rebuilt, the same rows come back.
 
+mod churn;
 mod decide;
+mod impact;
+mod inputs;
 mod load;
 mod model;
+mod review;
 mod rows;
+mod sightings;
 
 use std::collections::BTreeSet;
 
@@ -18,27 +23,31 @@ use datafusion::common::ScalarValue;
 use std::sync::Arc;
 
 use crate::buckets::{self, Replaced, bucket_of};
-use crate::catalog::{
-    Body, Catalog, Change, Coverage, GraphInForce, IdentityGraph, Kind, Published,
-};
+use crate::catalog::{Catalog, Change, Coverage, GraphInForce, IdentityGraph, Published};
 use crate::consent::ConsentBook;
 use crate::error::{Error, Result};
-use crate::identity::{
-    NewSubject, Override, PersonFields, ProfileIds, Resolver, Rules, ValueClass,
-};
+use crate::identity::{NewSubject, PersonFields, ProfileIds, Resolver, Rules, ValueClass};
 use crate::ingest::{PERSON_FIELDS, RECORD_KIND};
 use crate::jobs::Run;
 use crate::lake::Lake;
-use crate::overrides;
+use crate::overrides::{self, InForce};
 use crate::query::access::{NO_SUBJECT, People};
 use crate::tables::{self, SystemLayout};
 
+pub use churn::Churn;
 pub(crate) use decide::{decide, known};
+pub use impact::columns as impact_columns;
+use inputs::{coverage_now, same_rules, trusts};
 pub use load::{load_identifiers, load_people};
 pub use model::TRAINING_RECORDS_MIN;
+pub(crate) use model::load as load_model;
+use sightings::Sightings;
 
 /// The name under which coverage is kept.
 pub const IDENTITY: &str = "identity";
+
+/// The status of an identifier that was not seen for too long.
+const EXPIRED: &str = "expired";
 
 /// What the one writer keeps of the graph between refreshes.
 pub struct Memory {
@@ -49,6 +58,8 @@ pub struct Memory {
     seen: Vec<Seen>,
     /// Sources that are not defined any more and whose subjects are nobody's therefore.
     left_out: BTreeSet<String>,
+    /// When each subject was last seen, if a rule asks for it.
+    sightings: Option<Sightings>,
 }
 
 struct Seen {
@@ -67,6 +78,8 @@ pub struct Refreshed {
     pub all: bool,
     /// Subjects that were looked at.
     pub subjects_resolved: usize,
+    /// What became of those who had a profile before.
+    pub churn: Churn,
     /// By which graph.
     pub graph: GraphInForce,
 }
@@ -84,14 +97,14 @@ pub async fn refresh(
     let published = catalog.current();
     let Some((name, graph)) = published.state.graph() else { return Ok(None) };
     let trusts = trusts(&published);
-    let coverage = coverage_now(&published, name, &trusts, run.now);
+    let coverage = coverage_now(&published, (name, graph), &trusts, run.now);
     let covered =
         published.state.coverage.get(IDENTITY).filter(|covered| same_rules(covered, &coverage));
     if !run.full && covered.is_some_and(|covered| covered.inputs == coverage.inputs) {
         return Ok(None);
     }
     run.begin().await?;
-    let overrides = overrides::in_force(catalog.lake(), &published).await?;
+    let in_force = overrides::in_force(catalog.lake(), &published).await?;
     let is_back = |memory: &Memory| trusts.iter().any(|(name, _)| memory.left_out.contains(name));
     let mut fresh = run.full || covered.is_none() || memory.as_ref().is_some_and(is_back);
     if fresh {
@@ -100,12 +113,12 @@ pub async fn refresh(
     let memory = match memory {
         Some(memory) => {
             memory.trusts = trusts;
-            memory.resolver.set_overrides(&overrides)?;
+            memory.decide(&in_force)?;
             memory
         }
         None => {
             let version = coverage.definition_version;
-            let new = Memory::new(catalog.lake(), &published, version, graph, trusts, &overrides);
+            let new = Memory::new(catalog.lake(), &published, version, graph, trusts, &in_force);
             let new = memory.insert(new.await?);
             if !fresh {
                 fresh = !new.replay(catalog.lake(), &published).await?;
@@ -115,55 +128,10 @@ pub async fn refresh(
     };
     tracing::debug!(fresh, "what was there is known");
     memory.load(catalog.lake(), &published, usize::MAX).await?;
+    memory.see(catalog.lake(), &published).await?;
     tracing::debug!(subjects = memory.seen.len(), "subjects are read");
     let graph = GraphInForce { version: coverage.definition_version, graph: graph.clone() };
     memory.resolve(catalog, change, &published, coverage, graph, fresh).await.map(Some)
-}
-
-/// What the graph is made from: the subjects, and what people decided about them.
-const LOGS: [&str; 2] = [tables::SUBJECTS.path, tables::IDENTITY_OVERRIDES.path];
-
-/// The inputs of the graph named `name` as they are published.
-fn coverage_now(published: &Published, name: &str, trusts: &[(String, u16)], now: i64) -> Coverage {
-    let versions = LOGS.into_iter().map(|log| (log, published.version(log)));
-    // A lake in which nobody decided anything has no such table.
-    let logs = versions.filter(|(log, version)| *log == tables::SUBJECTS.path || *version > 0);
-    let logs = logs.map(|(log, version)| (log.to_owned(), version));
-    let trusts = trusts.iter().map(|(source, trust)| (trust_input(source), u64::from(*trust)));
-    Coverage {
-        inputs: logs.chain(trusts).collect(),
-        definition_version: published.state.version_of(Kind::IdentityGraph, name),
-        at: now,
-    }
-}
-
-/// The name under which a source's trust is kept in the graph's coverage.
-fn trust_input(source: &str) -> String {
-    format!("trust of {source}")
-}
-
-/// Tells whether what was made at `covered` was made by the rules of `now`: the graph is the same, and every source that
-/// was there is trusted as it was.
-fn same_rules(covered: &Coverage, now: &Coverage) -> bool {
-    let trusts = covered.inputs.iter().filter(|(input, _)| !LOGS.contains(&input.as_str()));
-    covered.definition_version == now.definition_version
-        && trusts.into_iter().all(|(input, trust)| now.inputs.get(input) == Some(trust))
-}
-
-fn trusts(published: &Published) -> Vec<(String, u16)> {
-    let sources = published.state.of_kind(Kind::Source);
-    sources
-        .filter_map(|definition| match &definition.body {
-            Body::Source(source) => Some((definition.name.clone(), source.trust)),
-            _ => None,
-        })
-        .collect()
-}
-
-/// The anchors that the lake has now: a rebuilt graph may not have them any more.
-async fn stored_anchors(lake: &Lake, published: &Published) -> Result<Vec<u32>> {
-    let people = load_people(lake, published).await?;
-    Ok(people.profiles().map(|(anchor, _)| anchor).collect())
 }
 
 impl Memory {
@@ -174,7 +142,7 @@ impl Memory {
         version: u64,
         graph: &IdentityGraph,
         trusts: Vec<(String, u16)>,
-        overrides: &[Override],
+        in_force: &InForce,
     ) -> Result<Self> {
         let rules = Rules::from_graph(graph)?;
         let model = model::load(lake, published, &rules, version).await?;
@@ -182,8 +150,11 @@ impl Memory {
         if let Some(model) = model {
             resolver.set_model(model);
         }
-        resolver.set_overrides(overrides)?;
-        Ok(Self { resolver, trusts, seen: vec![], left_out: BTreeSet::new() })
+        let sightings = resolver.asks_for_sightings().then(Sightings::default);
+        let mut memory =
+            Self { resolver, trusts, seen: vec![], left_out: BTreeSet::new(), sightings };
+        memory.decide(in_force)?;
+        Ok(memory)
     }
 
     /// Feeds the resolver the subjects that the last refresh covered, and tells whether it makes the profiles of them that
@@ -191,6 +162,7 @@ impl Memory {
     async fn replay(&mut self, lake: &Lake, published: &Published) -> Result<bool> {
         let known = load_people(lake, published).await?;
         self.load(lake, published, known.subject_count()).await?;
+        self.see(lake, published).await?;
         self.resolver.resolve();
         Ok(self.agrees_with(&known))
     }
@@ -215,13 +187,19 @@ impl Memory {
             model::forget(catalog, change).await?;
         }
         tracing::debug!(subjects = delta.subjects_resolved, "the graph is resolved");
-        let touched: BTreeSet<u32> = if fresh {
-            let stored = stored_anchors(catalog.lake(), published).await?;
-            self.resolver.profiles().chain(stored).collect()
+        let (touched, churn): (BTreeSet<u32>, Churn) = if fresh {
+            // A rebuilt graph may not have the profiles any more that the lake has now.
+            let stored = load_people(catalog.lake(), published).await?;
+            let anchors = stored.profiles().map(|(anchor, _)| anchor);
+            let all = (0..self.seen.len() as u32).map(|subject| (subject, stored.anchor(subject)));
+            let before = all.filter_map(|(subject, before)| Some((subject, before?)));
+            (self.resolver.profiles().chain(anchors).collect(), self.churn(before))
         } else {
             let moved =
                 delta.changed.iter().flat_map(|moved| [moved.before, moved.after]).flatten();
-            moved.chain(delta.touched.iter().copied()).collect()
+            let changed = delta.changed.iter();
+            let before = changed.filter_map(|moved| Some((moved.subject, moved.before?)));
+            (moved.chain(delta.touched.iter().copied()).collect(), self.churn(before))
         };
         let ids = ProfileIds::new(published.state.profile_key()?);
         let people = self.people(&ids, published.state.sequence + 1);
@@ -237,6 +215,7 @@ impl Memory {
             touched,
             all: fresh,
             subjects_resolved: delta.subjects_resolved,
+            churn,
             graph,
         })
     }
@@ -279,7 +258,8 @@ impl Memory {
             let texts: Vec<_> =
                 (1..11).map(|column| tables::texts(batch.column(column))).collect::<Result<_>>()?;
             let numbers = batch.column(0).as_primitive::<Int64Type>();
-            let times = batch.column(11).as_primitive::<TimestampMicrosecondType>();
+            let [seen, observed] = [11, 12]
+                .map(|column| batch.column(column).as_primitive::<TimestampMicrosecondType>());
             for row in 0..batch.num_rows() {
                 if numbers.value(row) < from {
                     continue;
@@ -310,14 +290,18 @@ impl Memory {
                 }
                 let text =
                     |column: usize| texts[column].is_valid(row).then(|| texts[column].value(row));
+                let seen_at = seen.value(row);
+                let observed_at = observed.is_valid(row).then(|| observed.value(row));
                 self.add(
                     text(0).unwrap_or_default(),
                     text(1),
                     &values,
                     &|field| text(2 + field).map(str::to_owned),
-                    times.value(row),
+                    (seen_at, observed_at.unwrap_or(seen_at)),
                 )?;
             }
+            // A batch is work enough before it is looked whether anybody still waits.
+            tokio::task::yield_now().await;
         }
         Ok(())
     }
@@ -328,10 +312,10 @@ impl Memory {
         record: Option<&str>,
         values: &[(u16, String)],
         field: &dyn Fn(usize) -> Option<String>,
-        at: i64,
+        (at, observed_at): (i64, i64),
     ) -> Result<()> {
         let Some(trust) = self.trusts.iter().find(|(name, _)| name == source) else {
-            return self.leave_out(source, at);
+            return self.leave_out(source, (at, observed_at));
         };
         let trust = trust.1;
         let person = record.map(|_| PersonFields {
@@ -354,19 +338,40 @@ impl Memory {
             record,
             identifiers: &identifiers,
             person: person.as_ref(),
+            observed_at,
         })?;
+        if let Some(sightings) = &mut self.sightings {
+            sightings.add(observed_at.min(at));
+        }
         self.seen.push(Seen { source, record_key: record.map(Into::into), at });
         Ok(())
     }
 
     /// Counts a subject of a source that was dropped: it says nothing of anybody.
-    fn leave_out(&mut self, source: &str, at: i64) -> Result<()> {
+    fn leave_out(&mut self, source: &str, (at, observed_at): (i64, i64)) -> Result<()> {
         if !self.left_out.contains(source) {
             self.left_out.insert(source.to_owned());
         }
-        let (identifiers, record) = (&[], None);
-        self.resolver.add(NewSubject { source: 0, trust: 0, record, identifiers, person: None })?;
+        self.resolver.add(NewSubject {
+            source: 0,
+            trust: 0,
+            record: None,
+            identifiers: &[],
+            person: None,
+            observed_at,
+        })?;
+        if let Some(sightings) = &mut self.sightings {
+            sightings.add(observed_at.min(at));
+        }
         self.seen.push(Seen { source: 0, record_key: None, at });
+        Ok(())
+    }
+
+    /// Tells the resolver when its subjects were last seen, if it asks for that.
+    async fn see(&mut self, lake: &Lake, published: &Published) -> Result<()> {
+        if let Some(sightings) = &mut self.sightings {
+            self.resolver.set_last_seen(&sightings.last(lake, published).await?);
+        }
         Ok(())
     }
 
@@ -427,7 +432,8 @@ impl Memory {
         for (layout, rows) in layouts.into_iter().zip(self.rows_of(ids, &anchors)?) {
             put(catalog, change, layout, &dirty, replaced.clone(), &rows).await?;
         }
-        Ok(())
+        let review = self.review_rows(ids, &anchors)?;
+        put(catalog, change, &tables::IDENTITY_REVIEW, &dirty, replaced, &review).await
     }
 }
 

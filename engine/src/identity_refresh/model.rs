@@ -2,7 +2,7 @@
 //! defined anew.
 //!
 //! It is published together with the people that it made. A full rebuild takes it as it is: otherwise the same records would
-//! make other people than before. `CREATE OR REPLACE IDENTITY GRAPH` trains another one.
+//! make other people than before. `CREATE OR REPLACE IDENTITY GRAPH` trains another one, with what people decided by then.
 //!
 //! Of names, what is kept is the hash and how many people have it, for names that several people have.
 
@@ -28,7 +28,14 @@ pub const TRAINING_RECORDS_MIN: usize = 1_000;
 const PARTS: [&str; 2] = ["given name", "surname"];
 
 impl Memory {
-    /// Trains a model if the graph has a rule for it, has none yet, and there is enough to learn from.
+    /// Returns a model of the records that were resolved, if the graph has a rule for it, has none yet, and there is enough
+    /// to learn from.
+    pub(super) fn learnt(&self) -> Option<Model> {
+        let enough = self.resolver.record_count() >= TRAINING_RECORDS_MIN;
+        if enough && self.resolver.lacks_model() { self.resolver.train() } else { None }
+    }
+
+    /// Trains a model if there is one to be [learnt](Self::learnt), and adds its tables to `change`.
     pub(super) async fn train(
         &mut self,
         catalog: &Catalog,
@@ -36,17 +43,13 @@ impl Memory {
         version: u64,
         now: i64,
     ) -> Result<bool> {
-        if !self.resolver.lacks_model() {
-            return Ok(false);
-        }
+        let Some(model) = self.learnt() else { return Ok(false) };
         let records = self.resolver.record_count();
-        if records < TRAINING_RECORDS_MIN {
-            return Ok(false);
-        }
-        let Some(model) = self.resolver.train() else { return Ok(false) };
         tracing::debug!(records, spread = model.health.prior_spread, "a model is trained");
         let name = self.resolver.fuzzy_rule().unwrap_or_default();
-        let [models, weights, frequencies] = rows_of(&model, name, version, records, now)?;
+        let trained =
+            Trained { rule: name, version, records, decided: self.resolver.labels().len() };
+        let [models, weights, frequencies] = rows_of(&model, &trained, now)?;
         replace(catalog, change, &tables::MATCH_MODELS, models).await?;
         replace(catalog, change, &tables::MATCH_WEIGHTS, weights).await?;
         replace(catalog, change, &tables::MATCH_FREQUENCIES, frequencies).await?;
@@ -73,6 +76,7 @@ async fn replace(
     rows: RecordBatch,
 ) -> Result<()> {
     let table = catalog.table(layout.path, || layout.table_schema()).await?;
+    crate::ingest::widen(&table, &layout.table_schema()).await?;
     let adds = match rows.num_rows() {
         0 => vec![],
         _ => crate::ingest::write(&table, rows).await?,
@@ -82,21 +86,24 @@ async fn replace(
     Ok(())
 }
 
-fn rows_of(
-    model: &Model,
-    rule: &str,
+/// What a model was trained for, and from how much.
+struct Trained<'a> {
+    rule: &'a str,
     version: u64,
     records: usize,
-    now: i64,
-) -> Result<[RecordBatch; 3]> {
-    let version = version as i64;
+    /// Pairs of records that people had decided about.
+    decided: usize,
+}
+
+fn rows_of(model: &Model, trained: &Trained<'_>, now: i64) -> Result<[RecordBatch; 3]> {
+    let version = trained.version as i64;
     let count = |value: i64| Arc::new(Int64Array::from(vec![value])) as ArrayRef;
     let figure = |value: f64| Arc::new(Float64Array::from(vec![value])) as ArrayRef;
     let Frequencies { given, surname } = model.frequencies.as_ref();
     let models = tables::MATCH_MODELS.batch(vec![
         count(version),
-        Arc::new(StringArray::from(vec![rule])),
-        count(records as i64),
+        Arc::new(StringArray::from(vec![trained.rule])),
+        count(trained.records as i64),
         figure(model.prior),
         figure(model.prior_household),
         figure(model.name_dependence),
@@ -106,6 +113,7 @@ fn rows_of(
         figure(surname.sum()),
         figure(surname.agreement()),
         Arc::new(TimestampMicrosecondArray::from(vec![now]).with_timezone("UTC")),
+        count(trained.decided as i64),
     ])?;
     let (mut of, mut level) = (Int64Builder::new(), Int64Builder::new());
     let (mut comparison, mut label) = (StringBuilder::new(), StringBuilder::new());
@@ -149,7 +157,7 @@ fn rows_of(
 }
 
 /// Reads the model that was trained for this version of the graph's definition, if there is one.
-pub(super) async fn load(
+pub(crate) async fn load(
     lake: &Lake,
     published: &Published,
     rules: &Rules,

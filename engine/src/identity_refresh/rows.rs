@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use crate::buckets::BUCKET_SUBJECTS;
 use crate::error::Result;
-use crate::identity::{Edge, ValueClass};
+use crate::identity::{Edge, probability_of};
 use crate::tables;
 
 use super::*;
@@ -72,7 +72,7 @@ impl Memory {
         Ok([joined(0)?, joined(1)?, joined(2)?, joined(3)?])
     }
 
-    fn is_record(&self, subject: u32) -> bool {
+    pub(super) fn is_record(&self, subject: u32) -> bool {
         self.seen[subject as usize].record_key.is_some()
     }
 
@@ -88,7 +88,10 @@ impl Memory {
                 profile.append_value(ids(*anchor));
                 kind.append_value(kinds[usize::from(identifier.kind)]);
                 value.append_value(identifier.value);
-                status.append_value(class_word(identifier.class));
+                status.append_value(match identifier.is_expired {
+                    true => EXPIRED,
+                    false => identifier.class.word(),
+                });
                 at.append_value(self.seen[identifier.first_subject as usize].at);
             }
         }
@@ -251,18 +254,5 @@ impl Records {
 
     fn finish<const N: usize>(mut self) -> [arrow::array::ArrayRef; N] {
         std::array::from_fn(|at| Arc::new(self.columns[at].finish()) as arrow::array::ArrayRef)
-    }
-}
-
-/// Returns the probability of which `bits` is the logarithm of the odds.
-fn probability_of(bits: f64) -> f64 {
-    1.0 / (1.0 + (-bits).exp2())
-}
-
-fn class_word(class: ValueClass) -> &'static str {
-    match class {
-        ValueClass::Personal => "personal",
-        ValueClass::Shared => "shared",
-        ValueClass::Nobody => "nobody",
     }
 }

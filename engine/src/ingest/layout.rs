@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow::array::{ArrayRef, AsArray, RecordBatch, TimestampMicrosecondArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
+use datafusion::error::DataFusionError;
 
 use crate::catalog::{Format, Shape, Source};
 use crate::error::{Error, Result};
@@ -73,13 +75,36 @@ pub(super) fn table_schema(source: &Source, schema: &SchemaRef) -> Result<TableS
 
 /// The columns that a source's files are sorted by.
 pub(super) fn sort_columns(source: &Source) -> Vec<String> {
-    let time = match &source.shape {
-        Shape::Records { version_by, .. } => version_by.clone(),
-        Shape::Events { event_time, .. } => event_time
-            .clone()
-            .or_else(|| (source.format == Format::Segment).then(|| "occurred_at".to_owned())),
-    };
+    let time = time_column(source).map(str::to_owned);
     std::iter::once(crate::query::governed::SUBJECT.to_owned()).chain(time).collect()
+}
+
+/// The column that says when a row was so.
+pub(crate) fn time_column(source: &Source) -> Option<&str> {
+    match &source.shape {
+        Shape::Records { version_by, .. } => version_by.as_deref(),
+        Shape::Events { event_time: Some(column), .. } => Some(column.as_str()),
+        Shape::Events { .. } => (source.format == Format::Segment).then_some("occurred_at"),
+    }
+}
+
+/// Returns when each row was so: its version if that is a time, or the time of its event; `None` if no column says it.
+pub(crate) fn times(
+    rows: &RecordBatch,
+    source: &Source,
+) -> Result<Option<TimestampMicrosecondArray>> {
+    let is_time = |column: &&ArrayRef| {
+        matches!(column.data_type(), DataType::Timestamp(..) | DataType::Date32 | DataType::Date64)
+    };
+    let own = time_column(source).and_then(|name| rows.column_by_name(name)).filter(is_time);
+    own.map(micros).transpose()
+}
+
+/// Returns times in microseconds.
+pub(crate) fn micros(column: &ArrayRef) -> Result<TimestampMicrosecondArray> {
+    let utc = cast(column, &DataType::Timestamp(TimeUnit::Microsecond, None))
+        .map_err(DataFusionError::from)?;
+    Ok(utc.as_primitive::<TimestampMicrosecondType>().clone())
 }
 
 /// The columns that identify a message of a source of events; empty for logs without message ids.

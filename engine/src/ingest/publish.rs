@@ -230,6 +230,7 @@ impl Refresh<'_> {
             [(tables::SUBJECTS, subjects), (tables::SUBJECT_IDENTIFIERS, identifiers)]
         {
             let table = self.intake.catalog.table(layout.path, || layout.table_schema()).await?;
+            widen(&table, &layout.table_schema()).await?;
             let written = write(&table, rows).await?;
             let snapshot = append(&table, written).await?;
             change.table(&table, snapshot);

@@ -26,7 +26,8 @@ impl Refresh<'_> {
             .map(|identifier| identifier.expression.clone())
             .collect();
         expressions.extend(person.iter().flatten().map(|expression| (*expression).clone()));
-        let values = self.intake.planner.evaluate(&chunk.logical()?, &expressions).await?;
+        let logical = chunk.logical()?;
+        let values = self.intake.planner.evaluate(&logical, &expressions).await?;
         let mut values =
             values.iter().map(tables::texts).collect::<Result<Vec<StringArray>>>()?.into_iter();
         let identifiers = self
@@ -44,7 +45,8 @@ impl Refresh<'_> {
         };
         let person =
             person.iter().map(|expression| expression.and_then(|_| values.next())).collect();
-        let columns = IdentifierColumns { identifiers, record_keys, person };
+        let observed_at = super::times(&logical, &self.source)?;
+        let columns = IdentifierColumns { identifiers, record_keys, person, observed_at };
         let subjects = self.memory.subjects.as_mut().ok_or_else(not_loaded)?;
         subjects.assign(self.name, &columns, rows, &mut self.new_subjects)
     }

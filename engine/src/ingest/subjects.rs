@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, Int64Builder, RecordBatch, StringArray, StringBuilder,
-    TimestampMicrosecondArray,
+    TimestampMicrosecondArray, TimestampMicrosecondBuilder,
 };
 
 use arrow::datatypes::Int64Type;
@@ -35,6 +35,8 @@ pub struct IdentifierColumns<'a> {
     pub record_keys: Option<StringArray>,
     /// What each row says about its person, in the order of [`PERSON_FIELDS`]; absent columns are never said.
     pub person: Vec<Option<StringArray>>,
+    /// When each row was so, if its source says it.
+    pub observed_at: Option<TimestampMicrosecondArray>,
 }
 
 /// The known subjects of a lake.
@@ -52,6 +54,7 @@ pub struct NewSubjects {
     source: StringBuilder,
     record_key: StringBuilder,
     person: Vec<StringBuilder>,
+    observed_at: TimestampMicrosecondBuilder,
     identifier_subject: Int64Builder,
     identifier_kind: StringBuilder,
     identifier_value: StringBuilder,
@@ -245,6 +248,8 @@ impl NewSubjects {
                     .map(|values| values.value(row)),
             );
         }
+        let times = columns.observed_at.as_ref().filter(|times| times.is_valid(row));
+        self.observed_at.append_option(times.map(|times| times.value(row)));
         let identifiers = columns
             .identifiers
             .iter()
@@ -268,6 +273,7 @@ impl NewSubjects {
         columns.extend(self.person.iter_mut().map(|field| Arc::new(field.finish()) as ArrayRef));
         columns
             .push(Arc::new(TimestampMicrosecondArray::from(vec![now; rows]).with_timezone("UTC")));
+        columns.push(Arc::new(self.observed_at.finish().with_timezone("UTC")));
         let identifiers: Vec<ArrayRef> = vec![
             Arc::new(self.identifier_subject.finish()),
             Arc::new(self.identifier_kind.finish()),
@@ -286,6 +292,7 @@ mod tests {
             identifiers: vec![("email", StringArray::from(emails))],
             record_keys: keys.map(StringArray::from),
             person: vec![None; PERSON_FIELDS.len()],
+            observed_at: None,
         }
     }
 

@@ -101,11 +101,12 @@ impl<'a> Run<'a> {
             rows_in,
             rows_out,
             worked: self.begun.load(Ordering::SeqCst),
+            churn: None,
         }
     }
 
     pub(super) fn idle(&self) -> Step {
-        Step { object: self.object.clone(), rows_in: 0, rows_out: 0, worked: false }
+        Step { object: self.object.clone(), rows_in: 0, rows_out: 0, worked: false, churn: None }
     }
 
     /// Returns what notes how it goes on, also when nobody waits for it any more.
@@ -160,6 +161,7 @@ impl Record {
             Trigger::Schedule => "schedule",
             Trigger::Decision => "decision",
         };
+        let churn = step.and_then(|step| step.churn);
         let _noting = self.engine.noting().await?;
         let batch = tables::REFRESHES.batch(vec![
             text(&self.id),
@@ -171,10 +173,14 @@ impl Record {
             count(step.map(|step| step.rows_out)),
             Arc::new(BooleanArray::from(vec![self.full])),
             Arc::new(StringArray::from(vec![error])),
+            count(churn.map(|churn| churn.records_moved)),
+            count(churn.map(|churn| churn.profiles_merged)),
+            count(churn.map(|churn| churn.profiles_split)),
         ])?;
         let catalog = self.engine.catalog();
         let table =
             catalog.table(tables::REFRESHES.path, || tables::REFRESHES.table_schema()).await?;
+        ingest::widen(&table, &tables::REFRESHES.table_schema()).await?;
         let snapshot = ingest::append(&table, ingest::write(&table, batch).await?).await?;
         change.table(&table, snapshot);
         self.engine.publish(change, Shown::AsBefore).await

@@ -188,6 +188,8 @@ async fn traits_that_are_due_together_are_one_refresh() {
         normalize: None,
         priority: 1,
         limit: None,
+        limit_per: None,
+        expire_after: None,
         block_values: vec![],
         block_matching: vec![],
     };

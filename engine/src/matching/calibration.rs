@@ -8,14 +8,14 @@
 //!
 //! Without identifiers, blocks of names and birthdays do the same.
 
-use super::em::{CHANCE, Fit, HOUSEHOLD, Parameters, SAME, shares};
+use super::em::{CHANCE, Fit, HOUSEHOLD, Parameters, Patterns, SAME, shares};
 use super::levels::{
     ADDRESS, BIRTH, GIVEN, LEVELS_MAX, PERSON_COMPARISONS, SURNAME, address, birth, given,
     identifier, surname,
 };
 use super::model::{Health, IdentifierHealth};
 use super::rules::Part;
-use super::training::{Evidence, Patterns, constraints};
+use super::training::{Evidence, constraints};
 
 /// With fewer pairs of one household than this, beside pairs of one person, a table has no families, and the class is left
 /// out: one in a hundred is what wrong names alone may look like.
@@ -106,7 +106,8 @@ fn identifier_shares(
     let comparison = PERSON_COMPARISONS + kind;
     let Some(rule) = rule_of(evidence, kind) else { return (0.0, [0.0; 3]) };
     // Only a name or a birthday can tell one person from another of the household.
-    let tells = evidence.patterns[rule].iter().filter(|(levels, _)| {
+    let tells = evidence.patterns[rule].iter().filter(|pattern| {
+        let levels = pattern.levels;
         levels.get(comparison) == Some(level)
             && (levels.get(GIVEN).is_some() || levels.get(BIRTH).is_some())
     });

@@ -3,9 +3,11 @@
 //! Equal numbers are equal texts, which settles most of them. Texts that differ are measured by cheap tests first, and
 //! the level of a pair of texts is remembered: within a block the same names and streets meet over and over.
 
+use udfs::{is_name_slip, is_one_slip};
+
 use super::classes::Classes;
 use super::levels::{ADDRESS, BIRTH, GIVEN, Levels, PERSON_COMPARISONS, SURNAME};
-use super::levels::{address, birth, given, identifier, surname};
+use super::levels::{address, given, identifier, surname};
 use super::records::{
     Form, ROW_BIRTH, ROW_CITY, ROW_GIVEN, ROW_IDENTIFIERS, ROW_MIDDLE, ROW_POSTAL_CODE, ROW_STREET,
     ROW_SURNAME, Records,
@@ -14,15 +16,6 @@ use super::vocabulary::split_house;
 use crate::identity::ValueClass;
 use crate::identity::hash;
 use crate::identity::interner::NONE;
-
-/// Similarities by Jaro and Winkler from which names are alike: the thresholds that Splink's library of comparisons uses
-/// for given names and for surnames.
-const GIVEN_ALIKE: f64 = 0.88;
-const SURNAME_ALIKE: f64 = 0.92;
-
-/// The shortest texts in which one wrong letter is a slip, not another text.
-const NAME_SLIP_LENGTH_MIN: usize = 4;
-const VALUE_SLIP_LENGTH_MIN: usize = 6;
 
 /// Remembered pairs of texts for each comparison of texts: 512 KB that stay in the cache of a core.
 const REMEMBERED: usize = 1 << 15;
@@ -99,7 +92,7 @@ impl<'a> Comparer<'a> {
         let (left, right) = (self.records.row(left), self.records.row(right));
         let mut levels = self.names(left, right);
         if left[ROW_BIRTH] != NONE && right[ROW_BIRTH] != NONE {
-            levels = levels.with(BIRTH, birthdays(left[ROW_BIRTH], right[ROW_BIRTH]));
+            levels = levels.with(BIRTH, udfs::birth_date_level(left[ROW_BIRTH], right[ROW_BIRTH]));
         }
         if let Some(level) = self.addresses(left, right) {
             levels = levels.with(ADDRESS, level);
@@ -219,20 +212,11 @@ impl<'a> Comparer<'a> {
         if form == Form::Opaque {
             return Some(identifier::DIFFERENT);
         }
-        if form == Form::Email
-            && values.local(left) != NONE
-            && values.local(left) == values.local(right)
-        {
-            return Some(identifier::LOCAL);
-        }
+        // Names of mailboxes that are equal have equal sketches.
         if !values.sketch(left).may_slip(values.sketch(right)) {
             return Some(identifier::DIFFERENT);
         }
-        let ((left, domain), (right, other_domain)) = (values.split(left), values.split(right));
-        let is_slip = domain == other_domain
-            && left.len().min(right.len()) >= VALUE_SLIP_LENGTH_MIN
-            && is_one_slip(left, right);
-        Some(if is_slip { identifier::SLIP } else { identifier::DIFFERENT })
+        Some(udfs::identifier_level(values.split(left), values.split(right)))
     }
 }
 
@@ -247,54 +231,13 @@ fn is_half(records: &Records, left: &[u32], right: &[u32]) -> bool {
 }
 
 fn given_level(records: &Records, left: u32, right: u32) -> u8 {
-    let names = &records.names;
-    let (left_text, right_text) = (names.text(left), names.text(right));
-    if left_text.len() == 1 || right_text.len() == 1 {
-        let starts = |short: &str, long: u32| {
-            short.len() == 1
-                && (names.text(long).starts_with(short)
-                    || names.text(names.given_key(long)).starts_with(short))
-        };
-        let agree = starts(left_text, right) || starts(right_text, left);
-        return if agree { given::INITIAL } else { given::DIFFERENT };
-    }
-    if left == right {
-        return given::EXACT;
-    }
-    if names.given_key(left) == names.given_key(right)
-        || udfs::same_given_name(left_text, right_text)
-    {
-        return given::SAME;
-    }
-    if is_name_slip(left_text, right_text) {
-        return given::CLOSE;
-    }
-    let alike = is_alike(left_text, right_text, GIVEN_ALIKE);
-    if alike { given::LOOSE } else { given::DIFFERENT }
+    udfs::given_name_level(records.names.text(left), records.names.text(right))
 }
 
 fn surname_level(records: &Records, left: u32, right: u32) -> u8 {
     let names = &records.names;
-    let (left, right) = (names.surname_key(left), names.surname_key(right));
-    if left == right {
-        return surname::SAME;
-    }
-    let (left, right) = (names.text(left), names.text(right));
-    if left.len() == 1 || right.len() == 1 {
-        let agree = left.as_bytes().first() == right.as_bytes().first();
-        return if agree { surname::LOOSE } else { surname::DIFFERENT };
-    }
-    if is_name_slip(left, right) {
-        return surname::CLOSE;
-    }
-    let alike = is_alike(left, right, SURNAME_ALIKE);
-    if alike { surname::LOOSE } else { surname::DIFFERENT }
-}
-
-/// Tells whether two names are alike. Which of them comes first makes a difference to Jaro's measure of a few pairs, so texts
-/// decide it.
-fn is_alike(left: &str, right: &str, least: f64) -> bool {
-    udfs::jaro_winkler_at_least(left.min(right), left.max(right), least).is_some()
+    let key = |part: u32| names.text(names.surname_key(part));
+    udfs::surname_level(key(left), key(right))
 }
 
 const OTHER_HOUSE: u8 = 0;
@@ -313,107 +256,4 @@ fn street_level(records: &Records, left: u32, right: u32) -> u8 {
     let (other_words, other_number) = split_house(streets.text(right_house));
     let alike = number == other_number && is_name_slip(words, other_words);
     if alike { ALIKE_HOUSE } else { OTHER_HOUSE }
-}
-
-/// Compares two birthdays, written as numbers of eight digits.
-pub(super) fn birthdays(left: u32, right: u32) -> u8 {
-    let parts = |date: u32| (date / 10_000, date / 100 % 100, date % 100);
-    let ((year, month, day), (other_year, other_month, other_day)) = (parts(left), parts(right));
-    let is_new_year = |month, day| (month, day) == (1, 1);
-    let same_year = year == other_year;
-    if same_year && (is_new_year(month, day) || is_new_year(other_month, other_day)) {
-        return birth::NEW_YEAR;
-    }
-    if left == right {
-        return birth::SAME;
-    }
-    let (same_month, same_day) = (month == other_month, day == other_day);
-    match (same_year, same_month, same_day) {
-        (true, false, false) if month == other_day && day == other_month => birth::SLIP,
-        (true, true, false) if is_digit_slip(day, other_day) => birth::SLIP,
-        (true, false, true) if is_digit_slip(month, other_month) => birth::SLIP,
-        (false, true, true) if is_year_slip(year, other_year) => birth::SLIP,
-        (true, true, _) | (true, _, true) => birth::PARTS,
-        (false, true, true) => birth::DAY,
-        (true, false, false) => birth::YEAR,
-        _ => birth::DIFFERENT,
-    }
-}
-
-/// Tells whether two numbers of two digits differ in one digit or in their order.
-fn is_digit_slip(left: u32, right: u32) -> bool {
-    left / 10 == right / 10
-        || left % 10 == right % 10
-        || left / 10 == right % 10 && left % 10 == right / 10
-}
-
-/// Tells whether two years differ in one digit or in the order of two that are neighbours.
-fn is_year_slip(left: u32, right: u32) -> bool {
-    let digits = |year: u32| [year / 1000, year / 100 % 10, year / 10 % 10, year % 10];
-    let (left, right) = (digits(left), digits(right));
-    let differ: Vec<usize> = (0..4).filter(|&at| left[at] != right[at]).collect();
-    match differ[..] {
-        [_] => true,
-        [first, second] => {
-            second == first + 1 && left[first] == right[second] && left[second] == right[first]
-        }
-        _ => false,
-    }
-}
-
-fn is_name_slip(left: &str, right: &str) -> bool {
-    left.len().min(right.len()) >= NAME_SLIP_LENGTH_MIN && is_one_slip(left, right)
-}
-
-/// Tells whether a letter was put in, left out, replaced or swapped with its neighbour.
-pub(super) fn is_one_slip(left: &str, right: &str) -> bool {
-    let (left, right) = (left.as_bytes(), right.as_bytes());
-    if left.len().abs_diff(right.len()) > 1 {
-        return false;
-    }
-    let start = left.iter().zip(right).take_while(|(left, right)| left == right).count();
-    let (left, right) = (&left[start..], &right[start..]);
-    let end =
-        left.iter().rev().zip(right.iter().rev()).take_while(|(left, right)| left == right).count();
-    match (&left[..left.len() - end], &right[..right.len() - end]) {
-        ([], []) | ([_], []) | ([], [_]) | ([_], [_]) => true,
-        ([first, second], [other_first, other_second]) => {
-            first == other_second && second == other_first
-        }
-        _ => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn birthdays_have_levels() {
-        for (left, right, expected) in [
-            (19800506, 19800506, birth::SAME),
-            (19800506, 19800605, birth::SLIP),
-            (19800506, 19800516, birth::SLIP),
-            (19800506, 19800527, birth::PARTS),
-            (19800506, 19810506, birth::SLIP),
-            (19800506, 19080506, birth::SLIP),
-            (19800506, 19550506, birth::DAY),
-            (19800101, 19801224, birth::NEW_YEAR),
-            (19800101, 19800101, birth::NEW_YEAR),
-            (19800506, 19801127, birth::YEAR),
-            (19800506, 19810507, birth::DIFFERENT),
-        ] {
-            assert_eq!(birthdays(left, right), expected, "{left} {right}");
-            assert_eq!(birthdays(right, left), expected, "{right} {left}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn one_slip_is_a_distance_of_one(left in "[ab]{0,6}", right in "[ab]{0,6}") {
-            prop_assert_eq!(is_one_slip(&left, &right), udfs::osa_distance(&left, &right) <= 1);
-        }
-    }
 }

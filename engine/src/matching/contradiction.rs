@@ -3,10 +3,8 @@
 //! Weaker than the whole weight of a pair and harder than it: spouses, siblings, father and son share nearly everything,
 //! and differ in exactly this. Clusters are asked as wholes, since each of their records may leave out what another says.
 
-use super::compare::birthdays;
 use super::levels::birth;
 use super::records::{ROW_BIRTH, ROW_GIVEN, ROW_SUFFIX, ROW_SURNAME, Records};
-use crate::identity::agreement::is_slip;
 use crate::identity::interner::NONE;
 
 /// Given names that are less alike than this by Jaro and Winkler are of two people, unless one is short for the other.
@@ -30,7 +28,7 @@ pub(super) fn contradictions(records: &Records, left: u32, right: u32) -> [bool;
     let both = |place: usize| left[place] != NONE && right[place] != NONE;
     [
         both(ROW_GIVEN) && !may_share_given(records, left, right),
-        both(ROW_BIRTH) && birthdays(left[ROW_BIRTH], right[ROW_BIRTH]) <= birth::YEAR,
+        both(ROW_BIRTH) && udfs::birth_date_level(left[ROW_BIRTH], right[ROW_BIRTH]) <= birth::YEAR,
         both(ROW_SUFFIX) && left[ROW_SUFFIX] != right[ROW_SUFFIX],
     ]
 }
@@ -82,6 +80,6 @@ fn may_share_given(records: &Records, left: &[u32], right: &[u32]) -> bool {
         return starts(text, other) || starts(other_text, given);
     }
     udfs::same_given_name(text, other_text)
-        || is_slip(text, other_text)
+        || udfs::is_slip(text, other_text)
         || udfs::jaro_winkler_at_least(text, other_text, GIVEN_ALIKE).is_some()
 }

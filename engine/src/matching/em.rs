@@ -2,8 +2,10 @@
 //!
 //! A pair belongs to one of three classes: the *same* person, another person of the same *household*, or nobody in
 //! particular, who agrees by *chance*. Within a block, chances are held and the other two are fitted; the comparisons that
-//! the block agrees on anyway say nothing. Thousands of patterns stand for millions of pairs.
+//! the block agrees on anyway say nothing. Thousands of patterns stand for millions of pairs. Of a pair that people decided the
+//! class is known: its share is not fitted.
 
+use super::labels::Told;
 use super::levels::{LEVELS_MAX, Levels};
 
 /// Probabilities of levels, by comparison.
@@ -27,8 +29,23 @@ const COMPARISONS_MIN: usize = 2;
 /// Least probability of a level.
 const PROBABILITY_MIN: f64 = 1e-12;
 
+/// What is known of a pair that people decided to be of one person.
+const OF_ONE_PERSON: [f64; 3] = [1.0, 0.0, 0.0];
+
 /// Shares of the three classes before anything is known: neither of the others is ruled out.
 const SHARES: [f64; 3] = [0.6, 0.2, 0.2];
+
+/// A pattern of agreement, and how many pairs show it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Pattern {
+    pub(super) levels: Levels,
+    /// What people said of these pairs.
+    pub(super) told: Told,
+    pub(super) pairs: f64,
+}
+
+/// Patterns, each once, in a stable order.
+pub(super) type Patterns = Vec<Pattern>;
 
 /// Probabilities of levels in each class.
 #[derive(Debug, Clone, PartialEq)]
@@ -78,7 +95,7 @@ pub(super) struct Fit {
 ///
 /// It starts at `start`. `before` is what is believed without data, and counts for some pairs.
 pub(super) fn fit(
-    patterns: &[(Levels, f64)],
+    patterns: &[Pattern],
     start: &Parameters,
     before: &Parameters,
     constraints: &Constraints,
@@ -87,11 +104,12 @@ pub(super) fn fit(
     let mut fit = Fit {
         parameters: start.clone(),
         shares: shares_before(constraints.households),
-        pairs: patterns.iter().map(|(_, count)| count).sum(),
+        pairs: patterns.iter().map(|pattern| pattern.pairs).sum(),
         is_fitted: true,
     };
-    let speaks =
-        |&comparison: &usize| patterns.iter().any(|(levels, _)| levels.get(comparison).is_some());
+    let speaks = |&comparison: &usize| {
+        patterns.iter().any(|pattern| pattern.levels.get(comparison).is_some())
+    };
     if (0..before.tables[SAME].len()).filter(speaks).count() < COMPARISONS_MIN {
         fit.shares = shares(&patterns, start, constraints);
         fit.is_fitted = false;
@@ -101,11 +119,12 @@ pub(super) fn fit(
         let logs = logarithms(&fit.parameters);
         let mut counts = before.tables.clone().map(|table| scaled(table, PRIOR_PAIRS));
         let mut sums = [0.0; 3];
-        for (levels, count) in &patterns {
-            let posterior = posterior(*levels, &logs, &fit.shares).map(|share| share * count);
+        for pattern in &patterns {
+            let posterior =
+                posterior(pattern, &logs, &fit.shares).map(|share| share * pattern.pairs);
             for class in [SAME, HOUSEHOLD] {
                 for (comparison, counts) in counts[class].iter_mut().enumerate() {
-                    if let Some(level) = levels.get(comparison) {
+                    if let Some(level) = pattern.levels.get(comparison) {
                         counts[level as usize] += posterior[class];
                     }
                 }
@@ -133,7 +152,7 @@ pub(super) fn fit(
 
 /// Returns the shares of the classes among pairs, the probabilities of levels held.
 pub(super) fn shares(
-    patterns: &[(Levels, f64)],
+    patterns: &[Pattern],
     parameters: &Parameters,
     constraints: &Constraints,
 ) -> [f64; 3] {
@@ -142,9 +161,9 @@ pub(super) fn shares(
     let mut shares = shares_before(constraints.households);
     for _ in 0..ROUNDS_MAX {
         let mut sums = shares_before(constraints.households);
-        for (levels, count) in &patterns {
-            let posterior = posterior(*levels, &logs, &shares);
-            (0..3).for_each(|class| sums[class] += posterior[class] * count);
+        for pattern in &patterns {
+            let posterior = posterior(pattern, &logs, &shares);
+            (0..3).for_each(|class| sums[class] += posterior[class] * pattern.pairs);
         }
         let sum: f64 = sums.iter().sum();
         let next = sums.map(|share| share / sum);
@@ -176,21 +195,25 @@ pub(super) fn tie(parameters: &mut Parameters, constraints: &Constraints) {
 }
 
 /// Drops what the block agrees on anyway, and adds up patterns that are then equal.
-fn silenced(patterns: &[(Levels, f64)], silent: &[usize]) -> Vec<(Levels, f64)> {
+fn silenced(patterns: &[Pattern], silent: &[usize]) -> Patterns {
     let drop = |levels: Levels| {
         silent.iter().fold(levels, |levels, comparison| levels.without(*comparison))
     };
-    let mut dropped: Vec<(Levels, f64)> =
-        patterns.iter().map(|(levels, count)| (drop(*levels), *count)).collect();
-    dropped.sort_unstable_by_key(|(levels, _)| *levels);
-    dropped.dedup_by(|next, kept| {
-        let same = next.0 == kept.0;
+    let dropped = patterns.iter().map(|one| Pattern { levels: drop(one.levels), ..*one });
+    added_up(dropped.collect())
+}
+
+/// Puts patterns in order, and adds up those that are equal.
+pub(super) fn added_up(mut patterns: Patterns) -> Patterns {
+    patterns.sort_unstable_by_key(|pattern| (pattern.levels, pattern.told));
+    patterns.dedup_by(|next, kept| {
+        let same = (next.levels, next.told) == (kept.levels, kept.told);
         if same {
-            kept.1 += next.1;
+            kept.pairs += next.pairs;
         }
         same
     });
-    dropped
+    patterns
 }
 
 fn shares_before(households: bool) -> [f64; 3] {
@@ -206,14 +229,21 @@ fn logarithms(parameters: &Parameters) -> [Table; 3] {
     })
 }
 
-fn posterior(levels: Levels, logs: &[Table; 3], shares: &[f64; 3]) -> [f64; 3] {
+/// Returns the probability of each class for pairs of a pattern; of pairs that people decided, what is left open.
+fn posterior(pattern: &Pattern, logs: &[Table; 3], shares: &[f64; 3]) -> [f64; 3] {
+    if pattern.told == Told::Same {
+        return OF_ONE_PERSON;
+    }
     let mut sums = shares.map(|share| share.max(f64::MIN_POSITIVE).ln());
     for comparison in 0..logs[SAME].len() {
-        if let Some(level) = levels.get(comparison) {
+        if let Some(level) = pattern.levels.get(comparison) {
             for (sum, table) in sums.iter_mut().zip(logs) {
                 *sum += table[comparison][level as usize];
             }
         }
+    }
+    if pattern.told == Told::Different {
+        sums[SAME] = f64::NEG_INFINITY;
     }
     let largest = sums.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let odds = sums.map(|sum| (sum - largest).exp());

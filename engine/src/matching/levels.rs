@@ -3,6 +3,8 @@
 //! A comparison has at most fifteen levels and takes four bits: zero where one of the two records says nothing, otherwise
 //! the level plus one. A whole pair is a `u64`, so that equal patterns of agreement are counted as equal numbers.
 
+pub(super) use udfs::agreement::{birth_date as birth, given_name as given, identifier, surname};
+
 /// The comparisons that every table has; those of identifiers follow.
 pub(super) const GIVEN: usize = 0;
 pub(super) const SURNAME: usize = 1;
@@ -28,62 +30,6 @@ pub(super) const LEVELS_MAX: usize = 8;
 const BITS: u32 = 4;
 const CODE: u64 = (1 << BITS) - 1;
 
-/// Levels of given names. From [`given::SAME`] on, the names are forms of one.
-pub(super) mod given {
-    pub(crate) const DIFFERENT: u8 = 0;
-    pub(crate) const SWAPPED: u8 = 1;
-    pub(crate) const INITIAL: u8 = 2;
-    pub(crate) const LOOSE: u8 = 3;
-    pub(crate) const CLOSE: u8 = 4;
-    pub(crate) const SAME: u8 = 5;
-    pub(crate) const EXACT: u8 = 6;
-    pub(crate) const LABELS: &[&str] = &[
-        "different",
-        "swapped with the surname",
-        "initial",
-        "alike",
-        "one slip",
-        "forms of one name",
-        "equal",
-    ];
-}
-
-/// Levels of surnames.
-pub(super) mod surname {
-    pub(crate) const DIFFERENT: u8 = 0;
-    pub(crate) const SWAPPED: u8 = 1;
-    pub(crate) const LOOSE: u8 = 2;
-    pub(crate) const CLOSE: u8 = 3;
-    pub(crate) const SAME: u8 = 4;
-    pub(crate) const LABELS: &[&str] = &[
-        "different",
-        "swapped with the given name",
-        "alike or half of a double name",
-        "one slip",
-        "equal",
-    ];
-}
-
-/// Levels of birthdays.
-pub(super) mod birth {
-    pub(crate) const DIFFERENT: u8 = 0;
-    pub(crate) const YEAR: u8 = 1;
-    pub(crate) const DAY: u8 = 2;
-    pub(crate) const PARTS: u8 = 3;
-    pub(crate) const NEW_YEAR: u8 = 4;
-    pub(crate) const SLIP: u8 = 5;
-    pub(crate) const SAME: u8 = 6;
-    pub(crate) const LABELS: &[&str] = &[
-        "different",
-        "equal year",
-        "equal month and day",
-        "equal year and month, or year and day",
-        "equal year, day unknown",
-        "one slip, or day and month swapped",
-        "equal",
-    ];
-}
-
 /// Levels of addresses.
 pub(super) mod address {
     pub(crate) const DIFFERENT: u8 = 0;
@@ -98,22 +44,6 @@ pub(super) mod address {
         "equal postal code",
         "equal street and house, another postal code",
         "alike",
-        "equal",
-    ];
-}
-
-/// Levels of identifiers. An identifier of nobody says nothing.
-pub(super) mod identifier {
-    pub(crate) const DIFFERENT: u8 = 0;
-    pub(crate) const SLIP: u8 = 1;
-    pub(crate) const LOCAL: u8 = 2;
-    pub(crate) const SHARED: u8 = 3;
-    pub(crate) const PERSONAL: u8 = 4;
-    pub(crate) const LABELS: &[&str] = &[
-        "different",
-        "one slip",
-        "equal name, another domain",
-        "equal, several people's",
         "equal",
     ];
 }

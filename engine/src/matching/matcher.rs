@@ -3,6 +3,7 @@
 use super::blocks::{BlockReport, Blocks};
 use super::classes::Classes;
 use super::clusters::{Clusters, Edge, Overrides, cluster};
+use super::labels::Labels;
 use super::model::Model;
 use super::records::Records;
 use super::rules::{Rule, rules_for};
@@ -55,10 +56,15 @@ impl<'a> Matcher<'a> {
         self.blocks.reports()
     }
 
-    /// Trains a model on the records.
+    /// Trains a model on the records alone.
     pub fn train(&self) -> Model {
+        self.train_with(&Labels::default())
+    }
+
+    /// Trains a model on the records and on what people said of pairs of them.
+    pub fn train_with(&self, labels: &Labels) -> Model {
         let Options { seed, threads, .. } = self.options;
-        train(self.records, &self.classes, &self.rules, &self.blocks, seed, threads)
+        train(self.records, &self.classes, &self.rules, &self.blocks, labels, seed, threads)
     }
 
     /// Returns what weighs pairs of records by a model.

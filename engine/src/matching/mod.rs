@@ -2,21 +2,22 @@
 //!
 //! The model is Fellegi and Sunter's (1969), with three classes of pairs where they had two: records of the *same* person,
 //! of two people of one *household*, and others, who agree by *chance*. Without the second class a family is one customer.
-//! It learns from the records alone; nobody labels a pair or guesses how many were found.
+//! It learns from the records alone; nobody need label a pair or guess how many were found. Where people did decide, it takes
+//! their word.
 //!
 //! ```text
 //!  Records::add(batch) -> normalised, every text a number                          records, normal, vocabulary
 //!  Matcher::new        -> values of identifiers: personal, shared, nobody's        classes
 //!                      -> blocks of records that are compared                      rules, blocks
-//!  Matcher::train      -> levels of agreement in one word, patterns counted        levels, compare
+//!  Matcher::train      -> levels of agreement in one word, patterns counted        levels, compare, labels
 //!                      -> chances, probabilities, priors: a Model                  chance, em, calibration, training
 //!  Matcher::edges      -> weights of pairs, in bits                                score, frequency
 //!  Matcher::cluster    -> components, contraction, contradictions                  clusters, groups, contradiction
 //!  explain             -> the weight of a pair, step by step                       explain
 //! ```
 //!
-//! The invariant: with records in the order of their keys, model and clusters are a function of the records, the seed and
-//! the overrides. Neither the order of arrival nor batches nor threads matter.
+//! The invariant: with records in the order of their keys, model and clusters are a function of the records, the seed, the
+//! labels and the overrides. Neither the order of arrival nor batches nor threads matter.
 //!
 //! This is not a search index and keeps nothing: there is no I/O, no clock and no global state.
 
@@ -32,6 +33,7 @@ mod explain;
 mod frequency;
 mod groups;
 mod keys;
+mod labels;
 mod levels;
 mod matcher;
 mod model;
@@ -55,6 +57,7 @@ pub use explain::{Step, explain};
 pub use frequency::{Counts, Frequencies};
 pub(crate) use groups::Pairs;
 pub(crate) use keys::block_keys;
+pub use labels::Labels;
 pub(crate) use levels::{KINDS_MAX, PERSON_NAMES, labels};
 pub use matcher::{Matcher, Options};
 pub use model::{ComparisonModel, Health, IdentifierHealth, LevelModel, Model};

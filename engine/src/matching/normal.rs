@@ -9,9 +9,6 @@ use crate::identity::interner::NONE;
 /// Longer texts are no names, addresses or identifiers.
 const TEXT_BYTES_MAX: usize = 512;
 
-/// Generations as normalised names write them.
-const SUFFIXES: [&str; 5] = ["jr", "sr", "ii", "iii", "iv"];
-
 /// The slots of texts.
 pub(super) struct Slot;
 
@@ -37,7 +34,7 @@ struct Span {
 pub(super) struct Normal {
     arena: String,
     columns: Vec<Vec<Span>>,
-    /// Numbers of [`SUFFIXES`], or [`NONE`].
+    /// Numbers of [`SUFFIXES`](udfs::SUFFIXES), or [`NONE`].
     pub(super) suffixes: Vec<u32>,
     /// Birthdays as numbers of eight digits, or [`NONE`].
     pub(super) births: Vec<u32>,
@@ -80,7 +77,7 @@ impl Normal {
             let country = field(batch, PersonField::Country, row);
             let birth = field(batch, PersonField::BirthDate, row)
                 .and_then(|text| udfs::normalize_birth_date(text, country));
-            normal.births.push(birth.and_then(eight_digits).unwrap_or(NONE));
+            normal.births.push(birth.and_then(udfs::eight_digits).unwrap_or(NONE));
         }
         for (at, kind) in kinds.iter().enumerate() {
             for row in range.clone() {
@@ -154,7 +151,7 @@ impl Normal {
     fn full_name(&mut self, text: &str) -> Name {
         let Some(normal) = udfs::normalize_name(text) else { return Name::default() };
         let mut words: Vec<&str> = normal.split(' ').collect();
-        let suffix = take_suffix(&mut words);
+        let suffix = udfs::take_suffix(&mut words).map_or(NONE, u32::from);
         let Some(surname) = words.pop() else { return Name::default() };
         let mut rest = words.into_iter();
         let given = self.keep(rest.next());
@@ -176,7 +173,7 @@ impl Normal {
     fn last_name(&mut self, text: &str) -> Name {
         let Some(normal) = udfs::normalize_name(text) else { return Name::default() };
         let mut words: Vec<&str> = normal.split(' ').collect();
-        let suffix = take_suffix(&mut words);
+        let suffix = udfs::take_suffix(&mut words).map_or(NONE, u32::from);
         let surname = words.pop();
         Name {
             given: Span::default(),
@@ -208,14 +205,6 @@ impl Normal {
     }
 }
 
-fn take_suffix(words: &mut Vec<&str>) -> u32 {
-    let found = SUFFIXES.iter().position(|suffix| words.len() > 1 && words.last() == Some(suffix));
-    found.map_or(NONE, |at| {
-        words.pop();
-        at as u32
-    })
-}
-
 fn field<'a>(batch: &Batch<'a>, field: PersonField, row: usize) -> Option<&'a str> {
     text_at(&batch.person[field as usize], row)
 }
@@ -225,24 +214,9 @@ fn text_at<'a>(column: &[Option<&'a str>], row: usize) -> Option<&'a str> {
     column.get(row).copied().flatten().filter(|text| text.len() <= TEXT_BYTES_MAX)
 }
 
-/// Writes days since 1970 as a number of eight digits.
-fn eight_digits(days: i32) -> Option<u32> {
-    use chrono::Datelike;
-    let date = chrono::NaiveDate::from_num_days_from_ce_opt(days.checked_add(719_163)?)?;
-    let year = u32::try_from(date.year()).ok()?;
-    Some(year * 10_000 + date.month() * 100 + date.day())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn dates_are_numbers() {
-        assert_eq!(eight_digits(0), Some(19_700_101));
-        assert_eq!(eight_digits(-1), Some(19_691_231));
-        assert_eq!(eight_digits(i32::MAX), None);
-    }
 
     #[track_caller]
     fn check(

@@ -1,4 +1,4 @@
-//! Training: a model from records alone, without labels and without a guess about recall.
+//! Training: a model from records, without a guess about recall and, unless people decided about some pairs, without labels.
 //!
 //! 1. Chances are sampled, those of identifiers are counted: [`chance`](super::chance).
 //! 2. Pairs of each training rule are compared, and patterns of agreement counted.
@@ -13,8 +13,12 @@ use super::calibration::{Calibration, calibrate};
 use super::chance::{Collisions, Counts, full_name_rate, sample};
 use super::classes::Classes;
 use super::compare::Comparer;
-use super::em::{CHANCE, Constraints, Fit, HOUSEHOLD, Parameters, SAME, Tie, fit, normalized, tie};
+use super::em::{
+    CHANCE, Constraints, Fit, HOUSEHOLD, Parameters, Pattern, Patterns, SAME, Tie, added_up, fit,
+    normalized, tie,
+};
 use super::frequency::Frequencies;
+use super::labels::{Labels, LabelsOfRows, Told};
 use super::levels::{
     ADDRESS, BIRTH, GIVEN, LEVELS_MAX, Levels, PERSON_COMPARISONS, PERSON_NAMES, SURNAME, birth,
     given, identifier, labels, surname,
@@ -47,9 +51,6 @@ const CHANCE_SHARE: f64 = 0.01;
 /// Bits by which given names and surnames may hang together at most: what a file of sixteen nations of one size would show.
 const NAME_DEPENDENCE_MAX: f64 = 4.0;
 
-/// Patterns of one rule, with how many pairs show each, in a stable order.
-pub(super) type Patterns = Vec<(Levels, f64)>;
-
 /// What training needs to know.
 pub(super) struct Evidence<'a> {
     pub(super) records: &'a Records,
@@ -67,6 +68,7 @@ pub(super) fn train(
     classes: &Classes,
     rules: &[Rule],
     blocks: &Blocks,
+    labels: &Labels,
     seed: u64,
     threads: usize,
 ) -> Model {
@@ -75,7 +77,7 @@ pub(super) fn train(
     let evidence = Evidence {
         records,
         rules,
-        patterns: patterns(records, classes, rules, blocks, threads),
+        patterns: patterns(&labels.of(records), classes, rules, blocks, threads),
         collisions: kinds.map(|kind| Collisions::count(records, classes, kind)).collect(),
         households: sampled[ADDRESS].iter().sum::<f64>() > 0.0 || !records.kinds().is_empty(),
     };
@@ -97,7 +99,7 @@ pub(super) fn train(
 
 /// Compares all pairs and counts their patterns, under each training rule that they share.
 fn patterns(
-    records: &Records,
+    labels: &LabelsOfRows<'_>,
     classes: &Classes,
     rules: &[Rule],
     blocks: &Blocks,
@@ -108,13 +110,18 @@ fn patterns(
     let state = || {
         let tables: Vec<(KeyTable, Vec<u32>)> =
             training.iter().map(|_| (KeyTable::new(), Vec::new())).collect();
-        (Comparer::new(records, classes), tables)
+        (Comparer::new(labels.records(), classes), tables, Vec::new())
     };
-    let counted = blocks.visit(threads, state, |(comparer, tables), left, right| {
+    let counted = blocks.visit(threads, state, |(comparer, tables, decided), left, right| {
         let mut levels = None;
+        let told = labels.told(left, right);
         for (rule, (keys, counts)) in training.iter().zip(tables) {
             if blocks.share(*rule, left, right) {
                 let levels = *levels.get_or_insert_with(|| comparer.levels(left, right));
+                if told != Told::Nothing {
+                    decided.push((*rule, Pattern { levels, told, pairs: 1.0 }));
+                    continue;
+                }
                 let at = keys.insert(levels.0) as usize;
                 if at == counts.len() {
                     counts.push(0);
@@ -124,24 +131,18 @@ fn patterns(
         }
     });
     let mut patterns = vec![Patterns::new(); rules.len()];
-    for (_, tables) in counted {
+    for (_, tables, decided) in counted {
         for (rule, (keys, counts)) in training.iter().zip(tables) {
-            let keyed =
-                counts.iter().zip(0..).map(|(count, at)| (Levels(keys.key(at)), f64::from(*count)));
+            let keyed = counts.iter().zip(0..).map(|(count, at)| Pattern {
+                levels: Levels(keys.key(at)),
+                told: Told::Nothing,
+                pairs: f64::from(*count),
+            });
             patterns[*rule].extend(keyed);
         }
+        decided.into_iter().for_each(|(rule, pattern)| patterns[rule].push(pattern));
     }
-    for patterns in &mut patterns {
-        patterns.sort_unstable_by_key(|(levels, _)| *levels);
-        patterns.dedup_by(|next, kept| {
-            let same = next.0 == kept.0;
-            if same {
-                kept.1 += next.1;
-            }
-            same
-        });
-    }
-    patterns
+    patterns.into_iter().map(added_up).collect()
 }
 
 /// Probabilities before training: sampled chances, and for people and households what is usual. Training moves the usual
@@ -208,7 +209,7 @@ fn fits(
     let rules: Vec<usize> = (0..evidence.rules.len()).collect();
     let one = |rule: usize| {
         let patterns = &evidence.patterns[rule];
-        let pairs: f64 = patterns.iter().map(|(_, count)| count).sum();
+        let pairs: f64 = patterns.iter().map(|pattern| pattern.pairs).sum();
         let silent = evidence.rules[rule].parts.iter().map(|part| part.comparison()).collect();
         (pairs >= PAIRS_MIN).then(|| fit(patterns, start, before, &constraints(evidence, silent)))
     };

@@ -88,6 +88,7 @@ pub fn relations(
         found.push(consents(engine, live, None).put_on_record());
         if everyone {
             found.push(crate::overrides::relation(engine, published).put_on_record());
+            found.push(crate::overrides::identifier_relation(engine, published).put_on_record());
         }
     } else if let Some(access) = access {
         found.push(consents(engine, live, Some(access)).put_on_record());

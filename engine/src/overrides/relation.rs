@@ -88,6 +88,8 @@ fn rows_of(entries: &[Entry], schema: SchemaRef) -> Result<RecordBatch> {
     let times = |times: Vec<Option<i64>>| -> ArrayRef {
         Arc::new(TimestampMicrosecondArray::from(times).with_timezone("UTC"))
     };
+    // A reason may be left out where one word says all.
+    let reasons = made.iter().map(|entry| Some(&entry.reason).filter(|why| !why.is_empty()));
     let revoked_by = backs.iter().map(|back| back.map(|back| back.actor.as_str()));
     let columns: Vec<ArrayRef> = vec![
         Arc::new(made.iter().map(|entry| Some(entry.number)).collect::<Int64Array>()),
@@ -96,7 +98,7 @@ fn rows_of(entries: &[Entry], schema: SchemaRef) -> Result<RecordBatch> {
         texts(|entry| &entry.left.key),
         texts(|entry| &entry.right.source),
         texts(|entry| &entry.right.key),
-        texts(|entry| &entry.reason),
+        Arc::new(reasons.collect::<StringArray>()),
         texts(|entry| &entry.actor),
         times(made.iter().map(|entry| Some(entry.at)).collect()),
         times(backs.iter().map(|back| back.map(|back| back.at)).collect()),

@@ -28,6 +28,13 @@ pub(super) enum Kind {
 impl Kind {
     const ALL: [Kind; 3] = [Kind::MustLink, Kind::CannotLink, Kind::Revocation];
 
+    pub(super) fn of(decided: Decided) -> Self {
+        match decided {
+            Decided::MustLink => Kind::MustLink,
+            Decided::CannotLink => Kind::CannotLink,
+        }
+    }
+
     pub(super) fn word(self) -> &'static str {
         match self {
             Kind::MustLink => "must_link",
@@ -149,9 +156,4 @@ pub(super) fn overrides<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Vec
         Some(Override { number: u32::try_from(entry.number).ok()?, decided, left, right })
     };
     standing(entries).into_iter().filter_map(made).collect()
-}
-
-/// Reads the overrides that the graph is to be made with.
-pub(crate) async fn in_force(lake: &Lake, published: &Published) -> Result<Vec<Override>> {
-    Ok(overrides(&read(lake, published).await?))
 }

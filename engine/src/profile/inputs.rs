@@ -8,7 +8,7 @@ use arrow::array::{
 };
 use arrow::compute::{cast, concat_batches, filter_record_batch, interleave};
 use arrow::datatypes::{
-    DataType, FieldRef, Int64Type, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType,
+    DataType, FieldRef, Int64Type, Schema, SchemaRef, TimestampMicrosecondType,
 };
 use datafusion::error::DataFusionError;
 
@@ -16,7 +16,7 @@ use super::survivorship::{Candidate, Candidates, Offer};
 use crate::catalog::{Body, Catalog, Coverage, Format, Kind, Published, Shape, Source};
 use crate::engine::Engine;
 use crate::error::Result;
-use crate::ingest::INGESTED_AT;
+use crate::ingest::{self, INGESTED_AT};
 use crate::lake::{self, FileEntry};
 use crate::query::access::{People, SubjectSet};
 use crate::query::governed::SUBJECT;
@@ -204,7 +204,7 @@ impl Rows {
         let Some(table) = published.table(&path) else { return Ok(None) };
         let columns =
             engine.planner().columns_read(&lake::logical(&table.schema), expressions).await?;
-        let own = [SUBJECT, INGESTED_AT].into_iter().chain(time_column(definition));
+        let own = [SUBJECT, INGESTED_AT].into_iter().chain(ingest::time_column(definition));
         let own: Vec<&str> = own.chain(key_columns(definition)).collect();
         let read = |field: &&FieldRef| {
             columns.contains(field.name()) || own.contains(&field.name().as_str())
@@ -260,15 +260,6 @@ fn subject_column(batch: &RecordBatch) -> arrow::array::Int64Array {
     column.unwrap_or_else(|| arrow::array::Int64Array::new_null(batch.num_rows()))
 }
 
-/// The column that says when a row was so.
-fn time_column(source: &Source) -> Option<&str> {
-    match &source.shape {
-        Shape::Records { version_by, .. } => version_by.as_deref(),
-        Shape::Events { event_time: Some(column), .. } => Some(column.as_str()),
-        Shape::Events { .. } => (source.format == Format::Segment).then_some("occurred_at"),
-    }
-}
-
 /// The columns of a record's key or an event's message id.
 fn key_columns(source: &Source) -> Vec<&str> {
     match &source.shape {
@@ -283,18 +274,8 @@ fn key_columns(source: &Source) -> Vec<&str> {
 
 /// When each row was so: its version if that is a time, the time of its event, or when it was taken.
 fn times(rows: &RecordBatch, source: &Source) -> Result<Vec<i64>> {
-    let is_time = |column: &&ArrayRef| {
-        matches!(column.data_type(), DataType::Timestamp(..) | DataType::Date32 | DataType::Date64)
-    };
-    let own = time_column(source).and_then(|name| rows.column_by_name(name)).filter(is_time);
-    let taken = rows.column_by_name(INGESTED_AT);
-    let micros = |column: &ArrayRef| -> Result<arrow::array::TimestampMicrosecondArray> {
-        let utc = cast(column, &DataType::Timestamp(TimeUnit::Microsecond, None))
-            .map_err(DataFusionError::from)?;
-        Ok(utc.as_primitive::<TimestampMicrosecondType>().clone())
-    };
-    let own = own.map(micros).transpose()?;
-    let taken = taken.map(micros).transpose()?;
+    let own = ingest::times(rows, source)?;
+    let taken = rows.column_by_name(INGESTED_AT).map(ingest::micros).transpose()?;
     let time = |row: usize| {
         let own = own.as_ref().filter(|times| times.is_valid(row)).map(|times| times.value(row));
         own.or_else(|| {

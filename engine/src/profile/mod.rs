@@ -10,10 +10,12 @@
 mod columns;
 mod inputs;
 mod per_person;
+mod survivors;
 pub mod survivorship;
 mod traits;
 
 pub(crate) use columns::columns_of;
+pub(crate) use survivors::survivors;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -1,6 +1,5 @@
 //! Which of several values becomes the golden one: pure, and the same whatever the order of the candidates.
 
-use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -56,57 +55,94 @@ impl Candidates {
     pub fn choose(mut self, rule: &SurvivorshipRule) -> (Self, Vec<Candidate>) {
         let mut rows = std::mem::take(&mut self.rows);
         rows.sort_unstable_by_key(|candidate| candidate.anchor);
-        let priorities = self.priorities(rule);
+        let places = self.places(rule);
         let chosen = rows
             .chunk_by(|a, b| a.anchor == b.anchor)
-            .filter_map(|person| self.best_of(person, rule, &priorities))
+            .filter_map(|person| self.best_of(person, rule, &places))
             .collect();
         (self, chosen)
     }
 
     /// Each offer's place in the order that the rule gives its sources.
-    fn priorities(&self, rule: &SurvivorshipRule) -> Vec<usize> {
-        let SurvivorshipRule::SourcePriority(sources) = rule else {
-            return vec![0; self.offers.len()];
-        };
-        let place = |offer: &Offer| sources.iter().position(|source| **source == *offer.source);
-        self.offers.iter().map(|offer| place(offer).unwrap_or(usize::MAX)).collect()
+    fn places(&self, rule: &SurvivorshipRule) -> Vec<usize> {
+        self.offers.iter().map(|offer| place_of(rule, &offer.source)).collect()
     }
 
     fn best_of(
         &self,
         person: &[Candidate],
         rule: &SurvivorshipRule,
-        priorities: &[usize],
+        places: &[usize],
     ) -> Option<Candidate> {
         if let [only] = person {
             return Some(*only);
         }
-        let rows = person.iter().copied();
-        match rule {
-            SurvivorshipRule::Latest => rows.min_by_key(|row| (Reverse(row.at), self.tie(row))),
-            SurvivorshipRule::First => rows.min_by_key(|row| (row.at, self.tie(row))),
-            SurvivorshipRule::SourcePriority(_) => rows
-                .min_by_key(|row| (priorities[row.offer as usize], Reverse(row.at), self.tie(row))),
-            SurvivorshipRule::MostFrequent => {
-                let mut counts: HashMap<&str, usize> = HashMap::new();
-                person.iter().for_each(|row| *counts.entry(self.text(row)).or_default() += 1);
-                rows.min_by_key(|row| {
-                    (Reverse(counts[self.text(row)]), Reverse(row.at), self.tie(row))
-                })
-            }
+        let mut votes: HashMap<&str, usize> = HashMap::new();
+        if *rule == SurvivorshipRule::MostFrequent {
+            person.iter().for_each(|row| *votes.entry(self.text(row)).or_default() += 1);
         }
+        let standing = |row: &Candidate| {
+            let offer = &self.offers[row.offer as usize];
+            let (source, key) = self.record(row);
+            let text = self.text(row);
+            let said = Said { at: row.at, rank: offer.rank, source, key, text };
+            let votes = votes.get(text).copied().unwrap_or(1);
+            Standing::of(rule, places[row.offer as usize], votes, said)
+        };
+        person.iter().copied().min_by_key(standing)
     }
 
     fn text(&self, candidate: &Candidate) -> &str {
         self.offers[candidate.offer as usize].texts.value(candidate.row as usize)
     }
+}
 
-    /// What makes each order total, so that equal times do not leave it to chance.
-    fn tie(&self, candidate: &Candidate) -> (u16, &str, &str) {
-        let (_, key) = self.record(candidate);
-        (self.offers[candidate.offer as usize].rank, key, self.text(candidate))
+/// A value of a record, as rules look at it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Said<'a> {
+    /// When it was so, in microseconds since 1970.
+    pub(crate) at: i64,
+    /// The place of its input among those of the attribute.
+    pub(crate) rank: u16,
+    /// The source.
+    pub(crate) source: &'a str,
+    /// The key of the record.
+    pub(crate) key: &'a str,
+    /// The value as text.
+    pub(crate) text: &'a str,
+}
+
+/// How a value stands by a rule, the best first. The order is total, so that equal times do not leave it to chance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Standing<'a> {
+    /// The place of its source, or how many fewer records than possible say the same.
+    first: usize,
+    /// Its time, turned round where later is better.
+    time: i64,
+    rank: u16,
+    source: &'a str,
+    key: &'a str,
+    text: &'a str,
+}
+
+impl<'a> Standing<'a> {
+    /// Returns how a value stands that `votes` records say and whose source has this [place](place_of).
+    pub(crate) fn of(rule: &SurvivorshipRule, place: usize, votes: usize, said: Said<'a>) -> Self {
+        let Said { at, rank, source, key, text } = said;
+        let (first, time) = match rule {
+            SurvivorshipRule::Latest => (0, !at),
+            SurvivorshipRule::First => (0, at),
+            SurvivorshipRule::MostFrequent => (usize::MAX - votes, !at),
+            SurvivorshipRule::SourcePriority(_) => (place, !at),
+        };
+        Self { first, time, rank, source, key, text }
     }
+}
+
+/// Returns the place of a source in the order that a rule gives its sources; those that it does not name come last.
+pub(crate) fn place_of(rule: &SurvivorshipRule, source: &str) -> usize {
+    let SurvivorshipRule::SourcePriority(sources) = rule else { return 0 };
+    sources.iter().position(|named| named == source).unwrap_or(usize::MAX)
 }
 
 /// Returns the word that `attribute_sources` shows for a rule.

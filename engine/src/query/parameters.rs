@@ -130,7 +130,9 @@ fn without_casts(plan: LogicalPlan, numerics: &Numerics, exact: &[String]) -> Re
     let bare = |expr: PlannedExpr| {
         let needless = numerics.within(&expr).is_some_and(|id| exact.iter().any(|name| name == id));
         Ok(match expr {
-            PlannedExpr::Cast(Cast { expr, .. }) if needless => Transformed::yes(*expr),
+            PlannedExpr::Cast(Cast { expr, field }) if needless => {
+                Transformed::yes(with_type(*expr, field))
+            }
             other => Transformed::no(other),
         })
     };
@@ -142,6 +144,17 @@ fn without_casts(plan: LogicalPlan, numerics: &Numerics, exact: &[String]) -> Re
         })
     });
     Ok(plan.data()?)
+}
+
+/// Keeps the type at a parameter: without one it is looked for in what stands beside the parameter, among the columns that
+/// the node gives, where a column that it takes may not be.
+fn with_type(expr: PlannedExpr, field: FieldRef) -> PlannedExpr {
+    match expr {
+        PlannedExpr::Placeholder(Placeholder { id, field: None }) => {
+            PlannedExpr::Placeholder(Placeholder { id, field: Some(field) })
+        }
+        other => other,
+    }
 }
 
 /// Puts the text of a uuid where a parameter of sixteen bytes is cast to that type.

@@ -35,7 +35,7 @@ use url::Url;
 use super::access::Access;
 use super::expansion;
 use super::governed::GovernedTable;
-use super::postgres::{self, AdvisoryLocks, SessionFacts, diagnosis};
+use super::postgres::{self, AdvisoryLocks, Backends, SessionFacts, diagnosis};
 use super::scan::GovernedScanExec;
 use super::system::SystemTable;
 use crate::error::{Error, Result};
@@ -62,6 +62,7 @@ pub struct Planner {
     target_partitions: usize,
     planning: Arc<Semaphore>,
     locks: Arc<AdvisoryLocks>,
+    backends: Arc<Backends>,
 }
 
 /// What may be named in a statement.
@@ -89,12 +90,23 @@ impl Planner {
             .with_object_store_registry(Arc::new(registry))
             .build_arc()?;
         let planning = Arc::new(Semaphore::new(PLANNING_MAX));
-        Ok(Self { runtime, target_partitions, planning, locks: Arc::default() })
+        Ok(Self {
+            runtime,
+            target_partitions,
+            planning,
+            locks: Arc::default(),
+            backends: Arc::default(),
+        })
     }
 
     /// Returns the advisory locks of the process.
     pub(crate) fn locks(&self) -> &Arc<AdvisoryLocks> {
         &self.locks
+    }
+
+    /// Returns the sessions of the process.
+    pub(crate) fn backends(&self) -> &Arc<Backends> {
+        &self.backends
     }
 
     /// Plans on a thread of its own, away from those that run statements.

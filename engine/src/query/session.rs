@@ -19,7 +19,7 @@ use super::kept::{Context, Kept};
 use super::parameters::{self, Numerics};
 use super::planned::{Planned, Stamp, columns_of};
 use super::planner::plan;
-use super::postgres::{self, SessionFacts};
+use super::postgres::{self, Reachable, SessionFacts};
 use super::relations::{Relations, Viewer};
 use super::stop::Stop;
 use crate::analytics::Staged;
@@ -75,6 +75,11 @@ impl QuerySession {
             described: parking_lot::Mutex::new(None),
             kept,
         })
+    }
+
+    /// Lets other sessions of the role reach this one through `session`.
+    pub fn reached_through(&self, session: Arc<dyn Reachable>) {
+        self.engine.planner().backends().enter(&self.facts, session);
     }
 
     /// Stops every statement that this session runs; those that come are not touched.

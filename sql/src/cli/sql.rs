@@ -25,7 +25,7 @@ use crate::dialect::{self, Parsed, Statement};
 use crate::project::Config;
 use crate::session::backend::{Backend, Client, Outcome, QuerySession};
 use crate::session::engine_backend::EngineBackend;
-use crate::session::{Change, Settings, Transaction, changes_the_lake};
+use crate::session::{Change, Settings, Transaction, calls_an_action, changes_the_lake};
 use crate::wire::{Phase, Place, WireError, sqlstate};
 
 /// Runs the statements of `text` as `role` and writes their rows, until `shutdown`.
@@ -79,11 +79,10 @@ fn writes(statement: &Statement) -> bool {
         | Statement::Comment { .. }
         | Statement::Refresh { .. }
         | Statement::Decide { .. }
+        | Statement::ApplyOverrides { .. }
         | Statement::Write { .. } => true,
         Statement::RunSync { dry_run, .. } => !dry_run,
-        Statement::Query { ast } => {
-            ast.to_string().to_ascii_lowercase().contains("record_consent(")
-        }
+        Statement::Query { ast } => calls_an_action(ast),
         _ => false,
     }
 }

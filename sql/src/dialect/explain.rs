@@ -1,5 +1,6 @@
 //! `EXPLAIN`: of a plan, and of what onefold decided.
 
+use engine::catalog::Body;
 use sqlparser::tokenizer::Token;
 
 use super::cursor::Cursor;
@@ -7,12 +8,6 @@ use super::error::{INVALID_PARAMETER_VALUE, ParseError};
 use super::inner;
 use super::overrides::{pair, profile_id};
 use super::statement::{ExplainFormat, Statement};
-
-/// What `EXPLAIN` will also answer for, and what answers until then.
-const DECISIONS: [(&str, &str); 2] = [
-    ("segment", "Query segment_members, and profiles for the values that the condition sees."),
-    ("impact", "Change the graph on a copy of the lake and compare."),
-];
 
 /// Reads the rest of `EXPLAIN`.
 pub(crate) fn explain(cursor: &mut Cursor<'_>) -> Result<Statement, ParseError> {
@@ -25,11 +20,12 @@ pub(crate) fn explain(cursor: &mut Cursor<'_>) -> Result<Statement, ParseError> 
         cursor.expect_end()?;
         return Ok(explanation(&format!("explain_profile({profile})")));
     }
-    for (word, hint) in DECISIONS {
-        if cursor.is(word) {
-            let what = format!("EXPLAIN {}", word.to_uppercase());
-            return Ok(Statement::Unsupported { what, hint: hint.to_string() });
-        }
+    if cursor.accept("impact") {
+        return impact(cursor);
+    }
+    if cursor.is("segment") {
+        let hint = "Query segment_members, and profiles for the values that the condition sees.";
+        return Ok(Statement::Unsupported { what: "EXPLAIN SEGMENT".into(), hint: hint.into() });
     }
     let (mut analyze, mut verbose, mut format) = (false, false, ExplainFormat::Text);
     if has_options(cursor) {
@@ -86,6 +82,27 @@ fn merge(cursor: &mut Cursor<'_>) -> Result<Statement, ParseError> {
         return Err(error.hint("Name two profiles, or two records."));
     }
     Ok(explanation(&format!("explain_merge({left}, {right})")))
+}
+
+/// Reads the rest of `EXPLAIN IMPACT CREATE [OR REPLACE] IDENTITY GRAPH ...`.
+fn impact(cursor: &mut Cursor<'_>) -> Result<Statement, ParseError> {
+    const HINT: &str = "EXPLAIN IMPACT CREATE OR REPLACE IDENTITY GRAPH ... tells what it changes.";
+    let start = cursor.start();
+    if cursor.accept("alter identity graph") {
+        let what = "EXPLAIN IMPACT ALTER IDENTITY GRAPH".into();
+        return Ok(Statement::Unsupported { what, hint: format!("Write it whole: {HINT}") });
+    }
+    match inner(cursor)?.statement {
+        Statement::Create { definition, mode, .. }
+            if matches!(definition.body, Body::IdentityGraph(_)) =>
+        {
+            Ok(Statement::ExplainImpact { definition, mode })
+        }
+        _ => {
+            let message = "only the definition of an identity graph has an impact to explain";
+            Err(cursor.error_at(start, message).hint(HINT))
+        }
+    }
 }
 
 /// The statement that answers with the lines of an explanation.

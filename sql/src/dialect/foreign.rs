@@ -82,7 +82,7 @@ const ELSEWHERE: [(&str, &str); 7] = [
 ];
 
 /// First words that begin a statement of ours or of Postgres, for "did you mean".
-pub(crate) const FIRST_WORDS: [&str; 40] = [
+pub(crate) const FIRST_WORDS: [&str; 41] = [
     "insert",
     "update",
     "delete",
@@ -97,6 +97,7 @@ pub(crate) const FIRST_WORDS: [&str; 40] = [
     "refresh",
     "merge",
     "split",
+    "apply",
     "run",
     "show",
     "set",

@@ -1,5 +1,6 @@
 //! When something is brought up to date: `EVERY '1 hour'`, `TARGET LAG '5 minutes'`, `ON DEMAND`.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use engine::catalog::Freshness;
@@ -8,7 +9,7 @@ use super::cursor::Cursor;
 use super::error::{FEATURE_NOT_SUPPORTED, INVALID_PARAMETER_VALUE, ParseError};
 
 /// The shortest and the longest time between two runs, in seconds.
-const SECONDS_ALLOWED: std::ops::RangeInclusive<u64> = 1..=366 * 86_400;
+const SECONDS_ALLOWED: RangeInclusive<u64> = 1..=366 * 86_400;
 
 /// The words that a freshness clause begins with.
 pub(crate) const CLAUSES: [&str; 3] = ["every", "target lag", "on demand"];
@@ -43,8 +44,17 @@ pub(crate) fn freshness(cursor: &mut Cursor<'_>) -> Result<Option<Freshness>, Pa
     Ok(None)
 }
 
-/// Reads `[INTERVAL] '1 hour 30 minutes'`.
+/// Reads `[INTERVAL] '1 hour 30 minutes'`, a time between two runs.
 fn duration(cursor: &mut Cursor<'_>) -> Result<Duration, ParseError> {
+    duration_within(cursor, SECONDS_ALLOWED, "one second and a year")
+}
+
+/// Reads `[INTERVAL] '30 days'`, a number of seconds that lies `between` two times.
+pub(crate) fn duration_within(
+    cursor: &mut Cursor<'_>,
+    allowed: RangeInclusive<u64>,
+    between: &str,
+) -> Result<Duration, ParseError> {
     cursor.accept("interval");
     let byte = cursor.start();
     let text = cursor.text("a time such as '15 minutes'")?;
@@ -54,9 +64,9 @@ fn duration(cursor: &mut Cursor<'_>) -> Result<Duration, ParseError> {
             .sqlstate(INVALID_PARAMETER_VALUE)
             .hint("Write a number and a unit: '30 seconds', '15 minutes', '1 hour', '1 day' or '1 week'.")
     })?;
-    if !SECONDS_ALLOWED.contains(&seconds) {
+    if !allowed.contains(&seconds) {
         return Err(cursor
-            .error_at(byte, format!("\"{text}\" is not between one second and a year"))
+            .error_at(byte, format!("\"{text}\" is not between {between}"))
             .sqlstate(INVALID_PARAMETER_VALUE));
     }
     Ok(Duration::from_secs(seconds))

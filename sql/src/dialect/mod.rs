@@ -114,7 +114,9 @@ fn statement(cursor: &mut Cursor<'_>) -> Result<Statement, ParseError> {
         },
         "merge" if cursor.is("profiles") => overrides::merge(cursor),
         "split" => overrides::split(cursor),
+        "apply" => overrides::apply(cursor),
         "drop" if cursor.accept("identity override") => overrides::take_back(cursor),
+        "alter" if cursor.accept("identifier value") => overrides::alter_value(cursor),
         "drop" => match objects::drop_object(cursor)? {
             Some(statement) => Ok(statement),
             None => foreign_or_error(&whole),

@@ -1,14 +1,21 @@
-//! Deciding who is who: `MERGE PROFILES`, `SPLIT PROFILE` and `DROP IDENTITY OVERRIDE`.
+//! Deciding who is who: `MERGE PROFILES`, `SPLIT PROFILE`, `APPLY IDENTITY OVERRIDES`, `DROP IDENTITY OVERRIDE` and
+//! `ALTER IDENTIFIER VALUE`.
 
-use engine::overrides::{Decision, Part};
+use engine::identity::ValueClass;
+use engine::overrides::{Decision, Part, REASON_BYTES_MAX};
 use sqlparser::tokenizer::Token;
 
 use super::cursor::Cursor;
 use super::error::ParseError;
+use super::inner;
 use super::statement::Statement;
 
-/// The longest reason, in bytes.
-const REASON_BYTES_MAX: usize = 2_000;
+/// Whom a value may be said to identify.
+const CLASSES: [(&str, ValueClass); 3] = [
+    ("personal", ValueClass::Personal),
+    ("shared", ValueClass::Shared),
+    ("nobody", ValueClass::Nobody),
+];
 
 /// Reads the rest of `MERGE PROFILES id, id [, ...] REASON '...'`.
 pub(crate) fn merge(cursor: &mut Cursor<'_>) -> Result<Statement, ParseError> {
@@ -45,12 +52,41 @@ pub(crate) fn split(cursor: &mut Cursor<'_>) -> Result<Statement, ParseError> {
     Ok(Statement::Decide { decision: Decision::Split(profile, part), reason })
 }
 
+/// Reads the rest of `APPLY IDENTITY OVERRIDES AS query`.
+pub(crate) fn apply(cursor: &mut Cursor<'_>) -> Result<Statement, ParseError> {
+    cursor.expect("identity overrides")?;
+    cursor.expect("as")?;
+    let start = cursor.start();
+    let parsed = inner(cursor)?;
+    match parsed.statement {
+        Statement::Query { .. } => Ok(Statement::ApplyOverrides { query: parsed.text }),
+        _ => {
+            let error = cursor.error_at(start, "expected a query");
+            Err(error.hint("Each row decides about two records: APPLY IDENTITY OVERRIDES AS SELECT left_source, left_record_key, right_source, right_record_key, decision, reason FROM ..."))
+        }
+    }
+}
+
 /// Reads the rest of `DROP IDENTITY OVERRIDE number [REASON '...']`.
 pub(crate) fn take_back(cursor: &mut Cursor<'_>) -> Result<Statement, ParseError> {
     let number = number(cursor, "the number of an override")?;
     let reason = if cursor.is("reason") { reason(cursor)? } else { String::new() };
     cursor.expect_end()?;
     Ok(Statement::Decide { decision: Decision::Revoke(number), reason })
+}
+
+/// Reads the rest of `ALTER IDENTIFIER VALUE (kind, value) SET CLASS class REASON '...' | RESET CLASS [REASON '...']`.
+pub(crate) fn alter_value(cursor: &mut Cursor<'_>) -> Result<Statement, ParseError> {
+    let (kind, value) = pair(cursor, "a kind of identifier", "an identifier")?;
+    let (class, reason) = if cursor.accept("set class") {
+        (Some(cursor.choose("", &CLASSES)?), reason(cursor)?)
+    } else if cursor.accept("reset class") {
+        (None, if cursor.is("reason") { reason(cursor)? } else { String::new() })
+    } else {
+        return Err(cursor.expected_one_of("", ["set class", "reset class"].into_iter()));
+    };
+    cursor.expect_end()?;
+    Ok(Statement::Decide { decision: Decision::Classify(kind, value, class), reason })
 }
 
 /// Reads the id of a profile.

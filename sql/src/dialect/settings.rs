@@ -21,6 +21,14 @@ pub(crate) fn set(cursor: &mut Cursor<'_>) -> Result<Statement, ParseError> {
     if !local && cursor.is("session") && !assigned(cursor, 1) {
         cursor.advance();
     }
+    if ["role none", "authorization default"].iter().any(|words| cursor.accept(words)) {
+        cursor.expect_end()?;
+        return Ok(Statement::Set {
+            name: "session_authorization".to_string(),
+            value: None,
+            local,
+        });
+    }
     for (words, hint) in [
         ("role", "Connect as the role."),
         ("authorization", "Connect as the role."),

@@ -63,6 +63,11 @@ pub(crate) enum Statement {
         /// Why; it may be empty where something is taken back.
         reason: String,
     },
+    /// `APPLY IDENTITY OVERRIDES AS query`.
+    ApplyOverrides {
+        /// The text of the query, each row of which decides about two records.
+        query: String,
+    },
     /// `RUN SYNC name [DRY RUN]`.
     RunSync {
         /// The sync.
@@ -255,6 +260,13 @@ pub(crate) enum Statement {
     ExplainIdentity {
         /// The query that answers it.
         query: String,
+    },
+    /// `EXPLAIN IMPACT CREATE [OR REPLACE] IDENTITY GRAPH ...`.
+    ExplainImpact {
+        /// The graph.
+        definition: Box<Definition>,
+        /// What would happen if it is there already.
+        mode: CreateMode,
     },
     /// A statement that changes tables or views of the schema `analytics`, read by the engine from the text.
     Write {

@@ -15,7 +15,7 @@ use datafusion::common::ScalarValue;
 use datafusion::execution::SendableRecordBatchStream;
 use engine::Result;
 use engine::analytics::CopyTarget;
-use engine::query::postgres::Configured;
+use engine::query::postgres::{Configured, Reachable};
 
 use crate::dialect::Statement;
 
@@ -42,6 +42,8 @@ pub(crate) struct Client {
 pub(crate) trait QuerySession: Send + Sync + 'static {
     /// Returns what the session stands on now.
     fn status(&self) -> Status;
+    /// Lets other sessions of the role reach this one. A session without others has nobody to be reached by.
+    fn reached_through(&self, _session: Arc<dyn Reachable>) {}
     /// Takes the new value of a setting, among them `cdp.purpose`, which fails unless the role has that purpose and for
     /// which an empty text stands for none.
     async fn set(&self, name: &str, value: &str) -> Result<()>;
@@ -131,7 +133,7 @@ pub(crate) struct Plan {
     pub(crate) schema: SchemaRef,
     /// Its parameters in order, their logical types in the metadata of the fields.
     pub(crate) parameters: Vec<FieldRef>,
-    /// Whether running it changes the lake, as a call of `cdp.record_consent` does.
+    /// Whether running it changes the lake, as a call of `cdp.record_consent` or `cdp.decide` does.
     pub(crate) changes_the_lake: bool,
     /// What only the engine understands.
     pub(crate) inner: Arc<dyn Any + Send + Sync>,

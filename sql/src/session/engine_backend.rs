@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::common::ScalarValue;
@@ -12,10 +12,11 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use engine::analytics::{CopyTarget, PlannedWrite, Staged};
 use engine::catalog::{Body, Capability, Definition, Kind};
+use engine::identity_refresh::impact_columns;
 use engine::jobs::{Target, Trigger};
 use engine::lanes;
 use engine::query::planned::Planned;
-use engine::query::postgres::Configured;
+use engine::query::postgres::{Configured, Reachable};
 use engine::{Engine, Error, FirstMembers, Put, Result};
 use futures::{FutureExt, stream};
 use sqlparser::ast::Statement as SqlStatement;
@@ -23,8 +24,7 @@ use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
 
 use super::backend::{Backend, Changes, Client, Outcome, Plan, QuerySession, Status};
-use super::like::like_pattern;
-use super::record_consent::RecordConsent;
+use super::calls::Call;
 use super::secrets::Secrets;
 use crate::dialect::{CreateMode, RefreshTarget, Statement, readable};
 
@@ -67,7 +67,7 @@ pub(crate) struct EngineSession {
 /// What a plan is made of.
 enum Inner {
     Query(Arc<Planned>),
-    RecordConsent(RecordConsent),
+    Call(Call),
     Write(Box<PlannedWrite>),
 }
 
@@ -75,6 +75,10 @@ enum Inner {
 impl QuerySession for EngineSession {
     fn status(&self) -> Status {
         Status { purpose: self.session.purpose(), epoch: self.session.engine().epoch() }
+    }
+
+    fn reached_through(&self, session: Arc<dyn Reachable>) {
+        self.session.reached_through(session);
     }
 
     async fn set(&self, name: &str, value: &str) -> Result<()> {
@@ -99,17 +103,15 @@ impl QuerySession for EngineSession {
             return Ok(known);
         }
         let statement = parse(sql)?;
-        if let Some(call) = RecordConsent::of(&statement)? {
-            let schema =
-                Arc::new(Schema::new(vec![Field::new("record_consent", DataType::Boolean, false)]));
+        if let Some(call) = Call::of(&statement)? {
             let parameters = (0..call.parameters())
                 .map(|_| Arc::new(Field::new("", DataType::Utf8, true)))
                 .collect();
             return Ok(Plan {
-                schema,
+                schema: call.schema(),
                 parameters,
                 changes_the_lake: true,
-                inner: Arc::new(Inner::RecordConsent(call)),
+                inner: Arc::new(Inner::Call(call)),
             });
         }
         if let Some(write) = self.session.plan_write(&statement, parameters).boxed().await? {
@@ -143,14 +145,9 @@ impl QuerySession for EngineSession {
     ) -> Result<SendableRecordBatchStream> {
         match plan.inner.downcast_ref::<Inner>() {
             Some(Inner::Query(planned)) => self.session.execute(planned, parameters).await,
-            Some(Inner::RecordConsent(call)) => {
-                let [kind, value, purpose, status] = call.arguments(&parameters)?;
-                self.session
-                    .engine()
-                    .record_consent(&self.session, &kind, &value, &purpose, &status)
-                    .boxed()
-                    .await?;
-                rows(&plan.schema, vec![Arc::new(BooleanArray::from(vec![true]))])
+            Some(Inner::Call(call)) => {
+                let answer = call.run(&self.session, &parameters).boxed().await?;
+                rows(&plan.schema, vec![answer])
             }
             Some(Inner::Write(_)) => Err(Error::Unsupported {
                 what: "a statement that writes in the place of a query".into(),
@@ -216,6 +213,7 @@ impl QuerySession for EngineSession {
             Statement::ShowCreate { .. } => &["name", "definition"],
             Statement::RunSync { .. } => &["run", "rows", "held_back", "location"],
             Statement::Decide { .. } => return Some(super::decide::columns()),
+            Statement::ExplainImpact { .. } => return Some(impact_columns()),
             _ => return None,
         };
         Some(Arc::new(Schema::new(
@@ -245,6 +243,10 @@ impl QuerySession for EngineSession {
             }
             Statement::Refresh { target, full } => self.refresh(target, *full).boxed().await,
             Statement::Decide { decision, reason } => self.decide(decision, reason).boxed().await,
+            Statement::ApplyOverrides { query } => self.apply_overrides(query).boxed().await,
+            Statement::ExplainImpact { definition, mode } => {
+                self.explain_impact(definition, *mode).boxed().await
+            }
             Statement::RunSync { name, dry_run } => {
                 self.run_sync(statement, name, *dry_run).boxed().await
             }
@@ -272,17 +274,10 @@ fn plan_of(planned: Arc<Planned>) -> Plan {
 
 impl EngineSession {
     /// Fails unless the role may define objects of this kind: everything, or segments for its own purposes.
-    fn may_define(&self, kind: Kind, name: &str) -> Result<()> {
+    pub(super) fn may_define(&self, kind: Kind, name: &str) -> Result<()> {
         if kind == Kind::Segment {
-            let own = match self
-                .session
-                .engine()
-                .live()
-                .published
-                .state
-                .get(kind, name)
-                .map(|definition| definition.body.clone())
-            {
+            let live = self.session.engine().live();
+            let own = match live.published.state.get(kind, name).map(|found| &found.body) {
                 Some(Body::Segment(segment)) => self.owns(&segment.purpose),
                 _ => true,
             };
@@ -293,7 +288,7 @@ impl EngineSession {
         self.session.require(Capability::Define, &format!("define a {}", kind.word()))
     }
 
-    fn owns(&self, purpose: &str) -> bool {
+    pub(super) fn owns(&self, purpose: &str) -> bool {
         self.session
             .engine()
             .role(self.session.role())
@@ -311,11 +306,7 @@ impl EngineSession {
                 &format!("define a segment for purpose \"{}\"", segment.purpose),
             )?;
         }
-        let put = match mode {
-            CreateMode::Create => Put::Create,
-            CreateMode::OrReplace => Put::Replace,
-            CreateMode::IfNotExists => Put::IfAbsent,
-        };
+        let put = put_of(mode);
         let engine = self.session.engine();
         engine.check_query(definition).await?;
         let tag = format!("CREATE {}", words(kind));
@@ -335,6 +326,16 @@ impl EngineSession {
             FirstMembers::Computed => vec![],
         };
         Ok(Outcome::Done { tag, notices })
+    }
+
+    /// Tells what a definition would change, without making it.
+    async fn explain_impact(&self, definition: &Definition, mode: CreateMode) -> Result<Outcome> {
+        self.may_define(definition.body.kind(), &definition.name)?;
+        lanes::go_heavy().await;
+        let engine = self.session.engine();
+        let told = engine.explain_impact(&self.session, definition, put_of(mode)).await?;
+        let rows = rows(&impact_columns(), told.columns().to_vec())?;
+        Ok(Outcome::Rows { tag: "EXPLAIN".into(), rows })
     }
 
     async fn refresh(&self, target: &RefreshTarget, full: bool) -> Result<Outcome> {
@@ -401,54 +402,8 @@ impl EngineSession {
         )
     }
 
-    fn show_objects(
-        &self,
-        statement: &Statement,
-        kind: Kind,
-        like: Option<&str>,
-    ) -> Result<Outcome> {
-        let live = self.session.engine().live();
-        let matcher = like.map(like_pattern);
-        let visible = |definition: &&Definition| match &definition.body {
-            Body::Segment(segment) => {
-                self.owns(&segment.purpose) || self.session.require(Capability::Define, "").is_ok()
-            }
-            Body::Purpose(_) => true,
-            _ => {
-                self.session.require(Capability::Define, "").is_ok()
-                    || matches!(kind, Kind::Sync | Kind::Destination)
-            }
-        };
-        let rows = live
-            .published
-            .state
-            .of_kind(kind)
-            .filter(visible)
-            .filter(|definition| matcher.as_ref().is_none_or(|matches| matches(&definition.name)))
-            .map(|definition| vec![Some(definition.name.clone()), definition.comment.clone()])
-            .collect();
-        self.texts(statement, "SHOW".into(), rows)
-    }
-
-    fn show_create(&self, statement: &Statement, kind: Kind, name: &str) -> Result<Outcome> {
-        self.may_define(kind, name)?;
-        if kind == Kind::Role {
-            return Err(Error::Denied {
-                message: "the definition of a role is not shown".into(),
-                hint: "It holds the verifier of a password.".into(),
-            });
-        }
-        let live = self.session.engine().live();
-        let definition = live.published.state.expect(kind, name)?;
-        self.texts(
-            statement,
-            "SHOW".into(),
-            vec![vec![Some(definition.name.clone()), Some(definition.sql.clone())]],
-        )
-    }
-
     /// Answers with rows of texts.
-    fn texts(
+    pub(super) fn texts(
         &self,
         statement: &Statement,
         tag: String,
@@ -471,15 +426,24 @@ fn foreign_plan() -> Error {
     }
 }
 
-fn done(tag: String) -> Outcome {
+pub(super) fn done(tag: String) -> Outcome {
     Outcome::Done { tag, notices: vec![] }
+}
+
+/// Returns how a definition is put into the catalog.
+fn put_of(mode: CreateMode) -> Put {
+    match mode {
+        CreateMode::Create => Put::Create,
+        CreateMode::OrReplace => Put::Replace,
+        CreateMode::IfNotExists => Put::IfAbsent,
+    }
 }
 
 fn words(kind: Kind) -> String {
     kind.word().to_uppercase()
 }
 
-fn parse(sql: &str) -> Result<SqlStatement> {
+pub(super) fn parse(sql: &str) -> Result<SqlStatement> {
     let statements = Parser::parse_sql(&PostgreSqlDialect {}, &readable(sql))
         .map_err(|error| datafusion::error::DataFusionError::SQL(Box::new(error), None))?;
     statements.into_iter().next().ok_or_else(|| Error::Invalid {

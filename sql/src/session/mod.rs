@@ -7,16 +7,19 @@
 //! gone after a `ROLLBACK`. Each other statement that changes the lake commits by itself: inside of a block it is refused,
 //! never committed behind the back of a later `ROLLBACK`.
 
+mod apply_overrides;
 pub(crate) mod backend;
+mod calls;
 mod decide;
 pub(crate) mod engine_backend;
 mod like;
-mod record_consent;
 mod secrets;
 mod setting;
 mod settings;
+mod show;
 mod transaction;
 
+pub(crate) use calls::calls_an_action;
 pub(crate) use settings::{Change, Settings};
 pub(crate) use transaction::{
     Moment, Transaction, TransactionState, changes_the_lake, inside_block,

@@ -86,7 +86,12 @@ impl Settings {
         let index = index_of(name)?;
         let value = match values {
             Some(values) => SETTINGS[index].accept(values)?,
-            None if matches!(SETTINGS[index].rule, Rule::Fixed) => SETTINGS[index].accept(&[])?,
+            // Whoever is at the role that logged in may go back to it.
+            None if matches!(SETTINGS[index].rule, Rule::Fixed)
+                && SETTINGS[index].name != "session_authorization" =>
+            {
+                SETTINGS[index].accept(&[])?
+            }
             None => self.start[index].clone(),
         };
         Ok(Change { index, value })
@@ -227,6 +232,8 @@ mod tests {
         }
         assert_eq!(settings.timeout("statement_timeout"), None);
         assert_eq!(settings.get("session_authorization").unwrap(), "ada");
+        assert_eq!(settings.check("session_authorization", None).unwrap().value, "ada");
+        assert_eq!(settings.check("server_version", None).unwrap_err().sqlstate, "55P02");
     }
 
     #[test]

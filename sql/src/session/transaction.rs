@@ -202,6 +202,8 @@ pub(crate) fn tag_of(decision: &Decision) -> &'static str {
         Decision::Merge(_) => "MERGE PROFILES",
         Decision::Split(..) => "SPLIT PROFILE",
         Decision::Revoke(_) => "DROP IDENTITY OVERRIDE",
+        Decision::Answer(_) => "APPLY IDENTITY OVERRIDES",
+        Decision::Classify(..) => "ALTER IDENTIFIER VALUE",
     }
 }
 
@@ -216,6 +218,7 @@ pub(crate) fn changes_the_lake(statement: &Statement) -> Option<String> {
         Statement::Refresh { .. } => Some("REFRESH".to_owned()),
         Statement::RunSync { dry_run: false, .. } => Some("RUN SYNC".to_owned()),
         Statement::Decide { decision, .. } => Some(tag_of(decision).to_owned()),
+        Statement::ApplyOverrides { .. } => Some("APPLY IDENTITY OVERRIDES".to_owned()),
         _ => None,
     }
 }

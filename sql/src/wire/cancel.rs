@@ -1,10 +1,12 @@
-//! CancelRequests: which connection has which secret, and how its running statement is stopped.
+//! CancelRequests and what other sessions ask: which connection has which secret, and how its running statement or the
+//! connection itself is ended.
 //!
 //! A request that comes while nothing runs is forgotten: it never stops the next statement.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use engine::query::postgres::{Reachable, Signal};
 use tokio_util::sync::CancellationToken;
 
 /// Every connection that can be cancelled.
@@ -17,6 +19,7 @@ pub(crate) struct Cancels {
 struct Slot {
     secret: i32,
     running: Mutex<Option<CancellationToken>>,
+    ended: CancellationToken,
 }
 
 /// The entry of one connection, which goes with it.
@@ -33,9 +36,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Cancels {
-    /// Enters a connection under a number that no other one has.
-    pub(crate) fn register(self: &Arc<Self>) -> Registration {
-        let slot = Arc::new(Slot { secret: rand::random(), running: Mutex::new(None) });
+    /// Enters a connection under a number that no other one has. It ends with the server.
+    pub(crate) fn register(self: &Arc<Self>, shutdown: &CancellationToken) -> Registration {
+        let (secret, running) = (rand::random(), Mutex::new(None));
+        let slot = Arc::new(Slot { secret, running, ended: shutdown.child_token() });
         let mut slots = lock(&self.slots);
         let pid = loop {
             let pid = rand::random_range(1..i32::MAX);
@@ -50,11 +54,26 @@ impl Cancels {
     /// Stops what a connection runs, if the secret is right.
     pub(crate) fn cancel(&self, pid: i32, secret: i32) {
         let slot = lock(&self.slots).get(&pid).cloned();
-        if let Some(slot) = slot.filter(|slot| slot.secret == secret)
-            && let Some(running) = lock(&slot.running).as_ref()
-        {
-            running.cancel();
+        if let Some(slot) = slot.filter(|slot| slot.secret == secret) {
+            slot.hear(Signal::Cancel);
         }
+    }
+}
+
+impl Reachable for Slot {
+    fn hear(&self, signal: Signal) {
+        match signal {
+            Signal::Cancel => {
+                if let Some(running) = lock(&self.running).as_ref() {
+                    running.cancel();
+                }
+            }
+            Signal::End => self.ended.cancel(),
+        }
+    }
+
+    fn is_busy(&self) -> bool {
+        lock(&self.running).is_some()
     }
 }
 
@@ -62,6 +81,16 @@ impl Registration {
     /// Returns the secret that a CancelRequest must know.
     pub(crate) fn secret(&self) -> i32 {
         self.slot.secret
+    }
+
+    /// Returns what other sessions reach the connection through.
+    pub(crate) fn reachable(&self) -> Arc<dyn Reachable> {
+        self.slot.clone()
+    }
+
+    /// Waits until the connection has to end: with the server, or because another session wants it.
+    pub(crate) async fn ended(&self) {
+        self.slot.ended.cancelled().await;
     }
 
     /// Notes that a statement runs, and returns what will tell it to stop.
@@ -90,7 +119,8 @@ mod tests {
     #[test]
     fn only_a_running_statement_of_the_right_secret_is_cancelled() {
         let cancels = Arc::new(Cancels::default());
-        let one = cancels.register();
+        let shutdown = CancellationToken::new();
+        let one = cancels.register(&shutdown);
         cancels.cancel(one.pid, one.secret());
         let token = one.begin();
         assert!(!token.is_cancelled(), "a request from before does not count");

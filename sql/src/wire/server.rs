@@ -246,7 +246,7 @@ async fn admit(
         )
         .hint(format!("The one database is \"{DATABASE}\".")));
     }
-    let registration = shared.cancels.register();
+    let registration = shared.cancels.register(&shared.shutdown);
     let client = Client { pid: registration.pid, address: address.ip() };
     super::connection::Admitted::new(shared.clone(), registration, client, hello).await
 }

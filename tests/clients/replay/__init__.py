@@ -1,9 +1,11 @@
 """Statements that real clients sent, replayed on PostgreSQL 15 and on onefold.
 
 `statements.json` holds them by client, in the order of first use: psql's backslash commands, pgjdbc, SQLAlchemy with
-psycopg2 and psycopg 3, plain drivers and dbt, as a PostgreSQL 15 server logged them. Each is sent to both servers in the
-protocol that the client used, and the answers are compared: SQLSTATE of an error, command tag, names and types of columns.
-Numbers of rows are left out, since each server describes its own objects.
+psycopg2 and psycopg 3, plain drivers and dbt, as a PostgreSQL 15 server logged them. `tools` has a file for each tool that
+cannot be installed to be recorded: its statements are written after what the tool's public source or log shows, which the
+head of the file names. Each is sent to both servers in the protocol that the client used, and the answers are compared:
+SQLSTATE of an error, command tag, names and types of columns. Rows and their number are left out, since each server
+describes its own objects, but where a statement of a tool says `"rows": true`: it asks for what both have alike.
 
 The statements expect certain relations. On onefold they are those of a lake that is made of `project`: `profiles`, whose
 attributes are the columns that the statements name, and the segment `v`; and the table `odd`, which SQL makes. PostgreSQL
@@ -24,6 +26,9 @@ from psycopg import pq
 
 FOLDER = pathlib.Path(__file__).resolve().parent
 STATEMENTS = FOLDER / "statements.json"
+TOOLS = FOLDER / "tools"
+STATEMENT = "-- :: "
+"""How a line begins that stands before a statement of a tool; how the statement is sent follows, as JSON."""
 DIFFERENCES = FOLDER / "differences.json"
 REASONS = FOLDER / "reasons.json"
 
@@ -78,7 +83,7 @@ class Side:
             self._connect()
         text = statement["q"].replace('"cdp".', f'"{self.database}".').replace("'cdp'", f"'{self.database}'").encode()
         if statement["kind"] == "ext":
-            values = [None if value is None else str(value).encode() for value in statement["params"]]
+            values = [None if value is None else str(value).encode() for value in statement.get("params", [])]
             self.connection.send_query_params(text, values)
         else:
             self.connection.send_query(text)
@@ -95,6 +100,8 @@ class Side:
                     answers.append("error " + _text(result.error_field(pq.DiagnosticField.SQLSTATE) or b"without a SQLSTATE"))
                 case _:
                     answers.append(_described(result))
+                    if statement.get("rows"):
+                        answers.extend(_rows(result))
         return answers
 
     def in_failed_block(self):
@@ -113,12 +120,34 @@ def _described(result):
     return f"{tag} ({', '.join(columns)})" if columns else tag
 
 
+def _rows(result):
+    """The rows of a result, sorted, since few statements say in which order they want them. Zeros that end a fraction are
+    left out: how many digits an average or a quotient has is not compared."""
+    cells = lambda row: ["NULL" if (value := result.get_value(row, at)) is None else _number(value.decode()) for at in range(result.nfields)]
+    return sorted(" | ".join(cells(row)) for row in range(result.ntuples))
+
+
+def _number(value):
+    return value.rstrip("0").rstrip(".") if re.fullmatch(r"-?\d+\.\d+", value) else value
+
+
 def _text(value):
     return (value or b"").decode()
 
 
 def statements():
-    return json.loads(STATEMENTS.read_text())
+    recorded = json.loads(STATEMENTS.read_text())
+    return recorded | {file.stem: _of_tool(file) for file in sorted(TOOLS.glob("*.sql"))}
+
+
+def _of_tool(file):
+    found = []
+    for line in file.read_text().splitlines(keepends=True):
+        if line.startswith(STATEMENT):
+            found.append({**json.loads(line.removeprefix(STATEMENT)), "q": ""})
+        elif found:
+            found[-1]["q"] += line
+    return [{**statement, "q": statement["q"].strip()} for statement in found]
 
 
 def known_differences():

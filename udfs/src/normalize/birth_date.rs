@@ -108,6 +108,22 @@ fn days(year: i32, month: i32, day: i32) -> Option<i32> {
     Some(year * 365 + year / 4 - year / 100 + year / 400 + day_of_year - 719_468)
 }
 
+/// Writes days since 1970-01-01 as a number of eight digits, such as 19871222; `None` outside of the years that four
+/// digits hold.
+pub fn eight_digits(days: i32) -> Option<u32> {
+    // Counted in years that begin in March, and in eras of four hundred of them.
+    let days = i64::from(days) + 719_468;
+    let (era, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day_of_year = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let (month, later) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    let year = era * 400 + year + later;
+    let number = (1..=9_999).contains(&year).then_some(year * 10_000 + month * 100 + day)?;
+    u32::try_from(number).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use arrow::temporal_conversions::date32_to_datetime;
@@ -165,7 +181,23 @@ mod tests {
         }
     }
 
+    #[test]
+    fn dates_are_numbers() {
+        for (days, expected) in
+            [(0, Some(19_700_101)), (-1, Some(19_691_231)), (11_016, Some(20_000_229))]
+        {
+            assert_eq!(eight_digits(days), expected);
+        }
+        assert_eq!((eight_digits(i32::MAX), eight_digits(i32::MIN)), (None, None));
+    }
+
     proptest! {
+        #[test]
+        fn a_number_shows_what_a_date_shows(day in -719_162i32..2_932_897) {
+            let shown = written(day).replace('-', "");
+            prop_assert_eq!(eight_digits(day), shown.parse().ok());
+        }
+
         #[test]
         fn twice_is_once(given in "[0-9]{1,4}[-./][0-9]{1,2}[-./][0-9]{1,4}|[0-9]{8}|.*") {
             if let Some(once) = normalize_birth_date(&given, None) {

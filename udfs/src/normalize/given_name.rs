@@ -1,9 +1,13 @@
-//! Keys of given names: one for a name, its spellings and its pet forms.
+//! `given_name_key` and `same_given_name`: one name, its spellings and its pet forms.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use arrow::datatypes::DataType;
+
 use super::given_names::GIVEN_NAMES;
+use super::name::normalize_name;
+use crate::column::{Specification, booleans, text};
 
 /// For each name and pet form what it may stand for, likeliest first.
 static NAMES: LazyLock<HashMap<&'static str, Vec<&'static str>>> = LazyLock::new(|| {
@@ -17,6 +21,53 @@ static NAMES: LazyLock<HashMap<&'static str, Vec<&'static str>>> = LazyLock::new
     }
     names
 });
+
+pub(crate) fn specification_of_key() -> Specification {
+    Specification {
+        name: "given_name_key",
+        section: "Normalisation",
+        description: "Returns the full name that a given name is likeliest short for, as a lower-case ASCII word; a name that is not \
+                      known stands for itself. Of several names the first one counts.",
+        parameters: const { &[text("name", "The given name.")] },
+        required: 1,
+        example: (&["Gosia"], "malgorzata"),
+        returns: DataType::Utf8View,
+        logical_type: None,
+        evaluate: |arguments| {
+            arguments.map_text(|name| Some(given_name_key(&first_word(name)?).to_owned()))
+        },
+    }
+}
+
+pub(crate) fn specification() -> Specification {
+    Specification {
+        name: "same_given_name",
+        section: "Agreement",
+        description: "Tells whether two given names can be one: equal, or forms of a name that they have in common. `Chris` can be \
+                      `Christine` and `Christopher`, who cannot be each other.",
+        parameters: const { &[text("left", "One given name."), text("right", "The other given name.")] },
+        required: 2,
+        example: (&["Bob", "Robert"], "true"),
+        returns: DataType::Boolean,
+        logical_type: None,
+        evaluate: |arguments| {
+            let (left, right) = (arguments.text(0)?, arguments.text(1)?);
+            let same = |row| {
+                Some(same_given_name(&first_word(left.get(row)?)?, &first_word(right.get(row)?)?))
+            };
+            Ok(booleans((0..arguments.rows()).map(same)))
+        },
+    }
+}
+
+/// Returns the first word of a name, folded.
+fn first_word(name: &str) -> Option<String> {
+    let mut normal = normalize_name(name)?;
+    if let Some(end) = normal.find(' ') {
+        normal.truncate(end);
+    }
+    Some(normal)
+}
 
 /// Returns the full name that a folded given name is likeliest short for, or `token` itself when it is not known.
 pub fn given_name_key(token: &str) -> &str {

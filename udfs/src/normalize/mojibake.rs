@@ -1,6 +1,24 @@
-//! Repair of text that was UTF-8 and was read as Latin-1 or Windows-1252.
+//! `repair_mojibake`: text that was UTF-8 and was read as Latin-1 or Windows-1252.
 
 use std::borrow::Cow;
+
+use arrow::datatypes::DataType;
+
+use crate::column::{Specification, text};
+
+pub(crate) fn specification() -> Specification {
+    Specification {
+        name: "repair_mojibake",
+        section: "Normalisation",
+        description: "Puts letters back that were written in UTF-8 and read in another encoding. All else is kept as it is.",
+        parameters: const { &[text("text", "The text.")] },
+        required: 1,
+        example: (&["MÃ¼hlenstraÃŸe"], "Mühlenstraße"),
+        returns: DataType::Utf8View,
+        logical_type: None,
+        evaluate: |arguments| arguments.map_text(|text| Some(repair_mojibake(text))),
+    }
+}
 
 /// What Windows-1252 makes of the bytes 0x80 to 0x9f; 0 where it has nothing and the control character stands.
 const WINDOWS_1252: [u16; 32] = [

@@ -41,6 +41,9 @@ const FIELDS: [&str; 7] = ["med", "hum", "ekon", "rer", "nat", "jur", "iur"];
 /// Degrees behind a name that are no part of it.
 const DEGREES: [&str; 8] = ["md", "phd", "esq", "mba", "dds", "cpa", "msc", "bsc"];
 
+/// Generations as normalised names write them, behind the surname.
+pub const SUFFIXES: [&str; 5] = ["jr", "sr", "ii", "iii", "iv"];
+
 /// Titles that some write behind a name.
 const TITLES_BEHIND: [&str; 6] = ["dr", "mgr", "inz", "prof", "hab", "lek"];
 
@@ -104,6 +107,14 @@ pub fn normalize_name(text: &str) -> Option<String> {
     drop_degrees(&mut words);
     words.extend(suffix.or(within));
     Some(words.join(" "))
+}
+
+/// Takes the suffix off the words of a normalised name, and returns its place among [`SUFFIXES`].
+pub fn take_suffix(words: &mut Vec<&str>) -> Option<u8> {
+    let [_, .., last] = words.as_slice() else { return None };
+    let place = SUFFIXES.iter().position(|suffix| suffix == last)?;
+    words.pop();
+    u8::try_from(place).ok()
 }
 
 /// Folds `text` to ASCII words, single spaces between them; commas stay.

@@ -1,11 +1,37 @@
-//! Keys of surnames: one for the forms that one family's name takes.
+//! `surname_key`: one form of a family's name for all forms that it takes.
 
 use std::borrow::Cow;
 
+use arrow::datatypes::DataType;
+
 use super::fold::fold_umlauts;
+use super::name::{normalize_name, take_suffix};
+use crate::column::{Specification, text};
 
 /// The shortest surname whose ending is taken for a feminine one.
 const FEMININE_LENGTH_MIN: usize = 5;
+
+pub(crate) fn specification() -> Specification {
+    Specification {
+        name: "surname_key",
+        section: "Normalisation",
+        description: "Returns what the forms of a surname share, as a lower-case ASCII word: feminine forms become masculine, umlauts \
+                      are folded, of several words the last one counts. It is for comparing, not for showing.",
+        parameters: const { &[text("name", "The surname.")] },
+        required: 1,
+        example: (&["Zawadzka"], "zawadzki"),
+        returns: DataType::Utf8View,
+        logical_type: None,
+        evaluate: |arguments| {
+            arguments.map_text(|name| {
+                let normal = normalize_name(name)?;
+                let mut words: Vec<&str> = normal.split(' ').collect();
+                take_suffix(&mut words);
+                Some(surname_key(words.pop()?).into_owned())
+            })
+        },
+    }
+}
 
 /// Returns the key of a folded surname: `kowalska` and `kowalski` agree, and so do `mueller` and `muller`.
 ///

@@ -10,7 +10,7 @@ pub(crate) fn specification() -> Specification {
         name: "osa_distance",
         section: "Similarity",
         description: "Returns how many letters have to be put in, left out, replaced or swapped with their neighbour to make one \
-                      text of the other (optimal string alignment).",
+                      text of the other: Damerau's and Levenshtein's distance, no letter being touched twice (optimal string alignment).",
         parameters: const { &[text("left", "One text."), text("right", "The other text.")] },
         required: 2,
         example: (&["alicja", "alijca"], "1"),

@@ -13,13 +13,14 @@ mod index;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::graph::{Graph, NewSubject};
+use super::halt::Halt;
 use super::hash;
 use super::interner::NONE;
 use super::pool::Pool;
 use super::values::ValueClass;
 use crate::catalog::FuzzyRule;
 use crate::matching::{
-    Batch, Classes, Kind, Lookup, Matcher, Memories, Model, Options, Records, Scorer, block_keys,
+    Batch, Classes, Labels, Lookup, Matcher, Memories, Model, Options, Records, Scorer, block_keys,
     parts,
 };
 use index::{BLOCK_ROWS_MAX, Index};
@@ -84,9 +85,7 @@ pub(super) struct Partner {
 
 impl Fuzzy {
     pub(super) fn new(rule: &FuzzyRule, graph: &Graph) -> Self {
-        let kinds = graph.rules.kinds.iter();
-        let kinds: Vec<Kind> =
-            kinds.map(|kind| Kind { name: kind.name.clone(), form: kind.form() }).collect();
+        let kinds = graph.rules.compared();
         Self {
             rule: graph.rules.match_rule(graph.rules.matches.len()),
             threshold_bits: (rule.score / (1.0 - rule.score)).log2() as f32,
@@ -125,8 +124,7 @@ impl Fuzzy {
             &person.city,
             &person.country,
         ];
-        let source = &graph.sources[usize::from(new.source)];
-        let key = hash::mix(hash::text(source), hash::text(record));
+        let key = record_key(&graph.sources[usize::from(new.source)], record);
         self.waiting.push(Waiting { key, subject, person: person.map(Clone::clone) });
         if self.waiting.len() >= ROWS_PENDING_MAX {
             self.normalize(graph);
@@ -199,8 +197,8 @@ impl Fuzzy {
         self.stale.extend(&self.subjects);
     }
 
-    /// Trains a model on all rows. The order of their arrival does not matter.
-    pub(super) fn train(&self) -> Model {
+    /// Trains a model on all rows, and on what people said of pairs of records. The order of their arrival does not matter.
+    pub(super) fn train(&self, labels: &Labels) -> Model {
         let mut records = self.records.clone();
         records.sort();
         // A number that each record has for itself, such as its own key, says of no two that they are one.
@@ -209,13 +207,14 @@ impl Fuzzy {
         let mut classes = self.classes.clone();
         classes.silence(silent.iter().copied());
         let options = Options { threads: threads(), ..Options::default() };
-        let mut model = Matcher::with_classes(&records, options, classes).train();
+        let mut model = Matcher::with_classes(&records, options, classes).train_with(labels);
         silent.into_iter().for_each(|kind| model.silence(kind));
         model
     }
 
-    /// Weighs these subjects and those whose keys were closed. Adds all whose pairs may be others than before.
-    pub(super) fn weigh(&mut self, graph: &Graph, seeds: &mut Vec<u32>) {
+    /// Weighs these subjects and those whose keys were closed, unless it is to halt. Adds all whose pairs may be others than
+    /// before.
+    pub(super) fn weigh(&mut self, graph: &Graph, seeds: &mut Vec<u32>, halt: &Halt) {
         let Some(ready) = &mut self.model else { return self.stale.clear() };
         seeds.append(&mut self.stale);
         seeds.sort_unstable();
@@ -230,7 +229,7 @@ impl Fuzzy {
         let rows: Vec<u32> = rows.filter(|&row| row != NONE).collect();
         rows.iter().for_each(|&row| self.turns[row as usize] = self.turn);
         self.forget(&rows, seeds);
-        let found = self.compared(graph, &rows);
+        let found = self.compared(graph, &rows, halt);
         for (left, right, weight) in found {
             self.pairs.push(left, Partner { subject: right, weight });
             self.pairs.push(right, Partner { subject: left, weight });
@@ -254,7 +253,7 @@ impl Fuzzy {
     }
 
     /// Compares rows with their neighbours, each pair once, and returns those above the threshold, as subjects.
-    fn compared(&mut self, graph: &Graph, rows: &[u32]) -> Vec<(u32, u32, i32)> {
+    fn compared(&mut self, graph: &Graph, rows: &[u32], halt: &Halt) -> Vec<(u32, u32, i32)> {
         if rows.len() < ROWS_SHARED_MIN {
             let memories = std::mem::take(&mut self.memories);
             let (found, memories) = self.compare(graph, memories, std::iter::once(rows));
@@ -266,7 +265,7 @@ impl Fuzzy {
             std::iter::from_fn(move || {
                 let from = next.fetch_add(ROWS_PER_TASK, Ordering::Relaxed);
                 let to = rows.len().min(from.saturating_add(ROWS_PER_TASK));
-                rows.get(from..to).filter(|rows| !rows.is_empty())
+                rows.get(from..to).filter(|rows| !rows.is_empty() && !halt.is_halted())
             })
         };
         let this = &*self;
@@ -330,6 +329,11 @@ impl Fuzzy {
             _ => String::new(),
         }
     }
+}
+
+/// Returns the key under which the matcher knows a record.
+pub(super) fn record_key(source: &str, record: &str) -> u64 {
+    hash::mix(hash::text(source), hash::text(record))
 }
 
 fn threads() -> usize {

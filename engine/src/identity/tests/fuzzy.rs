@@ -5,14 +5,11 @@ use std::sync::OnceLock;
 use proptest::prelude::*;
 use std::collections::{BTreeSet, HashMap};
 
-use super::properties::{distinct, row, state};
+use super::properties::{CASES, distinct, rows, state};
 use super::*;
 use crate::catalog::FuzzyRule;
 use crate::matching::Model;
 use crate::matching::tests::town::town;
-
-/// Cases of each law: what a minute has room for, or what the laws are to be trusted with.
-const CASES: u32 = if option_env!("ONEFOLD_LONG_TESTS").is_some() { 10_000 } else { 250 };
 
 /// Rows that may share a key: few, so that keys are closed in small examples.
 const ROWS_PER_KEY: u8 = 3;
@@ -28,7 +25,7 @@ fn rules() -> Rules {
 }
 
 /// The records of a town with who each is.
-fn town_rows(households: u64, seed: u64) -> Vec<(Row, u64)> {
+pub(super) fn town_rows(households: u64, seed: u64) -> Vec<(Row, u64)> {
     let (rows, truth) = town(households, seed);
     let rows = rows.into_iter().zip(truth).enumerate();
     rows.map(|(number, ((_, texts), person))| {
@@ -69,13 +66,13 @@ fn model() -> &'static Model {
     })
 }
 
-fn trained() -> Resolver {
+pub(super) fn trained() -> Resolver {
     let mut resolver = Resolver::new(rules());
     resolver.set_model(model().clone());
     resolver
 }
 
-fn resolve_with(mut resolver: Resolver, rows: &[Row]) -> Resolver {
+pub(super) fn resolve_with(mut resolver: Resolver, rows: &[Row]) -> Resolver {
     for row in rows {
         row.add_to(&mut resolver);
     }
@@ -97,7 +94,7 @@ fn check(rows: &[Row], expected: &[&[u32]]) -> Resolver {
 }
 
 /// A record with the name in its parts.
-fn person(key: &str, first: &str, last: &str) -> Row {
+pub(super) fn person(key: &str, first: &str, last: &str) -> Row {
     let said = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
     let fields = PersonFields {
         first_name: said(first),
@@ -217,6 +214,19 @@ fn a_new_record_touches_whom_it_may_be_and_nobody_else() {
 }
 
 #[test]
+fn a_run_that_is_to_end_solves_nothing_more() {
+    let (mut resolver, halt) = (trained(), Halt::default());
+    resolver.halt_with(halt.clone());
+    for (row, _) in town_rows(300, 5) {
+        row.add_to(&mut resolver);
+    }
+    halt.halt();
+    let delta = resolver.resolve();
+    assert_eq!((delta.components_resolved, delta.changed.len()), (0, 0));
+    assert_eq!((resolver.counts().profiles, resolver.counts().edges), (0, 0));
+}
+
+#[test]
 fn training_does_not_hang_on_arrival() {
     let (rows, _): (Vec<Row>, Vec<u64>) = town_rows(150, 11).into_iter().unzip();
     let straight = resolve_with(Resolver::new(rules()), &rows).train();
@@ -252,8 +262,8 @@ proptest! {
 
     #[test]
     fn any_batching_gives_what_one_run_gives(
-        rows in prop::collection::vec(row(), 1..60),
-        batches in prop::collection::vec(1_usize..9, 1..60),
+        rows in rows(),
+        batches in prop::collection::vec(1_usize..9, 1..12),
         is_crowded in any::<bool>(),
     ) {
         let rows = distinct(rows);
@@ -284,7 +294,7 @@ proptest! {
 
     #[test]
     fn the_order_of_arrival_does_not_matter(
-        (rows, shuffled) in prop::collection::vec(row(), 1..60)
+        (rows, shuffled) in rows()
             .prop_map(distinct)
             .prop_flat_map(|rows| (Just(rows.clone()), Just((0..rows.len()).collect::<Vec<_>>()).prop_shuffle())),
         is_crowded in any::<bool>(),
@@ -310,7 +320,7 @@ proptest! {
     }
 
     #[test]
-    fn joining_edges_make_a_tree_and_refused_pairs_are_apart(rows in prop::collection::vec(row(), 1..60)) {
+    fn joining_edges_make_a_tree_and_refused_pairs_are_apart(rows in rows()) {
         let rows = distinct(rows);
         let resolver = resolve_with(trained(), &rows);
         let fuzzy = resolver.rules().fuzzy_rule().unwrap();

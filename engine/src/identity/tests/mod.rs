@@ -1,10 +1,16 @@
 //! Tests of the resolution as a whole.
 
+mod classes;
+mod expiry;
 mod fuzzy;
+mod limits;
 mod overrides;
 mod properties;
+mod review;
 mod shop;
 mod stories;
+
+use std::time::Duration;
 
 use super::*;
 use crate::catalog::{IdentifierRule, IdentityGraph, MatchRule, Normalizer};
@@ -17,6 +23,8 @@ pub(super) struct Row {
     pub(super) record: Option<String>,
     pub(super) identifiers: Vec<(u16, String)>,
     pub(super) person: Option<PersonFields>,
+    /// When it was observed.
+    pub(super) at: i64,
 }
 
 pub(super) const CUSTOMER: u16 = 0;
@@ -38,6 +46,11 @@ impl Row {
 
     pub(super) fn with(mut self, kind: u16, value: &str) -> Self {
         self.identifiers.push((kind, value.to_owned()));
+        self
+    }
+
+    pub(super) fn at(mut self, at: i64) -> Self {
+        self.at = at;
         self
     }
 
@@ -63,6 +76,7 @@ impl Row {
             record: self.record.as_deref(),
             identifiers: &identifiers,
             person: self.person.as_ref(),
+            observed_at: self.at,
         };
         resolver.add(subject).unwrap()
     }
@@ -77,6 +91,8 @@ fn identifier(kind: &str, function: Option<&str>, priority: u16) -> IdentifierRu
         normalize,
         priority,
         limit: None,
+        limit_per: None,
+        expire_after: None,
         block_values: vec![],
         block_matching: vec![],
     }
@@ -109,12 +125,28 @@ pub(super) fn definition() -> IdentityGraph {
     }
 }
 
+/// The same with one customer number, and limits for a time of ten: two mailboxes, one telephone, two devices.
+pub(super) fn timed() -> IdentityGraph {
+    let mut graph = definition();
+    graph.identifiers[usize::from(CUSTOMER)].limit = Some(1);
+    for (kind, limit) in [(EMAIL, 2), (PHONE, 1), (DEVICE, 2)] {
+        let rule = &mut graph.identifiers[usize::from(kind)];
+        rule.limit = Some(limit);
+        rule.limit_per = Some(Duration::from_micros(10));
+    }
+    graph
+}
+
 pub(super) fn resolver() -> Resolver {
     Resolver::new(Rules::from_graph(&definition()).unwrap())
 }
 
 pub(super) fn resolve(rows: &[Row]) -> Resolver {
-    let mut resolver = resolver();
+    resolve_by(definition(), rows)
+}
+
+pub(super) fn resolve_by(graph: IdentityGraph, rows: &[Row]) -> Resolver {
+    let mut resolver = Resolver::new(Rules::from_graph(&graph).unwrap());
     for row in rows {
         row.add_to(&mut resolver);
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
-use super::properties::{distinct, row};
+use super::properties::{CASES, distinct, rows};
 use super::*;
 
 fn decided(number: u32, decided: Decided, (left, right): (&str, &str)) -> Override {
@@ -15,11 +15,11 @@ fn decided(number: u32, decided: Decided, (left, right): (&str, &str)) -> Overri
     Override { number, decided, left: record(left), right: record(right) }
 }
 
-fn must(number: u32, records: (&str, &str)) -> Override {
+pub(super) fn must(number: u32, records: (&str, &str)) -> Override {
     decided(number, Decided::MustLink, records)
 }
 
-fn cannot(number: u32, records: (&str, &str)) -> Override {
+pub(super) fn cannot(number: u32, records: (&str, &str)) -> Override {
     decided(number, Decided::CannotLink, records)
 }
 
@@ -167,8 +167,8 @@ fn contradictions_are_reported_and_not_guessed() {
     assert_eq!(resolver.violations().count(), 0);
 }
 
-/// Decisions about records of [`row`], some of which may not be there, with repetitions and contradictions.
-fn overrides() -> impl Strategy<Value = Vec<Override>> {
+/// Decisions about records of [`rows`], some of which may not be there, with repetitions and contradictions.
+pub(super) fn overrides() -> impl Strategy<Value = Vec<Override>> {
     let record = || (0..3_u16, 0..12_usize).prop_map(|(source, key)| format!("{source}/{key}"));
     let pair = (any::<bool>(), record(), record(), 1..6_u32);
     prop::collection::vec(pair, 0..12).prop_map(|pairs| {
@@ -200,11 +200,11 @@ fn resolve_with(rows: &[Row], overrides: &[Override]) -> Resolver {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(CASES))]
 
     #[test]
     fn who_is_kept_apart_is_apart_and_who_must_be_together_is(
-        rows in prop::collection::vec(row(), 1..60), overrides in overrides(),
+        rows in rows(), overrides in overrides(),
     ) {
         let rows = distinct(rows);
         let resolver = resolve_with(&rows, &overrides);
@@ -233,8 +233,8 @@ proptest! {
 
     #[test]
     fn batches_and_the_moment_of_a_decision_do_not_matter(
-        rows in prop::collection::vec(row(), 1..60),
-        sizes in prop::collection::vec(1_usize..9, 1..60),
+        rows in rows(),
+        sizes in prop::collection::vec(1_usize..9, 1..12),
         steps in prop::collection::vec(overrides(), 1..6),
     ) {
         let rows = distinct(rows);
@@ -270,7 +270,7 @@ proptest! {
 
     #[test]
     fn the_order_of_arrival_and_of_decisions_does_not_matter(
-        (rows, shuffled, overrides, turned) in (prop::collection::vec(row(), 1..60).prop_map(distinct), overrides())
+        (rows, shuffled, overrides, turned) in (rows().prop_map(distinct), overrides())
             .prop_flat_map(|(rows, overrides)| {
                 let order = Just((0..rows.len()).collect::<Vec<_>>()).prop_shuffle();
                 (Just(rows), order, Just(overrides.clone()), Just(overrides).prop_shuffle())

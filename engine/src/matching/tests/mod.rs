@@ -1,5 +1,6 @@
 //! Tests of the matcher as a whole: a small town with families, and laws that hold for any records.
 
+mod labels;
 mod properties;
 mod stories;
 pub(crate) mod town;

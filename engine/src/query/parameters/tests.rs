@@ -47,6 +47,8 @@ async fn a_numeric_keeps_the_digits_that_it_comes_with() {
         ("SELECT $1::numeric + 1", "1.123456789012"),
         ("SELECT x FROM (SELECT $1::numeric AS x) WHERE x = 0.123456789012", "0.123456789012"),
         ("SELECT max($1::numeric) FROM (VALUES (1), (2)) GROUP BY $1::numeric", "0.123456789012"),
+        // The answer does not have the column that the parameter is added to.
+        ("SELECT x + $1::numeric FROM (VALUES (1)) AS t (x)", "1.123456789012"),
         // With a precision it is another type.
         ("SELECT $1::numeric(12,2)", "0.12"),
         ("SELECT $1::numeric::numeric(12,2)", "0.12"),

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::Field;
 use parking_lot::RwLock;
 
+use super::backends::Place;
 use super::catalog::{Tables, definition};
 use super::configured::Configuration;
 use super::locks::{AdvisoryLocks, SessionLocks, Span};
@@ -90,8 +91,10 @@ pub struct Snapshot {
     owners: BTreeMap<String, u32>,
     /// Roles with their oids.
     pub roles: Vec<(String, u32)>,
-    /// Relation oid to place in `relations`.
+    /// Places in `relations`: by the oid of the relation, of its row type, and of its key's index and constraint.
     by_oid: HashMap<u32, usize>,
+    by_row_type: HashMap<u32, usize>,
+    by_key: HashMap<u32, usize>,
     /// Catalog relations, built when first read.
     pub(super) tables: Tables,
 }
@@ -143,13 +146,21 @@ impl Snapshot {
                 }
             })
             .collect();
-        let by_oid = numbered.iter().enumerate().map(|(at, r)| (r.oid, at)).collect();
+        let places = || numbered.iter().enumerate();
+        let by_oid = places().map(|(at, r)| (r.oid, at)).collect();
+        let by_row_type = places().map(|(at, r)| (r.row_type, at)).collect();
+        let keys = |(at, r): (usize, &Numbered)| {
+            r.key.into_iter().flat_map(move |(index, constraint)| [(index, at), (constraint, at)])
+        };
+        let by_key = places().flat_map(keys).collect();
         Arc::new(Snapshot {
             relations: numbered,
             schemas,
             owners,
             roles,
             by_oid,
+            by_row_type,
+            by_key,
             tables: Tables::default(),
         })
     }
@@ -187,9 +198,12 @@ impl Snapshot {
 
     /// Returns the relation whose primary key has this index or constraint.
     pub fn with_key(&self, oid: u32) -> Option<&Numbered> {
-        self.relations
-            .iter()
-            .find(|r| r.key.is_some_and(|(index, constraint)| oid == index || oid == constraint))
+        self.by_key.get(&oid).map(|&at| &self.relations[at])
+    }
+
+    /// Returns the relation whose rows have this type.
+    pub fn with_row_type(&self, oid: u32) -> Option<&Numbered> {
+        self.by_row_type.get(&oid).map(|&at| &self.relations[at])
     }
 }
 
@@ -243,6 +257,8 @@ pub struct SessionFacts {
     pub(super) configured: Configuration,
     /// The advisory locks of the session.
     pub(super) locks: SessionLocks,
+    /// How other sessions are reached.
+    pub(super) place: Place,
 }
 
 impl SessionFacts {
@@ -277,6 +293,7 @@ impl SessionFacts {
             snapshot: RwLock::new(snapshot),
             configured: Configuration::default(),
             locks: SessionLocks::new(locks),
+            place: Place::default(),
         })
     }
 

@@ -10,6 +10,7 @@
 //!
 //! [`extend`] puts all of it into a session.
 
+mod backends;
 mod catalog;
 mod checked;
 mod configured;
@@ -38,6 +39,7 @@ use datafusion::execution::SessionStateDefaults;
 use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::optimizer::{Analyzer, AnalyzerRule};
 
+pub use backends::{Backends, Reachable, Signal};
 pub use catalog::{information_schema, pg_catalog};
 pub use configured::{CheckSetting, Configured};
 pub use facts::{Relation, RelationKind, SessionFacts, Snapshot};

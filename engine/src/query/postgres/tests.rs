@@ -287,6 +287,7 @@ async fn functions_answer_as_postgres_does() {
     check("format('%I.%I = %L', 'Public', 'a', 'it''s')", "\"Public\".a = 'it''s'").await;
     check("to_char(TIMESTAMP '2026-02-13 13:05:09', 'YYYY-MM')", "2026-02").await;
     check("to_char(1234.5, 'FM999,990.00')", "1,234.50").await;
+    check("to_date('13/02/2026', 'DD/MM/YYYY'), to_date(NULL, 'YYYY')", "2026-02-13|~").await;
     check("ARRAY(SELECT nspname FROM pg_namespace WHERE nspname LIKE 'c%' ORDER BY 1)", "{cdp}")
         .await;
     check("ARRAY(SELECT 'a.' || x FROM unnest(ARRAY['b', 'c']) x)", "{a.b,a.c}").await;

@@ -249,31 +249,14 @@ pub(super) fn derived(published: &Published, viewer: &Viewer) -> Vec<Relation> {
     found.into_iter().flatten().collect()
 }
 
-/// The joins that a FUZZY rule is less sure of than its definition asks for.
+/// The pairs of records that are worth a look.
 fn review(published: &Published) -> Option<Relation> {
-    let rule = published.state.graph_in_force.as_ref()?.graph.fuzzy.as_ref()?;
-    let edges = published.table(tables::IDENTITY_EDGES.path)?;
-    edges.schema.field_with_name("probability").ok()?;
-    let real = |name: &str| Field::new(name, DataType::Float64, true);
-    let columns = vec![
-        Field::new(PROFILE_ID, DataType::Int64, true),
-        text("left_source"),
-        text("left_record_key"),
-        text("right_source"),
-        text("right_record_key"),
-        text("agreement"),
-        real("bits"),
-        real("probability"),
-        timestamptz("observed_at"),
-    ];
-    let query = format!(
-        "SELECT profile_id, left_source, left_record_key, right_source, right_record_key, value AS agreement, bits, probability, observed_at \
-         FROM public.identity_edges WHERE rule = {} AND probability < {}",
-        literal(&rule.name),
-        rule.review_below.unwrap_or(rule.score)
-    );
-    let comment = "joins of the FUZZY rule that are less probable than REVIEW BELOW";
-    Some(Relation::view("cdp", "identity_review", columns, query).with_comment(comment))
+    let path = tables::IDENTITY_REVIEW.path;
+    let table = published.table(path)?;
+    let relation = Relation::governed("cdp", "identity_review", vec![(path.to_owned(), table)]);
+    let comment =
+        "pairs of records that are worth a look: cdp.decide(pair, 'same' | 'different') decides";
+    Some(relation.with_key(&["pair"]).with_comment(comment))
 }
 
 /// The query of a relation that has these columns and no rows.

@@ -1,6 +1,7 @@
 //! `CREATE IDENTITY GRAPH`: which identifiers join records, how strongly, and what never identifies anybody.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
+use std::time::Duration;
 
 use engine::catalog::{FuzzyRule, IdentifierRule, IdentityGraph, Kind, MatchRule, Normalizer};
 use sqlparser::tokenizer::Token;
@@ -9,12 +10,15 @@ use super::super::cursor::Cursor;
 use super::super::error::{
     DUPLICATE_OBJECT, FEATURE_NOT_SUPPORTED, INVALID_PARAMETER_VALUE, ParseError,
 };
+use super::super::freshness::duration_within;
 use super::clauses::{Seen, missing, number_options};
 
 /// The weakest priority.
 const PRIORITY_MAX: u64 = 1_000;
 /// The greatest `LIMIT`, `merge_limit` and `shared_limit`.
 const LIMIT_MAX: u64 = 1_000_000;
+/// The shortest and the longest time that a limit or an identifier is for, in seconds.
+const SECONDS_ALLOWED: RangeInclusive<u64> = 1..=36_525 * 86_400;
 /// Records of one profile at most, if nothing is said.
 const MERGE_LIMIT_DEFAULT: u32 = 100;
 /// Different people that share a value at most before it identifies nobody, if nothing is said.
@@ -115,7 +119,7 @@ fn distinct<T>(
     })
 }
 
-/// Reads `email NORMALIZE email PRIORITY 2 LIMIT 5 BLOCK VALUES (...) BLOCK MATCHING '...'`.
+/// Reads `email NORMALIZE email PRIORITY 2 LIMIT 5 PER '30 days' EXPIRE AFTER '700 days' BLOCK VALUES (...) BLOCK MATCHING '...'`.
 fn identifier_rule(cursor: &mut Cursor<'_>) -> Result<IdentifierRule, ParseError> {
     let kind = cursor.identifier("a kind of identifier")?;
     let mut rule = IdentifierRule {
@@ -123,6 +127,8 @@ fn identifier_rule(cursor: &mut Cursor<'_>) -> Result<IdentifierRule, ParseError
         normalize: None,
         priority: u16::try_from(PRIORITY_MAX).expect("a constant that fits"),
         limit: None,
+        limit_per: None,
+        expire_after: None,
         block_values: Vec::new(),
         block_matching: Vec::new(),
     };
@@ -134,17 +140,24 @@ fn identifier_rule(cursor: &mut Cursor<'_>) -> Result<IdentifierRule, ParseError
             rule.priority = priority(cursor)?;
         } else if seen.accept(cursor, "limit")? {
             rule.limit = Some(bounded(cursor.integer("the limit", 1..=LIMIT_MAX)?));
-            if cursor.is("per") {
-                return Err(not_built(cursor, "LIMIT PER"));
+            if cursor.accept("per") {
+                rule.limit_per = Some(long_duration(cursor)?);
             }
         } else if seen.accept(cursor, "block values")? {
             rule.block_values = cursor.list(|cursor| cursor.text("a text in quotes"))?;
         } else if cursor.accept("block matching") {
             rule.block_matching.push(cursor.text("a regular expression in quotes")?);
-        } else if cursor.is("expire") {
-            return Err(not_built(cursor, "EXPIRE AFTER"));
+        } else if seen.accept(cursor, "expire after")? {
+            rule.expire_after = Some(long_duration(cursor)?);
         } else {
-            let clauses = ["normalize", "priority", "limit", "block values", "block matching"];
+            let clauses = [
+                "normalize",
+                "priority",
+                "limit",
+                "expire after",
+                "block values",
+                "block matching",
+            ];
             return Err(cursor.expected_one_of("\",\", \")\" or a clause", clauses.into_iter()));
         }
     }
@@ -154,6 +167,11 @@ fn identifier_rule(cursor: &mut Cursor<'_>) -> Result<IdentifierRule, ParseError
             .hint("The smaller the number, the stronger the identifier: PRIORITY 1."));
     }
     Ok(rule)
+}
+
+/// Reads the time that a limit or an identifier is for.
+fn long_duration(cursor: &mut Cursor<'_>) -> Result<Duration, ParseError> {
+    duration_within(cursor, SECONDS_ALLOWED, "one second and a hundred years")
 }
 
 /// Reads `phone('PL')`.

@@ -113,9 +113,30 @@ fn graphs() {
     );
     assert_eq!(phone.block_values, ["0", "1"]);
     assert_eq!(phone.block_matching, ["^0+$", "^9+$"]);
-    assert_eq!(graph.identifiers[0].limit, Some(1));
+    assert_eq!((graph.identifiers[0].limit, graph.identifiers[0].limit_per), (Some(1), None));
     assert_eq!(graph.matches[0].exact_on, ["name", "birth_date"]);
     assert_eq!(graph.fuzzy, None);
+}
+
+#[test]
+fn identifiers_may_be_limited_for_a_time_and_expire() {
+    let limit = |clause: &str| {
+        let definition = define(&format!(
+            "CREATE IDENTITY GRAPH customer IDENTIFIERS (email PRIORITY 1 LIMIT {clause} BLOCK VALUES ('0'))"
+        ));
+        let Body::IdentityGraph(mut graph) = definition.body else { panic!("no graph") };
+        let rule = graph.identifiers.remove(0);
+        (rule.limit, rule.limit_per.map(|per| per.as_secs() / 86_400))
+    };
+    assert_eq!(limit("5"), (Some(5), None));
+    assert_eq!(limit("5 PER '30 days'"), (Some(5), Some(30)));
+    assert_eq!(limit("1 per interval '1 week'"), (Some(1), Some(7)));
+    let definition = define(
+        "CREATE IDENTITY GRAPH g IDENTIFIERS (a EXPIRE AFTER '700 days' PRIORITY 1 LIMIT 5 PER '1 day', b PRIORITY 2)",
+    );
+    let Body::IdentityGraph(graph) = definition.body else { panic!("no graph") };
+    let expire = |at: usize| graph.identifiers[at].expire_after.map(|after| after.as_secs());
+    assert_eq!((expire(0), expire(1)), (Some(700 * 86_400), None));
 }
 
 #[test]

@@ -340,6 +340,12 @@ fn other_definitions() {
             "22023",
         ),
         (
+            "CREATE IDENTITY GRAPH g IDENTIFIERS (email PRIORITY 1 LIMIT 5 PER ¦'200 years')",
+            "\"200 years\" is not a time",
+            "Write a number and a unit: '30 seconds', '15 minutes', '1 hour', '1 day' or '1 week'.",
+            "22023",
+        ),
+        (
             "CREATE IDENTITY GRAPH g IDENTIFIERS (email PRIORITY 1) WITH (¦merge_limt = 3)",
             "option \"merge_limt\" is not known",
             "Did you mean merge_limit?",

@@ -2,6 +2,7 @@
 
 mod definitions;
 mod errors;
+mod published;
 mod statements;
 
 use super::*;

@@ -1,6 +1,7 @@
 //! What each statement means.
 
 use engine::catalog::Kind;
+use engine::identity::ValueClass;
 use engine::overrides::{Decision, Part};
 
 use super::*;
@@ -38,6 +39,11 @@ fn parameters_of_the_session() {
             r#"Set { name: "standard_conforming_strings", value: Some(["on"]), local: false }"#,
         ),
         ("SET TIME ZONE 'UTC'", r#"Set { name: "timezone", value: Some(["UTC"]), local: false }"#),
+        ("SET ROLE NONE", r#"Set { name: "session_authorization", value: None, local: false }"#),
+        (
+            "SET SESSION AUTHORIZATION DEFAULT",
+            r#"Set { name: "session_authorization", value: None, local: false }"#,
+        ),
         ("SET TIME ZONE LOCAL", r#"Set { name: "timezone", value: None, local: false }"#),
         (
             "SET NAMES 'utf8'",
@@ -361,9 +367,22 @@ fn decisions_about_who_is_who_name_profiles_and_records() {
         ),
         ("DROP IDENTITY OVERRIDE 3", Decision::Revoke(3), ""),
         ("DROP IDENTITY OVERRIDE 3 REASON 'wrong'", Decision::Revoke(3), "wrong"),
+        (
+            "ALTER IDENTIFIER VALUE (phone, '+48601') SET CLASS Nobody REASON 'the till'",
+            Decision::Classify(text("phone"), text("+48601"), Some(ValueClass::Nobody)),
+            "the till",
+        ),
+        (
+            "alter identifier value ('phone', 48601) reset class",
+            Decision::Classify(text("phone"), text("48601"), None),
+            "",
+        ),
     ] {
         assert_eq!(decided(sql), (expected, reason.to_owned()), "{sql}");
     }
+    let sql = "apply identity overrides as WITH a AS (SELECT 1) SELECT * FROM a -- all";
+    let Statement::ApplyOverrides { query } = one(sql).statement else { panic!("{sql}") };
+    assert_eq!(query, "WITH a AS (SELECT 1) SELECT * FROM a");
     for (sql, wanted) in [
         ("MERGE PROFILES 12 REASON 'r'", "expected \",\" and another profile"),
         ("MERGE PROFILES 12, 34", "expected REASON and a text"),
@@ -380,6 +399,13 @@ fn decisions_about_who_is_who_name_profiles_and_records() {
         ),
         ("SPLIT PROFILE ada RECORDS ((crm, '1')) REASON 'r'", "expected the id of a profile"),
         ("DROP IDENTITY OVERRIDE all", "expected the number of an override"),
+        ("APPLY IDENTITY OVERRIDES", "expected as"),
+        ("APPLY IDENTITY OVERRIDES AS", "expected a statement"),
+        ("APPLY IDENTITY OVERRIDES AS REFRESH ALL", "expected a query"),
+        ("ALTER IDENTIFIER VALUE (a, 'b') SET CLASS ours", "expected personal, shared or nobody"),
+        ("ALTER IDENTIFIER VALUE (a, 'b') SET CLASS shared", "expected REASON and a text"),
+        ("ALTER IDENTIFIER VALUE (a, 'b') DROP CLASS", "expected set class or reset class"),
+        ("ALTER IDENTIFIER VALUE a SET CLASS shared", "expected \"(\""),
     ] {
         let error = parse(sql).expect_err(sql);
         assert!(error.message.starts_with(wanted), "{sql}: {}", error.message);
@@ -405,5 +431,23 @@ fn explanations_of_identity_are_queries() {
     ] {
         let error = parse(sql).expect_err(sql);
         assert!(error.message.starts_with(wanted), "{sql}: {}", error.message);
+    }
+}
+
+#[test]
+fn an_impact_is_that_of_the_definition_of_a_graph() {
+    let graph = "IDENTITY GRAPH g IDENTIFIERS (email PRIORITY 1)";
+    for (words, wanted) in
+        [("CREATE", CreateMode::Create), ("CREATE OR REPLACE", CreateMode::OrReplace)]
+    {
+        let sql = format!("EXPLAIN IMPACT {words} {graph}");
+        let Statement::ExplainImpact { definition, mode } = one(&sql).statement else {
+            panic!("{sql}")
+        };
+        assert_eq!((definition.name.as_str(), mode), ("g", wanted));
+    }
+    for sql in ["EXPLAIN IMPACT CREATE PURPOSE p LEGAL BASIS consent", "EXPLAIN IMPACT SELECT 1"] {
+        let error = parse(sql).expect_err(sql);
+        assert!(error.message.starts_with("only the definition of an identity graph"), "{sql}");
     }
 }

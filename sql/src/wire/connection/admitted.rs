@@ -35,6 +35,7 @@ impl Admitted {
         let refused = |error| from_engine(&error, Phase::Planning, Place::NOWHERE);
         let engine = shared.backend.open(&hello.user, client).await.map_err(refused)?;
         tracing::debug!(user = hello.user, address = %client.address, pid = client.pid, "a session begins");
+        engine.reached_through(registration.reachable());
         let mut settings = Settings::new(&hello.user);
         if let Some(purpose) = engine.status().purpose {
             settings.store_start(settings.check("cdp.purpose", Some(&[purpose]))?);

@@ -195,7 +195,8 @@ impl Connection {
             | Statement::ShowCreate { .. }
             | Statement::Refresh { .. }
             | Statement::RunSync { .. }
-            | Statement::Decide { .. } => self.session.engine.columns(statement),
+            | Statement::Decide { .. }
+            | Statement::ExplainImpact { .. } => self.session.engine.columns(statement),
             _ => None,
         })
     }

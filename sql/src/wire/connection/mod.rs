@@ -217,7 +217,7 @@ impl Connection {
             }
             tokio::select! {
                 biased;
-                () = self.shared.shutdown.cancelled() => return Err(shutting_down()),
+                () = self.registration.ended() => return Err(shutting_down()),
                 () = sleep(idle), if idle.is_some() => {
                     return Err(Stop::Closed(Some(WireError::fatal(
                         sqlstate::IDLE_IN_TRANSACTION_TIMEOUT,
@@ -245,7 +245,7 @@ impl Connection {
         tokio::select! {
             biased;
             written = written => written.map_err(|_| Stop::Closed(None))?,
-            () = self.shared.shutdown.cancelled() => return Err(shutting_down()),
+            () = self.registration.ended() => return Err(shutting_down()),
         }
         if self.outbox.capacity() > IDLE_BUFFER_BYTES_MAX {
             self.outbox = BytesMut::new();

@@ -171,6 +171,8 @@ impl Connection {
             | Statement::Refresh { .. }
             | Statement::RunSync { .. }
             | Statement::Decide { .. }
+            | Statement::ApplyOverrides { .. }
+            | Statement::ExplainImpact { .. }
             | Statement::ShowObjects { .. }
             | Statement::ShowCreate { .. } => self.own_statement(parsed, how).await,
         }

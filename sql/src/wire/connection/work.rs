@@ -75,7 +75,7 @@ impl Connection {
         let halt = loop {
             tokio::select! {
                 biased;
-                () = self.shared.shutdown.cancelled() => break shutting_down(),
+                () = self.registration.ended() => break shutting_down(),
                 () = cancelled.cancelled() => {
                     break stopped("canceling statement due to user request");
                 }

@@ -58,7 +58,7 @@ fn settings(definition: &'static Definition, facts: &SessionFacts) -> Result<Rec
     rows.finish()
 }
 
-/// A session sees itself; what others run is not its business.
+/// A session sees those of its role; what others run is not its business.
 fn activity(definition: &'static Definition, facts: &SessionFacts) -> Result<RecordBatch> {
     let columns = [
         "datid",
@@ -75,18 +75,19 @@ fn activity(definition: &'static Definition, facts: &SessionFacts) -> Result<Rec
     let snapshot = facts.snapshot();
     let role =
         snapshot.roles.iter().find(|(name, _)| *name == facts.role).map_or(0, |(_, oid)| *oid);
-    let application = facts.setting("application_name").unwrap_or_default();
-    rows.push(&[
-        DATABASE_OID.into(),
-        facts.database.as_str().into(),
-        Cell::Int(facts.backend_pid.into()),
-        role.into(),
-        facts.role.as_str().into(),
-        application.as_str().into(),
-        Cell::Time(facts.started_at_us),
-        "active".into(),
-        "client backend".into(),
-    ]);
+    for seen in facts.sessions_of_role() {
+        rows.push(&[
+            DATABASE_OID.into(),
+            facts.database.as_str().into(),
+            Cell::Int(seen.pid.into()),
+            role.into(),
+            facts.role.as_str().into(),
+            seen.application.as_str().into(),
+            Cell::Time(facts.started_at_us),
+            (if seen.is_busy { "active" } else { "idle" }).into(),
+            "client backend".into(),
+        ]);
+    }
     rows.finish()
 }
 

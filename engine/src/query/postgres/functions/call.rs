@@ -27,8 +27,6 @@ pub(crate) enum Kind {
     Int,
     /// A boolean.
     Bool,
-    /// A floating-point number.
-    Float,
     /// An object: its oid, or its name as text.
     Object,
     /// Anything, as it is.
@@ -242,7 +240,6 @@ impl ScalarUDFImpl for PgFunction {
             Ok(match function.kind(at).unwrap_or(Kind::Any) {
                 Kind::Text => DataType::Utf8,
                 Kind::Int if null || given.is_numeric() || given.is_string() => DataType::Int64,
-                Kind::Float if null || given.is_numeric() || given.is_string() => DataType::Float64,
                 Kind::Bool if null || given.is_string() || matches!(given, DataType::Boolean) => {
                     DataType::Boolean
                 }

@@ -14,6 +14,9 @@ const NONE: Body = Body::Text(|_, _| Ok(None));
 /// The size of a relation would count people whom the session must not see.
 const UNKNOWN_SIZE: Body = Body::Int(|_, _| Ok(None));
 
+/// The bits of `INSERT`, `UPDATE` and `DELETE`.
+const ANY_CHANGE: i64 = 8 | 4 | 16;
+
 pub(super) const FUNCTIONS: &[Function] = &[
     Function::new("format_type", &[Kind::Int, Kind::Int], "text", Body::Text(format_type))
         .with_nulls(),
@@ -63,6 +66,18 @@ pub(super) const FUNCTIONS: &[Function] = &[
         Body::Text(|_, _| Ok(Some(String::new()))),
     ),
     Function::new("pg_relation_is_publishable", &[Kind::Object], "bool", Body::Bool(publishable)),
+    Function::new(
+        "pg_relation_is_updatable",
+        &[Kind::Object, Kind::Bool],
+        "int4",
+        Body::Int(|c, row| Ok(Some(if is_made(c, row)? { ANY_CHANGE } else { 0 }))),
+    ),
+    Function::new(
+        "pg_column_is_updatable",
+        &[Kind::Object, Kind::Int, Kind::Bool],
+        "bool",
+        Body::Bool(|c, row| Ok(Some(c.int(1, row) > Some(0) && is_made(c, row)?))),
+    ),
     Function::new("pg_relation_size", &[Kind::Object, Kind::Text], "int8", UNKNOWN_SIZE)
         .at_least(1),
     Function::new("pg_table_size", &[Kind::Object], "int8", UNKNOWN_SIZE),
@@ -78,7 +93,8 @@ fn oid(call: &Call<'_>, row: usize) -> Option<u32> {
 
 fn format_type(call: &Call<'_>, row: usize) -> Result<Option<String>> {
     let Some(oid) = call.int(0, row) else { return Ok(None) };
-    if let Some(relation) = call.snapshot.relations.iter().find(|r| i64::from(r.row_type) == oid) {
+    let rows_of = u32::try_from(oid).ok().and_then(|oid| call.snapshot.with_row_type(oid));
+    if let Some(relation) = rows_of {
         return Ok(Some(names::qualified(
             call,
             &relation.relation.schema,
@@ -151,6 +167,14 @@ fn comment_of_column(call: &Call<'_>, row: usize) -> Result<Option<String>> {
         return Ok(None);
     };
     Ok(column_comment(call.snapshot, oid, column).map(str::to_string))
+}
+
+/// Whether statements change the rows of a relation: those of tables that were made by `CREATE TABLE`, and of no others.
+fn is_made(call: &Call<'_>, row: usize) -> Result<bool> {
+    let relation = names::object(call, 0, row, "regclass")?
+        .and_then(|oid| call.snapshot.relation(u32::try_from(oid).ok()?));
+    Ok(relation
+        .is_some_and(|r| r.relation.kind == RelationKind::Table && r.relation.owner.is_some()))
 }
 
 fn publishable(call: &Call<'_>, row: usize) -> Result<Option<bool>> {

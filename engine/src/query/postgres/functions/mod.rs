@@ -15,7 +15,9 @@ pub(super) mod definitions_of;
 mod describe;
 mod domain;
 mod expand;
+mod from_text;
 pub(super) mod grown;
+mod identifiers;
 mod json;
 mod keywords;
 mod names;
@@ -55,7 +57,7 @@ use call::PgFunction;
 
 /// Returns the scalar functions of a session. They replace DataFusion's functions of the same name.
 pub fn functions(facts: &Arc<SessionFacts>) -> Vec<ScalarUDF> {
-    let lists: [&'static [Function]; 13] = [
+    let lists: [&'static [Function]; 14] = [
         session::FUNCTIONS,
         visibility::FUNCTIONS,
         describe::FUNCTIONS,
@@ -65,7 +67,8 @@ pub fn functions(facts: &Arc<SessionFacts>) -> Vec<ScalarUDF> {
         arrays::FUNCTIONS,
         to_char::FUNCTIONS,
         age::FUNCTIONS,
-        now::FUNCTIONS,
+        from_text::FUNCTIONS,
+        identifiers::FUNCTIONS,
         advisory::FUNCTIONS,
         json::FUNCTIONS,
         split::FUNCTIONS,
@@ -91,5 +94,6 @@ pub(super) fn name_functions(facts: &Arc<SessionFacts>) -> Vec<(&'static str, Sc
 /// Returns the aggregate functions of a session that DataFusion lacks or answers otherwise. They replace those of the same
 /// name.
 pub fn aggregates() -> Vec<AggregateUDF> {
-    vec![single_value::single_value(), sum::sum()]
+    let own = [single_value::single_value(), sum::sum()];
+    own.into_iter().chain(crate::profile::survivors()).collect()
 }

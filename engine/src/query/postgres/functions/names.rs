@@ -256,10 +256,11 @@ fn relation_name(call: &Call<'_>, oid: i64) -> Option<String> {
 }
 
 fn type_name(call: &Call<'_>, oid: i64) -> Option<String> {
-    if let Some(found) = u32::try_from(oid).ok().and_then(types::by_oid) {
+    let oid = u32::try_from(oid).ok()?;
+    if let Some(found) = types::by_oid(oid) {
         return Some(found.display.clone());
     }
-    let relation = call.snapshot.relations.iter().find(|r| i64::from(r.row_type) == oid)?;
+    let relation = call.snapshot.with_row_type(oid)?;
     Some(qualified(call, &relation.relation.schema, &relation.relation.name))
 }
 

@@ -1,30 +1,13 @@
-//! The time of the statement, and times from numbers.
+//! The time of the statement.
 
-use std::sync::Arc;
-
-use datafusion::arrow::array::{ArrayRef, AsArray, TimestampMicrosecondArray};
-use datafusion::arrow::datatypes::{DataType, Float64Type};
+use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue, internal_err};
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
-use super::{Body, Call, Function, Kind};
 use crate::query::postgres::types::{UTC, arrow_type};
-
-pub(super) const FUNCTIONS: &[Function] =
-    &[Function::new("to_timestamp", &[Kind::Float], "timestamptz", Body::Column(to_timestamp))
-        .with(Volatility::Immutable)];
-
-/// Seconds since 1970 as a time.
-fn to_timestamp(call: &Call<'_>) -> Result<ArrayRef> {
-    let seconds = call.arguments[0].as_primitive::<Float64Type>();
-    // Numbers out of range saturate, as casts of floats do.
-    let micros: TimestampMicrosecondArray =
-        seconds.iter().map(|s| s.map(|s| (s * 1e6).round() as i64)).collect();
-    Ok(Arc::new(micros.with_timezone(UTC)))
-}
 
 /// Returns `now()`: one time for the whole statement, with time zone and in microseconds.
 pub(super) fn now() -> ScalarUDF {

@@ -9,6 +9,7 @@ use datafusion::common::{Result, internal_err};
 use datafusion::logical_expr::Volatility;
 
 use super::{Body, Call, Function, Kind, failure};
+use crate::query::postgres::backends::Signal;
 use crate::query::postgres::configured::unknown_setting;
 use crate::query::postgres::settings::SERVER_VERSION;
 use crate::query::postgres::types;
@@ -58,6 +59,20 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "int4",
         Body::Int(|c, _| Ok(Some(c.facts.backend_pid.into()))),
     ),
+    Function::new(
+        "pg_cancel_backend",
+        &[Kind::Int],
+        "bool",
+        Body::Bool(|c, row| Ok(c.int(0, row).map(|pid| c.facts.ask(pid, Signal::Cancel)))),
+    )
+    .with(Volatility::Volatile),
+    Function::new(
+        "pg_terminate_backend",
+        &[Kind::Int],
+        "bool",
+        Body::Bool(|c, row| Ok(c.int(0, row).map(|pid| c.facts.ask(pid, Signal::End)))),
+    )
+    .with(Volatility::Volatile),
     Function::new("pg_is_in_recovery", &[], "bool", Body::Bool(|_, _| Ok(Some(false)))),
     Function::new("pg_jit_available", &[], "bool", Body::Bool(|_, _| Ok(Some(false)))),
     Function::new("pg_postmaster_start_time", &[], "timestamptz", Body::Column(started_at)),

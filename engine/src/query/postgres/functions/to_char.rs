@@ -91,14 +91,14 @@ fn times(call: &Call<'_>) -> Result<ArrayRef> {
 
 /// A piece of a pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Part {
+pub(super) enum Part {
     Text(String),
     Field { name: &'static str, fill: bool, ordinal: Option<bool>, shape: Shape },
 }
 
 /// How the pattern was written: `MONTH`, `Month` or `month`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Shape {
+pub(super) enum Shape {
     Upper,
     Title,
     Lower,
@@ -112,7 +112,7 @@ const FIELDS: [&str; 45] = [
     "W", "Y", "I",
 ];
 
-fn parse(pattern: &str) -> Result<Vec<Part>> {
+pub(super) fn parse(pattern: &str) -> Result<Vec<Part>> {
     let mut parts = Vec::new();
     let mut rest = pattern;
     while let Some(letter) = rest.chars().next() {
@@ -138,7 +138,7 @@ fn parse(pattern: &str) -> Result<Vec<Part>> {
             parts.push(Part::Text(text.to_string()));
             rest = after;
         } else if letter.is_ascii_alphabetic() && !matches!(letter, 'T') {
-            return Err(unsupported(format!("the pattern \"{rest}\" of to_char()")));
+            return Err(unsupported(format!("the pattern \"{rest}\" of a time")));
         } else {
             parts.push(Part::Text(letter.to_string()));
             rest = &rest[letter.len_utf8()..];
@@ -156,7 +156,7 @@ fn shape(written: &str) -> Shape {
     }
 }
 
-const MONTHS: [&str; 12] = [
+pub(super) const MONTHS: [&str; 12] = [
     "January",
     "February",
     "March",

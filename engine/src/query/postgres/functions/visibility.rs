@@ -60,7 +60,7 @@ fn type_(call: &Call<'_>, row: usize) -> Result<Option<bool>> {
     if types::by_oid(oid).is_some() {
         return Ok(Some(true));
     }
-    let relation = call.snapshot.relations.iter().find(|r| r.row_type == oid);
+    let relation = call.snapshot.with_row_type(oid);
     Ok(relation
         .map(|r| first_with(call, &r.relation.name).as_deref() == Some(r.relation.schema.as_str())))
 }

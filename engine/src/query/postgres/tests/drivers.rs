@@ -107,6 +107,30 @@ async fn drivers_read_keys_words_and_types() {
 }
 
 #[tokio::test]
+async fn tools_take_names_and_times_apart() {
+    let session = session();
+    let check = async |sql: &str, expected: &str| {
+        assert_eq!(session.value(&format!("SELECT {sql}")).await, expected, "{sql}")
+    };
+    check("parse_ident('A.\"b c\"'), (parse_ident('x.y'))[2]", "{a,b c}|y").await;
+    check("array_length(parse_ident('public.profiles'), 1), parse_ident(NULL)", "2|~").await;
+    check("to_date('13 Feb 2026', 'DD Mon YYYY')", "2026-02-13").await;
+    check(
+        "to_timestamp('2026-02-13 13:05:09.5', 'YYYY-MM-DD HH24:MI:SS.US') = TIMESTAMPTZ '2026-02-13 13:05:09.5Z'",
+        "t",
+    )
+    .await;
+    check("to_timestamp(1.5) = TIMESTAMPTZ '1970-01-01 00:00:01.5Z'", "t").await;
+    // Nothing here was made by a statement.
+    check(
+        "pg_column_is_updatable('profiles'::regclass, 1, false), pg_relation_is_updatable('profiles'::regclass, true)",
+        "f|0",
+    )
+    .await;
+    check("pg_cancel_backend(0), pg_terminate_backend(NULL)", "f|~").await;
+}
+
+#[tokio::test]
 async fn advisory_locks_are_taken_and_given_back() {
     let session = session();
     let check = async |sql: &str, expected: &str| {

@@ -1,0 +1,1 @@
+CREATE PURPOSE service LEGAL BASIS contract;

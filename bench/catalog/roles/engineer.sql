@@ -1,0 +1,1 @@
+CREATE ROLE engineer LOGIN PASSWORD 'bench' PURPOSES (service) MAY (define, write);

@@ -1,0 +1,276 @@
+//! `match_waterfall`: what each thing that two records say adds to the weight of their pair, in bits, by the model of the
+//! FUZZY rule.
+//!
+//! The pair is weighed as the rule weighs it: the same texts, the same classes of values, the same model, the same code. Of
+//! records with several versions those two are shown that agree best.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
+use datafusion::error::DataFusionError;
+
+use super::Ground;
+use super::ends::{End, Found, is_of};
+use super::evidence::Node;
+use crate::error::{Error, Result};
+use crate::identity::{Rules, ValueClass};
+use crate::identity_refresh::{TRAINING_RECORDS_MIN, load_model};
+use crate::ingest::RECORD_KIND;
+use crate::matching::{
+    Batch, Classes, Lookup, Memories, Model, PersonField, Records, Scorer, Step, explain,
+};
+use crate::tables;
+
+/// Versions of one record that are looked at; the oldest first.
+const VERSIONS_MAX: usize = 16;
+
+/// The first column of [`tables::SUBJECTS`] that says something about a person.
+const FIRST_PERSON_COLUMN: usize = 3;
+
+/// The columns of `match_waterfall`.
+pub(super) fn columns() -> SchemaRef {
+    let text = |name: &str| Field::new(name, DataType::Utf8, true);
+    let figure = |name: &str| Field::new(name, DataType::Float64, true);
+    Arc::new(Schema::new(vec![
+        Field::new("step", DataType::Int64, true),
+        text("comparison"),
+        text("agreement"),
+        figure("bits"),
+        figure("total"),
+        figure("probability"),
+    ]))
+}
+
+/// Some records, ready to be weighed.
+pub(super) struct Weighing {
+    model: Model,
+    lookup: Lookup,
+    records: Records,
+    classes: Classes,
+    /// The rows of each record: one for each of its versions.
+    rows: HashMap<Node, Vec<u32>>,
+}
+
+/// A version of a record: what it says about its person, and its identifiers by kind, normalised.
+struct Version {
+    record: Node,
+    person: [Option<String>; PersonField::ALL.len()],
+    values: Vec<Option<String>>,
+}
+
+impl Ground {
+    /// Returns the steps that lead to the weight of two records.
+    pub(super) async fn waterfall(&self, left: &End, right: &End) -> Result<RecordBatch> {
+        let (left, right) = (self.find(left).await?, self.find(right).await?);
+        let weighing = self.weighing(&[&left, &right]).await?.ok_or_else(|| Error::Standard {
+            sqlstate: "55000",
+            message: "there is no model to weigh records by".into(),
+            hint: format!(
+                "An identity graph with a FUZZY rule trains one in the first refresh that finds {TRAINING_RECORDS_MIN} records."
+            ),
+        })?;
+        batch(&weighing.steps(&left.record, &right.record))
+    }
+
+    /// Makes ready to weigh these records; `None` without a model.
+    pub(super) async fn weighing(&self, ends: &[&Found]) -> Result<Option<Weighing>> {
+        let Some(in_force) = &self.published.state.graph_in_force else { return Ok(None) };
+        if in_force.graph.fuzzy.is_none() {
+            return Ok(None);
+        }
+        let rules = Rules::from_graph(&in_force.graph)?;
+        let lake = self.engine.catalog().lake();
+        let model = load_model(lake, &self.published, &rules, in_force.version).await?;
+        let Some(model) = model else { return Ok(None) };
+        let mut profiles: Vec<i64> = ends.iter().map(|end| end.profile).collect();
+        profiles.sort_unstable();
+        profiles.dedup();
+        let mut classes = HashMap::new();
+        for profile in &profiles {
+            let identifiers = self.identifiers(*profile).await?;
+            classes.extend(
+                identifiers
+                    .into_iter()
+                    .map(|[kind, value, class]| ((kind, value), class_of(&class))),
+            );
+        }
+        let wanted: Vec<&Node> = ends.iter().map(|end| &end.record).collect();
+        let subjects = self.access.people.subjects(&profiles);
+        let versions = self.versions(&rules, &subjects, &wanted).await?;
+        Weighing::new(&rules, model, &versions, &classes).map(Some)
+    }
+
+    /// Reads the versions of records among these subjects.
+    async fn versions(
+        &self,
+        rules: &Rules,
+        subjects: &[u32],
+        wanted: &[&Node],
+    ) -> Result<Vec<Version>> {
+        let mut found: Vec<(i64, Version)> = Vec::new();
+        for rows in self.rows_of(&tables::SUBJECTS, subjects).await? {
+            let numbers = rows.column(0).as_primitive::<Int64Type>();
+            let texts: Vec<StringArray> = (1..FIRST_PERSON_COLUMN + PersonField::ALL.len())
+                .map(|column| tables::texts(rows.column(column)))
+                .collect::<Result<_>>()?;
+            let text = |column: usize, row: usize| {
+                let column = &texts[column - 1];
+                column.is_valid(row).then(|| column.value(row).to_owned())
+            };
+            for row in (0..rows.num_rows()).filter(|row| is_of(subjects, numbers.value(*row))) {
+                let record = Node { source: text(1, row).unwrap_or_default(), key: text(2, row) };
+                let same = found.iter().filter(|(_, version)| version.record == record).count();
+                if wanted.contains(&&record) && same < VERSIONS_MAX {
+                    let person =
+                        std::array::from_fn(|field| text(FIRST_PERSON_COLUMN + field, row));
+                    let values = vec![None; rules.kinds().count()];
+                    found.push((numbers.value(row), Version { record, person, values }));
+                }
+            }
+        }
+        let subjects: Vec<u32> =
+            found.iter().filter_map(|(subject, _)| u32::try_from(*subject).ok()).collect();
+        for rows in self.rows_of(&tables::SUBJECT_IDENTIFIERS, &subjects).await? {
+            let numbers = rows.column(0).as_primitive::<Int64Type>();
+            let (kinds, raw) = (tables::texts(rows.column(1))?, tables::texts(rows.column(2))?);
+            for row in (0..rows.num_rows()).filter(|row| kinds.value(*row) != RECORD_KIND) {
+                let of = found.iter_mut().find(|(subject, _)| *subject == numbers.value(row));
+                let (Some((_, version)), Some(kind)) = (of, rules.kind(kinds.value(row))) else {
+                    continue;
+                };
+                let country = version.person[PersonField::Country as usize].as_deref();
+                let region = country.and_then(udfs::normalize_country);
+                let value = rules.normalize(kind, raw.value(row), region);
+                // Of several values of a kind the first one stands for all.
+                let kept = &mut version.values[usize::from(kind)];
+                *kept = [kept.take(), value].into_iter().flatten().min();
+            }
+        }
+        Ok(found.into_iter().map(|(_, version)| version).collect())
+    }
+}
+
+fn class_of(status: &str) -> ValueClass {
+    match status {
+        "shared" => ValueClass::Shared,
+        "nobody" => ValueClass::Nobody,
+        _ => ValueClass::Personal,
+    }
+}
+
+impl Weighing {
+    fn new(
+        rules: &Rules,
+        model: Model,
+        versions: &[Version],
+        of_values: &HashMap<(String, String), ValueClass>,
+    ) -> Result<Self> {
+        let names: Vec<&str> = rules.kinds().collect();
+        let mut records = Records::new(rules.compared())?;
+        records.add(
+            &Batch {
+                keys: (0..).take(versions.len()).collect(),
+                person: std::array::from_fn(|field| {
+                    versions.iter().map(|version| version.person[field].as_deref()).collect()
+                }),
+                identifiers: (0..names.len())
+                    .map(|kind| versions.iter().map(|of| of.values[kind].as_deref()).collect())
+                    .collect(),
+                is_normalized: true,
+            },
+            1,
+        );
+        let mut classes = Classes::of_kinds(names.len());
+        let mut rows: HashMap<Node, Vec<u32>> = HashMap::new();
+        for (row, version) in (0..).zip(versions) {
+            for (kind, value) in version.values.iter().enumerate() {
+                let Some(value) = value else { continue };
+                let of_value = of_values.get(&(names[kind].to_owned(), value.clone()));
+                let class = of_value.copied().unwrap_or(ValueClass::Personal);
+                classes.set(kind, records.value(row, kind), class);
+            }
+            rows.entry(version.record.clone()).or_default().push(row);
+        }
+        let silent = model.kinds().enumerate().filter(|(_, kind)| kind.levels.is_empty());
+        classes.silence(silent.map(|(kind, _)| kind));
+        let mut lookup = Lookup::new(&model);
+        lookup.extend(&records, &model);
+        Ok(Self { model, lookup, records, classes, rows })
+    }
+
+    /// Returns the steps that lead to the weight of two records; none for records that say nothing about a person.
+    pub(super) fn steps(&self, left: &Node, right: &Node) -> Vec<Step> {
+        let Self { model, lookup, records, classes, rows } = self;
+        let mut scorer = Scorer::prepared(records, classes, model, lookup, Memories::default());
+        let of = |record: &Node| rows.get(record).map_or(&[][..], Vec::as_slice);
+        let pairs =
+            of(left).iter().flat_map(|left| of(right).iter().map(move |other| (*left, *other)));
+        let weighed: Vec<_> =
+            pairs.map(|(left, right)| (scorer.weigh(left, right).same, left, right)).collect();
+        let best =
+            weighed.into_iter().reduce(|best, next| if next.0 > best.0 { next } else { best });
+        best.map_or_else(Vec::new, |(_, left, right)| explain(&mut scorer, left, right).0)
+    }
+}
+
+/// Returns the probability that goes with a weight.
+fn probability(bits: f64) -> f64 {
+    1.0 / (1.0 + (-bits).exp2())
+}
+
+/// A waterfall in one line: `prior -12.31; given name: equal +6.20; together 9.40, probability 0.9985`.
+pub(super) fn line(steps: &[Step]) -> String {
+    let total: f64 = steps.iter().map(|step| f64::from(step.bits)).sum();
+    let told = steps.iter().filter(|step| !step.label.is_empty() || step.name == "prior");
+    let mut told: Vec<String> = told
+        .map(|Step { name, label, bits }| match *label {
+            "" => format!("{name} {bits:+.2}"),
+            label => format!("{name}: {label} {bits:+.2}"),
+        })
+        .collect();
+    told.push(format!("together {total:+.2} bits, probability {:.4}", probability(total)));
+    told.join("; ")
+}
+
+fn batch(steps: &[Step]) -> Result<RecordBatch> {
+    let bits: Vec<f64> = steps.iter().map(|step| f64::from(step.bits)).collect();
+    let totals: Vec<f64> = bits
+        .iter()
+        .scan(0.0, |total, bits| {
+            *total += bits;
+            Some(*total)
+        })
+        .collect();
+    let labels = steps.iter().map(|step| Some(step.label).filter(|label| !label.is_empty()));
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(Int64Array::from_iter_values((1..).take(steps.len()))),
+        Arc::new(steps.iter().map(|step| Some(step.name.as_str())).collect::<StringArray>()),
+        Arc::new(labels.collect::<StringArray>()),
+        Arc::new(Float64Array::from(bits)),
+        Arc::new(totals.iter().copied().map(Some).collect::<Float64Array>()),
+        Arc::new(totals.iter().map(|total| Some(probability(*total))).collect::<Float64Array>()),
+    ];
+    Ok(RecordBatch::try_new(self::columns(), columns).map_err(DataFusionError::from)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_add_up() {
+        let step = |name: &str, label, bits| Step { name: name.to_owned(), label, bits };
+        let steps =
+            [step("prior", "", -12.5), step("given name", "equal", 14.5), step("email", "", 0.0)];
+        assert_eq!(
+            line(&steps),
+            "prior -12.50; given name: equal +14.50; together +2.00 bits, probability 0.8000"
+        );
+        let rows = batch(&steps).unwrap();
+        let totals = rows.column(4).as_primitive::<arrow::datatypes::Float64Type>();
+        assert_eq!(totals.values().to_vec(), [-12.5, 2.0, 2.0]);
+        assert!(rows.column(2).is_null(2));
+    }
+}

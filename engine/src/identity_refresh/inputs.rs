@@ -1,0 +1,58 @@
+//! What a graph is made from, as its coverage tells: tables by version, and how far each source is trusted.
+
+use crate::catalog::{Body, Coverage, IdentityGraph, Kind, Published};
+use crate::tables;
+
+/// What every graph is made from: the subjects, and what people decided about them. One with `EXPIRE AFTER` is made from the
+/// rows of the sources, too, which say when subjects were seen.
+const LOGS: [&str; 3] =
+    [tables::SUBJECTS.path, tables::IDENTITY_OVERRIDES.path, tables::IDENTIFIER_OVERRIDES.path];
+
+/// The inputs of a graph as they are published.
+pub(super) fn coverage_now(
+    published: &Published,
+    (name, graph): (&str, &IdentityGraph),
+    trusts: &[(String, u16)],
+    now: i64,
+) -> Coverage {
+    let expires = graph.identifiers.iter().any(|rule| rule.expire_after.is_some());
+    let sources = trusts.iter().filter(|_| expires).map(|(source, _)| source);
+    let rows = sources.flat_map(|name| [tables::source_path(name), tables::superseded_path(name)]);
+    let logs = LOGS.into_iter().map(str::to_owned).chain(rows);
+    let versions = logs.map(|log| (published.version(&log), log));
+    // A lake in which nobody decided anything has no such tables.
+    let logs = versions.filter(|(version, log)| log == tables::SUBJECTS.path || *version > 0);
+    let logs = logs.map(|(version, log)| (log, version));
+    let trusts = trusts.iter().map(|(source, trust)| (trust_input(source), u64::from(*trust)));
+    Coverage {
+        inputs: logs.chain(trusts).collect(),
+        definition_version: published.state.version_of(Kind::IdentityGraph, name),
+        at: now,
+    }
+}
+
+/// The name under which a source's trust is kept in the graph's coverage.
+fn trust_input(source: &str) -> String {
+    format!("{TRUST_INPUT}{source}")
+}
+
+/// What the names of trusts begin with, and those of no table.
+const TRUST_INPUT: &str = "trust of ";
+
+/// Tells whether what was made at `covered` was made by the rules of `now`: the graph is the same, and every source that
+/// was there is trusted as it was.
+pub(super) fn same_rules(covered: &Coverage, now: &Coverage) -> bool {
+    let trusts = covered.inputs.iter().filter(|(input, _)| input.starts_with(TRUST_INPUT));
+    covered.definition_version == now.definition_version
+        && trusts.into_iter().all(|(input, trust)| now.inputs.get(input) == Some(trust))
+}
+
+pub(super) fn trusts(published: &Published) -> Vec<(String, u16)> {
+    let sources = published.state.of_kind(Kind::Source);
+    sources
+        .filter_map(|definition| match &definition.body {
+            Body::Source(source) => Some((definition.name.clone(), source.trust)),
+            _ => None,
+        })
+        .collect()
+}

@@ -1,0 +1,275 @@
+//! `name_agreement`: how far two whole names agree, as exact rules and contradictions see it.
+//!
+//! Pet forms, swapped names, initials and masculine forms of surnames count as agreement (Winkler's standardisation of
+//! names), and so does either half of a double surname.
+
+use std::borrow::Cow;
+
+use arrow::datatypes::DataType;
+
+use super::slip::{SLIP_LENGTH_MIN, is_slip};
+use crate::column::{Specification, text, texts};
+use crate::normalize::given_name::{given_name_key, same_given_name};
+use crate::normalize::name::{normalize_name, take_suffix};
+use crate::normalize::surname::surname_key;
+
+/// Words between the first and the last that are compared: middle names and double surnames.
+pub const MIDDLE_WORDS_MAX: usize = 2;
+
+/// How far two values agree; more is more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Agreement {
+    /// They are different.
+    Different = 0,
+    /// One is absent, or no more than an initial of the other.
+    Unknown = 1,
+    /// They differ as slips of the keyboard do.
+    Similar = 2,
+    /// They are the same, or forms of the same.
+    Same = 3,
+}
+
+impl Agreement {
+    /// Returns the word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Different => "different",
+            Self::Unknown => "unknown",
+            Self::Similar => "similar",
+            Self::Same => "same",
+        }
+    }
+}
+
+/// Agreement of the given names and of the surnames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NameAgreement {
+    /// Of the given names.
+    pub given: Agreement,
+    /// Of the surnames.
+    pub surname: Agreement,
+}
+
+impl NameAgreement {
+    /// Tells whether both agree but for slips.
+    pub fn is_alike(self) -> bool {
+        self.given >= Agreement::Similar && self.surname >= Agreement::Similar
+    }
+
+    /// Returns how strong the agreement is, from 0 to 6.
+    pub fn strength(self) -> u8 {
+        self.given as u8 + self.surname as u8
+    }
+}
+
+/// The words of a normalised name.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct NameWords<'a> {
+    /// The first of several.
+    pub given: Option<&'a str>,
+    /// Those between.
+    pub middle: [Option<&'a str>; MIDDLE_WORDS_MAX],
+    /// The last one, or the only one.
+    pub surname: Option<&'a str>,
+    /// The place of its suffix among [`SUFFIXES`](crate::SUFFIXES).
+    pub suffix: Option<u8>,
+}
+
+impl<'a> NameWords<'a> {
+    /// Takes a normalised name apart.
+    pub fn of(name: &'a str) -> Self {
+        let mut words: Vec<&str> = name.split_ascii_whitespace().collect();
+        let mut found = Self { suffix: take_suffix(&mut words), ..Self::default() };
+        let Some((surname, others)) = words.split_last() else { return found };
+        found.surname = Some(surname);
+        if let Some((given, middle)) = others.split_first() {
+            found.given = Some(given);
+            found.middle.iter_mut().zip(middle).for_each(|(place, word)| *place = Some(word));
+        }
+        found
+    }
+}
+
+/// Returns what all forms of a word share, whether it is a given name or a surname.
+pub fn name_key(word: &str) -> Cow<'_, str> {
+    surname_key(given_name_key(word))
+}
+
+/// A word of a name, and its [key](name_key).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NamePart<'a> {
+    /// The word.
+    pub text: &'a str,
+    /// Its key.
+    pub key: &'a str,
+}
+
+/// A name that is compared.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct NameParts<'a> {
+    /// The given name.
+    pub given: Option<NamePart<'a>>,
+    /// The words between.
+    pub middle: [Option<NamePart<'a>>; MIDDLE_WORDS_MAX],
+    /// The surname.
+    pub surname: Option<NamePart<'a>>,
+}
+
+pub(crate) fn specification() -> Specification {
+    Specification {
+        name: "name_agreement",
+        section: "Agreement",
+        description: "Returns how far two whole names agree, as the exact rules of an identity graph see it: `same` (or forms of one), \
+                      `similar` (but for slips of the keyboard), `unknown` (an initial, or a part that is missing) or `different`, \
+                      whichever is less of given name and surname. Names whose order is turned are read both ways.",
+        parameters: const {
+            &[text("left", "One name, whole."), text("right", "The other name, whole.")]
+        },
+        required: 2,
+        example: (&["Łukasz Wójcik", "WOJCICK, Lukasz"], "similar"),
+        returns: DataType::Utf8View,
+        logical_type: None,
+        evaluate: |arguments| {
+            let (left, right) = (arguments.text(0)?, arguments.text(1)?);
+            let word = |row| Some(name_agreement(left.get(row)?, right.get(row)?)?.word());
+            Ok(texts((0..arguments.rows()).map(word)))
+        },
+    }
+}
+
+/// Returns how far two names agree as they are written, the less of given name and surname; `None` where one is none.
+pub fn name_agreement(left: &str, right: &str) -> Option<Agreement> {
+    let (left, right) = (normalize_name(left)?, normalize_name(right)?);
+    let (left, right) = (Keyed::of(&left), Keyed::of(&right));
+    let NameAgreement { given, surname } = compare_names(&left.parts(), &right.parts());
+    Some(given.min(surname))
+}
+
+/// The words of a name with their keys: given name, surname, middle words.
+struct Keyed<'a>([Option<(&'a str, Cow<'a, str>)>; 2 + MIDDLE_WORDS_MAX]);
+
+impl<'a> Keyed<'a> {
+    fn of(name: &'a str) -> Self {
+        let NameWords { given, surname, middle: [first, second], .. } = NameWords::of(name);
+        let keyed = |word: Option<&'a str>| word.map(|word| (word, name_key(word)));
+        Self([given, surname, first, second].map(keyed))
+    }
+
+    fn parts(&self) -> NameParts<'_> {
+        let [given, surname, first, second] =
+            self.0.each_ref().map(|word| word.as_ref().map(|(text, key)| NamePart { text, key }));
+        NameParts { given, surname, middle: [first, second] }
+    }
+}
+
+/// Compares names, as they stand and with given name and surname swapped, and returns the better reading.
+pub fn compare_names(left: &NameParts<'_>, right: &NameParts<'_>) -> NameAgreement {
+    let straight = NameAgreement {
+        given: given_names(left.given, right.given),
+        surname: surnames(left, right),
+    };
+    if left.given.is_none() || right.given.is_none() {
+        return straight;
+    }
+    let turned = |(given, other), (surname, other_surname)| NameAgreement {
+        given: given_names(given, other),
+        surname: surname_words(surname, other_surname),
+    };
+    [
+        turned((left.given, right.surname), (left.surname, right.given)),
+        turned((left.surname, right.given), (left.given, right.surname)),
+    ]
+    .into_iter()
+    .filter(|turned| turned.is_alike() && turned.strength() > straight.strength())
+    .max_by_key(|turned| turned.strength())
+    .unwrap_or(straight)
+}
+
+fn given_names(left: Option<NamePart<'_>>, right: Option<NamePart<'_>>) -> Agreement {
+    let (Some(left), Some(right)) = (left, right) else { return Agreement::Unknown };
+    if left.key == right.key || same_given_name(left.text, right.text) {
+        return Agreement::Same;
+    }
+    let initial = |short: NamePart<'_>, long: NamePart<'_>| {
+        short.text.len() == 1
+            && (long.text.starts_with(short.text) || long.key.starts_with(short.text))
+    };
+    if left.text.len() == 1 || right.text.len() == 1 {
+        let agree = initial(left, right) || initial(right, left);
+        return if agree { Agreement::Unknown } else { Agreement::Different };
+    }
+    if is_slip(left.text, right.text) { Agreement::Similar } else { Agreement::Different }
+}
+
+/// Compares surnames; each half of a double surname may agree, and a lone name may be a given name.
+fn surnames(left: &NameParts<'_>, right: &NameParts<'_>) -> Agreement {
+    if left.surname.is_none() || right.surname.is_none() {
+        return Agreement::Unknown;
+    }
+    let mut best = surname_words(left.surname, right.surname);
+    if best == Agreement::Same {
+        return best;
+    }
+    let is_name =
+        |part: &&Option<NamePart<'_>>| part.is_some_and(|part| part.text.len() >= SLIP_LENGTH_MIN);
+    for half in left.middle.iter().filter(is_name) {
+        best = best.max(surname_words(*half, right.surname));
+    }
+    for half in right.middle.iter().filter(is_name) {
+        best = best.max(surname_words(left.surname, *half));
+    }
+    for (lone, other) in [(left, right), (right, left)] {
+        if lone.given.is_none() && other.given.is_some() {
+            best = best.max(given_names(lone.surname, other.given));
+        }
+    }
+    best
+}
+
+fn surname_words(left: Option<NamePart<'_>>, right: Option<NamePart<'_>>) -> Agreement {
+    let (Some(left), Some(right)) = (left, right) else { return Agreement::Unknown };
+    let (left, right) = (left.key, right.key);
+    if left == right {
+        return Agreement::Same;
+    }
+    if left.len() == 1 || right.len() == 1 {
+        let agree = left.as_bytes().first() == right.as_bytes().first();
+        return if agree { Agreement::Unknown } else { Agreement::Different };
+    }
+    if is_slip(left, right) { Agreement::Similar } else { Agreement::Different }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_agree_in_the_less_of_their_parts() {
+        use Agreement::{Different, Same, Similar, Unknown};
+        for (left, right, expected) in [
+            ("Łukasz Wójcik", "WOJCIK, Lukasz", Some(Same)),
+            ("Kuba Nowak", "Jakub Nowak Jr.", Some(Same)),
+            ("Nowak Paulina", "Paulina Nowak", Some(Same)),
+            ("Anna Nowak-Zając", "Anna Nowak", Some(Same)),
+            ("Jennifer Linwood", "Jwnnifer Linwodo", Some(Similar)),
+            ("P. Nowak", "Paulina Nowak", Some(Unknown)),
+            ("Nowak", "Paulina Nowak", Some(Unknown)),
+            ("John Smith", "Mary Smith", Some(Different)),
+            ("Anna Nowak", "Anna Zielińska", Some(Different)),
+            ("Anna Nowak", "-", None),
+        ] {
+            assert_eq!(name_agreement(left, right), expected, "{left} {right}");
+            assert_eq!(name_agreement(right, left), expected, "{right} {left}");
+        }
+    }
+
+    #[test]
+    fn names_are_taken_apart() {
+        let words = NameWords::of("anna maria nowak zajac jr");
+        assert_eq!((words.given, words.surname), (Some("anna"), Some("zajac")));
+        assert_eq!(words.middle, [Some("maria"), Some("nowak")]);
+        assert_eq!(words.suffix, Some(0));
+        assert_eq!(NameWords::of("jr").surname, Some("jr"));
+        assert_eq!(NameWords::of(""), NameWords::default());
+    }
+}
