@@ -57,7 +57,7 @@ async fn an_answer_is_in_force_at_once_and_is_asked_for_again_when_it_is_taken_b
         text("engineer"),
         text("in force"),
     ];
-    assert_eq!(engineer.rows(shown).await, [expected.clone()]);
+    assert_eq!(engineer.rows(shown).await, std::slice::from_ref(&expected));
     // Said twice it is one decision, and the contrary is refused.
     assert_eq!(engineer.number(&decide(&pets, "different")).await, number);
     assert_eq!(engineer.rows(shown).await, [expected]);
