@@ -6,7 +6,7 @@
 //!          [--threshold P] [--seed N] [--threads N] [--model trained-before] [--explain N]
 //! ```
 //!
-//! `FILE` is Parquet or CSV. Fields of a person are those of [`PersonField`]; the forms of identifiers are `email`, `phone`,
+//! `FILE` is Parquet or CSV. Fields of a person are those of [`engine::matching::PersonField`]; the forms of identifiers are `email`, `phone`,
 //! `code` and `opaque`. Rows that agree on `--record` are versions of one record and always belong together. With `--truth`
 //! the clusters are compared with the people of that column: pairs, B-cubed, the largest cluster.
 
