@@ -63,11 +63,21 @@ impl Numbering {
         Self { counter: Arc::clone(counter), brought: counter.brought.load(Ordering::SeqCst) }
     }
 
-    /// Returns as many numbers that nobody else gets.
-    pub(super) fn take(&self, rows: usize) -> ArrayRef {
+    /// Returns as many numbers that nobody else gets, for the rows of the column `name`.
+    ///
+    /// # Errors
+    /// SQLSTATE 2200H once rows brought a number behind which there are not so many.
+    pub(super) fn take(&self, name: &str, rows: usize) -> Result<ArrayRef> {
         let count = i64::try_from(rows).unwrap_or(i64::MAX);
-        let before = self.counter.greatest.fetch_add(count, Ordering::SeqCst);
-        Arc::new(Int64Array::from_iter_values((1..=count).map(|row| before.saturating_add(row))))
+        let next = |greatest: i64| greatest.checked_add(count);
+        let (set, fetch) = (Ordering::SeqCst, Ordering::SeqCst);
+        let before =
+            self.counter.greatest.fetch_update(set, fetch, next).map_err(|_| Error::Standard {
+                sqlstate: "2200H",
+                message: format!("column \"{name}\" has no numbers left for its rows"),
+                hint: "Bring numbers that are not in the table yet.".into(),
+            })?;
+        Ok(Arc::new(Int64Array::from_iter_values((1..=count).map(|row| before + row))))
     }
 
     /// Tells whether another statement has brought numbers, which may be those that were given to rows of this one.

@@ -261,7 +261,7 @@ impl Shaper<'_> {
                     let (given, numbering) = (self.source(batch, name), self.numbers.get(name));
                     let array = match (given, numbering) {
                         (Some(array), _) => assigned(array, &logical)?,
-                        (None, Some(numbers)) => assigned(&numbers.take(rows), &logical)?,
+                        (None, Some(numbers)) => assigned(&numbers.take(name, rows)?, &logical)?,
                         (None, None) => new_null_array(logical.data_type(), rows),
                     };
                     check_not_null(&array, name, self.not_null.contains(name))?;
