@@ -59,6 +59,24 @@ fn the_graph_can_be_renamed() {
 }
 
 #[test]
+fn keys_of_a_fuzzy_rule_are_planned_and_applied_as_they_are_written() {
+    let lake = small().copied();
+    let rule = "(same_person FUZZY BLOCK ON ((surname, year(birth_date)), (email)),";
+    rewrite(&lake, |text| text.replace("MATCH (", &format!("MATCH {rule}")));
+    let planned = plan(&lake).exits_with(3);
+    assert!(
+        planned.stdout.contains("BLOCK ON ((surname, year(birth_date)), (email))"),
+        "{planned}"
+    );
+    apply(&lake).success();
+    plan(&lake).success();
+    let none = |text: &str| text.replace("(surname, year(birth_date))", "(surname, shoe_size)");
+    rewrite(&lake, none);
+    let refused = apply(&lake).exits_with(1);
+    assert!(refused.stderr.contains("BLOCK ON names \"shoe_size\""), "{refused}");
+}
+
+#[test]
 fn what_cannot_work_is_refused_and_leaves_nothing() {
     let (before, cases) = (small(), cases());
     let objects_before = objects(before);

@@ -56,6 +56,69 @@ pub(crate) async fn works(
     }
 }
 
+/// How soon work is to end on each core once its statement is cancelled.
+const CORE_TIME_MAX: Duration = Duration::from_millis(100);
+/// How many times as long a build without optimisation computes between two questions whether it is to stop.
+const DEBUG_FACTOR: u32 = if cfg!(debug_assertions) { 10 } else { 1 };
+/// What a server uses that rests, while it is watched.
+const RESTING: Duration = Duration::from_millis(100);
+
+/// The processor time that the threads of a process have used, to the nanosecond: the kernel's clock ticks are as long as a
+/// tenth of what is measured.
+fn used(server: &Server) -> Duration {
+    let tasks = format!("/proc/{}/task", server.process.pid());
+    let mut nanoseconds = 0;
+    for task in std::fs::read_dir(tasks).unwrap().flatten() {
+        // A thread may end meanwhile.
+        let Ok(stat) = std::fs::read_to_string(task.path().join("schedstat")) else { continue };
+        nanoseconds += stat.split_whitespace().next().unwrap().parse::<u64>().unwrap();
+    }
+    Duration::from_nanos(nanoseconds)
+}
+
+#[tokio::test]
+async fn nothing_is_computed_any_more_for_a_statement_that_was_cancelled() {
+    let cores = u32::try_from(std::thread::available_parallelism().unwrap().get()).unwrap();
+    let most = CORE_TIME_MAX * DEBUG_FACTOR * cores + RESTING;
+    let rows = "FROM generate_series(1, 10000000) g";
+    let planned = doubled();
+    let (_lake, server) = own_server();
+    for (what, statement) in [
+        ("a sort", format!("SELECT md5(g::text) AS m {rows} ORDER BY m OFFSET 9999999")),
+        ("a cross join with a filter", ENDLESS.to_owned()),
+        ("many groups", format!("SELECT count(*) FROM (SELECT md5(g::text) {rows} GROUP BY 1) t")),
+        (
+            "a window",
+            format!("SELECT max(s) FROM (SELECT sum(g) OVER (ORDER BY g ROWS BETWEEN 100 PRECEDING AND CURRENT ROW) AS s {rows}) t"),
+        ),
+        ("a sum over series", format!("SELECT sum(g % 7 + h) {rows}, generate_series(1, 10000000) h")),
+        (
+            "a join",
+            format!("SELECT count(*) {rows} JOIN generate_series(1, 10000000) h ON g % 1000 = h % 1000"),
+        ),
+        (
+            "a recursion",
+            "WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 1000000000) SELECT count(*) FROM n".to_owned(),
+        ),
+        ("functions over long texts", format!("SELECT max(md5(repeat('ab', 10000 + (g % 7)::int))) {rows}")),
+        ("patterns over long texts", format!("SELECT count(*) {rows} WHERE repeat('ab', 5000 + (g % 7)::int) ~ 'a[bc]+d$'")),
+        ("planning", planned),
+    ] {
+        let session = server.session("engineer").await;
+        let statement = session.run(&statement);
+        tokio::pin!(statement);
+        works(&server, &mut statement).await;
+        session.client.cancel_token().cancel_query(NoTls).await.unwrap();
+        let failure = statement.await.expect_err(what);
+        assert_eq!(failure.sqlstate, CANCELED, "{what}: {failure}");
+        let answered = used(&server);
+        rests(&server).await;
+        let more = used(&server).saturating_sub(answered);
+        println!("{what}: {more:?} of processor time after the answer");
+        assert!(more < most, "{what}: {more:?} of processor time after the answer");
+    }
+}
+
 fn own_server() -> (crate::harness::Built, Server) {
     let lake = crate::harness::small().copied();
     let server = lake.serve();
@@ -76,6 +139,25 @@ async fn a_cancel_request_stops_the_work() {
     assert!(cancelled.elapsed() < SOON, "{:?} from cancel to answer", cancelled.elapsed());
     rests(&server).await;
     assert_eq!(session.value("SELECT 1").await, "1", "the session lives on");
+}
+
+#[tokio::test]
+async fn a_cancel_leaves_a_cursor_that_waits() {
+    let (_lake, server) = own_server();
+    let session = server.session("engineer").await;
+    session.rows("BEGIN").await;
+    session
+        .rows("DECLARE c CURSOR WITH HOLD FOR SELECT profile_id FROM profiles, generate_series(1, 1000) g")
+        .await;
+    session.rows("COMMIT").await;
+    assert_eq!(session.rows("FETCH 10 FROM c").await.len(), 10);
+    let statement = session.run(ENDLESS);
+    tokio::pin!(statement);
+    works(&server, &mut statement).await;
+    session.client.cancel_token().cancel_query(NoTls).await.unwrap();
+    let failure = statement.await.expect_err("the statement was cancelled");
+    assert_eq!(failure.sqlstate, CANCELED, "{failure}");
+    assert_eq!(session.rows("FETCH 10 FROM c").await.len(), 10);
 }
 
 #[tokio::test]
@@ -112,6 +194,7 @@ async fn a_timeout_stops_every_kind_of_work() {
         "SELECT p.profile_id, q.profile_id FROM profiles p, profiles q, profiles r ORDER BY 1, 2 LIMIT 1",
         "SELECT count(*) FROM profile_identifiers p, profile_identifiers q WHERE p.value ~ ('x' || q.value)",
         "WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 1000000000) SELECT count(*) FROM n",
+        "SELECT count(*) FROM connected_components((SELECT p.profile_id, q.profile_id AS other FROM profiles p, profiles q, profiles r)) c",
     ] {
         // A server each: work that goes on would starve the next statement.
         let (_lake, server) = own_server();

@@ -11,6 +11,9 @@ use crate::harness::{PROMPT, Server, small};
 const HEAVY_STATEMENTS: usize = 4;
 /// Small statements that are timed, of each kind.
 const PROBES: usize = 100;
+/// What a client asks for that completes names.
+const CATALOG: &str = "SELECT count(*) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+     WHERE c.relkind IN ('r', 'v') AND pg_catalog.pg_table_is_visible(c.oid)";
 /// What half of them take at most, on a machine that other tests keep busy as well. In a queue behind the heavy ones each
 /// would take several times as long: the time of several batches.
 const MEDIAN_MAX: Duration = Duration::from_millis(100);
@@ -66,9 +69,11 @@ async fn small_statements_answer_while_heavy_ones_keep_every_core_busy() {
         let (normal, low) = (used[1].0 - used[0].0, used[1].1 - used[0].1);
         assert!(low > normal * 9, "{low} ticks at low priority, {normal} at normal");
 
-        for statement in
-            ["SELECT 1", &format!("SELECT email FROM profiles WHERE profile_id = {id}")]
-        {
+        let by_id = format!("SELECT email FROM profiles WHERE profile_id = {id}");
+        // The catalog is asked by a plan, which a build without optimisation takes its time for.
+        let statements =
+            [("SELECT 1", MEDIAN_MAX), (by_id.as_str(), MEDIAN_MAX), (CATALOG, MEDIAN_MAX * 3)];
+        for (statement, most) in statements {
             let mut taken = Vec::new();
             for _ in 0..PROBES {
                 let begun = Instant::now();
@@ -81,7 +86,7 @@ async fn small_statements_answer_while_heavy_ones_keep_every_core_busy() {
             taken.sort_unstable();
             let (median, p99) = (taken[PROBES / 2], taken[PROBES * 99 / 100]);
             println!("{statement}: median {median:?}, p99 {p99:?} beside heavy statements");
-            assert!(median < MEDIAN_MAX, "{statement}: {median:?}");
+            assert!(median < most, "{statement}: {median:?}");
         }
     }
     drop(heavy);

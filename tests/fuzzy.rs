@@ -51,6 +51,9 @@ const LATER: &str = "pet-3,Kubuś,Wójcikovski,1980-05-06,Polna 3,00-001,kuba@po
 
 const HEADER: &str = "key,given,surname,born,street,code,email,phone\n";
 
+/// A later record of the same person, who shares name and birthday with the first one and nothing else with anybody.
+const SHORT: &str = "pet-3,Kubuś,Wójcikowski,1980-05-06,,,,\n";
+
 /// Records of a town from which something can be learnt: households of two, each of whom has two records that do not agree in
 /// everything.
 fn town() -> String {
@@ -193,6 +196,9 @@ async fn who_is_one_person_by_weight_is_joined_and_families_are_not() {
                 FROM cdp.match_weights GROUP BY comparison) s
                 WHERE abs(m - 1) > 0.001 OR abs(h - 1) > 0.001 OR abs(u - 1) > 0.001";
     assert_eq!(engineer.number(sums).await, 0, "probabilities of a comparison add up to one");
+    let worth =
+        "SELECT count(*) FROM cdp.match_weights WHERE abs(match_weight(m, u) - bits) > 0.000001";
+    assert_eq!(engineer.number(worth).await, 0);
 
     // What joined and is less sure than the definition asks for.
     let sure = "SELECT count(*) FROM cdp.identity_review
@@ -236,6 +242,7 @@ async fn weights_are_told_step_by_step(engineer: &Session) {
         let wanted = ["t", words.as_str(), steps].map(|text| Some(text.to_owned()));
         assert_eq!(told, [wanted], "{left} {right}");
     }
+    many_are_weighed_as_one_is(engineer).await;
     let twins = "SELECT max(agreement) FILTER (WHERE comparison = 'given name'),
                         max(bits) FILTER (WHERE comparison = 'given name') < 0,
                         max(bits) FILTER (WHERE comparison = 'birth date') > 0,
@@ -249,6 +256,42 @@ async fn weights_are_told_step_by_step(engineer: &Session) {
         let weighed: Vec<String> = lines.filter(|line| line.contains("Weighed: prior -")).collect();
         let [line] = weighed.as_slice() else { panic!("{left} {right}: {weighed:?}") };
         assert!(line.contains("birth date: ") && line.contains(" bits, probability "), "{line}");
+    }
+}
+
+/// The operator weighs what the graph weighed alike, and what the graph did not join; a record that is not there has no weight.
+async fn many_are_weighed_as_one_is(engineer: &Session) {
+    let wrong = "SELECT count(*), count(*) FILTER (WHERE abs(s.bits - e.bits) < 0.01 AND abs(s.probability - e.probability) < 0.001)
+        FROM scored_pairs((SELECT left_source, left_record_key, right_source, right_record_key
+                           FROM identity_edges WHERE rule = 'same_person')) s
+        JOIN identity_edges e USING (left_source, left_record_key, right_source, right_record_key)
+        WHERE e.rule = 'same_person'";
+    let [all, alike]: [Option<String>; 2] = engineer.rows(wrong).await.concat().try_into().unwrap();
+    assert!(all == alike && all.as_deref() != Some("0"), "{all:?} {alike:?}");
+    let story = "SELECT left_record_key, probability < 0.9 FROM scored_pairs((SELECT * FROM (VALUES
+            ('contacts', 'twin-1', 'contacts', 'twin-2'), ('contacts', 'pet-1', 'contacts', 'pet-2'),
+            ('contacts', 'nobody', 'contacts', 'pet-2')) p(a, b, c, d))) s ORDER BY 1";
+    let told = [("nobody", None), ("pet-1", Some("f")), ("twin-1", Some("t"))];
+    let told = told.map(|(key, less)| vec![Some(key.to_owned()), less.map(str::to_owned)]);
+    assert_eq!(engineer.rows(story).await, told);
+    // From keys to people, with operators alone: whom blocking finds, the model weighs and refinement joins, or not.
+    let people = "WITH r AS (SELECT key, surname || born AS name_and_day, street || code AS address FROM sources.contacts
+                             WHERE key LIKE 'maiden-%' OR key LIKE 'twin-%'),
+             s AS (SELECT * FROM scored_pairs((SELECT 'contacts', left_id, 'contacts', right_id
+                                               FROM candidate_pairs((SELECT key, name_and_day, address FROM r)) c)) w)
+        SELECT id, cluster FROM refine_clusters((SELECT left_record_key, right_record_key, bits - 3.17 FROM s)) c ORDER BY id";
+    let clusters = [
+        ("maiden-1", "maiden-1"),
+        ("maiden-2", "maiden-1"),
+        ("twin-1", "twin-1"),
+        ("twin-2", "twin-2"),
+    ];
+    let clusters = clusters.map(|row| <[&str; 2]>::from(row).map(|id| Some(id.to_owned())));
+    assert_eq!(engineer.rows(people).await, clusters);
+    let plan = engineer.rows(&format!("EXPLAIN {people}")).await.concat();
+    let plan = plan.into_iter().flatten().collect::<Vec<_>>().join("\n");
+    for name in ["RefinementExec", "PairScoringExec", "BlockingJoinExec"] {
+        assert!(plan.contains(name), "{name} is not in {plan}");
     }
 }
 
@@ -313,4 +356,75 @@ async fn what_the_rule_will_join_is_foretold_by_the_model_that_it_will_train() {
         assert_eq!(figure(&told, "records_moved"), 0);
         assert_eq!(i64::try_from(figure(&told, "profiles_unchanged")).unwrap(), profiles);
     }
+}
+
+/// The definition with these keys for candidates.
+fn named(keys: &str) -> String {
+    FUZZY.replace("FUZZY SCORE", &format!("FUZZY BLOCK ON ({keys}) SCORE"))
+}
+
+#[tokio::test]
+async fn keys_that_are_named_decide_who_is_weighed() {
+    let project = project();
+    let (_server, engineer) = project.serve().await;
+    engineer.run(FUZZY).await.unwrap();
+    engineer.run("REFRESH ALL").await.unwrap();
+    let usual = people(&engineer).await;
+    assert!(usual.contains(&"pet-1 pet-2".to_owned()), "{usual:?}");
+    for (keys, sqlstate, says, hint) in [
+        (
+            "(surname, shoe_size)",
+            "42703",
+            "\"shoe_size\"",
+            "birth_date, street, postal_code, city, email",
+        ),
+        ("(surnam)", "42703", "\"surnam\"", "Did you mean surname?"),
+        ("(soundex(surname))", "42883", "soundex(surname)", "initial(surname)"),
+        ("(local(phone))", "42883", "local(phone)", "NORMALIZE email"),
+        ("(surname, street), (street, surname)", "22023", "(street, surname) twice", "order"),
+        ("(surname, surname)", "22023", "names surname twice", "once"),
+        ("()", "42601", "expected a field", ""),
+        ("surname, street", "42601", "expected a key in parentheses", "Put each key"),
+    ] {
+        for statement in [named(keys), format!("EXPLAIN IMPACT {}", named(keys))] {
+            let failure = engineer.failure(&statement).await;
+            assert_eq!(failure.sqlstate, sqlstate, "{statement}: {failure}");
+            assert!(failure.message.contains(says), "{statement}: {failure}");
+            assert!(
+                failure.hint.clone().unwrap_or_default().contains(hint),
+                "{statement}: {failure}"
+            );
+        }
+    }
+    assert_eq!(people(&engineer).await, usual);
+
+    // The birthday of one of the two is mistyped, so that nobody looks at them together.
+    let narrow = named("(surname, birth_date), (email), (initial(given_name), local(email))");
+    let told = impact(&engineer, &narrow).await;
+    engineer.run(&narrow).await.unwrap();
+    engineer.run("REFRESH ALL").await.unwrap();
+    let profiles = engineer.number("SELECT count(*) FROM profiles").await;
+    assert_eq!(i64::try_from(figure(&told, "profiles_then")).unwrap(), profiles);
+    let mut expected: Vec<String> =
+        usual.iter().filter(|keys| *keys != "pet-1 pet-2").cloned().collect();
+    expected.extend(["pet-1".to_owned(), "pet-2".to_owned()]);
+    expected.sort();
+    assert_eq!(people(&engineer).await, expected);
+    let shown = engineer.rows("SHOW CREATE IDENTITY GRAPH customer").await.concat();
+    let keys =
+        "FUZZY BLOCK ON ((surname, birth_date), (email), (initial(given_name), local(email)))";
+    assert!(shown[1].clone().unwrap().contains(keys), "{shown:?}");
+
+    // What comes later meets the same keys as in a rebuild.
+    project.write("data/3-later.csv", &format!("{HEADER}{SHORT}"));
+    engineer.run("REFRESH ALL").await.unwrap();
+    assert!(people(&engineer).await.contains(&"pet-1 pet-3".to_owned()));
+    let incremental = graph(&engineer).await;
+    engineer.run("REFRESH ALL FULL").await.unwrap();
+    assert_eq!(graph(&engineer).await, incremental, "REFRESH ALL FULL");
+
+    // Without them the usual keys are back.
+    engineer.run(FUZZY).await.unwrap();
+    engineer.run("REFRESH ALL").await.unwrap();
+    assert!(people(&engineer).await.contains(&"pet-1 pet-2 pet-3".to_owned()));
 }

@@ -1,6 +1,7 @@
 //! Whom an identifier identifies, as people decide it: in force with its statement, for good, and taken back without a trace.
 
 use crate::harness::{Contents, Session, small};
+use crate::overrides::killed;
 
 /// A mailbox that alone holds the two records of somebody together.
 async fn mailbox(engineer: &Session) -> String {
@@ -54,4 +55,48 @@ async fn a_class_is_in_force_at_once_stays_through_rebuilds_and_leaves_no_trace_
         .rows("SELECT DISTINCT role, relations, status FROM cdp.audit_log WHERE class = 'define' AND relations LIKE '%identifier_overrides%'")
         .await;
     assert_eq!(logged.len(), 1, "{logged:?}");
+}
+
+/// The mailbox is nobody's and holds nobody together, and the decision is there; or none of it. Tells which.
+async fn is_decided(engineer: &Session, email: &str, everybody: i64) -> bool {
+    let nobody = format!(
+        "SELECT count(*) FROM profile_identifiers WHERE value = '{email}' AND status = 'nobody'"
+    );
+    let in_force = "SELECT count(*) FROM identifier_overrides WHERE status = 'in force'";
+    let seen = (
+        engineer.number(&nobody).await > 0,
+        engineer.number("SELECT count(*) FROM profiles").await > everybody,
+        engineer.number(in_force).await,
+    );
+    assert!([(true, true, 1), (false, false, 0)].contains(&seen), "half of it: {seen:?}");
+    seen.0
+}
+
+#[tokio::test]
+async fn a_class_that_is_set_or_reset_while_the_server_is_killed_is_whole_or_not_there() {
+    const MOMENTS: usize = 8;
+    let lake = small().copied();
+    let mut server = lake.serve();
+    let engineer = server.session("engineer").await;
+    let before = Contents::of(&lake.lake);
+    let email = mailbox(&engineer).await;
+    let everybody = engineer.number("SELECT count(*) FROM profiles").await;
+    drop(engineer);
+    for moment in 0..MOMENTS {
+        let (is_set, what) = match moment % 2 {
+            0 => (true, "SET CLASS nobody REASON 'the mailbox of a desk'"),
+            _ => (false, "RESET CLASS"),
+        };
+        let alter = format!("ALTER IDENTIFIER VALUE (email, '{email}') {what}");
+        killed(&lake, server, &alter, moment / 2 * 3).await;
+        server = lake.serve();
+        let engineer = server.session("engineer").await;
+        if is_decided(&engineer, &email, everybody).await != is_set {
+            engineer.rows(&alter).await;
+            assert_eq!(is_decided(&engineer, &email, everybody).await, is_set, "{alter}");
+        }
+    }
+    let engineer = server.session("engineer").await;
+    engineer.rows("REFRESH ALL").await;
+    Contents::of(&lake.lake).assert_same(&before, "after all");
 }

@@ -99,6 +99,36 @@ async fn whoever_asks_for_too_much_gets_an_error_and_nobody_dies() {
     assert_eq!(server.session("analyst").await.value("SELECT 1").await, "1");
 }
 
+/// What a server holds at its peak besides the values that its statements make.
+const SERVER_MB: u64 = 400;
+/// What is held for a value on each core when it meets its bound, with what it is made from.
+const VALUE_MB: u64 = 3 * 64;
+
+#[tokio::test]
+async fn a_value_of_everything_is_refused_before_it_takes_the_memory() {
+    let lake = small().copied();
+    let server = lake.serve();
+    let session = server.session("analyst").await;
+    for (function, value) in [
+        ("array_agg", "cardinality(array_agg(repeat('x', 1000)))"),
+        ("string_agg", "length(string_agg(repeat('x', 1000), ','))"),
+    ] {
+        let sql = format!("SELECT {value} FROM generate_series(1, 10000000) g");
+        let failure = session.failure(&sql).await;
+        assert_eq!(failure.sqlstate, "53200", "{failure}");
+        assert!(failure.message.contains(function), "{failure}");
+        assert!(failure.hint.is_some(), "{failure}");
+    }
+    let peak = memory_mb(&server, "VmHWM");
+    println!("at its peak the server holds {peak} MB");
+    let cores = std::thread::available_parallelism().unwrap().get() as u64;
+    assert!(peak < SERVER_MB + VALUE_MB * cores, "{peak} MB");
+    assert_eq!(
+        session.value("SELECT cardinality(array_agg(g)) FROM generate_series(1, 100000) g").await,
+        "100000"
+    );
+}
+
 /// A socket that can be kept from reading.
 struct Valve {
     stream: TcpStream,

@@ -452,7 +452,7 @@ async fn a_cancelled_decision_is_in_force_whole_or_not_at_all() {
 }
 
 /// Sends a statement, and kills the server as soon as the lake has so many files more.
-async fn killed(lake: &Built, server: Server, statement: &str, written: usize) {
+pub(crate) async fn killed(lake: &Built, server: Server, statement: &str, written: usize) {
     let session = server.session("engineer").await;
     let goal = files(&lake.lake).len() + written;
     let running = session.run(statement);

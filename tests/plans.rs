@@ -196,3 +196,41 @@ async fn more_sessions_than_keep_something_answer_alike() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_kept_plan_of_the_catalog_tells_what_is_there_now() {
+    const MADE: &str = "SELECT count(*) FROM pg_catalog.pg_class c \
+         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+         WHERE n.nspname = 'analytics' AND pg_catalog.pg_table_is_visible(c.oid)";
+    const NAMED: &str =
+        "SELECT count(*) FROM pg_settings WHERE name = 'application_name' AND setting = $1";
+    let lake = small().copied();
+    let server = lake.serve();
+    let mut engineer = server.session("engineer").await;
+    let before = repeated(&engineer, MADE).await;
+    engineer.rows("CREATE TABLE analytics.kept_one (id integer)").await;
+    assert_eq!(repeated(&engineer, MADE).await, before + 1);
+    // What a transaction makes is there within it alone.
+    let transaction = engineer.client.transaction().await.unwrap();
+    transaction.batch_execute("CREATE TABLE analytics.kept_two (id integer)").await.unwrap();
+    for _ in 0..RUNS {
+        let row = transaction.query_one(MADE, &[]).await.unwrap();
+        assert_eq!(row.get::<_, i64>(0), before + 2);
+    }
+    transaction.rollback().await.unwrap();
+    assert_eq!(repeated(&engineer, MADE).await, before + 1);
+    engineer.rows("SET search_path = cdp").await;
+    assert_eq!(repeated(&engineer, MADE).await, 0, "nothing of it is found without its schema");
+    engineer.rows("RESET search_path").await;
+    assert_eq!(repeated(&engineer, MADE).await, before + 1);
+
+    let named = engineer.client.prepare(NAMED).await.unwrap();
+    let count = async |name: &str| {
+        engineer.client.query_one(&named, &[&name]).await.unwrap().get::<_, i64>(0)
+    };
+    for name in ["one", "two", "three", "four"] {
+        engineer.rows(&format!("SET application_name = '{name}'")).await;
+        assert_eq!(count(name).await, 1, "a session sees its settings of now");
+    }
+    assert_eq!(count("one").await, 0);
+}

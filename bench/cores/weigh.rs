@@ -1,6 +1,7 @@
 //! A FUZZY rule in the resolver: training, weighing all records, then one new record after the other, and small batches.
 //!
-//! With people's names in `--truth`, the profiles are compared with them, beside those of the exact rules alone.
+//! With people's names in `--truth`, the profiles are compared with them, beside those of the exact rules alone. With
+//! `--household 0.9` the rule has `HOUSEHOLD SCORE >= 0.9`, so that what households cost can be seen.
 
 use std::collections::HashMap;
 use std::time::Instant;
@@ -29,8 +30,15 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome<()> {
     let batches = records.count.saturating_sub(BATCHES * BATCH);
     let late = batches.saturating_sub(LATE);
     let score = arguments.number("score", SCORE)?;
-    let rule =
-        FuzzyRule { name: "same_person".to_owned(), score, review_below: None, priority: 1_000 };
+    let household = arguments.number("household", 0.0)?;
+    let rule = FuzzyRule {
+        name: "same_person".to_owned(),
+        score,
+        review_below: None,
+        household_score: (household > 0.0).then_some(household),
+        priority: 1_000,
+        block_on: vec![],
+    };
     let graph = IdentityGraph { fuzzy: Some(rule), ..definition() };
     let mut resolver = Resolver::new(Rules::from_graph(&graph)?);
     let source = resolver.source(SOURCE)?;

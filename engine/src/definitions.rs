@@ -11,7 +11,7 @@ use crate::engine::{Engine, Put, Shown};
 use crate::error::{Error, Result};
 use crate::identity::Rules;
 use crate::jobs::{Run, Trigger};
-use crate::{activation, segment, tables};
+use crate::{activation, overrides, segment, tables};
 
 /// Definitions that are put into the catalog and taken out of it together.
 #[derive(Debug, Clone, Default)]
@@ -209,6 +209,9 @@ impl Changes {
             match kind {
                 Kind::Segment => drop(state.coverage.remove(&segment::coverage_name(name))),
                 Kind::Sync => drop(state.coverage.remove(&activation::coverage_name(name))),
+                Kind::IdentityOverrides => {
+                    drop(state.coverage.remove(&overrides::coverage_name(name)));
+                }
                 _ => {}
             }
         }

@@ -15,6 +15,7 @@ use datafusion::logical_expr::{
 
 use crate::consent::{Normalizer, normalizer};
 use crate::engine::{Engine, Live};
+use crate::explain::PairWeigher;
 use crate::identity::ProfileIds;
 use crate::query::access::{Access, Visible};
 
@@ -25,6 +26,8 @@ pub(crate) struct SessionFunctions {
     pub(crate) scalar: Vec<Arc<ScalarUDF>>,
     /// Those that give rows.
     pub(crate) tables: Vec<Arc<TableFunction>>,
+    /// What weighs pairs of records.
+    pub(crate) weigher: Option<Arc<PairWeigher>>,
 }
 
 /// Returns the functions of a statement with this access; without one there are none.
@@ -59,7 +62,9 @@ pub(crate) fn session_functions(
             people,
         ))),
     ];
-    SessionFunctions { scalar, tables: crate::explain::functions(engine, access, live) }
+    let tables = crate::explain::functions(engine, access, live);
+    let weigher = Some(Arc::new(PairWeigher::of(engine, access, live)));
+    SessionFunctions { scalar, tables, weigher }
 }
 
 /// What the functions know.

@@ -1,7 +1,7 @@
 //! The refresher: brings derived tables up to date, in the order in which they depend on each other.
 //!
-//! Sources come first, then the consent ledger, then identity and profiles in one publication, then segments, then syncs that
-//! are due. One refresh runs at a time; what falls due meanwhile is done once, afterwards. Each step writes a row to
+//! Sources come first, then the consent ledger and identity overrides that are followed, then identity and profiles in one
+//! publication, then segments, then syncs that are due. One refresh runs at a time; what falls due meanwhile is done once, afterwards. Each step writes a row to
 //! `cdp.refreshes` before it starts and another when it ends, so that a run that was killed is seen as one that never ended.
 //!
 //! A step that fails fails alone: what it had published before stays, and the others go on with that. Only segments wait
@@ -20,7 +20,7 @@ use crate::engine::{Engine, Shown, Writing};
 use crate::error::{Error, Result};
 use crate::identity_refresh::Churn;
 use crate::ingest::{self, Intake};
-use crate::{consent, identity_refresh, profile, segment};
+use crate::{consent, identity_refresh, overrides, profile, segment};
 
 pub(crate) use run::Record;
 pub use run::Run;
@@ -146,6 +146,12 @@ impl Engine {
         let object = "consent ledger";
         let result = run(object).step(async |run: &Run<'_>| self.refresh_consent(run).await).await;
         let consent = refreshed.note(object.into(), result)?;
+        for name in overrides::names(&self.catalog().current()) {
+            let object = format!("identity overrides {name}");
+            let work = async |run: &Run<'_>| self.follow_overrides(run, &name).await;
+            let result = run(&object).step(work).await;
+            refreshed.note(object, result)?;
+        }
         let object = "profiles";
         let work = async |run: &Run<'_>| self.refresh_profiles(&mut writing, run).await;
         let result = run(object).step(work).await;

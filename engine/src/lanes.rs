@@ -26,6 +26,8 @@ pub const LIGHT_TIME_MAX: Duration = Duration::from_millis(20);
 tokio::task_local! {
     /// Whether the statement is to go on among the heavy ones, or has.
     static HEAVY: Arc<AtomicBool>;
+    /// Where heavy statements run.
+    static THERE: Handle;
 }
 
 /// Runs `work` here, and goes on with it on `heavy` once it has turned out to be heavy. Dropping this ends it, wherever it
@@ -35,6 +37,7 @@ pub async fn light_at_first<T: Send + 'static>(
     work: impl Future<Output = T> + Send + 'static,
 ) -> T {
     let is_heavy = Arc::new(AtomicBool::new(false));
+    let work = THERE.scope(heavy.clone(), work);
     let mut work = Box::pin(HEAVY.scope(Arc::clone(&is_heavy), work));
     let mut spent = Duration::ZERO;
     let answered = std::future::poll_fn(|context| {
@@ -86,6 +89,13 @@ pub async fn go_heavy() {
         false => Poll::Pending,
     })
     .await;
+}
+
+/// Does among the heavy statements, and beside this one, what this one does not wait for. Does nothing where there are no
+/// lanes.
+pub fn beside(work: impl Future<Output = ()> + Send + 'static) {
+    // Where there are none the process may end with the statement.
+    let _ = THERE.try_with(|heavy| drop(heavy.spawn(work)));
 }
 
 /// Tells whether this is a heavy statement.
@@ -187,9 +197,19 @@ mod tests {
     }
 
     #[test]
+    fn what_a_statement_does_not_wait_for_is_done_among_the_heavy_ones() {
+        let (sender, done) = std::sync::mpsc::channel();
+        with_lanes(async move {
+            beside(async move { sender.send(thread()).unwrap() });
+            assert_eq!(done.recv_timeout(Duration::from_secs(60)).unwrap(), "heavy");
+        });
+    }
+
+    #[test]
     fn without_lanes_nothing_moves() {
         let light = runtime("light");
         light.block_on(go_heavy());
         assert!(!is_heavy());
+        light.block_on(async { beside(async { unreachable!("nobody asked for lanes") }) });
     }
 }

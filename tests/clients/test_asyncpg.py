@@ -165,7 +165,7 @@ def test_a_listener_is_called_for_what_others_say(shop):
             heard = asyncio.get_running_loop().create_future()
             await connection.add_listener("changes", lambda *said: heard.set_result(said[2:]))
             other = await asyncpg.connect(
-                host="127.0.0.1", port=shop.port, user="analyst", password="demo", database="onefold"
+                host="127.0.0.1", port=shop.port, user="engineer", password="demo", database="onefold"
             )
             await other.execute("NOTIFY changes, 'profiles'")
             assert await asyncio.wait_for(heard, 30) == ("changes", "profiles")

@@ -67,7 +67,7 @@ def built(project):
     """The project with its seeds and models made for the first time."""
     assert set(project.run("seed")) == {"country_names", "price_list"}
     models = project.run("run")
-    assert len(models) == 7, models
+    assert len(models) == 8, models
     return project
 
 
@@ -113,6 +113,17 @@ def test_a_second_run_leaves_what_is_there(built):
     assert built.value("SELECT min(computed_at) FROM analytics_marts.customer_tiers") > computed
     left = built.rows("SELECT tablename FROM pg_tables WHERE tablename LIKE '%dbt%' UNION ALL SELECT viewname FROM pg_views WHERE viewname LIKE '%dbt%'")
     assert left == [], "what dbt makes by the way is still there"
+
+
+def test_a_materialized_view_is_refreshed_by_the_next_run(built):
+    kinds = built.rows("SELECT schemaname, matviewname, ispopulated FROM pg_matviews")
+    assert kinds == [("analytics_marts", "customers_by_tier", True)]
+    done = built.invoke("--debug", "run", "--select", "customers_by_tier")
+    assert done.returncode == 0 and "refresh materialized view" in done.stdout.lower(), done.stdout
+    held, counted = "SELECT sum(customers) FROM analytics_marts.customers_by_tier", "SELECT count(*) FROM analytics_marts.customer_tiers"
+    assert built.value(held) == built.value(counted) > 0
+    built.run("run", "--select", "customers_by_tier", "--full-refresh")
+    assert built.value(held) == built.value(counted)
 
 
 def test_an_incremental_model_is_given_a_column(built):
@@ -169,7 +180,7 @@ def test_documentation_tells_types_comments_and_owners(built):
 
 def test_everything_is_built_anew(built):
     how = built.run("build", "--full-refresh")
-    assert len(how) == 2 + 7 + 2 + 13 + 1, how
+    assert len(how) == 2 + 8 + 2 + 13 + 1, how
 
 
 def test_sources_have_their_freshness(built):

@@ -78,6 +78,28 @@ def test_every_column_is_read_in_its_type(shop, relation, binary):
                 assert isinstance(row["value"], PYTHON_TYPES[kind]), f"{relation}.{name} {kind}: {row['value']!r}"
 
 
+def test_columns_tell_the_relation_that_they_are_of(shop):
+    """As drivers ask for comments, keys and whether a column can be null; what is computed is of none."""
+    def origin(connection, relation, number):
+        return connection.execute(
+            "SELECT c.relname, a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid "
+            "WHERE c.oid = %s AND a.attnum = %s", (relation, number)
+        ).fetchone()
+
+    with shop.connect() as connection:
+        for query, expected in [
+            ("SELECT email, upper(email), profile_id FROM profiles LIMIT 1",
+             [("profiles", "email"), None, ("profiles", "profile_id")]),
+            ("SELECT p.email AS address, r.profile_id FROM profiles p JOIN profile_records r USING (profile_id) LIMIT 1",
+             [("profiles", "email"), ("profile_records", "profile_id")]),
+            ("SELECT relname, (SELECT 1) FROM pg_class LIMIT 1", [("pg_class", "relname"), None]),
+        ]:
+            result = connection.execute(query).pgresult
+            places = [(result.ftable(at), result.ftablecol(at)) for at in range(result.nfields)]
+            assert [origin(connection, *place) for place in places] == expected, query
+            assert all((relation == 0) == (number == 0) for relation, number in places)
+
+
 def test_values_are_exact(shop):
     with shop.connect() as connection:
         row = connection.execute(
@@ -237,15 +259,21 @@ def test_a_pipeline_answers_in_order(shop):
         assert [cursor.fetchone()[0] for cursor in cursors] == list(range(50))
 
 
-def test_sessions_hear_what_others_have_committed(shop):
-    with shop.connect(autocommit=True) as listener, shop.connect("analyst") as speaker:
+def test_sessions_of_a_role_hear_what_others_have_committed(shop):
+    with (
+        shop.connect("analyst", autocommit=True) as listener,
+        shop.connect("analyst") as speaker,
+        shop.connect("marketer", autocommit=True) as stranger,
+    ):
         listener.execute("LISTEN refreshed")
+        stranger.execute("LISTEN refreshed")
         speaker.execute("NOTIFY refreshed, 'never'")
         speaker.rollback()
         speaker.execute("NOTIFY refreshed, 'profiles'")
         speaker.commit()
         heard = list(listener.notifies(timeout=30, stop_after=1))
         assert [(each.channel, each.payload, each.pid) for each in heard] == [("refreshed", "profiles", speaker.info.backend_pid)]
+        assert list(stranger.notifies(timeout=0)) == []
         listener.execute("UNLISTEN *")
         speaker.execute("NOTIFY refreshed")
         speaker.commit()

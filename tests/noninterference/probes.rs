@@ -98,6 +98,14 @@ fn round(pair: &Pair, random: &mut Random) -> Vec<Statement> {
         "SELECT crm_id FROM sources.crm_contacts LIMIT 5".to_owned(),
         "SELECT string_agg(crm_id, ',') FROM sources.crm_contacts".to_owned(),
         "SELECT count(*), count(DISTINCT resolve_profile(kind, value)) FROM profile_identifiers".to_owned(),
+        // Operators, which hold many rows against each other.
+        "SELECT count(*), sum(component) FROM connected_components((SELECT profile_id, length(email)::bigint FROM profiles WHERE email IS NOT NULL)) c".to_owned(),
+        "SELECT count(*), max(component) FROM connected_components((SELECT profile_id, web_events_count::bigint FROM profiles)) c".to_owned(),
+        "SELECT count(*), sum(cluster) FROM refine_clusters((SELECT profile_id, items_bought::bigint, total_spent FROM profiles WHERE items_bought IS NOT NULL AND total_spent IS NOT NULL)) c".to_owned(),
+        "SELECT left_id, right_id, key FROM candidate_pairs((SELECT profile_id, total_spent::text, items_bought::bigint FROM profiles)) p WHERE left_id % 7 = 0".to_owned(),
+        "SELECT count(*) FROM candidate_pairs((SELECT order_id, amount::text FROM sources.shop_orders WHERE order_id IS NOT NULL)) p".to_owned(),
+        "EXPLAIN SELECT * FROM candidate_pairs((SELECT profile_id, email FROM profiles)) p".to_owned(),
+        "SELECT * FROM scored_pairs((SELECT source, record_key, source, record_key FROM profile_records)) s".to_owned(),
     ];
     let ordered = [
         format!("SELECT profile_id, row_number() OVER (ORDER BY total_spent DESC, profile_id) FROM profiles WHERE city = '{city}' ORDER BY profile_id"),

@@ -11,6 +11,7 @@ use datafusion_expr::ScalarUDF;
 
 mod column;
 mod distinct;
+mod numbers;
 
 /// One form for everything that means the same.
 pub mod normalize {
@@ -44,6 +45,7 @@ pub mod agreement {
     pub mod name;
     pub mod slip;
     pub mod surname;
+    pub mod weight;
 }
 
 /// Less than the value, still of use.
@@ -57,6 +59,7 @@ pub mod privacy {
 pub mod json {
     pub mod get;
     mod scan;
+    pub mod value;
 }
 
 pub use agreement::birth_date::{birth_date_agreement, birth_date_level};
@@ -68,7 +71,9 @@ pub use agreement::name::{
 };
 pub use agreement::slip::{is_name_slip, is_one_slip, is_slip};
 pub use agreement::surname::{surname_agreement, surname_level};
+pub use agreement::weight::match_weight;
 pub use json::get::{Key, json_get, json_get_text};
+pub use json::value::{Json, Keeping, Spacing, quote_json};
 pub use normalize::birth_date::{eight_digits, normalize_birth_date};
 pub use normalize::country::normalize_country;
 pub use normalize::email::normalize_email;
@@ -113,6 +118,7 @@ fn specifications() -> Vec<column::Specification> {
         agreement::birth_date::specification(),
         agreement::identifier::specification(),
         agreement::identifier::specification_of_phone(),
+        agreement::weight::specification(),
         privacy::mask_email::specification(),
         privacy::mask_phone::specification(),
         privacy::sha256_hex::specification(),

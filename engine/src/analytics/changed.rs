@@ -135,8 +135,11 @@ impl QuerySession {
         changes: &[Changed],
     ) -> Result<(Vec<FileEntry>, Vec<FileEntry>)> {
         let lake = self.engine().catalog().lake();
-        let numbers_only = table_read::project(&snapshot.schema, &[ROW])?;
         let (mut adds, mut removes) = (vec![], vec![]);
+        if changes.iter().all(|changed| changed.places.is_empty()) {
+            return Ok((adds, removes));
+        }
+        let numbers_only = table_read::project(&snapshot.schema, &[ROW])?;
         for file in snapshot.files.iter() {
             let rows = table_read::read_file(lake, made.path(), file, &numbers_only).await?;
             let hit = |batch: &RecordBatch| {

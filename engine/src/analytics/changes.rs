@@ -3,12 +3,14 @@
 //! The query is planned like any other, through the leaf that shows the rows of people who may be seen and no others. So
 //! rows of hidden people are neither counted nor changed, and no condition is ever asked about them.
 
+use arrow::datatypes::Field;
 use datafusion::sql::sqlparser::ast::{
-    Assignment, AssignmentTarget, Delete, Expr, FromTable, Ident, SelectItem, SetExpr, Statement,
-    TableFactor, TableWithJoins, Update, UpdateTableFromKind, Value,
+    Assignment, AssignmentTarget, Delete, Expr, FromTable, Ident, ObjectName, SelectItem, SetExpr,
+    Statement, TableFactor, TableWithJoins, Update, UpdateTableFromKind, Value,
 };
 
-use super::returning::{self, Item};
+use super::insert::typed;
+use super::returning::Returning;
 use super::rows::ROW;
 use super::statement::{Write, existing, normal, parts, unsupported};
 use crate::catalog::placed;
@@ -43,25 +45,38 @@ pub(super) fn update(update: &Update, facts: &SessionFacts) -> Result<Write> {
         }
         None => None,
     };
-    let mut assigned = Vec::with_capacity(update.assignments.len());
-    let mut values = Vec::with_capacity(update.assignments.len());
-    for Assignment { target, value } in &update.assignments {
-        let AssignmentTarget::ColumnName(column) = target else {
-            return Err(unsupported("SET (columns)", ONE_BY_ONE));
-        };
-        let column = parts(column).pop().unwrap_or_default();
-        if column == PROFILE_ID {
-            let hint = "A row stays with its person: delete it, and insert another.";
-            return Err(unsupported(format!("assigning \"{PROFILE_ID}\""), hint));
-        }
-        assigned.push(column);
-        values.push(defaulted(value));
-    }
+    let (assigned, values): (Vec<String>, Vec<Expr>) =
+        assignments(&update.assignments)?.into_iter().unzip();
     let query = target.query(&values, from, update.selection.as_ref())?;
     let returning = target.returning(update.returning.as_deref(), from.is_some())?;
     let Target { name, alias } = target;
     let (verb, query) = ("UPDATE", Box::new(query));
     Ok(Write::Change { name, alias, verb, assigned, returning, query })
+}
+
+/// Reads what stands behind `SET`: columns, and what they become.
+pub(super) fn assignments(list: &[Assignment]) -> Result<Vec<(String, Expr)>> {
+    let mut assigned = Vec::with_capacity(list.len());
+    for Assignment { target, value } in list {
+        match (target, value) {
+            (AssignmentTarget::ColumnName(column), value) => assigned.push((column, value)),
+            (AssignmentTarget::Tuple(columns), Expr::Tuple(values))
+                if columns.len() == values.len() =>
+            {
+                assigned.extend(columns.iter().zip(values));
+            }
+            _ => return Err(unsupported("SET (columns)", ONE_BY_ONE)),
+        }
+    }
+    let read = |(column, value): (&ObjectName, &Expr)| {
+        let column = parts(column).pop().unwrap_or_default();
+        if column == PROFILE_ID {
+            let hint = "A row stays with its person: delete it, and insert another.";
+            return Err(unsupported(format!("assigning \"{PROFILE_ID}\""), hint));
+        }
+        Ok((column, defaulted(value)))
+    };
+    assigned.into_iter().map(read).collect()
 }
 
 /// Adds columns of the table whose rows change to the query that finds them.
@@ -81,6 +96,20 @@ pub(super) fn with_columns(
         select.projection.extend(columns.map(column));
     }
     query
+}
+
+/// Gives literals and parameters that are assigned the types of their columns.
+pub(super) fn type_values(query: &mut Statement, targets: &[Field]) {
+    if let Statement::Query(query) = query
+        && let SetExpr::Select(select) = query.body.as_mut()
+    {
+        // Values stand behind the number of the row.
+        for (item, target) in select.projection.iter_mut().skip(1).zip(targets) {
+            if let SelectItem::ExprWithAlias { expr, .. } = item {
+                *expr = typed(expr.clone(), target);
+            }
+        }
+    }
 }
 
 /// `DEFAULT` is null, since columns have no other.
@@ -121,14 +150,8 @@ impl Target {
         &self,
         list: Option<&[SelectItem]>,
         has_others: bool,
-    ) -> Result<Option<Vec<Item>>> {
-        let Some(list) = list else { return Ok(None) };
-        let items = returning::items(list, &self.alias.value)?;
-        if has_others && items.contains(&Item::All) {
-            let hint = "Name the columns of the table that changes.";
-            return Err(unsupported("\"*\" in RETURNING beside other relations", hint));
-        }
-        Ok(Some(items))
+    ) -> Result<Option<Returning>> {
+        list.map(|list| Returning::read(list, &self.alias.value, has_others)).transpose()
     }
 
     /// Returns the query that finds the rows by their number, with these values behind it.

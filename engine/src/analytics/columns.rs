@@ -224,7 +224,9 @@ fn apply<'a>(
             Some(at) => {
                 columns.remove(at);
                 table.not_null.remove(name);
-                drop(table.primary_key.take_if(|key| key == name));
+                if table.primary_key.contains(name) {
+                    table.primary_key.clear();
+                }
                 column_comments.remove(name);
             }
             None if *if_exists => {
@@ -258,7 +260,7 @@ fn rename(
     if table.not_null.remove(name) {
         table.not_null.insert(to.to_owned());
     }
-    if let Some(key) = table.primary_key.as_mut().filter(|key| key.as_str() == name) {
+    for key in table.primary_key.iter_mut().filter(|key| key.as_str() == name) {
         *key = to.to_owned();
     }
     if let Some(comment) = comments.remove(name) {

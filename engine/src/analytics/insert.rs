@@ -4,21 +4,24 @@ use std::collections::BTreeSet;
 
 use arrow::datatypes::{Field, FieldRef};
 use datafusion::sql::sqlparser::ast::{
-    CastKind, DataType as SqlType, Expr, Query, SelectItem, SetExpr, Statement, Value,
+    CastKind, DataType as SqlType, Expr, Ident, Insert, OnInsert, Query, SelectItem, SetExpr,
+    Statement, TableObject, Value,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
 use super::changes::{defaulted, is_default};
+use super::returning::Returning;
 use super::rows::check_assignable;
-use super::statement::unsupported;
+use super::statement::{HERE, Write, existing, normal, parts, unsupported};
 use crate::catalog::{placed, qualified};
 use crate::error::{Error, Result};
 use crate::query::planner::parse_one;
+use crate::query::postgres::SessionFacts;
 use crate::query::postgres::types::{format_type, pg_type_of};
 
 /// Types of which a text or a parameter is taken for a value at once; others are, when the row is written.
-const TYPED: [&str; 13] = [
+const TYPED: [&str; 14] = [
     "bool",
     "int2",
     "int4",
@@ -32,7 +35,45 @@ const TYPED: [&str; 13] = [
     "timestamptz",
     "interval",
     "text",
+    "uuid",
 ];
+
+/// Reads an `INSERT`.
+pub(super) fn read(insert: &Insert, facts: &SessionFacts) -> Result<Write> {
+    if insert.overwrite || insert.replace_into {
+        let hint = "Use TRUNCATE and INSERT in one transaction.";
+        return Err(unsupported("INSERT OVERWRITE", hint));
+    }
+    let TableObject::TableName(name) = &insert.table else {
+        return Err(unsupported("INSERT INTO a function", HERE));
+    };
+    let conflict = match &insert.on {
+        None => None,
+        Some(OnInsert::OnConflict(conflict)) => Some(Box::new(conflict.clone())),
+        Some(_) => {
+            return Err(unsupported(
+                "ON DUPLICATE KEY",
+                "Write ON CONFLICT (key) DO UPDATE SET ...",
+            ));
+        }
+    };
+    let name = existing(name, "INSERT", facts)?;
+    let alias = match &insert.table_alias {
+        Some(alias) => normal(&alias.alias),
+        None => placed(&name).1.to_owned(),
+    };
+    let columns: Vec<String> =
+        insert.columns.iter().filter_map(|column| parts(column).pop()).collect();
+    let (columns, query) = match &insert.source {
+        Some(query) => ((!columns.is_empty()).then_some(columns), query.clone()),
+        // DEFAULT VALUES: a row for which no column is named.
+        None => (Some(vec![]), one_row()?),
+    };
+    let returning = insert.returning.as_ref();
+    let returning = returning.map(|list| Returning::read(list, &alias, false)).transpose()?;
+    let alias = Ident::with_quote('"', alias);
+    Ok(Write::Insert { name, alias, columns, query, conflict, returning })
+}
 
 /// Returns the columns that values go to, in the order of the values.
 pub(super) fn targets(
@@ -98,7 +139,7 @@ pub(super) fn source(query: &Query, targets: &[Field]) -> Statement {
 }
 
 /// Returns a query of one row.
-pub(super) fn one_row() -> Result<Box<Query>> {
+fn one_row() -> Result<Box<Query>> {
     match parse_one("VALUES (NULL)")? {
         Statement::Query(query) => Ok(query),
         _ => Err(unsupported("INSERT ... DEFAULT VALUES", "Write VALUES (...).")),
@@ -180,7 +221,8 @@ fn is_open(expr: &Expr) -> bool {
     }
 }
 
-fn typed(expr: Expr, target: &Field) -> Expr {
+/// Gives an expression that has no type of its own that of the column it goes to.
+pub(super) fn typed(expr: Expr, target: &Field) -> Expr {
     let Some(data_type) = sql_type(target) else { return expr };
     if !is_open(&expr) {
         return expr;
@@ -189,7 +231,8 @@ fn typed(expr: Expr, target: &Field) -> Expr {
     Expr::Cast { kind, expr: Box::new(expr), data_type, array, format }
 }
 
-fn sql_type(field: &Field) -> Option<SqlType> {
+/// Returns the type that a text or a parameter for a column is cast to; `None` if it goes there as it is.
+pub(super) fn sql_type(field: &Field) -> Option<SqlType> {
     let (pg_type, modifier) = pg_type_of(field);
     // A cast to varchar(n) would cut the value.
     let name = match pg_type.name.as_str() {

@@ -10,8 +10,9 @@ use datafusion::logical_expr::LogicalPlan;
 
 use super::changed::{Changed, new_values};
 use super::insert;
+use super::keys::refuse_changed;
 use super::merge::{ACTION, MergeStep};
-use super::numbers::{Brought, refuse_changed, refuse_numbered};
+use super::numbers::{Brought, refuse_numbered};
 use super::provenance::{Provenance, names_persons};
 use super::rows::{FileWriter, Shaper};
 use super::write::{Seen, Written, missing};

@@ -1,10 +1,11 @@
 //! Views, and what is done to tables and views as a whole: dropped, renamed, emptied, commented on.
 
 use arrow::datatypes::Schema;
+use datafusion::sql::sqlparser::ast::{CommentObject, ObjectName, Statement};
 
 use super::insert::no_column;
 use super::staged::exists;
-use super::statement::Write;
+use super::statement::{Write, existing, normal, unsupported};
 use super::write::{Seen, Written, already_there, missing};
 use crate::audit::{Class, Entry};
 use crate::catalog::{
@@ -12,8 +13,35 @@ use crate::catalog::{
     TEMPORARY, keyed, placed, qualified, reads_analytics, relations_read,
 };
 use crate::error::{Error, Result};
-use crate::query::postgres;
+use crate::query::postgres::{self, SessionFacts};
 use crate::query::session::QuerySession;
+
+/// Reads a `COMMENT`.
+pub(super) fn comment(
+    object: &CommentObject,
+    name: &ObjectName,
+    comment: Option<String>,
+    facts: &SessionFacts,
+) -> Result<Write> {
+    let word = match object {
+        CommentObject::Table => "table",
+        CommentObject::View => "view",
+        CommentObject::MaterializedView => "materialized view",
+        CommentObject::Column => "column",
+        other => {
+            let hint = "Comments stand on objects of onefold, and on tables, views and columns of the schema analytics.";
+            return Err(unsupported(format!("COMMENT ON {other}"), hint));
+        }
+    };
+    if word != "column" {
+        let name = existing(name, "COMMENT", facts)?;
+        return Ok(Write::Comment { name, word, column: None, comment });
+    }
+    let mut relation = name.clone();
+    let column = relation.0.pop().and_then(|part| part.as_ident().map(normal));
+    let name = existing(&relation, "COMMENT", facts)?;
+    Ok(Write::Comment { name, word, column, comment })
+}
 
 impl QuerySession {
     pub(super) async fn create_view(
@@ -29,7 +57,7 @@ impl QuerySession {
         match before {
             Some(_) if !replace => return already_there(name, if_not_exists, "CREATE VIEW"),
             Some(relation) if relation.view().is_none() => {
-                return Err(other_kind(name, "view", "table"));
+                return Err(other_kind(name, "view", relation.word()));
             }
             Some(relation) => self.require_owner(name, relation)?,
             None => {}
@@ -42,15 +70,7 @@ impl QuerySession {
                 hint: "Give each column a name of its own: AS another_name.".into(),
             });
         }
-        let mut named = query.as_ref().clone();
-        postgres::qualify(&mut named, self.facts());
-        let text = named.to_string();
-        if relations_read(&text).iter().any(|(schema, _)| schema.as_deref() == Some(TEMPORARY)) {
-            return Err(Error::Unsupported {
-                what: "a view over a temporary table".into(),
-                hint: "Make a table of the schema analytics for it.".into(),
-            });
-        }
+        let text = self.definition_of(query)?;
         let view = AnalyticsView {
             query: text,
             columns: columns.fields().iter().map(|column| column.as_ref().clone()).collect(),
@@ -66,6 +86,20 @@ impl QuerySession {
         self.note(seen, name).await?;
         self.put_checked(seen, vec![(name.to_owned(), Some(relation))])?;
         Ok(Written::tagged("CREATE VIEW"))
+    }
+
+    /// Returns the text of a query that is kept, in which names have their schema.
+    pub(super) fn definition_of(&self, query: &Statement) -> Result<String> {
+        let mut named = query.clone();
+        postgres::qualify(&mut named, self.facts());
+        let text = named.to_string();
+        if relations_read(&text).iter().any(|(schema, _)| schema.as_deref() == Some(TEMPORARY)) {
+            return Err(Error::Unsupported {
+                what: "a view over a temporary table".into(),
+                hint: "Make a table of the schema analytics for it.".into(),
+            });
+        }
+        Ok(text)
     }
 
     /// Runs a statement that needs no query.
@@ -165,15 +199,13 @@ impl QuerySession {
                 if gone.contains(&view) {
                     continue;
                 }
+                let word = seen.find(&view).map_or("view", |relation| relation.word());
+                let dependent = format!("{word} {}", qualified(&view));
                 if !cascade {
-                    return Err(depended_on(
-                        &qualified(&name),
-                        &format!("view {}", qualified(&view)),
-                        "Use DROP ... CASCADE to drop the views that depend on it, too.",
-                    ));
+                    let hint = "Use DROP ... CASCADE to drop the views that depend on it, too.";
+                    return Err(depended_on(&qualified(&name), &dependent, hint));
                 }
-                let notice = format!("drop cascades to view {}", qualified(&view));
-                written = written.noticed(notice);
+                written = written.noticed(format!("drop cascades to {dependent}"));
                 gone.push(view);
             }
             if let Some(user) = definition_over(state, &name) {
@@ -284,6 +316,7 @@ pub(super) fn definition_over<'a>(state: &'a CatalogState, name: &str) -> Option
             Body::Segment(segment) => &segment.query,
             Body::Trait(computed) => &computed.query,
             Body::ConsentFeed(feed) => &feed.query,
+            Body::IdentityOverrides(overrides) => &overrides.query,
             Body::Sync(sync) => match &sync.input {
                 SyncInput::Query(query) => query,
                 SyncInput::Segment { .. } => return false,

@@ -110,6 +110,11 @@ fn passes_rows_on(plan: &LogicalPlan) -> DataFusionResult<bool> {
                 found = true;
                 TreeNodeRecursion::Stop
             }
+            // What it tells of the records that are named is of persons, wherever the names are from.
+            node if !Reads::of_operator(node).is_empty() => {
+                found = true;
+                TreeNodeRecursion::Stop
+            }
             _ => TreeNodeRecursion::Continue,
         })
     })?;
@@ -168,6 +173,17 @@ fn is_id(plan: &LogicalPlan, at: usize) -> DataFusionResult<bool> {
                 false if both => is_id(&join.right, at - left),
                 false => Ok(false),
             }
+        }
+        // An operator gives the ids that its query has, under names of its own.
+        LogicalPlan::Extension(extension) => {
+            for input in extension.node.inputs() {
+                for at in 0..input.schema().fields().len() {
+                    if is_id(input, at)? {
+                        return Ok(true);
+                    }
+                }
+            }
+            Ok(false)
         }
         _ => Ok(false),
     }

@@ -1,21 +1,50 @@
 //! `RETURNING`: the rows that were put in come back as they were put in, those that were changed as they became, and those
-//! that are gone as they were.
+//! that are gone as they were. What is computed of them is a query over these rows, with what the session may see beside
+//! them.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
-use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::array::{
+    Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, new_null_array,
+};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use datafusion::common::ScalarValue;
 use datafusion::error::DataFusionError;
-use datafusion::sql::sqlparser::ast::{Expr, SelectItem};
+use datafusion::sql::sqlparser::ast::{
+    Expr, Ident, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, Statement,
+    visit_expressions_mut,
+};
+use futures::{FutureExt, TryStreamExt};
 
 use super::insert::no_column;
-use super::statement::{normal, unsupported};
+use super::statement::{normal, parts, unsupported};
+use super::write::Seen;
+use crate::catalog::TEMPORARY;
 use crate::error::{Error, Result};
+use crate::query::planned::Planned;
+use crate::query::planner::parse_one;
+use crate::query::relations::Relation;
+use crate::query::session::QuerySession;
+use crate::query::system::Rows;
 
 /// Bytes that one statement gives back at most: they wait in memory until all rows are in.
 const RETURNED_BYTES_MAX: usize = 64 << 20;
 
-/// What stands behind `RETURNING`, in order.
+/// The relation that what is computed reads. Nobody can make one of this name.
+const ROWS: &str = "returned.rows";
+
+/// What stands behind `RETURNING`.
+#[derive(Debug, Clone)]
+pub(crate) struct Returning {
+    /// The columns of the table that it takes, in order.
+    pub(super) items: Vec<Item>,
+    /// The query over them, if they do not come back as they are.
+    computed: Option<Box<Statement>>,
+}
+
+/// A part of what stands behind `RETURNING`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Item {
     /// `*`.
@@ -24,37 +53,124 @@ pub(crate) enum Item {
     Column { name: String, shown: String },
 }
 
-/// Reads what stands behind `RETURNING` of a statement about the table `table`.
-///
-/// # Errors
-/// [`Error::Unsupported`] for anything but columns.
-pub(super) fn items(list: &[SelectItem], table: &str) -> Result<Vec<Item>> {
-    let item = |item: &SelectItem| {
-        let (expr, alias) = match item {
-            SelectItem::Wildcard(_) => return Ok(Item::All),
-            SelectItem::UnnamedExpr(expr) => (expr, None),
-            SelectItem::ExprWithAlias { expr, alias } => (expr, Some(normal(alias))),
-            SelectItem::ExprWithAliases { .. } | SelectItem::QualifiedWildcard(..) => {
-                return Err(not_a_column(item));
+impl Returning {
+    /// Reads what stands behind `RETURNING` of a statement that calls its table `table`; `has_others` if it names others.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for columns of other relations.
+    pub(super) fn read(list: &[SelectItem], table: &str, has_others: bool) -> Result<Self> {
+        let plain: Option<Vec<Item>> = list.iter().map(|item| plain(item, table)).collect();
+        let is_whole = |item: &SelectItem| {
+            matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..))
+        };
+        if has_others && list.iter().any(is_whole) {
+            let hint = "Name the columns of the table that changes.";
+            return Err(unsupported("\"*\" in RETURNING beside other relations", hint));
+        }
+        if let Some(items) = plain {
+            return Ok(Self { items, computed: None });
+        }
+        let mut list = list.to_vec();
+        let mut other = None;
+        // The visitor never breaks off.
+        let _: ControlFlow<()> = visit_expressions_mut(&mut list, |expr| {
+            if let Expr::CompoundIdentifier(parts) = expr
+                && let [.., of, _] = parts.as_slice()
+            {
+                match normal(of) == table {
+                    // The schema is known.
+                    true => drop(parts.drain(..parts.len() - 2)),
+                    false if has_others => other = Some(expr.to_string()),
+                    false => {}
+                }
             }
-        };
-        let name = match expr {
-            Expr::Identifier(name) => normal(name),
-            Expr::CompoundIdentifier(parts) => match parts.as_slice() {
-                [.., of, name] if normal(of) == table => normal(name),
-                _ => return Err(not_a_column(item)),
-            },
-            _ => return Err(not_a_column(item)),
-        };
-        let shown = alias.unwrap_or_else(|| name.clone());
-        Ok(Item::Column { name, shown })
-    };
-    list.iter().map(item).collect()
+            ControlFlow::Continue(())
+        });
+        if let Some(other) = other {
+            let hint = "Name columns of the table that changes, and read others with a SELECT.";
+            return Err(unsupported(format!("\"{other}\" in RETURNING"), hint));
+        }
+        let (rows, alias) = (Ident::with_quote('"', ROWS), Ident::with_quote('"', table));
+        let mut computed = parse_one(&format!("SELECT 1 FROM {TEMPORARY}.{rows} AS {alias}"))?;
+        if let Statement::Query(query) = &mut computed
+            && let SetExpr::Select(select) = query.body.as_mut()
+        {
+            select.projection = list;
+        }
+        Ok(Self { items: vec![Item::All], computed: Some(Box::new(computed)) })
+    }
 }
 
-fn not_a_column(item: &SelectItem) -> Error {
-    let hint = "Name columns of the table, or *; compute in a SELECT afterwards.";
-    unsupported(format!("\"{item}\" in RETURNING"), hint)
+/// Reads an item that is `*` or a column as it is.
+fn plain(item: &SelectItem, table: &str) -> Option<Item> {
+    let (expr, alias) = match item {
+        SelectItem::Wildcard(_) => return Some(Item::All),
+        SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _) => {
+            return (parts(name).pop()? == table).then_some(Item::All);
+        }
+        SelectItem::UnnamedExpr(expr) => (expr, None),
+        SelectItem::ExprWithAlias { expr, alias } => (expr, Some(normal(alias))),
+        _ => return None,
+    };
+    let name = match expr {
+        Expr::Identifier(name) => normal(name),
+        Expr::CompoundIdentifier(parts) => match parts.as_slice() {
+            [.., of, name] if normal(of) == table => normal(name),
+            _ => return None,
+        },
+        _ => return None,
+    };
+    let shown = alias.unwrap_or_else(|| name.clone());
+    Some(Item::Column { name, shown })
+}
+
+impl QuerySession {
+    /// Plans what `RETURNING` computes of `rows` of a table; `None` if it computes nothing.
+    pub(super) async fn plan_returning(
+        &self,
+        seen: &Seen,
+        returning: &Returning,
+        columns: SchemaRef,
+        rows: Vec<RecordBatch>,
+        types: &[Option<DataType>],
+    ) -> Result<Option<Planned>> {
+        let Some(query) = &returning.computed else { return Ok(None) };
+        let rows: Rows = Arc::new(move || {
+            let rows = rows.clone();
+            async move { Ok(rows) }.boxed()
+        });
+        let relation = Relation::system(TEMPORARY, ROWS, "", columns, rows);
+        let context = self.shaped_context(&seen.live, |all| all.with(vec![relation]))?;
+        self.plan_with(&seen.live, &context, query, types).await.map(Some)
+    }
+
+    /// Computes what `RETURNING` says of the rows that a statement gives back.
+    pub(super) async fn computed(
+        &self,
+        seen: &Seen,
+        returning: &Returning,
+        (columns, rows): (SchemaRef, Vec<RecordBatch>),
+        (types, values): (&[Option<DataType>], Vec<ScalarValue>),
+    ) -> Result<(SchemaRef, Vec<RecordBatch>)> {
+        let known = Arc::clone(&columns);
+        let planned = self.plan_returning(seen, returning, columns, rows.clone(), types).await?;
+        let Some(planned) = planned else { return Ok((known, rows)) };
+        let stream = self.run(&seen.live, Self::with_values(&planned, values)?, None).await?;
+        Ok((Arc::clone(&planned.schema), stream.try_collect().await?))
+    }
+}
+
+/// Returns the parameters of a statement, of which one that `RETURNING` alone uses has the type that it has there.
+pub(super) fn parameters_with(own: Vec<FieldRef>, computed: Vec<FieldRef>) -> Vec<FieldRef> {
+    let mut parameters = own;
+    for (at, field) in computed.into_iter().enumerate() {
+        match parameters.get_mut(at) {
+            Some(known) if known.data_type() == &DataType::Utf8 => *known = field,
+            Some(_) => {}
+            None => parameters.push(field),
+        }
+    }
+    parameters
 }
 
 /// The rows that come back.
@@ -137,6 +253,14 @@ impl Returned {
         let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
             .map_err(DataFusionError::from)?;
         self.batches.push(batch);
+        Ok(())
+    }
+
+    /// Leaves rows of the last batch out.
+    pub(super) fn keep(&mut self, kept: &BooleanArray) -> Result<()> {
+        if let Some(last) = self.batches.last_mut() {
+            *last = filter_record_batch(last, kept).map_err(DataFusionError::from)?;
+        }
         Ok(())
     }
 

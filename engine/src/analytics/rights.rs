@@ -46,7 +46,7 @@ impl QuerySession {
         personal: bool,
         apart: bool,
     ) -> Result<Option<String>> {
-        let (relation, table) = seen.table(name, "INSERT")?;
+        let (relation, table) = seen.stored(name, "INSERT")?;
         let purpose = self.viewer(&seen.live)?.purpose;
         let own = purpose.as_ref().map(|(purpose, _)| purpose);
         match &table.purpose {
@@ -96,7 +96,7 @@ impl QuerySession {
         written: Written,
     ) -> Result<Written> {
         let Some(purpose) = purpose else { return Ok(written) };
-        let (relation, table) = seen.table(name, "INSERT")?;
+        let (relation, table) = seen.stored(name, "INSERT")?;
         let notice = format!(
             "\"{}\" is read for purpose \"{purpose}\" alone from now on: rows of several people meet in it",
             qualified(name)

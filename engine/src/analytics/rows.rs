@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, RecordBatchOptions,
-    new_null_array,
+    StringArray, new_null_array,
 };
 use arrow::compute::{
     CastOptions, SortColumn, SortOptions, cast_with_options, concat_batches, lexsort_to_indices,
@@ -14,7 +14,9 @@ use arrow::compute::{
 };
 use arrow::datatypes::{DataType, Field, FieldRef, Float64Type, Int64Type, Schema, SchemaRef};
 use datafusion::error::DataFusionError;
+use uuid::Uuid;
 
+use super::keys::Key;
 use super::numbers::{Brought, Numbering};
 use super::returning::Returned;
 use crate::error::{Error, Result};
@@ -160,7 +162,26 @@ pub(crate) fn assigned(array: &ArrayRef, field: &Field) -> Result<ArrayRef> {
     };
     let array = cast(&rounded, target)?;
     check_length(&array, field)?;
-    Ok(array)
+    let is_uuid = field.metadata().get(lake::LOGICAL_TYPE).is_some_and(|name| name == "uuid");
+    match is_uuid && target.is_string() {
+        true => cast(&uuids(&array)?, target),
+        false => Ok(array),
+    }
+}
+
+/// Brings texts of uuids into their one form.
+fn uuids(array: &ArrayRef) -> Result<ArrayRef> {
+    let uuid = |text: &str| match Uuid::parse_str(text.trim()) {
+        Ok(uuid) => Ok(uuid.to_string()),
+        Err(_) => Err(Error::Standard {
+            sqlstate: "22P02",
+            message: format!("invalid input syntax for type uuid: \"{text}\""),
+            hint: "Write 32 hexadecimal digits, with hyphens or without.".into(),
+        }),
+    };
+    let texts = crate::tables::texts(array)?;
+    let read = texts.iter().map(|text| text.map(uuid).transpose());
+    Ok(Arc::new(read.collect::<Result<StringArray>>()?))
 }
 
 /// Fails if a text is longer than its column allows.
@@ -188,11 +209,16 @@ pub(crate) fn check_not_null(array: &ArrayRef, name: &str, not_null: bool) -> Re
     if !not_null || array.logical_null_count() == 0 {
         return Ok(());
     }
-    Err(Error::Standard {
+    Err(null_value(name))
+}
+
+/// The answer to a null in a column that is never null.
+pub(crate) fn null_value(name: &str) -> Error {
+    Error::Standard {
         sqlstate: "23502",
         message: format!("null value in column \"{name}\" violates not-null constraint"),
         hint: "Give the column a value, or leave such rows out.".into(),
-    })
+    }
 }
 
 /// What turns rows of a query into rows of a table.
@@ -209,9 +235,9 @@ pub(crate) struct Shaper<'a> {
     pub(crate) next_row: i64,
     /// The columns whose rows are numbered.
     pub(crate) numbers: BTreeMap<String, Numbering>,
-    /// The column that is the primary key.
-    pub(crate) key: Option<&'a str>,
-    /// The numbers that rows brought.
+    /// The primary key.
+    pub(crate) key: Option<Key>,
+    /// The numbers and keys that rows brought.
     pub(crate) brought: Brought,
     /// The rows that come back.
     pub(crate) returned: Option<Returned>,
@@ -265,9 +291,8 @@ impl Shaper<'_> {
                         (None, None) => new_null_array(logical.data_type(), rows),
                     };
                     check_not_null(&array, name, self.not_null.contains(name))?;
-                    let is_key = self.key == Some(name);
-                    if given.is_some() && (is_key || numbering.is_some()) {
-                        self.brought.take(name, &array, is_key)?;
+                    if given.is_some() && numbering.is_some() {
+                        self.brought.take(name, &array)?;
                     }
                     if let Some(returned) = &mut self.returned {
                         returned.take_column(name, &array);
@@ -280,8 +305,18 @@ impl Shaper<'_> {
             returned.end_batch(rows)?;
         }
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        Ok(RecordBatch::try_new_with_options(Arc::clone(&self.stored), columns, &options)
-            .map_err(DataFusionError::from)?)
+        let shaped = RecordBatch::try_new_with_options(Arc::clone(&self.stored), columns, &options)
+            .map_err(DataFusionError::from)?;
+        if let Some(key) = self.key.as_ref().filter(|key| self.brings(key)) {
+            self.brought.keys.take(key, &shaped)?;
+        }
+        Ok(shaped)
+    }
+
+    /// Tells whether rows bring their keys. A key that a number is given for is nobody else's.
+    pub(crate) fn brings(&self, key: &Key) -> bool {
+        let named = |column: &String| self.sources.iter().any(|(source, _)| source == column);
+        key.columns().iter().all(|column| named(column) || !self.numbers.contains_key(column))
     }
 
     fn source<'b>(&self, batch: &'b RecordBatch, name: &str) -> Option<&'b ArrayRef> {

@@ -3,15 +3,16 @@
 use std::collections::BTreeSet;
 
 use datafusion::sql::sqlparser::ast::{
-    AlterTable, AlterTableOperation, ColumnDef, ColumnOption, CommentObject, CreateTable,
-    CreateTableOptions, CreateView, Ident, Insert, ObjectName, ObjectNamePart, ObjectType,
-    OnCommit, Query, RenameTableNameKind, Statement, TableObject, Truncate,
+    AlterTable, AlterTableOperation, ColumnDef, ColumnOption, CreateTable, CreateTableOptions,
+    CreateView, Ident, ObjectName, ObjectNamePart, ObjectType, OnCommit, OnConflict, Query,
+    RenameTableNameKind, Statement, Truncate,
 };
 
 use super::columns::{self, ColumnChange};
+use super::conflict::Upsert;
 use super::merge::{self, MergeStep};
-use super::returning::{self, Item};
-use super::{changes, insert, numbers, schemas};
+use super::returning::Returning;
+use super::{changes, insert, keys, numbers, objects, schemas, with};
 use crate::catalog::{ANALYTICS, TEMPORARY, is_reserved, keyed, placed};
 use crate::error::{Error, Result};
 use crate::query::DATABASE;
@@ -31,14 +32,23 @@ pub(crate) enum Write {
     },
     /// `CREATE VIEW name AS query`.
     CreateView { name: String, replace: bool, if_not_exists: bool, query: Box<Statement> },
-    /// `INSERT INTO name [(columns)] query [RETURNING items]`. Where no column is named, the rows of the query say how many
-    /// there are.
+    /// `CREATE MATERIALIZED VIEW name AS query`.
+    CreateMaterialized { name: String, if_not_exists: bool, query: Box<Statement> },
+    /// `REFRESH MATERIALIZED VIEW name`.
+    Refresh { name: String },
+    /// `INSERT INTO name [AS alias] [(columns)] query [ON CONFLICT ...] [RETURNING items]`. Where no column is named, the
+    /// rows of the query say how many there are.
     Insert {
         name: String,
+        alias: Ident,
         columns: Option<Vec<String>>,
         query: Box<Query>,
-        returning: Option<Vec<Item>>,
+        conflict: Option<Box<OnConflict>>,
+        returning: Option<Returning>,
     },
+    /// `INSERT ... ON CONFLICT` into a table with a key: the query gives the rows that are proposed, those that have their
+    /// keys, and the values for them.
+    Upsert { name: String, upsert: Upsert, returning: Option<Returning>, query: Box<Statement> },
     /// `DELETE` or `UPDATE` of the rows that `alias` names: the query finds them, by their number, and what becomes of
     /// them.
     Change {
@@ -46,7 +56,7 @@ pub(crate) enum Write {
         alias: Ident,
         verb: &'static str,
         assigned: Vec<String>,
-        returning: Option<Vec<Item>>,
+        returning: Option<Returning>,
         query: Box<Statement>,
     },
     /// `MERGE INTO name`: the query gives the rows that meet, what is done with them, and the values.
@@ -83,7 +93,7 @@ pub(crate) enum Write {
 pub(crate) struct ColumnRules {
     pub(super) not_null: BTreeSet<String>,
     pub(super) numbered: BTreeSet<String>,
-    pub(super) primary_key: Option<String>,
+    pub(super) primary_key: Vec<String>,
 }
 
 impl Write {
@@ -93,9 +103,15 @@ impl Write {
     /// [`Error::Unsupported`] for what is not built.
     pub(crate) fn of(statement: &Statement, facts: &SessionFacts) -> Result<Option<Self>> {
         Ok(Some(match statement {
+            Statement::Query(query) => {
+                let Some(statement) = with::behind(query) else { return Ok(None) };
+                let Some(mut write) = Self::of(statement, facts)? else { return Ok(None) };
+                query.with.as_ref().map_or(Ok(()), |with| with::add(&mut write, with))?;
+                write
+            }
             Statement::CreateTable(table) => create_table(table, facts)?,
             Statement::CreateView(view) => create_view(view, facts)?,
-            Statement::Insert(insert) => self::insert(insert, facts)?,
+            Statement::Insert(insert) => insert::read(insert, facts)?,
             Statement::Delete(delete) => changes::delete(delete, facts)?,
             Statement::Update(update) => changes::update(update, facts)?,
             Statement::Merge(merge) => merge::merge(merge, facts)?,
@@ -116,6 +132,7 @@ impl Write {
                 let word = match object_type {
                     ObjectType::Table => "table",
                     ObjectType::View => "view",
+                    ObjectType::MaterializedView => "materialized view",
                     other => return Err(unsupported(format!("DROP {other}"), HERE)),
                 };
                 let (mut found, mut absent) = (vec![], vec![]);
@@ -131,7 +148,7 @@ impl Write {
             }
             Statement::AlterTable(alter) => alter_table(alter, facts)?,
             Statement::Comment { object_type, object_name, comment, .. } => {
-                self::comment(object_type, object_name, comment.clone(), facts)?
+                objects::comment(object_type, object_name, comment.clone(), facts)?
             }
             Statement::CreateSchema { schema_name, if_not_exists, .. } => {
                 schemas::create_schema(schema_name, *if_not_exists)?
@@ -140,12 +157,24 @@ impl Write {
         }))
     }
 
+    /// Returns what comes back of the rows.
+    pub(super) fn returning(&self) -> Option<&Returning> {
+        match self {
+            Write::Insert { returning, .. }
+            | Write::Upsert { returning, .. }
+            | Write::Change { returning, .. } => returning.as_ref(),
+            _ => None,
+        }
+    }
+
     /// Returns how audit and refusals call it.
     pub(crate) fn verb(&self) -> &'static str {
         match self {
             Write::CreateTable { .. } => "CREATE TABLE",
             Write::CreateView { .. } => "CREATE VIEW",
-            Write::Insert { .. } => "INSERT",
+            Write::CreateMaterialized { .. } => "CREATE MATERIALIZED VIEW",
+            Write::Refresh { .. } => "REFRESH MATERIALIZED VIEW",
+            Write::Insert { .. } | Write::Upsert { .. } => "INSERT",
             Write::Change { verb, .. } => verb,
             Write::Merge { .. } => "MERGE",
             Write::Truncate { .. } => "TRUNCATE",
@@ -159,7 +188,7 @@ impl Write {
 }
 
 /// Which constraints there are. No others are checked, so that none is promised.
-const CONSTRAINTS: &str = "Columns may be NOT NULL, and one of whole numbers may be the PRIMARY KEY; leave other constraints and defaults out.";
+const CONSTRAINTS: &str = "Columns may be NOT NULL, and those of whole numbers, texts, uuids, dates and timestamps may be the PRIMARY KEY; leave other constraints and defaults out.";
 
 /// What to do in the place of what is not built.
 pub(super) const HERE: &str = "Tables and views are made in the schema analytics: CREATE TABLE analytics.name AS SELECT ..., or in one that CREATE SCHEMA made.";
@@ -271,6 +300,9 @@ pub(super) fn existing(name: &ObjectName, what: &str, facts: &SessionFacts) -> R
 fn alter_table(alter: &AlterTable, facts: &SessionFacts) -> Result<Write> {
     let name = existing(&alter.name, "ALTER TABLE", facts)?;
     let if_exists = alter.if_exists;
+    if let [AlterTableOperation::Refresh { .. }] = alter.operations.as_slice() {
+        return Ok(Write::Refresh { name });
+    }
     let [AlterTableOperation::RenameTable { table_name: RenameTableNameKind::To(to) }] =
         alter.operations.as_slice()
     else {
@@ -332,22 +364,35 @@ fn create_table(table: &CreateTable, facts: &SessionFacts) -> Result<Write> {
     if table.columns.is_empty() {
         return Err(unsupported("a table without columns", HERE));
     }
-    let (query, mut rules, mut keys) = no_rows(&table.columns)?;
+    let (query, mut rules, keys) = no_rows(&table.columns)?;
+    let mut keys: Vec<Vec<String>> = keys.into_iter().map(|key| vec![key]).collect();
     for constraint in &table.constraints {
-        let key = numbers::key_column(constraint);
+        let key = keys::key_columns(constraint);
         keys.push(key.ok_or_else(|| unsupported(format!("\"{constraint}\""), CONSTRAINTS))?);
     }
-    let whole = |key: &str| {
-        let found = table.columns.iter().find(|column| normal(&column.name) == key);
-        found.is_some_and(|column| numbers::is_whole(&column.data_type))
-    };
-    match keys.as_slice() {
-        [] => {}
-        [key] if whole(key) => {
-            rules.not_null.insert(key.clone());
-            rules.primary_key = Some(key.clone());
+    if keys.len() > 1 {
+        return Err(Error::Standard {
+            sqlstate: "42P16",
+            message: format!(
+                "multiple primary keys for table \"{}\" are not allowed",
+                placed(&name).1
+            ),
+            hint: "A key of several columns is one: PRIMARY KEY (a, b).".into(),
+        });
+    }
+    for column in keys.first().into_iter().flatten() {
+        let found = table.columns.iter().find(|one| normal(&one.name) == *column);
+        let found = found.ok_or_else(|| Error::Standard {
+            sqlstate: "42703",
+            message: format!("column \"{column}\" named in key does not exist"),
+            hint: "Name columns of the table.".into(),
+        })?;
+        if !keys::may_be_key(&found.data_type) {
+            let what = format!("column \"{column}\" of type {} in a PRIMARY KEY", found.data_type);
+            return Err(unsupported(what, CONSTRAINTS));
         }
-        _ => return Err(unsupported("this PRIMARY KEY", CONSTRAINTS)),
+        rules.not_null.insert(column.clone());
+        rules.primary_key.push(column.clone());
     }
     Ok(Write::CreateTable { name, if_not_exists, query, rules, of_columns: true })
 }
@@ -364,7 +409,7 @@ pub(super) fn no_rows(columns: &[ColumnDef]) -> Result<(Box<Statement>, ColumnRu
             match &option.option {
                 ColumnOption::Null => {}
                 ColumnOption::NotNull => drop(rules.not_null.insert(column_name.clone())),
-                key if numbers::is_key(key) => keys.push(column_name.clone()),
+                key if keys::is_key(key) => keys.push(column_name.clone()),
                 identity if numbers::is_identity(identity, &column.data_type) => is_identity = true,
                 _ => {
                     let what = format!("\"{option}\" of column \"{column_name}\"");
@@ -395,9 +440,9 @@ pub(super) fn no_rows(columns: &[ColumnDef]) -> Result<(Box<Statement>, ColumnRu
 fn create_view(view: &CreateView, facts: &SessionFacts) -> Result<Write> {
     let refused = [
         (
-            view.materialized,
-            "CREATE MATERIALIZED VIEW",
-            "Use CREATE TABLE analytics.name AS SELECT ..., and make it anew when it is due.",
+            view.materialized && view.or_replace,
+            "CREATE OR REPLACE MATERIALIZED VIEW",
+            "Use DROP MATERIALIZED VIEW IF EXISTS, then CREATE, in one transaction.",
         ),
         (
             view.temporary,
@@ -422,64 +467,9 @@ fn create_view(view: &CreateView, facts: &SessionFacts) -> Result<Write> {
         let renamed = format!("SELECT * FROM ({}) AS renamed ({})", view.query, columns.join(", "));
         query = parse_one(&renamed)?;
     }
-    let (replace, if_not_exists) = (view.or_replace, view.if_not_exists);
-    Ok(Write::CreateView { name, replace, if_not_exists, query: Box::new(query) })
-}
-
-fn insert(insert: &Insert, facts: &SessionFacts) -> Result<Write> {
-    let refused = [
-        (
-            insert.on.is_some(),
-            "ON CONFLICT",
-            "There are no unique keys: leave out with WHERE NOT EXISTS what is there already.",
-        ),
-        (
-            insert.overwrite || insert.replace_into,
-            "INSERT OVERWRITE",
-            "Use TRUNCATE and INSERT in one transaction.",
-        ),
-        (insert.table_alias.is_some(), "an alias of the table of INSERT", "Leave the alias out."),
-    ];
-    if let Some((_, what, hint)) = refused.into_iter().find(|(refused, ..)| *refused) {
-        return Err(unsupported(what, hint));
-    }
-    let TableObject::TableName(name) = &insert.table else {
-        return Err(unsupported("INSERT INTO a function", HERE));
-    };
-    let name = existing(name, "INSERT", facts)?;
-    let columns: Vec<String> =
-        insert.columns.iter().filter_map(|column| parts(column).pop()).collect();
-    let (columns, query) = match &insert.source {
-        Some(query) => ((!columns.is_empty()).then_some(columns), query.clone()),
-        // DEFAULT VALUES: a row for which no column is named.
-        None => (Some(vec![]), insert::one_row()?),
-    };
-    let returning = insert.returning.as_ref();
-    let returning = returning.map(|list| returning::items(list, placed(&name).1)).transpose()?;
-    Ok(Write::Insert { name, columns, query, returning })
-}
-
-fn comment(
-    object: &CommentObject,
-    name: &ObjectName,
-    comment: Option<String>,
-    facts: &SessionFacts,
-) -> Result<Write> {
-    let word = match object {
-        CommentObject::Table => "table",
-        CommentObject::View => "view",
-        CommentObject::Column => "column",
-        other => {
-            let hint = "Comments stand on objects of onefold, and on tables, views and columns of the schema analytics.";
-            return Err(unsupported(format!("COMMENT ON {other}"), hint));
-        }
-    };
-    if word != "column" {
-        let name = existing(name, "COMMENT", facts)?;
-        return Ok(Write::Comment { name, word, column: None, comment });
-    }
-    let mut relation = name.clone();
-    let column = relation.0.pop().and_then(|part| part.as_ident().map(normal));
-    let name = existing(&relation, "COMMENT", facts)?;
-    Ok(Write::Comment { name, word, column, comment })
+    let (replace, if_not_exists, query) = (view.or_replace, view.if_not_exists, Box::new(query));
+    Ok(match view.materialized {
+        true => Write::CreateMaterialized { name, if_not_exists, query },
+        false => Write::CreateView { name, replace, if_not_exists, query },
+    })
 }

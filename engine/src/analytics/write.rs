@@ -7,23 +7,22 @@ use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::sqlparser::ast::Statement;
-use futures::TryStreamExt;
 
 use super::changed::Change;
-use super::numbers::{Brought, refuse_changed};
+use super::keys::{Key, refuse_changed};
+use super::numbers::Brought;
 use super::provenance::Provenance;
-use super::returning::{Item, Returned};
-use super::rows::{self, FileWriter, Shaper};
+use super::returning::{Returned, parameters_with};
+use super::rows::{self, Shaper};
 use super::staged::{Staged, exists};
 use super::statement::{ColumnRules, Write};
-use super::{changes, insert, merged};
+use super::{changes, insert, materialized, merged, with};
 use crate::catalog::{
     AnalyticsBody, AnalyticsRelation, AnalyticsTable, LegalBasis, placed, qualified,
 };
 use crate::engine::Live;
 use crate::error::{Error, Result};
 use crate::lake::{FileEntry, Table};
-use crate::query::governed::PROFILE_ID;
 use crate::query::planned::Planned;
 use crate::query::relations::columns_of;
 use crate::query::session::QuerySession;
@@ -63,13 +62,6 @@ impl Written {
     }
 }
 
-/// Rows that were written to files.
-struct NewRows {
-    files: Vec<FileEntry>,
-    count: u64,
-    returned: Option<Returned>,
-}
-
 /// What one write sees.
 pub(super) struct Seen {
     /// What is published.
@@ -83,8 +75,25 @@ impl Seen {
         self.live.published.state.analytics.get(name)
     }
 
-    /// Returns the table `name`.
+    /// Returns the table `name`, whose rows or columns a statement changes.
     pub(super) fn table(
+        &self,
+        name: &str,
+        verb: &str,
+    ) -> Result<(&AnalyticsRelation, &AnalyticsTable)> {
+        let found = self.stored(name, verb)?;
+        if found.1.definition.is_none() {
+            return Ok(found);
+        }
+        Err(Error::Standard {
+            sqlstate: "42809",
+            message: format!("cannot change materialized view \"{}\"", placed(name).1),
+            hint: "REFRESH MATERIALIZED VIEW fills it anew.".into(),
+        })
+    }
+
+    /// Returns the table or the materialized view `name`.
+    pub(super) fn stored(
         &self,
         name: &str,
         verb: &str,
@@ -127,10 +136,12 @@ impl QuerySession {
             planned = &anew;
         }
         let plan = match &planned.query {
-            Some(query) => Some(Self::with_values(query, values)?),
+            Some(query) => Some(Self::with_values(query, values.clone())?),
             None => None,
         };
-        match (&planned.write, plan) {
+        let returning = planned.write.returning();
+        let items = returning.map(|returning| returning.items.as_slice());
+        let mut written = match (&planned.write, plan) {
             (Write::CreateTable { name, if_not_exists, rules, of_columns, .. }, Some(plan)) => {
                 if seen.find(name).is_some() {
                     let tag = if *of_columns { "CREATE TABLE" } else { "CREATE TABLE AS" };
@@ -140,11 +151,24 @@ impl QuerySession {
                 let columns = columns.ok_or_else(not_planned)?;
                 self.create_table(&seen, name, &columns, rules, (!of_columns).then_some(plan)).await
             }
-            (Write::Insert { name, columns, returning, .. }, Some(plan)) => {
-                self.insert(&seen, name, columns.as_deref(), returning.as_deref(), plan).await
+            (Write::CreateMaterialized { name, if_not_exists, query }, Some(plan)) => {
+                if seen.find(name).is_some() {
+                    return already_there(name, *if_not_exists, "CREATE MATERIALIZED VIEW");
+                }
+                let columns = planned.query.as_ref().map(|query| Arc::clone(&query.schema));
+                let columns = columns.ok_or_else(not_planned)?;
+                self.create_materialized(&seen, name, (query.as_ref(), columns.as_ref()), plan)
+                    .await
             }
-            (Write::Change { name, verb, assigned, returning, .. }, Some(plan)) => {
-                let what = Change { name, verb, assigned, returning: returning.as_deref() };
+            (Write::Refresh { name }, Some(plan)) => self.refresh_view(&seen, name, plan).await,
+            (Write::Insert { name, columns, .. }, Some(plan)) => {
+                self.insert(&seen, name, columns.as_deref(), items, plan).await
+            }
+            (Write::Upsert { name, upsert, .. }, Some(plan)) => {
+                self.upsert_rows(&seen, name, upsert, items, plan).await
+            }
+            (Write::Change { name, verb, assigned, .. }, Some(plan)) => {
+                let what = Change { name, verb, assigned, returning: items };
                 self.change_rows(&seen, &what, plan).await
             }
             (Write::Merge { name, steps, .. }, Some(plan)) => {
@@ -168,7 +192,12 @@ impl QuerySession {
                 self.alter_columns(&seen, write, &added).await
             }
             (write, _) => self.change_objects(&seen, write).await,
+        }?;
+        if let (Some(returning), Some(rows)) = (returning, written.returned.take()) {
+            let with = (planned.types.as_slice(), values);
+            written.returned = Some(self.computed(&seen, returning, rows, with).await?);
         }
+        Ok(written)
     }
 
     /// Makes what this session has changed visible to all, whole or not at all.
@@ -229,7 +258,11 @@ impl QuerySession {
         statement: &Statement,
         types: &[Option<DataType>],
     ) -> Result<Option<PlannedWrite>> {
-        if matches!(statement, Statement::Query(_) | Statement::Explain { .. }) {
+        let reads = match statement {
+            Statement::Query(query) => with::behind(query).is_none(),
+            other => matches!(other, Statement::Explain { .. }),
+        };
+        if reads {
             return Ok(None);
         }
         // Names are found by what the catalog functions know.
@@ -240,19 +273,28 @@ impl QuerySession {
             let (_, table) = seen.table(name, "INSERT")?;
             insert::leave_out_numbers(&table.numbered, &seen.columns(table), columns, query)?;
         }
+        let write = self.arbitrated(seen, &context, write, types).await?;
         let query = match &write {
             Write::CreateTable { query, .. } | Write::Columns { added: Some(query), .. } => {
                 Some(self.plan_with(&seen.live, &context, query, types).await?)
             }
-            Write::CreateView { name, query, .. } => {
+            Write::Refresh { name } => {
+                let own = self.shaped_context(&seen.live, |all| all.without_made(name))?;
+                let query = materialized::query(seen, name)?;
+                let planned = self.plan_with(&seen.live, &own, &query, &[]).await?;
+                materialized::check(seen, name, &planned.schema)?;
+                Some(planned)
+            }
+            Write::CreateView { name, query, .. }
+            | Write::CreateMaterialized { name, query, .. } => {
                 let own = self.shaped_context(&seen.live, |all| all.without_made(name))?;
                 Some(self.plan_with(&seen.live, &own, query, types).await?)
             }
-            Write::Insert { name, columns, query, returning } => {
+            Write::Insert { name, columns, query, returning, .. } => {
                 let (_, table) = seen.table(name, "INSERT")?;
                 let shown = seen.columns(table);
-                if let Some(items) = returning {
-                    returns = Returned::new(items, name, &shown)?.schema;
+                if let Some(returning) = returning {
+                    returns = Returned::new(&returning.items, name, &shown)?.schema;
                 }
                 let targets = insert::targets(name, &shown, columns.as_deref())?;
                 let source = insert::source(query, &targets);
@@ -265,16 +307,29 @@ impl QuerySession {
                 let shown = seen.columns(table);
                 let targets = insert::targets(name, &shown, Some(assigned))?;
                 refuse_changed(table, &targets)?;
-                let returned = returning.as_ref().map(|items| Returned::new(items, name, &shown));
+                let returned = returning.as_ref();
+                let returned = returned.map(|list| Returned::new(&list.items, name, &shown));
                 let mut wanted = vec![];
                 if let Some(returned) = returned.transpose()? {
                     wanted = returned.kept(assigned);
                     returns = returned.schema;
                 }
-                let query = changes::with_columns(query, alias, wanted.into_iter());
+                let mut query = changes::with_columns(query, alias, wanted.into_iter());
+                changes::type_values(&mut query, &targets);
                 let numbered = self.shaped_context(&seen.live, |all| all.with_row_numbers(name))?;
                 let planned = self.plan_with(&seen.live, &numbered, &query, types).await?;
                 insert::check(&planned.schema.fields()[1..][..targets.len()], &targets, true)?;
+                Some(planned)
+            }
+            Write::Upsert { name, upsert, returning, query } => {
+                let (_, table) = seen.table(name, "INSERT")?;
+                let shown = seen.columns(table);
+                if let Some(returning) = returning {
+                    returns = Returned::new(&returning.items, name, &shown)?.schema;
+                }
+                let numbered = self.shaped_context(&seen.live, |all| all.with_row_numbers(name))?;
+                let planned = self.plan_with(&seen.live, &numbered, query, types).await?;
+                upsert.check(name, &shown, &planned.schema)?;
                 Some(planned)
             }
             Write::Merge { name, steps, query } => {
@@ -286,12 +341,21 @@ impl QuerySession {
             }
             _ => None,
         };
-        let parameters = query.as_ref().map(|query| query.parameters.clone()).unwrap_or_default();
+        let own = query.as_ref().map(|query| query.parameters.clone());
+        let mut parameters = own.unwrap_or_default();
+        if let Some(returning) = write.returning() {
+            let columns = Arc::clone(&returns);
+            let computed = self.plan_returning(seen, returning, columns, vec![], types).await?;
+            if let Some(computed) = computed {
+                returns = computed.schema;
+                parameters = parameters_with(parameters, computed.parameters);
+            }
+        }
         let (statement, types) = (statement.clone(), types.to_vec());
         Ok(Some(PlannedWrite { statement, types, write, query, parameters, returns }))
     }
 
-    async fn create_table(
+    pub(super) async fn create_table(
         &self,
         seen: &Seen,
         name: &str,
@@ -308,7 +372,7 @@ impl QuerySession {
                 hint: "Numbers would tell of persons who are hidden: leave the column out.".into(),
             });
         }
-        if of_persons && let Some(column) = &primary_key {
+        if of_persons && let Some(column) = primary_key.first() {
             return Err(Error::Unsupported {
                 what: format!("primary key \"{column}\" of rows of persons"),
                 hint: "Keys would tell of persons who are hidden: leave PRIMARY KEY out.".into(),
@@ -323,7 +387,16 @@ impl QuerySession {
         let purpose = bound.filter(|_| !apart || sees_everyone);
         let (made, fresh) = self.engine().fresh_table(layout).await?;
         let path = made.path().to_owned();
-        let table = AnalyticsTable { path, purpose, of_persons, not_null, numbered, primary_key };
+        let definition = None;
+        let table = AnalyticsTable {
+            path,
+            purpose,
+            of_persons,
+            not_null,
+            numbered,
+            primary_key,
+            definition,
+        };
         let mut files = vec![];
         let tag = match plan {
             None => {
@@ -351,59 +424,6 @@ impl QuerySession {
         Ok(Written::tagged(tag))
     }
 
-    async fn insert(
-        &self,
-        seen: &Seen,
-        name: &str,
-        columns: Option<&[String]>,
-        returning: Option<&[Item]>,
-        plan: LogicalPlan,
-    ) -> Result<Written> {
-        let (relation, table) = seen.table(name, "INSERT")?;
-        self.require_owner(name, relation)?;
-        let shown = seen.columns(table);
-        let returned = returning.map(|items| Returned::new(items, name, &shown)).transpose()?;
-        let targets = insert::targets(name, &shown, columns)?;
-        let provenance = Provenance::of(&plan, table.of_persons)?;
-        let given = plan.schema().fields();
-        let named = targets.iter().position(|target| target.name() == PROFILE_ID);
-        let keeps =
-            named.and_then(|at| given.get(at)).is_some_and(|field| field.name() == PROFILE_ID);
-        let apart = provenance.of_one_person_each && keeps;
-        let purpose = self.may_fill(seen, name, provenance.personal, apart)?;
-        let sources = targets.iter().take(given.len()).enumerate();
-        let sources = sources.map(|(at, target)| (target.name().clone(), at)).collect();
-        let made = self.opened(&table.path).await?;
-        let rows = self.write_rows(seen, name, (table, &made), sources, returned, plan).await?;
-        self.stage_rows(seen, &made, rows.files, &[]);
-        let written = Written::tagged(format!("INSERT 0 {}", rows.count));
-        let written = Written { returned: rows.returned.map(Returned::into_rows), ..written };
-        self.bind(seen, name, purpose.filter(|_| rows.count > 0), written)
-    }
-
-    /// Runs a plan and writes its rows to files of a table. What `returned` wants of them comes back.
-    async fn write_rows(
-        &self,
-        seen: &Seen,
-        name: &str,
-        (table, made): (&AnalyticsTable, &Table),
-        sources: Vec<(String, usize)>,
-        returned: Option<Returned>,
-        plan: LogicalPlan,
-    ) -> Result<NewRows> {
-        let mut shaper = Shaper { returned, ..self.shaper(seen, table, made, sources).await? };
-        let target = qualified(name);
-        let mut stream = self.run(&seen.live, plan, Some(&target)).await?;
-        let mut writer = FileWriter::new(made);
-        let mut count = 0;
-        while let Some(batch) = stream.try_next().await? {
-            count += batch.num_rows() as u64;
-            writer.push(shaper.shape(&batch)?).await?;
-        }
-        self.settle_numbers(seen, (name, table), &shaper.numbers, &shaper.brought).await?;
-        Ok(NewRows { files: writer.finish().await?, count, returned: shaper.returned })
-    }
-
     /// Returns what turns rows into those of a table.
     pub(super) async fn shaper<'a>(
         &self,
@@ -420,7 +440,7 @@ impl QuerySession {
         // Far from every other statement's numbers.
         let next_row = (rand::random::<u64>() >> 2) as i64;
         let numbers = self.numbers(seen, table).await?;
-        let (not_null, key) = (&table.not_null, table.primary_key.as_deref());
+        let (not_null, key) = (&table.not_null, Key::of(table, &stored)?);
         let (brought, returned) = (Brought::default(), None);
         Ok(Shaper { stored, sources, not_null, persons, next_row, numbers, key, brought, returned })
     }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::datatypes::Field;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::references::relations_read;
 use super::state::CatalogState;
@@ -96,9 +96,26 @@ pub struct AnalyticsTable {
     /// Columns whose rows are numbered as they are put in.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub numbered: BTreeSet<String>,
-    /// The column that is the primary key.
+    /// The columns that are the primary key, in order; none if there is no key.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_more")]
+    pub primary_key: Vec<String>,
+    /// The query that `REFRESH MATERIALIZED VIEW` fills it with, if it is one. Names in it have their schema.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub primary_key: Option<String>,
+    pub definition: Option<String>,
+}
+
+/// Reads the names of columns; documents of earlier versions have one name and no list.
+fn one_or_more<'de, D: Deserializer<'de>>(names: D) -> std::result::Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Names {
+        One(String),
+        More(Vec<String>),
+    }
+    Ok(match Names::deserialize(names)? {
+        Names::One(name) => vec![name],
+        Names::More(names) => names,
+    })
 }
 
 /// A view that analysts made.
@@ -111,11 +128,20 @@ pub struct AnalyticsView {
 }
 
 impl AnalyticsRelation {
-    /// Returns `table` or `view`.
+    /// Returns `table`, `view` or `materialized view`.
     pub fn word(&self) -> &'static str {
-        match self.body {
+        match &self.body {
+            AnalyticsBody::Table(table) if table.definition.is_some() => "materialized view",
             AnalyticsBody::Table(_) => "table",
             AnalyticsBody::View(_) => "view",
+        }
+    }
+
+    /// Returns its query, if it is a view or a materialized one.
+    pub fn query(&self) -> Option<&str> {
+        match &self.body {
+            AnalyticsBody::Table(table) => table.definition.as_deref(),
+            AnalyticsBody::View(view) => Some(&view.query),
         }
     }
 
@@ -154,11 +180,12 @@ impl CatalogState {
         })
     }
 
-    /// Returns the views that analysts made and that name the relation kept under `name`, in the order of their names.
+    /// Returns the views that analysts made, materialized ones among them, and that name the relation kept under `name`, in
+    /// the order of their names.
     pub fn views_over(&self, name: &str) -> Vec<String> {
         let reads = |query: &str| reads_analytics(query).any(|read| read == name);
         let views = self.analytics.iter().filter(|(view, relation)| {
-            view.as_str() != name && relation.view().is_some_and(|view| reads(&view.query))
+            view.as_str() != name && relation.query().is_some_and(reads)
         });
         views.map(|(view, _)| view.clone()).collect()
     }
@@ -288,5 +315,20 @@ mod tests {
     fn a_document_keeps_what_analysts_made() {
         let state = state(&[("a", "SELECT 1 AS one")]);
         assert_eq!(CatalogState::from_bytes(&state.to_bytes().unwrap()).unwrap(), state);
+    }
+
+    #[test]
+    fn a_key_of_one_column_is_read_as_it_was_written_before() {
+        for (key, columns) in [
+            (r#","primary_key":"id""#, &["id"][..]),
+            (r#","primary_key":["a","b"]"#, &["a", "b"][..]),
+            ("", &[][..]),
+        ] {
+            let text = format!(
+                r#"{{"path":"analytics/1","purpose":null,"of_persons":false,"not_null":[]{key}}}"#
+            );
+            let table: AnalyticsTable = serde_json::from_str(&text).unwrap();
+            assert_eq!(table.primary_key, columns);
+        }
     }
 }

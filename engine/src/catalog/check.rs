@@ -49,8 +49,8 @@ fn missing(from: &str, kind: Kind, name: &str) -> Error {
     Error::Invalid {
         message: format!("{from} refers to {} \"{name}\", which does not exist", kind.word()),
         hint: format!(
-            "Create it first, or drop what refers to it; SHOW {}S lists what there is.",
-            kind.word().to_uppercase()
+            "Create it first, or drop what refers to it; SHOW {} lists what there is.",
+            kind.words().to_uppercase()
         ),
     }
 }

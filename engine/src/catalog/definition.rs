@@ -9,6 +9,8 @@ use std::time::Duration;
 pub use connectors::{Column, ConnectorSpec, Format};
 use serde::{Deserialize, Serialize};
 
+use super::identity::{IdentityGraph, IdentityOverrides};
+
 /// One defined object.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Definition {
@@ -34,6 +36,8 @@ pub enum Body {
     Event(Event),
     /// `CREATE IDENTITY GRAPH`.
     IdentityGraph(IdentityGraph),
+    /// `CREATE IDENTITY OVERRIDES`.
+    IdentityOverrides(IdentityOverrides),
     /// `CREATE ATTRIBUTE`.
     Attribute(Attribute),
     /// `CREATE TRAIT`.
@@ -68,6 +72,8 @@ pub enum Kind {
     Event,
     /// How records become persons.
     IdentityGraph,
+    /// Who is who past all rules, as rows of a query say.
+    IdentityOverrides,
     /// Where consent comes from.
     ConsentFeed,
     /// A golden value.
@@ -84,13 +90,14 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order in which a project applies them.
-    pub const ALL: [Kind; 12] = [
+    pub const ALL: [Kind; 13] = [
         Kind::Secret,
         Kind::Purpose,
         Kind::Role,
         Kind::Source,
         Kind::Event,
         Kind::IdentityGraph,
+        Kind::IdentityOverrides,
         Kind::ConsentFeed,
         Kind::Attribute,
         Kind::Trait,
@@ -108,12 +115,21 @@ impl Kind {
             Kind::Source => "source",
             Kind::Event => "event",
             Kind::IdentityGraph => "identity graph",
+            Kind::IdentityOverrides => "identity overrides",
             Kind::ConsentFeed => "consent feed",
             Kind::Attribute => "attribute",
             Kind::Trait => "trait",
             Kind::Segment => "segment",
             Kind::Destination => "destination",
             Kind::Sync => "sync",
+        }
+    }
+
+    /// Returns the word for several objects.
+    pub fn words(self) -> String {
+        match self {
+            Kind::IdentityOverrides => self.word().to_owned(),
+            _ => format!("{}s", self.word()),
         }
     }
 }
@@ -126,6 +142,7 @@ impl Body {
             Body::Source(_) => Kind::Source,
             Body::Event(_) => Kind::Event,
             Body::IdentityGraph(_) => Kind::IdentityGraph,
+            Body::IdentityOverrides(_) => Kind::IdentityOverrides,
             Body::Attribute(_) => Kind::Attribute,
             Body::Trait(_) => Kind::Trait,
             Body::Purpose(_) => Kind::Purpose,
@@ -242,78 +259,6 @@ pub struct Event {
     /// As [`Source::logical_types`].
     #[serde(default)]
     pub logical_types: BTreeMap<String, String>,
-}
-
-/// `CREATE IDENTITY GRAPH name IDENTIFIERS (...) [MATCH (...)] [WITH (...)]`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct IdentityGraph {
-    /// The identifier kinds, each with its rules.
-    pub identifiers: Vec<IdentifierRule>,
-    /// Further rules that join records.
-    pub matches: Vec<MatchRule>,
-    /// The rule that weighs in what records agree and in what they do not.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fuzzy: Option<FuzzyRule>,
-    /// `WITH (merge_limit = n)`: records of one profile at most.
-    pub merge_limit: u32,
-    /// `WITH (shared_limit = n)`: a value used by more different people than this identifies nobody.
-    pub shared_limit: u32,
-}
-
-/// `email NORMALIZE email PRIORITY 2 LIMIT 5 PER '30 days' EXPIRE AFTER '700 days' BLOCK VALUES ('a@b.c') BLOCK MATCHING '^0+$'`
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct IdentifierRule {
-    /// The kind.
-    pub kind: String,
-    /// The normaliser with its arguments, such as `email` or `phone('PL')`; `None` takes trimmed text as it is.
-    pub normalize: Option<Normalizer>,
-    /// The smaller, the stronger.
-    pub priority: u16,
-    /// Values of this kind in one profile at most.
-    pub limit: Option<u32>,
-    /// `LIMIT n PER '30 days'`: the limit holds for values that were first observed within a time of this length.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub limit_per: Option<Duration>,
-    /// `EXPIRE AFTER '700 days'`: a value that was not seen for longer identifies nobody any more.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expire_after: Option<Duration>,
-    /// Values that never identify anybody, normalised before they are compared.
-    pub block_values: Vec<String>,
-    /// Regular expressions over the normalised value.
-    pub block_matching: Vec<String>,
-}
-
-/// A normaliser and its arguments.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Normalizer {
-    /// The function without its prefix `normalize_`, such as `phone`.
-    pub function: String,
-    /// Literal arguments, such as the default region `PL`.
-    pub arguments: Vec<String>,
-}
-
-/// A rule that joins records which agree on everything it names.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MatchRule {
-    /// Its name, shown in edges.
-    pub name: String,
-    /// Person fields or identifier kinds that must agree exactly after normalisation: `EXACT ON (name, birth_date)`.
-    pub exact_on: Vec<String>,
-    /// The smaller, the stronger, on the same scale as identifiers.
-    pub priority: u16,
-}
-
-/// A rule that joins records which are one person with some probability: `FUZZY [SCORE >= p] [REVIEW BELOW p]`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct FuzzyRule {
-    /// Its name, shown in edges.
-    pub name: String,
-    /// Records that are one person with at least this probability may join.
-    pub score: f64,
-    /// Joins below this probability are listed for review.
-    pub review_below: Option<f64>,
-    /// The smaller, the stronger, on the same scale as identifiers.
-    pub priority: u16,
 }
 
 /// `CREATE ATTRIBUTE name ON graph FROM (source.expression, ...) RESOLVE BY rule`

@@ -10,6 +10,7 @@ mod analytics;
 mod check;
 mod definition;
 mod freshness;
+mod identity;
 mod order;
 mod references;
 mod state;
@@ -22,6 +23,7 @@ pub use analytics::{
 };
 pub use check::{check_references, check_unused};
 pub use definition::*;
+pub use identity::*;
 pub use order::SegmentOrder;
 pub use references::references;
 pub(crate) use references::{SegmentsRead, relations_read, segments_read};

@@ -16,6 +16,7 @@ pub fn references(definition: &Definition) -> Vec<(Kind, String)> {
     let mut found = clauses(definition);
     match &definition.body {
         Body::ConsentFeed(feed) => relations(&feed.query, &mut found),
+        Body::IdentityOverrides(overrides) => relations(&overrides.query, &mut found),
         Body::Trait(computed) => relations(&computed.query, &mut found),
         Body::Segment(segment) => relations(&segment.query, &mut found),
         Body::Sync(sync) => {
@@ -56,6 +57,7 @@ pub(super) fn clauses(definition: &Definition) -> Vec<(Kind, String)> {
         }
         Body::Secret(_) | Body::Source(_) | Body::Event(_) | Body::IdentityGraph(_) => {}
         Body::Purpose(_) | Body::ConsentFeed(_) | Body::Destination(_) => {}
+        Body::IdentityOverrides(_) => {}
     }
     found
 }

@@ -6,7 +6,8 @@ use connectors::Cursor;
 use serde::{Deserialize, Serialize};
 
 use super::analytics::{AnalyticsRelation, AnalyticsSchema};
-use super::definition::{Body, Definition, IdentityGraph, Kind};
+use super::definition::{Body, Definition, Kind};
+use super::identity::IdentityGraph;
 use crate::error::{Error, Result};
 
 /// The layout of catalog documents; another number is refused.
@@ -199,7 +200,7 @@ impl CatalogState {
         self.get(kind, name).ok_or_else(|| Error::Missing {
             kind: kind.word(),
             name: name.into(),
-            hint: format!("SHOW {}S lists what there is.", kind.word().to_uppercase()),
+            hint: format!("SHOW {} lists what there is.", kind.words().to_uppercase()),
         })
     }
 

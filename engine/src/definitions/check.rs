@@ -1,4 +1,5 @@
-//! Whether the queries of segments and traits can be planned: with what there is, or with what a change leads to.
+//! Whether the queries of segments, traits and identity overrides can be planned: with what there is, or with what a change
+//! leads to.
 //!
 //! A change may hold a source, a trait over it and a segment over that. The segment is planned over the columns that
 //! profiles are going to have; what is computed from a source that nobody has read yet has to wait for its first refresh.
@@ -16,36 +17,61 @@ use crate::catalog::{
 use crate::engine::{Engine, Live};
 use crate::error::{Error, Result};
 use crate::query::access::Visible;
-use crate::query::governed::PROFILE_ID;
+use crate::query::governed::{HOUSEHOLD_ID, PROFILE_ID};
 use crate::query::relations::{Relation, Relations};
 use crate::query::system::Rows;
 use crate::query::{PUBLIC, planner};
-use crate::{profile, segment, tables};
+use crate::{overrides, profile, segment, tables};
 
 /// The relation with one row for each person.
 const PROFILES: &str = "profiles";
 
 impl Engine {
-    /// Fails if the query of a segment or a trait cannot be planned. Before there are profiles nothing can be said.
+    /// Fails if the query of a segment, a trait or identity overrides cannot be planned, or if something is defined that would
+    /// have the name of the household. Before there are profiles nothing can be said.
     pub async fn check_query(&self, definition: &Definition) -> Result<()> {
         let live = self.live();
         if live.published.state.profiles_path.is_none() {
             return Ok(());
         }
+        let (published, people) = (&live.published, &live.people);
+        let graph = published.state.graph();
+        let has_households = graph.is_some_and(|(_, graph)| graph.has_households());
         match &definition.body {
             Body::Segment(segment) => {
                 let relations = self.relations_for(&live, &segment.purpose)?;
                 self.check_segment(relations, definition).await
             }
+            Body::Attribute(_) if has_households && definition.name == HOUSEHOLD_ID => {
+                Err(profile::twice(HOUSEHOLD_ID))
+            }
             Body::Trait(_) => {
-                let (published, people) = (&live.published, &live.people);
-                profile::columns_of(self, published, people, definition).await.map(drop)
+                let made = profile::columns_of(self, published, people, definition).await?;
+                match has_households && is_household_among(&made) {
+                    true => Err(profile::twice(HOUSEHOLD_ID)),
+                    false => Ok(()),
+                }
+            }
+            Body::IdentityGraph(graph) if graph.has_households() => {
+                let kinds = [Kind::Attribute, Kind::Trait].into_iter();
+                for maker in kinds.flat_map(|kind| published.state.of_kind(kind)) {
+                    // What cannot be planned fails for reasons of its own.
+                    let made = profile::columns_of(self, published, people, maker).await;
+                    if made.is_ok_and(|made| is_household_among(&made)) {
+                        return Err(profile::twice(HOUSEHOLD_ID));
+                    }
+                }
+                Ok(())
+            }
+            Body::IdentityOverrides(of) if !Unread::of(published).is_read_by(definition) => {
+                overrides::check(self, published, &definition.name, &of.query).await
             }
             _ => Ok(()),
         }
     }
 
-    /// Fails if the query of a segment or a trait that `changes` put in cannot be planned in the state `after` them.
+    /// Fails if the query of a segment, a trait or identity overrides that `changes` put in cannot be planned in the state
+    /// `after` them.
     pub(super) async fn check_queries(&self, changes: &Changes, after: CatalogState) -> Result<()> {
         if after.profiles_path.is_none() {
             return Ok(());
@@ -62,6 +88,13 @@ impl Engine {
         let unread = Unread::of(&after.published);
         let columns = self.columns_after(changes, &after, &unread).await?;
         for (definition, _) in &changes.put {
+            if let Body::IdentityOverrides(of) = &definition.body
+                && !unread.is_read_by(definition)
+            {
+                let name = &definition.name;
+                let checked = overrides::check(self, &after.published, name, &of.query).await;
+                checked.map_err(|error| cannot_work(definition, error))?;
+            }
             let Body::Segment(of) = &definition.body else { continue };
             let reads_profiles =
                 || relations_read(&of.query).iter().any(|(schema, name)| is_profiles(schema, name));
@@ -89,6 +122,10 @@ impl Engine {
     ) -> Result<Option<Vec<FieldRef>>> {
         let (published, people) = (&after.published, &after.people);
         let mut columns = vec![Arc::new(Field::new(PROFILE_ID, DataType::Int64, true))];
+        if published.state.graph().is_some_and(|(_, graph)| graph.has_households()) {
+            columns.push(Arc::new(Field::new(HOUSEHOLD_ID, DataType::Int64, true)));
+        }
+        let puts_graph = changes.put.iter().any(|(put, _)| put.body.kind() == Kind::IdentityGraph);
         let mut all = true;
         let kinds = [Kind::Attribute, Kind::Trait].into_iter();
         for definition in kinds.flat_map(|kind| published.state.of_kind(kind)) {
@@ -102,7 +139,9 @@ impl Engine {
                     let twice = made
                         .iter()
                         .find(|made| columns.iter().any(|column| column.name() == made.name()));
-                    if let Some(column) = twice.filter(|_| put) {
+                    let is_new =
+                        |column: &&FieldRef| put || puts_graph && column.name() == HOUSEHOLD_ID;
+                    if let Some(column) = twice.filter(is_new) {
                         return Err(cannot_work(definition, profile::twice(column.name())));
                     }
                     columns.extend(made);
@@ -136,6 +175,10 @@ pub(super) fn with_profiles(relations: Relations, columns: Option<&[FieldRef]>) 
     let columns = Arc::new(Schema::new(columns.to_vec()));
     let rows: Rows = Arc::new(|| Box::pin(async { Ok(vec![]) }));
     relations.with(vec![Relation::system(PUBLIC, PROFILES, "profiles to be", columns, rows)])
+}
+
+fn is_household_among(columns: &[FieldRef]) -> bool {
+    columns.iter().any(|column| column.name() == HOUSEHOLD_ID)
 }
 
 fn is_profiles(schema: &Option<String>, name: &str) -> bool {
@@ -175,6 +218,7 @@ impl Unread {
         let query = match &definition.body {
             Body::Segment(segment) => segment.query.as_str(),
             Body::Trait(computed) => computed.query.as_str(),
+            Body::IdentityOverrides(of) => of.query.as_str(),
             _ => "",
         };
         let over_all = |(schema, name): &(Option<String>, String)| {

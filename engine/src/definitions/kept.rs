@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::datatypes::FieldRef;
+use arrow::datatypes::{DataType, Field, FieldRef};
 
 use super::Changes;
 use super::check::with_profiles;
@@ -13,7 +13,8 @@ use crate::engine::{Engine, Live, Put};
 use crate::error::{Error, Result, listed};
 use crate::lake;
 use crate::profile;
-use crate::query::governed::SUBJECT;
+use crate::query::access::People;
+use crate::query::governed::{HOUSEHOLD_ID, SUBJECT};
 
 impl Engine {
     /// Fails if `changes` take columns of profiles away that a segment or a sync selects which stays as it is.
@@ -32,19 +33,15 @@ impl Engine {
         let then = Arc::new(live.published.with_state(after.clone()));
         let mut made = BTreeSet::new();
         for (definition, _) in &changes.put {
-            let Ok(own) = profile::columns_of(self, &then, &live.people, definition).await else {
+            let Ok(own) = made_by(self, &then, &live.people, definition).await else {
                 return Ok(());
             };
-            made.extend(own.iter().map(|column| column.name().clone()));
+            made.extend(own);
         }
         for (definition, replaced) in going {
-            let own = profile::columns_of(self, &live.published, &live.people, definition).await;
-            let lost: Vec<String> = own
-                .into_iter()
-                .flatten()
-                .map(|column| column.name().clone())
-                .filter(|name| !made.contains(name))
-                .collect();
+            let own = made_by(self, &live.published, &live.people, definition).await;
+            let lost: Vec<String> =
+                own.into_iter().flatten().filter(|name| !made.contains(name)).collect();
             let left: Vec<FieldRef> =
                 columns.iter().filter(|column| !lost.contains(column.name())).cloned().collect();
             if left.len() == columns.len() {
@@ -96,24 +93,46 @@ impl Engine {
 }
 
 impl Changes {
-    /// Returns the attributes and traits that are removed or replaced, and whether it is the latter.
+    /// Returns the attributes, traits and graphs that are removed or replaced, and whether it is the latter.
     fn makers_that_go<'a>(&self, state: &'a CatalogState) -> Vec<(&'a Definition, bool)> {
         let removed = self.removed.iter().map(|(kind, name)| (*kind, name, false));
         let replaced = self.put.iter().filter(|(_, put)| *put == Put::Replace);
         let replaced = replaced.map(|(new, _)| (new.body.kind(), &new.name, true));
+        let makes = |kind| matches!(kind, Kind::Attribute | Kind::Trait | Kind::IdentityGraph);
         removed
             .chain(replaced)
-            .filter(|(kind, _, _)| matches!(kind, Kind::Attribute | Kind::Trait))
+            .filter(|(kind, _, _)| makes(*kind))
             .filter_map(|(kind, name, replaced)| Some((state.get(kind, name)?, replaced)))
             .collect()
     }
 }
 
-/// Returns the columns that profiles have now.
+/// Returns the names of the columns that a definition makes in profiles; a graph makes that of the household.
+async fn made_by(
+    engine: &Engine,
+    published: &Arc<Published>,
+    people: &Arc<People>,
+    definition: &Definition,
+) -> Result<Vec<String>> {
+    if let Body::IdentityGraph(graph) = &definition.body {
+        let household = graph.has_households().then(|| HOUSEHOLD_ID.to_owned());
+        return Ok(household.into_iter().collect());
+    }
+    let made = profile::columns_of(engine, published, people, definition).await?;
+    Ok(made.iter().map(|column| column.name().clone()).collect())
+}
+
+/// Returns the columns that profiles have now, the household included, which is not stored.
 fn profile_columns(published: &Published) -> Option<Vec<FieldRef>> {
     let table = published.table(published.state.profiles_path.as_deref()?)?;
-    let columns = lake::logical(&table.schema);
-    Some(columns.fields().iter().filter(|column| column.name() != SUBJECT).cloned().collect())
+    let stored = lake::logical(&table.schema);
+    let stored = stored.fields().iter().filter(|column| column.name() != SUBJECT);
+    let mut columns: Vec<FieldRef> = stored.cloned().collect();
+    let in_force = published.state.graph_in_force.as_ref();
+    if in_force.is_some_and(|in_force| in_force.graph.has_households()) {
+        columns.push(Arc::new(Field::new(HOUSEHOLD_ID, DataType::Int64, true)));
+    }
+    Some(columns)
 }
 
 fn in_use(

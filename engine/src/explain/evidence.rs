@@ -124,10 +124,17 @@ impl Ground {
 
     /// Returns the identifiers of a profile: kind, value, and whom each is.
     pub(super) async fn identifiers(&self, profile: i64) -> Result<Vec<[String; 3]>> {
+        self.identifiers_of(&[profile]).await
+    }
+
+    /// Returns the identifiers of some profiles.
+    pub(super) async fn identifiers_of(&self, profiles: &[i64]) -> Result<Vec<[String; 3]>> {
+        let list: Vec<String> = profiles.iter().map(i64::to_string).collect();
         let rows = self
             .query(&format!(
-                "SELECT kind, value, status FROM profile_identifiers WHERE profile_id = {profile} \
-                 ORDER BY kind, value"
+                "SELECT kind, value, status FROM profile_identifiers WHERE profile_id IN ({}) \
+                 ORDER BY kind, value",
+                list.join(", ")
             ))
             .await?;
         let mut found = Vec::new();

@@ -1,15 +1,17 @@
 //! Explanations: why records are one person, why others are not, and what a profile is made of.
 //!
-//! `why_merged(a, b)`, `why_not_merged(a, b)` and `match_waterfall(a, b)` are functions in `FROM`; `EXPLAIN MERGE a, b` and `EXPLAIN PROFILE id`
-//! print the same as text. All of them read the relations that anybody can read, `identity_edges` and
-//! `identity_violations` among them, through the governed leaf and with the access of the statement: who is hidden from it
-//! is in no explanation. What tells of two persons at a time is for purposes that see everyone.
+//! `why_merged(a, b)`, `why_not_merged(a, b)` and `match_waterfall(a, b)` are functions in `FROM`; `EXPLAIN MERGE a, b` and
+//! `EXPLAIN PROFILE id` print the same as text; the operator of `scored_pairs` weighs with what is here. All of them read the
+//! relations that anybody can read, `identity_edges` and `identity_violations` among them, through the governed leaf and with
+//! the access of the statement: who is hidden from it is in no explanation. What tells of two persons at a time is for
+//! purposes that see everyone.
 //!
 //! ```text
 //!  arguments -> ends: records, or profiles that are or were      ends
 //!            -> the edges of the profile that has both            evidence
 //!            -> strongest way, cheapest cut                       links
 //!            -> the weight of a pair, step by step                waterfall
+//!            -> the weights of many pairs                         pairs
 //!            -> rows                                              merged, not_merged
 //!            -> lines                                             text
 //! ```
@@ -19,6 +21,7 @@ mod evidence;
 mod links;
 mod merged;
 mod not_merged;
+mod pairs;
 mod text;
 mod waterfall;
 
@@ -39,6 +42,7 @@ use crate::query::planner::{parse_one, physical, plan};
 use crate::query::system::{Rows, SystemTable};
 use ends::Arguments;
 pub(crate) use ends::may_have;
+pub(crate) use pairs::{PairWeigher, Wanted};
 
 /// The functions, which stand in `FROM` alone.
 pub(crate) const NAMES: [&str; 5] =
@@ -50,11 +54,7 @@ pub(crate) fn functions(
     access: &Arc<Access>,
     live: &Live,
 ) -> Vec<Arc<TableFunction>> {
-    let ground = Arc::new(Ground {
-        engine: engine.clone(),
-        published: Arc::clone(&live.published),
-        access: Arc::clone(access),
-    });
+    let ground = Arc::new(Ground::of(engine, access, live));
     let function = |(name, what): (&str, What)| {
         let function = Explaining { what, ground: Arc::clone(&ground) };
         Arc::new(TableFunction::new(String::from(name), Arc::new(function)))
@@ -169,6 +169,11 @@ struct Ground {
 }
 
 impl Ground {
+    fn of(engine: &Engine, access: &Arc<Access>, live: &Live) -> Self {
+        let (engine, published) = (engine.clone(), Arc::clone(&live.published));
+        Self { engine, published, access: Arc::clone(access) }
+    }
+
     async fn rows(&self, what: What, arguments: &Arguments) -> Result<RecordBatch> {
         match (what, arguments) {
             (_, Arguments::Nothing) => Ok(RecordBatch::new_empty(what.columns())),

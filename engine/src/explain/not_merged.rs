@@ -12,7 +12,7 @@ use super::Ground;
 use super::ends::{End, Found};
 use super::evidence::{EDGES_MAX, Node, Texts};
 use crate::error::Result;
-use crate::identity::{Decided, OVERRIDE_NAME};
+use crate::identity::{Decided, OVERRIDE_NAME, Origin};
 
 /// One reason why two profiles are not one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -105,11 +105,11 @@ impl Ground {
             key: Some(record.key.clone()),
         };
         let apart = overrides.iter().filter(|pair| pair.decided == Decided::CannotLink);
-        let pairs = apart.map(|pair| (pair.number, node(&pair.left), node(&pair.right)));
-        let reason = |(number, left, right): (u32, Node, Node)| Reason {
+        let pairs = apart.map(|pair| (&pair.origin, node(&pair.left), node(&pair.right)));
+        let reason = |(origin, left, right): (&Origin, Node, Node)| Reason {
             status: "refused",
             rule: Some(OVERRIDE_NAME.to_owned()),
-            value: Some(number.to_string()),
+            value: Some(origin.to_string()),
             reason: Some("override".to_owned()),
             left: Some(left),
             right: Some(right),

@@ -4,7 +4,7 @@
 //! The pair is weighed as the rule weighs it: the same texts, the same classes of values, the same model, the same code. Of
 //! records with several versions those two are shown that agree best.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray};
@@ -25,6 +25,9 @@ use crate::tables;
 
 /// Versions of one record that are looked at; the oldest first.
 const VERSIONS_MAX: usize = 16;
+
+/// Profiles that are asked for with one query.
+const ASKED_AT_ONCE: usize = 1_000;
 
 /// The first column of [`tables::SUBJECTS`] that says something about a person.
 const FIRST_PERSON_COLUMN: usize = 3;
@@ -64,13 +67,7 @@ impl Ground {
     /// Returns the steps that lead to the weight of two records.
     pub(super) async fn waterfall(&self, left: &End, right: &End) -> Result<RecordBatch> {
         let (left, right) = (self.find(left).await?, self.find(right).await?);
-        let weighing = self.weighing(&[&left, &right]).await?.ok_or_else(|| Error::Standard {
-            sqlstate: "55000",
-            message: "there is no model to weigh records by".into(),
-            hint: format!(
-                "An identity graph with a FUZZY rule trains one in the first refresh that finds {TRAINING_RECORDS_MIN} records."
-            ),
-        })?;
+        let weighing = self.weighing(&[&left, &right]).await?.ok_or_else(no_model)?;
         batch(&weighing.steps(&left.record, &right.record))
     }
 
@@ -88,15 +85,15 @@ impl Ground {
         profiles.sort_unstable();
         profiles.dedup();
         let mut classes = HashMap::new();
-        for profile in &profiles {
-            let identifiers = self.identifiers(*profile).await?;
+        for profiles in profiles.chunks(ASKED_AT_ONCE) {
+            let identifiers = self.identifiers_of(profiles).await?;
             classes.extend(
                 identifiers
                     .into_iter()
                     .map(|[kind, value, class]| ((kind, value), class_of(&class))),
             );
         }
-        let wanted: Vec<&Node> = ends.iter().map(|end| &end.record).collect();
+        let wanted: HashSet<&Node> = ends.iter().map(|end| &end.record).collect();
         let subjects = self.access.people.subjects(&profiles);
         let versions = self.versions(&rules, &subjects, &wanted).await?;
         Weighing::new(&rules, model, &versions, &classes).map(Some)
@@ -107,9 +104,10 @@ impl Ground {
         &self,
         rules: &Rules,
         subjects: &[u32],
-        wanted: &[&Node],
+        wanted: &HashSet<&Node>,
     ) -> Result<Vec<Version>> {
         let mut found: Vec<(i64, Version)> = Vec::new();
+        let mut counts: HashMap<Node, usize> = HashMap::new();
         for rows in self.rows_of(&tables::SUBJECTS, subjects).await? {
             let numbers = rows.column(0).as_primitive::<Int64Type>();
             let texts: Vec<StringArray> = (1..FIRST_PERSON_COLUMN + PersonField::ALL.len())
@@ -121,8 +119,12 @@ impl Ground {
             };
             for row in (0..rows.num_rows()).filter(|row| is_of(subjects, numbers.value(*row))) {
                 let record = Node { source: text(1, row).unwrap_or_default(), key: text(2, row) };
-                let same = found.iter().filter(|(_, version)| version.record == record).count();
-                if wanted.contains(&&record) && same < VERSIONS_MAX {
+                if !wanted.contains(&record) {
+                    continue;
+                }
+                let same = counts.entry(record.clone()).or_default();
+                if *same < VERSIONS_MAX {
+                    *same += 1;
                     let person =
                         std::array::from_fn(|field| text(FIRST_PERSON_COLUMN + field, row));
                     let values = vec![None; rules.kinds().count()];
@@ -132,14 +134,19 @@ impl Ground {
         }
         let subjects: Vec<u32> =
             found.iter().filter_map(|(subject, _)| u32::try_from(*subject).ok()).collect();
+        let mut places: HashMap<i64, usize> = HashMap::new();
+        for (place, (subject, _)) in found.iter().enumerate() {
+            places.entry(*subject).or_insert(place);
+        }
         for rows in self.rows_of(&tables::SUBJECT_IDENTIFIERS, &subjects).await? {
             let numbers = rows.column(0).as_primitive::<Int64Type>();
             let (kinds, raw) = (tables::texts(rows.column(1))?, tables::texts(rows.column(2))?);
             for row in (0..rows.num_rows()).filter(|row| kinds.value(*row) != RECORD_KIND) {
-                let of = found.iter_mut().find(|(subject, _)| *subject == numbers.value(row));
-                let (Some((_, version)), Some(kind)) = (of, rules.kind(kinds.value(row))) else {
+                let of = places.get(&numbers.value(row)).copied();
+                let (Some(place), Some(kind)) = (of, rules.kind(kinds.value(row))) else {
                     continue;
                 };
+                let version = &mut found[place].1;
                 let country = version.person[PersonField::Country as usize].as_deref();
                 let region = country.and_then(udfs::normalize_country);
                 let value = rules.normalize(kind, raw.value(row), region);
@@ -202,21 +209,46 @@ impl Weighing {
 
     /// Returns the steps that lead to the weight of two records; none for records that say nothing about a person.
     pub(super) fn steps(&self, left: &Node, right: &Node) -> Vec<Step> {
-        let Self { model, lookup, records, classes, rows } = self;
-        let mut scorer = Scorer::prepared(records, classes, model, lookup, Memories::default());
-        let of = |record: &Node| rows.get(record).map_or(&[][..], Vec::as_slice);
-        let pairs =
-            of(left).iter().flat_map(|left| of(right).iter().map(move |other| (*left, *other)));
-        let weighed: Vec<_> =
-            pairs.map(|(left, right)| (scorer.weigh(left, right).same, left, right)).collect();
-        let best =
-            weighed.into_iter().reduce(|best, next| if next.0 > best.0 { next } else { best });
+        let mut scorer = self.scorer(Memories::default());
+        let best = self.best(&mut scorer, left, right);
         best.map_or_else(Vec::new, |(_, left, right)| explain(&mut scorer, left, right).0)
+    }
+
+    /// Makes ready to weigh pairs of the records.
+    pub(super) fn scorer(&self, memories: Memories) -> Scorer<'_> {
+        let Self { model, lookup, records, classes, .. } = self;
+        Scorer::prepared(records, classes, model, lookup, memories)
+    }
+
+    /// Returns the weight of two records, and the rows of the versions that agree best; nothing for records that say nothing
+    /// about a person.
+    pub(super) fn best(
+        &self,
+        scorer: &mut Scorer<'_>,
+        left: &Node,
+        right: &Node,
+    ) -> Option<(f32, u32, u32)> {
+        let of = |record: &Node| self.rows.get(record).map_or(&[][..], Vec::as_slice);
+        let (of_left, of_right) = (of(left), of(right));
+        let pairs = of_left.iter().flat_map(|one| of_right.iter().map(move |other| (*one, *other)));
+        let weighed = pairs.map(|(one, other)| (scorer.weigh(one, other).same, one, other));
+        weighed.reduce(|best, next| if next.0 > best.0 { next } else { best })
+    }
+}
+
+/// Returns the error of whoever asks for weights that nothing was learnt for.
+pub(super) fn no_model() -> Error {
+    Error::Standard {
+        sqlstate: "55000",
+        message: "there is no model to weigh records by".into(),
+        hint: format!(
+            "An identity graph with a FUZZY rule trains one in the first refresh that finds {TRAINING_RECORDS_MIN} records."
+        ),
     }
 }
 
 /// Returns the probability that goes with a weight.
-fn probability(bits: f64) -> f64 {
+pub(super) fn probability(bits: f64) -> f64 {
     1.0 / (1.0 + (-bits).exp2())
 }
 

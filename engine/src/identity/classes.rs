@@ -198,11 +198,38 @@ impl Graph {
 
     /// Tells whether people of one name who cannot be one, such as father and son, are among those of a block.
     fn has_namesakes(&self, value: u32) -> bool {
+        self.are_namesakes_among(value, |_| true)
+    }
+
+    /// Tells whether such people are among those of a block who have the name of `person`.
+    pub(super) fn has_namesakes_of(&self, value: u32, person: u32) -> bool {
+        self.are_namesakes_among(value, |other| self.people.names(person, other).is_alike())
+    }
+
+    /// Tells whether namesakes are among those of a block, and these are so few that they may live together: then what is
+    /// known of them holds for every pair of the block.
+    pub(super) fn is_home_of_namesakes(&self, value: u32) -> bool {
+        let rule = self.values.rule(value);
+        self.values.class(value) == ValueClass::Shared
+            && !self.rules.is_kind(rule)
+            && self.values.subjects(value).nth(COMPARED_MAX).is_none()
+    }
+
+    /// Tells whether it was so before the subjects from `resolved` on came, if its class is what it was.
+    pub(super) fn was_home_of_namesakes(&self, value: u32, resolved: u32) -> bool {
+        let before = self.values.subjects(value).filter(|&subject| subject < resolved);
+        self.values.class(value) == ValueClass::Shared
+            && !self.rules.is_kind(self.values.rule(value))
+            && before.take(COMPARED_MAX + 1).count() <= COMPARED_MAX
+    }
+
+    fn are_namesakes_among(&self, value: u32, is_asked: impl Fn(u32) -> bool) -> bool {
         let mut people: Vec<(u64, u32)> = self
             .values
             .subjects(value)
             .map(|subject| self.person(subject))
             .filter(|&person| person != NONE && self.people.get(person).has_name())
+            .filter(|&person| is_asked(person))
             .map(|person| (self.people.who(person), person))
             .collect();
         people.sort_unstable();

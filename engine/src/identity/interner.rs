@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-use super::hash;
+use super::{hash, memory};
 
 /// No number.
 pub(crate) const NONE: u32 = u32::MAX;
@@ -73,6 +73,14 @@ impl Interner {
     /// Returns how many texts there are.
     pub(crate) fn len(&self) -> usize {
         self.ends.len()
+    }
+
+    /// Returns how many bytes it takes at most while so many more texts, of so many bytes together, come to it.
+    pub(crate) fn memory_with(&self, texts: usize, bytes: usize) -> usize {
+        let count = self.ends.len() + texts;
+        memory::list(self.arena.capacity(), self.arena.len() + bytes, 1)
+            + memory::list(self.ends.capacity(), count, size_of::<usize>())
+            + memory::table(self.slots.len(), count, size_of::<u64>())
     }
 
     fn hash_of(&self, text: &str) -> u32 {
@@ -148,6 +156,18 @@ impl KeyTable {
     /// Returns how many keys there are.
     pub(crate) fn len(&self) -> usize {
         self.keys.len()
+    }
+
+    /// Returns the keys by their numbers.
+    pub(crate) fn into_keys(self) -> Vec<u64> {
+        self.keys
+    }
+
+    /// Returns how many bytes it takes at most while so many more keys come to it.
+    pub(crate) fn memory_with(&self, keys: usize) -> usize {
+        let count = self.keys.len() + keys;
+        memory::list(self.keys.capacity(), count, size_of::<u64>())
+            + memory::table(self.slots.len(), count, size_of::<u32>())
     }
 
     fn slot_of(&self, key: u64) -> usize {

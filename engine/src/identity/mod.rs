@@ -15,6 +15,7 @@
 //!               -> join what weighed pairs outweigh                                         contraction
 //!               -> what people decided: who must be together, and who must not              overrides
 //!               -> lead events and orders to their profile                                  linkers
+//!               -> weigh which profiles are of one household, if the rule asks for it           households
 //!               -> Delta: which subjects moved from which anchor to which
 //!  review()     -> pairs about which an answer of a person would tell most                 review
 //! ```
@@ -29,15 +30,18 @@ mod agreement;
 mod classes;
 mod cluster;
 mod contraction;
+mod contradicted;
 mod edges;
 mod expiry;
 mod fuzzy;
 mod graph;
 mod halt;
 pub(crate) mod hash;
+mod households;
 pub(crate) mod interner;
 mod limit;
 mod linkers;
+pub(crate) mod memory;
 mod overrides;
 mod people;
 mod person;
@@ -55,11 +59,14 @@ mod values;
 mod tests;
 
 pub use classes::Classed;
+pub use contradicted::contradicted;
 pub use edges::{Edge, Refusal, Violation};
+pub(crate) use fuzzy::BLOCK_ROWS_MAX;
 pub use graph::NewSubject;
 pub use halt::Halt;
+pub(crate) use households::{Households, StoredTie, Tie};
 pub(crate) use interner::Interner;
-pub use overrides::{Decided, Override, RecordName, contradicted};
+pub use overrides::{Decided, Origin, Override, RecordName};
 pub use person::PersonFields;
 pub use profile_id::ProfileIds;
 pub use reading::{Counts, EdgeEvidence, ProfileIdentifier, ViolationEvidence};

@@ -9,10 +9,10 @@
 //! The invariant: of overrides that contradict each other the cannot-links hold, and no must-link between the records of
 //! one is in force. Which of them is wrong is not guessed. What follows from overrides depends on the set of them alone.
 
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 
 use super::cluster::Clusters;
+use super::contradicted::contradicted;
 use super::edges::{Candidate, Refusal, Violation};
 use super::fuzzy::record_key;
 use super::graph::{Graph, RECORD_SEPARATOR};
@@ -41,97 +41,35 @@ pub enum Decided {
     CannotLink,
 }
 
-/// A decision about two records that is in force.
+/// Who says of two records whose they are.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Origin {
+    /// A decision, by its number; it may be about several pairs.
+    Decision(u32),
+    /// The rows of identity overrides that are followed, by their name, which is no number.
+    Followed(String),
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Decision(number) => write!(f, "{number}"),
+            Self::Followed(name) => f.write_str(name),
+        }
+    }
+}
+
+/// What is decided about two records, and in force.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Override {
-    /// The number of the decision, which may be about several pairs.
-    pub number: u32,
+    /// Who says so.
+    pub origin: Origin,
     /// What was decided.
     pub decided: Decided,
     /// A record.
     pub left: RecordName,
     /// Another record.
     pub right: RecordName,
-}
-
-/// Returns for each override, if it is a must-link that others contradict, the position of a cannot-link that does: one
-/// between whose records it lies on a way of must-links.
-pub fn contradicted(overrides: &[Override]) -> Vec<Option<usize>> {
-    let mut numbers: HashMap<&RecordName, u32> = HashMap::new();
-    let mut number = |record| {
-        let next = numbers.len() as u32;
-        *numbers.entry(record).or_insert(next)
-    };
-    let pairs: Vec<(u32, u32)> =
-        overrides.iter().map(|pair| (number(&pair.left), number(&pair.right))).collect();
-    let mut ways = Ways { links: vec![Vec::new(); numbers.len()] };
-    let mut sets = UnionFind::new(numbers.len() as u32);
-    for (at, &(left, right)) in pairs.iter().enumerate() {
-        if overrides[at].decided == Decided::MustLink {
-            ways.links[left as usize].push((right, at));
-            ways.links[right as usize].push((left, at));
-            sets.union(left, right);
-        }
-    }
-    let mut found = vec![None; overrides.len()];
-    for (at, &(left, right)) in pairs.iter().enumerate() {
-        let keeps = overrides[at].decided == Decided::CannotLink && left != right;
-        if keeps && sets.find(left) == sets.find(right) {
-            for link in ways.between(left, right) {
-                found[link].get_or_insert(at);
-            }
-        }
-    }
-    found
-}
-
-/// Must-links as a graph: for each record the others and the positions of the links.
-struct Ways {
-    links: Vec<Vec<(u32, usize)>>,
-}
-
-impl Ways {
-    /// Returns the links between two records that hang together: all that is left of what hangs together with them once
-    /// dead ends are taken away.
-    fn between(&self, from: u32, to: u32) -> Vec<usize> {
-        let mut reached = vec![from];
-        let mut degrees: HashMap<u32, usize> = HashMap::from([(from, 0)]);
-        let mut at = 0;
-        while let Some(&record) = reached.get(at) {
-            for &(other, _) in &self.links[record as usize] {
-                if let Entry::Vacant(unseen) = degrees.entry(other) {
-                    unseen.insert(0);
-                    reached.push(other);
-                }
-            }
-            degrees.insert(record, self.links[record as usize].len());
-            at += 1;
-        }
-        let is_end = |record: u32| record != from && record != to;
-        let mut dead: VecDeque<u32> = reached
-            .iter()
-            .copied()
-            .filter(|&record| is_end(record) && degrees[&record] == 1)
-            .collect();
-        while let Some(record) = dead.pop_front() {
-            degrees.remove(&record);
-            for &(other, _) in &self.links[record as usize] {
-                if let Some(degree) = degrees.get_mut(&other) {
-                    *degree -= 1;
-                    if *degree == 1 && is_end(other) {
-                        dead.push_back(other);
-                    }
-                }
-            }
-        }
-        let kept = reached.iter().filter(|record| degrees.contains_key(record));
-        let links = kept.flat_map(|record| &self.links[*record as usize]);
-        let mut found: Vec<usize> =
-            links.filter(|(other, _)| degrees.contains_key(other)).map(|(_, at)| *at).collect();
-        found.sort_unstable();
-        found.dedup();
-        found
-    }
 }
 
 /// The overrides of a graph, by the values of its records' keys.
@@ -152,7 +90,7 @@ pub(super) struct Overrides {
 struct MustLink {
     left: u32,
     right: u32,
-    /// The value that its edge shows: the number of the override.
+    /// The value that its edge shows: who says so.
     value: u32,
     /// The records of a cannot-link that contradicts it.
     contradicted_by: Option<(u32, u32)>,
@@ -216,8 +154,8 @@ impl Resolver {
                             self.record_value(&given[at].right)?,
                         )),
                     };
-                    let (rules, number) = (&self.graph.rules, pair.number.to_string());
-                    let value = self.graph.values.identifier(rules, OVERRIDE_RULE, &number);
+                    let (rules, origin) = (&self.graph.rules, pair.origin.to_string());
+                    let value = self.graph.values.identifier(rules, OVERRIDE_RULE, &origin);
                     let at = next.must_links.len() as u32;
                     next.linked.entry(left).or_default().push(at);
                     next.linked.entry(right).or_default().push(at);
@@ -381,10 +319,11 @@ impl Decisions {
                 }
             }
         }
-        let number = |candidate: &Candidate| graph.values.text(candidate.value).map(str::len);
+        // Numbers in their order, and names behind them.
         decisions.links.sort_by_cached_key(|link| {
             let text = graph.values.text(link.value).unwrap_or_default().to_owned();
-            (number(link), text, graph.content(link.left), graph.content(link.right))
+            let number = text.parse::<u32>().unwrap_or(u32::MAX);
+            (number, text, graph.content(link.left), graph.content(link.right))
         });
         let mut kept = Kept { groups, records: HashMap::new() };
         for (&record, versions) in &positions {
@@ -444,43 +383,5 @@ impl Decisions {
             clusters.edges.push(link.accepted(joined, clusters.edges.len()));
         }
         clusters.violations.extend(self.contradicted);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn pair(decided: Decided, (left, right): (&str, &str)) -> Override {
-        let record = |key: &str| RecordName { source: "s".into(), key: key.into() };
-        Override { number: 1, decided, left: record(left), right: record(right) }
-    }
-
-    #[track_caller]
-    fn check(musts: &[(&str, &str)], cannots: &[(&str, &str)], expected: &[bool]) {
-        let musts = musts.iter().map(|records| pair(Decided::MustLink, *records));
-        let cannots = cannots.iter().map(|records| pair(Decided::CannotLink, *records));
-        let found: Vec<bool> = contradicted(&musts.chain(cannots).collect::<Vec<_>>())
-            .iter()
-            .map(Option::is_some)
-            .collect();
-        assert_eq!(&found[..expected.len()], expected);
-        assert!(found[expected.len()..].iter().all(|found| !found), "a cannot-link holds");
-    }
-
-    #[test]
-    fn every_must_link_between_two_who_are_kept_apart_is_contradicted() {
-        check(&[("a", "b"), ("b", "c")], &[("a", "c")], &[true, true]);
-        check(&[("a", "b"), ("b", "c")], &[("a", "d")], &[false, false]);
-        check(&[("a", "b")], &[("b", "a")], &[true]);
-        // What only hangs on is not between them; a way round is.
-        check(
-            &[("a", "b"), ("b", "c"), ("b", "d"), ("d", "e")],
-            &[("a", "c")],
-            &[true, true, false, false],
-        );
-        check(&[("a", "b"), ("b", "c"), ("a", "d"), ("d", "c")], &[("a", "c")], &[true; 4]);
-        check(&[("a", "b"), ("c", "d")], &[("a", "b"), ("a", "c")], &[true, false]);
-        check(&[], &[("a", "a")], &[]);
     }
 }

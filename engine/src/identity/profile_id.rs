@@ -37,6 +37,16 @@ impl ProfileIds {
         Self { keyed: SipHasher24::new_with_key(&key) }
     }
 
+    /// Makes the permutation of a lake's households, which has a key of its own: the id of a household is not the id of the
+    /// profile whose anchor it is made of, and leads to nobody.
+    pub fn of_households(key: [u8; 16]) -> Self {
+        let keyed = SipHasher24::new_with_key(&key);
+        let mut own = [0; 16];
+        own[..8].copy_from_slice(&keyed.hash(b"households, one half").to_le_bytes());
+        own[8..].copy_from_slice(&keyed.hash(b"households, the other half").to_le_bytes());
+        Self::new(own)
+    }
+
     /// Returns the id, from 1 to [`PROFILE_ID_MAX`], of the profile whose anchor is `anchor_seq`, which is below 2^53.
     pub fn id_of(&self, anchor_seq: u64) -> i64 {
         debug_assert!(anchor_seq < PROFILE_ID_MAX as u64, "log positions stay below 2^53");
@@ -113,6 +123,14 @@ mod tests {
         assert_eq!(one.id_of(42), same.id_of(42));
         assert_ne!(one.id_of(42), other.id_of(42));
         assert_eq!(format!("{one:?}"), "ProfileIds");
+    }
+
+    #[test]
+    fn households_have_other_ids_than_their_profiles() {
+        let (ids, households) = (ProfileIds::new([1; 16]), ProfileIds::of_households([1; 16]));
+        let of_profiles: HashSet<i64> = (0..20_000).map(|anchor| ids.id_of(anchor)).collect();
+        assert!((0..20_000).all(|anchor| !of_profiles.contains(&households.id_of(anchor))));
+        assert_eq!(households.id_of(7), ProfileIds::of_households([1; 16]).id_of(7));
     }
 
     #[test]

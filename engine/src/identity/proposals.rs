@@ -43,7 +43,7 @@ impl Graph {
             {
                 return;
             }
-            let verdict = self.judge(value, self.person(left), self.person(right));
+            let verdict = self.judge(value, left, right);
             let turned = (self.content(right), right) < (self.content(left), left);
             let (left, right) = if turned { (right, left) } else { (left, right) };
             let candidate = |strength| Candidate { left, right, value, rule, strength };
@@ -76,10 +76,11 @@ impl Graph {
             return Verdict::Propose(0);
         }
         let shared = self.values.class(value) == ValueClass::Shared;
+        let people = (self.person(left), self.person(right));
         if self.rules.is_kind(rule) {
-            self.judge_identifier(shared, left, right)
+            self.judge_identifier(shared, people.0, people.1)
         } else {
-            self.judge_block(shared, left, right)
+            self.judge_block(people.0, people.1, || shared || self.have_namesakes(left, right))
         }
     }
 
@@ -119,7 +120,7 @@ impl Graph {
 
     /// Judges two people of one block: names agree, nothing contradicts, and where namesakes are known, birth or suffix
     /// decides.
-    fn judge_block(&self, namesakes: bool, left: u32, right: u32) -> Verdict {
+    fn judge_block(&self, left: u32, right: u32, namesakes: impl FnOnce() -> bool) -> Verdict {
         let names = self.people.names(left, right);
         if !names.is_alike() {
             return Verdict::Ignore;
@@ -129,9 +130,16 @@ impl Graph {
         }
         let (left, right) = (self.people.get(left), self.people.get(right));
         let birth = left.birth_agreement(right);
-        if namesakes && birth < Agreement::Similar && !left.same_suffix(right) {
+        if birth < Agreement::Similar && !left.same_suffix(right) && namesakes() {
             return Verdict::Ignore;
         }
         Verdict::Propose(names.strength() + birth as u8)
+    }
+
+    /// Tells whether two subjects share another block in which there are people of their name who cannot be one.
+    fn have_namesakes(&self, left: u32, right: u32) -> bool {
+        let shared = |value: &u32| self.values.of(right).any(|other| other == *value);
+        let mut homes = self.values.of(left).filter(|&value| self.is_home_of_namesakes(value));
+        homes.any(|value| shared(&value) && self.has_namesakes_of(value, self.person(left)))
     }
 }

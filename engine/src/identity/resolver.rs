@@ -6,6 +6,7 @@
 //! any batching of a log gives what one run over all of it gives.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::cluster::{Clusters, Component, cluster};
 use super::contraction::Pair;
@@ -13,6 +14,7 @@ use super::edges::{Candidate, Edge, Violation};
 use super::fuzzy::{Fuzzy, Partner};
 use super::graph::{Graph, NewSubject};
 use super::halt::Halt;
+use super::households::Households;
 use super::interner::NONE;
 use super::linkers;
 use super::pool::Pool;
@@ -31,6 +33,7 @@ pub struct Resolver {
     pub(super) next_members: Vec<u32>,
     pub(super) edges: Pool<Edge>,
     pub(super) violations: Pool<Violation>,
+    pub(super) households: Arc<Households>,
     pub(super) profile_count: usize,
     /// The walk that last came by each subject.
     visits: Vec<u32>,
@@ -46,6 +49,8 @@ pub struct Delta {
     /// The anchors, before and now, of all profiles that were looked at, ascending: their edges, refusals or the
     /// classes of their identifiers may be other ones, even where no subject moved.
     pub touched: Vec<u32>,
+    /// The anchors, before and now, of all profiles whose housemates may be other ones, ascending.
+    pub households: Vec<u32>,
     /// How many subjects were looked at.
     pub subjects_resolved: usize,
     /// How many components they make.
@@ -89,6 +94,7 @@ impl Resolver {
     pub fn new(rules: Rules) -> Self {
         let graph = Graph::new(rules);
         Self {
+            households: Arc::new(Households::of_at_most(graph.rules.shared_limit)),
             fuzzy: graph.rules.fuzzy.as_ref().map(|rule| Fuzzy::new(rule, &graph)),
             graph,
             anchors: Vec::new(),
@@ -207,11 +213,14 @@ impl Resolver {
         delta.touched.sort_unstable();
         delta.touched.dedup();
         delta.changed.sort_unstable_by_key(|change| change.subject);
+        if !self.halt.is_halted() {
+            delta.households = self.settle_households(&delta.touched);
+        }
         delta
     }
 
     /// Returns the subjects from which components must be solved again: new ones, those that somebody decided about since,
-    /// and all of a value that now identifies somebody else.
+    /// all of a value that now identifies somebody else, and all who live with namesakes when somebody comes to them.
     fn seeds(&mut self, resolved: u32) -> Vec<u32> {
         let new = resolved..self.graph.subjects.len() as u32;
         let mut seeds: Vec<u32> = new.collect();
@@ -225,7 +234,8 @@ impl Resolver {
                 break;
             }
             let class = self.graph.classify(value);
-            if class != self.graph.values.class(value) {
+            let is_other = class != self.graph.values.class(value);
+            if is_other {
                 self.graph.values.set_class(value, class);
                 let (rule, text) = (self.graph.values.rule(value), self.graph.values.text(value));
                 if let (Some(fuzzy), Some(text)) = (&mut self.fuzzy, text)
@@ -233,6 +243,8 @@ impl Resolver {
                 {
                     fuzzy.set_class(rule, text, class);
                 }
+            }
+            if is_other || self.graph.was_home_of_namesakes(value, resolved) {
                 seeds.extend(
                     self.graph.values.subjects(value).filter(|&subject| subject < resolved),
                 );

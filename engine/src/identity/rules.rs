@@ -7,10 +7,11 @@ use std::collections::HashSet;
 
 use regex::Regex;
 
+use super::fuzzy::check_fuzzy;
 use super::limit::{Limit, micros};
 use super::person::Field;
 use crate::catalog::{FuzzyRule, IdentifierRule, IdentityGraph, MatchRule, Normalizer};
-use crate::matching::{self, Form, KINDS_MAX};
+use crate::matching::{self, Form};
 use crate::{Error, Result};
 
 /// Kinds and MATCH rules of a graph at most.
@@ -122,7 +123,8 @@ impl Rules {
             .map(|rule| Match::from_rule(rule, &kinds))
             .collect::<Result<Vec<_>>>()?;
         if let Some(rule) = &graph.fuzzy {
-            check_fuzzy(rule, graph.identifiers.len())?;
+            let kinds: Vec<_> = kinds.iter().map(Kind::compared).collect();
+            check_fuzzy(rule, &kinds)?;
         }
         let mut ranks: Vec<u16> = kinds.iter().map(|kind| kind.priority).collect();
         ranks.sort_unstable();
@@ -149,8 +151,7 @@ impl Rules {
 
     /// Returns the kinds as the FUZZY rule compares them.
     pub(crate) fn compared(&self) -> Vec<matching::Kind> {
-        let kinds = self.kinds.iter();
-        kinds.map(|kind| matching::Kind { name: kind.name.clone(), form: kind.form() }).collect()
+        self.kinds.iter().map(Kind::compared).collect()
     }
 
     /// Returns the name of a rule: a kind of identifier, a MATCH rule, [`RECORD_RULE`] or [`OVERRIDE_NAME`].
@@ -268,6 +269,10 @@ impl Kind {
         }
     }
 
+    fn compared(&self) -> matching::Kind {
+        matching::Kind { name: self.name.clone(), form: self.form() }
+    }
+
     /// Tells whether the rule says that a normalised value identifies nobody.
     pub(super) fn blocks(&self, value: &str) -> bool {
         self.block_values.contains(value)
@@ -359,29 +364,6 @@ impl Normalize {
     }
 }
 
-fn check_fuzzy(rule: &FuzzyRule, kinds: usize) -> Result<()> {
-    if kinds > KINDS_MAX {
-        return Err(invalid(
-            format!("FUZZY compares at most {KINDS_MAX} kinds of identifiers, not {kinds}"),
-            "Leave out the kinds that fewest records carry.",
-        ));
-    }
-    let is_probable = |probability: f64| (0.5..1.0).contains(&probability);
-    if !is_probable(rule.score) || rule.review_below.is_some_and(|below| !is_probable(below)) {
-        return Err(invalid(
-            format!("probabilities of rule \"{}\" are from 0.5 to below 1", rule.name),
-            "Write SCORE >= 0.95 REVIEW BELOW 0.99.",
-        ));
-    }
-    if rule.review_below.is_some_and(|below| below <= rule.score) {
-        return Err(invalid(
-            format!("rule \"{}\" has nothing to review", rule.name),
-            "REVIEW BELOW is a higher probability than SCORE: what joins below it is listed.",
-        ));
-    }
-    Ok(())
-}
-
 pub(super) fn invalid(message: impl Into<String>, hint: &str) -> Error {
     Error::Invalid { message: message.into(), hint: hint.to_owned() }
 }
@@ -440,25 +422,23 @@ mod tests {
     }
 
     #[test]
-    fn a_fuzzy_rule_comes_before_records_and_asks_for_probabilities() {
-        let fuzzy = |score: f64, review_below: Option<f64>| {
-            let name = "same_person".to_owned();
-            let fuzzy = Some(FuzzyRule { name, score, review_below, priority: 1_000 });
-            Rules::from_graph(&IdentityGraph {
-                fuzzy,
-                ..graph(vec![identifier("email", "email", &[])], &["name"])
-            })
+    fn a_fuzzy_rule_comes_before_records() {
+        let fuzzy = FuzzyRule {
+            name: "same_person".to_owned(),
+            score: 0.9,
+            review_below: None,
+            household_score: None,
+            priority: 1_000,
+            block_on: vec![],
         };
-        let rules = fuzzy(0.9, Some(0.99)).unwrap();
+        let rules = Rules::from_graph(&IdentityGraph {
+            fuzzy: Some(fuzzy),
+            ..graph(vec![identifier("email", "email", &[])], &["name"])
+        });
+        let rules = rules.unwrap();
         assert_eq!((rules.fuzzy_rule(), rules.record_rule()), (Some(2), 3));
         assert_eq!([1, 2, 3].map(|rule| rules.rule_name(rule)), ["m", "same_person", RECORD_RULE]);
         assert_eq!([1, 2, 3].map(|rule| rules.priority(rule)), [9, 1_000, 0]);
-        let refused = |score, below| fuzzy(score, below).unwrap_err().to_string();
-        let probable = "probabilities of rule \"same_person\" are from 0.5 to below 1";
-        for (score, below) in [(0.4, None), (1.0, None), (f64::NAN, None), (0.9, Some(1.0))] {
-            assert_eq!(refused(score, below), probable);
-        }
-        assert_eq!(refused(0.9, Some(0.9)), "rule \"same_person\" has nothing to review");
     }
 
     #[test]

@@ -22,14 +22,14 @@ pub(crate) async fn known<'a>(
     let trusts = trusts(&published);
     let now = coverage_now(&published, (name, graph), &trusts, 0);
     let covered = published.state.coverage.get(IDENTITY);
-    if !covered.is_some_and(|covered| same_rules(covered, &now)) {
+    let Some(covered) = covered.filter(|covered| same_rules(covered, &now)) else {
         return Err(stale("REFRESH ALL"));
-    }
+    };
     match memory {
         Some(known) => Ok(known),
         None => {
-            let in_force = overrides::in_force(catalog.lake(), &published).await?;
             let (lake, version) = (catalog.lake(), now.definition_version);
+            let in_force = overrides::covered(lake, &published, Some(covered)).await?;
             let new = Memory::new(lake, &published, version, graph, trusts, &in_force);
             let mut new = new.await?;
             if !new.replay(catalog.lake(), &published).await? {

@@ -3,10 +3,14 @@
 use crate::catalog::{Body, Coverage, IdentityGraph, Kind, Published};
 use crate::tables;
 
-/// What every graph is made from: the subjects, and what people decided about them. One with `EXPIRE AFTER` is made from the
-/// rows of the sources, too, which say when subjects were seen.
-const LOGS: [&str; 3] =
-    [tables::SUBJECTS.path, tables::IDENTITY_OVERRIDES.path, tables::IDENTIFIER_OVERRIDES.path];
+/// What every graph is made from: the subjects, and what people or tables that are followed decided about them. One with
+/// `EXPIRE AFTER` is made from the rows of the sources, too, which say when subjects were seen.
+const LOGS: [&str; 4] = [
+    tables::SUBJECTS.path,
+    tables::IDENTITY_OVERRIDES.path,
+    tables::FOLLOWED_OVERRIDES.path,
+    tables::IDENTIFIER_OVERRIDES.path,
+];
 
 /// The inputs of a graph as they are published.
 pub(super) fn coverage_now(

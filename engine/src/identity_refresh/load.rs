@@ -2,6 +2,7 @@
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
+use datafusion::common::ScalarValue;
 
 use crate::catalog::Published;
 use crate::consent::ConsentBook;
@@ -34,7 +35,14 @@ pub async fn load_people(lake: &Lake, published: &Published) -> Result<People> {
             profile_ids.push(if of_profile.is_null(row) { 0 } else { of_profile.value(row) });
         }
     }
-    Ok(People::new(published.state.sequence, profile_ids, anchors))
+    let people = People::new(published.state.sequence, profile_ids, anchors);
+    Ok(match households::load(lake, published).await? {
+        Some(found) => {
+            let ids = ProfileIds::of_households(published.state.profile_key()?);
+            people.with_households(Arc::new(found), ids)
+        }
+        None => people,
+    })
 }
 
 /// Reads a bucketed table in the order of subjects.
@@ -80,4 +88,41 @@ pub async fn load_identifiers(
         }
     }
     Ok(())
+}
+
+/// The rows of subjects' identifiers.
+pub(super) struct IdentifierRows {
+    pub(super) subjects: arrow::array::Int64Array,
+    pub(super) kinds: arrow::array::StringArray,
+    pub(super) values: arrow::array::StringArray,
+}
+
+impl IdentifierRows {
+    pub(super) fn new(batch: &RecordBatch) -> Result<Self> {
+        Ok(Self {
+            subjects: batch.column(0).as_primitive::<Int64Type>().clone(),
+            kinds: tables::texts(batch.column(1))?,
+            values: tables::texts(batch.column(2))?,
+        })
+    }
+}
+
+/// Reads the rows of a subjects' table, in their order, from the files that hold subjects from `from` on.
+pub(super) async fn rows_from(
+    lake: &Lake,
+    published: &Published,
+    layout: &SystemLayout,
+    from: i64,
+) -> Result<Vec<RecordBatch>> {
+    let Some(table) = published.table(layout.path) else { return Ok(vec![]) };
+    let schema = layout.schema();
+    let mut batches = Vec::new();
+    for file in &table.files_in_order() {
+        let newest = file.bounds.first().and_then(|bounds| bounds.max.clone());
+        if matches!(newest, Some(ScalarValue::Int64(Some(newest))) if newest < from) {
+            continue;
+        }
+        batches.extend(crate::table_read::read_file(lake, layout.path, file, &schema).await?);
+    }
+    Ok(batches)
 }

@@ -7,6 +7,7 @@
 
 mod churn;
 mod decide;
+mod households;
 mod impact;
 mod inputs;
 mod load;
@@ -19,7 +20,6 @@ use std::collections::BTreeSet;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
-use datafusion::common::ScalarValue;
 use std::sync::Arc;
 
 use crate::buckets::{self, Replaced, bucket_of};
@@ -38,6 +38,7 @@ pub use churn::Churn;
 pub(crate) use decide::{decide, known};
 pub use impact::columns as impact_columns;
 use inputs::{coverage_now, same_rules, trusts};
+use load::{IdentifierRows, rows_from};
 pub use load::{load_identifiers, load_people};
 pub use model::TRAINING_RECORDS_MIN;
 pub(crate) use model::load as load_model;
@@ -117,12 +118,16 @@ pub async fn refresh(
             memory
         }
         None => {
-            let version = coverage.definition_version;
-            let new = Memory::new(catalog.lake(), &published, version, graph, trusts, &in_force);
+            let (lake, version) = (catalog.lake(), coverage.definition_version);
+            // What was there is made again with what was in force then.
+            let before = covered.filter(|_| !fresh);
+            let before = overrides::covered(lake, &published, before).await?;
+            let new = Memory::new(lake, &published, version, graph, trusts, &before);
             let new = memory.insert(new.await?);
             if !fresh {
-                fresh = !new.replay(catalog.lake(), &published).await?;
+                fresh = !new.replay(lake, &published).await?;
             }
+            new.decide(&in_force)?;
             new
         }
     };
@@ -203,6 +208,7 @@ impl Memory {
         };
         let ids = ProfileIds::new(published.state.profile_key()?);
         let people = self.people(&ids, published.state.sequence + 1);
+        let people = self.with_households(people, published.state.profile_key()?);
         self.write(catalog, change, &ids, &people, &touched, fresh, &delta).await?;
         let in_force = graph.clone();
         change.edit(move |state| {
@@ -433,7 +439,8 @@ impl Memory {
             put(catalog, change, layout, &dirty, replaced.clone(), &rows).await?;
         }
         let review = self.review_rows(ids, &anchors)?;
-        put(catalog, change, &tables::IDENTITY_REVIEW, &dirty, replaced, &review).await
+        put(catalog, change, &tables::IDENTITY_REVIEW, &dirty, replaced, &review).await?;
+        self.write_households(catalog, change, ids, fresh, &delta.households).await
     }
 }
 
@@ -450,42 +457,6 @@ async fn put(
     let snapshot = buckets::update(catalog.lake(), &table, dirty, replaced, rows).await?;
     change.table(&table, snapshot);
     Ok(())
-}
-
-struct IdentifierRows {
-    subjects: arrow::array::Int64Array,
-    kinds: arrow::array::StringArray,
-    values: arrow::array::StringArray,
-}
-
-impl IdentifierRows {
-    fn new(batch: &RecordBatch) -> Result<Self> {
-        Ok(Self {
-            subjects: batch.column(0).as_primitive::<Int64Type>().clone(),
-            kinds: tables::texts(batch.column(1))?,
-            values: tables::texts(batch.column(2))?,
-        })
-    }
-}
-
-/// Reads the rows of a subjects' table, in their order, from the files that hold subjects from `from` on.
-async fn rows_from(
-    lake: &Lake,
-    published: &Published,
-    layout: &SystemLayout,
-    from: i64,
-) -> Result<Vec<RecordBatch>> {
-    let Some(table) = published.table(layout.path) else { return Ok(vec![]) };
-    let schema = layout.schema();
-    let mut batches = Vec::new();
-    for file in &table.files_in_order() {
-        let newest = file.bounds.first().and_then(|bounds| bounds.max.clone());
-        if matches!(newest, Some(ScalarValue::Int64(Some(newest))) if newest < from) {
-            continue;
-        }
-        batches.extend(crate::table_read::read_file(lake, layout.path, file, &schema).await?);
-    }
-    Ok(batches)
 }
 
 fn gap(subject: usize) -> Error {

@@ -124,7 +124,7 @@ fn rows_of(model: &Model, trained: &Trained<'_>, now: i64) -> Result<[RecordBatc
             comparison.append_value(&compared.name);
             level.append_value(at as i64);
             label.append_value(found.label);
-            let bits = (found.same / found.chance).log2();
+            let bits = udfs::match_weight(found.same, found.chance).unwrap_or_default();
             let values = [found.same, found.household, found.chance, bits];
             figures.iter_mut().zip(values).for_each(|(column, value)| column.append_value(value));
         }

@@ -105,7 +105,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    pub(super) fn idle(&self) -> Step {
+    pub(crate) fn idle(&self) -> Step {
         Step { object: self.object.clone(), rows_in: 0, rows_out: 0, worked: false, churn: None }
     }
 

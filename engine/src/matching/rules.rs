@@ -12,7 +12,7 @@ use crate::identity::interner::NONE;
 use super::classes::Classes;
 
 /// A part of a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Part {
     /// The given name, whichever form of it.
     Given,

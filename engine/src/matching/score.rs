@@ -32,6 +32,17 @@ pub struct Weight {
     pub evidence: f32,
 }
 
+/// What agreement of two records says of one household, whoever of it they are of, in bits.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Together {
+    /// The logarithm of the odds that they are of one household, of one person or of two, against strangers.
+    pub(crate) weight: f32,
+    /// What was compared speaks for it by this much, priors left out: below zero it speaks against.
+    pub(crate) evidence: f32,
+    /// The logarithm of the odds of one person against two people of one household.
+    pub(crate) one_person: f32,
+}
+
 /// Weighs pairs of one table by one model.
 #[derive(Debug)]
 pub struct Scorer<'a> {
@@ -118,13 +129,19 @@ impl<'a> Scorer<'a> {
 
     /// Weighs two records.
     pub fn weigh(&mut self, left: u32, right: u32) -> Weight {
+        let sums = self.sums(left, right);
+        self.weight(sums)
+    }
+
+    /// Returns the bits of all comparisons of two records, without priors, by class.
+    pub(crate) fn sums(&mut self, left: u32, right: u32) -> [f32; 3] {
         let levels = self.comparer.levels(left, right);
         let mut sums = [0.0; 3];
         for comparison in 0..self.model.comparisons.len() {
             let bits = self.bits_of(comparison, levels, left, right);
             (0..3).for_each(|class| sums[class] += bits[class]);
         }
-        self.weight(sums)
+        sums
     }
 
     /// Weighs one record against others, such as a new one against those that share a block with it.
@@ -172,11 +189,41 @@ impl<'a> Scorer<'a> {
         bits
     }
 
+    fn with_prior(&self, sums: [f32; 3]) -> [f32; 3] {
+        std::array::from_fn(|class| sums[class] + self.lookup.priors[class])
+    }
+
+    /// Returns what sums of bits, without priors, by class, say of one household.
+    pub(crate) fn together(&self, sums: [f32; 3]) -> Together {
+        let [same, household, chance] = self.with_prior(sums);
+        Together {
+            weight: add(same, household) - chance,
+            evidence: sums[SAME].max(sums[HOUSEHOLD]) - sums[CHANCE],
+            one_person: same - household,
+        }
+    }
+
+    /// Tells whether more than one thing speaks for one household, by the better of its two explanations. One alone does not
+    /// make it: strangers live in one house, or had one telephone after another.
+    pub(crate) fn is_corroborated(&mut self, left: u32, right: u32) -> bool {
+        let levels = self.comparer.levels(left, right);
+        let (mut sums, mut most) = ([0.0_f32; 2], [0.0_f32; 2]);
+        for comparison in 0..self.model.comparisons.len() {
+            let bits = self.bits_of(comparison, levels, left, right);
+            for class in [SAME, HOUSEHOLD] {
+                let speaks = bits[class] - bits[CHANCE];
+                sums[class] += speaks;
+                most[class] = most[class].max(speaks);
+            }
+        }
+        let odds = |class: usize| sums[class] + self.lookup.priors[class];
+        let class = if odds(SAME) > odds(HOUSEHOLD) { SAME } else { HOUSEHOLD };
+        sums[class] > most[class]
+    }
+
     /// Returns the weight of sums of bits, without priors, by class.
-    pub(super) fn weight(&self, sums: [f32; 3]) -> Weight {
-        let with_prior: [f32; 3] =
-            std::array::from_fn(|class| sums[class] + self.lookup.priors[class]);
-        let [same, household, chance] = with_prior;
+    pub(crate) fn weight(&self, sums: [f32; 3]) -> Weight {
+        let [same, household, chance] = self.with_prior(sums);
         let has_households = self.model.prior_household > 0.0;
         Weight {
             same: same - add(household, chance),

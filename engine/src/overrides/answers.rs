@@ -7,18 +7,18 @@
 
 use std::collections::HashMap;
 
-use super::ground::Ground;
+use super::ground::{Ground, contrary};
 use super::pair::RecordPair;
 use super::store::{self, Kind};
 use super::{Added, Decision, Outcome, PAIRS_MAX, REASON_BYTES_MAX};
 use crate::error::{Error, Result};
-use crate::identity::{Decided, Override, RecordName, contradicted};
+use crate::identity::{Decided, Origin, Override, RecordName, contradicted};
 
 /// What somebody says of two records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    pair: RecordPair,
-    decided: Decided,
+    pub(super) pair: RecordPair,
+    pub(super) decided: Decided,
     reason: String,
 }
 
@@ -154,33 +154,30 @@ impl Ground<'_> {
         let before = standing.map(|row| (row.number, row.kind, &row.left, &row.right));
         let new = added.iter().map(|row| (row.number, row.kind, &row.left, &row.right));
         let pairs = before.chain(new).filter_map(|(number, kind, left, right)| {
-            let (decided, number) = (kind.decided()?, u32::try_from(number).ok()?);
-            Some(Override { number, decided, left: left.clone(), right: right.clone() })
+            let decided = kind.decided()?;
+            let origin = Origin::Decision(u32::try_from(number).ok()?);
+            Some(Override { origin, decided, left: left.clone(), right: right.clone() })
         });
-        let pairs: Vec<Override> = pairs.collect();
+        let pairs: Vec<Override> = pairs.chain(self.kept.followed.iter().cloned()).collect();
         let first_new = added.first().map_or(i64::MAX, |row| row.number);
-        let is_new = |pair: &Override| i64::from(pair.number) >= first_new;
+        let is_new = |pair: &Override| match &pair.origin {
+            Origin::Decision(number) => i64::from(*number) >= first_new,
+            Origin::Followed(_) => false,
+        };
         let found = contradicted(&pairs).into_iter().enumerate().find_map(|(at, by)| {
             let (must, cannot) = (&pairs[at], &pairs[by?]);
             (is_new(must) || is_new(cannot)).then_some((must, cannot))
         });
         let Some((must, cannot)) = found else { return Ok(()) };
-        let (message, hint) = match (is_new(must), is_new(cannot)) {
-            (true, true) => (
-                "the pairs contradict each other: some are of one person and of two".to_owned(),
-                "Look for pairs that lead from one to the other.".to_owned(),
-            ),
-            (is_must_new, _) => {
-                let (number, says) = match is_must_new {
-                    true => (cannot.number, "two people"),
-                    false => (must.number, "one person"),
-                };
-                (
-                    format!("identity override {number} says that records of these are of {says}"),
-                    format!("DROP IDENTITY OVERRIDE {number} takes it back, if it is wrong."),
-                )
-            }
-        };
-        Err(Error::Standard { sqlstate: "23P01", message, hint })
+        Err(match (is_new(must), is_new(cannot)) {
+            (true, true) => Error::Standard {
+                sqlstate: "23P01",
+                message: "the pairs contradict each other: some are of one person and of two"
+                    .into(),
+                hint: "Look for pairs that lead from one to the other.".into(),
+            },
+            (true, false) => contrary(cannot),
+            (false, _) => contrary(must),
+        })
     }
 }

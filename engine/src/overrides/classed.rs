@@ -9,18 +9,16 @@ use std::sync::Arc;
 use arrow::array::{
     Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
-use arrow::datatypes::{
-    DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType,
-};
+use arrow::datatypes::{Int64Type, SchemaRef, TimestampMicrosecondType};
 use datafusion::error::DataFusionError;
 
+use super::shown::{columns, over};
 use crate::catalog::Published;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::identity::{Classed, ValueClass};
 use crate::lake::Lake;
 use crate::query::relations::Relation;
-use crate::query::system::Rows;
 use crate::tables;
 
 /// A row of the log.
@@ -120,43 +118,28 @@ pub(super) fn classes<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Vec<C
 
 /// Returns the relation. A value is somebody's mailbox or number, so it is for those who see everyone.
 pub(crate) fn relation(engine: &Engine, published: &Arc<Published>) -> Relation {
-    let columns = columns();
-    let (engine, published, schema) = (engine.clone(), Arc::clone(published), Arc::clone(&columns));
-    let rows: Rows = Arc::new(move || {
-        let (engine, published, schema) =
-            (engine.clone(), Arc::clone(&published), Arc::clone(&schema));
-        Box::pin(async move {
-            let entries = read(engine.catalog().lake(), &published).await?;
-            Ok(vec![rows_of(&entries, schema)?])
-        })
-    });
-    Relation::system(
-        crate::query::PUBLIC,
+    let about = (
         "identifier_overrides",
         "what people decided about whom an identifier identifies, past all counting",
-        columns,
-        rows,
-    )
+    );
+    over(engine, published, about, &columns(&NAMES), |engine, published, schema| async move {
+        rows_of(&read(engine.catalog().lake(), &published).await?, schema)
+    })
 }
 
-fn columns() -> SchemaRef {
-    let text = |name: &str| Field::new(name, DataType::Utf8, true);
-    let time = |name: &str| {
-        Field::new(name, DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), true)
-    };
-    Arc::new(Schema::new(vec![
-        Field::new("number", DataType::Int64, true),
-        text("kind"),
-        text("value"),
-        text("class"),
-        text("reason"),
-        text("actor"),
-        time("created_at"),
-        time("revoked_at"),
-        text("revoked_by"),
-        text("status"),
-    ]))
-}
+/// The columns.
+const NAMES: [&str; 10] = [
+    "number",
+    "kind",
+    "value",
+    "class",
+    "reason",
+    "actor",
+    "created_at",
+    "revoked_at",
+    "revoked_by",
+    "status",
+];
 
 fn rows_of(entries: &[Entry], schema: SchemaRef) -> Result<RecordBatch> {
     // What stands next about a value ends what stood.

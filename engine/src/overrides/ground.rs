@@ -7,7 +7,7 @@ use super::{Added, AddedClass, Adds, Decision, Kept, PAIRS_MAX, Part, classed};
 use crate::catalog::Published;
 use crate::consent::normalizer;
 use crate::error::{Error, Result};
-use crate::identity::{Decided, ProfileIds, RecordName, ValueClass};
+use crate::identity::{Decided, Origin, Override, ProfileIds, RecordName, ValueClass};
 use crate::identity_refresh::Memory;
 use crate::query::access::Access;
 
@@ -250,28 +250,39 @@ impl Ground<'_> {
         left: &[RecordName],
         right: &[RecordName],
     ) -> Result<()> {
-        let between = |row: &&Row| {
-            (left.contains(&row.left) && right.contains(&row.right))
-                || (left.contains(&row.right) && right.contains(&row.left))
+        let between = |pair: &&Override| {
+            (left.contains(&pair.left) && right.contains(&pair.right))
+                || (left.contains(&pair.right) && right.contains(&pair.left))
         };
-        let standing = store::standing(&self.kept.pairs);
-        let mut contrary = standing.into_iter().filter(|row| row.kind.decided() == Some(decided));
-        let Some(row) = contrary.find(between) else { return Ok(()) };
-        let says = match decided {
-            Decided::MustLink => "one person",
-            Decided::CannotLink => "two people",
-        };
-        Err(Error::Standard {
-            sqlstate: "23P01",
-            message: format!(
-                "identity override {} says that records of these are of {says}",
-                row.number
-            ),
-            hint: format!("DROP IDENTITY OVERRIDE {} takes it back, if it is wrong.", row.number),
-        })
+        let decisions = store::overrides(&self.kept.pairs);
+        let mut said = decisions.iter().chain(&self.kept.followed);
+        match said.find(|pair| pair.decided == decided && between(pair)) {
+            Some(pair) => Err(contrary(pair)),
+            None => Ok(()),
+        }
     }
 
     pub(super) fn next_number(&self) -> i64 {
         self.kept.pairs.iter().map(|row| row.number).max().unwrap_or(0) + 1
     }
+}
+
+/// The refusal of a decision that contradicts one which is in force.
+pub(super) fn contrary(said: &Override) -> Error {
+    let whose = match said.decided {
+        Decided::MustLink => "one person",
+        Decided::CannotLink => "two people",
+    };
+    let (who, hint) = match &said.origin {
+        Origin::Decision(number) => (
+            format!("identity override {number} says"),
+            format!("DROP IDENTITY OVERRIDE {number} takes it back, if it is wrong."),
+        ),
+        Origin::Followed(name) => (
+            format!("a row of identity overrides \"{name}\" says"),
+            "Change what they read, if it is wrong, and refresh.".to_owned(),
+        ),
+    };
+    let message = format!("{who} that records of these are of {whose}");
+    Error::Standard { sqlstate: "23P01", message, hint }
 }

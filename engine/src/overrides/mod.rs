@@ -12,6 +12,9 @@
 //! two records, and what was answered so teaches the FUZZY rule's next model. A decision that contradicts one which is in force
 //! is refused.
 //!
+//! `CREATE IDENTITY OVERRIDES` has such answers from a query that is followed: they come and go with its rows, at each
+//! refresh. Rows that contradict each other or a decision are shown as such and not guessed about: the cannot-links hold.
+//!
 //! `ALTER IDENTIFIER VALUE` says whom an identifier identifies: one person, some, or nobody. It stands for the count of the
 //! people who use it, and for what the graph blocks, until it is taken back. Names and birthdays still refuse what they refuse.
 //!
@@ -20,9 +23,12 @@
 
 mod answers;
 mod classed;
+mod follow;
+mod followed;
 mod ground;
 mod pair;
 mod relation;
+mod shown;
 mod store;
 
 use std::collections::BTreeSet;
@@ -31,7 +37,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 
 use crate::audit::{Class, Entry};
-use crate::catalog::{Capability, Change, Published};
+use crate::catalog::{Capability, Change, Coverage, Published};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::identity::{Classed, Override, RecordName, ValueClass};
@@ -44,6 +50,7 @@ use crate::tables::{self, SystemLayout};
 
 pub use answers::Answer;
 pub(crate) use classed::relation as identifier_relation;
+pub(crate) use follow::{check, coverage_name, names};
 use ground::Ground;
 pub(crate) use pair::RecordPair;
 pub(crate) use relation::relation;
@@ -51,6 +58,13 @@ use store::{Entry as Row, Kind};
 
 /// Pairs of records that one decision is about at most.
 pub const PAIRS_MAX: usize = 10_000;
+
+/// The columns of a query that name two records and say what is decided about them: `same` or `different`.
+pub const COLUMNS: [&str; 5] =
+    ["left_source", "left_record_key", "right_source", "right_record_key", "decision"];
+
+/// The column that says why, which may be left out.
+pub const REASON: &str = "reason";
 
 /// The longest reason, in bytes.
 pub const REASON_BYTES_MAX: usize = 2_000;
@@ -124,7 +138,9 @@ impl Engine {
         let mut writing = self.writing().await?;
         let access = self.access_of(session)?;
         let published = self.catalog().current();
-        let kept = Kept::read(self.catalog().lake(), &published).await?;
+        // Rows that are followed are in force as the graph has them: others come with its next refresh.
+        let covered = published.state.coverage.get(identity_refresh::IDENTITY);
+        let kept = Kept::read(self.catalog().lake(), &published, covered).await?;
         let mut memory = writing.identity.take();
         let known = identity_refresh::known(self.catalog(), &mut memory).await?;
         let ground = Ground { published: &published, memory: known, kept: &kept, access: &access };
@@ -216,20 +232,41 @@ pub(crate) struct InForce {
 
 /// Reads what the graph is to be made with.
 pub(crate) async fn in_force(lake: &Lake, published: &Published) -> Result<InForce> {
-    let Kept { pairs, values } = Kept::read(lake, published).await?;
-    Ok(InForce { overrides: store::overrides(&pairs), classes: classed::classes(&values) })
+    Ok(Kept::read(lake, published, None).await?.in_force())
 }
 
-/// The logs as they are.
+/// Reads what the graph was made with that `covered` tells of; what is in force if nothing is told. Decisions are published with
+/// what they change, so that they are those of now; rows that are followed may have changed since.
+pub(crate) async fn covered(
+    lake: &Lake,
+    published: &Published,
+    covered: Option<&Coverage>,
+) -> Result<InForce> {
+    Ok(Kept::read(lake, published, covered).await?.in_force())
+}
+
+/// The logs as they are, and what is followed.
 struct Kept {
     pairs: Vec<Row>,
     values: Vec<classed::Entry>,
+    followed: Vec<Override>,
 }
 
 impl Kept {
-    async fn read(lake: &Lake, published: &Published) -> Result<Self> {
+    async fn read(lake: &Lake, published: &Published, covered: Option<&Coverage>) -> Result<Self> {
         let pairs = store::read(lake, published).await?;
-        Ok(Self { pairs, values: classed::read(lake, published).await? })
+        let values = classed::read(lake, published).await?;
+        let rows = match covered {
+            Some(covered) => followed::read_covered(lake, published, covered).await?,
+            None => followed::read(lake, published).await?,
+        };
+        Ok(Self { pairs, values, followed: followed::overrides(&rows, &published.state) })
+    }
+
+    fn in_force(self) -> InForce {
+        let mut overrides = store::overrides(&self.pairs);
+        overrides.extend(self.followed);
+        InForce { overrides, classes: classed::classes(&self.values) }
     }
 }
 
@@ -317,7 +354,7 @@ impl Log<'_> {
     /// Returns the rows of a table that say so, and what is in force with them.
     fn written(self, now: i64) -> Result<(SystemLayout, RecordBatch, InForce)> {
         let (reason, actor) = (self.reason.to_owned(), self.actor.to_owned());
-        let Kept { mut pairs, mut values } = self.kept;
+        let mut kept = self.kept;
         let (layout, rows) = match self.adds {
             Adds::Pairs(added) => {
                 let entry = |Added { number, kind, left, right, reason }| {
@@ -326,17 +363,16 @@ impl Log<'_> {
                 };
                 let entries: Vec<Row> = added.into_iter().map(entry).collect();
                 let rows = store::batch(&entries)?;
-                pairs.extend(entries);
+                kept.pairs.extend(entries);
                 (tables::IDENTITY_OVERRIDES, rows)
             }
             Adds::Class(AddedClass { number, kind, value, class }) => {
                 let entry = classed::Entry { number, kind, value, class, reason, actor, at: now };
                 let rows = classed::batch(std::slice::from_ref(&entry))?;
-                values.push(entry);
+                kept.values.push(entry);
                 (tables::IDENTIFIER_OVERRIDES, rows)
             }
         };
-        let (overrides, classes) = (store::overrides(&pairs), classed::classes(&values));
-        Ok((layout, rows, InForce { overrides, classes }))
+        Ok((layout, rows, kept.in_force()))
     }
 }

@@ -1,109 +1,150 @@
 //! `identity_overrides`: what was decided about pairs of records, by whom and why, and what became of it.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow::datatypes::SchemaRef;
 use datafusion::error::DataFusionError;
 
+use super::followed::{self, Followed};
+use super::shown::{columns, over};
 use super::store::{self, Entry, Kind};
-use crate::catalog::Published;
+use crate::catalog::{CatalogState, Published};
 use crate::engine::Engine;
 use crate::error::Result;
-use crate::identity::contradicted;
+use crate::identity::{Override, contradicted};
 use crate::query::relations::Relation;
-use crate::query::system::Rows;
+
+/// The columns.
+const NAMES: [&str; 13] = [
+    "number",
+    "kind",
+    "left_source",
+    "left_record_key",
+    "right_source",
+    "right_record_key",
+    "reason",
+    "actor",
+    "created_at",
+    "revoked_at",
+    "revoked_by",
+    "status",
+    "origin",
+];
 
 /// Returns the relation. It tells of two records at a time, whoever they are of.
 pub(crate) fn relation(engine: &Engine, published: &Arc<Published>) -> Relation {
-    let columns = columns();
-    let (engine, published, schema) = (engine.clone(), Arc::clone(published), Arc::clone(&columns));
-    let rows: Rows = Arc::new(move || {
-        let (engine, published, schema) =
-            (engine.clone(), Arc::clone(&published), Arc::clone(&schema));
-        Box::pin(async move {
-            let entries = store::read(engine.catalog().lake(), &published).await?;
-            Ok(vec![rows_of(&entries, schema)?])
-        })
-    });
-    Relation::system(
-        crate::query::PUBLIC,
-        "identity_overrides",
-        "what people decided about who is who, past all rules",
-        columns,
-        rows,
-    )
+    let about = ("identity_overrides", "what was decided about who is who, past all rules");
+    over(engine, published, about, &columns(&NAMES), |engine, published, schema| async move {
+        let lake = engine.catalog().lake();
+        let entries = store::read(lake, &published).await?;
+        let followed = followed::read(lake, &published).await?;
+        rows_of(&entries, &followed, &published.state, schema)
+    })
 }
 
-fn columns() -> SchemaRef {
-    let text = |name: &str| Field::new(name, DataType::Utf8, true);
-    let time = |name: &str| {
-        Field::new(name, DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), true)
-    };
-    Arc::new(Schema::new(vec![
-        Field::new("number", DataType::Int64, true),
-        text("kind"),
-        text("left_source"),
-        text("left_record_key"),
-        text("right_source"),
-        text("right_record_key"),
-        text("reason"),
-        text("actor"),
-        time("created_at"),
-        time("revoked_at"),
-        text("revoked_by"),
-        text("status"),
-    ]))
+/// A row of the relation.
+struct Shown<'a> {
+    number: Option<i64>,
+    kind: Option<&'static str>,
+    /// Source, key, source and key, the reason, and who said so.
+    texts: [Option<&'a str>; 6],
+    at: i64,
+    /// What took it back.
+    back: Option<&'a Entry>,
+    status: &'static str,
+    origin: String,
 }
 
-fn rows_of(entries: &[Entry], schema: SchemaRef) -> Result<RecordBatch> {
-    let standing = store::overrides(entries);
-    let found = contradicted(&standing);
-    let is_contradicted = |entry: &Entry| {
-        standing.iter().zip(&found).any(|(pair, by)| {
-            by.is_some()
-                && i64::from(pair.number) == entry.number
-                && (&pair.left, &pair.right) == (&entry.left, &entry.right)
-        })
+fn rows_of(
+    entries: &[Entry],
+    followed: &[Followed],
+    state: &CatalogState,
+    schema: SchemaRef,
+) -> Result<RecordBatch> {
+    let mut given = store::overrides(entries);
+    given.extend(followed::overrides(followed, state));
+    given.sort_unstable();
+    given.dedup();
+    let found = contradicted(&given);
+    let found = given.iter().zip(found).filter(|(_, by)| by.is_some());
+    let contradicted: HashSet<&Override> = found.map(|(pair, _)| pair).collect();
+    let in_force = |pair: &Override| match contradicted.contains(pair) {
+        true => "contradicted",
+        false => "in force",
     };
-    let made: Vec<&Entry> = entries.iter().filter(|entry| entry.kind != Kind::Revocation).collect();
-    let back = |made: &Entry| {
-        entries.iter().find(|entry| {
-            entry.kind == Kind::Revocation
-                && (entry.number, &entry.left, &entry.right)
-                    == (made.number, &made.left, &made.right)
-        })
+    let mut backs = HashMap::new();
+    for entry in entries.iter().filter(|entry| entry.kind == Kind::Revocation) {
+        backs.entry(entry.pair()).or_insert(entry);
+    }
+    let mut shown: Vec<Shown<'_>> = Vec::new();
+    for made in entries.iter().filter(|entry| entry.kind != Kind::Revocation) {
+        let back = backs.get(&made.pair()).copied();
+        // A reason may be left out where one word says all.
+        let reason = Some(made.reason.as_str()).filter(|why| !why.is_empty());
+        let [left, right] = [&made.left, &made.right];
+        shown.push(Shown {
+            number: Some(made.number),
+            kind: Some(made.kind.word()),
+            texts: [
+                Some(&left.source),
+                Some(&left.key),
+                Some(&right.source),
+                Some(&right.key),
+                reason,
+                Some(&made.actor),
+            ],
+            at: made.at,
+            back,
+            status: match (back, made.decided()) {
+                (Some(_), _) => "revoked",
+                (None, Some(pair)) => in_force(&pair),
+                (None, None) => "in force",
+            },
+            origin: "decision".to_owned(),
+        });
+    }
+    for row in followed {
+        let [source, key, other_source, other_key, _, reason, actor] =
+            row.said.each_ref().map(Option::as_deref);
+        let said = row.says();
+        shown.push(Shown {
+            number: None,
+            kind: said.as_ref().map(|pair| Kind::of(pair.decided).word()),
+            texts: [source, key, other_source, other_key, reason, actor],
+            at: row.at,
+            back: None,
+            status: match said {
+                None => "not understood",
+                Some(pair) if !followed::knows_sources(&pair, state) => "no such source",
+                Some(pair) => in_force(&pair),
+            },
+            origin: format!("identity overrides {}", row.definition),
+        });
+    }
+    batch(&shown, schema)
+}
+
+fn batch(shown: &[Shown<'_>], schema: SchemaRef) -> Result<RecordBatch> {
+    let texts = |of: &dyn Fn(&Shown<'_>) -> Option<String>| -> ArrayRef {
+        Arc::new(shown.iter().map(of).collect::<StringArray>())
     };
-    let backs: Vec<Option<&Entry>> = made.iter().map(|entry| back(entry)).collect();
-    let status = |(entry, back): (&&Entry, &Option<&Entry>)| {
-        Some(match back {
-            Some(_) => "revoked",
-            None if is_contradicted(entry) => "contradicted",
-            None => "in force",
-        })
+    let times = |of: &dyn Fn(&Shown<'_>) -> Option<i64>| -> ArrayRef {
+        let times: TimestampMicrosecondArray = shown.iter().map(of).collect();
+        Arc::new(times.with_timezone("UTC"))
     };
-    let texts = |of: fn(&Entry) -> &str| -> ArrayRef {
-        Arc::new(made.iter().map(|entry| Some(of(entry))).collect::<StringArray>())
-    };
-    let times = |times: Vec<Option<i64>>| -> ArrayRef {
-        Arc::new(TimestampMicrosecondArray::from(times).with_timezone("UTC"))
-    };
-    // A reason may be left out where one word says all.
-    let reasons = made.iter().map(|entry| Some(&entry.reason).filter(|why| !why.is_empty()));
-    let revoked_by = backs.iter().map(|back| back.map(|back| back.actor.as_str()));
-    let columns: Vec<ArrayRef> = vec![
-        Arc::new(made.iter().map(|entry| Some(entry.number)).collect::<Int64Array>()),
-        texts(|entry| entry.kind.word()),
-        texts(|entry| &entry.left.source),
-        texts(|entry| &entry.left.key),
-        texts(|entry| &entry.right.source),
-        texts(|entry| &entry.right.key),
-        Arc::new(reasons.collect::<StringArray>()),
-        texts(|entry| &entry.actor),
-        times(made.iter().map(|entry| Some(entry.at)).collect()),
-        times(backs.iter().map(|back| back.map(|back| back.at)).collect()),
-        Arc::new(revoked_by.collect::<StringArray>()),
-        Arc::new(made.iter().zip(&backs).map(status).collect::<StringArray>()),
+    let mut columns: Vec<ArrayRef> = vec![
+        Arc::new(shown.iter().map(|row| row.number).collect::<Int64Array>()),
+        texts(&|row| row.kind.map(str::to_owned)),
     ];
+    columns.extend((0..6).map(|at| texts(&|row| row.texts[at].map(str::to_owned))));
+    columns.extend([
+        times(&|row| Some(row.at)),
+        times(&|row| row.back.map(|back| back.at)),
+        texts(&|row| row.back.map(|back| back.actor.clone())),
+        texts(&|row| Some(row.status.to_owned())),
+        texts(&|row| Some(row.origin.clone())),
+    ]);
     Ok(RecordBatch::try_new(schema, columns).map_err(DataFusionError::from)?)
 }

@@ -10,7 +10,7 @@ use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 
 use crate::catalog::Published;
 use crate::error::{Error, Result};
-use crate::identity::{Decided, Override, RecordName};
+use crate::identity::{Decided, Origin, Override, RecordName};
 use crate::lake::Lake;
 use crate::tables;
 
@@ -68,8 +68,18 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    fn pair(&self) -> (i64, &RecordName, &RecordName) {
+    pub(super) fn pair(&self) -> (i64, &RecordName, &RecordName) {
         (self.number, &self.left, &self.right)
+    }
+
+    /// What it decides; nothing, if it takes a decision back.
+    pub(super) fn decided(&self) -> Option<Override> {
+        Some(Override {
+            origin: Origin::Decision(u32::try_from(self.number).ok()?),
+            decided: self.kind.decided()?,
+            left: self.left.clone(),
+            right: self.right.clone(),
+        })
     }
 }
 
@@ -150,10 +160,5 @@ pub(super) fn standing<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Vec<
 
 /// Returns what the graph is to be made with.
 pub(super) fn overrides<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Vec<Override> {
-    let made = |entry: &Entry| {
-        let decided = entry.kind.decided()?;
-        let (left, right) = (entry.left.clone(), entry.right.clone());
-        Some(Override { number: u32::try_from(entry.number).ok()?, decided, left, right })
-    };
-    standing(entries).into_iter().filter_map(made).collect()
+    standing(entries).into_iter().filter_map(Entry::decided).collect()
 }

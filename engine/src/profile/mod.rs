@@ -31,7 +31,7 @@ use crate::error::{Error, Result};
 use crate::jobs::Run;
 use crate::lake::{Table, TableSchema};
 use crate::query::access::{People, SubjectSet, Visible};
-use crate::query::governed::{PROFILE_ID, SUBJECT};
+use crate::query::governed::{HOUSEHOLD_ID, PROFILE_ID, SUBJECT};
 use crate::tables;
 use survivorship::{Candidate, Candidates};
 
@@ -213,8 +213,12 @@ impl<'a> Refresh<'a> {
             Arc::new(Int64Array::from_iter_values(anchors.iter().map(|anchor| i64::from(*anchor))));
         let mut columns = vec![subjects, Arc::new(Int64Array::from(ids.clone())) as ArrayRef];
         let mut lineage = Lineage::default();
+        // The household is no column that is stored: it is another one for each purpose.
+        let graph = self.published.state.graph();
+        let has_households = graph.is_some_and(|(_, graph)| graph.has_households());
         let mut add = |name: &str, values: ArrayRef| -> Result<()> {
-            if fields.iter().any(|field: &Field| field.name() == name) {
+            let is_taken = has_households && name == HOUSEHOLD_ID;
+            if is_taken || fields.iter().any(|field: &Field| field.name() == name) {
                 return Err(twice(name));
             }
             fields.push(Field::new(name, values.data_type().clone(), true));
@@ -360,7 +364,9 @@ fn layout(schema: &SchemaRef, published: &Published) -> TableSchema {
 pub(crate) fn twice(name: &str) -> Error {
     Error::Invalid {
         message: format!("column \"{name}\" of profiles is defined twice"),
-        hint: "Attributes and the columns of traits share one name space: rename one.".into(),
+        hint:
+            "Attributes, the columns of traits and household_id share one name space: rename one."
+                .into(),
     }
 }
 

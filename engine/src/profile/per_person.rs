@@ -86,6 +86,7 @@ fn object(node: &LogicalPlan) -> DataFusionResult<Option<Objection>> {
         LogicalPlan::Limit(_) => Some("a LIMIT"),
         LogicalPlan::Subquery(_) => Some("a subquery in an expression"),
         LogicalPlan::RecursiveQuery(_) => Some("a recursive query"),
+        LogicalPlan::Extension(_) => Some("a function over the rows of several people"),
         _ => None,
     };
     Ok(meets.map(|what| Objection { what, hint: MEETS }))
@@ -221,6 +222,10 @@ mod tests {
             (
                 "SELECT min(profile_id) AS profile_id FROM t GROUP BY city",
                 "an aggregate that is not grouped by profile_id in trait \"x\" is not supported",
+            ),
+            (
+                "SELECT id AS profile_id FROM connected_components((SELECT profile_id, n FROM t))",
+                "a function over the rows of several people in trait \"x\" is not supported",
             ),
             ("SELECT profile_id, sum(score) FROM t GROUP BY profile_id", sum),
             ("SELECT profile_id, avg(score) + 1 FROM t GROUP BY profile_id", sum),

@@ -10,9 +10,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array};
 use arrow::compute::{cast, concat_batches, take};
 use arrow::datatypes::{DataType, Int64Type};
-use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::DataFusionError;
-use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
 use datafusion::physical_plan::collect;
 
 use crate::catalog::Published;
@@ -21,6 +19,7 @@ use crate::error::{Error, Result};
 use crate::query::access::{People, Visible};
 use crate::query::governed::PROFILE_ID;
 use crate::query::planner::{parse_one, physical, plan};
+use crate::query::reads::reads_the_clock;
 use crate::query::relations::Relations;
 
 use super::per_person::check;
@@ -72,21 +71,6 @@ pub(super) fn stored_type(data_type: &DataType) -> &DataType {
         DataType::Utf8View | DataType::LargeUtf8 | DataType::Null => &DataType::Utf8,
         other => other,
     }
-}
-
-/// Tells whether `plan` calls a function that does not depend on its arguments alone, such as `now()`.
-fn reads_the_clock(plan: &LogicalPlan) -> Result<bool> {
-    let mut found = false;
-    plan.apply_with_subqueries(|node| {
-        node.apply_expressions(|expr| {
-            expr.apply(|expr| {
-                found |= matches!(expr, Expr::ScalarFunction(call)
-                    if call.func.signature().volatility != Volatility::Immutable);
-                Ok(TreeNodeRecursion::Continue)
-            })
-        })
-    })?;
-    Ok(found)
 }
 
 impl TraitRows {

@@ -11,6 +11,7 @@ use datafusion::catalog::Session;
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
 
 use crate::error::Error;
+use crate::identity::{Households, ProfileIds};
 
 /// The subject of rows that carry no identifier at all.
 pub const NO_SUBJECT: u32 = u32::MAX;
@@ -26,13 +27,21 @@ pub struct People {
     anchors: Vec<u32>,
     /// The subjects that have a profile, in the order of its id, once somebody asks for a few.
     by_profile: OnceLock<Vec<u32>>,
+    /// Who may live with whom, and what makes ids of households, if the graph asks for them.
+    households: Option<(Arc<Households>, ProfileIds)>,
 }
 
 impl People {
     /// Builds the map from the profile id and the anchor of each subject, in subject order.
     pub fn new(version: u64, profile_ids: Vec<i64>, anchors: Vec<u32>) -> Self {
         debug_assert_eq!(profile_ids.len(), anchors.len());
-        Self { version, profile_ids, anchors, by_profile: OnceLock::new() }
+        Self { version, profile_ids, anchors, by_profile: OnceLock::new(), households: None }
+    }
+
+    /// Adds who may live with whom.
+    pub(crate) fn with_households(mut self, households: Arc<Households>, ids: ProfileIds) -> Self {
+        self.households = Some((households, ids));
+        self
     }
 
     /// Returns the profile of `subject`, or `None` if nothing resolves it.
@@ -187,6 +196,18 @@ impl Access {
             return None;
         }
         self.people.profile_id(subject)
+    }
+
+    /// Returns the household of each subject's profile, as the people make it who may be seen.
+    pub(crate) fn household_ids(&self, subjects: &[u32]) -> Vec<Option<i64>> {
+        let Some((households, ids)) = &self.people.households else {
+            return vec![None; subjects.len()];
+        };
+        let exists = |anchor: u32| self.visible.contains(anchor);
+        let anchors = subjects.iter().map(|subject| self.people.anchor(*subject));
+        let anchors = anchors.map(|anchor| anchor.filter(|anchor| exists(*anchor)));
+        let eldest = households.eldest(anchors, exists);
+        eldest.into_iter().map(|anchor| Some(ids.id_of(u64::from(anchor?)))).collect()
     }
 }
 

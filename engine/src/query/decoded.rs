@@ -4,28 +4,41 @@
 //! it. So who asks for few rows takes them out of blocks of [`BLOCK_ROWS`] rows, which are kept for as long as there is
 //! room. Files are immutable, so a block never goes stale. It holds the rows of everybody, like the file: whose rows
 //! exist is asked of each statement's [`Access`](super::access::Access) before a block is looked into.
+//!
+//! To read all blocks of a file at once costs what it costs to read a dozen of them one by one, since each column has a
+//! dictionary that all of its pages need. So the rest of a file is read ahead once a few blocks of it were asked for.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::concat_batches;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, SchemaRef};
+use datafusion::error::DataFusionError;
 use datafusion::parquet::arrow::ProjectionMask;
 use datafusion::parquet::arrow::arrow_reader::{ArrowReaderMetadata, RowSelection, RowSelector};
-use datafusion::parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
+use datafusion::parquet::arrow::async_reader::{
+    ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder,
+};
 use futures::TryStreamExt;
 use object_store::ObjectStore;
 use parking_lot::Mutex;
 
 use crate::error::{Error, Result};
+use crate::lake::FileEntry;
 use crate::table_read::{StoreReader, adapt, read_footer};
 
 /// Rows of one block: as many as a page has at most, and a whole number of blocks is a row group.
 pub(super) const BLOCK_ROWS: u64 = 8_192;
 
 /// Bytes of blocks that are kept at most; those that were used longest ago are dropped beyond that.
-const BYTES_MAX: usize = 128 << 20;
+const BYTES_MAX: usize = 256 << 20;
+
+/// Blocks of a file that are read one by one before the rest is read ahead.
+const ONE_BY_ONE_MAX: usize = 4;
+
+/// Bytes of blocks of one file that are read ahead at most.
+const AHEAD_BYTES_MAX: usize = BYTES_MAX / 2;
 
 /// Footers that are kept at most; all are dropped beyond that.
 const FOOTERS_MAX: usize = 1_024;
@@ -44,6 +57,8 @@ pub(super) struct DecodedCache {
 struct Kept {
     /// By the path of the file.
     files: HashMap<String, HashMap<Place, Block>>,
+    /// The columns of files that are read ahead, or were.
+    ahead: HashSet<(String, Vec<usize>)>,
     bytes: usize,
     /// Counts look-ups.
     clock: u64,
@@ -57,14 +72,17 @@ struct Block {
 }
 
 /// A file that blocks are read from.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct BlockFile<'a> {
-    pub(super) store: &'a Arc<dyn ObjectStore>,
-    pub(super) path: &'a str,
+#[derive(Debug, Clone)]
+pub(super) struct BlockFile {
+    pub(super) store: Arc<dyn ObjectStore>,
+    pub(super) path: String,
     pub(super) size: u64,
     pub(super) rows: u64,
     /// The columns of its table.
-    pub(super) schema: &'a SchemaRef,
+    pub(super) schema: SchemaRef,
+    /// What keeps it from being deleted.
+    #[expect(dead_code, reason = "it is held, not used")]
+    pub(super) entry: FileEntry,
 }
 
 impl DecodedCache {
@@ -83,15 +101,10 @@ impl DecodedCache {
     }
 
     /// Reads one block of those of `columns` that are not at hand, and keeps it.
-    pub(super) async fn read(
-        &self,
-        file: BlockFile<'_>,
-        block: u64,
-        columns: &[usize],
-    ) -> Result<()> {
+    pub(super) async fn read(&self, file: &BlockFile, block: u64, columns: &[usize]) -> Result<()> {
         let absent: Vec<usize> = {
             let kept = self.kept.lock();
-            let known = kept.files.get(file.path);
+            let known = kept.files.get(&file.path);
             let is_absent =
                 |column: &usize| known.is_none_or(|known| !known.contains_key(&(*column, block)));
             columns.iter().copied().filter(is_absent).collect()
@@ -101,7 +114,8 @@ impl DecodedCache {
         }
         let start = block * BLOCK_ROWS;
         let rows = BLOCK_ROWS.min(file.rows.saturating_sub(start));
-        let batch = self.read_rows(file, start, rows, &absent).await?;
+        let (schema, batches) = self.read_rows(file, start, rows, &absent).await?;
+        let batch = concat_batches(&schema, &batches).map_err(DataFusionError::from)?;
         if batch.num_rows() as u64 != rows {
             return Err(Error::Corrupt {
                 message: format!(
@@ -112,69 +126,146 @@ impl DecodedCache {
                 source: None,
             });
         }
+        self.keep(file, block, &absent, &batch);
+        Ok(())
+    }
+
+    fn keep(&self, file: &BlockFile, block: u64, columns: &[usize], batch: &RecordBatch) {
         let mut kept = self.kept.lock();
-        for (column, values) in absent.into_iter().zip(batch.columns()) {
-            kept.insert(file.path, (column, block), Arc::clone(values));
+        for (column, values) in columns.iter().zip(batch.columns()) {
+            kept.insert(&file.path, (*column, block), compact(values));
+        }
+    }
+
+    /// Tells, once, that so many blocks of `columns` were read that the others of the file should be, too.
+    pub(super) fn is_due_ahead(&self, file: &BlockFile, columns: &[usize]) -> bool {
+        let mut kept = self.kept.lock();
+        let Some(known) = kept.files.get(&file.path) else { return false };
+        let of = |at: usize| known.iter().filter(move |((column, _), _)| *column == at);
+        let Some(read) = columns.iter().map(|column| of(*column).count()).min() else {
+            return false;
+        };
+        let bytes: usize =
+            columns.iter().flat_map(|column| of(*column)).map(|(_, block)| block.bytes).sum();
+        let blocks = file.rows.div_ceil(BLOCK_ROWS) as usize;
+        (ONE_BY_ONE_MAX..blocks).contains(&read)
+            && bytes / read * blocks <= AHEAD_BYTES_MAX
+            && kept.ahead.insert((file.path.clone(), columns.to_vec()))
+    }
+
+    /// Reads the blocks of `columns`, and keeps those that are not at hand.
+    pub(super) async fn read_ahead(&self, file: &BlockFile, columns: &[usize]) -> Result<()> {
+        let mut rows = self.open(file, 0, file.rows, columns).await?;
+        let mut block = 0;
+        // Every row group but the last is a whole number of blocks, so that every batch is one.
+        while let Some(batch) = rows.next().await? {
+            if self.get(&file.path, block, columns).is_none() {
+                self.keep(file, block, columns, &batch);
+            }
+            block += 1;
+            tokio::task::yield_now().await;
         }
         Ok(())
     }
 
     /// Reads a column of a whole file, which is not kept.
-    pub(super) async fn read_column(&self, file: BlockFile<'_>, column: usize) -> Result<ArrayRef> {
-        let batch = self.read_rows(file, 0, file.rows, &[column]).await?;
+    pub(super) async fn read_column(&self, file: &BlockFile, column: usize) -> Result<ArrayRef> {
+        let (schema, batches) = self.read_rows(file, 0, file.rows, &[column]).await?;
+        let batch = concat_batches(&schema, &batches).map_err(DataFusionError::from)?;
         Ok(Arc::clone(batch.column(0)))
     }
 
-    /// Reads rows of columns as the table has them; columns that the file was written without are null.
+    /// Reads rows of columns.
     async fn read_rows(
         &self,
-        file: BlockFile<'_>,
+        file: &BlockFile,
         start: u64,
         rows: u64,
         columns: &[usize],
-    ) -> Result<RecordBatch> {
-        let damaged = |source: datafusion::error::DataFusionError| Error::Corrupt {
-            message: format!("file \"{}\" of the lake cannot be read", file.path),
-            source: Some(Box::new(source)),
-        };
+    ) -> Result<(SchemaRef, Vec<RecordBatch>)> {
+        let mut rows = self.open(file, start, rows, columns).await?;
+        let mut batches = Vec::new();
+        while let Some(batch) = rows.next().await? {
+            batches.push(batch);
+        }
+        Ok((rows.schema, batches))
+    }
+
+    /// Begins to read rows of columns.
+    async fn open<'a>(
+        &self,
+        file: &'a BlockFile,
+        start: u64,
+        rows: u64,
+        columns: &[usize],
+    ) -> Result<RowReader<'a>> {
+        let damaged = |error| damaged(file, error);
         let footer = self.footer(file).await.map_err(|error| damaged(error.into()))?;
-        let reader = StoreReader::new(Arc::clone(file.store), file.path, file.size);
+        let reader = StoreReader::new(Arc::clone(&file.store), &file.path, file.size);
         let builder = ParquetRecordBatchStreamBuilder::new_with_metadata(reader, footer);
         let schema = Arc::new(file.schema.project(columns).map_err(|error| damaged(error.into()))?);
         let names = schema.fields().iter().map(|field| field.name().as_str());
         let mask = ProjectionMask::columns(builder.parquet_schema(), names);
-        let whole = RowSelection::from(vec![
+        let wanted = RowSelection::from(vec![
             RowSelector::skip(start as usize),
             RowSelector::select(rows as usize),
             RowSelector::skip(file.rows.saturating_sub(start + rows) as usize),
         ]);
         let stream = builder
             .with_projection(mask)
-            .with_row_selection(whole)
+            .with_row_selection(wanted)
             .with_batch_size(BLOCK_ROWS as usize)
             .build()
             .map_err(|error| damaged(error.into()))?;
-        let batches: Vec<RecordBatch> =
-            stream.try_collect().await.map_err(|error| damaged(error.into()))?;
-        let batches =
-            batches.iter().map(|batch| adapt(batch, &schema)).collect::<Result<Vec<_>>>()?;
-        concat_batches(&schema, &batches).map_err(|error| damaged(error.into()))
+        Ok(RowReader { file, schema, stream })
     }
 
     async fn footer(
         &self,
-        file: BlockFile<'_>,
+        file: &BlockFile,
     ) -> datafusion::parquet::errors::Result<ArrowReaderMetadata> {
-        if let Some(footer) = self.footers.lock().get(file.path) {
+        if let Some(footer) = self.footers.lock().get(&file.path) {
             return Ok(footer.clone());
         }
-        let footer = read_footer(file.store, file.path, file.size).await?;
+        let footer = read_footer(&file.store, &file.path, file.size).await?;
         let mut footers = self.footers.lock();
         if footers.len() >= FOOTERS_MAX {
             footers.clear();
         }
-        footers.insert(file.path.to_owned(), footer.clone());
+        footers.insert(file.path.clone(), footer.clone());
         Ok(footer)
+    }
+}
+
+/// Rows of a file that are being read.
+struct RowReader<'a> {
+    file: &'a BlockFile,
+    schema: SchemaRef,
+    stream: ParquetRecordBatchStream<StoreReader>,
+}
+
+impl RowReader<'_> {
+    /// Returns rows as the table has them; columns that the file was written without are null.
+    async fn next(&mut self) -> Result<Option<RecordBatch>> {
+        let batch = self.stream.try_next().await;
+        let batch = batch.map_err(|error| damaged(self.file, error.into()))?;
+        batch.map(|batch| adapt(&batch, &self.schema)).transpose()
+    }
+}
+
+fn damaged(file: &BlockFile, source: DataFusionError) -> Error {
+    Error::Corrupt {
+        message: format!("file \"{}\" of the lake cannot be read", file.path),
+        source: Some(Box::new(source)),
+    }
+}
+
+/// Returns values that hold no others in memory.
+fn compact(values: &ArrayRef) -> ArrayRef {
+    match values.data_type() {
+        DataType::Utf8View => Arc::new(values.as_string_view().gc()),
+        DataType::BinaryView => Arc::new(values.as_binary_view().gc()),
+        _ => Arc::clone(values),
     }
 }
 
@@ -199,6 +290,7 @@ impl Kept {
             blocks.retain(|_, block| block.used > median);
         }
         self.files.retain(|_, blocks| !blocks.is_empty());
+        self.ahead.clear();
         self.bytes = self.files.values().flat_map(HashMap::values).map(|block| block.bytes).sum();
     }
 }
@@ -224,10 +316,13 @@ mod tests {
             // What is asked for again and again stays.
             assert!(cache.get("file 0", 0, &[0]).is_some(), "after {number} others");
             let kept = cache.kept.lock();
-            let bytes: usize =
-                kept.files.values().flat_map(HashMap::values).map(|block| block.bytes).sum();
-            assert_eq!(bytes, kept.bytes);
             assert!(kept.bytes <= BYTES_MAX);
+            // All of them are thousands, which are added up now and then.
+            if number % 61 == 0 {
+                let bytes: usize =
+                    kept.files.values().flat_map(HashMap::values).map(|block| block.bytes).sum();
+                assert_eq!(bytes, kept.bytes);
+            }
         }
         let last = blocks as u64 - 1;
         let values = cache.get(&format!("file {}", last % 7), last, &[0]).unwrap();

@@ -4,12 +4,15 @@
 //! parameters in it, which PostgreSQL calls a generic plan, and each run puts its values in and goes on from there. A
 //! statement has such a plan if it reads tables that are governed and nothing else, calls nothing that answers
 //! otherwise from one statement to the next, and if the types of its parameters say all that a plan depends on. Who may
-//! be seen is not in a plan: the scan asks for the [`Access`](super::access::Access) of each run.
+//! be seen is not in a plan: the scan asks for the [`Access`](super::access::Access) of each run. So has one that asks the
+//! catalog, as psql and drivers do, and calls besides what follows from the catalog: a plan is good for one version of it.
 
+use std::any::Any;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::datatypes::{DataType, FieldRef};
+use datafusion::catalog::MemTable;
 use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::datasource::source_as_provider;
@@ -20,6 +23,7 @@ use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Volatility};
 
 use super::governed::GovernedTable;
+use super::postgres::{OfSession, follows_from_catalog};
 use super::quick::Quick;
 use crate::lake::LOGICAL_TYPE;
 
@@ -39,6 +43,11 @@ impl Generic {
         self.quick.get().and_then(Option::as_ref)
     }
 
+    /// Tells whether the statement has an optimized plan already.
+    pub(super) fn is_optimized(&self) -> bool {
+        self.plan.get().is_some_and(Option::is_some)
+    }
+
     /// Returns the optimized plan of `plan`, with `values` in it, from the second run on; `None` where it must be planned
     /// for these values.
     pub(super) fn with_values(
@@ -54,14 +63,16 @@ impl Generic {
         let generic = match self.plan.get() {
             Some(generic) => generic,
             None => {
-                let generic = parameters.iter().all(|field| says_all(field.data_type()))
-                    && reads_tables_alone(plan);
+                let generic =
+                    parameters.iter().all(|field| says_all(field.data_type())) && lasts(plan);
                 let optimized = match generic {
                     true => state.optimize(&typed(plan.clone(), parameters)?).ok(),
                     false => None,
                 };
                 let generic = self.plan.get_or_init(|| optimized);
-                let quick = generic.as_ref().and_then(|plan| Quick::of(state, plan, parameters));
+                // Nobody shows the catalog of a run to functions that are called the short way.
+                let quick = generic.as_ref().filter(|plan| reads_tables_alone(plan));
+                let quick = quick.and_then(|plan| Quick::of(state, plan, parameters));
                 self.quick.get_or_init(|| quick);
                 generic
             }
@@ -78,17 +89,37 @@ impl Generic {
     }
 }
 
-/// Tells whether what a plan answers depends on the rows of governed tables and on its parameters, and on nothing else.
-pub(super) fn reads_tables_alone(plan: &LogicalPlan) -> bool {
-    let mut alone = true;
-    let visited = plan.apply_with_subqueries(|node| {
-        alone &= match node {
-            LogicalPlan::TableScan(scan) => {
-                let provider = source_as_provider(&scan.source)?;
-                let provider: &dyn std::any::Any = provider.as_ref();
-                provider.is::<GovernedTable>()
-            }
-            LogicalPlan::EmptyRelation(_)
+/// Tells whether a plan stays right as long as the catalog and the session are as they were: what it answers depends on the
+/// rows of governed tables and on its parameters, and on nothing else; or on the catalog and on its parameters.
+pub(super) fn lasts(plan: &LogicalPlan) -> bool {
+    reads_tables_alone(plan) || reads_catalog_alone(plan)
+}
+
+fn reads_tables_alone(plan: &LogicalPlan) -> bool {
+    let governed = |node: &LogicalPlan, provider: Option<&dyn Any>| match provider {
+        Some(provider) => provider.is::<GovernedTable>(),
+        None => is_plain(node),
+    };
+    reads_alone(plan, governed, |call| call.volatility == Volatility::Immutable)
+}
+
+fn reads_catalog_alone(plan: &LogicalPlan) -> bool {
+    let catalog = |node: &LogicalPlan, provider: Option<&dyn Any>| match provider {
+        Some(provider) => provider.is::<MemTable>() || provider.is::<OfSession>(),
+        None => is_plain(node) || matches!(node, LogicalPlan::Unnest(_)),
+    };
+    reads_alone(plan, catalog, |call| match call.volatility {
+        Volatility::Immutable => true,
+        Volatility::Stable => follows_from_catalog(call.name),
+        Volatility::Volatile => false,
+    })
+}
+
+/// Tells whether a node answers the same again if what is below it does.
+fn is_plain(node: &LogicalPlan) -> bool {
+    matches!(
+        node,
+        LogicalPlan::EmptyRelation(_)
             | LogicalPlan::Projection(_)
             | LogicalPlan::Filter(_)
             | LogicalPlan::Aggregate(_)
@@ -99,14 +130,38 @@ pub(super) fn reads_tables_alone(plan: &LogicalPlan) -> bool {
             | LogicalPlan::Window(_)
             | LogicalPlan::Union(_)
             | LogicalPlan::Subquery(_)
-            | LogicalPlan::SubqueryAlias(_) => true,
-            _ => false,
+            | LogicalPlan::SubqueryAlias(_)
+    )
+}
+
+/// A function that is called, as far as it decides about a plan.
+struct Called<'a> {
+    name: &'a str,
+    volatility: Volatility,
+}
+
+/// Tells whether a plan consists of such nodes, given with the relation if they scan one, and calls such functions alone.
+fn reads_alone(
+    plan: &LogicalPlan,
+    node_fits: impl Fn(&LogicalPlan, Option<&dyn Any>) -> bool,
+    function_fits: impl Fn(&Called<'_>) -> bool,
+) -> bool {
+    let mut alone = true;
+    let visited = plan.apply_with_subqueries(|node| {
+        alone &= match node {
+            LogicalPlan::TableScan(scan) => {
+                let provider = source_as_provider(&scan.source)?;
+                let provider: &dyn Any = provider.as_ref();
+                node_fits(node, Some(provider))
+            }
+            _ => node_fits(node, None),
         };
         node.apply_expressions(|expression| {
             expression.apply(|part| {
                 alone &= match part {
                     Expr::ScalarFunction(call) => {
-                        call.func.signature().volatility == Volatility::Immutable
+                        let volatility = call.func.signature().volatility;
+                        function_fits(&Called { name: call.func.name(), volatility })
                     }
                     Expr::AggregateFunction(call) => {
                         call.func.signature().volatility == Volatility::Immutable

@@ -1,9 +1,9 @@
 //! Personal tables as a session sees them: the only way from a query to a person's rows.
 //!
-//! A [`GovernedTable`] shows `profile_id` and the columns of a table, and scans into a [`GovernedScanExec`], a leaf
-//! without children, statistics or pushed-down limits. Below it lies a plain Parquet scan that nothing outside can
-//! see, which is told by a [`Selection`] which rows to read: those of visible people, or also the small gaps between them,
-//! which the leaf drops.
+//! A [`GovernedTable`] shows `profile_id` and the columns of a table, of profiles their household as well, and scans into a
+//! [`GovernedScanExec`], a leaf without children, statistics or pushed-down limits. Below it lies a plain Parquet scan that
+//! nothing outside can see, which is told by a [`Selection`] which rows to read: those of visible people, or also the small
+//! gaps between them, which the leaf drops.
 //! Of a query's filters only leakproof ones reach the leaf, which applies them whole before it cuts batches. Parquet
 //! applies them first where that spares it columns; where there are none to spare, reading the gaps is cheaper. What the
 //! log says of a file decides whether it is read, and nothing else: it moves no row that is returned.
@@ -49,6 +49,9 @@ pub const SUBJECT: &str = "_subject";
 /// The column of every personal relation that names the profile.
 pub const PROFILE_ID: &str = "profile_id";
 
+/// The column of profiles that names the household, as the people make it who may be seen.
+pub const HOUSEHOLD_ID: &str = "household_id";
+
 /// Whose the rows of a table are, and so for whom they exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Whose {
@@ -83,6 +86,8 @@ pub struct GovernedTable {
     physical: SchemaRef,
     /// The columns that queries see.
     shown: SchemaRef,
+    /// Whether one of them is the household: no file has it.
+    has_household: bool,
     whose: Whose,
     /// Whether one purpose alone may read it.
     bound: bool,
@@ -103,7 +108,8 @@ impl GovernedTable {
     /// Builds the relation `name` over the rows of `snapshots`, each with its table's path; they share the columns of
     /// the first.
     ///
-    /// Of the columns those of `columns` are shown; system columns, whose names start with an underscore, never are.
+    /// Of the columns those of `columns` are shown; system columns, whose names start with an underscore, never are. If
+    /// they name the household and no column that is stored is called so, it is made of whom each row is.
     pub fn new(
         name: impl Into<String>,
         snapshots: &[(String, Arc<TableSnapshot>)],
@@ -128,7 +134,12 @@ impl GovernedTable {
         );
         let physical =
             Arc::new(Schema::new(base.fields().iter().map(with_views).collect::<Vec<_>>()));
+        let has_household = columns.field_with_name(HOUSEHOLD_ID).is_ok()
+            && physical.field_with_name(HOUSEHOLD_ID).is_err();
         let mut shown = vec![Arc::new(Field::new(PROFILE_ID, DataType::Int64, true))];
+        if has_household {
+            shown.push(Arc::new(Field::new(HOUSEHOLD_ID, DataType::Int64, true)));
+        }
         shown.extend(
             physical
                 .fields()
@@ -140,7 +151,7 @@ impl GovernedTable {
         let shown = Arc::new(Schema::new(shown));
         let (whose, bound) = (Whose::Persons, false);
         let (name, runs) = (name.into(), OnceLock::new());
-        Self { name, paths, files, runs, physical, shown, whose, bound, store }
+        Self { name, paths, files, runs, physical, shown, has_household, whose, bound, store }
     }
 
     /// Shows `columns` in their order, of rows that are `whose`; `bound` if one purpose alone may read them.
@@ -162,6 +173,15 @@ impl GovernedTable {
     /// Tells whether one purpose alone may read it.
     pub fn is_bound(&self) -> bool {
         self.bound
+    }
+
+    /// Returns what a column is made of that is not read as it is stored.
+    fn made(&self, column: &str) -> Option<OutputColumn> {
+        match column {
+            PROFILE_ID => Some(OutputColumn::ProfileId),
+            HOUSEHOLD_ID if self.has_household => Some(OutputColumn::HouseholdId),
+            _ => None,
+        }
     }
 
     /// Returns what decides which rows exist for a statement with this access.
@@ -383,17 +403,14 @@ impl TableProvider for GovernedTable {
         let mut columns = Vec::new();
         let mut plan = Vec::with_capacity(shown.len());
         for field in output.fields() {
-            let source = if field.name() == PROFILE_ID { SUBJECT } else { field.name() };
+            let made = self.made(field.name());
+            let source = if made.is_some() { SUBJECT } else { field.name() };
             let physical = self.physical.index_of(source)?;
             let at = columns.iter().position(|column| *column == physical).unwrap_or_else(|| {
                 columns.push(physical);
                 columns.len() - 1
             });
-            plan.push(if field.name() == PROFILE_ID {
-                OutputColumn::ProfileId
-            } else {
-                OutputColumn::Stored(at)
-            });
+            plan.push(made.unwrap_or(OutputColumn::Stored(at)));
         }
         let (as_stored, as_shown): (Vec<&Expr>, Vec<&Expr>) =
             on_rows.into_iter().partition(|filter| self.holds_as_stored(filter));

@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use arrow::datatypes::DataType;
 use datafusion::execution::{SessionState, TaskContext};
@@ -32,13 +32,14 @@ const TEXT_BYTES_MAX: usize = 16 << 10;
 pub(crate) struct Context {
     pub(crate) relations: Arc<Relations>,
     state: SessionState,
+    narrow: OnceLock<SessionState>,
     task: Arc<TaskContext>,
 }
 
 impl Context {
     pub(crate) fn new(relations: Arc<Relations>, state: SessionState) -> Self {
         let task = state.task_ctx();
-        Self { relations, state, task }
+        Self { relations, state, narrow: OnceLock::new(), task }
     }
 
     /// Returns the state for a statement that begins now.
@@ -54,6 +55,15 @@ impl Context {
         &self.state
     }
 
+    /// Returns the state for what is read in one piece, and does not ask for the time.
+    pub(super) fn narrow_state(&self) -> &SessionState {
+        self.narrow.get_or_init(|| {
+            let mut state = self.state.clone();
+            state.config_mut().options_mut().execution.target_partitions = 1;
+            state
+        })
+    }
+
     /// Returns what plans are run with.
     pub(super) fn task(&self) -> Arc<TaskContext> {
         Arc::clone(&self.task)
@@ -63,6 +73,8 @@ impl Context {
 /// What one session keeps.
 pub(crate) struct Kept {
     entry: Mutex<Option<Entry>>,
+    /// What it sees with its own changes.
+    overlay: Mutex<Option<Overlay>>,
     /// How many sessions keep something.
     sessions: Arc<AtomicUsize>,
 }
@@ -72,6 +84,14 @@ struct Entry {
     stamp: Stamp,
     context: Arc<Context>,
     plans: HashMap<(String, Vec<Option<DataType>>), Arc<Planned>>,
+}
+
+/// What a session sees that has changed something.
+struct Overlay {
+    below: Arc<Live>,
+    /// The number of the changes.
+    changes: u64,
+    seen: Arc<Live>,
 }
 
 impl Entry {
@@ -127,8 +147,29 @@ impl Kept {
         entry.plans.insert((text.to_owned(), types.to_vec()), Arc::clone(planned));
     }
 
+    /// Returns what the session sees of `live` with its changes of this number, which `make` says if they are others than
+    /// the last time: a statement asks again and again.
+    pub(super) fn overlay(
+        &self,
+        live: &Arc<Live>,
+        changes: u64,
+        make: impl FnOnce() -> Live,
+    ) -> Arc<Live> {
+        let mut overlay = self.overlay.lock();
+        if let Some(known) = overlay.as_ref()
+            && Arc::ptr_eq(&known.below, live)
+            && known.changes == changes
+        {
+            return Arc::clone(&known.seen);
+        }
+        let seen = Arc::new(make());
+        *overlay = Some(Overlay { below: Arc::clone(live), changes, seen: Arc::clone(&seen) });
+        seen
+    }
+
     /// Forgets everything.
     pub(crate) fn forget(&self) {
+        drop(self.overlay.lock().take());
         if self.entry.lock().take().is_some() {
             self.sessions.fetch_sub(1, Ordering::Relaxed);
         }
@@ -152,7 +193,8 @@ pub(crate) struct AllKept {
 impl AllKept {
     /// Returns what a new session keeps.
     pub(crate) fn open(&self) -> Arc<Kept> {
-        let kept = Arc::new(Kept { entry: Mutex::default(), sessions: Arc::clone(&self.filled) });
+        let (entry, overlay) = (Mutex::default(), Mutex::default());
+        let kept = Arc::new(Kept { entry, overlay, sessions: Arc::clone(&self.filled) });
         let mut all = self.sessions.lock();
         // Doubling, so that opening sessions costs the same however many there are.
         if all.len() == all.capacity() {

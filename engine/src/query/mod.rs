@@ -13,6 +13,7 @@ mod generic;
 pub mod governed;
 pub(crate) mod kept;
 mod leakproof;
+mod operators;
 mod parameters;
 pub mod planned;
 pub mod planner;

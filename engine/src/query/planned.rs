@@ -16,6 +16,8 @@ use super::postgres;
 pub struct Planned {
     /// The columns of its rows, named as PostgreSQL names them.
     pub schema: SchemaRef,
+    /// The same, each with the column of a relation that it is.
+    pub described: SchemaRef,
     pub(super) statement: Statement,
     pub(super) plan: LogicalPlan,
     /// Its parameters, in order: their types, with the logical ones in the metadata.

@@ -35,6 +35,7 @@ use url::Url;
 use super::access::Access;
 use super::expansion;
 use super::governed::GovernedTable;
+use super::operators::{self, OperatorNode, OperatorQueries};
 use super::postgres::{self, AdvisoryLocks, Backends, SessionFacts, diagnosis};
 use super::scan::GovernedScanExec;
 use super::system::SystemTable;
@@ -151,12 +152,16 @@ impl Planner {
         if let Some(access) = &scope.access {
             config = config.with_extension(Arc::clone(access));
         }
+        if let Some(weigher) = &scope.functions.weigher {
+            config = config.with_extension(Arc::clone(weigher));
+        }
         let builder = SessionStateBuilder::new()
             .with_config(config)
             .with_runtime_env(Arc::clone(&self.runtime))
+            .with_query_planner(Arc::new(OperatorQueries))
             .with_catalog_list(Arc::clone(&scope.catalogs));
         let of_statement = scope.functions.scalar.iter().cloned();
-        let own = udfs::all().into_iter().map(Arc::new).chain(of_statement);
+        let own = postgres::own().into_iter().chain(of_statement);
         let mut state = postgres::extend(builder, &scope.facts, own.collect()).build();
         for function in &scope.functions.tables {
             state.register_udtf(function.name(), Arc::clone(function.function()));
@@ -296,8 +301,9 @@ pub fn parse_one(sql: &str) -> Result<Statement> {
 pub async fn plan(
     state: &SessionState,
     facts: &Arc<SessionFacts>,
-    statement: Statement,
+    mut statement: Statement,
 ) -> Result<LogicalPlan> {
+    operators::nest(&mut statement)?;
     expansion::check(&statement)?;
     diagnosis::check(&statement)?;
     let written = statement.clone();
@@ -343,10 +349,10 @@ fn check(plan: &LogicalPlan) -> Result<()> {
     plan.apply_with_subqueries(|node| {
         let allowed = match node {
             LogicalPlan::TableScan(scan) => known_provider(&scan.source),
-            LogicalPlan::Ddl(_)
-            | LogicalPlan::Dml(_)
-            | LogicalPlan::Copy(_)
-            | LogicalPlan::Extension(_) => false,
+            LogicalPlan::Extension(extension) => {
+                extension.node.as_any().downcast_ref::<OperatorNode>().is_some()
+            }
+            LogicalPlan::Ddl(_) | LogicalPlan::Dml(_) | LogicalPlan::Copy(_) => false,
             LogicalPlan::Statement(_) | LogicalPlan::DescribeTable(_) | LogicalPlan::Analyze(_) => {
                 false
             }
@@ -383,6 +389,7 @@ fn known_provider(source: &Arc<dyn datafusion::logical_expr::TableSource>) -> bo
     provider.is::<GovernedTable>()
         || provider.is::<SystemTable>()
         || provider.is::<MemTable>()
+        || provider.is::<postgres::OfSession>()
         || provider.is::<LakeTable>()
         || provider.is::<GenerateSeriesTable>()
         || provider.is::<datafusion::datasource::ViewTable>()

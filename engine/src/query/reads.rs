@@ -1,12 +1,16 @@
-//! What a plan reads of persons: what the audit log notes before the first row leaves.
+//! What a plan reads: of persons, which the audit log notes before the first row leaves, and on what its rows hang.
+
+use std::collections::BTreeSet;
 
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::datasource::source_as_provider;
 use datafusion::error::Result as DataFusionResult;
-use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
 
 use super::governed::{GovernedTable, Whose};
+use super::operators::OperatorNode;
 use super::system::SystemTable;
+use crate::error::Result;
 
 /// The functions that answer for persons, and the relation that each of them looks into.
 const FUNCTIONS: [(&str, &str); 2] =
@@ -27,6 +31,19 @@ impl Reads {
         FUNCTIONS.iter().any(|(known, _)| *known == name)
     }
 
+    /// Returns the relations about persons that a node looks into by itself, whatever its inputs are.
+    pub(crate) fn of_operator(node: &LogicalPlan) -> &'static [&'static str] {
+        match node {
+            LogicalPlan::Extension(extension) => {
+                match extension.node.as_any().downcast_ref::<OperatorNode>() {
+                    Some(operator) => operator.looks_into(),
+                    None => &[],
+                }
+            }
+            _ => &[],
+        }
+    }
+
     /// Finds out what `plan` reads, in subqueries, too.
     pub(crate) fn of(plan: &LogicalPlan) -> DataFusionResult<Reads> {
         let mut reads = Reads::default();
@@ -43,6 +60,9 @@ impl Reads {
                     reads.relations.extend(table.on_record().iter().cloned());
                 }
             }
+            let looked_into = Self::of_operator(node);
+            reads.personal |= !looked_into.is_empty();
+            reads.relations.extend(looked_into.iter().map(|relation| (*relation).to_owned()));
             node.apply_expressions(|expression| {
                 expression.apply(|part| {
                     if let Expr::ScalarFunction(call) = part {
@@ -57,4 +77,35 @@ impl Reads {
         reads.relations.dedup();
         Ok(reads)
     }
+}
+
+/// Returns the paths of the tables that `plan` reads, in subqueries, too.
+pub(crate) fn tables_read(plan: &LogicalPlan) -> Result<BTreeSet<String>> {
+    let mut paths = BTreeSet::new();
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node {
+            let provider = source_as_provider(&scan.source)?;
+            let provider: &dyn std::any::Any = provider.as_ref();
+            if let Some(table) = provider.downcast_ref::<GovernedTable>() {
+                paths.extend(table.paths().iter().cloned());
+            }
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(paths)
+}
+
+/// Tells whether `plan` calls a function that does not depend on its arguments alone, such as `now()`.
+pub(crate) fn reads_the_clock(plan: &LogicalPlan) -> Result<bool> {
+    let mut found = false;
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|expr| {
+                found |= matches!(expr, Expr::ScalarFunction(call)
+                    if call.func.signature().volatility != Volatility::Immutable);
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })?;
+    Ok(found)
 }

@@ -2,7 +2,7 @@
 //!
 //! [`GovernedScanExec`] has no children, so that neither `EXPLAIN` nor an optimizer rule can look at, move or measure
 //! what lies below. It takes the selected rows, and drops those between them where it is cheaper to read them, too; puts
-//! `profile_id` in the place of the subject, applies the leakproof filters, and cuts whole batches, unless nobody is
+//! `profile_id` and the household in the place of the subject, applies the leakproof filters, and cuts whole batches, unless nobody is
 //! hidden: what comes out depends on visible rows alone.
 
 use std::fmt;
@@ -28,7 +28,7 @@ use datafusion::physical_plan::{
 };
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::access::{Access, Visible};
+use super::access::{Access, NO_SUBJECT, Visible};
 use super::runs::Runs;
 use super::selection::{BATCH_ROWS, Selection, Stretches};
 
@@ -37,6 +37,8 @@ use super::selection::{BATCH_ROWS, Selection, Stretches};
 pub enum OutputColumn {
     /// From the subject, by the identity graph of this statement.
     ProfileId,
+    /// From the subject, by the households that those make who may be seen.
+    HouseholdId,
     /// From this column of the inner scan.
     Stored(usize),
 }
@@ -189,6 +191,7 @@ impl Shaper {
         for (column, field) in self.columns.iter().zip(self.output.fields()) {
             columns.push(match column {
                 OutputColumn::ProfileId => self.profile_ids(batch)?,
+                OutputColumn::HouseholdId => self.household_ids(batch)?,
                 OutputColumn::Stored(at) if batch.column(*at).data_type() == field.data_type() => {
                     Arc::clone(batch.column(*at))
                 }
@@ -201,11 +204,22 @@ impl Shaper {
         Ok(filter_record_batch(&shaped, kept.as_boolean())?)
     }
 
-    fn profile_ids(&self, batch: &RecordBatch) -> DataFusionResult<ArrayRef> {
+    fn subjects<'a>(&self, batch: &'a RecordBatch) -> DataFusionResult<&'a Int64Array> {
         let at = self
             .subject_at
             .ok_or_else(|| DataFusionError::Internal("the subject was not read".into()))?;
-        let subjects = batch.column(at).as_primitive::<Int64Type>();
+        Ok(batch.column(at).as_primitive::<Int64Type>())
+    }
+
+    fn household_ids(&self, batch: &RecordBatch) -> DataFusionResult<ArrayRef> {
+        let subjects = self.subjects(batch)?.iter();
+        let subjects = subjects.map(|subject| subject.map_or(NO_SUBJECT, |subject| subject as u32));
+        let subjects: Vec<u32> = subjects.collect();
+        Ok(Arc::new(Int64Array::from(self.access.household_ids(&subjects))))
+    }
+
+    fn profile_ids(&self, batch: &RecordBatch) -> DataFusionResult<ArrayRef> {
+        let subjects = self.subjects(batch)?;
         let people = &self.access.people;
         if subjects.null_count() == 0 {
             let ids = subjects

@@ -21,7 +21,7 @@ use super::planned::{Planned, Stamp, columns_of};
 use super::planner::plan;
 use super::postgres::{self, Reachable, SessionFacts};
 use super::relations::{Relations, Viewer};
-use super::stop::Stop;
+use super::stop::{Running, during};
 use crate::analytics::Staged;
 use crate::catalog::{Body, Capability, Kind, LegalBasis, Role};
 use crate::engine::{Engine, Live};
@@ -33,8 +33,8 @@ pub struct QuerySession {
     role: String,
     purpose: parking_lot::RwLock<Option<String>>,
     facts: Arc<SessionFacts>,
-    /// Stops what runs in this session.
-    stop: parking_lot::RwLock<Arc<Stop>>,
+    /// What runs in this session.
+    running: Arc<Running>,
     /// What the session has changed and not committed.
     staged: parking_lot::Mutex<Staged>,
     /// The part of it that the end of a transaction leaves: temporary tables.
@@ -69,7 +69,7 @@ impl QuerySession {
             role: role.to_owned(),
             purpose: purpose.into(),
             facts,
-            stop: parking_lot::RwLock::default(),
+            running: Arc::default(),
             staged: parking_lot::Mutex::default(),
             temporary: parking_lot::Mutex::default(),
             described: parking_lot::Mutex::new(None),
@@ -82,9 +82,9 @@ impl QuerySession {
         self.engine.planner().backends().enter(&self.facts, session);
     }
 
-    /// Stops every statement that this session runs; those that come are not touched.
+    /// Stops the statement that this session runs; cursors that wait, and statements that come, are not touched.
     pub fn stop(&self) {
-        std::mem::take(&mut *self.stop.write()).stop();
+        self.running.stop();
     }
 
     /// Returns the role.
@@ -177,14 +177,14 @@ impl QuerySession {
 
     /// Keeps the plan of `text` for the next time that it is sent.
     ///
-    /// A statement that reads other than tables, or the settings of the session, is planned anew each time.
+    /// A statement that reads other than tables or the catalog, or the settings of the session, is planned anew each time.
     pub fn keep_plan(
         &self,
         text: &str,
         parameter_types: &[Option<DataType>],
         planned: &Arc<Planned>,
     ) {
-        if generic::reads_tables_alone(&planned.plan) {
+        if generic::lasts(&planned.plan) {
             self.kept.keep_plan(text, parameter_types, planned);
         }
     }
@@ -200,6 +200,7 @@ impl QuerySession {
         let statement = &parameters::with_declared_types(statement, parameter_types)?;
         let (plan, stamp) = self.plan_now(live, context, statement).await?;
         let schema = columns_of(&plan);
+        let described = postgres::with_origins(&schema, &plan, &self.facts.snapshot());
         let numerics = Numerics::of(statement);
         let parameters = parameters::fields_of(&plan, statement, parameter_types)?;
         Ok(Planned {
@@ -207,6 +208,7 @@ impl QuerySession {
             plan,
             stamp,
             schema,
+            described,
             parameters,
             declared_types: parameter_types.to_vec(),
             numerics,
@@ -237,13 +239,13 @@ impl QuerySession {
         context.relations.begin_statement();
         let state = context.state();
         let (facts, statement, stop) =
-            (Arc::clone(&self.facts), statement.clone(), Arc::clone(&self.stop.read()));
+            (Arc::clone(&self.facts), statement.clone(), self.running.begin());
         let plan = self
             .engine
             .planner()
             .aside(async move {
                 stop.check()?;
-                plan(&state, &facts, statement).await
+                during(stop, plan(&state, &facts, statement)).await
             })
             .await?;
         Ok((plan, self.stamp(live)))
@@ -296,9 +298,16 @@ impl QuerySession {
         if staged.is_empty() {
             return Arc::clone(live);
         }
-        let published = Arc::new(staged.over(&live.published));
-        let (people, visible) = (Arc::clone(&live.people), live.visible.clone());
-        Arc::new(Live { published, people, visible })
+        let seen = self.kept.overlay(live, staged.version, || Live {
+            published: Arc::new(staged.over(&live.published)),
+            people: Arc::clone(&live.people),
+            visible: live.visible.clone(),
+        });
+        // Readers may see the next state since, and then nobody would tell this session to forget.
+        if !Arc::ptr_eq(live, &self.engine.live()) {
+            self.kept.forget();
+        }
+        seen
     }
 
     pub(crate) fn staged(&self) -> &parking_lot::Mutex<Staged> {

@@ -143,6 +143,20 @@ pub(crate) fn reads_only(query: &ast::Query) -> bool {
     body_reads(&query.body) && tables.clone().all(|table| reads_only(&table.query))
 }
 
+/// Returns what stands behind a `WITH` whose queries only read, if that writes: `INSERT`, `UPDATE`, `DELETE` or `MERGE`.
+pub(crate) fn written_by(statement: &ast::Statement) -> Option<&'static str> {
+    let ast::Statement::Query(query) = statement else { return None };
+    let verb = match query.body.as_ref() {
+        SetExpr::Insert(_) => "INSERT",
+        SetExpr::Update(_) => "UPDATE",
+        SetExpr::Delete(_) => "DELETE",
+        SetExpr::Merge(_) => "MERGE",
+        _ => return None,
+    };
+    let mut tables = query.with.iter().flat_map(|with| &with.cte_tables);
+    tables.all(|table| reads_only(&table.query)).then_some(verb)
+}
+
 /// Fails at the first `$n`.
 fn no_parameters(
     part: &impl ast::Visit,

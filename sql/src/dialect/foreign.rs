@@ -44,7 +44,7 @@ const UNSUPPORTED: [(&str, &str); 28] = [
     ("create temporary", "Use WITH queries."),
     ("create temp", "Use WITH queries."),
     ("create unlogged", "Use CREATE TABLE analytics.name AS SELECT ..."),
-    ("create materialized view", "Use CREATE TABLE analytics.name AS SELECT ..., or CREATE TRAIT."),
+    ("create sequence", "Use a column of type serial: its rows are numbered as they are put in."),
     ("create unique index", "Uniqueness is not kept: load with MERGE INTO ... WHEN NOT MATCHED."),
     ("create database", "There is one database, onefold; use another --dir for another lake."),
     ("create user", "Use CREATE ROLE name LOGIN PASSWORD '...' PURPOSES (...)."),
@@ -53,12 +53,12 @@ const UNSUPPORTED: [(&str, &str); 28] = [
     ("create job", "Use EVERY in the definition."),
     (
         "create",
-        "The kinds are secret, purpose, role, source, event, identity graph, consent feed, attribute, trait, segment, destination and sync.",
+        "The kinds are secret, purpose, role, source, event, identity graph, identity overrides, consent feed, attribute, trait, segment, destination and sync.",
     ),
     ("alter", "Use CREATE OR REPLACE."),
     (
         "drop",
-        "The kinds are secret, purpose, role, source, event, identity graph, consent feed, attribute, trait, segment, destination and sync.",
+        "The kinds are secret, purpose, role, source, event, identity graph, identity overrides, consent feed, attribute, trait, segment, destination and sync.",
     ),
     ("comment", "Comments stand on objects of onefold: COMMENT ON SEGMENT name IS '...'."),
     ("grant", "Use CREATE OR REPLACE ROLE name ... PURPOSES (...) MAY (...)."),

@@ -5,13 +5,14 @@ use engine::catalog::Kind;
 use super::cursor::Cursor;
 
 /// The words for one object and for many, longer ones first where one begins with another.
-const WORDS: [(&str, &str, Kind); 14] = [
+const WORDS: [(&str, &str, Kind); 15] = [
     ("secret", "secrets", Kind::Secret),
     ("purpose", "purposes", Kind::Purpose),
     ("role", "roles", Kind::Role),
     ("source", "sources", Kind::Source),
     ("event", "events", Kind::Event),
     ("identity graph", "identity graphs", Kind::IdentityGraph),
+    ("identity overrides", "identity overrides", Kind::IdentityOverrides),
     ("graph", "graphs", Kind::IdentityGraph),
     ("consent feed", "consent feeds", Kind::ConsentFeed),
     ("attribute", "attributes", Kind::Attribute),

@@ -43,7 +43,7 @@ pub(crate) use statement::{
     CopyFormat, CopyInput, CopyOptions, CreateMode, DiscardTarget, ExplainFormat, FetchDirection,
     ForceQuote, Parsed, RefreshTarget, Statement, TransactionModes,
 };
-pub(crate) use write::readable;
+pub(crate) use write::{readable, refreshed_view};
 
 /// Reads every statement of an input, in order. Empty statements are left out; the first error stands for all, as in
 /// Postgres, which runs nothing of an input that it cannot read.
@@ -161,13 +161,16 @@ fn query_or_error(cursor: &mut Cursor<'_>) -> Result<Statement, ParseError> {
     }
     grammar::check(cursor.input, cursor.tokens())?;
     let ast = embedded::statement(cursor.input, cursor.rest())?;
+    if let Some(verb) = embedded::written_by(&ast) {
+        return Ok(Statement::Write { verb });
+    }
     match &*ast {
         sqlparser::ast::Statement::Query(query) if embedded::reads_only(query) => {
             Ok(Statement::Query { ast })
         }
         _ => Ok(Statement::Unsupported {
             what: "a query that writes".to_string(),
-            hint: "Put the WITH query behind: INSERT INTO analytics.name WITH ... SELECT ..."
+            hint: "The queries of WITH read only: write with CREATE TABLE name AS SELECT ..., or with a statement behind them."
                 .to_string(),
         }),
     }

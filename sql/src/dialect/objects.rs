@@ -8,9 +8,10 @@ use super::kind;
 use super::statement::{RefreshTarget, Statement};
 
 /// Kinds that a refresh can bring up to date.
-const REFRESHED: [Kind; 6] = [
+const REFRESHED: [Kind; 7] = [
     Kind::Source,
     Kind::IdentityGraph,
+    Kind::IdentityOverrides,
     Kind::ConsentFeed,
     Kind::Attribute,
     Kind::Trait,
@@ -49,13 +50,6 @@ pub(crate) fn comment(cursor: &mut Cursor<'_>) -> Result<Option<Statement>, Pars
 
 /// Reads the rest of `REFRESH`.
 pub(crate) fn refresh(cursor: &mut Cursor<'_>) -> Result<Statement, ParseError> {
-    if cursor.is("materialized") {
-        return Ok(Statement::Unsupported {
-            what: "REFRESH MATERIALIZED VIEW".to_string(),
-            hint: "Define a trait or a segment, and use REFRESH TRAIT or REFRESH SEGMENT."
-                .to_string(),
-        });
-    }
     let start = cursor.start();
     let target = if cursor.accept("all") {
         RefreshTarget::All

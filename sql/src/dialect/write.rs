@@ -12,7 +12,7 @@ use super::lexer::{Lexeme, tokenize};
 use super::statement::Statement;
 
 /// First words, and what the statement is called in messages.
-const FIRST_WORDS: [(&str, &str); 21] = [
+const FIRST_WORDS: [(&str, &str); 28] = [
     ("insert", "INSERT"),
     ("update", "UPDATE"),
     ("delete", "DELETE"),
@@ -21,20 +21,30 @@ const FIRST_WORDS: [(&str, &str); 21] = [
     ("create table", "CREATE TABLE"),
     ("create temp table", "CREATE TABLE"),
     ("create temporary table", "CREATE TABLE"),
+    ("create local temp table", "CREATE TABLE"),
+    ("create local temporary table", "CREATE TABLE"),
     ("create view", "CREATE VIEW"),
     ("create or replace view", "CREATE VIEW"),
+    ("create materialized view", "CREATE MATERIALIZED VIEW"),
+    ("refresh materialized view", REFRESH),
     ("create or replace table", "CREATE TABLE"),
     ("create schema", "CREATE SCHEMA"),
     ("drop table", "DROP TABLE"),
     ("drop view", "DROP VIEW"),
+    ("drop materialized view", "DROP MATERIALIZED VIEW"),
     ("drop schema", "DROP SCHEMA"),
     ("alter table", "ALTER TABLE"),
     ("alter view", "ALTER VIEW"),
+    ("alter materialized view", "ALTER MATERIALIZED VIEW"),
     ("comment on table", "COMMENT"),
     ("comment on view", "COMMENT"),
+    ("comment on materialized view", "COMMENT"),
     ("comment on column", "COMMENT"),
     ("comment on schema", "COMMENT"),
 ];
+
+/// The one statement of these that sqlparser does not know.
+const REFRESH: &str = "REFRESH MATERIALIZED VIEW";
 
 /// Reads a statement that changes tables or views, if it is one. The cursor stands at its start.
 pub(crate) fn write(cursor: &Cursor<'_>) -> Result<Option<Statement>, ParseError> {
@@ -43,12 +53,28 @@ pub(crate) fn write(cursor: &Cursor<'_>) -> Result<Option<Statement>, ParseError
         return Ok(None);
     };
     let range = cursor.clone().rest();
-    match readable(&cursor.input[range.clone()]) {
+    let text = &cursor.input[range.clone()];
+    if verb.ends_with("MATERIALIZED VIEW") && is_without_data(text) {
+        return Ok(Some(Statement::Unsupported {
+            what: "WITH NO DATA".into(),
+            hint: "Leave it out: a materialized view has the rows of its query.".into(),
+        }));
+    }
+    if *verb == REFRESH {
+        return match refreshed_view(text) {
+            Some(_) => Ok(Some(Statement::Write { verb })),
+            None => Err(cursor.error("expected REFRESH MATERIALIZED VIEW [CONCURRENTLY] name")),
+        };
+    }
+    match readable(text) {
         Cow::Borrowed(_) => embedded::statement(cursor.input, range)?,
         // Positions in the changed text mean nothing in this one.
         Cow::Owned(changed) => {
             embedded::statement(&changed, 0..changed.len()).map_err(|_| match *verb {
                 "COMMENT" => cursor.error("expected COMMENT ON TABLE, VIEW or COLUMN name IS text"),
+                "CREATE MATERIALIZED VIEW" => {
+                    cursor.error("expected CREATE MATERIALIZED VIEW name AS query")
+                }
                 _ => cursor.error("expected ALTER VIEW name RENAME TO name"),
             })?
         }
@@ -56,27 +82,89 @@ pub(crate) fn write(cursor: &Cursor<'_>) -> Result<Option<Statement>, ParseError
     Ok(Some(Statement::Write { verb }))
 }
 
-/// Returns the text of a statement as sqlparser reads it: `ALTER VIEW` as `ALTER TABLE`, which has the same forms here, and
-/// the text of a comment in single quotes.
+/// Returns the text of a statement as sqlparser reads it: `ALTER VIEW` as `ALTER TABLE`, which has the same forms here,
+/// `CREATE MATERIALIZED VIEW` without `WITH DATA`, and the text of a comment in single quotes.
 pub(crate) fn readable(text: &str) -> Cow<'_, str> {
-    let first = text.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
-    if !["alter", "comment"].iter().any(|word| first.eq_ignore_ascii_case(word)) {
+    if !["alter", "comment", "create"].iter().any(|word| begins(text, word)) {
         return Cow::Borrowed(text);
     }
     let Ok(lexemes) = tokenize(text) else { return Cow::Borrowed(text) };
-    let (at, by) = match lexemes.as_slice() {
-        [alter, view, ..] if is_word(alter, "alter") && is_word(view, "view") => {
-            (view, "TABLE".into())
+    let (from, to, by) = match lexemes.as_slice() {
+        [alter, materialized, view, ..]
+            if is_word(alter, "alter")
+                && is_word(materialized, "materialized")
+                && is_word(view, "view") =>
+        {
+            (materialized.start, view.end, "TABLE".into())
         }
-        [.., is, last] if is_word(is, "is") => match &last.token {
-            Token::DollarQuotedString(comment) => {
-                (last, format!("'{}'", comment.value.replace('\'', "''")))
+        [alter, view, ..] if is_word(alter, "alter") && is_word(view, "view") => {
+            (view.start, view.end, "TABLE".into())
+        }
+        [create, materialized, .., with, data]
+            if is_word(create, "create")
+                && is_word(materialized, "materialized")
+                && is_word(with, "with")
+                && is_word(data, "data") =>
+        {
+            (with.start, data.end, String::new())
+        }
+        [comment, .., is, last] if is_word(comment, "comment") && is_word(is, "is") => {
+            match &last.token {
+                Token::DollarQuotedString(comment) => {
+                    (last.start, last.end, format!("'{}'", comment.value.replace('\'', "''")))
+                }
+                _ => return Cow::Borrowed(text),
             }
-            _ => return Cow::Borrowed(text),
-        },
+        }
         _ => return Cow::Borrowed(text),
     };
-    Cow::Owned(format!("{}{by}{}", &text[..at.start], &text[at.end..]))
+    Cow::Owned(format!("{}{by}{}", &text[..from], &text[to..]))
+}
+
+/// Returns the name in `REFRESH MATERIALIZED VIEW [CONCURRENTLY] name [WITH DATA]`, as it was written. Whoever reads sees
+/// the rows of before until the commit, one way and the other.
+pub(crate) fn refreshed_view(text: &str) -> Option<&str> {
+    if !begins(text, "refresh") {
+        return None;
+    }
+    let lexemes = tokenize(text).ok()?;
+    let mut rest = lexemes.as_slice();
+    for wanted in ["refresh", "materialized", "view"] {
+        rest = rest.split_first().filter(|(first, _)| is_word(first, wanted))?.1;
+    }
+    if let [first, behind @ ..] = rest
+        && is_word(first, "concurrently")
+    {
+        rest = behind;
+    }
+    if let [name @ .., with, data] = rest
+        && is_word(with, "with")
+        && is_word(data, "data")
+    {
+        rest = name;
+    }
+    let is_part = |at: usize, lexeme: &Lexeme| match &lexeme.token {
+        Token::Word(_) => at.is_multiple_of(2),
+        Token::Period => !at.is_multiple_of(2),
+        _ => false,
+    };
+    let whole = !rest.len().is_multiple_of(2)
+        && rest.iter().enumerate().all(|(at, part)| is_part(at, part));
+    let (first, last) = (rest.first()?, rest.last()?);
+    whole.then(|| &text[first.start..last.end])
+}
+
+/// Tells whether a statement begins with a word, without looking at the rest of it.
+fn begins(text: &str, word: &str) -> bool {
+    let first = text.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
+    first.eq_ignore_ascii_case(word)
+}
+
+/// Tells whether a statement ends with `WITH NO DATA`.
+fn is_without_data(text: &str) -> bool {
+    let lexemes = tokenize(text).unwrap_or_default();
+    matches!(lexemes.as_slice(), [.., with, no, data]
+        if is_word(with, "with") && is_word(no, "no") && is_word(data, "data"))
 }
 
 fn is_word(lexeme: &Lexeme, wanted: &str) -> bool {
@@ -98,12 +186,29 @@ mod tests {
             ("UPDATE analytics.t SET a = 1", "UPDATE"),
             ("CREATE TABLE analytics.t AS (SELECT 1 AS a)", "CREATE TABLE"),
             ("create temporary table \"t\" as (select 1 as a)", "CREATE TABLE"),
+            ("CREATE LOCAL TEMPORARY TABLE t (a int) ON COMMIT PRESERVE ROWS", "CREATE TABLE"),
             ("create view analytics.v as select 1 as a", "CREATE VIEW"),
             ("DROP TABLE IF EXISTS \"onefold\".\"analytics\".\"t\" CASCADE", "DROP TABLE"),
             ("ALTER VIEW analytics.v RENAME TO w", "ALTER VIEW"),
             ("COMMENT ON COLUMN analytics.t.a IS 'x'", "COMMENT"),
             ("comment on table t is $tag$It's\na table$tag$", "COMMENT"),
             ("drop schema if exists \"marts\" cascade", "DROP SCHEMA"),
+            (
+                "create materialized view if not exists m as (select 1 as a)",
+                "CREATE MATERIALIZED VIEW",
+            ),
+            ("create materialized view m as select 1 as a with data", "CREATE MATERIALIZED VIEW"),
+            ("refresh materialized view concurrently \"a\".\"m\"", "REFRESH MATERIALIZED VIEW"),
+            ("drop materialized view if exists m cascade", "DROP MATERIALIZED VIEW"),
+            ("alter materialized view m rename to n", "ALTER MATERIALIZED VIEW"),
+            ("comment on materialized view m is $$x$$", "COMMENT"),
+            ("with a as (select 1 as n) update t set n = a.n from a where t.id = $1", "UPDATE"),
+            ("WITH a AS (SELECT 1 AS n) DELETE FROM t USING a WHERE t.n = a.n", "DELETE"),
+            ("WITH a AS (SELECT 1 AS n) INSERT INTO t (n) SELECT n FROM a", "INSERT"),
+            (
+                "WITH a AS (SELECT 1) MERGE INTO t USING a ON t.n = a.n WHEN MATCHED THEN DELETE",
+                "MERGE",
+            ),
         ] {
             let statements = parse(text).unwrap();
             assert!(
@@ -121,11 +226,35 @@ mod tests {
             ("Alter View v RENAME TO w", "Alter TABLE v RENAME TO w"),
             ("alter /* all */\n view\tv", "alter /* all */\n TABLE\tv"),
             ("alter table view rename to w", "alter table view rename to w"),
+            ("alter materialized view m rename to n", "alter TABLE m rename to n"),
+            (
+                "create materialized view m as select 1 WITH DATA",
+                "create materialized view m as select 1 ",
+            ),
+            ("create table data as select 1", "create table data as select 1"),
             ("comment on view v is $a$It's $1$a$", "comment on view v is 'It''s $1'"),
             ("comment on view v is 'is'", "comment on view v is 'is'"),
             ("select $$a$$", "select $$a$$"),
         ] {
             assert_eq!(readable(text), expected);
+        }
+    }
+
+    #[test]
+    fn the_name_of_a_view_that_is_refreshed_is_found() {
+        for (text, name) in [
+            ("refresh materialized view m", Some("m")),
+            (
+                "REFRESH MATERIALIZED VIEW CONCURRENTLY \"onefold\" . \"a\".m",
+                Some("\"onefold\" . \"a\".m"),
+            ),
+            ("REFRESH MATERIALIZED VIEW a.m WITH DATA", Some("a.m")),
+            ("REFRESH MATERIALIZED VIEW m WITH NO DATA", None),
+            ("REFRESH MATERIALIZED VIEW a.", None),
+            ("REFRESH MATERIALIZED VIEW", None),
+            ("REFRESH MATERIALIZED VIEW m n", None),
+        ] {
+            assert_eq!(refreshed_view(text), name, "{text}");
         }
     }
 }

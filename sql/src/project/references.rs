@@ -41,6 +41,7 @@ fn behind(body: &Body, kind: Kind) -> &'static [&'static str] {
             Kind::Role
             | Kind::Event
             | Kind::ConsentFeed
+            | Kind::IdentityOverrides
             | Kind::Attribute
             | Kind::Trait
             | Kind::Sync,

@@ -6,20 +6,13 @@
 use arrow::array::{Array, RecordBatch, StringArray};
 use arrow::datatypes::Schema;
 use engine::catalog::Capability;
-use engine::overrides::{Answer, Decision, PAIRS_MAX};
+use engine::overrides::{Answer, COLUMNS, Decision, PAIRS_MAX, REASON};
 use engine::tables::texts;
 use engine::{Error, Result, lanes};
 use futures::TryStreamExt;
 
 use super::backend::Outcome;
 use super::engine_backend::{EngineSession, done, parse};
-
-/// The columns that name two records and say what is decided about them.
-const COLUMNS: [&str; 5] =
-    ["left_source", "left_record_key", "right_source", "right_record_key", "decision"];
-
-/// The column that says why, which may be left out.
-const REASON: &str = "reason";
 
 impl EngineSession {
     /// Takes the decisions that the rows of a query are.

@@ -100,6 +100,8 @@ pub(crate) trait QuerySession: Send + Sync + 'static {
     fn rollback(&self) {}
     /// Drops what lives as long as the session, such as temporary tables.
     fn discard_temporary(&self) {}
+    /// Forgets which numbers rows were given. A session without numbered rows has nothing to forget.
+    fn forget_numbers(&self) {}
     /// Returns what was changed so far, for a savepoint.
     fn changes(&self) -> Changes {
         Arc::new(())

@@ -19,14 +19,15 @@ use engine::query::planned::Planned;
 use engine::query::postgres::{Configured, Reachable};
 use engine::{Engine, Error, FirstMembers, Put, Result};
 use futures::{FutureExt, stream};
-use sqlparser::ast::Statement as SqlStatement;
+use sqlparser::ast::helpers::attached_token::AttachedToken;
+use sqlparser::ast::{AlterTable, AlterTableOperation, ObjectName, Statement as SqlStatement};
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
 
 use super::backend::{Backend, Changes, Client, Outcome, Plan, QuerySession, Status};
 use super::calls::Call;
 use super::secrets::Secrets;
-use crate::dialect::{CreateMode, RefreshTarget, Statement, readable};
+use crate::dialect::{CreateMode, RefreshTarget, Statement, readable, refreshed_view};
 
 /// The engine as a backend.
 pub(crate) struct EngineBackend {
@@ -197,6 +198,10 @@ impl QuerySession for EngineSession {
         self.session.discard_temporary();
     }
 
+    fn forget_numbers(&self) {
+        self.session.facts().forget_numbers();
+    }
+
     fn changes(&self) -> Changes {
         Arc::new(self.session.changes())
     }
@@ -265,7 +270,7 @@ impl QuerySession for EngineSession {
 /// Returns the plan of a query.
 fn plan_of(planned: Arc<Planned>) -> Plan {
     Plan {
-        schema: Arc::clone(&planned.schema),
+        schema: Arc::clone(&planned.described),
         parameters: planned.parameters.clone(),
         changes_the_lake: false,
         inner: Arc::new(Inner::Query(planned)),
@@ -285,7 +290,7 @@ impl EngineSession {
                 return Ok(());
             }
         }
-        self.session.require(Capability::Define, &format!("define a {}", kind.word()))
+        self.session.require(Capability::Define, &format!("define {}", kind.words()))
     }
 
     pub(super) fn owns(&self, purpose: &str) -> bool {
@@ -308,6 +313,9 @@ impl EngineSession {
         }
         let put = put_of(mode);
         let engine = self.session.engine();
+        if kind == Kind::IdentityOverrides {
+            engine.expect_everyone(&self.session)?;
+        }
         engine.check_query(definition).await?;
         let tag = format!("CREATE {}", words(kind));
         if kind != Kind::Segment {
@@ -343,12 +351,13 @@ impl EngineSession {
             RefreshTarget::All => Target::All,
             RefreshTarget::Object(Kind::Source, name) => Target::Source(name.clone()),
             RefreshTarget::Object(Kind::Segment, name) => Target::Segment(name.clone()),
-            RefreshTarget::Object(Kind::IdentityGraph | Kind::Trait | Kind::Attribute, _) => {
-                Target::Profiles
-            }
-            RefreshTarget::Kind(Kind::IdentityGraph | Kind::Trait | Kind::Attribute) => {
-                Target::Profiles
-            }
+            RefreshTarget::Object(
+                Kind::IdentityGraph | Kind::IdentityOverrides | Kind::Trait | Kind::Attribute,
+                _,
+            )
+            | RefreshTarget::Kind(
+                Kind::IdentityGraph | Kind::IdentityOverrides | Kind::Trait | Kind::Attribute,
+            ) => Target::Profiles,
             RefreshTarget::Kind(_) => Target::All,
             RefreshTarget::Object(kind, _) => {
                 return Err(Error::Unsupported {
@@ -444,11 +453,32 @@ fn words(kind: Kind) -> String {
 }
 
 pub(super) fn parse(sql: &str) -> Result<SqlStatement> {
-    let statements = Parser::parse_sql(&PostgreSqlDialect {}, &readable(sql))
-        .map_err(|error| datafusion::error::DataFusionError::SQL(Box::new(error), None))?;
+    let unreadable = |error| datafusion::error::DataFusionError::SQL(Box::new(error), None);
+    if let Some(view) = refreshed_view(sql) {
+        let name = Parser::new(&PostgreSqlDialect {})
+            .try_with_sql(view)
+            .and_then(|mut parser| parser.parse_object_name(false));
+        return Ok(refresh_of(name.map_err(unreadable)?));
+    }
+    let statements =
+        Parser::parse_sql(&PostgreSqlDialect {}, &readable(sql)).map_err(unreadable)?;
     statements.into_iter().next().ok_or_else(|| Error::Invalid {
         message: "there is no statement".into(),
         hint: "Send one.".into(),
+    })
+}
+
+/// `REFRESH MATERIALIZED VIEW` in the words that sqlparser has for it.
+fn refresh_of(name: ObjectName) -> SqlStatement {
+    SqlStatement::AlterTable(AlterTable {
+        name,
+        if_exists: false,
+        only: false,
+        operations: vec![AlterTableOperation::Refresh { subpath: None }],
+        location: None,
+        on_cluster: None,
+        table_type: None,
+        end_token: AttachedToken::empty(),
     })
 }
 

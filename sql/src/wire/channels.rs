@@ -2,6 +2,9 @@
 //!
 //! They live in memory and end with the process, as notifications of PostgreSQL do. What is said reaches the queue of each
 //! listener at once; a listener that does not read is let go when its queue is full, so that nobody waits for it.
+//!
+//! A role has channels of its own: what one says may be of persons whom another must not see, and nothing on the way could
+//! tell.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,6 +32,7 @@ pub(super) struct Channels {
 
 #[derive(Debug)]
 struct Listener {
+    role: Arc<str>,
     channels: BTreeSet<String>,
     queue: mpsc::Sender<Arc<Notification>>,
 }
@@ -46,17 +50,19 @@ impl Channels {
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes a session a listener, to nothing yet.
-    pub(super) fn listener(self: &Arc<Self>, pid: i32) -> Ear {
+    /// Makes a session of `role` a listener, to nothing yet.
+    pub(super) fn listener(self: &Arc<Self>, pid: i32, role: &Arc<str>) -> Ear {
         let (queue, heard) = mpsc::channel(NOTIFICATIONS_MAX);
-        self.lock().insert(pid, Listener { channels: BTreeSet::new(), queue });
+        let listener = Listener { role: Arc::clone(role), channels: BTreeSet::new(), queue };
+        self.lock().insert(pid, listener);
         Ear { all: Arc::clone(self), pid, heard }
     }
 
-    /// Says something to everybody who listens, the speaker included.
-    pub(super) fn say(&self, said: &Arc<Notification>) {
+    /// Says something to every session of `role` that listens, the speaker included.
+    pub(super) fn say(&self, role: &str, said: &Arc<Notification>) {
         self.lock().retain(|_, listener| {
-            !listener.channels.contains(&said.channel)
+            *listener.role != *role
+                || !listener.channels.contains(&said.channel)
                 || listener.queue.try_send(Arc::clone(said)).is_ok()
         });
     }
@@ -100,29 +106,48 @@ mod tests {
         Arc::new(Notification { pid: 1, channel: channel.into(), payload: payload.into() })
     }
 
+    fn role(name: &str) -> Arc<str> {
+        name.into()
+    }
+
     #[test]
     fn who_listens_hears_and_nobody_else() {
         let channels = Arc::new(Channels::default());
-        let (mut one, mut two) = (channels.listener(1), channels.listener(2));
+        let ada = role("ada");
+        let (mut one, mut two) = (channels.listener(1, &ada), channels.listener(2, &ada));
         one.listen(BTreeSet::from(["a".to_owned(), "b".to_owned()]));
-        channels.say(&said("a", "x"));
-        channels.say(&said("c", "y"));
+        channels.say("ada", &said("a", "x"));
+        channels.say("ada", &said("c", "y"));
         assert_eq!(one.heard(), Some(said("a", "x")));
         assert_eq!((one.heard(), two.heard()), (None, None));
         one.listen(BTreeSet::new());
-        channels.say(&said("a", "z"));
+        channels.say("ada", &said("a", "z"));
         assert_eq!(one.heard(), None);
         drop(one);
         assert_eq!(channels.lock().len(), 1);
     }
 
+    #[test]
+    fn a_role_hears_itself_alone() {
+        let channels = Arc::new(Channels::default());
+        let (mut ada, mut eve) =
+            (channels.listener(1, &role("ada")), channels.listener(2, &role("eve")));
+        for ear in [&ada, &eve] {
+            ear.listen(BTreeSet::from(["a".to_owned()]));
+        }
+        channels.say("ada", &said("a", "x"));
+        assert_eq!((ada.heard(), eve.heard()), (Some(said("a", "x")), None));
+        channels.say("eve", &said("a", "y"));
+        assert_eq!((ada.heard(), eve.heard()), (None, Some(said("a", "y"))));
+    }
+
     #[tokio::test]
     async fn a_listener_that_does_not_read_is_let_go() {
         let channels = Arc::new(Channels::default());
-        let mut deaf = channels.listener(1);
+        let mut deaf = channels.listener(1, &role("ada"));
         deaf.listen(BTreeSet::from(["a".to_owned()]));
         for _ in 0..=NOTIFICATIONS_MAX {
-            channels.say(&said("a", ""));
+            channels.say("ada", &said("a", ""));
         }
         let mut heard = 0;
         while deaf.hear().await.is_some() {

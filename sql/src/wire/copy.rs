@@ -4,7 +4,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
 use bytes::{BufMut, BytesMut};
 
-use super::encode::{Column, Format, RowEncoder, Zone, write_sized};
+use super::encode::{Column, Format, RowEncoder, Zone};
 use super::message;
 use crate::dialect::{CopyFormat, CopyOptions, ForceQuote};
 
@@ -19,6 +19,8 @@ pub(crate) struct CopyEncoder {
     options: CopyOptions,
     /// CSV: for each column, whether its values are always quoted.
     quoted: Vec<bool>,
+    /// The bytes for which a value is quoted or escaped.
+    special: Box<[bool; 256]>,
     /// Binary: whether the header is still to be sent. As PostgreSQL sends it, it stands in one message with the row
     /// or the trailer behind it, and drivers count on that.
     header_due: bool,
@@ -37,7 +39,10 @@ impl CopyEncoder {
             })
             .collect();
         let header_due = options.format == CopyFormat::Binary;
-        CopyEncoder { rows, options, quoted, header_due }
+        let special = Box::new(std::array::from_fn(|byte| {
+            u8::try_from(byte).is_ok_and(|byte| is_special(byte, &options))
+        }));
+        CopyEncoder { rows, options, quoted, special, header_due }
     }
 
     /// Appends the messages before the first row.
@@ -45,20 +50,22 @@ impl CopyEncoder {
         message::copy_out(format_of(self.options.format), self.rows.width(), out);
         match self.options.format {
             CopyFormat::Binary => {}
-            format if self.options.header => message::copy_data(out, |out| {
+            format if self.options.header => {
+                let mut line = Vec::new();
                 for (index, name) in self.rows.names().enumerate() {
                     if index > 0 {
-                        out.put_u8(self.options.delimiter);
+                        line.put_u8(self.options.delimiter);
                     }
-                    let start = out.len();
-                    out.put_slice(name.as_bytes());
+                    let start = line.len();
+                    line.put_slice(name.as_bytes());
                     match format {
-                        CopyFormat::Csv => self.quote_csv(start, false, out),
-                        _ => self.escape_text(start, out),
+                        CopyFormat::Csv => self.quote_csv(start, false, &mut line),
+                        _ => self.escape_text(start, &mut line),
                     }
                 }
-                out.put_u8(b'\n');
-            }),
+                line.put_u8(b'\n');
+                message::copy_data(out, |out| out.put_slice(&line));
+            }
             _ => {}
         }
     }
@@ -83,7 +90,7 @@ impl CopyEncoder {
         start: usize,
         rows_max: usize,
         bytes_max: usize,
-        out: &mut BytesMut,
+        out: &mut Vec<u8>,
     ) -> usize {
         let mut header = if batch.num_rows() > start { self.take_header() } else { &[] };
         let arrays = self.rows.unpack(batch);
@@ -91,12 +98,12 @@ impl CopyEncoder {
         let end = batch.num_rows().min(start.saturating_add(rows_max));
         let mut row = start;
         while row < end {
-            message::copy_data(out, |out| match self.options.format {
+            message::copy_data(out, |out: &mut Vec<u8>| match self.options.format {
                 CopyFormat::Binary => {
                     out.put_slice(std::mem::take(&mut header));
                     out.put_i16(i16::try_from(columns.len()).unwrap_or(i16::MAX));
                     for column in &columns {
-                        write_sized(column.as_ref(), row, out);
+                        column.write_sized(row, out);
                     }
                 }
                 CopyFormat::Text | CopyFormat::Csv => self.put_line(&columns, row, out),
@@ -114,7 +121,7 @@ impl CopyEncoder {
         if std::mem::take(&mut self.header_due) { BINARY_HEADER } else { &[] }
     }
 
-    fn put_line(&self, columns: &[Box<dyn Column + '_>], row: usize, out: &mut BytesMut) {
+    fn put_line(&self, columns: &[Box<dyn Column + '_>], row: usize, out: &mut Vec<u8>) {
         for (index, column) in columns.iter().enumerate() {
             if index > 0 {
                 out.put_u8(self.options.delimiter);
@@ -138,13 +145,15 @@ impl CopyEncoder {
         out.put_u8(b'\n');
     }
 
+    fn has_special(&self, raw: &[u8]) -> bool {
+        raw.iter().any(|byte| self.special[usize::from(*byte)])
+    }
+
     /// Puts what stands behind `start` in quotes if it needs them.
-    fn quote_csv(&self, start: usize, forced: bool, out: &mut BytesMut) {
-        let CopyOptions { delimiter, quote, escape, .. } = self.options;
+    fn quote_csv(&self, start: usize, forced: bool, out: &mut Vec<u8>) {
+        let CopyOptions { quote, escape, .. } = self.options;
         let raw = &out[start..];
-        let special =
-            |byte: &u8| *byte == delimiter || *byte == quote || matches!(byte, b'\n' | b'\r');
-        if !forced && raw != self.options.null.as_bytes() && !raw.iter().any(special) {
+        if !forced && raw != self.options.null.as_bytes() && !self.has_special(raw) {
             return;
         }
         let raw = raw.to_vec();
@@ -160,13 +169,11 @@ impl CopyEncoder {
     }
 
     /// Escapes what stands behind `start` with backslashes.
-    fn escape_text(&self, start: usize, out: &mut BytesMut) {
-        let delimiter = self.options.delimiter;
-        let special =
-            |byte: &u8| *byte == delimiter || *byte == b'\\' || matches!(byte, 0x08..=0x0d);
-        if !out[start..].iter().any(special) {
+    fn escape_text(&self, start: usize, out: &mut Vec<u8>) {
+        if !self.has_special(&out[start..]) {
             return;
         }
+        let delimiter = self.options.delimiter;
         let raw = out[start..].to_vec();
         out.truncate(start);
         for byte in raw {
@@ -187,6 +194,15 @@ impl CopyEncoder {
             out.put_u8(escaped);
         }
     }
+}
+
+fn is_special(byte: u8, options: &CopyOptions) -> bool {
+    byte == options.delimiter
+        || match options.format {
+            CopyFormat::Csv => byte == options.quote || matches!(byte, b'\n' | b'\r'),
+            CopyFormat::Text => byte == b'\\' || matches!(byte, 0x08..=0x0d),
+            CopyFormat::Binary => false,
+        }
 }
 
 fn format_of(format: CopyFormat) -> Format {

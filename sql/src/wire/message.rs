@@ -1,5 +1,7 @@
 //! What the server says, appended to the buffer of a connection.
 
+use std::ops::DerefMut;
+
 use bytes::{BufMut, Bytes, BytesMut};
 use pgwire::messages::Message;
 use pgwire::messages::copy::{CopyInResponse, CopyOutResponse};
@@ -122,13 +124,12 @@ pub(crate) fn row_description(encoder: &RowEncoder, out: &mut BytesMut) {
     let at = out.len();
     out.put_i32(0);
     out.put_i16(i16::try_from(encoder.width()).unwrap_or(i16::MAX));
-    for (name, pg_type, format) in encoder.description() {
+    for (name, (relation, number), pg_type, format) in encoder.description() {
         // A zero byte would end the name early and shift everything behind it.
         out.extend(name.bytes().filter(|byte| *byte != 0));
         out.put_u8(0);
-        // Neither table nor column: results are of queries.
-        out.put_i32(0);
-        out.put_i16(0);
+        out.put_u32(relation);
+        out.put_i16(number);
         out.put_u32(pg_type.oid);
         out.put_i16(pg_type.size);
         out.put_i32(pg_type.modifier);
@@ -167,7 +168,10 @@ pub(crate) fn copy_in(columns: usize, out: &mut BytesMut) {
 }
 
 /// Appends a piece of a COPY.
-pub(crate) fn copy_data(out: &mut BytesMut, body: impl FnOnce(&mut BytesMut)) {
+pub(crate) fn copy_data<B: BufMut + DerefMut<Target = [u8]>>(
+    out: &mut B,
+    body: impl FnOnce(&mut B),
+) {
     out.put_u8(b'd');
     let at = out.len();
     out.put_i32(0);

@@ -44,23 +44,52 @@ impl From<WireError> for WorkError {
 /// The bytes that work has written. What it has not flushed when it ends goes to the connection with its result.
 pub(crate) struct Output {
     /// Whole messages.
-    pub(crate) buffer: BytesMut,
+    buffer: BytesMut,
+    /// Whole messages of rows, behind these. They are moved to the socket, not copied, once they are many.
+    rows: Vec<u8>,
     chunks: mpsc::Sender<Bytes>,
 }
 
 impl Output {
     /// Makes an empty output.
     pub(crate) fn new(chunks: mpsc::Sender<Bytes>) -> Output {
-        Output { buffer: BytesMut::new(), chunks }
+        Output { buffer: BytesMut::new(), rows: Vec::new(), chunks }
+    }
+
+    /// Returns where messages are appended.
+    pub(crate) fn messages(&mut self) -> &mut BytesMut {
+        self.buffer.extend_from_slice(&self.rows);
+        self.rows.clear();
+        &mut self.buffer
+    }
+
+    /// Returns what was not handed over.
+    pub(crate) fn into_rest(mut self) -> BytesMut {
+        std::mem::take(self.messages())
     }
 
     /// Hands over what there is, and waits for room if the client is slow.
     pub(crate) async fn flush(&mut self) -> Result<(), WorkError> {
-        if self.buffer.is_empty() {
-            return Ok(());
+        if self.rows.len() < FLUSH_BYTES {
+            self.messages();
         }
+        if !self.buffer.is_empty() {
+            let chunk = self.buffer.split().freeze();
+            self.hand_over(chunk).await?;
+        }
+        if !self.rows.is_empty() {
+            // As much as the next chunk takes, unless the last one was of large rows.
+            let room = self.rows.len().min(2 * FLUSH_BYTES) + FLUSH_BYTES / 8;
+            let room = Vec::with_capacity(room);
+            let chunk = std::mem::replace(&mut self.rows, room);
+            self.hand_over(chunk.into()).await?;
+        }
+        Ok(())
+    }
+
+    async fn hand_over(&self, chunk: Bytes) -> Result<(), WorkError> {
         self.chunks
-            .send(self.buffer.split().freeze())
+            .send(chunk)
             .await
             .map_err(|_| WireError::new(sqlstate::QUERY_CANCELED, "the connection is gone").into())
     }
@@ -117,7 +146,9 @@ impl RowRun {
         let mut rows = 0;
         if let Some((batch, start)) = self.batch.take() {
             let left = usize::try_from(rows_max).unwrap_or(usize::MAX);
-            let written = encoder.data_rows(&batch, start, left, usize::MAX, buffer);
+            let mut messages = Vec::new();
+            let written = encoder.data_rows(&batch, start, left, usize::MAX, &mut messages);
+            buffer.extend_from_slice(&messages);
             rows = u64::try_from(written).unwrap_or(0);
             if start + written < batch.num_rows() {
                 self.batch = Some((batch, start + written));
@@ -148,10 +179,10 @@ impl RowRun {
             let left = usize::try_from(rows_max - rows).unwrap_or(usize::MAX);
             let encoded = match framing {
                 Framing::Rows(encoder) => {
-                    encoder.data_rows(&batch, start, left, FLUSH_BYTES, &mut output.buffer)
+                    encoder.data_rows(&batch, start, left, FLUSH_BYTES, &mut output.rows)
                 }
                 Framing::Copy(encoder) => {
-                    encoder.copy_rows(&batch, start, left, FLUSH_BYTES, &mut output.buffer)
+                    encoder.copy_rows(&batch, start, left, FLUSH_BYTES, &mut output.rows)
                 }
                 Framing::Skipped => left.min(batch.num_rows() - start),
             };
@@ -159,7 +190,7 @@ impl RowRun {
             if start + encoded < batch.num_rows() {
                 self.batch = Some((batch, start + encoded));
             }
-            if output.buffer.len() >= FLUSH_BYTES {
+            if output.rows.len() >= FLUSH_BYTES {
                 output.flush().await?;
             }
         }

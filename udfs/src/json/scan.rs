@@ -79,7 +79,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Steps to the next member or element, or over the closing bracket; says whether there is one.
-    fn more(&mut self, first: &mut bool, close: u8) -> Option<bool> {
+    pub(super) fn more(&mut self, first: &mut bool, close: u8) -> Option<bool> {
         self.space();
         if self.peek() == Some(close) && *first {
             self.at += 1;
@@ -149,6 +149,14 @@ impl<'a> Scanner<'a> {
         Some(())
     }
 
+    /// Scans a number or a word, and returns its text.
+    pub(super) fn plain(&mut self) -> Option<&'a str> {
+        let start = self.at;
+        let byte = self.peek()?;
+        self.scalar(byte)?;
+        Some(&self.text[start..self.at])
+    }
+
     fn scalar(&mut self, byte: u8) -> Option<()> {
         match byte {
             b'"' => self.string().map(|_| ()),
@@ -160,7 +168,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Scans a string, and returns what stands between its quotes, escapes and all.
-    fn string(&mut self) -> Option<&'a str> {
+    pub(super) fn string(&mut self) -> Option<&'a str> {
         self.take(b'"')?;
         let start = self.at;
         loop {
@@ -224,22 +232,22 @@ impl<'a> Scanner<'a> {
         self.text.as_bytes()[self.at..].starts_with(word.as_bytes()).then(|| self.at += word.len())
     }
 
-    fn end(&mut self) -> Option<()> {
+    pub(super) fn end(&mut self) -> Option<()> {
         self.space();
         (self.at == self.text.len()).then_some(())
     }
 
-    fn space(&mut self) {
+    pub(super) fn space(&mut self) {
         while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
             self.at += 1;
         }
     }
 
-    fn take(&mut self, byte: u8) -> Option<()> {
+    pub(super) fn take(&mut self, byte: u8) -> Option<()> {
         (self.peek()? == byte).then(|| self.at += 1)
     }
 
-    fn peek(&self) -> Option<u8> {
+    pub(super) fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
 }

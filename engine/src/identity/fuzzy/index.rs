@@ -7,7 +7,7 @@ use crate::identity::interner::{KeyTable, NONE};
 
 /// Rows that share a key at most. Whoever carries fifteen such keys is compared with fifteen hundred, which takes less than
 /// a millisecond; what a commoner key tells, one of the finer ones beside it tells better.
-pub(super) const BLOCK_ROWS_MAX: u8 = 100;
+pub(crate) const BLOCK_ROWS_MAX: u8 = 100;
 
 /// The blocks of rows that share a key.
 #[derive(Debug)]

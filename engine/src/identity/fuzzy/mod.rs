@@ -1,13 +1,16 @@
 //! The FUZZY rule of a graph: who may be one person with whom, by a model of agreement.
 //!
-//! Every subject that describes a person is a row of the matcher's table and of an index of keys. When it is new, or the
-//! class of a value that it carries becomes another, it is weighed against its neighbours in the index, and the pairs above
-//! the threshold are kept. The resolver walks along them as along values.
+//! Every subject that describes a person is a row of the matcher's table and of an index of keys, the usual ones or those of
+//! `BLOCK ON`. When it is new, or the class of a value that it carries becomes another, it is weighed against its neighbours
+//! in the index, and the pairs above the threshold are kept. The resolver walks along them as along values.
 //!
 //! The weight of a pair hangs on what its two subjects say, on the classes of the values that they carry, and on the model,
 //! which stays as it was trained. Whether the two are neighbours hangs on which keys are shared by too many. So what is kept
 //! is a function of the subjects and the model, whatever came first.
+//!
+//! Of pairs below the threshold those are kept, too, that are of one household, if the rule looks for households.
 
+mod check;
 mod index;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,10 +23,12 @@ use super::pool::Pool;
 use super::values::ValueClass;
 use crate::catalog::FuzzyRule;
 use crate::matching::{
-    Batch, Classes, Labels, Lookup, Matcher, Memories, Model, Options, Records, Scorer, block_keys,
+    Batch, BlockKeys, Classes, Labels, Lookup, Matcher, Memories, Model, Options, Records, Scorer,
     parts,
 };
-use index::{BLOCK_ROWS_MAX, Index};
+pub(super) use check::check_fuzzy;
+pub(crate) use index::BLOCK_ROWS_MAX;
+use index::Index;
 
 /// Rows that are normalised together at most: what waits is text.
 const ROWS_PENDING_MAX: usize = 1 << 16;
@@ -40,8 +45,11 @@ pub(super) struct Fuzzy {
     /// The number of the rule.
     pub(super) rule: u16,
     pub(super) threshold_bits: f32,
+    /// The threshold of households, if they are looked for.
+    pub(super) household_bits: Option<f32>,
     records: Records,
     classes: Classes,
+    keys: BlockKeys,
     index: Index,
     /// The row of each subject, or [`NONE`] for one that describes nobody.
     rows: Vec<u32>,
@@ -51,6 +59,10 @@ pub(super) struct Fuzzy {
     model: Option<Ready>,
     /// The pairs of each subject, both ways.
     pairs: Pool<Partner>,
+    /// With whom else each subject is of one household, both ways.
+    housemates: Pool<u32>,
+    /// Subjects that lost a housemate since they were [taken](Self::take_loosened).
+    loosened: Vec<u32>,
     /// Subjects to weigh (again).
     stale: Vec<u32>,
     memories: Memories,
@@ -75,6 +87,15 @@ struct Ready {
     lookup: Lookup,
 }
 
+/// Pairs that are kept.
+#[derive(Debug, Default)]
+struct Found {
+    /// Those of one person, with their weights.
+    pairs: Vec<(u32, u32, i32)>,
+    /// Others that are of one household.
+    housemates: Vec<(u32, u32)>,
+}
+
 /// The other one of a pair above the threshold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Partner {
@@ -88,8 +109,11 @@ impl Fuzzy {
         let kinds = graph.rules.compared();
         Self {
             rule: graph.rules.match_rule(graph.rules.matches.len()),
-            threshold_bits: (rule.score / (1.0 - rule.score)).log2() as f32,
+            threshold_bits: bits_of(rule.score),
+            household_bits: rule.household_score.map(bits_of),
             classes: Classes::of_kinds(kinds.len()),
+            keys: BlockKeys::new(&rule.block_on, &kinds)
+                .expect("rules have been checked for what keys name"),
             records: Records::new(kinds).expect("rules have been checked for too many kinds"),
             index: Index::new(BLOCK_ROWS_MAX),
             rows: Vec::new(),
@@ -97,6 +121,8 @@ impl Fuzzy {
             waiting: Vec::new(),
             model: None,
             pairs: Pool::new(),
+            housemates: Pool::new(),
+            loosened: Vec::new(),
             stale: Vec::new(),
             memories: Memories::new(),
             turns: Vec::new(),
@@ -164,7 +190,7 @@ impl Fuzzy {
         for (row, waited) in (first..).zip(&waiting) {
             self.rows[waited.subject as usize] = row;
             self.subjects.push(waited.subject);
-            self.index.add(&block_keys(&self.records, row), &mut closed);
+            self.index.add(&self.keys.of(&self.records, row), &mut closed);
             for (kind, values) in values.iter().enumerate() {
                 let (value, number) =
                     (values[(row - first) as usize], self.records.value(row, kind));
@@ -230,16 +256,29 @@ impl Fuzzy {
         rows.iter().for_each(|&row| self.turns[row as usize] = self.turn);
         self.forget(&rows, seeds);
         let found = self.compared(graph, &rows, halt);
-        for (left, right, weight) in found {
+        for (left, right, weight) in found.pairs {
             self.pairs.push(left, Partner { subject: right, weight });
             self.pairs.push(right, Partner { subject: left, weight });
         }
+        for (left, right) in found.housemates {
+            self.housemates.push(left, right);
+            self.housemates.push(right, left);
+        }
     }
 
-    /// Drops the pairs of rows, and adds those who lose them to `seeds`.
+    /// Drops the pairs of rows, and adds those who lose them to `seeds`. Who loses a housemate is no other person for that.
     fn forget(&mut self, rows: &[u32], seeds: &mut Vec<u32>) {
         for &row in rows {
             let subject = self.subjects[row as usize];
+            let housemates: Vec<u32> = self.housemates.of(subject).collect();
+            self.housemates.clear(subject);
+            for housemate in housemates {
+                let left: Vec<u32> =
+                    self.housemates.of(housemate).filter(|one| *one != subject).collect();
+                self.housemates.clear(housemate);
+                left.into_iter().for_each(|one| self.housemates.push(housemate, one));
+                self.loosened.push(housemate);
+            }
             let partners: Vec<Partner> = self.pairs.of(subject).collect();
             self.pairs.clear(subject);
             for partner in partners {
@@ -252,8 +291,8 @@ impl Fuzzy {
         }
     }
 
-    /// Compares rows with their neighbours, each pair once, and returns those above the threshold, as subjects.
-    fn compared(&mut self, graph: &Graph, rows: &[u32], halt: &Halt) -> Vec<(u32, u32, i32)> {
+    /// Compares rows with their neighbours, each pair once, and returns those above the thresholds, as subjects.
+    fn compared(&mut self, graph: &Graph, rows: &[u32], halt: &Halt) -> Found {
         if rows.len() < ROWS_SHARED_MIN {
             let memories = std::mem::take(&mut self.memories);
             let (found, memories) = self.compare(graph, memories, std::iter::once(rows));
@@ -276,7 +315,7 @@ impl Fuzzy {
                 Ok(found) => found,
                 Err(panic) => std::panic::resume_unwind(panic),
             });
-            ended.flatten().collect()
+            ended.fold(Found::default(), Found::with)
         })
     }
 
@@ -285,8 +324,8 @@ impl Fuzzy {
         graph: &Graph,
         memories: Memories,
         tasks: impl Iterator<Item = &'b [u32]>,
-    ) -> (Vec<(u32, u32, i32)>, Memories) {
-        let (mut found, mut neighbours) = (Vec::new(), Vec::new());
+    ) -> (Found, Memories) {
+        let (mut found, mut neighbours) = (Found::default(), Vec::new());
         let Some(mut scorer) = self.scorer(memories) else { return (found, Memories::default()) };
         let record = |row: u32| graph.record_of(self.subjects[row as usize]);
         for &row in tasks.flatten() {
@@ -296,10 +335,16 @@ impl Fuzzy {
                 if comes_by_itself || record(other) == record(row) {
                     continue;
                 }
-                let weight = scorer.weigh(row, other).same;
+                let sums = scorer.sums(row, other);
+                let weight = scorer.weight(sums).same;
+                let [left, right] = [row, other].map(|row| self.subjects[row as usize]);
                 if weight >= self.threshold_bits {
-                    let [left, right] = [row, other].map(|row| self.subjects[row as usize]);
-                    found.push((left, right, parts(weight)));
+                    found.pairs.push((left, right, parts(weight)));
+                } else if let Some(threshold) = self.household_bits
+                    && scorer.together(sums).weight >= threshold
+                    && scorer.is_corroborated(row, other)
+                {
+                    found.housemates.push((left, right));
                 }
             }
         }
@@ -322,6 +367,17 @@ impl Fuzzy {
         self.pairs.of(subject)
     }
 
+    /// Returns with whom a subject may be of one household, in no order: its pairs, and its housemates.
+    pub(super) fn near(&self, subject: u32) -> impl Iterator<Item = u32> {
+        let partners = self.partners(subject).map(|partner| partner.subject);
+        partners.chain(self.housemates.of(subject))
+    }
+
+    /// Returns the subjects that lost a housemate since this was asked last.
+    pub(super) fn take_loosened(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.loosened)
+    }
+
     /// Returns in what two subjects agree, in words.
     pub(super) fn agreement(&self, left: u32, right: u32) -> String {
         match (self.row(left), self.row(right), self.scorer(Memories::default())) {
@@ -331,11 +387,24 @@ impl Fuzzy {
     }
 }
 
+impl Found {
+    fn with(mut self, mut other: Self) -> Self {
+        self.pairs.append(&mut other.pairs);
+        self.housemates.append(&mut other.housemates);
+        self
+    }
+}
+
+/// Returns the logarithm of the odds of a probability.
+fn bits_of(probability: f64) -> f32 {
+    (probability / (1.0 - probability)).log2() as f32
+}
+
 /// Returns the key under which the matcher knows a record.
 pub(super) fn record_key(source: &str, record: &str) -> u64 {
     hash::mix(hash::text(source), hash::text(record))
 }
 
-fn threads() -> usize {
+pub(super) fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }

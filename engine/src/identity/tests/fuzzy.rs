@@ -5,9 +5,10 @@ use std::sync::OnceLock;
 use proptest::prelude::*;
 use std::collections::{BTreeSet, HashMap};
 
+use super::blocking::keys;
 use super::properties::{CASES, distinct, rows, state};
 use super::*;
-use crate::catalog::FuzzyRule;
+use crate::catalog::{BlockPart, FuzzyRule};
 use crate::matching::Model;
 use crate::matching::tests::town::town;
 
@@ -15,11 +16,18 @@ use crate::matching::tests::town::town;
 const ROWS_PER_KEY: u8 = 3;
 
 fn rules() -> Rules {
+    rules_with(vec![])
+}
+
+/// The rules with these keys for candidates in the place of the usual ones.
+fn rules_with(block_on: Vec<Vec<BlockPart>>) -> Rules {
     let rule = FuzzyRule {
         name: "same_person".to_owned(),
         score: 0.95,
         review_below: Some(0.99),
+        household_score: None,
         priority: 1_000,
+        block_on,
     };
     Rules::from_graph(&IdentityGraph { fuzzy: Some(rule), ..definition() }).unwrap()
 }
@@ -52,7 +60,7 @@ pub(super) fn town_rows(households: u64, seed: u64) -> Vec<(Row, u64)> {
 }
 
 /// What a town of eight hundred households teaches.
-fn model() -> &'static Model {
+pub(super) fn model() -> &'static Model {
     static MODEL: OnceLock<Model> = OnceLock::new();
     MODEL.get_or_init(|| {
         let mut resolver = Resolver::new(rules());
@@ -67,7 +75,11 @@ fn model() -> &'static Model {
 }
 
 pub(super) fn trained() -> Resolver {
-    let mut resolver = Resolver::new(rules());
+    trained_with(vec![])
+}
+
+pub(super) fn trained_with(block_on: Vec<Vec<BlockPart>>) -> Resolver {
+    let mut resolver = Resolver::new(rules_with(block_on));
     resolver.set_model(model().clone());
     resolver
 }
@@ -106,7 +118,7 @@ pub(super) fn person(key: &str, first: &str, last: &str) -> Row {
 }
 
 /// Pairwise precision and recall, and the most records of one profile.
-fn score(resolver: &Resolver, truth: &[u64]) -> (f64, f64, usize) {
+pub(super) fn score(resolver: &Resolver, truth: &[u64]) -> (f64, f64, usize) {
     let count = |sizes: HashMap<(u64, u64), u64>| -> f64 {
         sizes.into_values().map(|size| (size * (size - 1) / 2) as f64).sum()
     };
@@ -250,10 +262,13 @@ fn limits_hold_for_weighed_pairs() {
     assert_eq!(profiles(&resolver).iter().map(Vec::len).max(), Some(12), "merge_limit = 12");
 }
 
-/// A resolver whose keys are closed soon.
-fn crowded() -> Resolver {
-    let mut resolver = trained();
-    resolver.fuzzy.as_mut().unwrap().close_keys_above(ROWS_PER_KEY);
+/// A resolver with the usual keys or with some that are named, which are closed late or soon.
+fn resolver_of((is_named, is_crowded): (bool, bool)) -> Resolver {
+    let named = ["surname", "given_name, birth_date", "email"];
+    let mut resolver = trained_with(if is_named { keys(&named) } else { vec![] });
+    if is_crowded {
+        resolver.fuzzy.as_mut().unwrap().close_keys_above(ROWS_PER_KEY);
+    }
     resolver
 }
 
@@ -264,10 +279,10 @@ proptest! {
     fn any_batching_gives_what_one_run_gives(
         rows in rows(),
         batches in prop::collection::vec(1_usize..9, 1..12),
-        is_crowded in any::<bool>(),
+        of in any::<(bool, bool)>(),
     ) {
         let rows = distinct(rows);
-        let make = if is_crowded { crowded } else { trained };
+        let make = || resolver_of(of);
         let whole = resolve_with(make(), &rows);
         let mut resolver = make();
         let mut anchors: Vec<Option<u32>> = Vec::new();
@@ -297,9 +312,9 @@ proptest! {
         (rows, shuffled) in rows()
             .prop_map(distinct)
             .prop_flat_map(|rows| (Just(rows.clone()), Just((0..rows.len()).collect::<Vec<_>>()).prop_shuffle())),
-        is_crowded in any::<bool>(),
+        of in any::<(bool, bool)>(),
     ) {
-        let make = if is_crowded { crowded } else { trained };
+        let make = || resolver_of(of);
         let straight = resolve_with(make(), &rows);
         let turned = resolve_with(make(), &shuffled.iter().map(|&at| rows[at].clone()).collect::<Vec<_>>());
         let name = |subject: u32| shuffled[subject as usize] as u32;

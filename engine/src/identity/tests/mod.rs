@@ -1,8 +1,10 @@
 //! Tests of the resolution as a whole.
 
+mod blocking;
 mod classes;
 mod expiry;
 mod fuzzy;
+mod households;
 mod limits;
 mod overrides;
 mod properties;

@@ -12,7 +12,8 @@ fn decided(number: u32, decided: Decided, (left, right): (&str, &str)) -> Overri
         let (source, key) = name.split_once('/').unwrap_or(("0", name));
         RecordName { source: format!("source {source}"), key: key.to_owned() }
     };
-    Override { number, decided, left: record(left), right: record(right) }
+    let origin = Origin::Decision(number);
+    Override { origin, decided, left: record(left), right: record(right) }
 }
 
 pub(super) fn must(number: u32, records: (&str, &str)) -> Override {
@@ -49,6 +50,27 @@ fn told(resolver: &Resolver) -> Told {
 fn refused(resolver: &Resolver) -> BTreeSet<(String, &'static str)> {
     let refused = resolver.violations().map(|found| resolver.explain_violation(found));
     refused.map(|found| (found.rule, found.reason)).collect()
+}
+
+#[test]
+fn rows_that_are_followed_count_beside_decisions() {
+    let followed = |pair: Override| Override { origin: Origin::Followed("desk".into()), ..pair };
+    let named = [("1", "Anna Nowak"), ("2", "Piotr Lis"), ("3", "Ewa Kos")];
+    let rows = named.map(|(key, name)| Row::record(key, name));
+    let both = [must(7, ("1", "2")), followed(must(0, ("1", "2")))];
+    let resolver = check_with(&rows, &both, &[&[0, 1], &[2]]);
+    let edges = resolver.all_edges().map(|edge| resolver.explain(edge));
+    let edges: BTreeSet<(String, bool)> = edges.map(|edge| (edge.value, edge.joined)).collect();
+    assert_eq!(edges, [("7".into(), true), ("desk".into(), false)].into());
+    check_with(&rows, &both[1..], &[&[0, 1], &[2]]);
+    // What contradicts what does not hang on who says so.
+    for pair in [
+        [must(7, ("1", "2")), followed(cannot(0, ("2", "1")))],
+        [followed(must(0, ("1", "2"))), cannot(7, ("2", "1"))],
+    ] {
+        let resolver = check_with(&rows, &pair, &[&[0], &[1], &[2]]);
+        assert_eq!(refused(&resolver), [(OVERRIDE_NAME.into(), "contradicted")].into());
+    }
 }
 
 #[test]

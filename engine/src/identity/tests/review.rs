@@ -185,7 +185,8 @@ fn answers_are_what_a_model_is_trained_with() {
     assert_ne!(resolver.train(), guessed);
     // A must-link that others contradict is not in force, and teaches nothing.
     let [first, ..] = answers.as_slice() else { panic!("nothing was asked") };
-    let contrary = Override { number: 9_999, decided: Decided::MustLink, ..first.clone() };
+    let origin = Origin::Decision(9_999);
+    let contrary = Override { origin, decided: Decided::MustLink, ..first.clone() };
     resolver.set_overrides(&[first.clone(), contrary]).unwrap();
     assert_eq!(resolver.labels().len(), 1);
     resolver.set_overrides(&[]).unwrap();

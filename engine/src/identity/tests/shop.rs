@@ -333,7 +333,9 @@ fn the_shop_is_resolved_better_by_weight() {
     let exact = Score::of(&predicted(&profiles_of(&resolver, &log), &persons));
     for (score, precision_min, gain_min) in [(0.95, 0.98, 0.005), (0.5, 0.96, 0.03)] {
         let name = "same_person".to_owned();
-        let rule = FuzzyRule { name, score, review_below: None, priority: 1_000 };
+        let (review_below, household_score, block_on) = (None, None, vec![]);
+        let rule =
+            FuzzyRule { name, score, review_below, household_score, priority: 1_000, block_on };
         let graph = IdentityGraph { fuzzy: Some(rule), ..exact_rules() };
         let mut resolver = Resolver::new(Rules::from_graph(&graph).unwrap());
         for row in &log.rows {

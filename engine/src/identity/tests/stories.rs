@@ -298,6 +298,7 @@ fn an_older_subject_becomes_the_anchor_when_it_joins() {
         Delta {
             changed: moved.to_vec(),
             touched: vec![0, 1],
+            households: vec![],
             subjects_resolved: 3,
             components_resolved: 1
         }

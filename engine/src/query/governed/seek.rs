@@ -12,10 +12,12 @@ use arrow::datatypes::SchemaRef;
 use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
 
-use super::{GovernedTable, PROFILE_ID, ScannedFile};
+use super::{GovernedTable, ScannedFile};
+use crate::lanes;
 use crate::query::access::Access;
 use crate::query::blooms::Wanted;
 use crate::query::decoded::{BLOCK_ROWS, BlockFile};
+use crate::query::scan::OutputColumn;
 use crate::query::selection::in_visible_order;
 use crate::query::value_index::ValueIndex;
 
@@ -118,8 +120,11 @@ impl GovernedTable {
             Cold::Blocks(blocks, columns) => {
                 for (file, block) in blocks {
                     let file = self.block_file(&self.files[file]);
-                    let read = self.store.decoded.read(file, block, &columns).await;
+                    let read = self.store.decoded.read(&file, block, &columns).await;
                     read.map_err(|error| DataFusionError::External(Box::new(error)))?;
+                    if self.store.decoded.is_due_ahead(&file, &columns) {
+                        self.read_ahead(file, columns.clone());
+                    }
                 }
             }
         }
@@ -139,7 +144,7 @@ impl GovernedTable {
                 return Ok(());
             }
         }
-        let values = self.store.decoded.read_column(self.block_file(file), column).await;
+        let values = self.store.decoded.read_column(&self.block_file(file), column).await;
         let values = values.map_err(|error| DataFusionError::External(Box::new(error)))?;
         if let Some(index) = ValueIndex::of(&values) {
             self.store.indexes.insert(&file.path, column, index);
@@ -147,13 +152,25 @@ impl GovernedTable {
         Ok(())
     }
 
-    fn block_file<'a>(&'a self, file: &'a ScannedFile) -> BlockFile<'a> {
+    /// Reads the rest of a file that is looked into again and again. Nobody waits for it.
+    fn read_ahead(&self, file: BlockFile, columns: Vec<usize>) {
+        let decoded = Arc::clone(&self.store.decoded);
+        lanes::beside(async move {
+            // Who wants rows of it and cannot have them is told why.
+            if let Err(error) = decoded.read_ahead(&file, &columns).await {
+                tracing::debug!(%error, path = file.path, "a file could not be read ahead");
+            }
+        });
+    }
+
+    fn block_file(&self, file: &ScannedFile) -> BlockFile {
         BlockFile {
-            store: &self.store.store,
-            path: &file.path,
+            store: Arc::clone(&self.store.store),
+            path: file.path.clone(),
             size: file.size,
             rows: file.rows,
-            schema: &self.physical,
+            schema: Arc::clone(&self.physical),
+            entry: file.entry.clone(),
         }
     }
 
@@ -262,7 +279,7 @@ impl GovernedTable {
         let physical = |field: &arrow::datatypes::FieldRef| self.physical.index_of(field.name());
         let stored = columns.iter().map(|column| self.shown.field(*column));
         let stored: Result<Vec<usize>, _> = stored
-            .filter(|field| field.name() != PROFILE_ID)
+            .filter(|field| self.made(field.name()).is_none())
             .map(|field| self.physical.index_of(field.name()))
             .collect();
         let Ok(stored) = stored else { return Found::Unfit };
@@ -294,17 +311,19 @@ impl GovernedTable {
         let mut parts = parts.into_iter();
         let mut made: Vec<ArrayRef> = Vec::with_capacity(columns.len());
         for field in output.fields() {
-            let values = if field.name() == PROFILE_ID {
-                Ok(profile_ids(access, &stretches))
-            } else {
-                let parts = parts.next().unwrap_or_default();
-                physical(field).and_then(|at| {
-                    let whole = joined(&parts, self.physical.field(at).data_type())?;
-                    match whole.data_type() == field.data_type() {
-                        true => Ok(whole),
-                        false => cast(&whole, field.data_type()),
-                    }
-                })
+            let values = match self.made(field.name()) {
+                Some(OutputColumn::ProfileId) => Ok(profile_ids(access, &stretches)),
+                Some(OutputColumn::HouseholdId) => Ok(household_ids(access, &stretches)),
+                Some(OutputColumn::Stored(_)) | None => {
+                    let parts = parts.next().unwrap_or_default();
+                    physical(field).and_then(|at| {
+                        let whole = joined(&parts, self.physical.field(at).data_type())?;
+                        match whole.data_type() == field.data_type() {
+                            true => Ok(whole),
+                            false => cast(&whole, field.data_type()),
+                        }
+                    })
+                }
             };
             match values {
                 Ok(values) => made.push(values),
@@ -324,6 +343,13 @@ fn profile_ids(access: &Access, stretches: &[Stretch]) -> ArrayRef {
     let ids = stretches.iter().flat_map(|stretch| {
         std::iter::repeat_n(access.people.profile_id(stretch.subject), stretch.rows as usize)
     });
+    Arc::new(ids.collect::<Int64Array>())
+}
+
+fn household_ids(access: &Access, stretches: &[Stretch]) -> ArrayRef {
+    let subjects: Vec<u32> = stretches.iter().map(|stretch| stretch.subject).collect();
+    let ids = access.household_ids(&subjects).into_iter().zip(stretches);
+    let ids = ids.flat_map(|(id, stretch)| std::iter::repeat_n(id, stretch.rows as usize));
     Arc::new(ids.collect::<Int64Array>())
 }
 

@@ -14,6 +14,7 @@ use object_store::ObjectStore;
 use super::{SUBJECT, ScannedFile};
 use crate::query::blooms::BloomCache;
 use crate::query::decoded::DecodedCache;
+use crate::query::relations::ShownColumns;
 use crate::query::runs::{RunCache, Runs, runs_of};
 use crate::query::value_index::IndexCache;
 use crate::table_read::StoreReader;
@@ -33,13 +34,15 @@ pub struct ScanStore {
     pub(super) decoded: Arc<DecodedCache>,
     /// In which rows of its files values stand.
     pub(super) indexes: Arc<IndexCache>,
+    /// The columns of the tables that analysts made.
+    pub(in crate::query) shown: Arc<ShownColumns>,
 }
 
 impl ScanStore {
     /// Reads from `store`, which plans call `url`.
     pub fn new(store: Arc<dyn ObjectStore>, url: ObjectStoreUrl) -> Self {
-        let (runs, blooms) = (Arc::default(), Arc::default());
-        Self { store, url, runs, blooms, decoded: Arc::default(), indexes: Arc::default() }
+        let (runs, blooms, shown) = (Arc::default(), Arc::default(), Arc::default());
+        Self { store, url, runs, blooms, decoded: Arc::default(), indexes: Arc::default(), shown }
     }
 
     /// Returns the subjects of the rows of `file` as runs.

@@ -7,12 +7,13 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::Field;
+use datafusion::arrow::datatypes::Fields;
 use parking_lot::RwLock;
 
 use super::backends::Place;
 use super::catalog::{Tables, definition};
 use super::configured::Configuration;
+use super::given::{GivenNumbers, sequence_of};
 use super::locks::{AdvisoryLocks, SessionLocks, Span};
 use super::settings;
 use crate::catalog::{ANALYTICS, TEMPORARY};
@@ -24,6 +25,8 @@ pub enum RelationKind {
     Table,
     /// A query over others.
     View,
+    /// Rows that a query over others gave.
+    MaterializedView,
 }
 
 /// A relation that the role can see.
@@ -35,15 +38,17 @@ pub struct Relation {
     pub name: String,
     /// The role that owns it; `None` for what is onefold's own.
     pub owner: Option<String>,
-    /// Table or view.
+    /// Table, view or materialized view.
     pub kind: RelationKind,
     /// `COMMENT ON`.
     pub comment: Option<String>,
     /// Its columns; metadata may hold the logical type and a comment.
-    pub columns: Vec<Field>,
+    pub columns: Fields,
     /// The columns of its primary key, in order; empty for none.
     pub primary_key: Vec<String>,
-    /// The query of a view.
+    /// The columns whose rows are numbered as they are put in.
+    pub numbered: Vec<String>,
+    /// The query of a view, also of a materialized one.
     pub definition: Option<String>,
 }
 
@@ -62,6 +67,8 @@ pub struct Numbered {
     pub row_type: u32,
     /// The oids of the primary key's index and constraint.
     pub key: Option<(u32, u32)>,
+    /// The names and the oids of the sequences of its numbered columns, in their order.
+    pub sequences: Vec<(String, u32)>,
 }
 
 /// The oid of the role that owns everything.
@@ -136,10 +143,18 @@ impl Snapshot {
                 let (oid, row_type) = (number("relation"), number("row type"));
                 let key = (!relation.primary_key.is_empty())
                     .then(|| (number("index"), number("constraint")));
+                let names = relation.numbered.iter();
+                let sequences = names.map(|column| sequence_of(&relation.name, column));
+                let sequences = sequences.map(|name| {
+                    let oid = oids.next(&["sequence", &relation.schema, &name]);
+                    (name, oid)
+                });
+                let sequences = sequences.collect();
                 Numbered {
                     oid,
                     row_type,
                     key,
+                    sequences,
                     schema_oid: schema.map_or(PUBLIC_OID, |(_, oid)| *oid),
                     owner_oid: relation.owner.as_deref().map_or(OWNER_OID, role_oid),
                     relation,
@@ -201,6 +216,22 @@ impl Snapshot {
         self.by_key.get(&oid).map(|&at| &self.relations[at])
     }
 
+    /// Returns the sequence with this name.
+    pub fn sequence(&self, schema: &str, name: &str) -> Option<u32> {
+        let of_schema = self.relations.iter().filter(|r| r.relation.schema == schema);
+        let mut sequences = of_schema.flat_map(|r| &r.sequences);
+        sequences.find(|(known, _)| known == name).map(|(_, oid)| *oid)
+    }
+
+    /// Returns the sequence with this oid, and the relation whose rows it numbers.
+    pub fn with_sequence(&self, oid: u32) -> Option<(&Numbered, &str)> {
+        let mut sequences = self
+            .relations
+            .iter()
+            .flat_map(|r| r.sequences.iter().map(move |(name, known)| (r, name.as_str(), *known)));
+        sequences.find(|(.., known)| *known == oid).map(|(r, name, _)| (r, name))
+    }
+
     /// Returns the relation whose rows have this type.
     pub fn with_row_type(&self, oid: u32) -> Option<&Numbered> {
         self.by_row_type.get(&oid).map(|&at| &self.relations[at])
@@ -216,12 +247,12 @@ fn sorted(names: &[String]) -> Vec<&String> {
 
 /// Numbers that depend on names: a hash, and the next free number where two names meet.
 #[derive(Default)]
-struct Oids {
+pub(super) struct Oids {
     taken: HashSet<u32>,
 }
 
 impl Oids {
-    fn next(&mut self, name: &[&str]) -> u32 {
+    pub(super) fn next(&mut self, name: &[&str]) -> u32 {
         // FNV-1a: stable over versions of Rust and of onefold.
         let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
         for part in name {
@@ -259,6 +290,8 @@ pub struct SessionFacts {
     pub(super) locks: SessionLocks,
     /// How other sessions are reached.
     pub(super) place: Place,
+    /// The numbers that its rows were given.
+    pub(super) given: GivenNumbers,
 }
 
 impl SessionFacts {
@@ -294,6 +327,7 @@ impl SessionFacts {
             configured: Configuration::default(),
             locks: SessionLocks::new(locks),
             place: Place::default(),
+            given: GivenNumbers::default(),
         })
     }
 
@@ -340,6 +374,16 @@ impl SessionFacts {
             None => settings.remove(known.name),
         };
         true
+    }
+
+    /// Notes that a row was given a number in the column of a table.
+    pub fn gave_number(&self, (schema, table): (&str, &str), column: &str, number: i64) {
+        self.given.note(schema, sequence_of(table, column), number);
+    }
+
+    /// Forgets which numbers rows were given.
+    pub fn forget_numbers(&self) {
+        self.given.forget();
     }
 
     /// Gives back the advisory locks of the transaction that ends.
@@ -396,8 +440,9 @@ mod tests {
             owner: None,
             kind: RelationKind::Table,
             comment: None,
-            columns: vec![],
+            columns: Fields::empty(),
             primary_key: vec![],
+            numbered: vec![],
             definition: None,
         }
     }

@@ -17,6 +17,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::functions::failure;
 use crate::Error;
+use crate::query::stop::check_current;
 
 /// How a marked join is planned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +57,8 @@ impl RelationPlanner for MergedJoins {
         relation: TableFactor,
         context: &mut dyn RelationPlannerContext,
     ) -> Result<RelationPlanning> {
+        // A statement of hundreds of relations passes here for each of them.
+        check_current()?;
         let mark = match &relation {
             TableFactor::NestedJoin { alias: Some(alias), .. } => Mark::of(alias),
             _ => None,

@@ -1,9 +1,9 @@
 //! The Postgres face of the planner: what makes a DataFusion session answer as PostgreSQL 15 does.
 //!
 //! A statement passes through here in this order. [`rewrite()`] changes the parsed statement: names, casts to object names,
-//! syntax that only PostgreSQL has. While it is planned, `MergedJoins` plans joins by `USING`, and [`PostgresTypes`] and
-//! [`PostgresOperators`] give types and literals PostgreSQL's meaning. [`settle()`] then gives its expressions their types,
-//! and reads its literals. [`CorrelatedSubqueries`] and [`ObjectNames`] change the plan, `CheckedIntegers` its arithmetic,
+//! syntax that only PostgreSQL has. While it is planned, `MergedJoins` plans joins by `USING`, `OperatorRelations` plans
+//! the operators of identity resolution, and [`PostgresTypes`] and [`PostgresOperators`] give types and literals PostgreSQL's
+//! meaning. [`settle()`] then gives its expressions their types, and reads its literals. [`CorrelatedSubqueries`] and [`ObjectNames`] change the plan, `CheckedIntegers` its arithmetic,
 //! and [`ObjectNames::present`] its result. Relations of [`pg_catalog`] and [`information_schema`] and the [`functions()`]
 //! read one [`SessionFacts`], whose [`Snapshot`] holds what the role can see: nothing here names a relation that the
 //! snapshot does not hold.
@@ -17,10 +17,15 @@ mod configured;
 pub(in crate::query) mod diagnosis;
 mod facts;
 mod functions;
+mod given;
 pub mod input;
+mod json_operators;
+mod lateral;
 mod locks;
 mod merged_joins;
 mod object_names;
+mod ordered;
+mod origins;
 mod planners;
 mod result_types;
 mod rewrite;
@@ -36,21 +41,27 @@ use std::sync::Arc;
 
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::SessionStateDefaults;
-use datafusion::logical_expr::planner::ExprPlanner;
+use datafusion::logical_expr::planner::{ExprPlanner, RelationPlanner};
 use datafusion::optimizer::{Analyzer, AnalyzerRule};
 
 pub use backends::{Backends, Reachable, Signal};
+pub(in crate::query) use catalog::OfSession;
 pub use catalog::{information_schema, pg_catalog};
 pub use configured::{CheckSetting, Configured};
 pub use facts::{Relation, RelationKind, SessionFacts, Snapshot};
 pub use functions::{AllowedFunctions, aggregates, allowed_functions, functions};
+pub(in crate::query) use functions::{follows_from_catalog, own};
 pub use locks::AdvisoryLocks;
 pub use object_names::ObjectNames;
+pub use origins::{origin_of, with_origins};
 pub use planners::{PostgresOperators, PostgresTypes};
 pub use rewrite::{column_name, qualify, rewrite};
 pub use settled::settle;
 pub use subqueries::CorrelatedSubqueries;
 pub use zone::Zone;
+
+use super::operators::OperatorRelations;
+use crate::query::stop;
 
 /// Gives a session PostgreSQL's functions, types, operators and rules, and of DataFusion's functions those that are
 /// allowed. Call it on a builder without default features. `more` are functions of onefold's own.
@@ -65,10 +76,16 @@ pub fn extend(
     scalar.extend(more);
     let mut aggregate = allowed.aggregate.clone();
     aggregate.extend(aggregates().into_iter().map(Arc::new));
-    let mut planners: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(PostgresOperators)];
+    let mut planners: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(PostgresOperators::new(facts))];
     planners.extend(SessionStateDefaults::default_expr_planners());
-    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> =
-        vec![Arc::new(ObjectNames::new(facts)), Arc::new(CorrelatedSubqueries::new())];
+    let relations: Vec<Arc<dyn RelationPlanner>> =
+        vec![Arc::new(merged_joins::MergedJoins), Arc::new(OperatorRelations)];
+    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![
+        Arc::new(ObjectNames::new(facts)),
+        Arc::new(lateral::LateralRows),
+        Arc::new(ordered::OrderedSubqueries),
+        Arc::new(CorrelatedSubqueries::new()),
+    ];
     rules.extend(Analyzer::new().rules);
     rules.push(Arc::new(checked::CheckedIntegers));
     builder
@@ -78,7 +95,9 @@ pub fn extend(
         .with_window_functions(allowed.window.clone())
         .with_table_function_list(allowed.table.clone())
         .with_expr_planners(planners)
-        .with_relation_planners(vec![Arc::new(merged_joins::MergedJoins)])
+        .with_relation_planners(relations)
         .with_type_planner(Arc::new(PostgresTypes))
-        .with_analyzer_rules(rules)
+        .with_analyzer_rules(stop::analysis(rules))
+        .with_optimizer_rules(stop::optimization())
+        .with_physical_optimizer_rules(stop::physical_optimization())
 }

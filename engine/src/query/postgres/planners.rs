@@ -19,7 +19,9 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::diagnosis;
-use super::functions::{bounded, failure, grown, is_other_text};
+use super::facts::SessionFacts;
+use super::functions::{bounded, divided, extract, failure, grown, is_other_text, times};
+use super::json_operators;
 use super::rewrite::{array_elements, element_type};
 use super::types::{self, TYPE_KEY};
 use crate::Error;
@@ -131,7 +133,16 @@ fn field(sql: &SqlType) -> Result<Option<Field>> {
 
 /// Plans operators and subscripts whose meaning depends on types.
 #[derive(Debug)]
-pub struct PostgresOperators;
+pub struct PostgresOperators {
+    facts: Arc<SessionFacts>,
+}
+
+impl PostgresOperators {
+    /// Makes the planner of one session.
+    pub fn new(facts: &Arc<SessionFacts>) -> PostgresOperators {
+        PostgresOperators { facts: Arc::clone(facts) }
+    }
+}
 
 impl ExprPlanner for PostgresOperators {
     fn plan_binary_op(
@@ -141,6 +152,9 @@ impl ExprPlanner for PostgresOperators {
     ) -> Result<PlannerResult<RawBinaryExpr>> {
         let RawBinaryExpr { op, mut left, mut right } = expr;
         diagnosis::check_operator(&op, &left, &right, schema)?;
+        if let Some(call) = json_operators::planned(&op, &left, &right, schema, &self.facts) {
+            return Ok(PlannerResult::Planned(call));
+        }
         let compares = matches!(
             op,
             BinaryOperator::Eq
@@ -192,6 +206,19 @@ impl ExprPlanner for PostgresOperators {
             (BinaryOperator::Plus, Some(DataType::Interval(_)), Some(DataType::Date32)) => {
                 right = midnight(right);
             }
+            (
+                BinaryOperator::Multiply | BinaryOperator::Divide,
+                Some(DataType::Interval(_)),
+                Some(number),
+            ) if number.is_numeric() || number.is_null() => {
+                let scaled = if op == BinaryOperator::Divide { divided } else { times };
+                return Ok(PlannerResult::Planned(scaled(left, as_float(right))));
+            }
+            (BinaryOperator::Multiply, Some(number), Some(DataType::Interval(_)))
+                if number.is_numeric() || number.is_null() =>
+            {
+                return Ok(PlannerResult::Planned(times(right, as_float(left))));
+            }
             // Days between days are an integer.
             (BinaryOperator::Minus, Some(DataType::Date32), Some(DataType::Date32)) => {
                 let days = Box::new(binary_expr(left, Operator::Minus, right));
@@ -200,6 +227,10 @@ impl ExprPlanner for PostgresOperators {
             _ => {}
         }
         Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }))
+    }
+
+    fn plan_extract(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
+        Ok(PlannerResult::Planned(extract(args)))
     }
 
     fn plan_aggregate(
@@ -244,6 +275,10 @@ impl ExprPlanner for PostgresOperators {
         };
         Ok(PlannerResult::Original(RawFieldAccessExpr { field_access, expr }))
     }
+}
+
+fn as_float(number: Expr) -> Expr {
+    Expr::Cast(Cast::new(Box::new(number), DataType::Float64))
 }
 
 /// The beginning of a day as a point in time.

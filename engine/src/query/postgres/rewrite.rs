@@ -9,11 +9,14 @@ mod columns;
 mod empty;
 mod expressions;
 mod joins;
+mod json;
 mod literals;
 mod qualified;
 mod relations;
 mod row_in;
+mod rows;
 mod values;
+mod whole_rows;
 
 use std::ops::ControlFlow;
 
@@ -26,7 +29,9 @@ pub(super) use arrays::elements as array_elements;
 pub use columns::column_name;
 pub(super) use expressions::element_type;
 pub use qualified::qualify;
+pub(super) use rows::width as row_width;
 
+use super::catalog::procedures;
 use super::facts::SessionFacts;
 
 /// Turns what only PostgreSQL has into what DataFusion plans.
@@ -65,15 +70,19 @@ impl VisitorMut for Rewriter<'_> {
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
         columns::name(select);
+        json::name_values(select);
+        whole_rows::replace(select, self.facts, &self.ctes);
         relations::replace_table_oids(select, self.facts);
         empty::prune(select);
         row_in::rewrite(select);
+        rows::flatten(select);
         ControlFlow::Continue(())
     }
 
     fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
         literals::widen_select(select);
         columns::unnest_series(select);
+        relations::qualify_wildcards(select);
         joins::merge(select, &self.named);
         ControlFlow::Continue(())
     }
@@ -110,11 +119,15 @@ fn parts(name: &ObjectName) -> Vec<String> {
     name.0.iter().filter_map(ObjectNamePart::as_ident).map(normal).collect()
 }
 
-/// The name of a function without `pg_catalog`; `None` for functions of other schemas.
+/// The name of a function without its schema; `None` for functions of schemas that have none. Those that PostgreSQL does not
+/// have are in `public`.
 fn function_name(name: &ObjectName) -> Option<String> {
     match parts(name).as_slice() {
         [name] => Some(name.clone()),
         [schema, name] if schema == "pg_catalog" => Some(name.clone()),
+        [schema, name] if schema == "public" => {
+            procedures(Some("public"), name).next().map(|_| name.clone())
+        }
         _ => None,
     }
 }

@@ -224,7 +224,7 @@ fn is_concerned(node: &LogicalPlan) -> Result<bool> {
                 Ok(match expr {
                     Expr::ScalarFunction(function) => matches!(
                         function.name(),
-                        "date_trunc" | "date_part" | "concat" | "concat_ws" | "format"
+                        "date_trunc" | "date_part" | "extract" | "concat" | "concat_ws" | "format"
                     ),
                     Expr::Cast(_)
                     | Expr::Literal(ScalarValue::Utf8(Some(_)), None)

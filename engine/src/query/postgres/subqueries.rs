@@ -4,19 +4,25 @@
 //! PostgreSQL takes any. This rule closes most of the gap without changing an answer:
 //! a subquery that may give several rows goes through [`single_value`](super::functions()), which fails on the second row as
 //! SQL demands; a condition on the outer row alone moves out of it into a `CASE`; and where an inner column equals an
-//! outer one, the inner column stands for it in the other conditions. `EXISTS` outside a filter becomes a count.
+//! outer one, the inner column stands for it in the other conditions. `EXISTS` outside a filter becomes a count, and so does
+//! `IN`.
 
 use std::sync::Arc;
 
+use datafusion::arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
-use datafusion::common::{Column, DFSchema, Result};
+use datafusion::common::{
+    Column, DFSchema, ExprSchema, Result, ScalarValue, internal_err, plan_err,
+};
 use datafusion::functions_aggregate::expr_fn::count;
-use datafusion::logical_expr::expr::{AggregateFunction, Exists};
+use datafusion::logical_expr::binary::comparison_coercion;
+use datafusion::logical_expr::expr::{AggregateFunction, Cast, Exists, InSubquery};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{conjunction, merge_schema, split_conjunction_owned};
 use datafusion::logical_expr::{
-    AggregateUDF, BinaryExpr, Expr, LogicalPlan, LogicalPlanBuilder, Operator, Subquery, lit, when,
+    AggregateUDF, BinaryExpr, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator,
+    Subquery, lit, when,
 };
 use datafusion::optimizer::AnalyzerRule;
 
@@ -65,6 +71,9 @@ impl AnalyzerRule for CorrelatedSubqueries {
                     // In a filter it becomes a semi-join; as a value it is a count.
                     Expr::Exists(exists) if shown => {
                         exists_value(exists, &schema).map(Transformed::yes)
+                    }
+                    Expr::InSubquery(within) if shown => {
+                        in_value(within, &schema).map(Transformed::yes)
                     }
                     other => Ok(Transformed::no(other)),
                 })?;
@@ -125,6 +134,46 @@ fn exists_value(exists: Exists, outer: &DFSchema) -> Result<Expr> {
         value = when(as_columns(condition)?, value).otherwise(lit(false))?;
     }
     Ok(if exists.negated { Expr::Not(Box::new(value)) } else { value })
+}
+
+/// `x IN (SELECT y ...)` as a value: true where a row has it, null where a null leaves it open, and false otherwise.
+fn in_value(within: InSubquery, outer: &DFSchema) -> Result<Expr> {
+    let InSubquery { expr, subquery, negated } = within;
+    let inner = subquery.subquery.schema();
+    let Some(column) = inner.columns().into_iter().next() else {
+        return internal_err!("a subquery of IN has a column");
+    };
+    let (given, held) = (expr.get_type(outer)?, inner.field(0).data_type());
+    let Some(common) = comparison_coercion(&given, held) else {
+        return plan_err!("expr type {given} can't cast to {held} in InSubquery");
+    };
+    let cast = |expr: Expr, from: &DataType| match *from == common {
+        true => expr,
+        false => Expr::Cast(Cast::new(Box::new(expr), common.clone())),
+    };
+    let column = Expr::Column(column);
+    let equal = cast(column.clone(), held).eq(cast(as_outer((*expr).clone(), outer)?, &given));
+    let has_row = |condition: Option<Expr>| {
+        let mut builder = LogicalPlanBuilder::from(subquery.subquery.as_ref().clone());
+        if let Some(condition) = condition {
+            builder = builder.filter(condition)?;
+        }
+        let plan = builder.build()?;
+        let outer_ref_columns = plan.all_out_ref_exprs();
+        let spans = subquery.spans.clone();
+        let subquery = Subquery { subquery: Arc::new(plan), outer_ref_columns, spans };
+        exists_value(Exists { subquery, negated: false }, outer)
+    };
+    let unknown = lit(ScalarValue::Boolean(None));
+    let mut value = when(has_row(Some(equal))?, lit(true));
+    if expr.nullable(outer)? {
+        value = value.when(expr.is_null().and(has_row(None)?), unknown.clone());
+    }
+    if inner.field(0).is_nullable() {
+        value = value.when(has_row(Some(column.is_null()))?, unknown);
+    }
+    let value = value.otherwise(lit(false))?;
+    Ok(if negated { Expr::Not(Box::new(value)) } else { value })
 }
 
 impl Pieces {
@@ -257,6 +306,18 @@ fn has_subquery(expr: &Expr) -> bool {
         ))
     })
     .unwrap_or(true)
+}
+
+/// The columns of a row as those that a subquery over the row names.
+fn as_outer(expr: Expr, row: &DFSchema) -> Result<Expr> {
+    expr.transform_up(|expr| match expr {
+        Expr::Column(column) => {
+            let field = Arc::clone(row.field_from_column(&column)?);
+            Ok(Transformed::yes(Expr::OuterReferenceColumn(field, column)))
+        }
+        other => Ok(Transformed::no(other)),
+    })
+    .data()
 }
 
 fn as_columns(expr: Expr) -> Result<Expr> {

@@ -17,6 +17,7 @@ use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
 mod drivers;
+mod origins;
 mod settled;
 
 use super::*;
@@ -30,7 +31,9 @@ fn column(name: &str, data_type: DataType, logical: Option<&str>) -> Field {
 fn relation(schema: &str, name: &str, kind: RelationKind, columns: Vec<Field>) -> Relation {
     let (schema, name) = (schema.to_string(), name.to_string());
     let (owner, comment, definition) = (None, None, None);
-    Relation { schema, name, owner, kind, comment, columns, primary_key: vec![], definition }
+    let (primary_key, numbered) = (vec![], vec![]);
+    let columns = columns.into();
+    Relation { schema, name, owner, kind, comment, columns, primary_key, numbered, definition }
 }
 
 /// The relations that the fixtures were recorded over.

@@ -315,6 +315,7 @@ pub fn arrow_type(pg_type: &str) -> DataType {
         "numeric" => DataType::Decimal128(38, 10),
         "bytea" => DataType::Binary,
         "date" => DataType::Date32,
+        "time" => DataType::Time64(TimeUnit::Microsecond),
         "interval" => DataType::Interval(IntervalUnit::MonthDayNano),
         "timestamp" => DataType::Timestamp(TimeUnit::Microsecond, None),
         "timestamptz" => DataType::Timestamp(TimeUnit::Microsecond, Some(UTC.into())),

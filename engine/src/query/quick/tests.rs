@@ -1,12 +1,14 @@
 //! The short way answers as the plan does, for whoever may see what, and is taken by small statements alone.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use datafusion::common::ScalarValue;
 use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
 use object_store::memory::InMemory;
+use tokio::runtime::Handle;
 
 use crate::lake::{Commit, Lake, TableSchema, WriteOptions, write_files};
 use crate::query::access::{Access, People, SubjectSet, Visible};
@@ -294,4 +296,36 @@ async fn what_is_not_small_or_not_certain_has_no_short_way() {
     let generic = scene.generic("SELECT n FROM t WHERE profile_id = $1", &[id(1)]).await;
     let other = [ScalarValue::Int32(Some(1))];
     assert!(generic.quick().unwrap().answer(Some(&access), &other).await.is_none());
+}
+
+#[tokio::test]
+async fn what_is_looked_into_again_and_again_is_read_ahead() {
+    let scene = scene(false).await;
+    let sql = "SELECT email, n FROM t WHERE profile_id = $1";
+    let generic = scene.generic(sql, &[id(1)]).await;
+    let everyone = scene.access(Visible::Everyone);
+    // The second file has five blocks: this is in the last one, those are one in each of the others.
+    let last = [id(profile_of(SUBJECTS - 1))];
+    let expected = scene.planned(sql, &everyone, &last).await;
+    let looking = async move {
+        let quick = generic.quick().unwrap();
+        for subject in [9_001, 12_000, 15_000, 17_500] {
+            assert!(
+                quick.answer_at_once(Some(&everyone), &last).is_none(),
+                "before {subject} was asked for"
+            );
+            let asked = [id(profile_of(subject))];
+            let answered = quick.answer(Some(&everyone), &asked).await;
+            assert_eq!(answered.unwrap().num_rows() as u32, 2 * ROWS_EACH);
+        }
+        for _ in 0..6_000 {
+            if let Some(answered) = quick.answer_at_once(Some(&everyone), &last) {
+                return answered;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        unreachable!("the rest of the file is never read")
+    };
+    let answered = crate::lanes::light_at_first(Handle::current(), looking).await;
+    assert_eq!(text(&[answered]), expected);
 }

@@ -1,8 +1,10 @@
 //! Tables and views that analysts made, as one viewer may name them.
 
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use parking_lot::Mutex;
 
 use super::{Relation, RelationSource, Viewer};
 use crate::analytics::ROW;
@@ -12,6 +14,55 @@ use crate::catalog::{
 use crate::error::Error;
 use crate::lake::{self, TableSnapshot};
 use crate::query::governed::{GovernedTable, PROFILE_ID, SUBJECT, ScanStore, Whose};
+
+/// Tables whose columns are remembered; all are forgotten beyond that.
+const SHOWN_MAX: usize = 16_384;
+
+/// The columns of tables as they were shown last, by path. They are most of what a catalog of many tables is made of, and
+/// each publication makes that anew while one table in a thousand is another.
+#[derive(Debug, Default)]
+pub(in crate::query) struct ShownColumns(Mutex<HashMap<String, Shown>>);
+
+/// The columns of a table, and what they follow from.
+#[derive(Debug)]
+struct Shown {
+    stored: SchemaRef,
+    table: AnalyticsTable,
+    comments: BTreeMap<String, String>,
+    columns: SchemaRef,
+}
+
+impl ShownColumns {
+    /// Returns the columns of a table that is stored with these.
+    fn of(
+        &self,
+        stored: &SchemaRef,
+        table: &AnalyticsTable,
+        made: &AnalyticsRelation,
+    ) -> SchemaRef {
+        let mut shown = self.0.lock();
+        if let Some(known) = shown.get(&table.path)
+            && Arc::ptr_eq(&known.stored, stored)
+            && known.table == *table
+            && known.comments == made.column_comments
+        {
+            return Arc::clone(&known.columns);
+        }
+        let columns = columns_of(stored, table).into_iter().map(|column| commented(column, made));
+        let columns = Arc::new(Schema::new(columns.collect::<Vec<_>>()));
+        if shown.len() >= SHOWN_MAX {
+            shown.clear();
+        }
+        let known = Shown {
+            stored: Arc::clone(stored),
+            table: table.clone(),
+            comments: made.column_comments.clone(),
+            columns: Arc::clone(&columns),
+        };
+        shown.insert(table.path.clone(), known);
+        columns
+    }
+}
 
 /// A table that analysts made, for whom it may be read.
 #[derive(Debug, Clone)]
@@ -39,15 +90,22 @@ impl MadeTable {
 
 /// Returns the relations that `viewer` may name; those of another purpose are there and say so. `personal` tells whether
 /// rows of persons exist for it at all.
-pub(super) fn analytics(published: &Published, viewer: &Viewer, personal: bool) -> Vec<Relation> {
+pub(super) fn analytics(
+    published: &Published,
+    viewer: &Viewer,
+    personal: bool,
+    shown: &ShownColumns,
+) -> Vec<Relation> {
     let made = published.state.analytics.iter();
-    made.filter_map(|(name, made)| relation(published, viewer, personal, name, made)).collect()
+    made.filter_map(|(name, made)| relation(published, viewer, personal, shown, name, made))
+        .collect()
 }
 
 fn relation(
     published: &Published,
     viewer: &Viewer,
     personal: bool,
+    shown: &ShownColumns,
     name: &str,
     made: &AnalyticsRelation,
 ) -> Option<Relation> {
@@ -55,13 +113,11 @@ fn relation(
         AnalyticsBody::View(view) => {
             let columns: Vec<Field> =
                 view.columns.iter().map(|column| commented(column.clone(), made)).collect();
-            (columns, RelationSource::MadeView(view.query.clone()))
+            (Arc::new(Schema::new(columns)), RelationSource::MadeView(view.query.clone()))
         }
         AnalyticsBody::Table(table) => {
             let snapshot = published.table(&table.path)?;
-            let columns = columns_of(&snapshot.schema, table);
-            let columns: Vec<Field> =
-                columns.into_iter().map(|column| commented(column, made)).collect();
+            let columns = shown.of(&snapshot.schema, table, made);
             let source = match table.purpose.as_ref().filter(|bound| !is_for(viewer, bound)) {
                 Some(purpose) => RelationSource::Reserved(purpose.clone()),
                 None => {
@@ -75,20 +131,23 @@ fn relation(
                         (false, true) => Whose::Purpose,
                         (false, false) => Whose::Nobody,
                     };
-                    let columns = Arc::new(Schema::new(columns.clone()));
+                    let columns = Arc::clone(&columns);
                     RelationSource::Made(MadeTable { path, snapshot, columns, whose, bound })
                 }
             };
             (columns, source)
         }
     };
+    let numbered = made.table().map(|table| table.numbered.iter().cloned().collect());
     Some(Relation {
         schema: placed(name).0.into(),
         name: placed(name).1.into(),
         owner: Some(made.owner.clone()),
         comment: made.comment.clone(),
-        primary_key: made.table().and_then(|table| table.primary_key.clone()).into_iter().collect(),
-        columns: Arc::new(Schema::new(columns)),
+        numbered: numbered.unwrap_or_default(),
+        materialized: made.table().and_then(|table| table.definition.clone()),
+        primary_key: made.table().map(|table| table.primary_key.clone()).unwrap_or_default(),
+        columns,
         source,
         unlisted: false,
     })
@@ -126,5 +185,42 @@ pub(super) fn reserved(name: &str, purpose: &str) -> Error {
         hint: format!(
             "It holds what purpose \"{purpose}\" allows to see: SET cdp.purpose = '{purpose}', if that is granted to your role."
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn columns_are_those_of_before_until_something_that_they_follow_from_changes() {
+        let stored = || Arc::new(Schema::new(vec![Field::new("id", DataType::Int64, true)]));
+        let mut table = AnalyticsTable {
+            path: "analytics/1".into(),
+            purpose: None,
+            of_persons: false,
+            not_null: BTreeSet::new(),
+            numbered: BTreeSet::new(),
+            primary_key: vec![],
+            definition: None,
+        };
+        let mut made = AnalyticsRelation {
+            owner: "ada".into(),
+            comment: None,
+            column_comments: BTreeMap::new(),
+            body: AnalyticsBody::Table(table.clone()),
+        };
+        let (shown, first) = (ShownColumns::default(), stored());
+        let columns = shown.of(&first, &table, &made);
+        assert!(Arc::ptr_eq(&columns, &shown.of(&first, &table, &made)));
+        assert!(!Arc::ptr_eq(&columns, &shown.of(&stored(), &table, &made)), "it was rewritten");
+
+        table.not_null.insert("id".into());
+        assert!(!shown.of(&first, &table, &made).field(0).is_nullable());
+        made.column_comments.insert("id".into(), "its number".into());
+        let columns = shown.of(&first, &table, &made);
+        assert_eq!(columns.field(0).metadata()[lake::COMMENT], "its number");
     }
 }

@@ -19,17 +19,18 @@ use datafusion::error::{DataFusionError, Result as DataFusionResult};
 use parking_lot::Mutex;
 
 use crate::catalog::{
-    ANALYTICS, AnalyticsSchema, Capability, LegalBasis, Published, TEMPORARY, placed,
+    ANALYTICS, AnalyticsSchema, Capability, LegalBasis, Published, TEMPORARY, is_reserved, placed,
 };
 use crate::error::{Error, Result};
 use crate::functions::SessionFunctions;
 use crate::lake::{self, TableSnapshot};
 use crate::query::access::Access;
-use crate::query::governed::{GovernedTable, PROFILE_ID, ScanStore};
+use crate::query::governed::{GovernedTable, HOUSEHOLD_ID, PROFILE_ID, ScanStore};
 use crate::query::planner::{OneCatalog, Planner, Scope, parse_one, plan, plan_own};
 use crate::query::postgres::{self, SessionFacts};
 use crate::query::system::{Rows, SystemTable};
 
+pub(in crate::query) use analytics::ShownColumns;
 pub(crate) use analytics::columns_of;
 use analytics::{MadeTable, analytics};
 use personal::{derived, events, segments, sources};
@@ -75,6 +76,10 @@ pub struct Relation {
     pub comment: Option<String>,
     /// The columns that identify a row.
     pub primary_key: Vec<String>,
+    /// The columns whose rows are numbered as they are put in.
+    pub numbered: Vec<String>,
+    /// The query that its rows were made by, if it is a materialized view.
+    pub materialized: Option<String>,
     /// Its columns.
     pub columns: SchemaRef,
     source: RelationSource,
@@ -150,7 +155,7 @@ impl Relations {
             derived(published, viewer).into_iter().for_each(&mut add);
             segments(published, viewer).into_iter().for_each(&mut add);
         }
-        analytics(published, viewer, personal).into_iter().for_each(&mut add);
+        analytics(published, viewer, personal, &store.shown).into_iter().for_each(&mut add);
         system.into_iter().for_each(&mut add);
         Self {
             planner,
@@ -205,6 +210,18 @@ impl Relations {
             "sources" => true,
             crate::query::PUBLIC => name == "profile_records" || events.contains(name),
             _ => false,
+        });
+        self
+    }
+
+    /// Leaves what does not hang on who is who: sources, events, and what analysts made.
+    pub(crate) fn of_ground(mut self, published: &Published) -> Self {
+        let events: Vec<String> =
+            events(published).into_iter().map(|relation| relation.name).collect();
+        self.relations.retain(|(schema, name), _| match schema.as_str() {
+            "sources" => true,
+            crate::query::PUBLIC => events.contains(name),
+            schema => !is_reserved(schema),
         });
         self
     }
@@ -309,21 +326,20 @@ impl Relations {
                     RelationSource::View(_) | RelationSource::MadeView(_) => {
                         postgres::RelationKind::View
                     }
+                    _ if relation.materialized.is_some() => {
+                        postgres::RelationKind::MaterializedView
+                    }
                     _ => postgres::RelationKind::Table,
                 },
                 comment: relation.comment.clone(),
-                columns: relation
-                    .columns
-                    .fields()
-                    .iter()
-                    .map(|field| field.as_ref().clone())
-                    .collect(),
+                columns: relation.columns.fields().clone(),
                 primary_key: relation.primary_key.clone(),
+                numbered: relation.numbered.clone(),
                 definition: match &relation.source {
                     RelationSource::View(query) | RelationSource::MadeView(query) => {
                         Some(query.clone())
                     }
-                    _ => None,
+                    _ => relation.materialized.clone(),
                 },
             })
             .collect();
@@ -387,16 +403,7 @@ impl SchemaProvider for RelationSchema {
 impl Relation {
     /// A relation about onefold itself.
     pub fn system(schema: &str, name: &str, comment: &str, columns: SchemaRef, rows: Rows) -> Self {
-        Self {
-            schema: schema.into(),
-            name: name.into(),
-            owner: None,
-            comment: Some(comment.into()),
-            primary_key: vec![],
-            columns,
-            source: RelationSource::System(rows),
-            unlisted: false,
-        }
+        Self::new(schema, name, columns, RelationSource::System(rows)).with_comment(comment)
     }
 
     /// Marks a relation about onefold itself whose rows tell of persons: reads of it are noted in the audit log.
@@ -416,28 +423,23 @@ impl Relation {
         let columns = snapshots
             .first()
             .map_or_else(|| Arc::new(Schema::empty()), |(_, snapshot)| shown(&snapshot.schema));
-        let source = RelationSource::Governed(snapshots);
-        Self {
-            schema: schema.into(),
-            name: name.into(),
-            owner: None,
-            comment: None,
-            primary_key: vec![],
-            columns,
-            source,
-            unlisted: false,
-        }
+        Self::new(schema, name, columns, RelationSource::Governed(snapshots))
     }
 
     fn view(schema: &str, name: &str, columns: Vec<Field>, query: String) -> Self {
-        let source = RelationSource::View(query);
+        Self::new(schema, name, Arc::new(Schema::new(columns)), RelationSource::View(query))
+    }
+
+    fn new(schema: &str, name: &str, columns: SchemaRef, source: RelationSource) -> Self {
         Self {
             schema: schema.into(),
             name: name.into(),
             owner: None,
             comment: None,
             primary_key: vec![],
-            columns: Arc::new(Schema::new(columns)),
+            numbered: vec![],
+            materialized: None,
+            columns,
             source,
             unlisted: false,
         }
@@ -451,6 +453,16 @@ impl Relation {
     /// Leaves it out of the lists of relations.
     fn unlisted(mut self) -> Self {
         self.unlisted = true;
+        self
+    }
+
+    /// Shows the household of each row's profile, which is worked out when rows are read.
+    fn with_household(mut self) -> Self {
+        if self.columns.field_with_name(HOUSEHOLD_ID).is_err() {
+            let mut fields = self.columns.fields().to_vec();
+            fields.insert(1, Arc::new(Field::new(HOUSEHOLD_ID, DataType::Int64, true)));
+            self.columns = Arc::new(Schema::new(fields));
+        }
         self
     }
 

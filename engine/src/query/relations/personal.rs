@@ -225,13 +225,12 @@ pub(super) fn derived(published: &Published, viewer: &Viewer) -> Vec<Relation> {
     let comment = "the normalised identifiers of each person";
     let identifiers = relation(identifiers, "profile_identifiers", &[], comment);
     let everyone = sees_everyone(viewer);
+    let in_force = published.state.graph_in_force.as_ref();
+    let has_households = in_force.is_some_and(|graph| graph.graph.has_households());
+    let comment = "one row for each person: golden values and traits";
+    let people = relation(profiles, "profiles", &[PROFILE_ID], comment);
     let mut found = vec![
-        relation(
-            profiles,
-            "profiles",
-            &[PROFILE_ID],
-            "one row for each person: golden values and traits",
-        ),
+        people.map(|found| if has_households { found.with_household() } else { found }),
         relation(attributes, "attribute_sources", &[], "where each golden value comes from"),
         // That a value is shared tells of the others who have it, hidden ones included.
         identifiers.map(|found| if everyone { found } else { found.without("status") }),
@@ -243,6 +242,10 @@ pub(super) fn derived(published: &Published, viewer: &Viewer) -> Vec<Relation> {
         found.push(relation(edges, "identity_edges", &[], "why records are one person"));
         found.push(relation(violations, "identity_violations", &[], refused));
         found.push(review(published));
+        if has_households {
+            let comment = "what profiles that may be of one household say for it and against it";
+            found.push(relation(tables::HOUSEHOLDS.path, "household_pairs", &[], comment));
+        }
         let comment = "ids that became another profile's";
         found.push(relation(tables::PROFILE_MERGES.path, "profile_merges", &[], comment));
     }

@@ -8,7 +8,7 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
-use futures::{StreamExt, stream};
+use futures::{FutureExt, StreamExt, stream};
 
 use super::QuerySession;
 use crate::audit::{Class, Entry};
@@ -22,8 +22,17 @@ use crate::query::planned::{Planned, columns_of};
 use crate::query::planner::{checked_physical, physical};
 use crate::query::quick::Quick;
 use crate::query::reads::Reads;
-use crate::query::stop::stoppable;
+use crate::query::stop::{during, stoppable};
 use crate::query::weight;
+
+/// How the physical plan of a statement is made, and where it runs.
+#[derive(Debug, Clone, Copy, Default)]
+struct Manner {
+    /// Whether it reads what is in memory and nothing else.
+    in_memory: bool,
+    /// Whether so little is left to plan that to ask another thread would take longer.
+    here: bool,
+}
 
 /// With what a statement goes the short way.
 struct Admitted {
@@ -142,10 +151,16 @@ impl QuerySession {
         values: Vec<ScalarValue>,
     ) -> Result<SendableRecordBatchStream> {
         let reads = Reads::of(&planned.plan)?;
+        let in_memory = weight::reads_memory_alone(&planned.plan);
+        let manner = Manner { in_memory, here: in_memory && planned.generic.is_optimized() };
         let planned = planned.clone();
-        self.run_reading(live, reads, None, move |context| async move {
+        self.run_reading(live, reads, None, manner, move |context| async move {
             let Planned { plan, parameters, declared_types, numerics, generic, .. } = planned;
-            let state = context.timeless_state();
+            // What is in memory is not worth dealing out, which binds it to the runtime that it began on, too.
+            let state = match in_memory {
+                true => context.narrow_state(),
+                false => context.timeless_state(),
+            };
             if let Some(plan) = generic.with_values(state, &plan, &parameters, &values)? {
                 return checked_physical(state, &plan).await;
             }
@@ -154,7 +169,7 @@ impl QuerySession {
                 false => parameters::with_values(plan, &numerics, values)?,
             };
             let mut state = context.state();
-            if weight::reads_memory_alone(&plan) {
+            if in_memory {
                 state.config_mut().options_mut().execution.target_partitions = 1;
             }
             physical(&state, &plan).await
@@ -171,7 +186,7 @@ impl QuerySession {
     ) -> Result<SendableRecordBatchStream> {
         let reads = Reads::of(&plan)?;
         let make = |context: Arc<Context>| async move { physical(&context.state(), &plan).await };
-        self.run_reading(live, reads, target, make).await
+        self.run_reading(live, reads, target, Manner::default(), make).await
     }
 
     /// Runs what `make` makes, which reads `reads`.
@@ -180,6 +195,7 @@ impl QuerySession {
         live: &Arc<Live>,
         mut reads: Reads,
         target: Option<&str>,
+        manner: Manner,
         make: impl FnOnce(Arc<Context>) -> F + Send + 'static,
     ) -> Result<SendableRecordBatchStream>
     where
@@ -194,19 +210,21 @@ impl QuerySession {
         if reads.personal && purpose.is_none() {
             return Err(no_purpose());
         }
-        let stop = Arc::clone(&self.stop.read());
-        let physical = self
-            .engine
-            .planner()
-            .aside(async move {
-                stop.check()?;
-                Ok(stoppable(make(context).await?, &stop)?)
-            })
-            .await?;
-        if weight::is_heavy(&physical) {
+        let stop = self.running.begin();
+        let asked = Arc::clone(&stop);
+        let make = async move {
+            asked.check()?;
+            let made = during(Arc::clone(&asked), make(context)).await?;
+            Ok::<_, Error>(stoppable(made, &asked)?)
+        };
+        let physical = match manner.here {
+            true => make.boxed().await?,
+            false => self.engine.planner().aside(make).await?,
+        };
+        if weight::is_heavy(&physical, manner.in_memory) {
             lanes::go_heavy().await;
         }
-        let stream = execute_stream(physical, task)?;
+        let stream = self.running.rows(execute_stream(physical, task)?, stop);
         if reads.relations.is_empty() {
             return Ok(stream);
         }

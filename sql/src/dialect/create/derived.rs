@@ -1,6 +1,7 @@
-//! What a query makes: `CREATE TRAIT`, `CREATE SEGMENT` and `CREATE CONSENT FEED`.
+//! What a query makes: `CREATE TRAIT`, `CREATE SEGMENT`, `CREATE CONSENT FEED` and `CREATE IDENTITY OVERRIDES`.
 
-use engine::catalog::{ConsentFeed, Freshness, Kind, ProfileTrait, Segment};
+use engine::catalog::{ConsentFeed, Freshness, IdentityOverrides, Kind, ProfileTrait, Segment};
+use engine::overrides::COLUMNS as OVERRIDE_COLUMNS;
 
 use super::super::cursor::Cursor;
 use super::super::embedded;
@@ -88,6 +89,16 @@ pub(crate) fn consent_feed(cursor: &mut Cursor<'_>, name: &str) -> Result<Consen
     cursor.expect("as")?;
     let query = query(cursor, &CONSENT_COLUMNS, &format!("consent feed \"{name}\""))?;
     Ok(ConsentFeed { query })
+}
+
+/// Reads `AS query`.
+pub(crate) fn identity_overrides(
+    cursor: &mut Cursor<'_>,
+    name: &str,
+) -> Result<IdentityOverrides, ParseError> {
+    cursor.expect("as")?;
+    let query = query(cursor, &OVERRIDE_COLUMNS, &format!("identity overrides \"{name}\""))?;
+    Ok(IdentityOverrides { query })
 }
 
 /// Reads the query that ends a statement.

@@ -3,7 +3,9 @@
 use std::ops::{Range, RangeInclusive};
 use std::time::Duration;
 
-use engine::catalog::{FuzzyRule, IdentifierRule, IdentityGraph, Kind, MatchRule, Normalizer};
+use engine::catalog::{
+    BlockPart, FuzzyRule, IdentifierRule, IdentityGraph, Kind, MatchRule, Normalizer,
+};
 use sqlparser::tokenizer::Token;
 
 use super::super::cursor::Cursor;
@@ -225,11 +227,17 @@ fn match_rules(cursor: &mut Cursor<'_>) -> Result<Vec<Rule>, ParseError> {
     distinct(cursor, rule, name, "rule")
 }
 
-/// Reads `SCORE >= p REVIEW BELOW p PRIORITY n`, each of which may be left out.
+/// Reads `BLOCK ON (...) SCORE >= p REVIEW BELOW p HOUSEHOLD SCORE >= p PRIORITY n`, each of which may be left out.
 fn fuzzy_rule(cursor: &mut Cursor<'_>, name: String) -> Result<FuzzyRule, ParseError> {
     let priority_max = u16::try_from(PRIORITY_MAX).expect("a constant that fits");
-    let mut rule =
-        FuzzyRule { name, score: SCORE_DEFAULT, review_below: None, priority: priority_max };
+    let mut rule = FuzzyRule {
+        name,
+        score: SCORE_DEFAULT,
+        review_below: None,
+        household_score: None,
+        priority: priority_max,
+        block_on: Vec::new(),
+    };
     let mut seen = Seen::default();
     let mut review_byte = cursor.start();
     while !matches!(cursor.peek(), None | Some(Token::Comma | Token::RParen)) {
@@ -239,13 +247,15 @@ fn fuzzy_rule(cursor: &mut Cursor<'_>, name: String) -> Result<FuzzyRule, ParseE
         } else if seen.accept(cursor, "review below")? {
             review_byte = cursor.start();
             rule.review_below = Some(probability(cursor)?);
+        } else if seen.accept(cursor, "household score")? {
+            cursor.expect_token(&Token::GtEq)?;
+            rule.household_score = Some(probability(cursor)?);
         } else if seen.accept(cursor, "priority")? {
             rule.priority = priority(cursor)?;
-        } else if cursor.is("block") {
-            let hint = "Leave it out: a FUZZY rule looks for candidates by names, birth dates, addresses and identifiers.";
-            return Err(not_built(cursor, "BLOCK ON").hint(hint));
+        } else if seen.accept(cursor, "block on")? {
+            rule.block_on = cursor.list(block_key)?;
         } else {
-            let clauses = ["score", "review below", "priority"];
+            let clauses = ["block on", "score", "review below", "household score", "priority"];
             return Err(cursor.expected_one_of("\",\", \")\" or a clause", clauses.into_iter()));
         }
     }
@@ -256,6 +266,24 @@ fn fuzzy_rule(cursor: &mut Cursor<'_>, name: String) -> Result<FuzzyRule, ParseE
             .hint("What joins and is less probable than this is listed in cdp.identity_review."));
     }
     Ok(rule)
+}
+
+/// Reads a key of `BLOCK ON`: `(surname, year(birth_date))`. Its parentheses are never left out, since one key of two parts is
+/// not two keys of one.
+fn block_key(cursor: &mut Cursor<'_>) -> Result<Vec<BlockPart>, ParseError> {
+    if cursor.peek() != Some(&Token::LParen) {
+        let hint = "Put each key into parentheses: BLOCK ON ((surname, birth_date), (email)).";
+        return Err(cursor.expected("a key in parentheses").hint(hint));
+    }
+    cursor.list(|cursor| {
+        let name = cursor.identifier("a field or a kind of identifier")?;
+        if !cursor.accept_token(&Token::LParen) {
+            return Ok(BlockPart { function: None, of: name });
+        }
+        let of = cursor.identifier("a field or a kind of identifier")?;
+        cursor.expect_token(&Token::RParen)?;
+        Ok(BlockPart { function: Some(name), of })
+    })
 }
 
 /// Reads a probability.

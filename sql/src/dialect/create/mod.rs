@@ -78,6 +78,9 @@ fn body(
         Kind::Source => Body::Source(source::source(cursor)?),
         Kind::Event => Body::Event(event::event(cursor)?),
         Kind::IdentityGraph => Body::IdentityGraph(graph::identity_graph(cursor)?),
+        Kind::IdentityOverrides => {
+            Body::IdentityOverrides(derived::identity_overrides(cursor, name)?)
+        }
         Kind::ConsentFeed => Body::ConsentFeed(derived::consent_feed(cursor, name)?),
         Kind::Attribute => Body::Attribute(attribute::attribute(cursor)?),
         Kind::Trait => Body::Trait(derived::profile_trait(cursor, name)?),

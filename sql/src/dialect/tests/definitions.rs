@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use arrow::datatypes::{DataType, TimeUnit};
 use engine::catalog::{
-    Body, Capability, ConnectorSpec, Definition, Format, Freshness, LegalBasis, OnError, Secret,
-    Shape, SurvivorshipRule, SyncInput,
+    BlockPart, Body, Capability, ConnectorSpec, Definition, Format, Freshness, FuzzyRule,
+    LegalBasis, OnError, Secret, Shape, SurvivorshipRule, SyncInput,
 };
 
 use super::*;
@@ -149,12 +149,41 @@ fn a_graph_may_have_a_fuzzy_rule() {
         let Body::IdentityGraph(graph) = definition.body else { panic!("no graph") };
         assert_eq!(graph.matches.len(), 1);
         let rule = graph.fuzzy.unwrap();
-        (rule.name, rule.score, rule.review_below, rule.priority)
+        (rule.name, rule.score, rule.review_below, rule.priority, rule.household_score)
     };
-    let named = |score, below, priority| ("same_person".to_owned(), score, below, priority);
+    let named = |score, below, priority| ("same_person".to_owned(), score, below, priority, None);
     assert_eq!(fuzzy(""), named(0.95, None, 1_000));
     assert_eq!(fuzzy("SCORE >= 0.9"), named(0.9, None, 1_000));
     assert_eq!(fuzzy("review below .99 priority 7 score >= .8"), named(0.8, Some(0.99), 7));
+    let with_households = fuzzy("score >= .8 household score >= 0.9 review below .99");
+    assert_eq!(with_households, ("same_person".to_owned(), 0.8, Some(0.99), 1_000, Some(0.9)));
+}
+
+#[test]
+fn a_fuzzy_rule_may_name_its_keys() {
+    let definition = define(
+        "CREATE IDENTITY GRAPH customer IDENTIFIERS (email NORMALIZE email PRIORITY 1)
+           MATCH (same_person FUZZY BLOCK ON ((surname, Year(birth_date)), (email), (\"City\")) SCORE >= 0.9)",
+    );
+    let Body::IdentityGraph(graph) = definition.body else { panic!("no graph") };
+    let rule = graph.fuzzy.unwrap();
+    let part = |function: Option<&str>, of: &str| BlockPart {
+        function: function.map(str::to_owned),
+        of: of.to_owned(),
+    };
+    let keys = [
+        vec![part(None, "surname"), part(Some("year"), "birth_date")],
+        vec![part(None, "email")],
+        vec![part(None, "City")],
+    ];
+    assert_eq!((rule.score, rule.block_on.as_slice()), (0.9, &keys[..]));
+    let stored = serde_json::to_string(&rule).unwrap();
+    assert_eq!(serde_json::from_str::<FuzzyRule>(&stored).unwrap(), rule);
+    // A graph of an earlier version has none, and means the usual ones.
+    let stored = r#"{"name":"m","score":0.9,"review_below":null,"priority":1000}"#;
+    let earlier = serde_json::from_str::<FuzzyRule>(stored).unwrap();
+    assert_eq!(earlier.block_on, [] as [Vec<BlockPart>; 0]);
+    assert_eq!(serde_json::to_string(&earlier).unwrap(), stored);
 }
 
 #[test]
@@ -212,6 +241,15 @@ fn derived_objects() {
     };
     assert!(segment.query.starts_with("WITH x"));
     define("CREATE CONSENT FEED l AS SELECT * FROM sources.l");
+    let Body::IdentityOverrides(desk) =
+        define("CREATE IDENTITY OVERRIDES desk AS SELECT * FROM analytics.answers").body
+    else {
+        panic!("no identity overrides")
+    };
+    assert_eq!(desk.query, "SELECT * FROM analytics.answers");
+    let error = parse("CREATE IDENTITY OVERRIDES desk AS SELECT decision FROM a").unwrap_err();
+    let message = "the query of identity overrides \"desk\" has no column \"left_source\"";
+    assert_eq!((error.message.as_str(), error.sqlstate), (message, "42611"));
     let Body::Event(event) =
         define("CREATE EVENT product_view (sku text, price numeric(10,2))").body
     else {

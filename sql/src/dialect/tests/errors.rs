@@ -38,7 +38,7 @@ fn statements() {
         ("¦1", "expected a statement, found \"1\"", "", "42601"),
         (
             "REFRESH ¦SORUCE x",
-            "expected all, source, identity graph, consent feed, attribute, trait or segment, found \"SORUCE\"",
+            "expected all, source, identity graph, identity overrides, consent feed, attribute, trait or segment, found \"SORUCE\"",
             "Did you mean source?",
             "42601",
         ),
@@ -322,10 +322,16 @@ fn other_definitions() {
             "42601",
         ),
         (
-            "CREATE IDENTITY GRAPH g IDENTIFIERS (email PRIORITY 1) MATCH (m FUZZY ¦BLOCK ON (a))",
-            "BLOCK ON is not supported",
-            "Leave it out: a FUZZY rule looks for candidates by names, birth dates, addresses and identifiers.",
-            "0A000",
+            "CREATE IDENTITY GRAPH g IDENTIFIERS (email PRIORITY 1) MATCH (m FUZZY BLOCK ON (¦surname))",
+            "expected a key in parentheses, found \"surname\"",
+            "Put each key into parentheses: BLOCK ON ((surname, birth_date), (email)).",
+            "42601",
+        ),
+        (
+            "CREATE IDENTITY GRAPH g IDENTIFIERS (email PRIORITY 1) MATCH (m FUZZY BLOCK ON ((¦)))",
+            "expected a field or a kind of identifier, found \")\"",
+            "",
+            "42601",
         ),
         (
             "CREATE IDENTITY GRAPH g IDENTIFIERS (email PRIORITY 1) MATCH (m FUZZY, n ¦FUZZY)",

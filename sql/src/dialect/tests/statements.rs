@@ -139,6 +139,10 @@ fn objects() {
             r#"Refresh { target: Object(IdentityGraph, "customer"), full: false }"#,
         ),
         ("REFRESH CONSENT FEED l", r#"Refresh { target: Object(ConsentFeed, "l"), full: false }"#),
+        (
+            "REFRESH IDENTITY OVERRIDES o",
+            r#"Refresh { target: Object(IdentityOverrides, "o"), full: false }"#,
+        ),
         ("RUN SYNC m", r#"RunSync { name: "m", dry_run: false }"#),
         ("RUN SYNC m DRY RUN", r#"RunSync { name: "m", dry_run: true }"#),
         ("SHOW SEGMENTS", "ShowObjects { kind: Segment, like: None }"),
@@ -152,12 +156,12 @@ fn objects() {
         ),
     ]);
     for kind in Kind::ALL {
-        let word = kind.word();
+        let (word, words) = (kind.word(), kind.words());
         assert!(
             matches!(one(&format!("DROP {word} x")).statement, Statement::Drop { kind: k, .. } if k == kind)
         );
         assert!(
-            matches!(one(&format!("SHOW {word}s")).statement, Statement::ShowObjects { kind: k, .. } if k == kind)
+            matches!(one(&format!("SHOW {words}")).statement, Statement::ShowObjects { kind: k, .. } if k == kind)
         );
     }
 }
@@ -318,11 +322,15 @@ fn what_is_not_taken_says_what_to_do_instead() {
         ("PREPARE TRANSACTION 'x'", "two-phase commit"),
         ("SELECT 1 INTO a", "a query that writes"),
         ("WITH a AS (DELETE FROM b) SELECT 1", "a query that writes"),
+        (
+            "WITH a AS (DELETE FROM b RETURNING c) INSERT INTO d SELECT c FROM a",
+            "a query that writes",
+        ),
         ("SHOW TABLES", "SHOW TABLES"),
         ("SET ROLE a", "SET ROLE"),
         ("VACUUM", "VACUUM"),
+        ("CREATE SEQUENCE a", "CREATE SEQUENCE"),
         ("GRANT SELECT ON a TO b", "GRANT"),
-        ("REFRESH MATERIALIZED VIEW a", "REFRESH MATERIALIZED VIEW"),
     ] {
         let Statement::Unsupported { what, hint } = one(sql).statement else { panic!("{sql}") };
         assert_eq!(what, expected, "{sql}");

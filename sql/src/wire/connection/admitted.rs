@@ -63,7 +63,7 @@ impl Admitted {
             statements: HashMap::new(),
             portals: HashMap::new(),
             cursors: HashMap::new(),
-            listening: Listening::default(),
+            listening: Listening::of(&hello.user),
         };
         Ok(Admitted { shared, registration, session, greeting })
     }

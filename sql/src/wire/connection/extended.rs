@@ -6,9 +6,9 @@ use arrow::datatypes::{Schema, SchemaRef};
 
 use super::cursor::rows_of;
 use super::portal::{PortalState, Prepared, formats_of, place_of};
-use super::query::{Delivery, Planned, planned_text};
+use super::query::{Delivery, Planned, planned_text, unsupported};
 use super::setting::{show_all_schema, show_schema};
-use super::statement::{How, nested_execute, no_statement, oid_of, parse, tag_of};
+use super::statement::{How, nested_execute, no_statement, oid_of, parse, place_of_start, tag_of};
 use super::{Connection, Run};
 use crate::dialect::{Parsed, Statement};
 use crate::wire::encode::{Format, RowEncoder};
@@ -65,6 +65,10 @@ impl Connection {
                 Statement::Declare { query, .. } => query,
                 _ => parsed,
             };
+            // Said before parameters are counted: a plan would know how many there are, and there is none.
+            if let Statement::Unsupported { what, hint } = &query.statement {
+                return Err(unsupported(what, hint).at(place_of_start(text, query)).into());
+            }
             if let Some(sql) = planned_text(query)? {
                 let declared = types.iter().map(|oid| parameter::arrow_of(*oid)).collect();
                 let planned = self.plan(sql, declared).await;

@@ -12,8 +12,9 @@ use crate::wire::limits::{
 use crate::wire::message;
 
 /// What a session listens to, and what its transaction has asked for so far.
-#[derive(Default)]
 pub(super) struct Listening {
+    /// The role that logged in: the session hears it and is heard by it.
+    role: Arc<str>,
     pending: Vec<Act>,
     ear: Option<Ear>,
 }
@@ -31,6 +32,11 @@ enum Act {
 }
 
 impl Listening {
+    /// Makes what a session of `role` begins with: it listens to nothing.
+    pub(super) fn of(role: &str) -> Listening {
+        Listening { role: role.into(), pending: Vec::new(), ear: None }
+    }
+
     /// Returns how much the transaction has asked for, to go back to.
     pub(super) fn pending(&self) -> usize {
         self.pending.len()
@@ -130,14 +136,15 @@ impl Connection {
         let listening = &mut self.session.listening;
         // Whoever listens to nothing is no listener. One that was let go stays so, and ends.
         if !wanted.is_empty() && listening.ear.is_none() {
-            listening.ear = Some(self.shared.channels.listener(pid));
+            listening.ear = Some(self.shared.channels.listener(pid, &listening.role));
         }
         if let Some(ear) = &listening.ear {
             ear.listen(wanted);
         }
         for act in std::mem::take(&mut listening.pending) {
             if let Act::Notify { channel, payload } = act {
-                self.shared.channels.say(&Arc::new(Notification { pid, channel, payload }));
+                let said = Arc::new(Notification { pid, channel, payload });
+                self.shared.channels.say(&listening.role, &said);
             }
         }
     }

@@ -55,7 +55,7 @@ impl Connection {
                 let (plan, mut run) = start(engine.as_ref(), planned, verdict).await?;
                 let encoder = RowEncoder::new(&plan.schema, &delivery.formats, zone);
                 if delivery.describe {
-                    message::row_description(&encoder, &mut output.buffer);
+                    message::row_description(&encoder, output.messages());
                 }
                 let mut framing = Framing::Rows(encoder.clone());
                 let sent = run.send(&mut framing, delivery.rows_max, output).await?;
@@ -113,11 +113,11 @@ impl Connection {
                 let (plan, mut run) = start(engine.as_ref(), planned, verdict).await?;
                 let mut framing = Framing::Copy(CopyEncoder::new(&plan.schema, options, zone));
                 if let Framing::Copy(encoder) = &framing {
-                    encoder.begin(&mut output.buffer);
+                    encoder.begin(output.messages());
                 }
                 let sent = run.send(&mut framing, u64::MAX, output).await?;
                 if let Framing::Copy(encoder) = &mut framing {
-                    encoder.end(&mut output.buffer);
+                    encoder.end(output.messages());
                 }
                 Ok(sent.rows)
             }

@@ -166,6 +166,9 @@ impl Connection {
         if matches!(target, DiscardTarget::All | DiscardTarget::Temporary) {
             self.session.engine.discard_temporary();
         }
+        if matches!(target, DiscardTarget::All | DiscardTarget::Sequences) {
+            self.session.engine.forget_numbers();
+        }
         Ok(format!("DISCARD {what}"))
     }
 

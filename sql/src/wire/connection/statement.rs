@@ -63,7 +63,7 @@ impl Answer {
             Outcome::Rows { tag, rows } => {
                 let encoder = RowEncoder::new(&rows.schema(), &self.formats, self.zone);
                 if self.describe {
-                    message::row_description(&encoder, &mut output.buffer);
+                    message::row_description(&encoder, output.messages());
                 }
                 RowRun::new(rows, 0).send(&mut Framing::Rows(encoder), u64::MAX, output).await?;
                 Ok((tag, Vec::new()))
@@ -387,7 +387,8 @@ pub(super) fn no_statement(name: &str) -> WireError {
     )
 }
 
-fn place_of_start(source: &str, parsed: &Parsed) -> Option<usize> {
+/// Returns the position of a statement in its text.
+pub(super) fn place_of_start(source: &str, parsed: &Parsed) -> Option<usize> {
     (parsed.offset <= source.len()).then(|| dialect::position_of(source, parsed.offset))
 }
 

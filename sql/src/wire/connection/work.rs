@@ -66,7 +66,7 @@ impl Connection {
         let work = async move {
             let mut output = Output::new(sender);
             let result = work(&mut output).await;
-            (output.buffer, result)
+            (output.into_rest(), result)
         };
         let heavy = self.shared.heavy.clone();
         let mut task = AbortOnDrop(self.shared.light.spawn(lanes::light_at_first(heavy, work)));

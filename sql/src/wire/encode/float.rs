@@ -2,7 +2,7 @@
 
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{DataType, Float16Type, Float32Type, Float64Type};
-use bytes::{BufMut, BytesMut};
+use bytes::BufMut;
 
 use super::{Column, Format, cell};
 
@@ -22,7 +22,7 @@ pub(super) fn float(array: &dyn Array, format: Format) -> Box<dyn Column + '_> {
         }
         (DataType::Float16, Format::Binary) => {
             let values = array.as_primitive::<Float16Type>();
-            cell(array, move |row, out: &mut BytesMut| out.put_f32(values.value(row).to_f32()))
+            cell(array, move |row, out: &mut Vec<u8>| out.put_f32(values.value(row).to_f32()))
         }
         (DataType::Float32, Format::Text) => {
             let values = array.as_primitive::<Float32Type>();
@@ -30,7 +30,7 @@ pub(super) fn float(array: &dyn Array, format: Format) -> Box<dyn Column + '_> {
         }
         (DataType::Float32, Format::Binary) => {
             let values = array.as_primitive::<Float32Type>();
-            cell(array, move |row, out: &mut BytesMut| out.put_f32(values.value(row)))
+            cell(array, move |row, out: &mut Vec<u8>| out.put_f32(values.value(row)))
         }
         (_, Format::Text) => {
             let values = array.as_primitive::<Float64Type>();
@@ -38,12 +38,12 @@ pub(super) fn float(array: &dyn Array, format: Format) -> Box<dyn Column + '_> {
         }
         (_, Format::Binary) => {
             let values = array.as_primitive::<Float64Type>();
-            cell(array, move |row, out: &mut BytesMut| out.put_f64(values.value(row)))
+            cell(array, move |row, out: &mut Vec<u8>| out.put_f64(values.value(row)))
         }
     }
 }
 
-fn put_real(value: f32, out: &mut BytesMut) {
+fn put_real(value: f32, out: &mut Vec<u8>) {
     if value.is_finite() {
         put_shortest(ryu::Buffer::new().format_finite(value), REAL_EXPONENT_FROM, out);
     } else {
@@ -52,7 +52,7 @@ fn put_real(value: f32, out: &mut BytesMut) {
 }
 
 /// Appends a double as PostgreSQL prints it with `extra_float_digits` above 0.
-pub(super) fn put_double(value: f64, out: &mut BytesMut) {
+pub(super) fn put_double(value: f64, out: &mut Vec<u8>) {
     if value.is_finite() {
         put_shortest(ryu::Buffer::new().format_finite(value), DOUBLE_EXPONENT_FROM, out);
     } else {
@@ -60,7 +60,7 @@ pub(super) fn put_double(value: f64, out: &mut BytesMut) {
     }
 }
 
-fn put_special(value: f64, out: &mut BytesMut) {
+fn put_special(value: f64, out: &mut Vec<u8>) {
     let word: &[u8] = match value {
         value if value.is_nan() => b"NaN",
         f64::INFINITY => b"Infinity",
@@ -70,7 +70,7 @@ fn put_special(value: f64, out: &mut BytesMut) {
 }
 
 /// Lays out the digits of ryu's text, such as `1234.5` or `1.2e-7`, in PostgreSQL's way.
-fn put_shortest(text: &str, exponent_from: i32, out: &mut BytesMut) {
+fn put_shortest(text: &str, exponent_from: i32, out: &mut Vec<u8>) {
     let text = match text.strip_prefix('-') {
         Some(rest) => {
             out.put_u8(b'-');
@@ -115,7 +115,7 @@ fn put_shortest(text: &str, exponent_from: i32, out: &mut BytesMut) {
     }
 }
 
-fn put_scientific(digits: &[u8], exponent: i32, out: &mut BytesMut) {
+fn put_scientific(digits: &[u8], exponent: i32, out: &mut Vec<u8>) {
     out.put_u8(digits[0]);
     if digits.len() > 1 {
         out.put_u8(b'.');
@@ -128,7 +128,7 @@ fn put_scientific(digits: &[u8], exponent: i32, out: &mut BytesMut) {
     super::number::put_number(exponent.unsigned_abs(), out);
 }
 
-fn put_fixed(digits: &[u8], exponent: i32, out: &mut BytesMut) {
+fn put_fixed(digits: &[u8], exponent: i32, out: &mut Vec<u8>) {
     let Ok(exponent) = usize::try_from(exponent) else {
         out.put_slice(b"0.");
         out.put_bytes(b'0', usize::try_from(-exponent - 1).unwrap_or(0));

@@ -6,7 +6,7 @@ use arrow::datatypes::{
     DurationSecondType, IntervalDayTimeType, IntervalMonthDayNanoType, IntervalUnit,
     IntervalYearMonthType, TimeUnit,
 };
-use bytes::{BufMut, BytesMut};
+use bytes::BufMut;
 use engine::query::postgres::input::Span;
 
 use super::number::put_number;
@@ -67,7 +67,7 @@ pub(super) fn from_text(array: &dyn Array, format: Format) -> Option<Box<dyn Col
         return None;
     }
     let bytes = bytes_of(array)?;
-    Some(cell(array, move |row, out: &mut BytesMut| {
+    Some(cell(array, move |row, out: &mut Vec<u8>| {
         let text = std::str::from_utf8(bytes(row)).unwrap_or_default();
         match Span::parse(text) {
             Some(span) => put(span, format, out),
@@ -77,7 +77,7 @@ pub(super) fn from_text(array: &dyn Array, format: Format) -> Option<Box<dyn Col
     }))
 }
 
-fn put(span: Span, format: Format, out: &mut BytesMut) {
+fn put(span: Span, format: Format, out: &mut Vec<u8>) {
     match format {
         Format::Text => put_text(span, out),
         Format::Binary => {
@@ -89,7 +89,7 @@ fn put(span: Span, format: Format, out: &mut BytesMut) {
 }
 
 /// Appends a span as `IntervalStyle = postgres` writes it: `1 year 2 mons -3 days +04:05:06.7`.
-fn put_text(span: Span, out: &mut BytesMut) {
+fn put_text(span: Span, out: &mut Vec<u8>) {
     let mut style = Style { empty: true, negative_before: false };
     style.part(span.months / 12, "year", out);
     style.part(span.months % 12, "mon", out);
@@ -114,7 +114,7 @@ struct Style {
 }
 
 impl Style {
-    fn part(&mut self, value: i32, unit: &str, out: &mut BytesMut) {
+    fn part(&mut self, value: i32, unit: &str, out: &mut Vec<u8>) {
         if value == 0 {
             return;
         }

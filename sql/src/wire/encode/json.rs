@@ -2,7 +2,7 @@
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{DataType, Field};
-use bytes::{BufMut, BytesMut};
+use bytes::BufMut;
 
 use super::{Cell, Column, Format, Zone, cell, child, list, text};
 use crate::wire::types::Logical;
@@ -13,7 +13,7 @@ pub(super) fn jsonb<'a>(array: &'a dyn Array, format: Format, zone: &Zone) -> Bo
     let inner = of_array(array, &field, zone);
     match format {
         Format::Text => inner,
-        Format::Binary => cell(array, move |row, out: &mut BytesMut| {
+        Format::Binary => cell(array, move |row, out: &mut Vec<u8>| {
             out.put_u8(text::JSONB_VERSION);
             inner.write(row, out);
         }),
@@ -40,7 +40,7 @@ fn of_array<'a>(array: &'a dyn Array, field: &Field, zone: &Zone) -> Box<dyn Col
                 .map(|(field, values)| (field.name().clone(), of_child(values, field, zone)))
                 .collect();
             columns.sort_by(|(left, _), (right, _)| key_order(left.as_bytes(), right.as_bytes()));
-            cell(array, move |row, out: &mut BytesMut| {
+            cell(array, move |row, out: &mut Vec<u8>| {
                 out.put_u8(b'{');
                 for (index, (name, column)) in columns.iter().enumerate() {
                     if index > 0 {
@@ -57,16 +57,14 @@ fn of_array<'a>(array: &'a dyn Array, field: &Field, zone: &Zone) -> Box<dyn Col
         DataType::Null => cell(array, |_, _| {}),
         DataType::Boolean => {
             let values = array.as_boolean();
-            cell(array, move |row, out: &mut BytesMut| {
+            cell(array, move |row, out: &mut Vec<u8>| {
                 out.put_slice(if values.value(row) { b"true" } else { b"false" });
             })
         }
         data_type => {
             let numeric = data_type.is_numeric();
             let plain = super::column(array, field, Format::Text, zone);
-            cell(array, move |row, out: &mut BytesMut| {
-                put_scalar(plain.as_ref(), row, numeric, out)
-            })
+            cell(array, move |row, out: &mut Vec<u8>| put_scalar(plain.as_ref(), row, numeric, out))
         }
     }
 }
@@ -74,7 +72,7 @@ fn of_array<'a>(array: &'a dyn Array, field: &Field, zone: &Zone) -> Box<dyn Col
 fn of_list<'a>(array: &'a dyn Array, element: &Field, zone: &Zone) -> Box<dyn Column + 'a> {
     let Some((values, ranges)) = list::parts(array) else { return cell(array, |_, _| {}) };
     let inner = of_child(values, element, zone);
-    cell(array, move |row, out: &mut BytesMut| {
+    cell(array, move |row, out: &mut Vec<u8>| {
         out.put_u8(b'[');
         for (index, at) in ranges(row).enumerate() {
             if index > 0 {
@@ -94,10 +92,10 @@ fn of_map<'a>(array: &'a dyn Array, entries: &Field, zone: &Zone) -> Box<dyn Col
     let values = of_child(map.values(), value, zone);
     let offsets = map.value_offsets();
     let at = move |row: usize| usize::try_from(offsets[row]).unwrap_or(0);
-    cell(array, move |row, out: &mut BytesMut| {
-        let mut entries: Vec<(BytesMut, usize)> = (at(row)..at(row + 1))
+    cell(array, move |row, out: &mut Vec<u8>| {
+        let mut entries: Vec<(Vec<u8>, usize)> = (at(row)..at(row + 1))
             .map(|index| {
-                let mut name = BytesMut::new();
+                let mut name = Vec::new();
                 keys.write(index, &mut name);
                 (name, index)
             })
@@ -132,7 +130,7 @@ fn of_union<'a>(array: &'a dyn Array, zone: &Zone) -> Box<dyn Column + 'a> {
     }
     Box::new(Cell {
         nulls: array.logical_nulls(),
-        write: move |row: usize, out: &mut BytesMut| {
+        write: move |row: usize, out: &mut Vec<u8>| {
             let index = usize::try_from(union.type_id(row)).unwrap_or(0);
             if let Some(Some(column)) = children.get(index) {
                 put_value(column.as_ref(), union.value_offset(row), out);
@@ -146,7 +144,7 @@ fn key_order(left: &[u8], right: &[u8]) -> std::cmp::Ordering {
     left.len().cmp(&right.len()).then_with(|| left.cmp(right))
 }
 
-fn put_value(column: &dyn Column, row: usize, out: &mut BytesMut) {
+fn put_value(column: &dyn Column, row: usize, out: &mut Vec<u8>) {
     if column.is_null(row) {
         out.put_slice(b"null");
     } else {
@@ -155,7 +153,7 @@ fn put_value(column: &dyn Column, row: usize, out: &mut BytesMut) {
 }
 
 /// Appends a value by its text: numbers as they are, except those JSON has no word for; all else in quotes.
-fn put_scalar(plain: &dyn Column, row: usize, numeric: bool, out: &mut BytesMut) {
+fn put_scalar(plain: &dyn Column, row: usize, numeric: bool, out: &mut Vec<u8>) {
     let start = out.len();
     plain.write(row, out);
     let finite = |text: &[u8]| text.last().is_some_and(u8::is_ascii_digit);
@@ -167,7 +165,7 @@ fn put_scalar(plain: &dyn Column, row: usize, numeric: bool, out: &mut BytesMut)
     put_string(&raw, out);
 }
 
-fn put_string(text: &[u8], out: &mut BytesMut) {
+fn put_string(text: &[u8], out: &mut Vec<u8>) {
     out.put_u8(b'"');
     for byte in text {
         match byte {

@@ -2,9 +2,9 @@
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{DataType, Field};
-use bytes::{BufMut, BytesMut};
+use bytes::BufMut;
 
-use super::{Column, Format, Zone, cell, child, write_sized};
+use super::{Column, Format, Zone, cell, child};
 use crate::wire::types::{Logical, PgType, oid};
 
 /// Gives the range of the elements of a row.
@@ -44,7 +44,7 @@ pub(super) fn list<'a>(
     let Some((values, ranges)) = parts(array) else { return cell(array, |_, _| {}) };
     let inner = child(values, element, format, zone);
     match format {
-        Format::Text => cell(array, move |row, out: &mut BytesMut| {
+        Format::Text => cell(array, move |row, out: &mut Vec<u8>| {
             out.put_u8(b'{');
             for (index, at) in ranges(row).enumerate() {
                 if index > 0 {
@@ -81,7 +81,7 @@ pub(super) fn vector<'a>(
     };
     let inner = child(values, &number, format, zone);
     Some(match format {
-        Format::Text => cell(array, move |row, out: &mut BytesMut| {
+        Format::Text => cell(array, move |row, out: &mut Vec<u8>| {
             for (index, at) in ranges(row).enumerate() {
                 if index > 0 {
                     out.put_u8(b' ');
@@ -100,7 +100,7 @@ fn put_binary(
     range: std::ops::Range<usize>,
     element: u32,
     first: i32,
-    out: &mut BytesMut,
+    out: &mut Vec<u8>,
 ) {
     let has_null = range.clone().any(|at| inner.is_null(at));
     out.put_i32(i32::from(!range.is_empty()));
@@ -112,12 +112,12 @@ fn put_binary(
     out.put_i32(i32::try_from(range.len()).unwrap_or(i32::MAX));
     out.put_i32(first);
     for at in range {
-        write_sized(inner, at, out);
+        inner.write_sized(at, out);
     }
 }
 
 /// Appends an element, in quotes when an array needs them.
-fn put_element(inner: &dyn Column, at: usize, out: &mut BytesMut) {
+fn put_element(inner: &dyn Column, at: usize, out: &mut Vec<u8>) {
     let start = out.len();
     inner.write(at, out);
     let raw = &out[start..];

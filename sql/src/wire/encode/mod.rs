@@ -24,7 +24,8 @@ use arrow::array::{Array, ArrayRef, RecordBatch, make_array, new_null_array};
 use arrow::buffer::NullBuffer;
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema};
-use bytes::{BufMut, BytesMut};
+use bytes::BufMut;
+use engine::query::postgres::origin_of;
 
 use super::types::{Logical, PgType, elements_of, is_nested};
 
@@ -42,20 +43,34 @@ pub(crate) trait Column: Send {
     /// Returns whether the value of `row` is null.
     fn is_null(&self, row: usize) -> bool;
     /// Writes the body of the value of `row`, which is not null, at the end of `out`.
-    fn write(&self, row: usize, out: &mut BytesMut);
+    fn write(&self, row: usize, out: &mut Vec<u8>);
+    /// Writes the value of `row` with its length before it, which is -1 for null.
+    fn write_sized(&self, row: usize, out: &mut Vec<u8>) {
+        if self.is_null(row) {
+            out.put_i32(NULL_LENGTH);
+            return;
+        }
+        let at = out.len();
+        out.put_i32(0);
+        self.write(row, out);
+        set_length(out, at, 4);
+    }
 }
+
+/// What stands in place of the length of a null.
+const NULL_LENGTH: i32 = -1;
 
 struct Cell<F> {
     nulls: Option<NullBuffer>,
     write: F,
 }
 
-impl<F: Fn(usize, &mut BytesMut) + Send> Column for Cell<F> {
+impl<F: Fn(usize, &mut Vec<u8>) + Send> Column for Cell<F> {
     fn is_null(&self, row: usize) -> bool {
         self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row))
     }
 
-    fn write(&self, row: usize, out: &mut BytesMut) {
+    fn write(&self, row: usize, out: &mut Vec<u8>) {
         (self.write)(row, out);
     }
 }
@@ -63,21 +78,13 @@ impl<F: Fn(usize, &mut BytesMut) + Send> Column for Cell<F> {
 /// Makes a column of an array and of what writes one of its rows.
 fn cell<'a>(
     array: &dyn Array,
-    write: impl Fn(usize, &mut BytesMut) + Send + 'a,
+    write: impl Fn(usize, &mut Vec<u8>) + Send + 'a,
 ) -> Box<dyn Column + 'a> {
     Box::new(Cell { nulls: array.logical_nulls(), write })
 }
 
-/// Writes a length, then what `body` writes.
-fn sized(out: &mut BytesMut, body: impl FnOnce(&mut BytesMut)) {
-    let at = out.len();
-    out.put_i32(0);
-    body(out);
-    set_length(out, at, 4);
-}
-
 /// Fills in the length at `at` of everything behind it; `less` is what the length does not count.
-pub(crate) fn set_length(out: &mut BytesMut, at: usize, less: usize) {
+pub(crate) fn set_length(out: &mut [u8], at: usize, less: usize) {
     // A row cannot reach 2 GiB: values are capped far below it where they are made.
     let length = i32::try_from(out.len() - at - less).unwrap_or(i32::MAX);
     out[at..at + 4].copy_from_slice(&length.to_be_bytes());
@@ -123,9 +130,13 @@ impl RowEncoder {
         self.fields.iter().map(|field| field.field.name().as_str())
     }
 
-    /// Returns name, type and format of each column, for RowDescription.
-    pub(crate) fn description(&self) -> impl Iterator<Item = (&str, PgType, Format)> {
-        self.fields.iter().map(|field| (field.field.name().as_str(), field.pg_type, field.format))
+    /// Returns name, origin, type and format of each column, for RowDescription.
+    pub(crate) fn description(&self) -> impl Iterator<Item = (&str, (u32, i16), PgType, Format)> {
+        self.fields.iter().map(|field| {
+            // What is computed is of no relation.
+            let origin = origin_of(&field.field).unwrap_or_default();
+            (field.field.name().as_str(), origin, field.pg_type, field.format)
+        })
     }
 
     /// Makes the columns of a batch. The arrays are held by the result, since some must be unpacked first.
@@ -150,7 +161,7 @@ impl RowEncoder {
         start: usize,
         rows_max: usize,
         bytes_max: usize,
-        out: &mut BytesMut,
+        out: &mut Vec<u8>,
     ) -> usize {
         let arrays = self.unpack(batch);
         let columns = self.columns(&arrays);
@@ -163,7 +174,7 @@ impl RowEncoder {
             out.put_i32(0);
             out.put_i16(width);
             for column in &columns {
-                write_sized(column.as_ref(), row, out);
+                column.write_sized(row, out);
             }
             set_length(out, at, 0);
             row += 1;
@@ -172,15 +183,6 @@ impl RowEncoder {
             }
         }
         row - start
-    }
-}
-
-/// Writes the value of a row with its length before it, which is -1 for null.
-pub(crate) fn write_sized(column: &dyn Column, row: usize, out: &mut BytesMut) {
-    if column.is_null(row) {
-        out.put_i32(-1);
-    } else {
-        sized(out, |out| column.write(row, out));
     }
 }
 
@@ -272,7 +274,7 @@ fn owned(array: ArrayRef, field: &Field, format: Format, zone: &Zone) -> Box<dyn
     let (field, zone) = (field.clone(), zone.clone());
     Box::new(Cell {
         nulls,
-        write: move |row: usize, out: &mut BytesMut| {
+        write: move |row: usize, out: &mut Vec<u8>| {
             column(array.as_ref(), &field, format, &zone).write(row, out)
         },
     })

@@ -5,7 +5,7 @@ use arrow::datatypes::{
     DataType, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type,
     UInt64Type,
 };
-use bytes::{BufMut, BytesMut};
+use bytes::BufMut;
 
 use super::{Column, Format, cell, decimal};
 
@@ -17,7 +17,7 @@ pub(super) fn integer(array: &dyn Array, format: Format) -> Box<dyn Column + '_>
             let values = array.as_primitive::<$arrow>();
             match format {
                 Format::Text => cell(array, move |row, out| put_number(values.value(row), out)),
-                Format::Binary => cell(array, move |row, out: &mut BytesMut| {
+                Format::Binary => cell(array, move |row, out: &mut Vec<u8>| {
                     out.$put(<$wide>::from(values.value(row)))
                 }),
             }
@@ -53,7 +53,7 @@ pub(super) fn unsigned_32(array: &dyn Array, format: Format) -> Option<Box<dyn C
             Some(match format {
                 Format::Text => cell(array, move |row, out| put_number(number(row), out)),
                 Format::Binary => {
-                    cell(array, move |row, out: &mut BytesMut| out.put_u32(number(row)))
+                    cell(array, move |row, out: &mut Vec<u8>| out.put_u32(number(row)))
                 }
             })
         }};
@@ -68,6 +68,6 @@ pub(super) fn unsigned_32(array: &dyn Array, format: Format) -> Option<Box<dyn C
 }
 
 /// Appends an integer as text.
-pub(super) fn put_number(number: impl itoa::Integer, out: &mut BytesMut) {
+pub(super) fn put_number(number: impl itoa::Integer, out: &mut Vec<u8>) {
     out.put_slice(itoa::Buffer::new().format(number).as_bytes());
 }

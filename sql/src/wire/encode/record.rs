@@ -3,9 +3,9 @@
 
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{DataType, Fields};
-use bytes::{BufMut, BytesMut};
+use bytes::BufMut;
 
-use super::{Column, Format, Zone, cell, child, number, text, write_sized};
+use super::{Column, Format, Zone, cell, child, number, text};
 use crate::wire::types::PgType;
 
 /// Writes a struct array.
@@ -21,7 +21,7 @@ pub(super) fn record<'a>(
         .map(|(field, values)| (PgType::of(field).oid, child(values, field, format, zone)))
         .collect();
     match format {
-        Format::Text => cell(array, move |row, out: &mut BytesMut| {
+        Format::Text => cell(array, move |row, out: &mut Vec<u8>| {
             out.put_u8(b'(');
             for (index, (_, column)) in columns.iter().enumerate() {
                 if index > 0 {
@@ -33,11 +33,11 @@ pub(super) fn record<'a>(
             }
             out.put_u8(b')');
         }),
-        Format::Binary => cell(array, move |row, out: &mut BytesMut| {
+        Format::Binary => cell(array, move |row, out: &mut Vec<u8>| {
             out.put_i32(i32::try_from(columns.len()).unwrap_or(0));
             for (oid, column) in &columns {
                 out.put_u32(*oid);
-                write_sized(column.as_ref(), row, out);
+                column.write_sized(row, out);
             }
         }),
     }
@@ -57,7 +57,7 @@ pub(super) fn object(array: &dyn Array, format: Format) -> Option<Box<dyn Column
 }
 
 /// Appends a field, in quotes when a record needs them; quotes and backslashes are doubled.
-fn put_field(column: &dyn Column, row: usize, out: &mut BytesMut) {
+fn put_field(column: &dyn Column, row: usize, out: &mut Vec<u8>) {
     let start = out.len();
     column.write(row, out);
     let raw = &out[start..];

@@ -28,9 +28,9 @@ fn written(
     (0..array.len())
         .map(|row| {
             (!columns[0].is_null(row)).then(|| {
-                let mut out = BytesMut::new();
+                let mut out = Vec::new();
                 columns[0].write(row, &mut out);
-                out.to_vec()
+                out
             })
         })
         .collect()
@@ -481,10 +481,10 @@ fn rows_are_framed_and_stop_at_their_bounds() {
     ])
     .unwrap();
     let encoder = RowEncoder::new(&batch.schema(), &[], Zone::utc());
-    let mut out = BytesMut::new();
+    let mut out = Vec::new();
     assert_eq!(encoder.data_rows(&batch, 0, 2, usize::MAX, &mut out), 2);
     assert_eq!(
-        out.as_ref(),
+        out,
         b"D\0\0\0\x10\0\x02\0\0\0\x017\0\0\0\x01aD\0\0\0\x0f\0\x02\xff\xff\xff\xff\0\0\0\x01b"
     );
     out.clear();

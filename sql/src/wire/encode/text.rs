@@ -2,7 +2,7 @@
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{DataType, Field};
-use bytes::{BufMut, BytesMut};
+use bytes::BufMut;
 
 use super::{Cell, Column, Format, Zone, cell, child, number};
 
@@ -13,11 +13,11 @@ pub(super) const JSONB_VERSION: u8 = 1;
 pub(super) fn boolean(array: &dyn Array, format: Format) -> Box<dyn Column + '_> {
     let values = array.as_boolean();
     match format {
-        Format::Text => cell(array, move |row, out: &mut BytesMut| {
+        Format::Text => cell(array, move |row, out: &mut Vec<u8>| {
             out.put_u8(if values.value(row) { b't' } else { b'f' })
         }),
         Format::Binary => {
-            cell(array, move |row, out: &mut BytesMut| out.put_u8(u8::from(values.value(row))))
+            cell(array, move |row, out: &mut Vec<u8>| out.put_u8(u8::from(values.value(row))))
         }
     }
 }
@@ -27,15 +27,15 @@ pub(super) fn string(array: &dyn Array) -> Box<dyn Column + '_> {
     match array.data_type() {
         DataType::LargeUtf8 => {
             let values = array.as_string::<i64>();
-            cell(array, move |row, out: &mut BytesMut| out.put_slice(values.value(row).as_bytes()))
+            cell(array, move |row, out: &mut Vec<u8>| out.put_slice(values.value(row).as_bytes()))
         }
         DataType::Utf8View => {
             let values = array.as_string_view();
-            cell(array, move |row, out: &mut BytesMut| out.put_slice(values.value(row).as_bytes()))
+            cell(array, move |row, out: &mut Vec<u8>| out.put_slice(values.value(row).as_bytes()))
         }
         _ => {
             let values = array.as_string::<i32>();
-            cell(array, move |row, out: &mut BytesMut| out.put_slice(values.value(row).as_bytes()))
+            cell(array, move |row, out: &mut Vec<u8>| out.put_slice(values.value(row).as_bytes()))
         }
     }
 }
@@ -81,11 +81,11 @@ pub(super) fn bytes_of<'a>(
 pub(super) fn bytea(array: &dyn Array, format: Format) -> Box<dyn Column + '_> {
     let Some(bytes) = bytes_of(array) else { return cell(array, |_, _| {}) };
     match format {
-        Format::Text => cell(array, move |row, out: &mut BytesMut| {
+        Format::Text => cell(array, move |row, out: &mut Vec<u8>| {
             out.put_slice(b"\\x");
             put_hex(bytes(row), out);
         }),
-        Format::Binary => cell(array, move |row, out: &mut BytesMut| out.put_slice(bytes(row))),
+        Format::Binary => cell(array, move |row, out: &mut Vec<u8>| out.put_slice(bytes(row))),
     }
 }
 
@@ -96,13 +96,13 @@ pub(super) fn uuid(array: &dyn Array, format: Format) -> Box<dyn Column + '_> {
     let Some(bytes) = bytes_of(array) else { return cell(array, |_, _| {}) };
     match (is_text, format) {
         (true, Format::Text) | (false, Format::Binary) => {
-            cell(array, move |row, out: &mut BytesMut| out.put_slice(bytes(row)))
+            cell(array, move |row, out: &mut Vec<u8>| out.put_slice(bytes(row)))
         }
         (true, Format::Binary) => {
-            cell(array, move |row, out: &mut BytesMut| put_uuid_bytes(bytes(row), out))
+            cell(array, move |row, out: &mut Vec<u8>| put_uuid_bytes(bytes(row), out))
         }
         (false, Format::Text) => {
-            cell(array, move |row, out: &mut BytesMut| put_uuid_text(bytes(row), out))
+            cell(array, move |row, out: &mut Vec<u8>| put_uuid_text(bytes(row), out))
         }
     }
 }
@@ -110,7 +110,7 @@ pub(super) fn uuid(array: &dyn Array, format: Format) -> Box<dyn Column + '_> {
 /// Writes JSON text; the binary form has a version before it.
 pub(super) fn jsonb(array: &dyn Array, format: Format) -> Box<dyn Column + '_> {
     let Some(bytes) = bytes_of(array) else { return cell(array, |_, _| {}) };
-    cell(array, move |row, out: &mut BytesMut| {
+    cell(array, move |row, out: &mut Vec<u8>| {
         if format == Format::Binary {
             out.put_u8(JSONB_VERSION);
         }
@@ -133,11 +133,11 @@ pub(super) fn dictionary<'a>(
     // A row is null if its key is, or if the value that the key names is.
     Box::new(Cell {
         nulls: array.logical_nulls(),
-        write: move |row: usize, out: &mut BytesMut| inner.write(keys[row], out),
+        write: move |row: usize, out: &mut Vec<u8>| inner.write(keys[row], out),
     })
 }
 
-fn put_hex(bytes: &[u8], out: &mut BytesMut) {
+fn put_hex(bytes: &[u8], out: &mut Vec<u8>) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     out.reserve(bytes.len() * 2);
     for byte in bytes {
@@ -146,7 +146,7 @@ fn put_hex(bytes: &[u8], out: &mut BytesMut) {
     }
 }
 
-fn put_uuid_text(bytes: &[u8], out: &mut BytesMut) {
+fn put_uuid_text(bytes: &[u8], out: &mut Vec<u8>) {
     if bytes.len() != 16 {
         put_hex(bytes, out);
         return;
@@ -163,7 +163,7 @@ fn put_uuid_text(bytes: &[u8], out: &mut BytesMut) {
 }
 
 /// Reads the hexadecimal digits of a uuid; what is no digit counts as a separator.
-fn put_uuid_bytes(text: &[u8], out: &mut BytesMut) {
+fn put_uuid_bytes(text: &[u8], out: &mut Vec<u8>) {
     let mut bytes = [0u8; 16];
     let digits = text.iter().filter_map(|digit| char::from(*digit).to_digit(16)).take(32);
     for (index, digit) in digits.enumerate() {
@@ -173,12 +173,22 @@ fn put_uuid_bytes(text: &[u8], out: &mut BytesMut) {
     out.put_slice(&bytes);
 }
 
+/// The numbers below a hundred, in two digits.
+const TWO_DIGITS: [[u8; 2]; 100] = {
+    let mut digits = [[b'0'; 2]; 100];
+    let mut value = 0;
+    while value < 100 {
+        digits[value][0] += (value / 10) as u8;
+        digits[value][1] += (value % 10) as u8;
+        value += 1;
+    }
+    digits
+};
+
 /// Appends a two-digit number.
-pub(super) fn put_two(value: u32, out: &mut BytesMut) {
-    if value < 100 {
-        out.put_u8(b'0' + u8::try_from(value / 10).unwrap_or(0));
-        out.put_u8(b'0' + u8::try_from(value % 10).unwrap_or(0));
-    } else {
-        number::put_number(value, out);
+pub(super) fn put_two(value: u32, out: &mut Vec<u8>) {
+    match TWO_DIGITS.get(value as usize) {
+        Some(digits) => out.put_slice(digits),
+        None => number::put_number(value, out),
     }
 }

@@ -6,7 +6,7 @@ use arrow::datatypes::{
     Time64MicrosecondType, Time64NanosecondType, TimeUnit, TimestampMicrosecondType,
     TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
 };
-use bytes::{BufMut, BytesMut};
+use bytes::BufMut;
 
 use super::number::put_number;
 use super::text::put_two;
@@ -20,26 +20,30 @@ const SECOND_US: i64 = 1_000_000;
 const DAY_SECONDS: i64 = 86_400;
 const DAY_MS: i64 = DAY_SECONDS * 1000;
 
-/// Gives each row of a time-like array in microseconds.
-type Micros<'a> = Box<dyn Fn(usize) -> i64 + Send + 'a>;
-
 /// Writes dates.
 pub(super) fn date(array: &dyn Array, format: Format) -> Box<dyn Column + '_> {
-    let days: Box<dyn Fn(usize) -> i32 + Send> = match array.data_type() {
+    match array.data_type() {
         DataType::Date64 => {
             let values = array.as_primitive::<Date64Type>();
-            Box::new(move |row| {
+            of_days(array, format, move |row| {
                 i32::try_from(values.value(row).div_euclid(DAY_MS)).unwrap_or(i32::MAX)
             })
         }
         _ => {
             let values = array.as_primitive::<Date32Type>();
-            Box::new(move |row| values.value(row))
+            of_days(array, format, move |row| values.value(row))
         }
-    };
+    }
+}
+
+fn of_days<'a>(
+    array: &'a dyn Array,
+    format: Format,
+    days: impl Fn(usize) -> i32 + Send + 'a,
+) -> Box<dyn Column + 'a> {
     match format {
         Format::Text => cell(array, move |row, out| put_date(days(row), out)),
-        Format::Binary => cell(array, move |row, out: &mut BytesMut| {
+        Format::Binary => cell(array, move |row, out: &mut Vec<u8>| {
             out.put_i32(days(row).saturating_sub(EPOCH_SHIFT_DAYS))
         }),
     }
@@ -50,10 +54,10 @@ pub(super) fn time(array: &dyn Array, format: Format) -> Box<dyn Column + '_> {
     macro_rules! micros {
         ($arrow:ty, $convert:expr) => {{
             let values = array.as_primitive::<$arrow>();
-            Box::new(move |row: usize| $convert(i64::from(values.value(row)))) as Micros
+            of_time(array, format, move |row| $convert(i64::from(values.value(row))))
         }};
     }
-    let micros = match array.data_type() {
+    match array.data_type() {
         DataType::Time32(TimeUnit::Second) => {
             micros!(Time32SecondType, |value: i64| value * SECOND_US)
         }
@@ -62,20 +66,23 @@ pub(super) fn time(array: &dyn Array, format: Format) -> Box<dyn Column + '_> {
             micros!(Time64NanosecondType, |value: i64| value / 1000)
         }
         _ => micros!(Time64MicrosecondType, |value: i64| value),
-    };
-    of_time(array, format, micros)
+    }
 }
 
 /// Writes microseconds since midnight that are kept as a bigint.
 pub(super) fn time_us(array: &dyn Array, format: Format) -> Box<dyn Column + '_> {
     let values = array.as_primitive::<Int64Type>();
-    of_time(array, format, Box::new(move |row| values.value(row)))
+    of_time(array, format, move |row| values.value(row))
 }
 
-fn of_time<'a>(array: &'a dyn Array, format: Format, micros: Micros<'a>) -> Box<dyn Column + 'a> {
+fn of_time<'a>(
+    array: &'a dyn Array,
+    format: Format,
+    micros: impl Fn(usize) -> i64 + Send + 'a,
+) -> Box<dyn Column + 'a> {
     match format {
         Format::Text => cell(array, move |row, out| put_time(micros(row), out)),
-        Format::Binary => cell(array, move |row, out: &mut BytesMut| out.put_i64(micros(row))),
+        Format::Binary => cell(array, move |row, out: &mut Vec<u8>| out.put_i64(micros(row))),
     }
 }
 
@@ -85,13 +92,14 @@ pub(super) fn timestamp<'a>(
     format: Format,
     zone: &Zone,
 ) -> Box<dyn Column + 'a> {
+    let zone = matches!(array.data_type(), DataType::Timestamp(_, Some(_))).then(|| zone.clone());
     macro_rules! micros {
         ($arrow:ty, $convert:expr) => {{
             let values = array.as_primitive::<$arrow>();
-            Box::new(move |row: usize| $convert(values.value(row))) as Micros
+            of_timestamp(array, format, move |row| $convert(values.value(row)), zone)
         }};
     }
-    let micros = match array.data_type() {
+    match array.data_type() {
         DataType::Timestamp(TimeUnit::Second, _) => {
             micros!(TimestampSecondType, |value: i64| value.saturating_mul(SECOND_US))
         }
@@ -102,30 +110,23 @@ pub(super) fn timestamp<'a>(
             micros!(TimestampNanosecondType, |value: i64| value.div_euclid(1000))
         }
         _ => micros!(TimestampMicrosecondType, |value: i64| value),
-    };
-    match array.data_type() {
-        DataType::Timestamp(_, Some(_)) => {
-            let zone = zone.clone();
-            of_timestamp(array, format, micros, Some(zone))
-        }
-        _ => of_timestamp(array, format, micros, None),
     }
 }
 
 /// Writes a timestamp without a zone that is kept as a bigint.
 pub(super) fn timestamp_us(array: &dyn Array, format: Format) -> Box<dyn Column + '_> {
     let values = array.as_primitive::<Int64Type>();
-    of_timestamp(array, format, Box::new(move |row| values.value(row)), None)
+    of_timestamp(array, format, move |row| values.value(row), None)
 }
 
 fn of_timestamp<'a>(
     array: &'a dyn Array,
     format: Format,
-    micros: Micros<'a>,
+    micros: impl Fn(usize) -> i64 + Send + 'a,
     zone: Option<Zone>,
 ) -> Box<dyn Column + 'a> {
     match (format, zone) {
-        (Format::Binary, _) => cell(array, move |row, out: &mut BytesMut| {
+        (Format::Binary, _) => cell(array, move |row, out: &mut Vec<u8>| {
             out.put_i64(match micros(row) {
                 infinite @ (i64::MAX | i64::MIN) => infinite,
                 finite => finite.saturating_sub(EPOCH_SHIFT_US),
@@ -155,7 +156,7 @@ fn civil(days: i64) -> (i64, u32, u32) {
 }
 
 /// Appends year, month and day, and returns whether they are before Christ.
-fn put_civil(days: i64, out: &mut BytesMut) -> bool {
+fn put_civil(days: i64, out: &mut Vec<u8>) -> bool {
     let (year, month, day) = civil(days);
     let before_christ = year <= 0;
     let year = if before_christ { 1 - year } else { year };
@@ -173,14 +174,14 @@ fn put_civil(days: i64, out: &mut BytesMut) -> bool {
     before_christ
 }
 
-fn put_date(days: i32, out: &mut BytesMut) {
+fn put_date(days: i32, out: &mut Vec<u8>) {
     if put_civil(i64::from(days), out) {
         out.put_slice(b" BC");
     }
 }
 
 /// Appends a time of day, with the fraction of its second as far as it is not zero.
-pub(super) fn put_time(micros: i64, out: &mut BytesMut) {
+pub(super) fn put_time(micros: i64, out: &mut Vec<u8>) {
     let seconds = micros.div_euclid(SECOND_US);
     put_two(u32::try_from(seconds / 3600).unwrap_or(0), out);
     out.put_u8(b':');
@@ -190,7 +191,7 @@ pub(super) fn put_time(micros: i64, out: &mut BytesMut) {
     put_fraction(u32::try_from(micros.rem_euclid(SECOND_US)).unwrap_or(0), out);
 }
 
-fn put_fraction(micros: u32, out: &mut BytesMut) {
+fn put_fraction(micros: u32, out: &mut Vec<u8>) {
     if micros == 0 {
         return;
     }
@@ -204,7 +205,7 @@ fn put_fraction(micros: u32, out: &mut BytesMut) {
 }
 
 /// Appends a timestamp, shifted by and followed by `offset` if there is one.
-pub(super) fn put_timestamp(micros: i64, offset: Option<i32>, out: &mut BytesMut) {
+pub(super) fn put_timestamp(micros: i64, offset: Option<i32>, out: &mut Vec<u8>) {
     match micros {
         i64::MAX => return out.put_slice(b"infinity"),
         i64::MIN => return out.put_slice(b"-infinity"),
@@ -222,7 +223,7 @@ pub(super) fn put_timestamp(micros: i64, offset: Option<i32>, out: &mut BytesMut
     }
 }
 
-fn put_offset(offset: i32, out: &mut BytesMut) {
+fn put_offset(offset: i32, out: &mut Vec<u8>) {
     out.put_u8(if offset < 0 { b'-' } else { b'+' });
     let seconds = offset.unsigned_abs();
     put_two(seconds / 3600, out);

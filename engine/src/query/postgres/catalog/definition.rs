@@ -1,6 +1,6 @@
 //! The relations of `pg_catalog` and `information_schema`: names, oids, columns and types as PostgreSQL 15 has them.
 //!
-//! Three small files hold what never changes: `relations.tsv` (every relation with its columns), `rows.tsv` (rows of
+//! Small files hold what never changes: `relations.tsv` (every relation with its columns), `rows.tsv` (rows of
 //! relations such as `pg_type`, in COPY format) and `procedures.tsv` (type functions, and those functions of sessions that
 //! have one form only).
 

@@ -91,7 +91,7 @@ fn tables(
         ]);
     };
     DEFINITIONS.iter().for_each(|known| push(known.schema, known.name, known.kind == "r"));
-    for r in &snapshot.relations {
+    for r in standard(snapshot) {
         push(&r.relation.schema, &r.relation.name, r.relation.kind == RelationKind::Table);
     }
     rows.finish()
@@ -170,7 +170,7 @@ fn columns(
             );
         }
     }
-    for r in &snapshot.relations {
+    for r in standard(snapshot) {
         let key = &r.relation.primary_key;
         for (at, column) in r.relation.columns.iter().enumerate() {
             let nullable = !key.contains(column.name())
@@ -249,6 +249,11 @@ fn views(
         ]);
     }
     rows.finish()
+}
+
+/// The relations that the standard knows of: it has no materialized views.
+fn standard(snapshot: &Snapshot) -> impl Iterator<Item = &Numbered> {
+    snapshot.relations.iter().filter(|r| r.relation.kind != RelationKind::MaterializedView)
 }
 
 fn keyed(snapshot: &Snapshot) -> impl Iterator<Item = (&Numbered, String)> {
@@ -350,7 +355,7 @@ fn table_privileges(
         "with_hierarchy",
     ];
     let mut rows = Rows::new(definition, &columns)?;
-    for r in &snapshot.relations {
+    for r in standard(snapshot) {
         rows.push(&[
             OWNER.into(),
             "PUBLIC".into(),

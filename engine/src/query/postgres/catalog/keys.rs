@@ -45,7 +45,8 @@ pub(super) fn indexes(definition: &'static Definition, snapshot: &Snapshot) -> R
         let Some((index, _)) = r.key else { continue };
         let key = key_columns(r);
         let column = |number: &i64| {
-            usize::try_from(number - 1).ok().and_then(|n| r.relation.columns.get(n)).map(pg_type_of)
+            let column = usize::try_from(number - 1).ok().and_then(|n| r.relation.columns.get(n));
+            column.map(|column| pg_type_of(column))
         };
         let found: Vec<_> = key.iter().filter_map(column).collect();
         let collations: Vec<i64> = found.iter().map(|(t, _)| i64::from(t.collation)).collect();

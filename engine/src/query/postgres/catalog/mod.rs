@@ -2,10 +2,11 @@
 //!
 //! Every relation that PostgreSQL 15 has is there with its columns, so that no client fails for want of a name. Those
 //! that describe relations, columns, keys, types, comments and roles are filled from the [`Snapshot`]; those that describe
-//! the session are built for it; the rest have the rows of a fresh server or none. A table is built when it is first read
-//! and shared by every session of the same catalog version and role.
+//! the session are built for it each time that they are read; the rest have the rows of a fresh server or none. A table is
+//! built when it is first read and shared by every session of the same catalog version and role.
 
 mod definition;
+mod functions;
 mod information_schema;
 mod keys;
 mod objects;
@@ -18,10 +19,17 @@ use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use datafusion::arrow::array::RecordBatch;
-use datafusion::catalog::{MemTable, SchemaProvider, TableProvider};
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::catalog::{MemTable, SchemaProvider, Session, TableProvider};
 use datafusion::common::Result;
+use datafusion::datasource::TableType;
+use datafusion::datasource::memory::MemorySourceConfig;
+use datafusion::logical_expr::Expr;
+use datafusion::physical_plan::ExecutionPlan;
 
+use definition::Definition;
 pub(super) use definition::{DEFINITIONS, definition, procedure_name, procedure_oid, stored_rows};
+pub(super) use functions::{Procedure, procedure, procedures};
 
 use super::facts::{SessionFacts, Snapshot};
 
@@ -65,8 +73,9 @@ impl SchemaProvider for SystemSchema {
         else {
             return Ok(None);
         };
-        if let Some(batch) = session::build(&DEFINITIONS[place], &self.facts)? {
-            return Ok(Some(table(batch)?));
+        if session::is_of_session(&DEFINITIONS[place]) {
+            let (definition, facts) = (&DEFINITIONS[place], Arc::clone(&self.facts));
+            return Ok(Some(Arc::new(OfSession { definition, facts })));
         }
         let snapshot = self.facts.snapshot();
         let built = &snapshot.tables.built[place];
@@ -84,6 +93,38 @@ impl SchemaProvider for SystemSchema {
 
     fn table_exist(&self, name: &str) -> bool {
         definition(self.schema, name).is_some()
+    }
+}
+
+/// A relation that describes the session that reads it: its rows are those of the moment in which a statement runs, also
+/// if that was planned before.
+#[derive(Debug)]
+pub(in crate::query) struct OfSession {
+    definition: &'static Definition,
+    facts: Arc<SessionFacts>,
+}
+
+#[async_trait]
+impl TableProvider for OfSession {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.definition.arrow)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        _: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _: &[Expr],
+        _: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let batch = session::build(self.definition, &self.facts)?;
+        let plan =
+            MemorySourceConfig::try_new_exec(&[vec![batch]], self.schema(), projection.cloned())?;
+        Ok(plan)
     }
 }
 

@@ -6,7 +6,7 @@ use datafusion::common::Result;
 use super::definition::{DEFINITIONS, Definition, stored_rows};
 use super::keys::{key_columns, key_name};
 use super::rows::{Cell, Rows};
-use super::{keys, server};
+use super::{functions, keys, server};
 use crate::query::postgres::facts::{Numbered, OWNER_OID, RelationKind, Snapshot};
 use crate::query::postgres::types::{self, PgType, pg_type_of};
 
@@ -23,6 +23,7 @@ pub(super) fn build(
     match definition.name {
         "pg_class" => classes(definition, snapshot),
         "pg_attribute" => attributes(definition, snapshot),
+        "pg_proc" => functions::build(definition, snapshot),
         "pg_type" => types_and_rows(definition, snapshot),
         "pg_namespace" => namespaces(definition, snapshot),
         "pg_index" => keys::indexes(definition, snapshot),
@@ -33,6 +34,7 @@ pub(super) fn build(
         "pg_user" => server::users(definition, snapshot),
         "pg_tables" => server::tables(definition, snapshot),
         "pg_views" => server::views(definition, snapshot),
+        "pg_matviews" => server::materialized_views(definition, snapshot),
         "pg_indexes" => keys::index_definitions(definition, snapshot),
         "pg_rewrite" => server::view_rules(definition, snapshot),
         name => {
@@ -47,6 +49,7 @@ fn kind(relation: &Numbered) -> &'static str {
     match relation.relation.kind {
         RelationKind::Table => "r",
         RelationKind::View => "v",
+        RelationKind::MaterializedView => "m",
     }
 }
 
@@ -71,7 +74,7 @@ fn classes(definition: &'static Definition, snapshot: &Snapshot) -> Result<Recor
             "relreplident",
         ],
     )?;
-    let heap = |kind: &str| Cell::Int(if kind == "r" { HEAP } else { 0 });
+    let heap = |kind: &str| Cell::Int(if kind == "v" { 0 } else { HEAP });
     for known in DEFINITIONS.iter() {
         let schema = snapshot.schema_oid(known.schema).unwrap_or_default();
         rows.push(&[
@@ -107,10 +110,29 @@ fn classes(definition: &'static Definition, snapshot: &Snapshot) -> Result<Recor
             "p".into(),
             kind.into(),
             Cell::Int(r.relation.columns.len() as i64),
-            (kind == "v").into(),
+            (kind != "r").into(),
             true.into(),
-            (if kind == "r" { "d" } else { "n" }).into(),
+            (if kind == "v" { "n" } else { "d" }).into(),
         ]);
+        for (sequence, oid) in &r.sequences {
+            rows.push(&[
+                (*oid).into(),
+                sequence.as_str().into(),
+                r.schema_oid.into(),
+                0.into(),
+                r.owner_oid.into(),
+                0.into(),
+                0.into(),
+                Cell::Int(1),
+                false.into(),
+                "p".into(),
+                "S".into(),
+                Cell::Int(3),
+                false.into(),
+                true.into(),
+                "n".into(),
+            ]);
+        }
         if let Some((index, _)) = r.key {
             rows.push(&[
                 index.into(),

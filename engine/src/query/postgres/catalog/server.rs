@@ -5,7 +5,9 @@ use datafusion::common::Result;
 
 use super::definition::{DEFINITIONS, Definition};
 use super::rows::{Cell, Rows};
-use crate::query::postgres::facts::{DATABASE_OID, OWNER, OWNER_OID, RelationKind, Snapshot};
+use crate::query::postgres::facts::{
+    DATABASE_OID, Numbered, OWNER, OWNER_OID, RelationKind, Snapshot,
+};
 use crate::query::postgres::functions::definitions_of;
 
 /// The encoding number of UTF-8.
@@ -137,6 +139,27 @@ pub(super) fn views(definition: &'static Definition, snapshot: &Snapshot) -> Res
     rows.finish()
 }
 
+pub(super) fn materialized_views(
+    definition: &'static Definition,
+    snapshot: &Snapshot,
+) -> Result<RecordBatch> {
+    let mut rows = Rows::all(definition)?;
+    let is_one = |r: &&Numbered| r.relation.kind == RelationKind::MaterializedView;
+    for r in snapshot.relations.iter().filter(is_one) {
+        let text = definitions_of::view(r);
+        rows.push(&[
+            r.relation.schema.as_str().into(),
+            r.relation.name.as_str().into(),
+            snapshot.role_name(r.owner_oid).unwrap_or(OWNER).into(),
+            Cell::Null,
+            false.into(),
+            true.into(),
+            text.as_deref().into(),
+        ]);
+    }
+    rows.finish()
+}
+
 /// A view is a rule `_RETURN`: clients join through it to learn what a view reads.
 pub(super) fn view_rules(
     definition: &'static Definition,
@@ -144,7 +167,7 @@ pub(super) fn view_rules(
 ) -> Result<RecordBatch> {
     let columns = ["oid", "rulename", "ev_class", "ev_type", "ev_enabled", "is_instead"];
     let mut rows = Rows::new(definition, &columns)?;
-    for r in snapshot.relations.iter().filter(|r| r.relation.kind == RelationKind::View) {
+    for r in snapshot.relations.iter().filter(|r| r.relation.kind != RelationKind::Table) {
         rows.push(&[
             r.row_type.into(),
             "_RETURN".into(),

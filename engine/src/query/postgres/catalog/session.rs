@@ -8,18 +8,21 @@ use super::rows::{Cell, Rows};
 use crate::query::postgres::facts::{DATABASE_OID, SessionFacts};
 use crate::query::postgres::settings::SETTINGS;
 
-/// Builds a relation that differs from session to session; `None` for all others.
-pub(super) fn build(
-    definition: &'static Definition,
-    facts: &SessionFacts,
-) -> Result<Option<RecordBatch>> {
-    match (definition.schema, definition.name) {
-        ("pg_catalog", "pg_settings") => settings(definition, facts).map(Some),
-        ("pg_catalog", "pg_stat_activity") => activity(definition, facts).map(Some),
-        ("information_schema", "enabled_roles" | "applicable_roles") => {
-            roles(definition, facts).map(Some)
-        }
-        _ => Ok(None),
+/// Tells whether a relation differs from session to session.
+pub(super) fn is_of_session(definition: &Definition) -> bool {
+    matches!(
+        (definition.schema, definition.name),
+        ("pg_catalog", "pg_settings" | "pg_stat_activity")
+            | ("information_schema", "enabled_roles" | "applicable_roles")
+    )
+}
+
+/// Builds such a relation.
+pub(super) fn build(definition: &'static Definition, facts: &SessionFacts) -> Result<RecordBatch> {
+    match definition.name {
+        "pg_settings" => settings(definition, facts),
+        "pg_stat_activity" => activity(definition, facts),
+        _ => roles(definition, facts),
     }
 }
 

@@ -13,6 +13,7 @@ use super::values;
 use super::{Fault, behind};
 use crate::error::Result;
 use crate::query::postgres::functions::{aggregates, allowed_functions};
+use crate::query::postgres::rewrite::row_width;
 
 /// What a function gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,13 +29,26 @@ pub(super) enum Kind {
 }
 
 /// Functions that return rows.
-const ROWS: [&str; 5] = [
+const ROWS: [&str; 15] = [
     "generate_series",
     "generate_subscripts",
+    "json_array_elements",
+    "json_array_elements_text",
+    "json_each",
+    "json_each_text",
+    "json_object_keys",
+    "jsonb_array_elements",
+    "jsonb_array_elements_text",
+    "jsonb_each",
+    "jsonb_each_text",
+    "jsonb_object_keys",
     "unnest",
     "regexp_split_to_table",
     "string_to_table",
 ];
+
+/// Aggregates that the rewriting of statements makes of others.
+const AGGREGATES: [&str; 4] = ["json_agg", "json_object_agg", "jsonb_agg", "jsonb_object_agg"];
 
 static KINDS: LazyLock<HashMap<String, Kind>> = LazyLock::new(|| {
     let allowed = allowed_functions();
@@ -50,6 +64,7 @@ static KINDS: LazyLock<HashMap<String, Kind>> = LazyLock::new(|| {
         let names = function.aliases().iter().cloned().chain([function.name().to_owned()]);
         kinds.extend(names.map(|name| (name, Kind::Aggregate)));
     }
+    kinds.extend(AGGREGATES.map(|name| (name.to_owned(), Kind::Aggregate)));
     kinds.extend(ROWS.map(|name| (name.to_owned(), Kind::Rows)));
     kinds
 });
@@ -72,6 +87,10 @@ pub(super) fn last_name(name: &ObjectName) -> String {
 pub(super) fn check(expr: &Expr) -> Result<()> {
     match expr {
         Expr::Function(function) => check_call(function),
+        Expr::BinaryOp { left, right, .. } => check_rows(left, right),
+        Expr::InList { expr: left, list, .. } => {
+            list.iter().try_for_each(|item| check_rows(left, item))
+        }
         Expr::Subquery(query) if width(&query.body).is_some_and(|width| width > 1) => {
             // The bracket stands before the query.
             let mut span = query.span();
@@ -101,6 +120,18 @@ pub(super) fn check(expr: &Expr) -> Result<()> {
             Err(Fault::new("42703", message, "Use CAST(value AS type).").at(expr.span()))
         }
         Expr::Extract { field, .. } => values::check_unit(&field.to_string(), true),
+        _ => Ok(()),
+    }
+}
+
+/// Checks that two rows that are written out have as many values.
+fn check_rows(left: &Expr, right: &Expr) -> Result<()> {
+    match (row_width(left), row_width(right)) {
+        (Some(one), Some(other)) if one != other => {
+            let hint = "Write as many values on one side as on the other.";
+            let message = "unequal number of entries in row expressions";
+            Err(Fault::new("42601", message, hint).at(behind(left.span())))
+        }
         _ => Ok(()),
     }
 }

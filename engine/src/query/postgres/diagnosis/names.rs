@@ -20,8 +20,8 @@ use crate::query::postgres::rewrite::normal;
 /// Columns that a hint names at most.
 const NAMES_MAX: usize = 12;
 
-/// What other databases call a function, and what stands for it here.
-const ELSEWHERE: [(&str, &str); 26] = [
+/// What a function is called elsewhere, or where one can be called, and what stands for it here.
+const ELSEWHERE: [(&str, &str); 30] = [
     ("nvl", "Use coalesce(a, b)."),
     ("ifnull", "Use coalesce(a, b)."),
     ("isnull", "Use coalesce(a, b), or value IS NULL."),
@@ -48,6 +48,10 @@ const ELSEWHERE: [(&str, &str); 26] = [
     ("listagg", "Use string_agg(value, ',')."),
     ("countif", "Use count(*) FILTER (WHERE condition)."),
     ("safe_cast", "Use CAST(value AS type)."),
+    ("json_each", "Call it in FROM: SELECT key, value FROM json_each(...)."),
+    ("json_each_text", "Call it in FROM: SELECT key, value FROM json_each_text(...)."),
+    ("jsonb_each", "Call it in FROM: SELECT key, value FROM jsonb_each(...)."),
+    ("jsonb_each_text", "Call it in FROM: SELECT key, value FROM jsonb_each_text(...)."),
 ];
 
 /// A column that is not there, or of a relation that is not there.

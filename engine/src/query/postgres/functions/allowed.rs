@@ -104,10 +104,8 @@ const SCALAR: &[&str] = &[
     "current_date",
     "current_time",
     "date_bin",
-    "date_part",
     "date_trunc",
     "make_date",
-    "make_time",
     // Arrays, structs and maps.
     "array_any_value",
     "array_append",

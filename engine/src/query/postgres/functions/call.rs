@@ -1,5 +1,6 @@
 //! How a function of the lists is called.
 
+use std::cell::OnceCell;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
@@ -27,6 +28,12 @@ pub(crate) enum Kind {
     Int,
     /// A boolean.
     Bool,
+    /// A floating-point number.
+    Float,
+    /// JSON as text of any width, with the type that it has.
+    Json,
+    /// Several texts: an array of them, or how it is written.
+    Texts,
     /// An object: its oid, or its name as text.
     Object,
     /// Anything, as it is.
@@ -134,13 +141,23 @@ pub(crate) struct Call<'a> {
     pub(crate) result: &'a Field,
     /// The length of the columns.
     pub(crate) rows: usize,
+    search_path: OnceCell<Vec<String>>,
 }
 
 impl Call<'_> {
+    /// Returns the schemas that names without one are looked up in, which are worked out once for all rows.
+    pub(crate) fn search_path(&self) -> &[String] {
+        self.search_path.get_or_init(|| self.facts.search_path())
+    }
+
     /// Returns the text of an argument; `None` for null and for arguments not given.
     pub(crate) fn text(&self, argument: usize, row: usize) -> Option<&str> {
-        let texts = self.arguments.get(argument)?.as_string_opt::<i32>()?;
-        texts.is_valid(row).then(|| texts.value(row))
+        let array = self.arguments.get(argument).filter(|array| array.is_valid(row))?;
+        match array.data_type() {
+            DataType::Utf8View => Some(array.as_string_view_opt()?.value(row)),
+            DataType::LargeUtf8 => Some(array.as_string_opt::<i64>()?.value(row)),
+            _ => Some(array.as_string_opt::<i32>()?.value(row)),
+        }
     }
 
     /// Returns the number of an argument; `None` for null and for arguments not given.
@@ -239,7 +256,12 @@ impl ScalarUDFImpl for PgFunction {
             let null = given.is_null();
             Ok(match function.kind(at).unwrap_or(Kind::Any) {
                 Kind::Text => DataType::Utf8,
+                Kind::Json | Kind::Texts if null => DataType::Utf8,
+                Kind::Json if given.is_string() => given.clone(),
+                Kind::Texts if given.is_string() => DataType::Utf8,
+                Kind::Texts if given.is_list() => DataType::new_list(DataType::Utf8, true),
                 Kind::Int if null || given.is_numeric() || given.is_string() => DataType::Int64,
+                Kind::Float if null || given.is_numeric() || given.is_string() => DataType::Float64,
                 Kind::Bool if null || given.is_string() || matches!(given, DataType::Boolean) => {
                     DataType::Boolean
                 }
@@ -273,6 +295,7 @@ impl ScalarUDFImpl for PgFunction {
             fields: &args.arg_fields,
             result: &args.return_field,
             rows,
+            search_path: OnceCell::new(),
         };
         let column = self.column(&call)?;
         let column = if column.data_type() == args.return_field.data_type() {

@@ -24,9 +24,14 @@ pub(super) fn checked<C: Check>(
     let all = SessionStateDefaults::default_scalar_functions();
     let wrap = |(name, check): (&'static str, C)| {
         let inner = all.iter().find(|function| function.name() == name)?;
-        Some(ScalarUDF::from(Checked { inner: Arc::clone(inner), check }))
+        Some(with_check(Arc::clone(inner), check))
     };
     checks.into_iter().filter_map(wrap).collect()
+}
+
+/// Puts a function behind a check.
+pub(super) fn with_check<C: Check>(inner: Arc<ScalarUDF>, check: C) -> ScalarUDF {
+    ScalarUDF::from(Checked { inner, check })
 }
 
 #[derive(Debug)]

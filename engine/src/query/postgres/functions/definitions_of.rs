@@ -3,9 +3,9 @@
 use super::text::quote_ident;
 use crate::query::postgres::facts::{Numbered, RelationKind};
 
-/// The query of a view, ending in a semicolon.
+/// The query of a view, also of a materialized one, ending in a semicolon.
 pub(crate) fn view(relation: &Numbered) -> Option<String> {
-    if relation.relation.kind != RelationKind::View {
+    if relation.relation.kind == RelationKind::Table {
         return None;
     }
     let text = relation.relation.definition.as_deref()?.trim().trim_end_matches(';');

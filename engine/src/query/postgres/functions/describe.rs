@@ -3,13 +3,13 @@
 use datafusion::common::Result;
 
 use super::{Body, Call, Function, Kind, definitions_of, names};
-use crate::query::postgres::catalog::{CLASS_OIDS, column_comment};
+use crate::query::postgres::catalog::{CLASS_OIDS, Procedure, column_comment, procedure};
 use crate::query::postgres::facts::{Numbered, RelationKind};
 use crate::query::postgres::types;
 
 const OID: &[Kind] = &[Kind::Int];
 const OID_AND_FLAG: &[Kind] = &[Kind::Int, Kind::Bool];
-/// For objects of which there are none here: triggers, rules, functions in SQL, extended statistics, partitions.
+/// For objects of which there are none here: triggers, rules, bodies of functions in SQL, extended statistics, partitions.
 const NONE: Body = Body::Text(|_, _| Ok(None));
 /// The size of a relation would count people whom the session must not see.
 const UNKNOWN_SIZE: Body = Body::Int(|_, _| Ok(None));
@@ -41,15 +41,29 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function::new("pg_get_ruledef", OID_AND_FLAG, "text", NONE).at_least(1),
     Function::new("pg_get_triggerdef", OID_AND_FLAG, "text", NONE).at_least(1),
     Function::new("pg_get_functiondef", OID, "text", NONE),
-    Function::new("pg_get_function_result", OID, "text", NONE),
-    Function::new("pg_get_function_arguments", OID, "text", NONE),
-    Function::new("pg_get_function_identity_arguments", OID, "text", NONE),
+    Function::new(
+        "pg_get_function_result",
+        OID,
+        "text",
+        Body::Text(|c, row| of_function(c, row, Procedure::gives)),
+    ),
+    Function::new(
+        "pg_get_function_arguments",
+        OID,
+        "text",
+        Body::Text(|c, row| of_function(c, row, |known| known.arguments(true))),
+    ),
+    Function::new(
+        "pg_get_function_identity_arguments",
+        OID,
+        "text",
+        Body::Text(|c, row| of_function(c, row, |known| known.arguments(false))),
+    ),
     Function::new("pg_get_function_sqlbody", OID, "text", NONE),
     Function::new("pg_get_statisticsobjdef", OID, "text", NONE),
     Function::new("pg_get_statisticsobjdef_columns", OID, "text", NONE),
     Function::new("pg_get_partkeydef", OID, "text", NONE),
     Function::new("pg_get_partition_constraintdef", OID, "text", NONE),
-    Function::new("pg_get_serial_sequence", &[Kind::Text, Kind::Text], "text", NONE),
     Function::new("obj_description", &[Kind::Int, Kind::Text], "text", Body::Text(object_comment))
         .at_least(1),
     Function::new(
@@ -86,6 +100,15 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function::new("pg_database_size", &[Kind::Object], "int8", UNKNOWN_SIZE),
     Function::new("pg_tablespace_size", &[Kind::Object], "int8", UNKNOWN_SIZE),
 ];
+
+/// What is said of a function.
+fn of_function(
+    call: &Call<'_>,
+    row: usize,
+    said: fn(&Procedure) -> String,
+) -> Result<Option<String>> {
+    Ok(call.int(0, row).and_then(procedure).map(said))
+}
 
 fn oid(call: &Call<'_>, row: usize) -> Option<u32> {
     u32::try_from(call.int(0, row)?).ok()

@@ -58,15 +58,7 @@ impl ScalarUDFImpl for Bound {
         let Some(texts) = args.args.pop() else {
             return internal_err!("textcat takes one argument");
         };
-        let (longest, total) = match &texts {
-            ColumnarValue::Array(array) => sizes(array),
-            ColumnarValue::Scalar(
-                ScalarValue::Utf8(Some(text))
-                | ScalarValue::Utf8View(Some(text))
-                | ScalarValue::LargeUtf8(Some(text)),
-            ) => (text.len() as u64, text.len() as u64),
-            ColumnarValue::Scalar(_) => (0, 0),
-        };
+        let (longest, total) = bytes_of(&texts);
         if longest > VALUE_BYTES_MAX || total > BATCH_BYTES_MAX {
             return Err(failure(Error::Limit {
                 sqlstate: "54000",
@@ -79,6 +71,18 @@ impl ScalarUDFImpl for Bound {
 }
 
 /// The bytes of the longest text and of all of them.
+pub(super) fn bytes_of(texts: &ColumnarValue) -> (u64, u64) {
+    match texts {
+        ColumnarValue::Array(array) => sizes(array),
+        ColumnarValue::Scalar(
+            ScalarValue::Utf8(Some(text))
+            | ScalarValue::Utf8View(Some(text))
+            | ScalarValue::LargeUtf8(Some(text)),
+        ) => (text.len() as u64, text.len() as u64),
+        ColumnarValue::Scalar(_) => (0, 0),
+    }
+}
+
 fn sizes(array: &ArrayRef) -> (u64, u64) {
     let fold = |lengths: &mut dyn Iterator<Item = u64>| {
         lengths.fold((0, 0), |(longest, total), length| (length.max(longest), total + length))

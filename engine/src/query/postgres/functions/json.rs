@@ -1,14 +1,15 @@
-//! Values as JSON: `json_build_object`, `json_build_array`, `to_json` and the same for `jsonb`.
+//! Values as JSON: `json_build_object`, `json_build_array`, `to_json`, `json_agg`, `json_object_agg` and the same for `jsonb`.
 //!
 //! The text is written as PostgreSQL writes it: `json` keeps keys as they come, `jsonb` sorts them by length and keeps the
-//! last of equal ones.
+//! last of equal ones. The rewriting of statements makes the aggregates `array_agg` of texts that are put together here.
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringBuilder};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
-use datafusion::common::{DataFusionError, Result};
+use datafusion::common::{DataFusionError, Result, internal_err};
 use datafusion::logical_expr::Volatility;
+use udfs::{Json, Keeping, Spacing, quote_json};
 
 use super::bounded::{BATCH_BYTES_MAX, VALUE_BYTES_MAX, too_large};
 use super::{Body, Call, Function, Kind, failure};
@@ -30,6 +31,10 @@ const fn single(name: &'static str, result: &'static str, body: Body) -> Functio
     Function::new(name, &[Kind::Any], result, body)
 }
 
+const fn pair(name: &'static str, result: &'static str, body: Body) -> Function {
+    Function::new(name, &[Kind::Any, Kind::Any], result, body).with_nulls()
+}
+
 pub(super) const FUNCTIONS: &[Function] = &[
     variadic("json_build_object", "json", Body::Column(|c| object(c, Style::Json))),
     variadic("jsonb_build_object", "jsonb", Body::Column(|c| object(c, Style::Jsonb))),
@@ -37,6 +42,16 @@ pub(super) const FUNCTIONS: &[Function] = &[
     variadic("jsonb_build_array", "jsonb", Body::Column(|c| array(c, Style::Jsonb))),
     single("to_json", "json", Body::Column(|c| value(c, Style::Json))),
     single("to_jsonb", "jsonb", Body::Column(|c| value(c, Style::Jsonb))),
+    single("row_to_json", "json", Body::Column(|c| value(c, Style::Json))),
+    single("array_to_json", "json", Body::Column(|c| value(c, Style::Json))),
+    single("json_item", "json", Body::Column(|c| item(c, Style::Json))).with_nulls(),
+    single("jsonb_item", "jsonb", Body::Column(|c| item(c, Style::Jsonb))).with_nulls(),
+    pair("json_member", "json", Body::Column(|c| member(c, Style::Json))),
+    pair("jsonb_member", "jsonb", Body::Column(|c| member(c, Style::Jsonb))),
+    single("json_of_items", "json", Body::Column(|c| gathered(c, Style::Json, ["[", "]"]))),
+    single("jsonb_of_items", "jsonb", Body::Column(|c| gathered(c, Style::Jsonb, ["[", "]"]))),
+    single("json_of_members", "json", Body::Column(|c| gathered(c, Style::Json, ["{ ", " }"]))),
+    single("jsonb_of_members", "jsonb", Body::Column(|c| gathered(c, Style::Jsonb, ["{", "}"]))),
 ];
 
 /// What is written between the parts.
@@ -87,23 +102,18 @@ fn object(call: &Call<'_>, style: Style) -> Result<ArrayRef> {
             columns[2 * at + 1].write(row, style, 0, &mut value)?;
             pairs.push((keys.value(row), value));
         }
-        if style == Style::Jsonb {
-            // The last of equal keys stands.
-            pairs.reverse();
-            pairs.sort_by(|(a, _), (b, _)| (a.len(), a.as_bytes()).cmp(&(b.len(), b.as_bytes())));
-            pairs.dedup_by(|(later, _), (kept, _)| later == kept);
-        }
         let colon = if style == Style::Json { " : " } else { ": " };
         text.push('{');
         for (at, (key, value)) in pairs.iter().enumerate() {
             if at > 0 {
                 text.push_str(", ");
             }
-            quote(key, text);
+            quote_json(key, text);
             text.push_str(colon);
             text.push_str(value);
         }
         text.push('}');
+        keep(style, text);
         Ok(true)
     })
 }
@@ -120,6 +130,7 @@ fn array(call: &Call<'_>, style: Style) -> Result<ArrayRef> {
             column.write(row, style, 0, text)?;
         }
         text.push(']');
+        keep(style, text);
         Ok(true)
     })
 }
@@ -130,8 +141,83 @@ fn value(call: &Call<'_>, style: Style) -> Result<ArrayRef> {
         let given = call.arguments[0].is_valid(row);
         if given {
             columns[0].write(row, style, 0, text)?;
+            keep(style, text);
         }
         Ok(given)
+    })
+}
+
+/// Brings a text that was put together into the form in which `jsonb` keeps it.
+fn keep(style: Style, text: &mut String) {
+    if style == Style::Jsonb
+        && let Some(value) = Json::parse(text, Keeping::Values)
+    {
+        text.clear();
+        value.write(Spacing::Blanks, text);
+    }
+}
+
+/// What stands before an array or a record that is not the first element of `json_agg`.
+const NEW_LINE: &str = "\n ";
+
+/// A value as an element of `json_agg`: null is one, too.
+fn item(call: &Call<'_>, style: Style) -> Result<ArrayRef> {
+    let columns = columns(call)?;
+    let lines = style == Style::Json && matches!(columns[0].form, Form::List(_) | Form::Record(_));
+    rows(call, "json_agg", |row, text| {
+        if lines && call.arguments[0].is_valid(row) {
+            text.push_str(NEW_LINE);
+        }
+        columns[0].write(row, style, 0, text)?;
+        Ok(true)
+    })
+}
+
+/// A name with its value as a member of `json_object_agg`; null without a name.
+fn member(call: &Call<'_>, style: Style) -> Result<ArrayRef> {
+    let columns = columns(call)?;
+    let names = cast(&call.arguments[0], &DataType::Utf8)?;
+    let names = names.as_string::<i32>();
+    rows(call, "json_object_agg", |row, text| {
+        let given = names.is_valid(row);
+        if given {
+            quote_json(names.value(row), text);
+            text.push_str(if style == Style::Json { " : " } else { ": " });
+            columns[1].write(row, style, 0, text)?;
+        }
+        Ok(given)
+    })
+}
+
+/// The elements or the members of a group as one value.
+fn gathered(call: &Call<'_>, style: Style, [open, close]: [&str; 2]) -> Result<ArrayRef> {
+    let Some(groups) = call.arguments[0].as_list_opt::<i32>() else {
+        return internal_err!("what an aggregate of JSON gathers is a list");
+    };
+    rows(call, "json_agg", |row, text| {
+        if groups.is_null(row) {
+            return Ok(false);
+        }
+        let parts = cast(&groups.value(row), &DataType::Utf8)?;
+        text.push_str(open);
+        for (at, part) in parts.as_string::<i32>().iter().enumerate() {
+            let Some(part) = part else {
+                return Err(failure(Error::Invalid {
+                    message: "field name must not be null".to_string(),
+                    hint: "Leave such rows out: FILTER (WHERE name IS NOT NULL).".to_string(),
+                }));
+            };
+            match at {
+                0 => text.push_str(part.strip_prefix(NEW_LINE).unwrap_or(part)),
+                _ => text.extend([", ", part]),
+            }
+            if text.len() as u64 > VALUE_BYTES_MAX {
+                return Err(too_large("json_agg"));
+            }
+        }
+        text.push_str(close);
+        keep(style, text);
+        Ok(true)
     })
 }
 
@@ -220,12 +306,12 @@ impl Column {
             Form::Raw => out.push_str(self.array.as_string::<i32>().value(row)),
             Form::Plain => match self.array.as_string::<i32>().value(row) {
                 // JSON has no such numbers.
-                odd @ ("NaN" | "inf" | "-inf") => quote(&odd.replace("inf", "Infinity"), out),
+                odd @ ("NaN" | "inf" | "-inf") => quote_json(&odd.replace("inf", "Infinity"), out),
                 plain => out.push_str(plain),
             },
             Form::Text => match self.array.as_string_opt::<i32>() {
-                Some(texts) => quote(texts.value(row), out),
-                None => quote(&shown(&self.array, row)?, out),
+                Some(texts) => quote_json(texts.value(row), out),
+                None => quote_json(&shown(&self.array, row)?, out),
             },
             Form::List(elements) => {
                 let offsets = self.array.as_list::<i32>().value_offsets();
@@ -245,7 +331,7 @@ impl Column {
                     if count > 0 {
                         out.push_str(style.comma());
                     }
-                    quote(name, out);
+                    quote_json(name, out);
                     out.push_str(style.colon());
                     column.write(row, style, depth + 1, out)?;
                 }
@@ -272,25 +358,4 @@ fn shown(array: &ArrayRef, row: usize) -> Result<String> {
     let fraction = fraction.trim_end_matches('0');
     let dot = if fraction.is_empty() { "" } else { "." };
     Ok(format!("{whole}{dot}{fraction}{zone}"))
-}
-
-/// Writes a text in quotes, with what JSON and PostgreSQL escape.
-fn quote(text: &str, out: &mut String) {
-    out.push('"');
-    for letter in text.chars() {
-        match letter {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{c}' => out.push_str("\\f"),
-            control if u32::from(control) < 0x20 => {
-                out.push_str(&format!("\\u{:04x}", u32::from(control)));
-            }
-            letter => out.push(letter),
-        }
-    }
-    out.push('"');
 }

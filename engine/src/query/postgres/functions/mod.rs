@@ -11,23 +11,30 @@ mod arrays;
 pub(super) mod bounded;
 mod call;
 mod checked;
+mod compared;
 pub(super) mod definitions_of;
 mod describe;
 mod domain;
 mod expand;
 mod from_text;
 pub(super) mod grown;
+mod held;
 mod identifiers;
 mod json;
+mod jsonb;
 mod keywords;
 mod names;
 mod now;
+mod part;
 mod privileges;
+mod record;
 mod rounded;
+mod sequences;
 mod series;
 mod session;
 mod single_value;
 mod sizes;
+mod spans;
 mod split;
 mod sum;
 mod text;
@@ -39,15 +46,20 @@ mod visibility;
 
 use std::sync::Arc;
 
-use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
+use datafusion::logical_expr::{AggregateUDF, Expr, ScalarUDF};
 
 pub use allowed::{AllowedFunctions, allowed_functions};
 pub(super) use call::{Body, Call, Function, Kind, failure};
+pub(in crate::query) use compared::own;
 pub(super) use expand::NAME as EXPAND_ARRAY;
+pub(super) use jsonb::{CONCAT, CONTAINED, CONTAINS, DELETE};
 pub(super) use keywords::NAME as KEYWORDS;
 use names::NAME_SUFFIX;
 pub(super) use names::REG_TYPES;
+pub(super) use part::extract;
+pub(super) use record::NAME as RECORD;
 pub(super) use rounded::rounded;
+pub(super) use spans::{divided, times};
 pub(super) use text::quote_ident;
 pub(super) use text_of::{is_other_text, text_of};
 pub(super) use timezone::in_zone;
@@ -57,7 +69,7 @@ use call::PgFunction;
 
 /// Returns the scalar functions of a session. They replace DataFusion's functions of the same name.
 pub fn functions(facts: &Arc<SessionFacts>) -> Vec<ScalarUDF> {
-    let lists: [&'static [Function]; 14] = [
+    let lists: [&'static [Function]; 17] = [
         session::FUNCTIONS,
         visibility::FUNCTIONS,
         describe::FUNCTIONS,
@@ -71,15 +83,45 @@ pub fn functions(facts: &Arc<SessionFacts>) -> Vec<ScalarUDF> {
         identifiers::FUNCTIONS,
         advisory::FUNCTIONS,
         json::FUNCTIONS,
+        jsonb::FUNCTIONS,
+        spans::FUNCTIONS,
         split::FUNCTIONS,
+        sequences::FUNCTIONS,
     ];
     let listed = lists.into_iter().flatten().map(|function| PgFunction::udf(function, facts));
     listed
-        .chain([now::now(), type_of::type_of(), expand::expand(), timezone::timezone()])
+        .chain([
+            now::now(),
+            type_of::type_of(),
+            expand::expand(),
+            record::record(),
+            timezone::timezone(),
+        ])
+        .chain(part::parts())
         .chain(bounded::functions())
+        .chain(compared::functions())
         .chain(domain::functions())
         .chain(advisory::waiting(facts))
         .collect()
+}
+
+/// Tells whether what a function answers follows from its arguments, from who the session is and from the catalog as it sees
+/// it: as long as the plan of a statement is good, so is what was worked out with it.
+pub(in crate::query) fn follows_from_catalog(name: &str) -> bool {
+    let lists: [&'static [Function]; 4] =
+        [visibility::FUNCTIONS, describe::FUNCTIONS, names::FUNCTIONS, privileges::FUNCTIONS];
+    session::LASTING.contains(&name)
+        || lists.into_iter().flatten().any(|function| function.name == name)
+}
+
+/// Calls a function over JSON by its name; `None` if there is none.
+pub(super) fn call_json(
+    name: &str,
+    arguments: Vec<Expr>,
+    facts: &Arc<SessionFacts>,
+) -> Option<Expr> {
+    let function = jsonb::FUNCTIONS.iter().find(|function| function.name == name)?;
+    Some(PgFunction::udf(function, facts).call(arguments))
 }
 
 /// Returns the functions that show the objects of [`REG_TYPES`] by name, each with its type.
@@ -95,5 +137,5 @@ pub(super) fn name_functions(facts: &Arc<SessionFacts>) -> Vec<(&'static str, Sc
 /// name.
 pub fn aggregates() -> Vec<AggregateUDF> {
     let own = [single_value::single_value(), sum::sum()];
-    own.into_iter().chain(crate::profile::survivors()).collect()
+    own.into_iter().chain(held::functions()).chain(crate::profile::survivors()).collect()
 }

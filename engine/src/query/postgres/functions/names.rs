@@ -8,7 +8,9 @@ use datafusion::common::Result;
 
 use super::{Body, Call, Function, Kind, failure, quote_ident};
 use crate::Error;
-use crate::query::postgres::catalog::{DEFINITIONS, definition, procedure_name, procedure_oid};
+use crate::query::postgres::catalog::{
+    DEFINITIONS, definition, procedure, procedure_name, procedure_oid, procedures,
+};
 use crate::query::postgres::types;
 
 /// The types whose values are numbers shown as names.
@@ -37,7 +39,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         "regprocedure",
         OBJECT,
         "regprocedure",
-        Body::Int(|c, row| strict(c, row, "regproc")),
+        Body::Int(|c, row| strict(c, row, "regprocedure")),
     ),
     Function::new(
         "regnamespace",
@@ -72,6 +74,12 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         Body::Int(|c, row| object(c, 0, row, "regproc")),
     ),
     Function::new(
+        "to_regprocedure",
+        OBJECT,
+        "regprocedure",
+        Body::Int(|c, row| object(c, 0, row, "regprocedure")),
+    ),
+    Function::new(
         "to_regnamespace",
         OBJECT,
         "regnamespace",
@@ -100,7 +108,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         "regprocedure_name",
         NUMBER,
         "text",
-        Body::Text(|c, row| shown(c, row, function_name)),
+        Body::Text(|c, row| shown(c, row, function_signature)),
     ),
     Function::new(
         "regnamespace_name",
@@ -135,16 +143,20 @@ pub(super) fn object(
     if let Ok(oid) = text.parse::<u32>() {
         return Ok(Some(i64::from(oid)));
     }
+    if kind == "regprocedure" {
+        return Ok(by_signature(text));
+    }
     let parts = split(text);
     Ok(match (kind, parts.as_slice()) {
         ("regtype", _) => {
             types::by_name(text).map(|t| i64::from(t.oid)).or_else(|| row_type(call, &parts))
         }
-        ("regproc", [name]) => procedure_oid(name),
+        ("regproc", [name]) => procedure_oid(name).or_else(|| own_procedure(name)),
+        ("regproc", [schema, name]) if schema == "public" => own_procedure(name),
         ("regproc", [schema, name]) if schema == "pg_catalog" => procedure_oid(name),
         ("regclass", [.., schema, name]) => relation(call, schema, name),
         ("regclass", [name]) => {
-            call.facts.search_path().iter().find_map(|schema| relation(call, schema, name))
+            call.search_path().iter().find_map(|schema| relation(call, schema, name))
         }
         ("regnamespace", [name]) => call.snapshot.schema_oid(name).map(i64::from),
         ("regrole", [name]) => {
@@ -159,21 +171,42 @@ pub(super) fn object(
     })
 }
 
+/// A function that PostgreSQL does not have.
+fn own_procedure(name: &str) -> Option<i64> {
+    procedures(Some("public"), name).next().map(|known| i64::from(known.oid))
+}
+
+/// `lower(text)`: the function of this name that takes these types.
+fn by_signature(text: &str) -> Option<i64> {
+    let (name, types) = text.strip_suffix(')')?.split_once('(')?;
+    let given = types.split(',').filter(|part| !part.trim().is_empty());
+    let takes = given.map(|part| types::by_name(part.trim().trim_matches('"')).map(|t| t.oid));
+    let takes = takes.collect::<Option<Vec<u32>>>()?;
+    let parts = split(name.trim());
+    let (schema, name) = match parts.as_slice() {
+        [name] => (None, name),
+        [schema, name] => (Some(schema.as_str()), name),
+        _ => return None,
+    };
+    let found = procedures(schema, name).find(|known| known.takes() == takes);
+    found.map(|known| i64::from(known.oid))
+}
+
 fn relation(call: &Call<'_>, schema: &str, name: &str) -> Option<i64> {
     let ours = call.snapshot.named(schema, name).map(|r| r.oid);
     let key = || {
         let table = name.strip_suffix("_pkey")?;
         call.snapshot.named(schema, table)?.key.map(|(index, _)| index)
     };
-    ours.or_else(|| definition(schema, name).map(|known| known.oid)).or_else(key).map(i64::from)
+    let sequence = || call.snapshot.sequence(schema, name);
+    let known = ours.or_else(|| definition(schema, name).map(|known| known.oid));
+    known.or_else(key).or_else(sequence).map(i64::from)
 }
 
 fn row_type(call: &Call<'_>, parts: &[String]) -> Option<i64> {
     let found = match parts {
         [.., schema, name] => call.snapshot.named(schema, name),
-        [name] => {
-            call.facts.search_path().iter().find_map(|schema| call.snapshot.named(schema, name))
-        }
+        [name] => call.search_path().iter().find_map(|schema| call.snapshot.named(schema, name)),
         [] => None,
     };
     found.map(|r| i64::from(r.row_type))
@@ -234,8 +267,8 @@ fn shown(
 /// Returns a relation's name, with its schema where the search path does not lead to it.
 pub(super) fn qualified(call: &Call<'_>, schema: &str, name: &str) -> String {
     let found =
-        |s: &String| call.snapshot.named(s, name).is_some() || definition(s, name).is_some();
-    match call.facts.search_path().into_iter().find(found) {
+        |s: &&String| call.snapshot.named(s, name).is_some() || definition(s, name).is_some();
+    match call.search_path().iter().find(found) {
         Some(first) if first == schema => quote_ident(name),
         _ => format!("{}.{}", quote_ident(schema), quote_ident(name)),
     }
@@ -249,10 +282,16 @@ fn relation_name(call: &Call<'_>, oid: i64) -> Option<String> {
     if let Some(r) = call.snapshot.with_key(oid) {
         return Some(quote_ident(&format!("{}_pkey", r.relation.name)));
     }
-    DEFINITIONS
-        .iter()
-        .find(|known| known.oid == oid)
-        .map(|known| qualified(call, known.schema, known.name))
+    if let Some(known) = DEFINITIONS.iter().find(|known| known.oid == oid) {
+        return Some(qualified(call, known.schema, known.name));
+    }
+    let (r, sequence) = call.snapshot.with_sequence(oid)?;
+    Some(sequence_name(&r.relation.schema, sequence))
+}
+
+/// Returns a sequence's name with its schema, as `pg_get_serial_sequence` does.
+pub(super) fn sequence_name(schema: &str, sequence: &str) -> String {
+    format!("{}.{}", quote_ident(schema), quote_ident(sequence))
 }
 
 fn type_name(call: &Call<'_>, oid: i64) -> Option<String> {
@@ -265,7 +304,12 @@ fn type_name(call: &Call<'_>, oid: i64) -> Option<String> {
 }
 
 fn function_name(_: &Call<'_>, oid: i64) -> Option<String> {
-    procedure_name(oid).map(str::to_string)
+    let named = procedure_name(oid).map(str::to_string);
+    named.or_else(|| procedure(oid).map(|known| known.name.clone()))
+}
+
+fn function_signature(_: &Call<'_>, oid: i64) -> Option<String> {
+    procedure(oid).map(|known| known.signature())
 }
 
 fn schema_name(call: &Call<'_>, oid: i64) -> Option<String> {

@@ -4,7 +4,7 @@ use datafusion::common::Result;
 
 use super::{Body, Call, Function, Kind, failure, names};
 use crate::Error;
-use crate::query::postgres::catalog::DEFINITIONS;
+use crate::query::postgres::catalog::{DEFINITIONS, procedure};
 
 /// `[role,] object, privilege`.
 const THREE: &[Kind] = &[Kind::Object, Kind::Object, Kind::Object];
@@ -31,13 +31,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         Body::Bool(|c, row| held(c, row, 1, &["connect"])),
     )
     .at_least(2),
-    Function::new(
-        "has_function_privilege",
-        THREE,
-        "bool",
-        Body::Bool(|c, row| held(c, row, 1, &["execute"])),
-    )
-    .at_least(2),
+    Function::new("has_function_privilege", THREE, "bool", Body::Bool(function)).at_least(2),
     Function::new(
         "has_language_privilege",
         THREE,
@@ -135,6 +129,18 @@ fn schema(call: &Call<'_>, row: usize) -> Result<Option<bool>> {
     };
     let known = call.snapshot.schemas.iter().any(|(_, known)| i64::from(*known) == oid);
     if known { held(call, row, 1, &["usage"]) } else { Ok(None) }
+}
+
+fn function(call: &Call<'_>, row: usize) -> Result<Option<bool>> {
+    let argument = usize::from(names_role(call, 2));
+    let Some(oid) = names::object(call, argument, row, "regprocedure")? else {
+        return Err(failure(Error::Missing {
+            kind: "function",
+            name: call.text(argument, row).unwrap_or_default().to_string(),
+            hint: "Name the types of its arguments: lower(text).".into(),
+        }));
+    };
+    if procedure(oid).is_some() { held(call, row, 1, &["execute"]) } else { Ok(None) }
 }
 
 /// A role is a member of itself and of no other.

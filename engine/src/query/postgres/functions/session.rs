@@ -17,6 +17,23 @@ use crate::query::postgres::types;
 /// The number of the encoding UTF-8.
 const UTF8: i64 = 6;
 
+/// Functions whose answers last as long as the session does.
+pub(super) const LASTING: [&str; 13] = [
+    "version",
+    "current_database",
+    "current_catalog",
+    "current_user",
+    "session_user",
+    "current_role",
+    "pg_backend_pid",
+    "pg_is_in_recovery",
+    "pg_is_other_temp_schema",
+    "pg_client_encoding",
+    "getdatabaseencoding",
+    "pg_encoding_to_char",
+    "pg_char_to_encoding",
+];
+
 static LAST_TRANSACTION: AtomicI64 = AtomicI64::new(0);
 
 pub(super) const FUNCTIONS: &[Function] = &[

@@ -3,7 +3,7 @@
 use datafusion::common::Result;
 
 use super::{Body, Call, Function, Kind};
-use crate::query::postgres::catalog::{DEFINITIONS, definition};
+use crate::query::postgres::catalog::{DEFINITIONS, definition, procedure};
 use crate::query::postgres::facts::FIRST_OID;
 use crate::query::postgres::types;
 
@@ -13,7 +13,7 @@ const OID: &[Kind] = &[Kind::Int];
 pub(super) const FUNCTIONS: &[Function] = &[
     Function::new("pg_table_is_visible", OID, "bool", Body::Bool(relation)),
     Function::new("pg_type_is_visible", OID, "bool", Body::Bool(type_)),
-    Function::new("pg_function_is_visible", OID, "bool", OF_SYSTEM),
+    Function::new("pg_function_is_visible", OID, "bool", Body::Bool(function)),
     Function::new("pg_operator_is_visible", OID, "bool", OF_SYSTEM),
     Function::new("pg_opclass_is_visible", OID, "bool", OF_SYSTEM),
     Function::new("pg_opfamily_is_visible", OID, "bool", OF_SYSTEM),
@@ -31,6 +31,14 @@ fn system_object(call: &Call<'_>, row: usize) -> Result<Option<bool>> {
     Ok(call.int(0, row).and_then(|oid| (oid > 0 && oid < i64::from(FIRST_OID)).then_some(true)))
 }
 
+/// Functions need no schema, whatever the path is.
+fn function(call: &Call<'_>, row: usize) -> Result<Option<bool>> {
+    Ok(match call.int(0, row).and_then(procedure) {
+        Some(_) => Some(true),
+        None => system_object(call, row)?,
+    })
+}
+
 fn relation(call: &Call<'_>, row: usize) -> Result<Option<bool>> {
     let Some(oid) = call.int(0, row).and_then(|oid| u32::try_from(oid).ok()) else {
         return Ok(None);
@@ -42,15 +50,15 @@ fn relation(call: &Call<'_>, row: usize) -> Result<Option<bool>> {
             .find(|known| known.oid == oid)
             .map(|known| (known.schema, known.name)),
     };
-    Ok(found.map(|(schema, name)| first_with(call, name).as_deref() == Some(schema)))
+    Ok(found.map(|(schema, name)| first_with(call, name) == Some(schema)))
 }
 
 /// The first schema of the path that has a relation of this name.
-fn first_with(call: &Call<'_>, name: &str) -> Option<String> {
-    let has = |schema: &String| {
+fn first_with<'a>(call: &'a Call<'_>, name: &str) -> Option<&'a str> {
+    let has = |schema: &&str| {
         call.snapshot.named(schema, name).is_some() || definition(schema, name).is_some()
     };
-    call.facts.search_path().into_iter().find(has)
+    call.search_path().iter().map(String::as_str).find(has)
 }
 
 fn type_(call: &Call<'_>, row: usize) -> Result<Option<bool>> {
@@ -61,6 +69,5 @@ fn type_(call: &Call<'_>, row: usize) -> Result<Option<bool>> {
         return Ok(Some(true));
     }
     let relation = call.snapshot.with_row_type(oid);
-    Ok(relation
-        .map(|r| first_with(call, &r.relation.name).as_deref() == Some(r.relation.schema.as_str())))
+    Ok(relation.map(|r| first_with(call, &r.relation.name) == Some(r.relation.schema.as_str())))
 }

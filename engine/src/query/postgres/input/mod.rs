@@ -12,6 +12,7 @@ mod span;
 use std::sync::Arc;
 
 use datafusion::common::ScalarValue;
+use udfs::{Json, Keeping, Spacing};
 use uuid::Uuid;
 
 pub use self::bytes::uuid;
@@ -116,6 +117,8 @@ pub fn read(text: &str, pg_type: &str, zone: &Zone) -> Option<Result<ScalarValue
         "timestamptz" => moment::timestamptz(trimmed, zone)
             .map(|micros| ScalarValue::TimestampMicrosecond(Some(micros), Some(Arc::from(UTC)))),
         "interval" => interval(trimmed),
+        "json" => json(text, Keeping::Everything),
+        "jsonb" => json(text, Keeping::Values),
         _ => return None,
     })
 }
@@ -124,6 +127,17 @@ fn interval(text: &str) -> Result<ScalarValue, Refusal> {
     let span = Span::parse(text).ok_or(Refusal::MomentForm)?;
     let nanos = span.micros.checked_mul(1000).ok_or(Refusal::Moment)?;
     Ok(ScalarValue::new_interval_mdn(span.months, span.days, nanos))
+}
+
+/// JSON as it is written, or as `jsonb` keeps it.
+fn json(text: &str, keeping: Keeping) -> Result<ScalarValue, Refusal> {
+    let value = Json::parse(text, keeping).ok_or(Refusal::Form)?;
+    let mut kept = text.to_owned();
+    if keeping == Keeping::Values {
+        kept.clear();
+        value.write(Spacing::Blanks, &mut kept);
+    }
+    Ok(ScalarValue::Utf8(Some(kept)))
 }
 
 #[cfg(test)]

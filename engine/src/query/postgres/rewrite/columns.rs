@@ -52,6 +52,15 @@ pub(super) fn name(select: &mut Select) {
     }
 }
 
+/// The name of a column of a select list; `None` for all columns of something.
+pub(super) fn name_of(item: &SelectItem) -> Option<String> {
+    match item {
+        SelectItem::UnnamedExpr(expr) => Some(given(expr)),
+        SelectItem::ExprWithAlias { alias, .. } => Some(normal(alias)),
+        _ => None,
+    }
+}
+
 /// The name that PostgreSQL gives to an expression.
 fn given(expr: &Expr) -> String {
     strong(expr).or_else(|| weak(expr)).unwrap_or_else(|| "?column?".to_string())

@@ -35,7 +35,7 @@ const EMPTY: [&str; 14] = [
 ];
 
 /// Functions that give a row over no rows.
-const AGGREGATES: [&str; 13] = [
+const AGGREGATES: [&str; 16] = [
     "array_agg",
     "avg",
     "bit_and",
@@ -45,6 +45,9 @@ const AGGREGATES: [&str; 13] = [
     "count",
     "every",
     "json_agg",
+    "json_object_agg",
+    "jsonb_agg",
+    "jsonb_object_agg",
     "max",
     "min",
     "string_agg",

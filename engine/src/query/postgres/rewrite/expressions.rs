@@ -8,7 +8,7 @@ use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
 use super::arrays::{array_literal, array_of};
-use super::{arguments, call, empty, function_name, normal, null, parts};
+use super::{arguments, call, empty, function_name, json, normal, null, parts, rows};
 use crate::query::postgres::functions::{EXPAND_ARRAY, REG_TYPES};
 use crate::query::postgres::input::Span;
 
@@ -18,6 +18,7 @@ pub(super) fn take(expr: &mut Expr) -> Expr {
 
 /// Rewrites that must come before the parts of an expression are visited.
 pub(super) fn before(expr: &mut Expr) {
+    rows::compare(expr);
     match expr {
         // There is one collation: that of bytes.
         Expr::Collate { expr: inner, .. } => {
@@ -61,6 +62,15 @@ pub(super) fn after(expr: &mut Expr) {
                 return;
             }
             let Some(name) = function_name(&function.name) else { return };
+            if let Some(gathered) = json::gathered(&name, function) {
+                *expr = gathered;
+                return;
+            }
+            if let Some(record) = rows::record(expr) {
+                *expr = record;
+                return;
+            }
+            let Expr::Function(function) = expr else { return };
             if function.over.is_some() {
                 function.name = ObjectName::from(vec![Ident::new(other_name(&name))]);
                 *expr = of_type_of_postgres(&name, take(expr));
@@ -82,10 +92,27 @@ pub(super) fn after(expr: &mut Expr) {
             } else if name == "regexp_split_to_table" {
                 let parts = call("regexp_split_to_array", arguments(&function.args));
                 *expr = call("unnest", vec![parts]);
+            } else if json::parts_of(&name).is_some()
+                && let Some(rows) = json::rows(&name, arguments(&function.args))
+            {
+                *expr = rows;
             } else {
                 function.name = ObjectName::from(vec![Ident::new(other_name(&name))]);
                 *expr = of_type_of_postgres(&name, take(expr));
             }
+        }
+        Expr::Tuple(_) => {
+            if let Some(record) = rows::record(expr) {
+                *expr = record;
+            }
+        }
+        // From a pattern, and not from a place, if that is a text: its first group, or all that it finds.
+        Expr::Substring { expr: text, substring_from: Some(from), substring_for: None, .. }
+            if is_text(from) =>
+        {
+            let found = call("regexp_match", vec![take(text), take(from)]);
+            let first = Expr::Value(Value::Number("1".into(), false).into());
+            *expr = call("array_element", vec![found, first]);
         }
         Expr::Interval(interval) => written_out(interval),
         Expr::AtTimeZone { timestamp, time_zone } => {
@@ -211,6 +238,10 @@ fn other_name(name: &str) -> &str {
     }
 }
 
+fn is_text(expr: &Expr) -> bool {
+    matches!(expr, Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_)))
+}
+
 /// `OPERATOR(pg_catalog.~)` as the operator itself.
 fn operator(op: &BinaryOperator) -> Option<BinaryOperator> {
     let BinaryOperator::PGCustomBinaryOperator(parts) = op else { return None };
@@ -240,6 +271,16 @@ fn operator(op: &BinaryOperator) -> Option<BinaryOperator> {
         "/" => BinaryOperator::Divide,
         "%" => BinaryOperator::Modulo,
         "||" => BinaryOperator::StringConcat,
+        "->" => BinaryOperator::Arrow,
+        "->>" => BinaryOperator::LongArrow,
+        "#>" => BinaryOperator::HashArrow,
+        "#>>" => BinaryOperator::HashLongArrow,
+        "#-" => BinaryOperator::HashMinus,
+        "@>" => BinaryOperator::AtArrow,
+        "<@" => BinaryOperator::ArrowAt,
+        "?" => BinaryOperator::Question,
+        "?|" => BinaryOperator::QuestionPipe,
+        "?&" => BinaryOperator::QuestionAnd,
         _ => return None,
     })
 }
@@ -248,6 +289,12 @@ fn json_function(op: &BinaryOperator) -> Option<&'static str> {
     match op {
         BinaryOperator::Arrow => Some("json_get"),
         BinaryOperator::LongArrow => Some("json_get_text"),
+        BinaryOperator::HashArrow => Some("json_get_path"),
+        BinaryOperator::HashLongArrow => Some("json_get_path_text"),
+        BinaryOperator::HashMinus => Some("jsonb_delete_path"),
+        BinaryOperator::Question => Some("jsonb_exists"),
+        BinaryOperator::QuestionPipe => Some("jsonb_exists_any"),
+        BinaryOperator::QuestionAnd => Some("jsonb_exists_all"),
         _ => None,
     }
 }

@@ -4,17 +4,21 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     CastKind, DataType, Expr, FunctionArg, FunctionArgExpr, Ident, ObjectName, Select, SelectItem,
-    SetExpr, TableAlias, TableAliasColumnDef, TableFactor, TableFunctionArgs, TableWithJoins,
-    Value, VisitMut, VisitorMut,
+    SelectItemQualifiedWildcardKind, SetExpr, TableAlias, TableAliasColumnDef, TableFactor,
+    TableFunctionArgs, TableWithJoins, Value, VisitMut, VisitorMut,
 };
 
+use super::json::{self, Part};
 use super::{call, expressions, function_name, literals, normal, parts};
 use crate::query::postgres::catalog::definition;
-use crate::query::postgres::facts::SessionFacts;
+use crate::query::postgres::facts::{RelationKind, SessionFacts};
 use crate::query::postgres::functions::KEYWORDS;
 
 /// The schema that DataFusion looks in for names without one.
 const DEFAULT_SCHEMA: &str = "public";
+
+/// The relation of the lists that become rows: no text of a statement has such a name.
+const LISTS: &str = "\u{1}parts";
 
 /// Resolves a relation's name, and makes a function in `FROM` a relation.
 pub(super) fn rewrite(factor: &mut TableFactor, facts: &SessionFacts, ctes: &[Vec<String>]) {
@@ -32,16 +36,24 @@ pub(super) fn rewrite(factor: &mut TableFactor, facts: &SessionFacts, ctes: &[Ve
             } else if function == KEYWORDS || explains {
                 // Its columns have names of their own.
                 *name = ObjectName::from(vec![Ident::new(function.as_str())]);
-                let same = || TableAlias {
-                    explicit: true,
-                    name: Ident::new(function.as_str()),
-                    columns: vec![],
-                    at: None,
-                };
-                alias.get_or_insert_with(same);
+                alias.get_or_insert_with(|| named(&function));
             } else {
                 *name = ObjectName::from(vec![Ident::new(function.as_str())]);
                 *alias = Some(with_column(alias.take(), &function));
+            }
+        }
+        // `LATERAL` before a function says what holds for functions anyway.
+        TableFactor::Function { name, args, alias, with_ordinality: false, .. } => {
+            let function = function_name(name).filter(|name| json::parts_of(name).is_some());
+            let values = args.iter().map(|arg| match arg {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
+                _ => None,
+            });
+            if let (Some(function), Some(values)) =
+                (function, values.collect::<Option<Vec<Expr>>>())
+                && let Some(rows) = json_rows(&function, values, alias.take())
+            {
+                *factor = rows;
             }
         }
         TableFactor::UNNEST { alias, array_exprs, .. } if array_exprs.len() == 1 => {
@@ -68,12 +80,50 @@ fn resolve(name: &mut ObjectName, facts: &SessionFacts, ctes: &[Vec<String>]) {
     let has = |schema: &String| {
         definition(schema, table).is_some() || snapshot.named(schema, table).is_some()
     };
+    // Views of the default schema, too: a view is told from an alias by the schema in its name.
+    let is_view = |schema: &String| {
+        let known = snapshot.named(schema, table);
+        known.is_some_and(|known| known.relation.kind == RelationKind::View)
+    };
     match facts.search_path().into_iter().find(has) {
-        Some(schema) if schema != DEFAULT_SCHEMA => {
+        Some(schema) if schema != DEFAULT_SCHEMA || is_view(&schema) => {
             let quoted = |part: &str| Ident::with_quote('"', part);
             *name = ObjectName::from(vec![quoted(&schema), quoted(table)]);
         }
         _ => {}
+    }
+}
+
+/// In `SELECT v.* FROM v` the relation is named with its schema where it is so in `FROM`: DataFusion knows it by that name.
+pub(super) fn qualify_wildcards(select: &mut Select) {
+    let mut names = Vec::new();
+    select.from.iter().for_each(|from| collect_names(from, &mut names));
+    for item in &mut select.projection {
+        if let SelectItem::QualifiedWildcard(
+            SelectItemQualifiedWildcardKind::ObjectName(relation),
+            _,
+        ) = item
+            && let [table] = parts(relation).as_slice()
+            && let Some(name) = names.iter().find(|name| parts(name).last() == Some(table))
+        {
+            *relation = (*name).clone();
+        }
+    }
+}
+
+/// The names of relations that have no other name and stand with their schema.
+fn collect_names<'a>(from: &'a TableWithJoins, names: &mut Vec<&'a ObjectName>) {
+    let factors = std::iter::once(&from.relation).chain(from.joins.iter().map(|j| &j.relation));
+    for factor in factors {
+        match factor {
+            TableFactor::Table { name, alias: None, args: None, .. } if name.0.len() > 1 => {
+                names.push(name);
+            }
+            TableFactor::NestedJoin { table_with_joins, alias: None } => {
+                collect_names(table_with_joins, names);
+            }
+            _ => {}
+        }
     }
 }
 
@@ -104,6 +154,7 @@ fn relation(
             Some(unnest(call("regexp_split_to_array", values), alias.take()))
         }
         "generate_subscripts" => Some(unnest(call("array_subscripts", values), alias.take())),
+        name if json::parts_of(name).is_some() => json_rows(name, values, alias.take()),
         // With constant bounds a series is a stream, otherwise an array.
         "generate_series" | "range" if values.iter().all(is_constant) => None,
         KEYWORDS => None,
@@ -173,14 +224,48 @@ fn is_constant(expr: &Expr) -> bool {
     }
 }
 
+/// The parts of JSON as rows, which may be of the row before.
+fn json_rows(function: &str, values: Vec<Expr>, alias: Option<TableAlias>) -> Option<TableFactor> {
+    let parts = json::parts_of(function)?;
+    let mut alias = alias.unwrap_or_else(|| named(function));
+    let name = |part: &Part| Ident::new(part.column.unwrap_or(function));
+    if let [Part { column: None, .. }] = parts.as_slice() {
+        alias = with_column(Some(alias), function);
+    }
+    // The columns have the names of the alias at once. More of them than there are columns are refused where it is planned.
+    let given: Vec<Ident> = match alias.columns.len() <= parts.len() {
+        true => alias.columns.drain(..).map(|column| column.name).collect(),
+        false => Vec::new(),
+    };
+    let columns =
+        parts.iter().map(|part| TableAliasColumnDef { name: name(part), data_type: None });
+    let lists = TableFactor::UNNEST {
+        alias: Some(TableAlias { columns: columns.collect(), ..named(LISTS) }),
+        array_exprs: parts.iter().map(|part| call(part.list, values.clone())).collect(),
+        with_offset: false,
+        with_offset_alias: None,
+        with_ordinality: false,
+    };
+    let shown = parts.into_iter().enumerate().map(|(at, part)| {
+        let column = name(&part);
+        let alias = given.get(at).unwrap_or(&column).clone();
+        SelectItem::ExprWithAlias { expr: json::of_type(Expr::Identifier(column), part.of), alias }
+    });
+    let mut query = expressions::select(shown.collect());
+    if let SetExpr::Select(select) = query.body.as_mut() {
+        select.from = vec![TableWithJoins { relation: lists, joins: vec![] }];
+    }
+    let subquery = Box::new(query);
+    Some(TableFactor::Derived { lateral: true, subquery, alias: Some(alias), sample: None })
+}
+
+fn named(function: &str) -> TableAlias {
+    TableAlias { explicit: true, name: Ident::new(function), columns: vec![], at: None }
+}
+
 /// The one column of a function is named like its alias, or like the function.
 fn with_column(alias: Option<TableAlias>, function: &str) -> TableAlias {
-    let mut alias = alias.unwrap_or_else(|| TableAlias {
-        explicit: true,
-        name: Ident::new(function),
-        columns: vec![],
-        at: None,
-    });
+    let mut alias = alias.unwrap_or_else(|| named(function));
     if alias.columns.is_empty() {
         alias.columns = vec![TableAliasColumnDef { name: alias.name.clone(), data_type: None }];
     }

@@ -1,14 +1,16 @@
-//! `VALUES` with subqueries in its rows: each row becomes a select, since constant rows hold no subqueries.
+//! Rows of `VALUES`: literals have the type that another row of their column is cast to, and where there are subqueries each
+//! row becomes a select, since constant rows hold none.
 
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, Query, SelectItem, SetExpr, SetOperator, SetQuantifier, VisitMut, VisitorMut,
+    Expr, Ident, Query, SelectItem, SetExpr, SetOperator, SetQuantifier, Value, VisitMut,
+    VisitorMut,
 };
 
 use super::expressions;
 
-/// Turns lists of rows with subqueries into selects.
+/// Gives literals the type of their column, and turns lists of rows with subqueries into selects.
 pub(super) fn unfold(body: &mut SetExpr) {
     match body {
         SetExpr::SetOperation { left, right, .. } => {
@@ -17,6 +19,10 @@ pub(super) fn unfold(body: &mut SetExpr) {
         }
         SetExpr::Values(values) => {
             let width = values.rows.first().map_or(0, |row| row.content.len());
+            for column in 0..width {
+                let cells = values.rows.iter_mut().filter_map(|row| row.content.get_mut(column));
+                cast_alike(cells.collect());
+            }
             // Rows of different lengths are refused where they are planned.
             if values.rows.iter().any(|row| row.content.len() != width)
                 || !values.rows.iter_mut().any(|row| has_subquery(&mut row.content))
@@ -29,6 +35,28 @@ pub(super) fn unfold(body: &mut SetExpr) {
             }
         }
         _ => {}
+    }
+}
+
+/// Casts texts without a type and nulls to the type that the first cast of a column names.
+fn cast_alike(cells: Vec<&mut Expr>) {
+    let cast = cells.iter().find_map(|cell| match &**cell {
+        // A length is that of its own value.
+        cast @ Expr::Cast { data_type, .. } if !data_type.to_string().contains('(') => {
+            Some(cast.clone())
+        }
+        _ => None,
+    });
+    let Some(cast) = cast else { return };
+    for cell in cells {
+        let Expr::Value(value) = &*cell else { continue };
+        if matches!(value.value, Value::SingleQuotedString(_) | Value::Null) {
+            let literal = expressions::take(cell);
+            *cell = cast.clone();
+            if let Expr::Cast { expr, .. } = cell {
+                **expr = literal;
+            }
+        }
     }
 }
 

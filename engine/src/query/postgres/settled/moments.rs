@@ -34,7 +34,7 @@ impl Types {
         let type_of = |expr: &Expr| expr.get_type(schema).ok();
         let zone = self.zone.name();
         match name {
-            "date_trunc" | "date_part" if self.is_local && args.len() == 2 => {
+            "date_trunc" | "date_part" | "extract" if self.is_local && args.len() == 2 => {
                 let is_moment = matches!(type_of(&args[1]), Some(DataType::Timestamp(_, Some(_))));
                 // The seconds since 1970 are the same everywhere.
                 let is_epoch = matches!(&args[0], Expr::Literal(ScalarValue::Utf8(Some(part)), _)

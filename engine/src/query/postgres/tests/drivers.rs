@@ -127,6 +127,15 @@ async fn tools_take_names_and_times_apart() {
         "f|0",
     )
     .await;
+    check("make_time(13, 5, 9.5), INTERVAL '1 day' * 3 = INTERVAL '3 days'", "13:05:09.500|t")
+        .await;
+    check("DATE '2026-02-27' + 2 * INTERVAL '1 DAY' = TIMESTAMP '2026-03-01'", "t").await;
+    check("INTERVAL '1 hour' / 4 = INTERVAL '15 minutes'", "t").await;
+    let sorted = "SELECT x FROM (VALUES (1), (2), (3)) v(x) ORDER BY CASE WHEN x IN (SELECT 2) THEN 0 ELSE 1 END, x DESC";
+    assert_eq!(session.value(sorted).await, "2;3;1");
+    let within = "x IN (SELECT 2), x NOT IN (VALUES (1), (NULL)), NULL IN (SELECT 1)";
+    let of_three = format!("{within} FROM (VALUES (1), (2), (3)) v(x) ORDER BY x");
+    check(&of_three, "f|f|~;t|~|~;f|~|~").await;
     check("pg_cancel_backend(0), pg_terminate_backend(NULL)", "f|~").await;
 }
 

@@ -1,0 +1,325 @@
+//! `INSERT ... ON CONFLICT` as a query: the rows that are proposed, each with the row of the table that has its key, and what
+//! becomes of that one.
+//!
+//! Tables with keys are of nobody, so that every row of them is there for whoever may write. The row that is there goes by
+//! the name of the table, the one that is proposed by `excluded`.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema};
+use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, CaseWhen, ConflictTarget, DoUpdate, Expr, Ident, OnConflict, OnConflictAction,
+    Query, SelectItem, SetExpr, Statement, TableFactor, Value,
+};
+
+use super::changes::assignments;
+use super::insert::{self, sql_type, typed};
+use super::keys::refuse_changed;
+use super::rows::ROW;
+use super::statement::{Write, normal, parts};
+use super::write::{Seen, missing};
+use crate::catalog::{AnalyticsTable, placed, qualified};
+use crate::error::{Error, Result};
+use crate::query::kept::Context;
+use crate::query::planner::parse_one;
+use crate::query::session::QuerySession;
+
+/// What the row that is proposed goes by.
+const EXCLUDED: &str = "excluded";
+/// The place of a row among those that are proposed. Columns of tables have no such name.
+const PLACE: &str = "_place";
+/// The column of the query that has it; the first one is the number of the row that is there.
+pub(super) const PLACED: usize = 1;
+/// The column that says whether the row that is there changes.
+/// The values follow it.
+pub(super) const CHANGES: usize = 2;
+
+/// What is done with the rows that are proposed. Values are columns of the query.
+#[derive(Debug, Clone)]
+pub(crate) struct Upsert {
+    /// The columns of new rows.
+    pub(super) inserted: Vec<(String, usize)>,
+    /// What rows that are there become; `None` if they stay as they are.
+    pub(super) assigned: Option<Vec<(String, usize)>>,
+    /// The other columns of rows that change.
+    pub(super) kept: Vec<(String, usize)>,
+}
+
+impl Upsert {
+    /// Fails unless the values can be put into the columns that they are assigned to. `columns` are those of the table,
+    /// `given` those of the query.
+    pub(super) fn check(&self, name: &str, columns: &[Field], given: &Schema) -> Result<()> {
+        let Some(assigned) = &self.assigned else { return Ok(()) };
+        let names: Vec<String> = assigned.iter().map(|(name, _)| name.clone()).collect();
+        let targets = insert::targets(name, columns, Some(&names))?;
+        let given: Vec<_> =
+            assigned.iter().map(|(_, at)| Arc::clone(&given.fields()[*at])).collect();
+        insert::check(&given, &targets, true)
+    }
+}
+
+impl QuerySession {
+    /// Makes of an `INSERT ... ON CONFLICT` one that looks for the rows which are there. One that meets none, since its
+    /// table has no key, puts its rows in.
+    pub(super) async fn arbitrated(
+        &self,
+        seen: &Seen,
+        context: &Arc<Context>,
+        write: Write,
+        types: &[Option<DataType>],
+    ) -> Result<Write> {
+        let (name, alias, columns, query, conflict, returning) = match write {
+            Write::Insert { name, alias, columns, query, conflict: Some(conflict), returning } => {
+                (name, alias, columns, query, conflict, returning)
+            }
+            other => return Ok(other),
+        };
+        let (_, table) = seen.table(&name, "INSERT")?;
+        let shown = seen.columns(table);
+        if !has_arbiter(&name, table, &shown, &conflict)? {
+            let conflict = None;
+            return Ok(Write::Insert { name, alias, columns, query, conflict, returning });
+        }
+        let targets = insert::targets(&name, &shown, columns.as_deref())?;
+        let source = insert::source(&query, &targets);
+        let planned = self.plan_with(&seen.live, context, &source, types).await?;
+        let given = planned.schema.fields();
+        insert::check(given, &targets, columns.is_some())?;
+        let proposed = Proposed {
+            name: &name,
+            alias: &alias,
+            table,
+            shown: &shown,
+            targets: targets.get(..given.len()).unwrap_or(&targets),
+            width: given.len(),
+        };
+        let (upsert, query) = proposed.query(source, &conflict)?;
+        Ok(Write::Upsert { name, upsert, returning, query: Box::new(query) })
+    }
+}
+
+/// Tells whether a row that is there may be met. It is by the primary key, since there is no other.
+fn has_arbiter(
+    name: &str,
+    table: &AnalyticsTable,
+    shown: &[Field],
+    conflict: &OnConflict,
+) -> Result<bool> {
+    let (key, table_name) = (&table.primary_key, placed(name).1);
+    match &conflict.conflict_target {
+        None if matches!(conflict.action, OnConflictAction::DoUpdate(_)) => Err(Error::Standard {
+            sqlstate: "42601",
+            message: "ON CONFLICT DO UPDATE requires inference specification or constraint name"
+                .into(),
+            hint: "For example, ON CONFLICT (column_name).".into(),
+        }),
+        None => Ok(!key.is_empty()),
+        Some(ConflictTarget::Columns(columns)) => {
+            let named: BTreeSet<String> = columns.iter().map(normal).collect();
+            if let Some(unknown) =
+                named.iter().find(|name| !shown.iter().any(|column| column.name() == *name))
+            {
+                return Err(Error::Standard {
+                    sqlstate: "42703",
+                    message: format!("column \"{unknown}\" does not exist"),
+                    hint: format!("\\d {} lists the columns.", qualified(name)),
+                });
+            }
+            if !key.is_empty() && key.iter().cloned().collect::<BTreeSet<_>>() == named {
+                return Ok(true);
+            }
+            Err(Error::Standard {
+                sqlstate: "42P10",
+                message:
+                    "there is no unique or exclusion constraint matching the ON CONFLICT specification"
+                        .into(),
+                hint: match key.is_empty() {
+                    true => format!("Make \"{table_name}\" with a PRIMARY KEY."),
+                    false => format!("The key of \"{table_name}\" is ({}).", key.join(", ")),
+                },
+            })
+        }
+        Some(ConflictTarget::OnConstraint(constraint)) => {
+            let wanted = parts(constraint).pop().unwrap_or_default();
+            match !key.is_empty() && wanted == format!("{table_name}_pkey") {
+                true => Ok(true),
+                false => Err(Error::Standard {
+                    sqlstate: "42704",
+                    message: format!(
+                        "constraint \"{wanted}\" for table \"{table_name}\" does not exist"
+                    ),
+                    hint: "A primary key is called by its table and _pkey; name its columns."
+                        .into(),
+                }),
+            }
+        }
+    }
+}
+
+/// Columns, and what they become.
+type Assigned = Vec<(String, Expr)>;
+
+/// The rows that a statement proposes for a table.
+struct Proposed<'a> {
+    name: &'a str,
+    /// What the statement calls the table.
+    alias: &'a Ident,
+    table: &'a AnalyticsTable,
+    /// The columns of the table.
+    shown: &'a [Field],
+    /// Those of them that values are given for, in their order.
+    targets: &'a [Field],
+    /// How many columns the source has.
+    width: usize,
+}
+
+impl Proposed<'_> {
+    /// Returns what is done with the rows of `source`, and the query that finds out about each.
+    fn query(&self, mut source: Statement, conflict: &OnConflict) -> Result<(Upsert, Statement)> {
+        let Statement::Query(given) = &mut source else { return Err(missing(self.name)) };
+        let place = number_rows(given);
+        let with = given.with.take();
+        let mut statement = parse_one(&self.frame(place))?;
+        let (Statement::Query(query), Statement::Query(given)) = (&mut statement, source) else {
+            return Err(missing(self.name));
+        };
+        query.with = with;
+        let SetExpr::Select(select) = query.body.as_mut() else { return Err(missing(self.name)) };
+        let innermost = select.from.first_mut().and_then(|from| derived(&mut from.relation));
+        let innermost = innermost.and_then(|excluded| match excluded.body.as_mut() {
+            SetExpr::Select(inner) => derived(&mut inner.from.first_mut()?.relation),
+            _ => None,
+        });
+        *innermost.ok_or_else(|| missing(self.name))? = *given;
+        let (changes, assigned) = self.changes(conflict)?;
+        let mut values = vec![changes];
+        let mut add = |name: &str, value: Expr| {
+            values.push(value);
+            (name.to_owned(), CHANGES + values.len() - 1)
+        };
+        let excluded = Ident::with_quote('"', EXCLUDED);
+        let inserted =
+            self.targets.iter().map(|column| add(column.name(), of(&excluded, column.name())));
+        let inserted = inserted.collect();
+        let assigned: Option<Vec<(String, usize)>> =
+            assigned.map(|list| list.into_iter().map(|(name, value)| add(&name, value)).collect());
+        let is_kept =
+            |column: &&Field| !assigned.iter().flatten().any(|(name, _)| name == column.name());
+        let kept: Vec<&Field> = match assigned.is_some() {
+            true => self.shown.iter().filter(is_kept).collect(),
+            false => vec![],
+        };
+        let kept = kept.into_iter().map(|column| add(column.name(), of(self.alias, column.name())));
+        let kept = kept.collect();
+        let named = |(at, expr): (usize, Expr)| SelectItem::ExprWithAlias {
+            expr,
+            alias: Ident::new(format!("value_{at}")),
+        };
+        select.projection.extend(values.into_iter().enumerate().map(named));
+        Ok((Upsert { inserted, assigned, kept }, statement))
+    }
+
+    /// Returns the query without its source and its values: the rows that are proposed in the types of their columns, each
+    /// with the one that has its key. `place` numbers them.
+    fn frame(&self, place: &str) -> String {
+        let quoted = |name: &str| Ident::with_quote('"', name);
+        let column = |column: &Field| {
+            let at = self.targets.iter().position(|target| target.name() == column.name());
+            let value = at.map_or_else(|| "NULL".to_owned(), |at| format!("given.c{at}"));
+            match sql_type(column) {
+                Some(to) => format!("CAST({value} AS {to}) AS {}", quoted(column.name())),
+                None => format!("{value} AS {}", quoted(column.name())),
+            }
+        };
+        let columns: Vec<String> = self.shown.iter().map(column).collect();
+        let mut names: Vec<String> = (0..self.width).map(|at| format!("c{at}")).collect();
+        if place == OF_VALUES {
+            names.push(PLACE.into());
+        }
+        let (schema, table) = placed(self.name);
+        let (schema, table, alias) = (quoted(schema), quoted(table), self.alias);
+        let key = self.table.primary_key.iter().map(|column| quoted(column));
+        let key = key.map(|column| format!("{alias}.{column} = {EXCLUDED}.{column}"));
+        let key: Vec<String> = key.collect();
+        format!(
+            "SELECT {alias}.{ROW} AS {ROW}, {EXCLUDED}.{PLACE} AS {PLACE} \
+             FROM (SELECT {}, {place} AS {PLACE} FROM (SELECT 1) AS given ({})) AS {EXCLUDED} \
+             LEFT JOIN {schema}.{table} AS {alias} ON {}",
+            columns.join(", "),
+            names.join(", "),
+            key.join(" AND ")
+        )
+    }
+
+    /// Returns whether the row that is there changes, and what its columns become.
+    fn changes(&self, conflict: &OnConflict) -> Result<(Expr, Option<Assigned>)> {
+        let OnConflictAction::DoUpdate(DoUpdate { assignments: list, selection }) =
+            &conflict.action
+        else {
+            return Ok((Expr::Value(Value::Boolean(false).into()), None));
+        };
+        let is_there = Expr::IsNotNull(Box::new(of(self.alias, ROW)));
+        let changes = match selection {
+            None => is_there,
+            Some(condition) => Expr::BinaryOp {
+                left: Box::new(is_there),
+                op: BinaryOperator::And,
+                right: Box::new(Expr::Nested(Box::new(condition.clone()))),
+            },
+        };
+        let mut assigned = Vec::with_capacity(list.len());
+        for (name, value) in assignments(list)? {
+            let targets =
+                insert::targets(self.name, self.shown, Some(std::slice::from_ref(&name)))?;
+            // The key that was met is the same.
+            if self.table.primary_key.contains(&name) && is_excluded(&value, &name) {
+                continue;
+            }
+            refuse_changed(self.table, &targets)?;
+            let value = targets.iter().fold(value, typed);
+            // Nothing is computed for rows that stay as they are.
+            let value = Expr::Case {
+                case_token: AttachedToken::empty(),
+                end_token: AttachedToken::empty(),
+                operand: None,
+                conditions: vec![CaseWhen { condition: changes.clone(), result: value }],
+                else_result: None,
+            };
+            assigned.push((name, value));
+        }
+        Ok((changes, Some(assigned)))
+    }
+}
+
+/// How rows are numbered that are no `VALUES`.
+const OF_QUERY: &str = "row_number() OVER ()";
+/// How rows of `VALUES` are: in a column of their own.
+const OF_VALUES: &str = "given._place";
+
+/// Numbers the rows of a source, if they are written out. Returns what their numbers are.
+fn number_rows(source: &mut Query) -> &'static str {
+    let SetExpr::Values(values) = source.body.as_mut() else { return OF_QUERY };
+    for (at, row) in values.rows.iter_mut().enumerate() {
+        row.content.push(Expr::Value(Value::Number(at.to_string(), false).into()));
+    }
+    OF_VALUES
+}
+
+fn derived(relation: &mut TableFactor) -> Option<&mut Query> {
+    match relation {
+        TableFactor::Derived { subquery, .. } => Some(subquery.as_mut()),
+        _ => None,
+    }
+}
+
+fn of(relation: &Ident, column: &str) -> Expr {
+    Expr::CompoundIdentifier(vec![relation.clone(), Ident::with_quote('"', column)])
+}
+
+/// Tells whether a value is that of the row which is proposed.
+fn is_excluded(value: &Expr, column: &str) -> bool {
+    matches!(value, Expr::CompoundIdentifier(parts) if matches!(parts.as_slice(),
+        [relation, name] if normal(relation) == EXCLUDED && normal(name) == column))
+}

@@ -1,0 +1,192 @@
+//! The rows that an `INSERT ... ON CONFLICT` puts in and changes.
+
+use std::collections::HashSet;
+
+use arrow::array::{AsArray, BooleanArray, RecordBatch, UInt64Array};
+use arrow::compute::{concat_batches, filter_record_batch, sort_to_indices, take_record_batch};
+use arrow::datatypes::{Int64Type, SchemaRef};
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::LogicalPlan;
+
+use super::changed::{Changed, new_values};
+use super::conflict::{CHANGES, PLACED, Upsert};
+use super::provenance::Provenance;
+use super::returning::{Item, Returned};
+use super::rows::{self, FileWriter, check_not_null, null_value};
+use super::write::{Seen, Written, missing};
+use crate::catalog::AnalyticsTable;
+use crate::error::{Error, Result};
+use crate::query::session::QuerySession;
+
+impl QuerySession {
+    /// Puts the rows in whose keys are not there yet, and changes those that are there as the statement says.
+    pub(super) async fn upsert_rows(
+        &self,
+        seen: &Seen,
+        name: &str,
+        upsert: &Upsert,
+        returning: Option<&[Item]>,
+        plan: LogicalPlan,
+    ) -> Result<Written> {
+        let (relation, table) = seen.table(name, "INSERT")?;
+        self.require_owner(name, relation)?;
+        let provenance = Provenance::of_change(&plan, table.of_persons)?;
+        let purpose = self.may_fill(seen, name, provenance.personal, false)?;
+        let columns = seen.columns(table);
+        let returned = || returning.map(|items| Returned::new(items, name, &columns)).transpose();
+        let (of_new, of_changed) = (returned()?, returned()?);
+        let found = self.found(seen, name, plan).await?;
+        let order = sort_to_indices(found.column(PLACED), None, None);
+        let order = order.map_err(DataFusionError::from)?;
+        let found = take_record_batch(&found, &order).map_err(DataFusionError::from)?;
+        check_proposed(table, upsert, &found)?;
+        let mut fate = Fate::of(&found, upsert)?;
+        let made = self.opened(&table.path).await?;
+        let snapshot = seen.live.published.table(&table.path).ok_or_else(|| missing(name))?;
+
+        let mut shaper = self.shaper(seen, table, &made, upsert.inserted.clone()).await?;
+        shaper.returned = of_new;
+        // Keys are held against each other first: of rows with the same one the first goes in.
+        let key = shaper.key.take();
+        let mut stored = shaper.shape(&chosen(&found, &fate.is_new)?)?;
+        if let Some(key) = key.filter(|key| shaper.brings(key)) {
+            let first = key.is_first(&stored)?;
+            if upsert.assigned.is_some() && first.false_count() > 0 {
+                return Err(second_time());
+            }
+            stored = chosen(&stored, &first)?;
+            shaper.returned.as_mut().map_or(Ok(()), |returned| returned.keep(&first))?;
+            shaper.brought.keys.take(&key, &stored)?;
+            fate.leave_out(&first);
+        }
+        let mut count = stored.num_rows();
+        self.settle_numbers(seen, (name, table), &shaper.numbers, &shaper.brought).await?;
+        let mut writer = FileWriter::new(&made);
+        writer.push(stored).await?;
+        let mut adds = writer.finish().await?;
+
+        let changed = chosen(&found, &fate.is_changed)?;
+        let mut changes = vec![];
+        if let Some(assigned) = &upsert.assigned {
+            let assigned: Vec<(&String, usize)> =
+                assigned.iter().map(|(column, at)| (column, *at)).collect();
+            let values = new_values(&snapshot.schema, table, &assigned, &changed)?;
+            let numbers = changed.column(0).as_primitive::<Int64Type>();
+            changes.push(Changed::new(numbers, Some(values)));
+        }
+        count += changed.num_rows();
+        let of_changed = of_changed.map(|returned| given_back(returned, upsert, &changed));
+        let (anew, removes) = self.written_anew(&made, &snapshot, &changes).await?;
+        adds.extend(anew);
+        if !adds.is_empty() || !removes.is_empty() {
+            self.stage_rows(seen, &made, adds, &removes);
+        }
+        let returned = match (shaper.returned, of_changed.transpose()?) {
+            (Some(new), Some(changed)) => Some(in_order(new, changed, &fate)?),
+            _ => None,
+        };
+        let written = Written { returned, ..Written::tagged(format!("INSERT 0 {count}")) };
+        self.bind(seen, name, purpose.filter(|_| count > 0), written)
+    }
+}
+
+/// What becomes of each row that is proposed.
+struct Fate {
+    /// It is put in.
+    is_new: BooleanArray,
+    /// The one that has its key changes.
+    is_changed: BooleanArray,
+}
+
+impl Fate {
+    /// Finds out about rows in the order in which they were proposed.
+    fn of(found: &RecordBatch, upsert: &Upsert) -> Result<Self> {
+        let numbers = found.column(0).as_primitive::<Int64Type>();
+        let changes = found.column(CHANGES).as_boolean();
+        let mut touched = HashSet::new();
+        let mut is_changed = Vec::with_capacity(found.num_rows());
+        for (row, changes) in numbers.iter().zip(changes) {
+            let changes = upsert.assigned.is_some() && changes == Some(true);
+            if let Some(row) = row.filter(|_| upsert.assigned.is_some()) {
+                if touched.contains(&row) {
+                    return Err(second_time());
+                }
+                if changes {
+                    touched.insert(row);
+                }
+            }
+            is_changed.push(changes);
+        }
+        let is_new = numbers.iter().map(|row| Some(row.is_none())).collect();
+        Ok(Self { is_new, is_changed: is_changed.into() })
+    }
+
+    /// Leaves those of the new rows out that have the key of one before them.
+    fn leave_out(&mut self, first: &BooleanArray) {
+        let mut first = first.iter();
+        let is_new = self.is_new.iter().map(|is_new| {
+            let is_new = is_new == Some(true);
+            Some(is_new && first.next().flatten() == Some(true))
+        });
+        self.is_new = is_new.collect();
+    }
+
+    /// Returns the places of rows.
+    fn places(rows: &BooleanArray) -> impl Iterator<Item = usize> {
+        rows.iter().enumerate().filter(|(_, row)| *row == Some(true)).map(|(at, _)| at)
+    }
+}
+
+fn chosen(rows: &RecordBatch, mask: &BooleanArray) -> Result<RecordBatch> {
+    Ok(filter_record_batch(rows, mask).map_err(DataFusionError::from)?)
+}
+
+/// Fails if a row that is proposed lacks a value that rows of the table have, also if it does not go in.
+fn check_proposed(table: &AnalyticsTable, upsert: &Upsert, found: &RecordBatch) -> Result<()> {
+    for column in &table.not_null {
+        match upsert.inserted.iter().find(|(name, _)| name == column) {
+            Some((_, at)) => check_not_null(found.column(*at), column, true)?,
+            None if table.numbered.contains(column) || found.num_rows() == 0 => {}
+            None => return Err(null_value(column)),
+        }
+    }
+    Ok(())
+}
+
+/// Takes what comes back of the rows that change.
+fn given_back(mut returned: Returned, upsert: &Upsert, changed: &RecordBatch) -> Result<Returned> {
+    let assigned = upsert.assigned.iter().flatten();
+    for (name, at) in assigned.chain(&upsert.kept) {
+        if let Some(field) = returned.field_of(name) {
+            returned.take_column(name, &rows::assigned(changed.column(*at), &field)?);
+        }
+    }
+    returned.end_batch(changed.num_rows())?;
+    Ok(returned)
+}
+
+/// Returns the rows that come back in the order in which they were proposed.
+fn in_order(
+    new: Returned,
+    changed: Returned,
+    fate: &Fate,
+) -> Result<(SchemaRef, Vec<RecordBatch>)> {
+    let (schema, mut batches) = new.into_rows();
+    batches.extend(changed.into_rows().1);
+    let rows = concat_batches(&schema, &batches).map_err(DataFusionError::from)?;
+    let places: Vec<usize> =
+        Fate::places(&fate.is_new).chain(Fate::places(&fate.is_changed)).collect();
+    let mut order: Vec<u64> = (0..places.len() as u64).collect();
+    order.sort_by_key(|at| usize::try_from(*at).ok().and_then(|at| places.get(at).copied()));
+    let rows = take_record_batch(&rows, &UInt64Array::from(order));
+    Ok((schema, vec![rows.map_err(DataFusionError::from)?]))
+}
+
+/// The answer to two rows with the same key.
+fn second_time() -> Error {
+    Error::Standard {
+        sqlstate: "21000",
+        message: "ON CONFLICT DO UPDATE command cannot affect row a second time".into(),
+        hint: "Ensure that no rows proposed for insertion within the same command have duplicate constrained values.".into(),
+    }
+}

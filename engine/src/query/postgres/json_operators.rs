@@ -1,0 +1,53 @@
+//! Operators that mean something else over `jsonb` than over arrays, texts and numbers: `@>`, `<@`, `||` and `-`.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::{DFSchema, ScalarValue};
+use datafusion::logical_expr::{Expr, ExprSchemable};
+use datafusion::sql::sqlparser::ast::BinaryOperator;
+
+use super::facts::SessionFacts;
+use super::functions::{CONCAT, CONTAINED, CONTAINS, DELETE, call_json};
+use super::types::TYPE_KEY;
+
+/// The call that an operator is; `None` where neither side is `jsonb`.
+pub(super) fn planned(
+    op: &BinaryOperator,
+    left: &Expr,
+    right: &Expr,
+    schema: &DFSchema,
+    facts: &Arc<SessionFacts>,
+) -> Option<Expr> {
+    let sides = (is_jsonb(left, schema), is_jsonb(right, schema));
+    let function = match (op, sides) {
+        (BinaryOperator::AtArrow, (true, _) | (_, true)) => CONTAINS,
+        (BinaryOperator::ArrowAt, (true, _) | (_, true)) => CONTAINED,
+        (BinaryOperator::StringConcat, (true, true)) => CONCAT,
+        (BinaryOperator::StringConcat, (true, false)) if is_open(right) => CONCAT,
+        (BinaryOperator::StringConcat, (false, true)) if is_open(left) => CONCAT,
+        (BinaryOperator::Minus, (true, false)) => match right.get_type(schema).ok()? {
+            DataType::Null => DELETE[0],
+            text if text.is_string() => DELETE[0],
+            number if number.is_integer() => DELETE[1],
+            names if names.is_list() => DELETE[2],
+            _ => return None,
+        },
+        _ => return None,
+    };
+    call_json(function, vec![left.clone(), right.clone()], facts)
+}
+
+fn is_jsonb(expr: &Expr, schema: &DFSchema) -> bool {
+    let field = expr.to_field(schema).map(|(_, field)| field);
+    field.is_ok_and(|field| field.metadata().get(TYPE_KEY).is_some_and(|name| name == "jsonb"))
+}
+
+/// Whether an expression takes the type of what stands beside it: a text in quotes, a null or a parameter.
+fn is_open(expr: &Expr) -> bool {
+    match expr {
+        Expr::Literal(value, None) => value.is_null() || matches!(value, ScalarValue::Utf8(_)),
+        Expr::Placeholder(_) => true,
+        _ => false,
+    }
+}
