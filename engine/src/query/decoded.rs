@@ -51,6 +51,8 @@ type Place = (usize, u64);
 pub(super) struct DecodedCache {
     kept: Mutex<Kept>,
     footers: Mutex<HashMap<String, ArrowReaderMetadata>>,
+    /// Files are read ahead one after the other.
+    turn: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -155,6 +157,7 @@ impl DecodedCache {
 
     /// Reads the blocks of `columns`, and keeps those that are not at hand.
     pub(super) async fn read_ahead(&self, file: &BlockFile, columns: &[usize]) -> Result<()> {
+        let _turn = self.turn.lock().await;
         let mut rows = self.open(file, 0, file.rows, columns).await?;
         let mut block = 0;
         // Every row group but the last is a whole number of blocks, so that every batch is one.

@@ -139,6 +139,13 @@ pub(super) fn timed() -> IdentityGraph {
     graph
 }
 
+/// The same as [`definition`] with a block of all who live at one address.
+pub(super) fn homes() -> IdentityGraph {
+    let mut graph = definition();
+    graph.matches.push(matching("address", &["street", "postal_code"], 6));
+    graph
+}
+
 pub(super) fn resolver() -> Resolver {
     Resolver::new(Rules::from_graph(&definition()).unwrap())
 }

@@ -138,6 +138,26 @@ fn father_and_son_of_one_name_stay_apart() {
 }
 
 #[test]
+fn whoever_comes_to_live_with_a_namesake_changes_what_a_name_and_an_address_say() {
+    let rows = [
+        Row::record("a", "David Lars").born("1985-11-12").lives("5 Elm Street", "92660"),
+        Row::record("b", "David Lars").lives("5 Elm Street", "92660"),
+        Row::record("c", "Jan Nowak Sr").lives("5 Elm Street", "92660"),
+        Row::record("d", "Jan Nowak Jr").lives("5 Elm Street", "92660"),
+        // His name is spelt so that no rule but the address sees him.
+        Row::record("e", "David Larz Sr").born("1950-03-04").lives("5 Elm Street", "92660"),
+    ];
+    let apart: [&[u32]; 5] = [&[0], &[1], &[2], &[3], &[4]];
+    // Others who are namesakes there say nothing of these two.
+    assert_eq!(profiles(&resolve_by(homes(), &rows[..4])), [&[0, 1][..], &[2], &[3]]);
+    assert_eq!(profiles(&resolve_by(homes(), &rows)), apart);
+    let mut resolver = resolve_by(homes(), &rows[..4]);
+    rows[4].add_to(&mut resolver);
+    resolver.resolve();
+    assert_eq!(profiles(&resolver), apart, "when he came later");
+}
+
+#[test]
 fn twins_stay_apart_at_one_address_with_one_phone() {
     let rows = [
         Row::record("a", "Anna Kot")

@@ -161,9 +161,13 @@ fn call(name: &str, arguments: Vec<Expr>) -> Expr {
 /// The expressions that a function is called with.
 fn arguments(list: &FunctionArguments) -> Vec<Expr> {
     let FunctionArguments::List(list) = list else { return Vec::new() };
+    unnamed(&list.args)
+}
+
+fn unnamed(args: &[FunctionArg]) -> Vec<Expr> {
     let expr = |arg: &FunctionArg| match arg {
         FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
         _ => None,
     };
-    list.args.iter().filter_map(expr).collect()
+    args.iter().filter_map(expr).collect()
 }

@@ -7,7 +7,7 @@ use datafusion::sql::sqlparser::ast::{
     ObjectName, Select, SelectItem, TableFactor, VisitMut, VisitorMut,
 };
 
-use super::{call, function_name, normal};
+use super::{arguments, call, function_name, normal};
 
 /// The column of the functions that give elements.
 const VALUE: &str = "value";
@@ -22,15 +22,8 @@ pub(super) fn gathered(name: &str, function: &mut Function) -> Option<Expr> {
         "jsonb_object_agg" => ("jsonb_member", "jsonb_of_members", 2),
         _ => return None,
     };
+    let values = arguments(&function.args);
     let FunctionArguments::List(list) = &mut function.args else { return None };
-    let values: Vec<Expr> = list
-        .args
-        .iter()
-        .filter_map(|arg| match arg {
-            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
-            _ => None,
-        })
-        .collect();
     if values.len() != count || list.args.len() != count {
         return None;
     }

@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::json::{self, Part};
-use super::{call, expressions, function_name, literals, normal, parts};
+use super::{call, expressions, function_name, literals, normal, parts, unnamed};
 use crate::query::postgres::catalog::definition;
 use crate::query::postgres::facts::{RelationKind, SessionFacts};
 use crate::query::postgres::functions::KEYWORDS;
@@ -133,14 +133,7 @@ fn relation(
     args: &TableFunctionArgs,
     alias: &mut Option<TableAlias>,
 ) -> Option<TableFactor> {
-    let values: Vec<Expr> = args
-        .args
-        .iter()
-        .filter_map(|arg| match arg {
-            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
-            _ => None,
-        })
-        .collect();
+    let values = unnamed(&args.args);
     let unnest = |array: Expr, alias: Option<TableAlias>| TableFactor::UNNEST {
         alias: Some(with_column(alias, function)),
         array_exprs: vec![array],
