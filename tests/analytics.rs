@@ -373,6 +373,72 @@ async fn rows_have_numbers_of_their_own_also_after_a_restart() {
 }
 
 #[tokio::test]
+async fn no_number_of_a_sequence_comes_twice_however_the_server_ends() {
+    let lake = small().copied();
+    let mut given: Vec<i64> = Vec::new();
+    for (round, signal) in ["KILL", "TERM", "KILL"].into_iter().enumerate() {
+        let mut server = lake.serve();
+        if round == 0 {
+            let (mailer, _) = writers(&server).await;
+            mailer.rows("CREATE SEQUENCE numbers").await;
+            mailer
+                .rows("CREATE TABLE slips (id bigint DEFAULT nextval('numbers'), note text)")
+                .await;
+        }
+        let (one, other) = (server.session("mailer").await, server.session("mailer").await);
+        one.rows("BEGIN").await;
+        let numbers = async |session: &Session, statement: &str| {
+            let mut numbers = Vec::new();
+            for _ in 0..20 {
+                numbers.push(session.number(statement).await);
+            }
+            numbers
+        };
+        let (asked, put_in) = tokio::join!(
+            numbers(&one, "SELECT nextval('numbers')"),
+            numbers(&other, "INSERT INTO slips (note) VALUES ('x') RETURNING id"),
+        );
+        let now = [asked, put_in].concat();
+        if round == 2 {
+            let last = given.iter().max().copied().unwrap();
+            assert_eq!(
+                now.iter().min().copied(),
+                Some(last + 1),
+                "a server that ends leaves no gap"
+            );
+        }
+        given.extend(now);
+        assert!(server.process.signal(signal));
+        server.process.wait(crate::harness::PROMPT);
+    }
+    given.sort_unstable();
+    let count = given.len();
+    given.dedup();
+    assert_eq!(given.len(), count, "{given:?}");
+    // What was set aside when the first one was killed is skipped, and no more.
+    assert!(given[count - 1] < count as i64 + 64, "{given:?}");
+}
+
+#[tokio::test]
+async fn a_sequence_that_begins_anew_gives_no_key_of_an_open_transaction() {
+    let lake = small().copied();
+    let server = lake.serve();
+    let (mailer, _) = writers(&server).await;
+    let other = server.session("mailer").await;
+    let insert = "INSERT INTO slips (note) VALUES ('x') RETURNING id";
+    for anew in ["ALTER SEQUENCE slips_id_seq RESTART", "SELECT setval('slips_id_seq', 1, false)"] {
+        mailer.rows("CREATE TABLE slips (id serial PRIMARY KEY, note text)").await;
+        mailer.rows("BEGIN").await;
+        assert_eq!(mailer.number(insert).await, 1);
+        other.rows(anew).await;
+        assert_eq!(other.number(insert).await, 1);
+        let refused = mailer.client.batch_execute("COMMIT").await.unwrap_err();
+        assert_eq!(refused.code().map(|code| code.code()), Some("40001"), "{anew}");
+        mailer.rows("DROP TABLE slips").await;
+    }
+}
+
+#[tokio::test]
 async fn a_lake_that_is_served_is_written_by_its_server_alone() {
     let lake = small().copied();
     let create = "CREATE TABLE analytics.t AS SELECT 1 AS n";

@@ -102,6 +102,30 @@ async fn nothing_is_computed_any_more_for_a_statement_that_was_cancelled() {
         ),
         ("functions over long texts", format!("SELECT max(md5(repeat('ab', 10000 + (g % 7)::int))) {rows}")),
         ("patterns over long texts", format!("SELECT count(*) {rows} WHERE repeat('ab', 5000 + (g % 7)::int) ~ 'a[bc]+d$'")),
+        (
+            "pairs that share a key",
+            format!("SELECT count(*) FROM candidate_pairs((SELECT g, md5(g::text) AS m, md5((g / 90)::text) AS n {rows})) c"),
+        ),
+        (
+            "components",
+            format!("SELECT count(*) FROM connected_components((SELECT md5(g::text), md5((g * 7 % 10000000)::text) AS m {rows})) c"),
+        ),
+        (
+            "clusters",
+            format!("SELECT count(*) FROM refine_clusters((SELECT g, g * 7 % 10000000 AS h, g % 5 AS bits {rows})) c"),
+        ),
+        (
+            "JSON of a megabyte",
+            format!("SELECT count(*) {rows} WHERE jsonb_set(jsonb_build_object('a', repeat('x', 1000000), 'b', g), '{{b}}', '1') ->> 'b' = '2'"),
+        ),
+        (
+            "one JSON of a megabyte",
+            format!("SELECT count(*) {rows} WHERE (jsonb_build_object('a', repeat('x', 1000000)) ->> (g::text)) = 'x'"),
+        ),
+        (
+            "paths into one JSON",
+            format!("SELECT count(*) {rows} WHERE jsonb_build_object('a', repeat('x', 1000000)) #>> ARRAY['b', g::text] = 'x'"),
+        ),
         ("planning", planned),
     ] {
         let session = server.session("engineer").await;

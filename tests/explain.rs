@@ -351,3 +351,81 @@ async fn a_profile_whose_visitor_came_first_is_explained_by_its_own_record() {
         assert_eq!((why.len(), texts(&why[0])[0], ends), (1, "override", vec!["other", "own"]));
     }
 }
+
+/// Three who share a mailbox and have an account each, and somebody else.
+const ACCOUNTS: [(&str, &str); 5] = [
+    ("purposes/service.sql", "CREATE PURPOSE service LEGAL BASIS contract;"),
+    (
+        "roles/engineer.sql",
+        "CREATE ROLE engineer LOGIN PASSWORD 'demo' PURPOSES (service) MAY (define, refresh);",
+    ),
+    (
+        "sources/contacts.sql",
+        "CREATE SOURCE contacts (key text, given text, surname text, email text, account text)
+           FROM FILE ('data/contacts.csv') FORMAT csv AS RECORDS KEY (key) NULL VALUES ('')
+           IDENTIFIERS (email => email, account => account) PERSON (first_name => given, last_name => surname);",
+    ),
+    (
+        "identity/customer.sql",
+        "CREATE IDENTITY GRAPH customer IDENTIFIERS
+           (account PRIORITY 1 LIMIT 1, email NORMALIZE email PRIORITY 2)
+           MATCH (namesakes EXACT ON (name) PRIORITY 3);",
+    ),
+    (
+        "data/contacts.csv",
+        "key,given,surname,email,account\na,Ula,Kos,ula@post.example,1\nb,Ula,Kos,ula@post.example,2\n\
+         c,Ula,Kos,ula@post.example,3\nd,Piotr,Lis,lis@post.example,4\n",
+    ),
+];
+
+#[tokio::test]
+async fn two_records_that_were_never_looked_at_together_are_compared_when_asked() {
+    let project = Project::of(&ACCOUNTS);
+    let (_server, engineer) = project.serve().await;
+    engineer.run("REFRESH ALL").await.unwrap();
+    for (left, right) in [("a", "b"), ("a", "c"), ("b", "c")] {
+        let why = format!(
+            "SELECT status, rule, reason FROM why_not_merged('contacts', '{left}', 'contacts', '{right}')"
+        );
+        let why = engineer.rows(&why).await;
+        let why: Vec<_> = why.iter().map(|row| texts(row)).collect();
+        assert!(why.contains(&vec!["refused", "email", "limit"]), "{left} {right}: {why:?}");
+        assert!(why.iter().all(|row| !["nothing", "contradicted"].contains(&row[0])), "{why:?}");
+        let lines = engineer
+            .rows(&format!("EXPLAIN MERGE (contacts, '{left}'), (contacts, '{right}')"))
+            .await;
+        let lines: Vec<&str> = lines.iter().map(|row| texts(row)[0]).collect();
+        assert!(lines.iter().any(|line| line.contains("was refused by limit")), "{lines:?}");
+        assert!(!lines.iter().any(|line| line.contains("joined nobody here")), "{lines:?}");
+    }
+    let why = "SELECT status, reason FROM why_not_merged('contacts', 'a', 'contacts', 'd')";
+    let why = engineer.rows(why).await;
+    let why: Vec<_> = why.iter().map(|row| texts(row)).collect();
+    assert_eq!(why, [["nothing", "-"], ["contradicted", "given_name"]]);
+}
+
+#[tokio::test]
+async fn a_graph_whose_identifier_is_a_misspelt_one_of_a_source_is_refused() {
+    let project = Project::of(&ACCOUNTS);
+    let (_server, engineer) = project.serve().await;
+    engineer.run("REFRESH ALL").await.unwrap();
+    let graph = |email: &str| {
+        format!(
+            "CREATE OR REPLACE IDENTITY GRAPH customer \
+             IDENTIFIERS (account PRIORITY 1, {email} NORMALIZE email PRIORITY 2)"
+        )
+    };
+    for statement in [graph("emial"), format!("EXPLAIN IMPACT {}", graph("emial"))] {
+        let failure = engineer.failure(&statement).await;
+        assert_eq!(failure.sqlstate, "42704", "{failure}");
+        assert_eq!(
+            failure.message,
+            "identifier \"emial\" of identity graph \"customer\" is given by no source"
+        );
+        let hint = failure.hint.unwrap();
+        assert_eq!(hint, "Did you mean \"email\"? Source \"contacts\" gives it.");
+    }
+    // One that no source has anything like may be that of a source to come.
+    engineer.run(&graph("email")).await.unwrap();
+    engineer.run(&graph("newsletter_address")).await.unwrap();
+}

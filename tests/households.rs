@@ -85,6 +85,16 @@ async fn who_lives_together_has_one_household_and_stays_who_they_are() {
     let told = ["t", "2"].map(|text| Some(text.to_owned()));
     assert_eq!(engineer.rows(&pair).await, [told]);
 
+    // What a profile is made of says with how many others it lives, and by which pair.
+    let explain = format!("EXPLAIN PROFILE {father}");
+    let lines = engineer.rows(&explain).await.concat().into_iter().flatten();
+    let lines: Vec<String> = lines.collect();
+    let household = format!("  Household: {long}, with 2 others");
+    let at = lines.iter().position(|line| *line == household);
+    let pair = &lines[at.unwrap_or_else(|| panic!("{household}: {lines:?}")) + 1];
+    assert!(pair.starts_with(&format!("    -> {father} and ")), "{pair}");
+    assert!(pair.contains(" bits, probability "), "{pair}");
+
     // New records, a rebuild and another process come to the same.
     let later = "family-4,Wanda,Kostorek,2011-02-03,Szkolna 5,60-101,,22 123 45 67\n";
     project.write("data/3-later.csv", &format!("{HEADER}{later}"));
@@ -114,6 +124,8 @@ async fn who_lives_together_has_one_household_and_stays_who_they_are() {
     for gone in ["SELECT household_id FROM profiles", "SELECT 1 FROM household_pairs"] {
         engineer.failure(gone).await;
     }
+    let lines = engineer.rows(&explain).await.concat();
+    assert!(!lines.iter().flatten().any(|line| line.contains("Household")), "{lines:?}");
 }
 
 /// Two strangers, and somebody who lived with either of them.
@@ -159,11 +171,16 @@ async fn whom_a_purpose_does_not_show_is_not_told_by_a_household() {
         ] {
             answers.push(session.run(question).await.unwrap());
         }
+        let home = "SELECT profile_id FROM profile_records WHERE record_key = 'home-1'";
+        let home = format!("EXPLAIN PROFILE {}", session.number(home).await);
+        answers.push(session.run(&home).await.unwrap());
         answers
     };
     say("objected").await;
     let alone = ask(&writer).await;
     assert!(alone[0].rows.len() > 100);
+    let told = alone[3].rows.concat().into_iter().flatten().find(|line| line.contains("Household"));
+    assert!(told.is_some_and(|line| line.ends_with(", with nobody else")), "{:?}", alone[3]);
     assert_eq!(writer.failure("SELECT * FROM household_pairs").await.sqlstate, "42P01");
 
     project.write("data/4-home.csv", &format!("{HEADER}{HIDDEN}"));

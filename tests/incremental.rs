@@ -110,7 +110,8 @@ async fn who_is_not_looked_at_stays() {
     assert_eq!((count(&after, 1), count(&after, 2)), (count(&before, 1), count(&before, 2)));
 }
 
-/// A contact who uses somebody's mailbox under another name is somebody else, until the name is corrected.
+/// A contact who uses somebody's mailbox under another name is somebody else, until the name is corrected, and again when it
+/// is corrected once more.
 #[tokio::test]
 async fn a_corrected_name_reaches_identity() {
     let lake = small().copied();
@@ -128,6 +129,9 @@ async fn a_corrected_name_reaches_identity() {
     let mut corrected = other.clone();
     corrected[first] = "Zbyszek".to_owned();
     corrected[updated] = "2026-11-02 08:00:00".to_owned();
+    let mut again = corrected.clone();
+    again[first] = "Ewa".to_owned();
+    again[updated] = "2026-11-03 08:00:00".to_owned();
 
     let persons = "SELECT DISTINCT profile_id FROM sources.crm_contacts WHERE crm_id LIKE 'CRM-90000%' ORDER BY 1";
     let refreshed = async |corpus: &crate::corpus::Corpus| {
@@ -148,6 +152,9 @@ async fn a_corrected_name_reaches_identity() {
     let lost: Vec<_> = apart.iter().map(id).filter(|before| *before != id(&together[0])).collect();
     let told: Vec<_> = merges.iter().filter(|merge| lost.contains(&merge[0])).collect();
     assert_eq!(told, [&vec![lost[0].clone(), id(&together[0]), Some("email".to_owned())]]);
+    corpus.contacts.rows.push(again);
+    let (parted, _) = refreshed(&corpus).await;
+    assert_eq!(parted, apart, "a correction separates them, and each has the id of before");
 }
 
 #[tokio::test]
@@ -187,6 +194,49 @@ async fn new_records_touch_only_what_they_change() {
         .await;
     let profiles: u32 = profiles.parse().unwrap();
     assert!((1..=CHANGED).contains(&profiles), "{profiles} profiles were made anew");
+}
+
+/// What the newest refresh of profiles made anew, and how many stages of the graph it tells of.
+fn newest_refresh(lake: &Built) -> [String; 2] {
+    let newest = |what: &str| {
+        format!(
+            "SELECT {what} FROM cdp.refreshes WHERE object = 'profiles' AND status = 'done' \
+             ORDER BY at DESC LIMIT 1"
+        )
+    };
+    let stages =
+        format!("SELECT count(*) FROM cdp.identity_stages WHERE run = ({})", newest("run"));
+    [newest("rows_out"), stages].map(|statement| {
+        let said = crate::harness::sql_csv(&lake.lake, "engineer", &statement);
+        said.lines().last().unwrap().to_owned()
+    })
+}
+
+/// A row that changed in what says nothing of its person makes a profile anew, and leaves the graph alone.
+#[test]
+fn rows_that_say_the_same_of_their_people_leave_the_graph_alone() {
+    let lake = small().copied();
+    let mut corpus = lake.corpus();
+    let (key, updated) = (corpus.contacts.column("crm_id"), corpus.contacts.column("updated_at"));
+    let rows = &corpus.contacts.rows;
+    let versions_of = |row: &[String]| rows.iter().filter(|other| other[key] == row[key]).count();
+    let mut contact = rows.iter().find(|row| versions_of(row) == 1).unwrap().clone();
+    contact[updated] = "2026-11-01 08:00:00".to_owned();
+    corpus.contacts.rows.push(contact.clone());
+    corpus.write(&lake.project.join("data"));
+    lake.refresh();
+    assert_eq!(newest_refresh(&lake), ["1", "0"]);
+    let before = versions(&lake.lake);
+    lake.refresh();
+    assert_eq!(versions(&lake.lake), before, "nothing is left to do");
+
+    // Who moves says something new, also after that.
+    contact[corpus.contacts.column("city")] = "Sopot".to_owned();
+    contact[updated] = "2026-11-02 08:00:00".to_owned();
+    corpus.contacts.rows.push(contact);
+    corpus.write(&lake.project.join("data"));
+    lake.refresh();
+    assert_ne!(newest_refresh(&lake)[1], "0");
 }
 
 /// So many files of a table are merged by the upkeep that ends a refresh.

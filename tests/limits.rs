@@ -51,6 +51,20 @@ fn bombs() -> Vec<(&'static str, String)> {
         ("a sort of everything", format!("SELECT md5(g::text) AS m, repeat('x', 1000) {all} ORDER BY m OFFSET 9999999")),
         ("groups of everything", format!("SELECT count(*) FROM (SELECT md5(g::text), repeat('x', 1000) {all} GROUP BY 1, 2) t")),
         ("a join of everything", format!("SELECT count(*) {all}, generate_series(1, 10000000) h WHERE g + h = 1")),
+        ("all in the arrays of groups", format!("SELECT max(cardinality(a)) FROM (SELECT array_agg(repeat('x', 1000)) AS a {all} GROUP BY g % 2) t")),
+        ("arrays of many groups", format!("SELECT max(cardinality(a)) FROM (SELECT array_agg(repeat('x', 1000)) AS a {all} GROUP BY g % 1000000) t")),
+        ("texts of many groups", format!("SELECT max(length(s)) FROM (SELECT string_agg(repeat('x', 1000), ',') AS s {all} GROUP BY g % 1000000) t")),
+        ("JSON of groups", format!("SELECT max(jsonb_array_length(j)) FROM (SELECT jsonb_agg(repeat('x', 1000)) AS j {all} GROUP BY g % 2) t")),
+        ("a long text between", format!("SELECT length(string_agg('x', repeat('y', 1000000))) {all}")),
+        ("a long text between in a window", format!("SELECT max(length(s)) FROM (SELECT string_agg('x', repeat('y', 1000000)) OVER (ORDER BY g) AS s {all}) t")),
+        ("beginnings of long texts", format!("SELECT cardinality(array_agg(left(repeat('x', 1000000) || g, 20))) {all}")),
+        ("a long constant in each row", format!("SELECT max(t) FROM (SELECT repeat('x', 200000) || (g % 7) AS t {all}) s")),
+        ("many long constants", format!("SELECT {}", joined(1_000, ", ", |n| format!("length(repeat('x', {}))", 16_000_000 - n)))),
+        ("one text many times in JSON", format!(
+            "SELECT jsonb_array_length(jsonb_build_array({})) FROM (SELECT repeat('x', 10000000 + g::int) AS c FROM generate_series(1, 1) g) t",
+            joined(1_000, ", ", |_| "c".into())
+        )),
+        ("JSON in lines", format!("SELECT length(jsonb_pretty('{}{}1{}'))", "[".repeat(500), "1,".repeat(100_000), "]".repeat(500))),
         ("a recursion", "WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n".into()),
         ("a pattern", "SELECT 'x' ~ '((((a{1,500}){1,500}){1,500}){1,500})'".into()),
         ("many alternatives", format!("SELECT count(*) FROM profiles WHERE {}", joined(10_000, " OR ", |n| format!("profile_id = {n} + 1")))),
@@ -109,11 +123,38 @@ async fn a_value_of_everything_is_refused_before_it_takes_the_memory() {
     let lake = small().copied();
     let server = lake.serve();
     let session = server.session("analyst").await;
-    for (function, value) in [
-        ("array_agg", "cardinality(array_agg(repeat('x', 1000)))"),
-        ("string_agg", "length(string_agg(repeat('x', 1000), ','))"),
+    let all = "FROM generate_series(1, 10000000) g";
+    // Nearly all rows are of one group.
+    let group = "GROUP BY g / 10000000";
+    for (function, sql) in [
+        ("array_agg", format!("SELECT cardinality(array_agg(repeat('x', 1000))) {all}")),
+        ("string_agg", format!("SELECT length(string_agg(repeat('x', 1000), ',')) {all}")),
+        (
+            "array_agg",
+            format!(
+                "SELECT max(cardinality(a)) FROM (SELECT array_agg(repeat('x', 1000)) AS a {all} {group}) t"
+            ),
+        ),
+        (
+            "string_agg",
+            format!(
+                "SELECT max(length(s)) FROM (SELECT string_agg(repeat('x', 1000), ',') AS s {all} {group}) t"
+            ),
+        ),
+        (
+            "array_agg",
+            format!(
+                "SELECT max(jsonb_array_length(j)) FROM (SELECT jsonb_agg(repeat('x', 1000)) AS j {all} {group}) t"
+            ),
+        ),
+        (
+            "array_agg",
+            format!(
+                "SELECT max(length(j::text)) FROM (SELECT json_object_agg(g, repeat('x', 1000)) AS j {all} {group}) t"
+            ),
+        ),
+        ("string_agg", format!("SELECT length(string_agg('x', repeat('y', 1000000))) {all}")),
     ] {
-        let sql = format!("SELECT {value} FROM generate_series(1, 10000000) g");
         let failure = session.failure(&sql).await;
         assert_eq!(failure.sqlstate, "53200", "{failure}");
         assert!(failure.message.contains(function), "{failure}");

@@ -43,6 +43,7 @@ mod schedule;
 mod secrets;
 mod short_way;
 mod slt;
+mod stages;
 mod sync;
 mod tidy;
 mod tls;

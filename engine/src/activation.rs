@@ -205,6 +205,7 @@ impl Outgoing {
                     rows_out: report.rows,
                     worked: true,
                     churn: None,
+                    stages: vec![],
                 };
                 // The rows are outside, whatever becomes of the note.
                 if let Err(error) = self.record.done(&step, self.covered()).await {

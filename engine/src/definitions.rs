@@ -5,7 +5,7 @@ mod kept;
 
 use crate::catalog::{
     Body, CatalogState, Change, Definition, GraphInForce, Kind, SegmentOrder, Source,
-    check_references, check_unused,
+    check_identifiers, check_references, check_unused,
 };
 use crate::engine::{Engine, Put, Shown};
 use crate::error::{Error, Result};
@@ -218,6 +218,9 @@ impl Changes {
         let put = put_all(state, self.put, now)?;
         if !put.is_empty() {
             check_references(state)?;
+        }
+        if put.iter().any(|(kind, _)| *kind == Kind::IdentityGraph) {
+            check_identifiers(state)?;
         }
         self.removed.iter().try_for_each(|(kind, name)| check_unused(state, *kind, name))?;
         let order = SegmentOrder::of(state);

@@ -114,6 +114,7 @@ impl Engine {
         let catalog = Catalog::open(lake.clone(), lease, Arc::clone(&options.clock)).await?;
         let planner = Planner::new(&lake, options.target_partitions, options.memory_bytes_max)?;
         let store = ScanStore::new(lake.store(), lake.object_store_url());
+        let analytics = Analytics::new(lake.clone());
         let audit = AuditLog::new(lake, Arc::clone(&options.clock));
         let live =
             Live { published: catalog.current(), people: Arc::default(), visible: HashMap::new() };
@@ -130,7 +131,7 @@ impl Engine {
             answering: Arc::default(),
             noting: Arc::default(),
             turns: Turns::default(),
-            analytics: Analytics::default(),
+            analytics,
             showing: Arc::default(),
             started_at_us,
             epoch: AtomicU64::new(1),
@@ -150,6 +151,7 @@ impl Engine {
     async fn begin(&self) -> Result<()> {
         self.load_people().await?;
         self.find_abandoned().await?;
+        self.open_sequences().await?;
         self.record_file_root().await
     }
 
@@ -186,6 +188,7 @@ impl Engine {
     /// Lets what is being changed come to its end, writes what waits and gives the lake back.
     pub async fn close(&self) -> Result<()> {
         self.0.catalog.lake().settled().await;
+        self.close_sequences().await;
         let flushed = self.0.audit.flush().await;
         let released = self.0.catalog.release().await;
         flushed.and(released)

@@ -86,6 +86,16 @@ pub enum Error {
         /// What to do.
         hint: String,
     },
+    /// Two rows of a table would have the same key. SQLSTATE 23505.
+    #[error("duplicate key value violates unique constraint \"{constraint}\"")]
+    Duplicate {
+        /// The primary key or the unique constraint.
+        constraint: String,
+        /// Its columns, and the values that are there.
+        detail: String,
+        /// What to do.
+        hint: String,
+    },
     /// Not built. SQLSTATE 0A000.
     #[error("{what} is not supported")]
     Unsupported {
@@ -150,6 +160,7 @@ impl Error {
             Error::Denied { .. } => "42501",
             Error::Conflict { .. } => "55006",
             Error::Limit { sqlstate, .. } | Error::Standard { sqlstate, .. } => sqlstate,
+            Error::Duplicate { .. } => "23505",
             Error::Unsupported { .. } => "0A000",
             Error::Unavailable { .. } => "58030",
             Error::Corrupt { .. } => "XX001",
@@ -183,6 +194,28 @@ impl Error {
         }
     }
 
+    /// Returns what there is to say beside the message. It may quote values, so that no log has it.
+    pub fn detail(&self) -> Option<&str> {
+        match self {
+            Error::Duplicate { detail, .. } => Some(detail),
+            Error::Definition { source, .. } => source.detail(),
+            Error::Invalid { .. }
+            | Error::Missing { .. }
+            | Error::Exists { .. }
+            | Error::InUse { .. }
+            | Error::Denied { .. }
+            | Error::Conflict { .. }
+            | Error::Limit { .. }
+            | Error::Standard { .. }
+            | Error::Unsupported { .. }
+            | Error::Unavailable { .. }
+            | Error::Corrupt { .. }
+            | Error::Refresh { .. }
+            | Error::Query(_)
+            | Error::Connector(_) => None,
+        }
+    }
+
     /// Returns what the reader can do about it, if anything is known.
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -192,6 +225,7 @@ impl Error {
             | Error::Conflict { hint, .. }
             | Error::Limit { hint, .. }
             | Error::Standard { hint, .. }
+            | Error::Duplicate { hint, .. }
             | Error::Unsupported { hint, .. } => Some(hint.clone()),
             Error::Exists { kind, .. } => Some(format!(
                 "CREATE OR REPLACE {} puts this one in its place.",

@@ -18,7 +18,7 @@ use crate::catalog::{CatalogState, Change, Kind, SegmentOrder};
 use crate::consent::{Answers, ConsentBook, Normalizer};
 use crate::engine::{Engine, Shown, Writing};
 use crate::error::{Error, Result};
-use crate::identity_refresh::Churn;
+use crate::identity_refresh::{Churn, Stage, Stages};
 use crate::ingest::{self, Intake};
 use crate::{consent, identity_refresh, overrides, profile, segment};
 
@@ -53,6 +53,8 @@ pub struct Step {
     pub worked: bool,
     /// What became of those who had a profile before, where profiles were made.
     pub churn: Option<Churn>,
+    /// What was done for it, stage by stage, where the graph was made.
+    pub stages: Vec<Stage>,
 }
 
 /// What a refresh did, and what of it failed.
@@ -266,8 +268,9 @@ impl Engine {
         memory: &mut Option<identity_refresh::Memory>,
         run: &Run<'_>,
         mut change: Change,
-        refreshed: Option<identity_refresh::Refreshed>,
+        mut refreshed: Option<identity_refresh::Refreshed>,
     ) -> Result<Step> {
+        let mut stages = refreshed.as_mut().map(|refreshed| std::mem::take(&mut refreshed.stages));
         let refreshed = refreshed.map(Arc::new);
         let nobody = BTreeSet::new();
         let (people, moved, looked_at) = match &refreshed {
@@ -280,6 +283,10 @@ impl Engine {
         if refreshed.is_none() && report.is_none() {
             return Ok(run.idle());
         }
+        let touched = report.map_or(0, |report| report.touched);
+        if let Some(stages) = &mut stages {
+            stages.end(Stage { profiles: Some(touched as u64), ..Stage::of("profiles") });
+        }
         match (&refreshed, memory.take()) {
             (Some(refreshed), Some(known)) => {
                 let known = Arc::new(known);
@@ -291,9 +298,12 @@ impl Engine {
                 *memory = known;
             }
         }
-        let touched = report.map_or(0, |report| report.touched);
+        if let Some(stages) = &mut stages {
+            stages.end(Stage::of("publish"));
+        }
+        let stages = stages.map(Stages::into_vec).unwrap_or_default();
         let churn = refreshed.map(|refreshed| refreshed.churn);
-        Ok(Step { churn, ..run.done(looked_at.max(touched) as u64, touched as u64) })
+        Ok(Step { churn, stages, ..run.done(looked_at.max(touched) as u64, touched as u64) })
     }
 
     /// Whether the answers in memory are in the normal forms of this version of the graph.

@@ -176,15 +176,22 @@ fn is_input(path: &str, reads: &SegmentsRead) -> bool {
 
 /// Tells whether a query can give other members without any new row.
 fn depends_on_time(query: &str) -> bool {
-    let query = query.to_ascii_lowercase();
+    let mut query = query.to_ascii_lowercase();
+    query.retain(|letter| !letter.is_whitespace());
     [
         "now()",
         "current_date",
         "current_timestamp",
         "current_time",
-        "localtimestamp",
+        "localtime",
+        "'now'",
+        "'today'",
+        "'tomorrow'",
+        "'yesterday'",
         "random()",
         "clock_timestamp",
+        "transaction_timestamp",
+        "statement_timestamp",
         "age(",
     ]
     .iter()

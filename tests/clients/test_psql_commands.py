@@ -73,6 +73,20 @@ def test_a_key_is_described(shop):
     assert 'primary key, btree, for table "public.profiles"' in psql(shop, "\\d profiles_pkey\n")[0]
 
 
+def test_sequences_and_unique_constraints_are_described(shop):
+    answer(shop, "CREATE TABLE p_slips (id serial PRIMARY KEY, n int GENERATED ALWAYS AS IDENTITY, code text UNIQUE);\n")
+    said = psql(shop, "\\d p_slips\n")[0]
+    assert "nextval('p_slips_id_seq'::regclass)" in said and "generated always as identity" in said
+    assert '"p_slips_code_key" UNIQUE CONSTRAINT, btree (code)' in said
+    said = psql(shop, "\\d p_slips_id_seq\n")[0]
+    assert 'Sequence "analytics.p_slips_id_seq"' in said and "Owned by: analytics.p_slips.id" in said
+    assert "integer" in said and "2147483647" in said
+    assert "Sequence for identity column: analytics.p_slips.n" in psql(shop, "\\d p_slips_n_seq\n")[0]
+    listed = [line.split("|")[:3] for line in answer(shop, "\\ds p_slips*\n").splitlines()]
+    assert listed == [["analytics", f"p_slips_{column}_seq", "sequence"] for column in ["id", "n"]]
+    answer(shop, "DROP TABLE p_slips;\n")
+
+
 def test_results_are_described_without_being_read(shop):
     said = answer(shop, "SELECT profile_id, amount, ordered_at, channel FROM sources.shop_orders \\gdesc\n")
     assert said.splitlines() == [

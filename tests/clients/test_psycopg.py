@@ -100,6 +100,28 @@ def test_columns_tell_the_relation_that_they_are_of(shop):
             assert all((relation == 0) == (number == 0) for relation, number in places)
 
 
+def test_columns_may_share_a_name(shop):
+    with shop.connect() as connection:
+        cursor = connection.execute("SELECT *, id::text, * FROM (VALUES (1)) v(id)")
+        assert [column.name for column in cursor.description] == ["id", "id", "id"]
+        assert cursor.fetchall() == [(1, "1", 1)]
+        cursor = connection.execute("SELECT * FROM (SELECT v.*, w.* FROM (VALUES (1)) v(id), (VALUES (2)) w(id)) s")
+        assert [column.name for column in cursor.description] == ["id", "id"]
+        assert cursor.fetchall() == [(1, 2)]
+
+
+def test_a_sum_of_bigints_has_as_many_digits_as_it_needs(shop):
+    with shop.connect() as connection:
+        for binary in (False, True):
+            cursor = connection.execute(
+                "SELECT sum(n), sum(n) / 2, sum(n::int) FROM (VALUES (1::bigint), (2)) v(n)", binary=binary
+            )
+            result = cursor.pgresult
+            assert [result.ftype(at) for at in range(3)] == [1700, 1700, 20]
+            assert result.fmod(0) == -1
+            assert cursor.fetchone() == (decimal.Decimal(3), decimal.Decimal("1.5"), 3)
+
+
 def test_values_are_exact(shop):
     with shop.connect() as connection:
         row = connection.execute(

@@ -16,5 +16,6 @@ FILTERS = [
 def test_a_filter_reaches_the_scan(shop, relation, condition, expected):
     with shop.connect(autocommit=True) as connection:
         rows = connection.execute(f"EXPLAIN SELECT count(*) FROM {relation} WHERE {condition}").fetchall()
+        assert [column.name for column in connection.execute("EXPLAIN SELECT 1").description] == ["QUERY PLAN"]
     scan = next(line for row in rows for text in row for line in text.splitlines() if "TableScan" in line)
     assert expected in scan.split("partial_filters=", 1)[1], scan

@@ -162,6 +162,16 @@ def test_pandas_writes_a_frame_and_reads_it_again(engine):
         sa.Table(name, sa.MetaData(), schema="analytics").drop(connection)
 
 
+def test_pandas_names_columns_as_people_do(engine):
+    frame = pandas.DataFrame({"Order ID": [1, 2], "Größe (cm)": [1.5, 2.5], "E-Mail": ["a@b.c", None]})
+    with engine.begin() as connection:
+        frame.to_sql("named_by_people", connection, schema="analytics", index=False, if_exists="replace")
+        read = pandas.read_sql('SELECT * FROM analytics.named_by_people ORDER BY "Order ID"', connection)
+        assert list(read.columns) == list(frame.columns)
+        assert read["Größe (cm)"].tolist() == [1.5, 2.5]
+        connection.execute(sa.text("DROP TABLE analytics.named_by_people"))
+
+
 def test_transactions_and_savepoints(engine):
     with engine.begin() as connection:
         assert connection.get_isolation_level() == "READ COMMITTED"
@@ -171,6 +181,10 @@ def test_transactions_and_savepoints(engine):
         savepoint.rollback()
         with connection.begin_nested():
             assert connection.scalar(sa.text("SELECT 2")) == 2
+    for level in ("REPEATABLE READ", "SERIALIZABLE"):
+        with engine.connect().execution_options(isolation_level=level) as connection:
+            assert connection.get_isolation_level() == level
+            assert connection.scalar(sa.text("SELECT 3")) == 3
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT", postgresql_readonly=True) as connection:
         assert connection.scalar(sa.text("SELECT 1")) == 1
 

@@ -1,5 +1,7 @@
 """Statements that write rows, as tools send them, are answered as by PostgreSQL 15: tags, columns, rows, SQLSTATEs."""
 
+import uuid
+
 import psycopg
 import pytest
 from postgres15 import Postgres
@@ -54,6 +56,48 @@ def test_a_with_query_stands_before_every_statement(sides):
     )
 
 
+def test_uuids_are_uuids(sides):
+    one, two = uuid.UUID("7c0e3e0e-6f0a-4b1e-8a53-0a5e5f1f2a3b"), uuid.UUID(int=5)
+    statements = [
+        "CREATE TABLE w_ids (u uuid PRIMARY KEY, n int)",
+        ("INSERT INTO w_ids VALUES (%s, 1), (%s, 2)", (one, two)),
+        ("SELECT n FROM w_ids WHERE u = %s", (one,)),
+        ("SELECT n FROM w_ids WHERE u = %s::uuid", (str(two).upper(),)),
+        ("SELECT n FROM w_ids WHERE u IN (%s, %s) ORDER BY n", (one, two)),
+        ("SELECT n FROM w_ids WHERE u = ANY(%s) ORDER BY n", ([one, two],)),
+        ("SELECT n FROM w_ids WHERE u = ANY(%s)", ([],)),
+        ("SELECT %s, coalesce(%s, %s)", (one, None, two)),
+        ("SELECT u FROM w_ids WHERE u > %s ORDER BY u", (uuid.UUID(int=0),)),
+        ("UPDATE w_ids SET n = 3 WHERE u = %s RETURNING u, n", (one,)),
+        ("DELETE FROM w_ids WHERE u = %s", (two,)),
+        ("INSERT INTO w_ids VALUES (%s, 4)", (one,)),
+        ("SELECT n FROM w_ids WHERE u = %s", ("no uuid",)),
+        "DROP TABLE w_ids",
+    ]
+    hold(sides, *statements)
+
+
+def test_texts_are_copied_into_columns_of_every_kind(sides):
+    lines = (
+        '1\t{1,2}\t{a,"b c",NULL}\t\\\\x00ff\t2024-07-01 12:00\t1 day 02:00\n'
+        "2\t\\N\t{}\t\\N\t2024-07-01 12:00:30.5\t-00:00:01\n"
+    )
+    refused = ["{1\t{}\t\\N\t\\N\t\\N", "\\N\t\\N\t\\\\x0\t\\N\t\\N", "\\N\t\\N\t\\N\t2024-02-30\t\\N"]
+    rows = []
+    for side in sides:
+        side.execute("CREATE TABLE w_copied (id int, ai int[], words text[], raw bytea, at timestamp, span interval)")
+        with side.cursor() as cursor, cursor.copy("COPY w_copied FROM STDIN") as copy:
+            copy.write(lines)
+        rows.append(side.execute("SELECT * FROM w_copied ORDER BY id").fetchall())
+        for wrong in refused:
+            with pytest.raises(psycopg.DataError), side.cursor() as cursor:
+                with cursor.copy("COPY w_copied FROM STDIN") as copy:
+                    copy.write(f"3\t{wrong}\n")
+        side.execute("DROP TABLE w_copied")
+    theirs, ours = rows
+    assert ours == theirs and len(ours) == 2
+
+
 def test_rows_that_meet_a_key(sides):
     upsert = "INSERT INTO w_keys AS k (id, n, note) VALUES (%s, %s, %s) ON CONFLICT (id) DO UPDATE SET n = k.n + EXCLUDED.n"
     hold(
@@ -86,6 +130,104 @@ def test_rows_that_meet_a_key(sides):
         "INSERT INTO w_pairs VALUES (1, '2026-01-02', 3) ON CONFLICT (a) DO NOTHING",
         "INSERT INTO w_pairs VALUES (1, '2026-01-02', 3)",
         "DROP TABLE w_pairs",
+    )
+
+
+def test_unique_constraints_keep_rows_apart(sides):
+    hold(
+        sides,
+        "CREATE TABLE w_users (id int PRIMARY KEY, email text UNIQUE, club text, n int,"
+        " CONSTRAINT w_clubs UNIQUE (club, n))",
+        "INSERT INTO w_users VALUES (1, 'a', 'x', 1), (2, 'b', 'x', 2), (3, NULL, 'x', NULL), (4, NULL, 'x', NULL)",
+        "INSERT INTO w_users (id, email) VALUES (5, 'a')",
+        "INSERT INTO w_users (id, club, n) VALUES (5, 'x', 2)",
+        "INSERT INTO w_users (id, email) VALUES (9, 'b') ON CONFLICT (email) DO UPDATE SET id = EXCLUDED.id RETURNING *",
+        "INSERT INTO w_users VALUES (10, 'c', 'x', 1), (11, 'd', 'y', 1) ON CONFLICT (n, club) DO NOTHING RETURNING id",
+        "INSERT INTO w_users VALUES (12, 'a', 'z', 1), (1, 'e', 'z', 1), (13, 'e', 'z', 1), (14, 'e', 'z', 2)"
+        " ON CONFLICT DO NOTHING RETURNING id",
+        "INSERT INTO w_users VALUES (1, 'f') ON CONFLICT (email) DO NOTHING",
+        "INSERT INTO w_users VALUES (15, 'f', 'x', 1) ON CONFLICT ON CONSTRAINT w_clubs DO UPDATE SET email = 'a'"
+        " RETURNING id",
+        "UPDATE w_users SET id = id + 100",
+        "UPDATE w_users SET id = 101 WHERE email = 'e'",
+        "UPDATE w_users SET email = 'same'",
+        "UPDATE w_users SET id = NULL WHERE id = 101",
+        "SELECT * FROM w_users ORDER BY id",
+        "SELECT conname::text, contype::text, pg_get_constraintdef(oid) FROM pg_constraint"
+        " WHERE conrelid = 'w_users'::regclass ORDER BY 1",
+        "SELECT constraint_name::text, column_name::text, ordinal_position::int FROM information_schema.key_column_usage"
+        " WHERE table_name = 'w_users' ORDER BY 1, 3",
+        "CREATE TABLE w_wrong (a int, UNIQUE (b))",
+        "CREATE TABLE w_wrong (a int, UNIQUE (a, a))",
+        "DROP TABLE w_users",
+    )
+
+
+def test_sequences_give_numbers(sides):
+    hold(
+        sides,
+        "CREATE SEQUENCE w_ids",
+        "CREATE SEQUENCE w_ids",
+        "CREATE SEQUENCE IF NOT EXISTS w_ids START 5",
+        "SELECT currval('w_ids')",
+        "SELECT * FROM w_ids",
+        "SELECT nextval('w_ids')",
+        "SELECT last_value, log_cnt, is_called FROM w_ids",
+        "SELECT nextval('w_ids'::regclass) FROM generate_series(1, 3)",
+        "SELECT currval('w_ids'), lastval()",
+        "SELECT setval('w_ids', 10)",
+        "SELECT lastval()",
+        "SELECT setval('w_ids', 20, false)",
+        "SELECT currval('w_ids')",
+        "SELECT nextval('w_ids')",
+        "SELECT setval('w_ids', 0)",
+        "SELECT nextval('w_nothing')",
+        "CREATE TABLE w_slips (id bigint PRIMARY KEY DEFAULT nextval('w_ids'), fixed int GENERATED ALWAYS AS IDENTITY"
+        " (START WITH 5 INCREMENT BY 5 MAXVALUE 20), later smallserial, note text)",
+        "INSERT INTO w_slips (note) VALUES ('a'), ('b') RETURNING *",
+        "SELECT nextval('w_slips')",
+        "INSERT INTO w_slips (fixed) VALUES (1)",
+        "INSERT INTO w_slips VALUES (DEFAULT, DEFAULT, DEFAULT, 'c') RETURNING *",
+        "UPDATE w_slips SET fixed = 1",
+        "INSERT INTO w_slips (note) VALUES ('d'), ('e')",
+        "SELECT count(*), max(fixed) FROM w_slips",
+        "SELECT a.attname::text, a.atthasdef, a.attidentity::text FROM pg_attribute a WHERE a.attrelid = 'w_slips'::regclass"
+        " AND a.attnum > 0 ORDER BY a.attnum",
+        "SELECT column_name::text, column_default::text, identity_generation::text, identity_start::text"
+        " FROM information_schema.columns WHERE table_name = 'w_slips' ORDER BY ordinal_position",
+        "SELECT sequencename::text, start_value, min_value, max_value, increment_by, cycle, cache_size FROM pg_sequences"
+        " WHERE sequencename LIKE 'w_%' ORDER BY 1",
+        "SELECT sequence_name::text, data_type::text, numeric_precision::int, numeric_scale::int, start_value::text,"
+        " minimum_value::text, maximum_value::text, increment::text, cycle_option::text FROM information_schema.sequences"
+        " WHERE sequence_name LIKE 'w_%' ORDER BY 1",
+        "SELECT relname::text, relkind::text FROM pg_class WHERE relname LIKE 'w_slips%' ORDER BY 1",
+        "DROP SEQUENCE w_ids",
+        "DROP SEQUENCE w_slips_fixed_seq CASCADE",
+        "DROP SEQUENCE w_slips_later_seq",
+        "ALTER SEQUENCE w_ids RESTART WITH 500 INCREMENT BY -1 MAXVALUE 501",
+        "SELECT nextval('w_ids') FROM generate_series(1, 2)",
+        "ALTER SEQUENCE w_ids MAXVALUE 10",
+        "ALTER SEQUENCE w_ids RENAME TO w_numbers",
+        "INSERT INTO w_slips (id, note) VALUES (0, 'f')",
+        "TRUNCATE w_slips RESTART IDENTITY",
+        "INSERT INTO w_slips (note) VALUES ('g') RETURNING *",
+        "DROP SEQUENCE w_numbers CASCADE",
+        "INSERT INTO w_slips (note) VALUES ('h')",
+        "DROP TABLE w_slips",
+        "SELECT count(*) FROM pg_class WHERE relkind = 'S' AND relname LIKE 'w_%'",
+        "DROP SEQUENCE IF EXISTS w_numbers",
+        "DROP SEQUENCE w_numbers",
+        "CREATE SEQUENCE w_few MAXVALUE 2 CYCLE",
+        "SELECT nextval('w_few') FROM generate_series(1, 3)",
+        "ALTER SEQUENCE w_few NO CYCLE",
+        "SELECT nextval('w_few')",
+        "SELECT nextval('w_few')",
+        "CREATE SEQUENCE w_wrong INCREMENT 0",
+        "CREATE SEQUENCE w_wrong MINVALUE 5 MAXVALUE 5",
+        "CREATE SEQUENCE w_wrong START 5 MAXVALUE 4",
+        "CREATE SEQUENCE w_wrong AS text",
+        "CREATE SEQUENCE w_wrong START 1 START 2",
+        "DROP SEQUENCE w_few",
     )
 
 

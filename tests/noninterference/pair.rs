@@ -127,8 +127,11 @@ fn newer_versions(corpus: &Corpus, hidden: &HashSet<String>) -> Csv {
     let contacts = &corpus.contacts;
     let (key, updated) = (contacts.column("crm_id"), contacts.column("updated_at"));
     let earlier = &contacts.rows[..contacts.rows.len() / 2];
+    let earlier: HashSet<&String> = earlier.iter().map(|row| &row[key]).collect();
     let mut newest: BTreeMap<&str, &Vec<String>> = BTreeMap::new();
-    for row in earlier.iter().filter(|row| hidden.contains(&row[key])) {
+    let is_meant = |row: &&Vec<String>| hidden.contains(&row[key]) && earlier.contains(&row[key]);
+    // The newest of all: it speaks for its record.
+    for row in contacts.rows.iter().filter(is_meant) {
         let held = newest.entry(&row[key]).or_insert(row);
         if row[updated] > held[updated] {
             *held = row;

@@ -1,8 +1,8 @@
 """SQLAlchemy's suite for dialects over a server with an empty lake, as a role that writes tables.
 
 The suite is PostgreSQL's as far as onefold goes: requirements.py switches off what is not promised. Its tables are declared
-without the constraints that onefold does not have, so that what is tested in them is tested. A test that fails has to stand
-in known_failures.txt, with the reason above it; one that stands there and passes fails the run, so the list only shrinks.
+with no constraints but primary keys of one number, so that what else is in them is tested. A test that fails has to stand in
+known_failures.txt, with the reason above it; one that stands there and passes fails the run, so the list only shrinks.
 """
 
 import contextlib
@@ -34,7 +34,7 @@ running = contextlib.ExitStack()
 
 
 class Declared(PGDDLCompiler):
-    """Declares tables without the constraints that onefold does not have."""
+    """Declares tables with no constraints but primary keys of one number."""
 
     def visit_primary_key_constraint(self, constraint, **kw):
         columns = list(constraint.columns)

@@ -61,6 +61,8 @@ pub(crate) struct Parameter {
 pub(crate) enum Accepts {
     /// Text; whole numbers, decimals, dates and timestamps are taken as they are written.
     Text,
+    /// The same, of texts that are long and that seldom repeat.
+    Document,
     /// Text or a whole number, which mean different things.
     TextOrInteger,
     /// A number of any type, or one that is written as text.
@@ -72,21 +74,51 @@ pub(crate) const fn text(name: &'static str, description: &'static str) -> Param
     Parameter { name, description, accepts: Accepts::Text }
 }
 
+/// What long work asks in between: it gives an error when the work is to end.
+pub(crate) type Interrupt = fn() -> Result<()>;
+
 /// Makes the function of `specification`.
-pub(crate) fn function(specification: Specification) -> ScalarUDF {
-    ScalarUDF::from(ColumnFunction::new(specification))
+pub(crate) fn function(specification: Specification, interrupt: Interrupt) -> ScalarUDF {
+    ScalarUDF::from(ColumnFunction::new(specification, interrupt))
 }
 
 /// The arguments of one batch.
 pub(crate) struct Arguments {
     values: Vec<ColumnarValue>,
     rows: usize,
+    interrupt: Interrupt,
+}
+
+/// Bytes that are worked through from one question to the next.
+const PACE_BYTES: usize = 1 << 20;
+
+/// Asks now and then whether work is to end: how often goes by what is worked through, not by rows.
+pub(crate) struct Pace {
+    bytes: usize,
+    interrupt: Interrupt,
+}
+
+impl Pace {
+    /// Notes that so many bytes come next.
+    pub(crate) fn pass(&mut self, bytes: usize) -> Result<()> {
+        self.bytes = self.bytes.saturating_add(bytes);
+        if self.bytes < PACE_BYTES {
+            return Ok(());
+        }
+        self.bytes = 0;
+        (self.interrupt)()
+    }
 }
 
 impl Arguments {
     /// Takes the arguments of a batch of `rows` rows.
-    pub(crate) fn new(values: Vec<ColumnarValue>, rows: usize) -> Self {
-        Self { values, rows }
+    pub(crate) fn new(values: Vec<ColumnarValue>, rows: usize, interrupt: Interrupt) -> Self {
+        Self { values, rows, interrupt }
+    }
+
+    /// Returns what asks whether the work on them is to end.
+    pub(crate) fn pace(&self) -> Pace {
+        Pace { bytes: 0, interrupt: self.interrupt }
     }
 
     /// Returns how many arguments were given.
@@ -100,7 +132,8 @@ impl Arguments {
             ColumnarValue::Scalar(_) => Ok(value.clone()),
             ColumnarValue::Array(array) => Ok(ColumnarValue::Array(take(array, rows, None)?)),
         });
-        Ok(Self { values: values.collect::<Result<_>>()?, rows: rows.len() })
+        let values = values.collect::<Result<_>>()?;
+        Ok(Self { values, rows: rows.len(), interrupt: self.interrupt })
     }
 
     /// Returns how many rows to produce.
@@ -229,17 +262,24 @@ struct ColumnFunction {
     specification: Specification,
     signature: Signature,
     documentation: Documentation,
+    interrupt: Interrupt,
 }
 
 impl ColumnFunction {
-    fn new(specification: Specification) -> Self {
+    fn new(specification: Specification, interrupt: Interrupt) -> Self {
         let documentation = document(&specification);
         let names =
             specification.parameters.iter().map(|parameter| parameter.name.to_owned()).collect();
         let signature = Signature::user_defined(Volatility::Immutable);
         // Names are refused only where they repeat, which the test of all functions would show.
         let signature = signature.clone().with_parameter_names(names).unwrap_or(signature);
-        Self { specification, signature, documentation }
+        Self { specification, signature, documentation, interrupt }
+    }
+
+    /// Whether to look for rows whose arguments are equal: of documents that costs as much as to work on them.
+    fn may_repeat(&self) -> bool {
+        let mut parameters = self.specification.parameters.iter();
+        !parameters.any(|parameter| matches!(parameter.accepts, Accepts::Document))
     }
 }
 
@@ -333,8 +373,11 @@ impl ScalarUDFImpl for ColumnFunction {
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let constant = arguments.args.iter().all(|value| matches!(value, ColumnarValue::Scalar(_)));
         let rows = if constant { 1 } else { arguments.number_rows };
-        let arguments = Arguments::new(arguments.args, rows);
-        let result = distinct::evaluate(&arguments, self.specification.evaluate)?;
+        let arguments = Arguments::new(arguments.args, rows, self.interrupt);
+        let result = match self.may_repeat() {
+            true => distinct::evaluate(&arguments, self.specification.evaluate)?,
+            false => (self.specification.evaluate)(&arguments)?,
+        };
         if constant {
             return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&result, 0)?));
         }
@@ -356,8 +399,11 @@ fn coerce(function: &str, parameter: &Parameter, given: &DataType) -> Result<Dat
         }
         (Accepts::TextOrInteger, other) if other.is_integer() => Ok(Int64),
         (Accepts::Number, other) if other.is_numeric() => Ok(Float64),
-        (Accepts::Text, other) if other.is_integer() => Ok(Utf8),
-        (Accepts::Text, Date32 | Date64 | Timestamp(_, _) | Decimal128(_, _)) => Ok(Utf8),
+        (Accepts::Text | Accepts::Document, other) if other.is_integer() => Ok(Utf8),
+        (
+            Accepts::Text | Accepts::Document,
+            Date32 | Date64 | Timestamp(_, _) | Decimal128(_, _),
+        ) => Ok(Utf8),
         (_, other) => {
             plan_err!(
                 "function \"{function}\" does not take {other} for parameter \"{}\"",

@@ -48,7 +48,9 @@ impl Distinct {
             return None;
         }
         let texts = (0..arguments.count()).map(|index| arguments.text(index));
-        let texts: Vec<Text<'_>> = texts.collect::<Result<_>>().ok()?;
+        let mut texts: Vec<Text<'_>> = texts.collect::<Result<_>>().ok()?;
+        // What is the same in every row tells none from another, and may be long.
+        texts.retain(|text| !matches!(text, Text::Constant(_)));
         let mut numbers: HashMap<[Option<&str>; ARGUMENTS_MAX], u32> = HashMap::new();
         let (mut first, mut place) = (Vec::new(), Vec::with_capacity(rows));
         for row in 0..rows {
@@ -89,7 +91,7 @@ mod tests {
     fn arguments(left: Vec<Option<String>>, right: ColumnarValue) -> Arguments {
         let rows = left.len();
         let left = ColumnarValue::Array(Arc::new(StringArray::from(left)));
-        Arguments::new(vec![left, right], rows)
+        Arguments::new(vec![left, right], rows, || Ok(()))
     }
 
     /// Joins both arguments.

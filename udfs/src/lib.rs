@@ -5,8 +5,10 @@
 //! `LargeUtf8` or `Utf8View`; text results are always `Utf8View`.
 //!
 //! The invariant: a value never makes an error. What cannot be read as the thing it claims to be becomes null, a null
-//! stays null, and normalising a normalised value changes nothing.
+//! stays null, and normalising a normalised value changes nothing. Only work that is interrupted ends with an error, or that
+//! would find more in a batch than memory is to hold.
 
+use datafusion_common::Result;
 use datafusion_expr::ScalarUDF;
 
 mod column;
@@ -23,9 +25,11 @@ pub mod normalize {
     pub mod given_name;
     mod given_names;
     pub mod mojibake;
+    mod more_given_names;
     pub mod name;
     pub mod phone;
     pub mod postal_code;
+    mod punycode;
     pub mod street;
     pub mod surname;
     pub mod text;
@@ -55,11 +59,15 @@ pub mod privacy {
     pub mod sha256_hex;
 }
 
-/// Reading JSON that is kept as text.
+/// Reading and writing JSON that is kept as text.
 pub mod json {
     pub mod get;
+    mod number;
+    pub mod order;
     mod scan;
-    pub mod value;
+    pub mod shape;
+    pub mod tree;
+    pub mod write;
 }
 
 pub use agreement::birth_date::{birth_date_agreement, birth_date_level};
@@ -73,11 +81,14 @@ pub use agreement::slip::{is_name_slip, is_one_slip, is_slip};
 pub use agreement::surname::{surname_agreement, surname_level};
 pub use agreement::weight::match_weight;
 pub use json::get::{Key, json_get, json_get_text};
-pub use json::value::{Json, Keeping, Spacing, quote_json};
+pub use json::order::number_order;
+pub use json::shape::{Shape, json_as_text, json_names};
+pub use json::tree::{Elements, Json, Keeping, Members, Value, View, name_order};
+pub use json::write::{Spacing, TooLong, Writer, quote_json};
 pub use normalize::birth_date::{eight_digits, normalize_birth_date};
 pub use normalize::country::normalize_country;
 pub use normalize::email::normalize_email;
-pub use normalize::given_name::{given_name_key, same_given_name};
+pub use normalize::given_name::{GivenNames, given_name_key, relate_given_names, same_given_name};
 pub use normalize::mojibake::repair_mojibake;
 pub use normalize::name::{SUFFIXES, normalize_name, take_suffix};
 pub use normalize::phone::normalize_phone;
@@ -93,7 +104,13 @@ pub use similarity::osa::osa_distance;
 
 /// Returns every function, in the order of its documentation.
 pub fn all() -> Vec<ScalarUDF> {
-    specifications().into_iter().map(column::function).collect()
+    interruptible(|| Ok(()))
+}
+
+/// Returns every function. What may take long asks `interrupt` in between, and ends with the error that it gives.
+pub fn interruptible(interrupt: fn() -> Result<()>) -> Vec<ScalarUDF> {
+    let function = |specification| column::function(specification, interrupt);
+    specifications().into_iter().map(function).collect()
 }
 
 fn specifications() -> Vec<column::Specification> {

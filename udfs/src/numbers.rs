@@ -62,7 +62,7 @@ mod tests {
             ColumnarValue::Scalar(ScalarValue::from("half")),
             ColumnarValue::Scalar(ScalarValue::Null),
         ];
-        let arguments = Arguments::new(values, 2);
+        let arguments = Arguments::new(values, 2, || Ok(()));
         let rows = |index| {
             let numbers = Numbers::of(&arguments, index).unwrap();
             [numbers.get(0), numbers.get(1)]

@@ -8,10 +8,11 @@ use crate::catalog::{Body, CatalogState, Secret};
 use crate::error::{Error, Result};
 
 /// The folders of a lake: all that is reserved of one that the project lies in.
-const LAKE_FOLDERS: [&str; 11] = [
+const LAKE_FOLDERS: [&str; 12] = [
     "_audit",
     "_catalog",
     "_lease",
+    "_sequences",
     "analytics",
     "cdp",
     "consent",

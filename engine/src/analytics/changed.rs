@@ -1,6 +1,7 @@
 //! The rows that `DELETE`, `UPDATE` and `MERGE` change: the files that hold them are written anew.
 //!
-//! Rows of hidden people in these files go into the new ones as they are.
+//! Rows of hidden people in these files go into the new ones as they are. Keys that change are held against others once all
+//! rows have changed, so that rows may pass keys on to each other.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,13 +13,17 @@ use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
 use futures::TryStreamExt;
 
+use super::keys::Key;
+use super::numbers::Brought;
 use super::provenance::Provenance;
 use super::returning::{Item, Returned};
 use super::rows::{self, FileWriter, ROW, check_not_null};
 use super::write::{Seen, Written, missing};
-use crate::catalog::{AnalyticsTable, qualified};
+use crate::catalog::{AnalyticsTable, placed, qualified};
 use crate::error::Result;
 use crate::lake::{FileEntry, Table, TableSnapshot};
+use crate::query::kept::Context;
+use crate::query::postgres::{Zone, zone_of};
 use crate::query::session::QuerySession;
 use crate::table_read;
 
@@ -55,6 +60,26 @@ impl Changed {
     /// Returns how many rows change.
     pub(super) fn len(&self) -> usize {
         self.places.len()
+    }
+
+    /// Tells whether the row of this number has a key no more, since it goes or has another one.
+    pub(super) fn frees(&self, key: &Key, row: i64) -> bool {
+        (self.values.is_none() || self.assigns(key)) && self.places.contains_key(&row)
+    }
+
+    /// Tells whether a key becomes another one.
+    fn assigns(&self, key: &Key) -> bool {
+        let mut assigned = self.values.iter().flatten();
+        assigned.any(|(name, _)| key.columns().contains(name))
+    }
+
+    /// Returns those of the rows of a batch that change.
+    fn among(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        let changed: BooleanArray = numbers(batch)?
+            .iter()
+            .map(|row| Some(row.is_some_and(|row| self.places.contains_key(&row))))
+            .collect();
+        Ok(filter_record_batch(batch, &changed).map_err(DataFusionError::from)?)
     }
 
     /// Returns the places of the rows, in the order in which they were found.
@@ -96,21 +121,43 @@ impl QuerySession {
         let made = self.opened(&table.path).await?;
         let snapshot = seen.live.published.table(&table.path).ok_or_else(|| missing(name))?;
         let places: Vec<(&String, usize)> = assigned.iter().zip(1..).collect();
+        let zone = zone_of(self.facts());
         let values = match assigned.is_empty() {
             true => None,
-            false => Some(new_values(&snapshot.schema, table, &places, &found)?),
+            false => Some(new_values(&snapshot.schema, table, &places, &found, &zone)?),
         };
+        let mut brought = Brought::default();
+        for (column, array) in values.iter().flatten() {
+            if table.numbered.contains_key(column) {
+                brought.take(column, array)?;
+            }
+        }
         let changed = Changed::new(found.column(0).as_primitive::<Int64Type>(), values);
-        let returned = returned.map(|returned| given_back(returned, assigned, &found, &changed));
+        let returned =
+            returned.map(|returned| given_back(returned, assigned, &found, &changed, &zone));
         let returned = returned.transpose()?;
         let count = changed.len();
-        let (adds, removes) = self.written_anew(&made, &snapshot, &[changed]).await?;
+        let (keys, changes) = (Key::all(name, table, &snapshot.schema)?, [changed]);
+        let rows = (&made, snapshot.as_ref(), table);
+        let (adds, removes) = self.written_anew(rows, &changes, &keys, &mut brought).await?;
+        let numbers = self.numbers(seen, table)?;
+        self.settle_rows(seen, (name, table), &numbers, brought, &changes).await?;
         if !removes.is_empty() {
             self.stage_rows(seen, &made, adds, &removes);
         }
         let tagged = Written::tagged(format!("{verb} {count}"));
         let written = Written { returned: returned.map(Returned::into_rows), ..tagged };
         self.bind(seen, name, purpose.filter(|_| count > 0), written)
+    }
+
+    /// Returns what a statement is planned with that finds rows of a table to change them.
+    pub(super) fn context_of_change(&self, seen: &Seen, name: &str) -> Result<Arc<Context>> {
+        let context = self.shaped_context(&seen.live, |all| all.with_row_numbers(name))?;
+        let (schema, table) = placed(name);
+        let is_there =
+            context.relations.iter().any(|known| known.schema == schema && known.name == table);
+        // Tables of persons are not there where nobody is.
+        if is_there { Ok(context) } else { Err(missing(name)) }
     }
 
     /// Runs a plan that finds rows of a table, and returns what it found.
@@ -126,13 +173,14 @@ impl QuerySession {
         Ok(concat_batches(&schema, &found).map_err(DataFusionError::from)?)
     }
 
-    /// Writes the files of a table anew that hold rows which change. Returns the new ones, and those in whose places they
-    /// come.
+    /// Writes the files of a table anew that hold rows which change, and takes the keys that become others. Returns the new
+    /// files, and those in whose places they come.
     pub(super) async fn written_anew(
         &self,
-        made: &Table,
-        snapshot: &TableSnapshot,
+        (made, snapshot, table): (&Table, &TableSnapshot, &AnalyticsTable),
         changes: &[Changed],
+        keys: &[Key],
+        brought: &mut Brought,
     ) -> Result<(Vec<FileEntry>, Vec<FileEntry>)> {
         let lake = self.engine().catalog().lake();
         let (mut adds, mut removes) = (vec![], vec![]);
@@ -157,6 +205,9 @@ impl QuerySession {
             for mut batch in batches {
                 for changed in changes {
                     batch = changed.make_in(&batch)?;
+                    for key in keys.iter().filter(|key| changed.assigns(key)) {
+                        brought.keys.take(key, &changed.among(&batch)?, table)?;
+                    }
                 }
                 writer.push(batch).await?;
             }
@@ -172,13 +223,14 @@ fn given_back(
     assigned: &[String],
     found: &RecordBatch,
     changed: &Changed,
+    zone: &Zone,
 ) -> Result<Returned> {
     let order = changed.order();
     let columns = assigned.iter().cloned().chain(returned.kept(assigned)).zip(1..);
     for (name, at) in columns {
         let Some(field) = returned.field_of(&name) else { continue };
         let values = take(found.column(at), &order, None).map_err(DataFusionError::from)?;
-        returned.take_column(&name, &rows::assigned(&values, &field)?);
+        returned.take_column(&name, &rows::assigned(&values, &field, zone)?);
     }
     returned.end_batch(order.len())?;
     Ok(returned)
@@ -190,11 +242,12 @@ pub(super) fn new_values(
     table: &AnalyticsTable,
     assigned: &[(&String, usize)],
     found: &RecordBatch,
+    zone: &Zone,
 ) -> Result<Vec<(String, ArrayRef)>> {
     let value = |(name, at): &(&String, usize)| {
         let (_, field) = stored.fields().find(name).ok_or_else(|| missing(name))?;
         let logical = crate::lake::logical_field(field);
-        let array = rows::assigned(found.column(*at), &logical)?;
+        let array = rows::assigned(found.column(*at), &logical, zone)?;
         check_not_null(&array, name, table.not_null.contains(*name))?;
         Ok(((*name).clone(), rows::stored(&array, &logical, field)?))
     };

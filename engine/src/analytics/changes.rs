@@ -18,6 +18,7 @@ use crate::error::Result;
 use crate::query::governed::PROFILE_ID;
 use crate::query::planner::parse_one;
 use crate::query::postgres::SessionFacts;
+use crate::query::relations::with_numbers;
 
 /// What to write in the place of a list of columns.
 pub(super) const ONE_BY_ONE: &str = "Assign columns one by one: SET a = ..., b = ...";
@@ -162,7 +163,8 @@ impl Target {
         condition: Option<&Expr>,
     ) -> Result<Statement> {
         let (schema, table) = placed(&self.name);
-        let (schema, table) = (Ident::with_quote('"', schema), Ident::with_quote('"', table));
+        let quoted = |name: &str| Ident::with_quote('"', name);
+        let (schema, table) = (quoted(schema), quoted(&with_numbers(table)));
         let alias = &self.alias;
         let frame = format!("SELECT {alias}.{ROW} AS {ROW} FROM {schema}.{table} AS {alias}");
         let mut statement = parse_one(&frame)?;

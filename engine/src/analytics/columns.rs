@@ -10,15 +10,18 @@ use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::ast::{AlterTableOperation, ColumnDef, Ident};
 
+use super::constraints;
 use super::insert::no_column;
 use super::objects::{definition_over, used};
 use super::rows::{FileWriter, ROW, layout};
-use super::statement::{Write, no_rows, normal, unsupported};
+use super::sequence_objects::{OwnedSequences, without_sequences};
+use super::statement::{Write, normal, unsupported};
 use super::write::{Seen, Written, missing};
 use crate::catalog::{AnalyticsBody, AnalyticsRelation, AnalyticsTable, placed};
 use crate::error::{Error, Result};
 use crate::lake::{FileEntry, Table, TableSchema, TableSnapshot};
 use crate::query::governed::{PROFILE_ID, SUBJECT};
+use crate::query::postgres::SessionFacts;
 use crate::query::session::QuerySession;
 use crate::table_read;
 
@@ -41,6 +44,7 @@ pub(super) fn alter(
     name: String,
     if_exists: bool,
     operations: &[AlterTableOperation],
+    facts: &SessionFacts,
 ) -> Result<Write> {
     let mut changes = Vec::with_capacity(operations.len());
     let mut definitions: Vec<ColumnDef> = vec![];
@@ -67,13 +71,16 @@ pub(super) fn alter(
             }
         }
     }
-    let added = if definitions.is_empty() { None } else { Some(no_rows(&definitions)?) };
+    let added = match definitions.is_empty() {
+        true => None,
+        false => Some(constraints::read(&name, &definitions, &[], facts)?),
+    };
     let added = match added {
         None => None,
-        Some((query, rules, keys)) if rules.not_null.is_empty() && keys.is_empty() => Some(query),
+        Some((query, rules)) if rules.is_empty() => Some(query),
         Some(_) => {
-            let hint = "Add the column without NOT NULL: it is null in the rows that are there.";
-            return Err(unsupported("ADD COLUMN ... NOT NULL", hint));
+            let hint = "Add the column without constraints: it is null in the rows that are there.";
+            return Err(unsupported("ADD COLUMN with NOT NULL, keys or numbers", hint));
         }
     };
     Ok(Write::Columns { name, if_exists, changes, added })
@@ -114,9 +121,6 @@ impl QuerySession {
         }
         let (relation, table) = seen.table(name, "ALTER TABLE")?;
         self.require_owner(name, relation)?;
-        if !table.numbered.is_empty() {
-            return Err(unsupported("ALTER TABLE of a table with a column of type serial", ANEW));
-        }
         let before = seen.live.published.table(&table.path).ok_or_else(|| missing(name))?;
         let mut after = relation.clone();
         let mut columns: Vec<Column> = before
@@ -127,15 +131,25 @@ impl QuerySession {
             .map(|(at, field)| Column { field: Arc::clone(field), from: Some(at) })
             .collect();
         let mut added = added.fields().iter();
+        let state = &seen.live.published.state;
+        let mut sequences = OwnedSequences::of(state, name);
         for change in changes {
             if !matches!(change, ColumnChange::Add { .. })
-                && let Some(user) = definition_over(&seen.live.published.state, name)
+                && let Some(user) = definition_over(state, name)
             {
                 return Err(used(name, user));
+            }
+            match change {
+                ColumnChange::Add { .. } => {}
+                ColumnChange::Drop { name, .. } => sequences.drop_with(name),
+                ColumnChange::Rename { name, to } => sequences.rename(name, to),
             }
             let notice = apply(name, &mut columns, &mut after, change, &mut added)?;
             written.notices.extend(notice);
         }
+        // What other tables are numbered by stays.
+        let gone = [sequences.gone(), vec![name.clone()]].concat();
+        without_sequences(state, &gone, false, &mut written.notices)?;
         let fields: Vec<FieldRef> = columns.iter().map(|one| Arc::clone(&one.field)).collect();
         let system = || if table.of_persons { vec![SUBJECT.to_owned()] } else { vec![] };
         let layout = TableSchema {
@@ -153,6 +167,9 @@ impl QuerySession {
         staged.copied(&seen.base.published, &table.path);
         staged.add_table(made, fresh, files);
         staged.put(&seen.base.published, name, Some(after));
+        for (name, sequence) in sequences.into_relations() {
+            staged.put(&seen.base.published, &name, sequence);
+        }
         Ok(written)
     }
 
@@ -224,9 +241,11 @@ fn apply<'a>(
             Some(at) => {
                 columns.remove(at);
                 table.not_null.remove(name);
+                table.numbered.remove(name);
                 if table.primary_key.contains(name) {
                     table.primary_key.clear();
                 }
+                table.unique.retain(|key| !key.columns.contains(name));
                 column_comments.remove(name);
             }
             None if *if_exists => {
@@ -260,7 +279,11 @@ fn rename(
     if table.not_null.remove(name) {
         table.not_null.insert(to.to_owned());
     }
-    for key in table.primary_key.iter_mut().filter(|key| key.as_str() == name) {
+    if let Some(numbered) = table.numbered.remove(name) {
+        table.numbered.insert(to.to_owned(), numbered);
+    }
+    let unique = table.unique.iter_mut().flat_map(|key| &mut key.columns);
+    for key in table.primary_key.iter_mut().chain(unique).filter(|key| key.as_str() == name) {
         *key = to.to_owned();
     }
     if let Some(comment) = comments.remove(name) {

@@ -1,5 +1,5 @@
-//! `INSERT ... ON CONFLICT` as a query: the rows that are proposed, each with the row of the table that has its key, and what
-//! becomes of that one.
+//! `INSERT ... ON CONFLICT` as a query: the rows that are proposed, each with the row of the table that has its key, by the
+//! primary key or a unique constraint, and what becomes of that one.
 //!
 //! Tables with keys are of nobody, so that every row of them is there for whoever may write. The row that is there goes by
 //! the name of the table, the one that is proposed by `excluded`.
@@ -20,10 +20,11 @@ use super::keys::refuse_changed;
 use super::rows::ROW;
 use super::statement::{Write, normal, parts};
 use super::write::{Seen, missing};
-use crate::catalog::{AnalyticsTable, placed, qualified};
+use crate::catalog::{AnalyticsTable, UniqueConstraint, placed, qualified};
 use crate::error::{Error, Result};
 use crate::query::kept::Context;
 use crate::query::planner::parse_one;
+use crate::query::relations::with_numbers;
 use crate::query::session::QuerySession;
 
 /// What the row that is proposed goes by.
@@ -35,10 +36,14 @@ pub(super) const PLACED: usize = 1;
 /// The column that says whether the row that is there changes.
 /// The values follow it.
 pub(super) const CHANGES: usize = 2;
+/// What the rows go by that are met by one of several keys.
+const MET: &str = "_met_";
 
 /// What is done with the rows that are proposed. Values are columns of the query.
 #[derive(Debug, Clone)]
 pub(crate) struct Upsert {
+    /// The constraints by which a row that is there is met.
+    pub(super) met: Vec<String>,
     /// The columns of new rows.
     pub(super) inserted: Vec<(String, usize)>,
     /// What rows that are there become; `None` if they stay as they are.
@@ -78,7 +83,8 @@ impl QuerySession {
         };
         let (_, table) = seen.table(&name, "INSERT")?;
         let shown = seen.columns(table);
-        if !has_arbiter(&name, table, &shown, &conflict)? {
+        let met = arbiters(&name, table, &shown, &conflict)?;
+        if met.is_empty() {
             let conflict = None;
             return Ok(Write::Insert { name, alias, columns, query, conflict, returning });
         }
@@ -87,10 +93,12 @@ impl QuerySession {
         let planned = self.plan_with(&seen.live, context, &source, types).await?;
         let given = planned.schema.fields();
         insert::check(given, &targets, columns.is_some())?;
+        insert::refuse_given(table, &targets, given.len())?;
         let proposed = Proposed {
             name: &name,
             alias: &alias,
             table,
+            met: &met,
             shown: &shown,
             targets: targets.get(..given.len()).unwrap_or(&targets),
             width: given.len(),
@@ -100,14 +108,14 @@ impl QuerySession {
     }
 }
 
-/// Tells whether a row that is there may be met. It is by the primary key, since there is no other.
-fn has_arbiter(
+/// Returns the keys by which a row that is there may be met: all of them, unless the statement says which.
+fn arbiters(
     name: &str,
     table: &AnalyticsTable,
     shown: &[Field],
     conflict: &OnConflict,
-) -> Result<bool> {
-    let (key, table_name) = (&table.primary_key, placed(name).1);
+) -> Result<Vec<UniqueConstraint>> {
+    let (keys, table_name) = (table.keys(name), placed(name).1);
     match &conflict.conflict_target {
         None if matches!(conflict.action, OnConflictAction::DoUpdate(_)) => Err(Error::Standard {
             sqlstate: "42601",
@@ -115,7 +123,7 @@ fn has_arbiter(
                 .into(),
             hint: "For example, ON CONFLICT (column_name).".into(),
         }),
-        None => Ok(!key.is_empty()),
+        None => Ok(keys),
         Some(ConflictTarget::Columns(columns)) => {
             let named: BTreeSet<String> = columns.iter().map(normal).collect();
             if let Some(unknown) =
@@ -127,31 +135,36 @@ fn has_arbiter(
                     hint: format!("\\d {} lists the columns.", qualified(name)),
                 });
             }
-            if !key.is_empty() && key.iter().cloned().collect::<BTreeSet<_>>() == named {
-                return Ok(true);
+            let is_named = |key: &&UniqueConstraint| {
+                key.columns.iter().cloned().collect::<BTreeSet<_>>() == named
+            };
+            if let Some(key) = keys.iter().find(is_named) {
+                return Ok(vec![key.clone()]);
             }
+            let listed = keys.iter().map(|key| format!("({})", key.columns.join(", ")));
+            let listed = listed.collect::<Vec<_>>().join(", ");
             Err(Error::Standard {
                 sqlstate: "42P10",
                 message:
                     "there is no unique or exclusion constraint matching the ON CONFLICT specification"
                         .into(),
-                hint: match key.is_empty() {
-                    true => format!("Make \"{table_name}\" with a PRIMARY KEY."),
-                    false => format!("The key of \"{table_name}\" is ({}).", key.join(", ")),
+                hint: match keys.is_empty() {
+                    true => format!("Make \"{table_name}\" with a PRIMARY KEY, or with UNIQUE."),
+                    false => format!("The keys of \"{table_name}\" are: {listed}."),
                 },
             })
         }
         Some(ConflictTarget::OnConstraint(constraint)) => {
             let wanted = parts(constraint).pop().unwrap_or_default();
-            match !key.is_empty() && wanted == format!("{table_name}_pkey") {
-                true => Ok(true),
-                false => Err(Error::Standard {
+            let found: Vec<_> = keys.into_iter().filter(|key| key.name == wanted).collect();
+            match found.is_empty() {
+                false => Ok(found),
+                true => Err(Error::Standard {
                     sqlstate: "42704",
                     message: format!(
                         "constraint \"{wanted}\" for table \"{table_name}\" does not exist"
                     ),
-                    hint: "A primary key is called by its table and _pkey; name its columns."
-                        .into(),
+                    hint: format!("\\d {} lists them; or name columns.", qualified(name)),
                 }),
             }
         }
@@ -167,6 +180,8 @@ struct Proposed<'a> {
     /// What the statement calls the table.
     alias: &'a Ident,
     table: &'a AnalyticsTable,
+    /// The keys by which a row that is there is met.
+    met: &'a [UniqueConstraint],
     /// The columns of the table.
     shown: &'a [Field],
     /// Those of them that values are given for, in their order.
@@ -218,7 +233,8 @@ impl Proposed<'_> {
             alias: Ident::new(format!("value_{at}")),
         };
         select.projection.extend(values.into_iter().enumerate().map(named));
-        Ok((Upsert { inserted, assigned, kept }, statement))
+        let met = self.met.iter().map(|key| key.name.clone()).collect();
+        Ok((Upsert { met, inserted, assigned, kept }, statement))
     }
 
     /// Returns the query without its source and its values: the rows that are proposed in the types of their columns, each
@@ -238,19 +254,41 @@ impl Proposed<'_> {
         if place == OF_VALUES {
             names.push(PLACE.into());
         }
-        let (schema, table) = placed(self.name);
-        let (schema, table, alias) = (quoted(schema), quoted(table), self.alias);
-        let key = self.table.primary_key.iter().map(|column| quoted(column));
-        let key = key.map(|column| format!("{alias}.{column} = {EXCLUDED}.{column}"));
-        let key: Vec<String> = key.collect();
+        let (row, joins) = self.joins();
         format!(
-            "SELECT {alias}.{ROW} AS {ROW}, {EXCLUDED}.{PLACE} AS {PLACE} \
-             FROM (SELECT {}, {place} AS {PLACE} FROM (SELECT 1) AS given ({})) AS {EXCLUDED} \
-             LEFT JOIN {schema}.{table} AS {alias} ON {}",
+            "SELECT {row} AS {ROW}, {EXCLUDED}.{PLACE} AS {PLACE} \
+             FROM (SELECT {}, {place} AS {PLACE} FROM (SELECT 1) AS given ({})) AS {EXCLUDED}{joins}",
             columns.join(", "),
-            names.join(", "),
-            key.join(" AND ")
+            names.join(", ")
         )
+    }
+
+    /// Returns the number of the row that is met, and the joins that find it: by each key there is one at most.
+    fn joins(&self) -> (String, String) {
+        let quoted = |name: &str| Ident::with_quote('"', name);
+        let (schema, table) = placed(self.name);
+        let (schema, table) = (quoted(schema), quoted(&with_numbers(table)));
+        let mut rows = Vec::with_capacity(self.met.len());
+        let mut joins = String::new();
+        for (at, key) in self.met.iter().enumerate() {
+            let alias = match self.met.len() {
+                1 => self.alias.clone(),
+                // Nothing is said of the row but that it is there.
+                _ => quoted(&format!("{MET}{at}")),
+            };
+            let columns = key.columns.iter().map(|column| quoted(column));
+            let equal = columns.map(|column| format!("{alias}.{column} = {EXCLUDED}.{column}"));
+            let equal: Vec<String> = equal.collect();
+            joins.push_str(&format!(
+                " LEFT JOIN {schema}.{table} AS {alias} ON {}",
+                equal.join(" AND ")
+            ));
+            rows.push(format!("{alias}.{ROW}"));
+        }
+        match rows.as_slice() {
+            [row] => (row.clone(), joins),
+            rows => (format!("coalesce({})", rows.join(", ")), joins),
+        }
     }
 
     /// Returns whether the row that is there changes, and what its columns become.
@@ -274,7 +312,8 @@ impl Proposed<'_> {
             let targets =
                 insert::targets(self.name, self.shown, Some(std::slice::from_ref(&name)))?;
             // The key that was met is the same.
-            if self.table.primary_key.contains(&name) && is_excluded(&value, &name) {
+            let is_met = self.met.iter().any(|key| key.columns.contains(&name));
+            if is_met && is_excluded(&value, &name) {
                 continue;
             }
             refuse_changed(self.table, &targets)?;

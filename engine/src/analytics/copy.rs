@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::{Field, Schema};
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
+use super::copied;
 use super::insert::targets;
-use super::rows::{FileWriter, check_assignable};
+use super::rows::{FileWriter, Shaper};
 use super::statement::existing;
 use crate::error::Result;
+use crate::query::postgres::Zone;
 use crate::query::session::QuerySession;
 
 /// Where the rows of a COPY go.
@@ -48,7 +50,6 @@ impl QuerySession {
         self.may_fill(&seen, &name, false, false)?;
         let named = (!columns.is_empty()).then_some(columns);
         let targets = targets(&name, &seen.columns(table), named)?;
-        targets.iter().try_for_each(|target| check_assignable(&DataType::Utf8, target))?;
         self.note(&seen, &name).await?;
         let columns = targets.iter().map(|target| target.name().clone()).collect();
         Ok(CopyTarget { name, columns })
@@ -57,10 +58,19 @@ impl QuerySession {
     /// Puts rows into the table, column by column. Returns how many they are.
     pub async fn copy_rows(&self, target: &CopyTarget, columns: Vec<ArrayRef>) -> Result<u64> {
         let seen = self.seen();
+        self.admit_reading(&seen.live)?;
         let (_, table) = seen.table(&target.name, "COPY FROM")?;
         self.may_fill(&seen, &target.name, false, false)?;
         let count = columns.first().map_or(0, |column| column.len());
-        let fields = target.columns.iter().map(|name| Field::new(name, DataType::Utf8, true));
+        let targets = targets(&target.name, &seen.columns(table), Some(&target.columns))?;
+        let zone = self.facts().setting("TimeZone").and_then(|name| Zone::parse(&name));
+        let zone = zone.unwrap_or_else(Zone::utc);
+        let columns = columns.iter().zip(&targets);
+        let columns = columns.map(|(texts, target)| copied::read(texts, target, &zone));
+        let columns = columns.collect::<Result<Vec<_>>>()?;
+        let fields = target.columns.iter().zip(&columns);
+        let fields =
+            fields.map(|(name, column)| Field::new(name, column.data_type().clone(), true));
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
         let options = RecordBatchOptions::new().with_row_count(Some(count));
         let rows = RecordBatch::try_new_with_options(schema, columns, &options)
@@ -68,11 +78,11 @@ impl QuerySession {
         let sources = target.columns.iter().enumerate();
         let sources = sources.map(|(at, name)| (name.clone(), at)).collect();
         let made = self.opened(&table.path).await?;
-        let mut shaper = self.shaper(&seen, table, &made, sources).await?;
+        let mut shaper = self.shaper(&seen, (&target.name, table), &made, sources)?;
         let mut writer = FileWriter::new(&made);
-        writer.push(shaper.shape(&rows)?).await?;
-        let (numbers, brought) = (&shaper.numbers, &shaper.brought);
-        self.settle_numbers(&seen, (&target.name, table), numbers, brought).await?;
+        writer.push(shaper.shape(&rows).await?).await?;
+        let Shaper { numbers, brought, .. } = shaper;
+        self.settle_rows(&seen, (&target.name, table), &numbers, brought, &[]).await?;
         let files = writer.finish().await?;
         self.stage_rows(&seen, &made, files, &[]);
         Ok(count as u64)

@@ -1,27 +1,28 @@
 //! The rows of an `INSERT`: which column each of its values goes to, and of what type literals and parameters are.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use arrow::datatypes::{Field, FieldRef};
 use datafusion::sql::sqlparser::ast::{
     CastKind, DataType as SqlType, Expr, Ident, Insert, OnInsert, Query, SelectItem, SetExpr,
-    Statement, TableObject, Value,
+    Statement, TableObject, UnaryOperator, Value,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
-use super::changes::{defaulted, is_default};
+use super::changes::is_default;
+use super::keys::is_always_given;
 use super::returning::Returning;
 use super::rows::check_assignable;
 use super::statement::{HERE, Write, existing, normal, parts, unsupported};
-use crate::catalog::{placed, qualified};
+use crate::catalog::{AnalyticsTable, NumberedColumn, placed, qualified};
 use crate::error::{Error, Result};
 use crate::query::planner::parse_one;
 use crate::query::postgres::SessionFacts;
 use crate::query::postgres::types::{format_type, pg_type_of};
 
 /// Types of which a text or a parameter is taken for a value at once; others are, when the row is written.
-const TYPED: [&str; 14] = [
+const TYPED: [&str; 17] = [
     "bool",
     "int2",
     "int4",
@@ -36,6 +37,9 @@ const TYPED: [&str; 14] = [
     "interval",
     "text",
     "uuid",
+    "bytea",
+    "json",
+    "jsonb",
 ];
 
 /// Reads an `INSERT`.
@@ -112,10 +116,14 @@ pub(super) fn source(query: &Query, targets: &[Field]) -> Statement {
     let mut query = query.clone();
     match query.body.as_mut() {
         SetExpr::Values(values) => {
-            for row in &mut values.rows {
-                for (cell, target) in row.content.iter_mut().zip(targets) {
-                    *cell = typed(defaulted(cell), target);
+            for cell in values.rows.iter_mut().flat_map(|row| &mut row.content) {
+                if is_default(cell) {
+                    *cell = Expr::Value(Value::Null.into());
                 }
+            }
+            for (at, target) in targets.iter().enumerate() {
+                let cells = values.rows.iter_mut().filter_map(|row| row.content.get_mut(at));
+                type_column(cells.collect(), target);
             }
         }
         SetExpr::Select(select) => {
@@ -138,6 +146,24 @@ pub(super) fn source(query: &Query, targets: &[Field]) -> Statement {
     Statement::Query(Box::new(query))
 }
 
+/// Gives literals and parameters of one column the type of the column that they go to. Otherwise they would be of one type
+/// among themselves first, which what is written in one row may not fit.
+fn type_column(cells: Vec<&mut Expr>, target: &Field) {
+    let Some(to) = sql_type(target) else { return };
+    let of_text = matches!(pg_type_of(target).0.name.as_str(), "text" | "varchar" | "bpchar");
+    // Numbers that are alone are of one type, and need no cast.
+    let numbers = of_text
+        || target.data_type().is_floating()
+        || target.data_type().is_numeric()
+            && !cells.iter().all(|cell| is_number(cell) || is_null(cell));
+    for cell in cells {
+        if is_open(cell) || numbers && is_number(cell) || of_text && is_boolean(cell) {
+            let expr = std::mem::replace(cell, Expr::Value(Value::Null.into()));
+            *cell = cast(expr, to.clone());
+        }
+    }
+}
+
 /// Returns a query of one row.
 fn one_row() -> Result<Box<Query>> {
     match parse_one("VALUES (NULL)")? {
@@ -151,7 +177,7 @@ fn one_row() -> Result<Box<Query>> {
 /// # Errors
 /// [`Error::Unsupported`] if one has `DEFAULT` in some rows and numbers in others.
 pub(super) fn leave_out_numbers(
-    numbered: &BTreeSet<String>,
+    numbered: &BTreeMap<String, NumberedColumn>,
     columns: &[Field],
     named: &mut Option<Vec<String>>,
     query: &mut Query,
@@ -167,7 +193,7 @@ pub(super) fn leave_out_numbers(
     let defaults =
         |at: usize| values.rows.iter().filter(|row| is_default(&row.content[at])).count();
     let found: Vec<(usize, usize)> = (0..width)
-        .filter(|at| numbered.contains(&names[*at]))
+        .filter(|at| numbered.contains_key(&names[*at]))
         .map(|at| (at, defaults(at)))
         .filter(|(_, defaults)| *defaults > 0)
         .collect();
@@ -209,6 +235,19 @@ pub(super) fn check(given: &[FieldRef], targets: &[Field], all_named: bool) -> R
     pairs.try_for_each(|(given, target)| check_assignable(given.data_type(), target))
 }
 
+/// Fails if values are given to one of the first `count` columns `targets` that takes those of its sequence alone.
+pub(super) fn refuse_given(table: &AnalyticsTable, targets: &[Field], count: usize) -> Result<()> {
+    let mut given = targets.iter().take(count);
+    match given.find(|target| is_always_given(table, target.name())) {
+        None => Ok(()),
+        Some(target) => Err(Error::Standard {
+            sqlstate: "428C9",
+            message: format!("cannot insert a non-DEFAULT value into column \"{}\"", target.name()),
+            hint: "It is an identity column defined as GENERATED ALWAYS: leave it out.".into(),
+        }),
+    }
+}
+
 /// Tells whether an expression has no type of its own.
 fn is_open(expr: &Expr) -> bool {
     match expr {
@@ -221,12 +260,36 @@ fn is_open(expr: &Expr) -> bool {
     }
 }
 
+/// Tells whether an expression is a number, with a sign or without.
+fn is_number(expr: &Expr) -> bool {
+    match expr {
+        Expr::Nested(inner)
+        | Expr::UnaryOp { op: UnaryOperator::Minus | UnaryOperator::Plus, expr: inner } => {
+            is_number(inner)
+        }
+        Expr::Value(value) => matches!(value.value, Value::Number(..)),
+        _ => false,
+    }
+}
+
+fn is_null(expr: &Expr) -> bool {
+    matches!(expr, Expr::Value(value) if matches!(value.value, Value::Null))
+}
+
+fn is_boolean(expr: &Expr) -> bool {
+    matches!(expr, Expr::Value(value) if matches!(value.value, Value::Boolean(_)))
+}
+
 /// Gives an expression that has no type of its own that of the column it goes to.
 pub(super) fn typed(expr: Expr, target: &Field) -> Expr {
     let Some(data_type) = sql_type(target) else { return expr };
     if !is_open(&expr) {
         return expr;
     }
+    cast(expr, data_type)
+}
+
+fn cast(expr: Expr, data_type: SqlType) -> Expr {
     let (kind, array, format) = (CastKind::Cast, false, None);
     Expr::Cast { kind, expr: Box::new(expr), data_type, array, format }
 }
@@ -237,7 +300,11 @@ pub(super) fn sql_type(field: &Field) -> Option<SqlType> {
     // A cast to varchar(n) would cut the value.
     let name = match pg_type.name.as_str() {
         "varchar" | "bpchar" => "text".to_owned(),
+        "_varchar" | "_bpchar" => "text[]".to_owned(),
         name if TYPED.contains(&name) => format_type(i64::from(pg_type.oid), i64::from(modifier)),
+        name if name.strip_prefix('_').is_some_and(|element| TYPED.contains(&element)) => {
+            format_type(i64::from(pg_type.oid), -1)
+        }
         _ => return None,
     };
     Parser::new(&PostgreSqlDialect {}).try_with_sql(&name).ok()?.parse_data_type().ok()

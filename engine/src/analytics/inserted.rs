@@ -63,16 +63,17 @@ impl QuerySession {
         returned: Option<Returned>,
         plan: LogicalPlan,
     ) -> Result<NewRows> {
-        let mut shaper = Shaper { returned, ..self.shaper(seen, table, made, sources).await? };
+        let mut shaper = Shaper { returned, ..self.shaper(seen, (name, table), made, sources)? };
         let target = qualified(name);
         let mut stream = self.run(&seen.live, plan, Some(&target)).await?;
         let mut writer = FileWriter::new(made);
         let mut count = 0;
         while let Some(batch) = stream.try_next().await? {
             count += batch.num_rows() as u64;
-            writer.push(shaper.shape(&batch)?).await?;
+            writer.push(shaper.shape(&batch).await?).await?;
         }
-        self.settle_numbers(seen, (name, table), &shaper.numbers, &shaper.brought).await?;
-        Ok(NewRows { files: writer.finish().await?, count, returned: shaper.returned })
+        let Shaper { numbers, brought, returned, .. } = shaper;
+        self.settle_rows(seen, (name, table), &numbers, brought, &[]).await?;
+        Ok(NewRows { files: writer.finish().await?, count, returned })
     }
 }

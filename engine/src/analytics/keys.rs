@@ -1,27 +1,31 @@
-//! Primary keys: no two rows of a table have the same values in its columns.
+//! Primary keys and unique constraints: no two rows of a table have the same values in their columns.
 //!
-//! Rows that bring keys are held against those that are there. What two sessions do at the same time is settled when they
-//! commit: whoever brought keys fails if the table has changed since, and whoever was given some by numbers fails if
-//! somebody brought some since. Since the keys of a table of persons would tell of those who are hidden, such tables have
-//! none.
+//! Rows that bring keys, or change them, are held against those that are there, when all rows of their statement are known.
+//! What two sessions do at the same time is settled when they commit: whoever brought keys fails if the table has changed
+//! since, and whoever was given some by a sequence fails if somebody brought some since. Since the keys of a table of persons
+//! would tell of those who are hidden, such tables have none.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
-use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
-use arrow::datatypes::{Field, Schema};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
+use arrow::buffer::NullBuffer;
+use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use arrow::row::{Row, RowConverter, Rows, SortField};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::error::DataFusionError;
-use datafusion::sql::sqlparser::ast::{ColumnOption, DataType as SqlType, Expr, TableConstraint};
+use datafusion::sql::sqlparser::ast::DataType as SqlType;
+use uuid::Uuid;
 
-use super::numbers::{is_whole, refuse_numbered};
-use super::statement::{normal, unsupported};
+use super::changed::Changed;
+use super::numbers::is_whole;
+use super::rows::ROW;
 use super::write::Seen;
-use crate::catalog::{AnalyticsTable, placed};
+use crate::catalog::{AnalyticsTable, Identity, UniqueConstraint};
 use crate::error::{Error, Result};
 use crate::query::session::QuerySession;
-use crate::{table_read, tables};
+use crate::{lake, table_read, tables};
 
-/// Tells whether values of a type may be a primary key: two of them are the same if they are stored alike.
+/// Tells whether values of a type may be a key: two of them are the same if they are stored alike.
 pub(super) fn may_be_key(data_type: &SqlType) -> bool {
     is_whole(data_type)
         || matches!(
@@ -35,45 +39,47 @@ pub(super) fn may_be_key(data_type: &SqlType) -> bool {
         )
 }
 
-/// Tells whether an option of a column makes it the primary key.
-pub(super) fn is_key(option: &ColumnOption) -> bool {
-    matches!(option, ColumnOption::PrimaryKey(key) if key.characteristics.is_none())
-}
-
-/// Returns the columns of a primary key; `None` for other constraints.
-pub(super) fn key_columns(constraint: &TableConstraint) -> Option<Vec<String>> {
-    let TableConstraint::PrimaryKey(key) = constraint else { return None };
-    if key.characteristics.is_some() {
-        return None;
-    }
-    let name = |column: &Expr| match column {
-        Expr::Identifier(name) => Some(normal(name)),
-        _ => None,
-    };
-    key.columns.iter().map(|column| name(&column.column.expr)).collect()
-}
-
-/// The primary key of a table, and how its values are held against each other.
+/// A primary key or a unique constraint, and how its values are held against each other.
 #[derive(Debug)]
 pub(crate) struct Key {
+    constraint: String,
     columns: Vec<String>,
     converter: RowConverter,
 }
 
+/// The keys of rows; those with a null are none.
+struct Values {
+    rows: Rows,
+    nulls: Option<NullBuffer>,
+}
+
+impl Values {
+    /// Returns the keys, each with the place of its row.
+    fn iter(&self) -> impl Iterator<Item = (usize, Row<'_>)> {
+        let is_key = |at: usize| self.nulls.as_ref().is_none_or(|nulls| nulls.is_valid(at));
+        self.rows.iter().enumerate().filter(move |(at, _)| is_key(*at))
+    }
+}
+
 impl Key {
-    /// Returns the key of a table whose rows are `stored` so; `None` if it has none.
-    pub(super) fn of(table: &AnalyticsTable, stored: &Schema) -> Result<Option<Self>> {
-        if table.primary_key.is_empty() {
-            return Ok(None);
-        }
-        let columns = table.primary_key.clone();
-        let field = |name: &String| {
-            let field = stored.field_with_name(name);
-            field.map(|field| SortField::new(field.data_type().clone()))
+    /// Returns the keys of the table that is kept under `name`, whose rows are `stored` so: the primary key first.
+    pub(super) fn all(name: &str, table: &AnalyticsTable, stored: &Schema) -> Result<Vec<Self>> {
+        let key = |constraint: UniqueConstraint| -> Result<Self> {
+            let UniqueConstraint { name: constraint, columns } = constraint;
+            let field = |name: &String| {
+                let field = stored.field_with_name(name);
+                field.map(|field| SortField::new(field.data_type().clone()))
+            };
+            let fields = columns.iter().map(field).collect::<std::result::Result<Vec<_>, _>>();
+            let converter = fields.and_then(RowConverter::new).map_err(DataFusionError::from)?;
+            Ok(Self { constraint, columns, converter })
         };
-        let fields = columns.iter().map(field).collect::<std::result::Result<Vec<_>, _>>();
-        let converter = fields.and_then(RowConverter::new).map_err(DataFusionError::from)?;
-        Ok(Some(Self { columns, converter }))
+        table.keys(name).into_iter().map(key).collect()
+    }
+
+    /// Returns the name of its constraint.
+    pub(super) fn constraint(&self) -> &str {
+        &self.constraint
     }
 
     /// Returns its columns, in order.
@@ -82,18 +88,52 @@ impl Key {
     }
 
     /// Returns the keys of rows as they are stored.
-    fn values(&self, stored: &RecordBatch) -> Result<Rows> {
+    fn values(&self, stored: &RecordBatch) -> Result<Values> {
         let columns = self.columns.iter().map(|name| tables::column(stored, name).cloned());
         let columns = columns.collect::<Result<Vec<ArrayRef>>>()?;
-        Ok(self.converter.convert_columns(&columns).map_err(DataFusionError::from)?)
+        let nulls: Vec<Option<NullBuffer>> =
+            columns.iter().map(|column| column.logical_nulls()).collect();
+        let nulls = NullBuffer::union_many(nulls.iter().map(Option::as_ref));
+        let rows = self.converter.convert_columns(&columns).map_err(DataFusionError::from)?;
+        Ok(Values { rows, nulls })
     }
 
-    /// Tells of each stored row whether it is the first that has its key.
-    pub(super) fn is_first(&self, stored: &RecordBatch) -> Result<BooleanArray> {
-        let mut known = HashSet::new();
-        let values = self.values(stored)?;
-        Ok(values.iter().map(|value| Some(known.insert(boxed(&value)))).collect())
+    /// The answer to a key that the stored row at a place has and another one, too.
+    fn twice(&self, stored: &RecordBatch, row: usize, table: &AnalyticsTable) -> Result<Error> {
+        let shown = self.columns.iter().map(|column| shown(stored, column, row));
+        let shown = shown.collect::<Result<Vec<_>>>()?.join(", ");
+        let names = self.columns.join(", ");
+        let hint = match self.columns.iter().find(|name| table.numbered.contains_key(*name)) {
+            Some(column) => {
+                format!("Leave \"{column}\" out: rows are numbered as they are put in.")
+            }
+            None => "Use another key, or UPDATE the row that is there; INSERT ... ON CONFLICT says what is done with such rows.".into(),
+        };
+        Ok(Error::Duplicate {
+            constraint: self.constraint.clone(),
+            detail: format!("Key ({names})=({shown}) already exists."),
+            hint,
+        })
     }
+}
+
+/// Tells of each stored row whether no row before it has one of its keys, those before it left out that this is not so for.
+pub(super) fn is_first(keys: &[&Key], stored: &RecordBatch) -> Result<BooleanArray> {
+    let mut by_row: Vec<Vec<(usize, Box<[u8]>)>> = vec![vec![]; stored.num_rows()];
+    for (number, key) in keys.iter().enumerate() {
+        for (row, value) in key.values(stored)?.iter() {
+            by_row[row].push((number, boxed(&value)));
+        }
+    }
+    let mut known: HashSet<(usize, Box<[u8]>)> = HashSet::new();
+    let first = by_row.into_iter().map(|values| {
+        let first = values.iter().all(|value| !known.contains(value));
+        if first {
+            known.extend(values);
+        }
+        Some(first)
+    });
+    Ok(first.collect())
 }
 
 fn bytes<'a>(value: &'a Row<'_>) -> &'a [u8] {
@@ -104,81 +144,115 @@ fn boxed(value: &Row<'_>) -> Box<[u8]> {
     Box::from(bytes(value))
 }
 
-/// The keys that the rows of a statement bring.
+/// Returns a value as PostgreSQL writes it.
+fn shown(stored: &RecordBatch, column: &str, row: usize) -> Result<String> {
+    let schema = stored.schema();
+    let at = schema.index_of(column).map_err(DataFusionError::from)?;
+    let one = stored.project(&[at]).map_err(DataFusionError::from)?.slice(row, 1);
+    let seen = lake::logical_batch(&one, &lake::logical(&one.schema()))?;
+    let value = seen.column(0);
+    if value.data_type() == &DataType::FixedSizeBinary(16)
+        && let Ok(uuid) = Uuid::from_slice(value.as_fixed_size_binary().value(0))
+    {
+        return Ok(uuid.to_string());
+    }
+    let options = FormatOptions::new()
+        .with_timestamp_format(Some("%Y-%m-%d %H:%M:%S%.f"))
+        .with_timestamp_tz_format(Some("%Y-%m-%d %H:%M:%S%.f+00"));
+    let formatter =
+        ArrayFormatter::try_new(value.as_ref(), &options).map_err(DataFusionError::from)?;
+    Ok(formatter.value(0).to_string())
+}
+
+/// The keys that the rows of a statement bring, by constraint.
 #[derive(Debug, Default)]
 pub(crate) struct BroughtKeys {
-    keys: HashSet<Box<[u8]>>,
-    /// Whether two rows brought the same.
-    twice: bool,
+    keys: BTreeMap<String, HashSet<Box<[u8]>>>,
+    /// The answer to two rows that brought the same.
+    twice: Option<Error>,
 }
 
 impl BroughtKeys {
     /// Takes the keys of stored rows.
-    pub(super) fn take(&mut self, key: &Key, stored: &RecordBatch) -> Result<()> {
-        for value in key.values(stored)?.iter() {
-            self.twice |= !self.keys.insert(boxed(&value));
+    pub(super) fn take(
+        &mut self,
+        key: &Key,
+        stored: &RecordBatch,
+        table: &AnalyticsTable,
+    ) -> Result<()> {
+        let known = self.keys.entry(key.constraint.clone()).or_default();
+        for (row, value) in key.values(stored)?.iter() {
+            if !known.insert(boxed(&value)) && self.twice.is_none() {
+                self.twice = Some(key.twice(stored, row, table)?);
+            }
         }
         Ok(())
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.keys.is_empty()
+        self.keys.values().all(HashSet::is_empty)
     }
 }
 
-/// The answer to a key that two rows would have.
-fn twice(name: &str, table: &AnalyticsTable) -> Error {
-    let constraint = format!("{}_pkey", placed(name).1);
-    let hint = match table.primary_key.iter().find(|column| table.numbered.contains(*column)) {
-        Some(column) => {
-            format!("Leave \"{column}\" out: rows are numbered as they are put in.")
-        }
-        None => "Use another key, or UPDATE the row that is there; INSERT ... ON CONFLICT says what is done with such rows.".into(),
-    };
-    Error::Standard {
-        sqlstate: "23505",
-        message: format!("duplicate key value violates unique constraint \"{constraint}\""),
-        hint,
-    }
-}
-
-/// Fails if a statement changes the numbers or the primary keys of rows.
+/// Fails if a statement changes what a sequence alone gives to rows.
 pub(super) fn refuse_changed<'a>(
     table: &AnalyticsTable,
     targets: impl IntoIterator<Item = &'a Field>,
 ) -> Result<()> {
-    for target in targets {
-        refuse_numbered(table, [target])?;
-        if table.primary_key.contains(target.name()) {
-            let what = format!("changing the primary key \"{}\"", target.name());
-            let hint = "Delete the row, and insert it with another key in the same transaction.";
-            return Err(unsupported(what, hint));
-        }
+    match targets.into_iter().find(|target| is_always_given(table, target.name())) {
+        None => Ok(()),
+        Some(target) => Err(Error::Standard {
+            sqlstate: "428C9",
+            message: format!("column \"{}\" can only be updated to DEFAULT", target.name()),
+            hint: "It is an identity column defined as GENERATED ALWAYS: leave it out.".into(),
+        }),
     }
-    Ok(())
+}
+
+/// Tells whether rows bring no numbers of their own in a column.
+pub(super) fn is_always_given(table: &AnalyticsTable, column: &str) -> bool {
+    let numbered = table.numbered.get(column);
+    numbered.is_some_and(|numbered| numbered.identity == Some(Identity::Always))
 }
 
 impl QuerySession {
-    /// Fails if a row of a table has a primary key that others brought, or two of those have.
+    /// Fails if a row of a table has a key that others brought, or two of those have. Rows that have it no more, as `gone` says,
+    /// do not count.
     pub(super) async fn refuse_keys(
         &self,
         seen: &Seen,
         (name, table): (&str, &AnalyticsTable),
-        brought: &BroughtKeys,
+        brought: BroughtKeys,
+        gone: &[Changed],
     ) -> Result<()> {
-        if brought.twice {
-            return Err(twice(name, table));
+        if let Some(twice) = brought.twice {
+            return Err(twice);
         }
         let Some(snapshot) = seen.live.published.table(&table.path) else { return Ok(()) };
-        let Some(key) = Key::of(table, &snapshot.schema)? else { return Ok(()) };
-        let lake = self.engine().catalog().lake();
-        let columns: Vec<&str> = key.columns().iter().map(String::as_str).collect();
+        let keys = Key::all(name, table, &snapshot.schema)?;
+        let asked: Vec<(&Key, &HashSet<Box<[u8]>>)> =
+            keys.iter().filter_map(|key| Some((key, brought.keys.get(&key.constraint)?))).collect();
+        let mut columns = vec![ROW];
+        for column in asked.iter().flat_map(|(key, _)| &key.columns) {
+            if !columns.contains(&column.as_str()) {
+                columns.push(column);
+            }
+        }
         let schema = table_read::project(&snapshot.schema, &columns)?;
+        let lake = self.engine().catalog().lake();
         for file in snapshot.files.iter() {
             for batch in table_read::read_file(lake, &table.path, file, &schema).await? {
-                let there = key.values(&batch)?;
-                if there.iter().any(|value| brought.keys.contains(bytes(&value))) {
-                    return Err(twice(name, table));
+                let numbers = batch.column(0).as_primitive::<Int64Type>();
+                for (key, brought) in &asked {
+                    let there = key.values(&batch)?;
+                    let met = there.iter().find(|(row, value)| {
+                        let is_gone =
+                            || gone.iter().any(|gone| gone.frees(key, numbers.value(*row)));
+                        brought.contains(bytes(value)) && !is_gone()
+                    });
+                    if let Some((row, _)) = met {
+                        return Err(key.twice(&batch, row, table)?);
+                    }
                 }
             }
         }

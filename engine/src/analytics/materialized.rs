@@ -5,9 +5,9 @@ use arrow::datatypes::Schema;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::sqlparser::ast::Statement;
 
+use super::constraints::ColumnRules;
 use super::insert;
 use super::provenance::Provenance;
-use super::statement::ColumnRules;
 use super::write::{Seen, Written, missing};
 use crate::catalog::{AnalyticsBody, placed};
 use crate::error::{Error, Result};

@@ -1,16 +1,15 @@
 //! The rows that a `MERGE` changes, removes and adds.
 
-use std::collections::BTreeMap;
-
 use arrow::array::{AsArray, BooleanArray, Int64Array, RecordBatch};
 use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::sql::sqlparser::ast::{CaseWhen, Expr, SelectItem, SetExpr, Statement};
 
 use super::changed::{Changed, new_values};
 use super::insert;
-use super::keys::refuse_changed;
+use super::keys::{Key, refuse_changed};
 use super::merge::{ACTION, MergeStep};
 use super::numbers::{Brought, refuse_numbered};
 use super::provenance::{Provenance, names_persons};
@@ -18,6 +17,7 @@ use super::rows::{FileWriter, Shaper};
 use super::write::{Seen, Written, missing};
 use crate::error::{Error, Result};
 use crate::query::governed::PROFILE_ID;
+use crate::query::postgres::zone_of;
 use crate::query::session::QuerySession;
 
 /// Fails unless the values of each step can be put into the columns that it names. `columns` are those of the table,
@@ -45,6 +45,40 @@ pub(super) fn check(
         }
     }
     Ok(())
+}
+
+/// Gives literals and parameters that a step puts into a column the type of that column.
+pub(super) fn with_types(
+    name: &str,
+    columns: &[Field],
+    query: &Statement,
+    steps: &[MergeStep],
+) -> Result<Statement> {
+    let mut query = query.clone();
+    let Statement::Query(typed) = &mut query else { return Ok(query) };
+    let SetExpr::Select(select) = typed.body.as_mut() else { return Ok(query) };
+    for step in steps {
+        let (targets, places): (Vec<Field>, Vec<usize>) = match step {
+            MergeStep::Delete => continue,
+            MergeStep::Update { assigned, .. } => {
+                let (names, places): (Vec<String>, Vec<usize>) = assigned.iter().cloned().unzip();
+                (insert::targets(name, columns, Some(&names))?, places)
+            }
+            MergeStep::Insert { columns: named, values } => {
+                (insert::targets(name, columns, named.as_deref())?, values.clone().collect())
+            }
+        };
+        for (target, place) in targets.iter().zip(places) {
+            if let Some(SelectItem::ExprWithAlias { expr: Expr::Case { conditions, .. }, .. }) =
+                select.projection.get_mut(place)
+            {
+                for CaseWhen { result, .. } in conditions {
+                    *result = insert::typed(result.clone(), target);
+                }
+            }
+        }
+    }
+    Ok(query)
 }
 
 impl QuerySession {
@@ -78,15 +112,16 @@ impl QuerySession {
         let actions = actions.as_primitive::<Int64Type>();
         let made = self.opened(&table.path).await?;
         let snapshot = seen.live.published.table(&table.path).ok_or_else(|| missing(name))?;
+        let numbers = self.numbers(seen, table)?;
         let mut changes = Vec::new();
         let mut count = 0;
         let mut writer = FileWriter::new(&made);
-        let (mut given, mut brought) = (BTreeMap::new(), Brought::default());
+        let mut brought = Brought::default();
         for (number, step) in steps.iter().enumerate() {
             let rows = of_step(&found, actions, number)?;
             count += rows.num_rows();
             match step {
-                MergeStep::Delete => changes.push(Changed::new(&numbers(&rows), None)),
+                MergeStep::Delete => changes.push(Changed::new(&row_numbers(&rows), None)),
                 MergeStep::Update { assigned, person } => {
                     let is_assigned =
                         |column: &&Field| assigned.iter().any(|(name, _)| name == column.name());
@@ -94,26 +129,33 @@ impl QuerySession {
                     person.map_or(Ok(()), |(new, old)| check_person(&rows, new, old))?;
                     let assigned: Vec<(&String, usize)> =
                         assigned.iter().map(|(column, at)| (column, *at)).collect();
-                    let values = new_values(&snapshot.schema, table, &assigned, &rows)?;
-                    changes.push(Changed::new(&numbers(&rows), Some(values)));
+                    let zone = zone_of(self.facts());
+                    let values = new_values(&snapshot.schema, table, &assigned, &rows, &zone)?;
+                    for (column, array) in &values {
+                        if table.numbered.contains_key(column) {
+                            brought.take(column, array)?;
+                        }
+                    }
+                    changes.push(Changed::new(&row_numbers(&rows), Some(values)));
                 }
                 MergeStep::Insert { columns: named, values } => {
                     let targets = insert::targets(name, &columns, named.as_deref())?;
                     refuse_numbered(table, targets.iter().take(values.len()))?;
                     let sources = targets.iter().zip(values.clone());
                     let sources = sources.map(|(target, at)| (target.name().clone(), at)).collect();
-                    let shaper = self.shaper(seen, table, &made, sources).await?;
-                    let mut shaper = Shaper { brought, ..shaper };
-                    writer.push(shaper.shape(&rows)?).await?;
-                    given = shaper.numbers;
+                    let shaper = self.shaper(seen, (name, table), &made, sources)?;
+                    let mut shaper = Shaper { numbers: numbers.clone(), brought, ..shaper };
+                    writer.push(shaper.shape(&rows).await?).await?;
                     brought = shaper.brought;
                 }
             }
         }
-        check_once(&numbers(&found), actions, steps)?;
-        self.settle_numbers(seen, (name, table), &given, &brought).await?;
+        check_once(&row_numbers(&found), actions, steps)?;
         let mut adds = writer.finish().await?;
-        let (anew, removes) = self.written_anew(&made, &snapshot, &changes).await?;
+        let keys = Key::all(name, table, &snapshot.schema)?;
+        let of_table = (&made, snapshot.as_ref(), table);
+        let (anew, removes) = self.written_anew(of_table, &changes, &keys, &mut brought).await?;
+        self.settle_rows(seen, (name, table), &numbers, brought, &changes).await?;
         adds.extend(anew);
         if !adds.is_empty() || !removes.is_empty() {
             self.stage_rows(seen, &made, adds, &removes);
@@ -144,7 +186,7 @@ fn check_person(rows: &RecordBatch, new: usize, old: usize) -> Result<()> {
     })
 }
 
-fn numbers(rows: &RecordBatch) -> Int64Array {
+fn row_numbers(rows: &RecordBatch) -> Int64Array {
     rows.column(0).as_primitive::<Int64Type>().clone()
 }
 

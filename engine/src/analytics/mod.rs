@@ -1,5 +1,5 @@
-//! Tables and views that analysts make with SQL, in the schema `analytics` and in schemas of their own, and what keeps them
-//! governed.
+//! Tables, views and sequences that analysts make with SQL, in the schema `analytics` and in schemas of their own, and what
+//! keeps them governed.
 //!
 //! A statement is read into a `Write`, its query planned like any other, and its rows go to files; what
 //! it changed is [`Staged`] in its session until the commit, which one catalog document makes visible. A table whose
@@ -12,10 +12,14 @@ mod changes;
 mod columns;
 mod commit;
 mod conflict;
+mod constraints;
+mod copied;
 mod copy;
+mod counted;
 mod insert;
 mod inserted;
 mod keys;
+mod made;
 mod materialized;
 mod merge;
 mod merged;
@@ -26,6 +30,9 @@ mod returning;
 mod rights;
 mod rows;
 mod schemas;
+mod sequence_objects;
+mod sequence_options;
+mod sequences;
 mod staged;
 mod statement;
 mod upserted;
@@ -34,6 +41,9 @@ mod write;
 
 pub(crate) use commit::Analytics;
 pub use copy::CopyTarget;
+pub use counted::Counted;
+pub(crate) use counted::Place;
 pub(crate) use rows::ROW;
+pub(crate) use sequences::Sequences;
 pub use staged::Staged;
 pub use write::{PlannedWrite, Written};

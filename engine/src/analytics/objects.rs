@@ -1,9 +1,10 @@
-//! Views, and what is done to tables and views as a whole: dropped, renamed, emptied, commented on.
+//! Views, and what is done to tables, views and sequences as a whole: dropped, renamed, emptied, commented on.
 
 use arrow::datatypes::Schema;
 use datafusion::sql::sqlparser::ast::{CommentObject, ObjectName, Statement};
 
 use super::insert::no_column;
+use super::sequence_objects::{renamed, without_sequences};
 use super::staged::exists;
 use super::statement::{Write, existing, normal, unsupported};
 use super::write::{Seen, Written, already_there, missing};
@@ -27,9 +28,10 @@ pub(super) fn comment(
         CommentObject::Table => "table",
         CommentObject::View => "view",
         CommentObject::MaterializedView => "materialized view",
+        CommentObject::Sequence => "sequence",
         CommentObject::Column => "column",
         other => {
-            let hint = "Comments stand on objects of onefold, and on tables, views and columns of the schema analytics.";
+            let hint = "Comments stand on objects of onefold, and on tables, views, sequences and columns of the schema analytics.";
             return Err(unsupported(format!("COMMENT ON {other}"), hint));
         }
     };
@@ -105,7 +107,13 @@ impl QuerySession {
     /// Runs a statement that needs no query.
     pub(super) async fn change_objects(&self, seen: &Seen, write: &Write) -> Result<Written> {
         match write {
-            Write::Truncate { names } => self.truncate(seen, names).await,
+            Write::Truncate { names, restart } => self.truncate(seen, names, *restart).await,
+            Write::CreateSequence { name, if_not_exists, changes, owner } => {
+                self.create_sequence(seen, name, *if_not_exists, changes, owner).await
+            }
+            Write::AlterSequence { name, if_exists, changes, owner } => {
+                self.alter_sequence(seen, name, *if_exists, changes, owner.as_ref()).await
+            }
             Write::Drop { names, absent, word, if_exists, cascade } => {
                 let mut written = self.drop_made(seen, names, word, *if_exists, *cascade).await?;
                 for name in absent {
@@ -131,7 +139,7 @@ impl QuerySession {
         }
     }
 
-    async fn truncate(&self, seen: &Seen, names: &[String]) -> Result<Written> {
+    async fn truncate(&self, seen: &Seen, names: &[String], restart: bool) -> Result<Written> {
         for name in names {
             let (relation, table) = seen.table(name, "TRUNCATE")?;
             self.require_owner(name, relation)?;
@@ -140,6 +148,9 @@ impl QuerySession {
             if !snapshot.files.is_empty() {
                 let made = self.opened(&table.path).await?;
                 self.stage_rows(seen, &made, vec![], &snapshot.files);
+            }
+            if restart {
+                self.restart_sequences(seen, name);
             }
         }
         Ok(Written::tagged("TRUNCATE TABLE"))
@@ -179,7 +190,7 @@ impl QuerySession {
         Ok(written)
     }
 
-    /// Drops relations that are there, and the views over them if `cascade`.
+    /// Drops relations that are there with the sequences that go with them, and what depends on them if `cascade`.
     pub(super) async fn drop_all(
         &self,
         seen: &Seen,
@@ -195,6 +206,11 @@ impl QuerySession {
         let mut at = 0;
         while at < gone.len() {
             let name = gone[at].clone();
+            for sequence in state.sequences_of(&name) {
+                if !gone.contains(sequence) {
+                    gone.push(sequence.clone());
+                }
+            }
             for view in state.views_over(&name) {
                 if gone.contains(&view) {
                     continue;
@@ -213,11 +229,15 @@ impl QuerySession {
             }
             at += 1;
         }
+        let left = without_sequences(state, &gone, cascade, &mut written.notices)?;
         for name in &gone {
             self.note(seen, name).await?;
         }
         let mut staged = self.staged().lock();
         gone.iter().for_each(|name| staged.put(&seen.base.published, name, None));
+        for (name, relation) in left {
+            staged.put(&seen.base.published, &name, Some(relation));
+        }
         Ok(written)
     }
 
@@ -238,7 +258,10 @@ impl QuerySession {
         self.note(seen, name).await?;
         let tag = format!("ALTER {}", relation.word().to_uppercase());
         let moved = Some(relation.clone());
-        self.put_checked(seen, vec![(name.to_owned(), None), (to, moved)])?;
+        let others = renamed(&seen.live.published.state, name, &to).into_iter();
+        let mut relations = vec![(name.to_owned(), None), (to, moved)];
+        relations.extend(others.map(|(name, relation)| (name, Some(relation))));
+        self.put_checked(seen, relations)?;
         Ok(Written::tagged(tag))
     }
 
@@ -261,6 +284,7 @@ impl QuerySession {
                     AnalyticsBody::View(view) => {
                         view.columns.iter().any(|one| one.name() == column)
                     }
+                    AnalyticsBody::Sequence(_) => false,
                     AnalyticsBody::Table(table) => {
                         let snapshot = seen.live.published.table(&table.path);
                         let snapshot = snapshot.ok_or_else(|| missing(name))?;

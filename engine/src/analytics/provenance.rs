@@ -150,6 +150,7 @@ fn is_id(plan: &LogicalPlan, at: usize) -> DataFusionResult<bool> {
         | LogicalPlan::Sort(_)
         | LogicalPlan::Limit(_)
         | LogicalPlan::SubqueryAlias(_)
+        | LogicalPlan::Subquery(_)
         | LogicalPlan::Distinct(Distinct::All(_))
         | LogicalPlan::Window(_)
         | LogicalPlan::Repartition(_) => match plan.inputs().first() {
@@ -205,6 +206,9 @@ fn gives_id(expr: &Expr, input: &LogicalPlan) -> DataFusionResult<bool> {
             }
             Ok(false)
         }
+        // Of a row around, whose plan is not at hand here: its name has to do.
+        Expr::OuterReferenceColumn(_, column) => Ok(column.name == PROFILE_ID),
+        Expr::ScalarSubquery(subquery) => is_id(&subquery.subquery, 0),
         _ => Ok(false),
     }
 }

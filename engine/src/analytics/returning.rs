@@ -141,7 +141,13 @@ impl QuerySession {
         });
         let relation = Relation::system(TEMPORARY, ROWS, "", columns, rows);
         let context = self.shaped_context(&seen.live, |all| all.with(vec![relation]))?;
-        self.plan_with(&seen.live, &context, query, types).await.map(Some)
+        let planned = self.plan_with(&seen.live, &context, query, types).await?;
+        // The rows may be those of persons, which the plan does not tell any more.
+        if let Some(function) = planned.reads()?.counts {
+            let hint = "Call it in a statement of its own; a column of type serial numbers rows.";
+            return Err(unsupported(format!("{function} in RETURNING"), hint));
+        }
+        Ok(Some(planned))
     }
 
     /// Computes what `RETURNING` says of the rows that a statement gives back.

@@ -19,12 +19,15 @@ use uuid::Uuid;
 use super::keys::Key;
 use super::numbers::{Brought, Numbering};
 use super::returning::Returned;
+use crate::catalog::AnalyticsTable;
 use crate::error::{Error, Result};
 use crate::identity::ProfileIds;
 use crate::lake::{self, FileEntry, Table, TableSchema, WriteOptions};
 use crate::query::access::Access;
 use crate::query::governed::{PROFILE_ID, SUBJECT};
+use crate::query::postgres::input::{Kept, documents};
 use crate::query::postgres::types::{format_type, pg_type_of};
+use crate::query::postgres::{Zone, assigned_moments, input};
 use crate::segment::anchor_of;
 
 /// The system column that tells the rows of a table apart.
@@ -43,17 +46,25 @@ pub(crate) fn layout(columns: &Schema) -> Result<(TableSchema, bool)> {
     let mut of_persons = false;
     for column in columns.fields() {
         let name = column.name();
-        if !seen.insert(name) {
-            return Err(Error::Standard {
-                sqlstate: "42701",
-                message: format!("column \"{name}\" specified more than once"),
-                hint: "Give each column a name of its own: AS another_name.".into(),
+        if !seen.insert(name.to_lowercase()) {
+            let same = columns.fields().iter().filter(|other| other.name() == name).count() > 1;
+            return Err(match same {
+                true => Error::Standard {
+                    sqlstate: "42701",
+                    message: format!("column \"{name}\" specified more than once"),
+                    hint: "Give each column a name of its own: AS another_name.".into(),
+                },
+                // Delta takes names that differ by their case for one.
+                false => Error::Unsupported {
+                    what: format!("column \"{name}\" beside another case of its name in a table"),
+                    hint: "Give the column a name that differs by more than its case: AS another_name.".into(),
+                },
             });
         }
-        if *name != lake::column_name(name) || name.starts_with('_') {
+        if !lake::is_column_name(name) || name.starts_with('_') {
             return Err(Error::Unsupported {
-                what: format!("column name \"{name}\" in a table"),
-                hint: "Give the column a name of lower-case letters, digits and underscores that starts with a letter: AS some_name.".into(),
+                what: format!("column name \"{}\" in a table", name.escape_debug()),
+                hint: "Give the column a name without control characters that does not start with an underscore: AS some_name.".into(),
             });
         }
         if name == PROFILE_ID {
@@ -84,11 +95,15 @@ pub(crate) fn layout(columns: &Schema) -> Result<(TableSchema, bool)> {
     Ok((layout, of_persons))
 }
 
-/// Returns the stored form of a column of a query. Its logical type is believed only where values stay what they are.
+/// Returns the stored form of a column of a query. Its logical type is believed only where values stay what they are: a
+/// column of numbers has a number of digits behind the point, whatever those of a query need.
 fn stored_field(column: &Field) -> Result<FieldRef> {
     let plain = Field::new(column.name(), column.data_type().clone(), true);
     let bare = lake::physical_field(&plain)?;
-    let Some(logical) = column.metadata().get(lake::LOGICAL_TYPE) else { return Ok(bare) };
+    let logical = column.metadata().get(lake::LOGICAL_TYPE);
+    let Some(logical) = logical.filter(|_| !plain.data_type().is_decimal()) else {
+        return Ok(bare);
+    };
     let metadata = [(lake::LOGICAL_TYPE.to_owned(), logical.clone())];
     let named = lake::physical_field(&plain.with_metadata(metadata.into()))?;
     let same = lake::logical_field(&named).data_type() == lake::logical_field(&bare).data_type();
@@ -139,9 +154,18 @@ fn binary(data_type: &DataType) -> bool {
     )
 }
 
-/// Brings a column into the type of a field as queries see it.
-pub(crate) fn assigned(array: &ArrayRef, field: &Field) -> Result<ArrayRef> {
+/// Brings a column into the type of a field as queries see it. Days, wall clocks and texts of times are those of `zone`.
+pub(crate) fn assigned(array: &ArrayRef, field: &Field, zone: &Zone) -> Result<ArrayRef> {
     let target = field.data_type();
+    if let Some(turned) = assigned_moments(array, target, zone) {
+        return Ok(turned?);
+    }
+    if target.is_temporal()
+        && array.data_type().is_string()
+        && let Some(read) = input::times(&crate::tables::texts(array)?, target, zone)
+    {
+        return read;
+    }
     let options = CastOptions { safe: false, ..CastOptions::default() };
     let cast = |array: &ArrayRef, to: &DataType| match array.data_type() == to {
         true => Ok(Arc::clone(array)),
@@ -162,10 +186,14 @@ pub(crate) fn assigned(array: &ArrayRef, field: &Field) -> Result<ArrayRef> {
     };
     let array = cast(&rounded, target)?;
     check_length(&array, field)?;
-    let is_uuid = field.metadata().get(lake::LOGICAL_TYPE).is_some_and(|name| name == "uuid");
-    match is_uuid && target.is_string() {
-        true => cast(&uuids(&array)?, target),
-        false => Ok(array),
+    let logical = field.metadata().get(lake::LOGICAL_TYPE).filter(|_| target.is_string());
+    match logical.map(String::as_str) {
+        Some("uuid") => cast(&uuids(&array)?, target),
+        Some(logical) => match Kept::of(logical) {
+            Some(kept) => cast(&documents(&array, kept)?, target),
+            None => Ok(array),
+        },
+        None => Ok(array),
     }
 }
 
@@ -227,20 +255,22 @@ pub(crate) struct Shaper<'a> {
     pub(crate) stored: SchemaRef,
     /// For each column that queries see by name: which column of the query it comes from.
     pub(crate) sources: Vec<(String, usize)>,
-    /// Columns that are never null.
-    pub(crate) not_null: &'a BTreeSet<String>,
+    /// What holds for its columns.
+    pub(crate) table: &'a AnalyticsTable,
     /// Who may be written about, if rows belong to persons.
     pub(crate) persons: Option<Persons>,
     /// The number of the next row.
     pub(crate) next_row: i64,
     /// The columns whose rows are numbered.
     pub(crate) numbers: BTreeMap<String, Numbering>,
-    /// The primary key.
-    pub(crate) key: Option<Key>,
+    /// The primary key and unique constraints.
+    pub(crate) keys: Vec<Key>,
     /// The numbers and keys that rows brought.
     pub(crate) brought: Brought,
     /// The rows that come back.
     pub(crate) returned: Option<Returned>,
+    /// The session's zone.
+    pub(crate) zone: Zone,
 }
 
 /// Whom rows may belong to.
@@ -253,7 +283,7 @@ pub(crate) struct Persons {
 
 impl Shaper<'_> {
     /// Brings rows of the query into the stored columns.
-    pub(crate) fn shape(&mut self, batch: &RecordBatch) -> Result<RecordBatch> {
+    pub(crate) async fn shape(&mut self, batch: &RecordBatch) -> Result<RecordBatch> {
         let rows = batch.num_rows();
         let mut columns = Vec::with_capacity(self.stored.fields().len());
         for field in self.stored.fields() {
@@ -272,11 +302,12 @@ impl Shaper<'_> {
                         check_not_null(
                             ids.unwrap_or(&new_null_array(&DataType::Int64, rows)),
                             PROFILE_ID,
-                            !persons.nobody || self.not_null.contains(PROFILE_ID),
+                            !persons.nobody || self.table.not_null.contains(PROFILE_ID),
                         )?;
                         if let (Some(returned), Some(ids)) = (&mut self.returned, ids) {
                             let bigint = Field::new(PROFILE_ID, DataType::Int64, true);
-                            returned.take_column(PROFILE_ID, &assigned(ids, &bigint)?);
+                            let ids = assigned(ids, &bigint, &self.zone)?;
+                            returned.take_column(PROFILE_ID, &ids);
                         }
                         persons.subjects(ids, rows)?
                     }
@@ -286,11 +317,13 @@ impl Shaper<'_> {
                     let logical = lake::logical_field(field);
                     let (given, numbering) = (self.source(batch, name), self.numbers.get(name));
                     let array = match (given, numbering) {
-                        (Some(array), _) => assigned(array, &logical)?,
-                        (None, Some(numbers)) => assigned(&numbers.take(name, rows)?, &logical)?,
+                        (Some(array), _) => assigned(array, &logical, &self.zone)?,
+                        (None, Some(numbers)) => {
+                            assigned(&numbers.take(rows).await?, &logical, &self.zone)?
+                        }
                         (None, None) => new_null_array(logical.data_type(), rows),
                     };
-                    check_not_null(&array, name, self.not_null.contains(name))?;
+                    check_not_null(&array, name, self.table.not_null.contains(name))?;
                     if given.is_some() && numbering.is_some() {
                         self.brought.take(name, &array)?;
                     }
@@ -307,22 +340,31 @@ impl Shaper<'_> {
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         let shaped = RecordBatch::try_new_with_options(Arc::clone(&self.stored), columns, &options)
             .map_err(DataFusionError::from)?;
-        if let Some(key) = self.key.as_ref().filter(|key| self.brings(key)) {
-            self.brought.keys.take(key, &shaped)?;
+        let (sources, numbers) = (&self.sources, &self.numbers);
+        for key in self.keys.iter().filter(|key| brings(key, sources, numbers)) {
+            self.brought.keys.take(key, &shaped, self.table)?;
         }
         Ok(shaped)
     }
 
-    /// Tells whether rows bring their keys. A key that a number is given for is nobody else's.
+    /// Tells whether rows bring keys that others may have.
     pub(crate) fn brings(&self, key: &Key) -> bool {
-        let named = |column: &String| self.sources.iter().any(|(source, _)| source == column);
-        key.columns().iter().all(|column| named(column) || !self.numbers.contains_key(column))
+        brings(key, &self.sources, &self.numbers)
     }
 
     fn source<'b>(&self, batch: &'b RecordBatch, name: &str) -> Option<&'b ArrayRef> {
         let found = self.sources.iter().find(|(source, _)| source == name);
         found.map(|(_, at)| batch.column(*at))
     }
+}
+
+/// Tells whether rows of which these columns are given bring keys that others may have. One with a number that a sequence
+/// gives, and has not given before, is nobody else's.
+fn brings(key: &Key, sources: &[(String, usize)], numbers: &BTreeMap<String, Numbering>) -> bool {
+    let is_given = |column: &String| sources.iter().any(|(source, _)| source == column);
+    let is_new =
+        |column: &String| !is_given(column) && numbers.get(column).is_some_and(Numbering::is_ahead);
+    !key.columns().iter().any(is_new)
 }
 
 /// Brings a column from the form that queries see into the one that is stored.
@@ -338,7 +380,8 @@ impl Persons {
     /// Returns the subject of each row; somebody hidden is refused like somebody who is not there.
     fn subjects(&self, ids: Option<&ArrayRef>, rows: usize) -> Result<ArrayRef> {
         let Some(ids) = ids else { return Ok(new_null_array(&DataType::Int64, rows)) };
-        let ids = assigned(ids, &Field::new(PROFILE_ID, DataType::Int64, true))?;
+        let bigint = Field::new(PROFILE_ID, DataType::Int64, true);
+        let ids = assigned(ids, &bigint, &Zone::utc())?;
         let ids = ids.as_primitive::<Int64Type>();
         let subject = |id: i64| {
             let anchor = anchor_of(&self.ids, &self.access.people, id)

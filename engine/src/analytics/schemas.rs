@@ -118,7 +118,11 @@ impl QuerySession {
                 return Err(depended_on(&format!("schema {name}"), &user, hint));
             }
             let dropped = self.drop_all(&seen, within.clone(), true).await?;
-            for key in &within {
+            // Sequences of a column go with it, and are not told of.
+            let goes_alone = |key: &&String| {
+                state.sequence(key).is_none_or(|sequence| sequence.owned_by.is_none())
+            };
+            for key in within.iter().filter(goes_alone) {
                 let word = seen.find(key).map_or("table", |relation| relation.word());
                 written = written.noticed(format!("drop cascades to {word} {}", qualified(key)));
             }

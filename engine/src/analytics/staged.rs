@@ -29,8 +29,8 @@ pub struct Staged {
     /// The versions of published tables whose rows were copied to others that take their places, or had their keys held
     /// against those of new rows, by path.
     copied: BTreeMap<String, u64>,
-    /// The numbers of the primary keys that rows were given, by the path of their table.
-    numbered: BTreeMap<String, Numbering>,
+    /// The numbers that are keys and were given to rows, by the path of their table and their column.
+    numbered: BTreeMap<(String, String), Numbering>,
     /// Another number after each change; 0 for none. A plan is good for one number.
     pub(crate) version: u64,
 }
@@ -166,24 +166,23 @@ impl Staged {
         Touched::put(&mut self.relations, &published.state.analytics, name, relation);
     }
 
-    /// Notes that the rows of the table at `path` were copied as `published` has them, to another that takes its place.
+    /// Notes that the rows of the table at `path` were copied as `published` has them, to another that takes its place, or
+    /// that keys were held against theirs.
     pub(crate) fn copied(&mut self, published: &Published, path: &str) {
         if let Some(table) = published.state.tables.get(path) {
             self.copied.entry(path.to_owned()).or_insert(table.version);
         }
     }
 
-    /// Notes that new rows of the table at `path` brought keys that no row has which `published` or this session knows.
-    pub(super) fn brought_keys(&mut self, published: &Published, path: &str) {
-        self.copied(published, path);
-        if let Some(numbering) = self.numbered.get_mut(path) {
-            numbering.follow();
-        }
+    /// Notes that new rows brought numbers of a sequence.
+    pub(super) fn passed(&mut self, numbering: &Numbering) {
+        self.numbered.values_mut().for_each(|given| given.follow(numbering));
     }
 
     /// Notes that new rows of the table at `path` were given keys.
-    pub(super) fn gave_keys(&mut self, path: &str, numbering: &Numbering) {
-        self.numbered.entry(path.to_owned()).or_insert_with(|| numbering.clone());
+    pub(super) fn gave_keys(&mut self, path: &str, column: &str, numbering: &Numbering) {
+        let key = (path.to_owned(), column.to_owned());
+        self.numbered.entry(key).or_insert_with(|| numbering.clone());
     }
 
     /// Adds a table that no document names yet.
@@ -264,8 +263,11 @@ impl Staged {
         let copied = self.copied.iter().find(|(path, version)| {
             state.tables.get(path.as_str()).map(|table| table.version) != Some(**version)
         });
-        let numbered = self.numbered.iter().find(|(_, numbering)| numbering.is_overtaken());
-        if let Some(path) = copied.map(|(path, _)| path).or(numbered.map(|(path, _)| path)) {
+        let mut numbered = self.numbered.iter();
+        let numbered = numbered
+            .find(|(_, numbering)| numbering.is_overtaken() || numbering.is_replaced(state));
+        let numbered = numbered.map(|((path, _), _)| path);
+        if let Some(path) = copied.map(|(path, _)| path).or(numbered) {
             return Err(overtaken(path));
         }
         match Touched::overtaken(&self.relations, &state.analytics) {

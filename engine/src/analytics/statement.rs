@@ -1,18 +1,19 @@
-//! What a statement asks for that changes tables and views of analysts, and the query that it takes its rows from.
-
-use std::collections::BTreeSet;
+//! What a statement asks for that changes tables, views and sequences of analysts, and the query that it takes its rows from.
 
 use datafusion::sql::sqlparser::ast::{
-    AlterTable, AlterTableOperation, ColumnDef, ColumnOption, CreateTable, CreateTableOptions,
-    CreateView, Ident, ObjectName, ObjectNamePart, ObjectType, OnCommit, OnConflict, Query,
-    RenameTableNameKind, Statement, Truncate,
+    AlterTable, AlterTableOperation, CreateTable, CreateTableOptions, CreateView, Ident,
+    ObjectName, ObjectNamePart, ObjectType, OnCommit, OnConflict, Query, RenameTableNameKind,
+    Statement, Truncate, TruncateIdentityOption,
 };
 
 use super::columns::{self, ColumnChange};
 use super::conflict::Upsert;
+use super::constraints::{self, ColumnRules};
 use super::merge::{self, MergeStep};
 use super::returning::Returning;
-use super::{changes, insert, keys, numbers, objects, schemas, with};
+use super::sequence_objects::{self, Owner};
+use super::sequence_options::{SequenceChanges, of_type};
+use super::{changes, insert, objects, schemas, with};
 use crate::catalog::{ANALYTICS, TEMPORARY, is_reserved, keyed, placed};
 use crate::error::{Error, Result};
 use crate::query::DATABASE;
@@ -61,9 +62,13 @@ pub(crate) enum Write {
     },
     /// `MERGE INTO name`: the query gives the rows that meet, what is done with them, and the values.
     Merge { name: String, steps: Vec<MergeStep>, query: Box<Statement> },
-    /// `TRUNCATE names`.
-    Truncate { names: Vec<String> },
-    /// `DROP TABLE` or `VIEW names`; `absent` are those of other schemas that are not there.
+    /// `TRUNCATE names [RESTART IDENTITY]`.
+    Truncate { names: Vec<String>, restart: bool },
+    /// `CREATE SEQUENCE name`.
+    CreateSequence { name: String, if_not_exists: bool, changes: SequenceChanges, owner: Owner },
+    /// `ALTER SEQUENCE name` but for `RENAME TO`.
+    AlterSequence { name: String, if_exists: bool, changes: SequenceChanges, owner: Option<Owner> },
+    /// `DROP TABLE`, `VIEW` or `SEQUENCE names`; `absent` are those of other schemas that are not there.
     Drop {
         names: Vec<String>,
         absent: Vec<String>,
@@ -86,14 +91,6 @@ pub(crate) enum Write {
     CreateSchema { name: String, if_not_exists: bool },
     /// `DROP SCHEMA names`.
     DropSchema { names: Vec<String>, if_exists: bool, cascade: bool },
-}
-
-/// What holds for the columns of a table that is made with them.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct ColumnRules {
-    pub(super) not_null: BTreeSet<String>,
-    pub(super) numbered: BTreeSet<String>,
-    pub(super) primary_key: Vec<String>,
 }
 
 impl Write {
@@ -119,12 +116,15 @@ impl Write {
                 table_names,
                 partitions: None,
                 on_cluster: None,
+                identity,
                 ..
             }) => {
                 let names =
                     table_names.iter().map(|target| existing(&target.name, "TRUNCATE", facts));
-                Write::Truncate { names: names.collect::<Result<_>>()? }
+                let restart = matches!(identity, Some(TruncateIdentityOption::Restart));
+                Write::Truncate { names: names.collect::<Result<_>>()?, restart }
             }
+            Statement::CreateSequence { .. } => create_sequence(statement, facts)?,
             Statement::Drop {
                 object_type: ObjectType::Schema, if_exists, names, cascade, ..
             } => schemas::drop_schema(names, *if_exists, *cascade)?,
@@ -133,6 +133,7 @@ impl Write {
                     ObjectType::Table => "table",
                     ObjectType::View => "view",
                     ObjectType::MaterializedView => "materialized view",
+                    ObjectType::Sequence => "sequence",
                     other => return Err(unsupported(format!("DROP {other}"), HERE)),
                 };
                 let (mut found, mut absent) = (vec![], vec![]);
@@ -178,6 +179,8 @@ impl Write {
             Write::Change { verb, .. } => verb,
             Write::Merge { .. } => "MERGE",
             Write::Truncate { .. } => "TRUNCATE",
+            Write::CreateSequence { .. } => "CREATE SEQUENCE",
+            Write::AlterSequence { .. } => "ALTER SEQUENCE",
             Write::Drop { .. } => "DROP",
             Write::Rename { .. } | Write::Columns { .. } => "ALTER TABLE",
             Write::Comment { .. } => "COMMENT",
@@ -186,9 +189,6 @@ impl Write {
         }
     }
 }
-
-/// Which constraints there are. No others are checked, so that none is promised.
-const CONSTRAINTS: &str = "Columns may be NOT NULL, and those of whole numbers, texts, uuids, dates and timestamps may be the PRIMARY KEY; leave other constraints and defaults out.";
 
 /// What to do in the place of what is not built.
 pub(super) const HERE: &str = "Tables and views are made in the schema analytics: CREATE TABLE analytics.name AS SELECT ..., or in one that CREATE SCHEMA made.";
@@ -203,7 +203,7 @@ pub(super) fn parts(name: &ObjectName) -> Vec<String> {
 }
 
 pub(super) fn normal(ident: &Ident) -> String {
-    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
+    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_ascii_lowercase() }
 }
 
 /// Returns the name of a relation that is to be made.
@@ -300,13 +300,21 @@ pub(super) fn existing(name: &ObjectName, what: &str, facts: &SessionFacts) -> R
 fn alter_table(alter: &AlterTable, facts: &SessionFacts) -> Result<Write> {
     let name = existing(&alter.name, "ALTER TABLE", facts)?;
     let if_exists = alter.if_exists;
-    if let [AlterTableOperation::Refresh { .. }] = alter.operations.as_slice() {
-        return Ok(Write::Refresh { name });
+    match alter.operations.as_slice() {
+        [AlterTableOperation::Refresh { .. }] => return Ok(Write::Refresh { name }),
+        [AlterTableOperation::SetOptionsParens { options }] => {
+            if let Some(changes) = SequenceChanges::altered(options)? {
+                let owner = changes.owned_by.as_deref();
+                let owner = owner.map(|names| sequence_objects::owner(names, facts)).transpose()?;
+                return Ok(Write::AlterSequence { name, if_exists, changes, owner });
+            }
+        }
+        _ => {}
     }
     let [AlterTableOperation::RenameTable { table_name: RenameTableNameKind::To(to) }] =
         alter.operations.as_slice()
     else {
-        return columns::alter(name, if_exists, &alter.operations);
+        return columns::alter(name, if_exists, &alter.operations, facts);
     };
     let to = match parts(to).as_slice() {
         [to] => plain(to)?.to_owned(),
@@ -364,77 +372,38 @@ fn create_table(table: &CreateTable, facts: &SessionFacts) -> Result<Write> {
     if table.columns.is_empty() {
         return Err(unsupported("a table without columns", HERE));
     }
-    let (query, mut rules, keys) = no_rows(&table.columns)?;
-    let mut keys: Vec<Vec<String>> = keys.into_iter().map(|key| vec![key]).collect();
-    for constraint in &table.constraints {
-        let key = keys::key_columns(constraint);
-        keys.push(key.ok_or_else(|| unsupported(format!("\"{constraint}\""), CONSTRAINTS))?);
-    }
-    if keys.len() > 1 {
-        return Err(Error::Standard {
-            sqlstate: "42P16",
-            message: format!(
-                "multiple primary keys for table \"{}\" are not allowed",
-                placed(&name).1
-            ),
-            hint: "A key of several columns is one: PRIMARY KEY (a, b).".into(),
-        });
-    }
-    for column in keys.first().into_iter().flatten() {
-        let found = table.columns.iter().find(|one| normal(&one.name) == *column);
-        let found = found.ok_or_else(|| Error::Standard {
-            sqlstate: "42703",
-            message: format!("column \"{column}\" named in key does not exist"),
-            hint: "Name columns of the table.".into(),
-        })?;
-        if !keys::may_be_key(&found.data_type) {
-            let what = format!("column \"{column}\" of type {} in a PRIMARY KEY", found.data_type);
-            return Err(unsupported(what, CONSTRAINTS));
-        }
-        rules.not_null.insert(column.clone());
-        rules.primary_key.push(column.clone());
-    }
+    let (query, rules) = constraints::read(&name, &table.columns, &table.constraints, facts)?;
     Ok(Write::CreateTable { name, if_not_exists, query, rules, of_columns: true })
 }
 
-/// Returns the query that has these columns and no rows, what holds for them, and which are declared to be the key.
-pub(super) fn no_rows(columns: &[ColumnDef]) -> Result<(Box<Statement>, ColumnRules, Vec<String>)> {
-    let mut rules = ColumnRules::default();
-    let mut keys: Vec<String> = vec![];
-    let mut list = Vec::with_capacity(columns.len());
-    for column in columns {
-        let column_name = normal(&column.name);
-        let mut is_identity = false;
-        for option in &column.options {
-            match &option.option {
-                ColumnOption::Null => {}
-                ColumnOption::NotNull => drop(rules.not_null.insert(column_name.clone())),
-                key if keys::is_key(key) => keys.push(column_name.clone()),
-                identity if numbers::is_identity(identity, &column.data_type) => is_identity = true,
-                _ => {
-                    let what = format!("\"{option}\" of column \"{column_name}\"");
-                    return Err(unsupported(what, CONSTRAINTS));
-                }
-            }
+fn create_sequence(statement: &Statement, facts: &SessionFacts) -> Result<Write> {
+    let Statement::CreateSequence {
+        temporary,
+        if_not_exists,
+        name,
+        data_type,
+        sequence_options,
+        owned_by,
+    } = statement
+    else {
+        return Err(unsupported("this form of CREATE SEQUENCE", HERE));
+    };
+    let name = match temporary {
+        true => new_temporary(name)?,
+        false => new(name, "CREATE SEQUENCE", facts)?,
+    };
+    let data_type = data_type.as_ref().map(|data_type| of_type(&data_type.to_string()));
+    let mut changes = SequenceChanges::read(sequence_options)?;
+    changes.data_type = data_type.transpose()?;
+    let owner = match owned_by {
+        Some(owned_by) => {
+            let names = owned_by.0.iter().filter_map(|part| part.as_ident().cloned());
+            sequence_objects::owner(&names.collect::<Vec<_>>(), facts)?
         }
-        let quoted = Ident::with_quote('"', &column_name);
-        match numbers::numbered(&column.data_type) {
-            Some(plain) => {
-                list.push(format!("CAST(NULL AS {plain}) AS {quoted}"));
-                rules.not_null.insert(column_name.clone());
-                rules.numbered.insert(column_name);
-            }
-            None => {
-                list.push(format!("CAST(NULL AS {}) AS {quoted}", column.data_type));
-                if is_identity {
-                    rules.not_null.insert(column_name.clone());
-                    rules.numbered.insert(column_name);
-                }
-            }
-        }
-    }
-    let query = parse_one(&format!("SELECT {} WHERE false", list.join(", ")))?;
-    Ok((Box::new(query), rules, keys))
+        None => None,
+    };
+    let if_not_exists = *if_not_exists;
+    Ok(Write::CreateSequence { name, if_not_exists, changes, owner })
 }
 
 fn create_view(view: &CreateView, facts: &SessionFacts) -> Result<Write> {

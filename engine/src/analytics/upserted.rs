@@ -10,12 +10,14 @@ use datafusion::logical_expr::LogicalPlan;
 
 use super::changed::{Changed, new_values};
 use super::conflict::{CHANGES, PLACED, Upsert};
+use super::keys::{Key, is_first};
 use super::provenance::Provenance;
 use super::returning::{Item, Returned};
-use super::rows::{self, FileWriter, check_not_null, null_value};
+use super::rows::{self, FileWriter, Shaper, check_not_null, null_value};
 use super::write::{Seen, Written, missing};
 use crate::catalog::AnalyticsTable;
 use crate::error::{Error, Result};
+use crate::query::postgres::Zone;
 use crate::query::session::QuerySession;
 
 impl QuerySession {
@@ -44,44 +46,57 @@ impl QuerySession {
         let made = self.opened(&table.path).await?;
         let snapshot = seen.live.published.table(&table.path).ok_or_else(|| missing(name))?;
 
-        let mut shaper = self.shaper(seen, table, &made, upsert.inserted.clone()).await?;
+        let mut shaper = self.shaper(seen, (name, table), &made, upsert.inserted.clone())?;
         shaper.returned = of_new;
         // Keys are held against each other first: of rows with the same one the first goes in.
-        let key = shaper.key.take();
-        let mut stored = shaper.shape(&chosen(&found, &fate.is_new)?)?;
-        if let Some(key) = key.filter(|key| shaper.brings(key)) {
-            let first = key.is_first(&stored)?;
+        let keys = std::mem::take(&mut shaper.keys);
+        let mut stored = shaper.shape(&chosen(&found, &fate.is_new)?).await?;
+        let brought: Vec<&Key> = keys.iter().filter(|key| shaper.brings(key)).collect();
+        let is_met = |key: &&Key| upsert.met.iter().any(|name| name == key.constraint());
+        let met: Vec<&Key> = brought.iter().copied().filter(is_met).collect();
+        if !met.is_empty() {
+            let first = is_first(&met, &stored)?;
             if upsert.assigned.is_some() && first.false_count() > 0 {
                 return Err(second_time());
             }
             stored = chosen(&stored, &first)?;
             shaper.returned.as_mut().map_or(Ok(()), |returned| returned.keep(&first))?;
-            shaper.brought.keys.take(&key, &stored)?;
             fate.leave_out(&first);
         }
+        for key in brought {
+            shaper.brought.keys.take(key, &stored, table)?;
+        }
         let mut count = stored.num_rows();
-        self.settle_numbers(seen, (name, table), &shaper.numbers, &shaper.brought).await?;
-        let mut writer = FileWriter::new(&made);
-        writer.push(stored).await?;
-        let mut adds = writer.finish().await?;
 
         let changed = chosen(&found, &fate.is_changed)?;
         let mut changes = vec![];
         if let Some(assigned) = &upsert.assigned {
             let assigned: Vec<(&String, usize)> =
                 assigned.iter().map(|(column, at)| (column, *at)).collect();
-            let values = new_values(&snapshot.schema, table, &assigned, &changed)?;
+            let values = new_values(&snapshot.schema, table, &assigned, &changed, &shaper.zone)?;
+            for (column, array) in &values {
+                if table.numbered.contains_key(column) {
+                    shaper.brought.take(column, array)?;
+                }
+            }
             let numbers = changed.column(0).as_primitive::<Int64Type>();
             changes.push(Changed::new(numbers, Some(values)));
         }
         count += changed.num_rows();
-        let of_changed = of_changed.map(|returned| given_back(returned, upsert, &changed));
-        let (anew, removes) = self.written_anew(&made, &snapshot, &changes).await?;
-        adds.extend(anew);
+        let zone = &shaper.zone;
+        let of_changed = of_changed.map(|returned| given_back(returned, upsert, &changed, zone));
+        let Shaper { numbers, mut brought, returned: of_new, .. } = shaper;
+        let of_table = (&made, snapshot.as_ref(), table);
+        let (mut adds, removes) =
+            self.written_anew(of_table, &changes, &keys, &mut brought).await?;
+        self.settle_rows(seen, (name, table), &numbers, brought, &changes).await?;
+        let mut writer = FileWriter::new(&made);
+        writer.push(stored).await?;
+        adds.extend(writer.finish().await?);
         if !adds.is_empty() || !removes.is_empty() {
             self.stage_rows(seen, &made, adds, &removes);
         }
-        let returned = match (shaper.returned, of_changed.transpose()?) {
+        let returned = match (of_new, of_changed.transpose()?) {
             (Some(new), Some(changed)) => Some(in_order(new, changed, &fate)?),
             _ => None,
         };
@@ -146,7 +161,7 @@ fn check_proposed(table: &AnalyticsTable, upsert: &Upsert, found: &RecordBatch) 
     for column in &table.not_null {
         match upsert.inserted.iter().find(|(name, _)| name == column) {
             Some((_, at)) => check_not_null(found.column(*at), column, true)?,
-            None if table.numbered.contains(column) || found.num_rows() == 0 => {}
+            None if table.numbered.contains_key(column) || found.num_rows() == 0 => {}
             None => return Err(null_value(column)),
         }
     }
@@ -154,11 +169,16 @@ fn check_proposed(table: &AnalyticsTable, upsert: &Upsert, found: &RecordBatch) 
 }
 
 /// Takes what comes back of the rows that change.
-fn given_back(mut returned: Returned, upsert: &Upsert, changed: &RecordBatch) -> Result<Returned> {
+fn given_back(
+    mut returned: Returned,
+    upsert: &Upsert,
+    changed: &RecordBatch,
+    zone: &Zone,
+) -> Result<Returned> {
     let assigned = upsert.assigned.iter().flatten();
     for (name, at) in assigned.chain(&upsert.kept) {
         if let Some(field) = returned.field_of(name) {
-            returned.take_column(name, &rows::assigned(changed.column(*at), &field)?);
+            returned.take_column(name, &rows::assigned(changed.column(*at), &field, zone)?);
         }
     }
     returned.end_batch(changed.num_rows())?;

@@ -5,24 +5,17 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::common::ScalarValue;
-use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::sqlparser::ast::Statement;
 
 use super::changed::Change;
-use super::keys::{Key, refuse_changed};
-use super::numbers::Brought;
-use super::provenance::Provenance;
+use super::keys::refuse_changed;
 use super::returning::{Returned, parameters_with};
-use super::rows::{self, Shaper};
 use super::staged::{Staged, exists};
-use super::statement::{ColumnRules, Write};
+use super::statement::Write;
 use super::{changes, insert, materialized, merged, with};
-use crate::catalog::{
-    AnalyticsBody, AnalyticsRelation, AnalyticsTable, LegalBasis, placed, qualified,
-};
+use crate::catalog::{AnalyticsRelation, AnalyticsTable, placed, qualified};
 use crate::engine::Live;
 use crate::error::{Error, Result};
-use crate::lake::{FileEntry, Table};
 use crate::query::planned::Planned;
 use crate::query::relations::columns_of;
 use crate::query::session::QuerySession;
@@ -99,10 +92,17 @@ impl Seen {
         verb: &str,
     ) -> Result<(&AnalyticsRelation, &AnalyticsTable)> {
         let relation = self.find(name).ok_or_else(|| missing(name))?;
-        let table = relation.table().ok_or_else(|| Error::Standard {
-            sqlstate: "42809",
-            message: format!("{verb}: \"{name}\" is a view"),
-            hint: "Name the table that it reads.".into(),
+        let table = relation.table().ok_or_else(|| match relation.sequence() {
+            Some(_) => Error::Standard {
+                sqlstate: "42809",
+                message: format!("cannot change sequence \"{}\"", placed(name).1),
+                hint: "ALTER SEQUENCE and setval change it, and nextval takes a number.".into(),
+            },
+            None => Error::Standard {
+                sqlstate: "42809",
+                message: format!("{verb}: \"{name}\" is a view"),
+                hint: "Name the table that it reads.".into(),
+            },
         })?;
         Ok((relation, table))
     }
@@ -128,6 +128,7 @@ impl QuerySession {
         self.engine().catalog().require_writable()?;
         self.require_write()?;
         let seen = self.seen();
+        self.admit_reading(&seen.live)?;
         let anew;
         let mut planned = planned;
         if planned.query.as_ref().is_some_and(|query| !self.is_current(query, &seen.live)) {
@@ -205,7 +206,7 @@ impl QuerySession {
         let staged = self.save_and_replace(Staged::default());
         let (changes, temporary) = (staged.part(false), staged.part(true));
         if !changes.is_empty()
-            && let Err(error) = self.engine().commit_staged(changes).await
+            && let Err(error) = self.engine().commit_staged(changes, self.serialized_at()).await
         {
             self.rollback();
             return Err(error);
@@ -300,6 +301,7 @@ impl QuerySession {
                 let source = insert::source(query, &targets);
                 let planned = self.plan_with(&seen.live, &context, &source, types).await?;
                 insert::check(planned.schema.fields(), &targets, columns.is_some())?;
+                insert::refuse_given(table, &targets, planned.schema.fields().len())?;
                 Some(planned)
             }
             Write::Change { name, alias, verb, assigned, returning, query } => {
@@ -316,27 +318,27 @@ impl QuerySession {
                 }
                 let mut query = changes::with_columns(query, alias, wanted.into_iter());
                 changes::type_values(&mut query, &targets);
-                let numbered = self.shaped_context(&seen.live, |all| all.with_row_numbers(name))?;
+                let numbered = self.context_of_change(seen, name)?;
                 let planned = self.plan_with(&seen.live, &numbered, &query, types).await?;
                 insert::check(&planned.schema.fields()[1..][..targets.len()], &targets, true)?;
                 Some(planned)
             }
             Write::Upsert { name, upsert, returning, query } => {
-                let (_, table) = seen.table(name, "INSERT")?;
-                let shown = seen.columns(table);
+                let shown = seen.columns(seen.table(name, "INSERT")?.1);
                 if let Some(returning) = returning {
                     returns = Returned::new(&returning.items, name, &shown)?.schema;
                 }
-                let numbered = self.shaped_context(&seen.live, |all| all.with_row_numbers(name))?;
+                let numbered = self.context_of_change(seen, name)?;
                 let planned = self.plan_with(&seen.live, &numbered, query, types).await?;
                 upsert.check(name, &shown, &planned.schema)?;
                 Some(planned)
             }
             Write::Merge { name, steps, query } => {
-                let (_, table) = seen.table(name, "MERGE")?;
-                let numbered = self.shaped_context(&seen.live, |all| all.with_row_numbers(name))?;
-                let planned = self.plan_with(&seen.live, &numbered, query, types).await?;
-                merged::check(name, &seen.columns(table), &planned.schema, steps)?;
+                let shown = seen.columns(seen.table(name, "MERGE")?.1);
+                let query = merged::with_types(name, &shown, query, steps)?;
+                let numbered = self.context_of_change(seen, name)?;
+                let planned = self.plan_with(&seen.live, &numbered, &query, types).await?;
+                merged::check(name, &shown, &planned.schema, steps)?;
                 Some(planned)
             }
             _ => None,
@@ -353,116 +355,6 @@ impl QuerySession {
         }
         let (statement, types) = (statement.clone(), types.to_vec());
         Ok(Some(PlannedWrite { statement, types, write, query, parameters, returns }))
-    }
-
-    pub(super) async fn create_table(
-        &self,
-        seen: &Seen,
-        name: &str,
-        columns: &Schema,
-        rules: &ColumnRules,
-        plan: Option<LogicalPlan>,
-    ) -> Result<Written> {
-        let viewer = self.viewer(&seen.live)?;
-        let (layout, of_persons) = rows::layout(columns)?;
-        let ColumnRules { not_null, numbered, primary_key } = rules.clone();
-        if of_persons && let Some(column) = numbered.first() {
-            return Err(Error::Unsupported {
-                what: format!("numbered column \"{column}\" of rows of persons"),
-                hint: "Numbers would tell of persons who are hidden: leave the column out.".into(),
-            });
-        }
-        if of_persons && let Some(column) = primary_key.first() {
-            return Err(Error::Unsupported {
-                what: format!("primary key \"{column}\" of rows of persons"),
-                hint: "Keys would tell of persons who are hidden: leave PRIMARY KEY out.".into(),
-            });
-        }
-        let apart = match &plan {
-            Some(plan) => Provenance::of(plan, of_persons)?.of_one_person_each,
-            None => false,
-        };
-        let sees_everyone = matches!(viewer.purpose, Some((_, LegalBasis::Contract)));
-        let bound = viewer.purpose.map(|(purpose, _)| purpose);
-        let purpose = bound.filter(|_| !apart || sees_everyone);
-        let (made, fresh) = self.engine().fresh_table(layout).await?;
-        let path = made.path().to_owned();
-        let definition = None;
-        let table = AnalyticsTable {
-            path,
-            purpose,
-            of_persons,
-            not_null,
-            numbered,
-            primary_key,
-            definition,
-        };
-        let mut files = vec![];
-        let tag = match plan {
-            None => {
-                self.note(seen, name).await?;
-                "CREATE TABLE".to_owned()
-            }
-            Some(plan) => {
-                let names = columns.fields().iter().map(|column| column.name().clone());
-                let sources = names.enumerate().map(|(at, name)| (name, at)).collect();
-                let written =
-                    self.write_rows(seen, name, (&table, &made), sources, None, plan).await?;
-                files = written.files;
-                format!("SELECT {}", written.count)
-            }
-        };
-        let relation = AnalyticsRelation {
-            owner: self.role().to_owned(),
-            comment: None,
-            column_comments: Default::default(),
-            body: AnalyticsBody::Table(table),
-        };
-        let mut staged = self.staged().lock();
-        staged.add_table(made, fresh, files);
-        staged.put(&seen.base.published, name, Some(relation));
-        Ok(Written::tagged(tag))
-    }
-
-    /// Returns what turns rows into those of a table.
-    pub(super) async fn shaper<'a>(
-        &self,
-        seen: &Seen,
-        table: &'a AnalyticsTable,
-        made: &Table,
-        sources: Vec<(String, usize)>,
-    ) -> Result<Shaper<'a>> {
-        let persons = match table.of_persons {
-            true => Some(self.persons(seen)?),
-            false => None,
-        };
-        let stored = Arc::clone(&made.snapshot().schema);
-        // Far from every other statement's numbers.
-        let next_row = (rand::random::<u64>() >> 2) as i64;
-        let numbers = self.numbers(seen, table).await?;
-        let (not_null, key) = (&table.not_null, Key::of(table, &stored)?);
-        let (brought, returned) = (Brought::default(), None);
-        Ok(Shaper { stored, sources, not_null, persons, next_row, numbers, key, brought, returned })
-    }
-
-    /// Returns the table at `path`, to write files for.
-    pub(super) async fn opened(&self, path: &str) -> Result<Table> {
-        let fresh = self.staged().lock().fresh_table(path);
-        match fresh {
-            Some(table) => Ok(table),
-            None => self.engine().catalog().lake().open_table(path).await,
-        }
-    }
-
-    pub(super) fn stage_rows(
-        &self,
-        seen: &Seen,
-        made: &Table,
-        adds: Vec<FileEntry>,
-        removes: &[FileEntry],
-    ) {
-        let read = seen.base.published.table(made.path()).unwrap_or_else(|| made.snapshot());
-        self.staged().lock().change_table(made, &read, adds, removes);
     }
 }
 

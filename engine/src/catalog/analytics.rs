@@ -1,5 +1,5 @@
-//! Tables and views that analysts make with SQL, in the schema `analytics` and in schemas of their own, and who may read
-//! them.
+//! Tables, views and sequences that analysts make with SQL, in the schema `analytics` and in schemas of their own, and who
+//! may read them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,6 +7,7 @@ use arrow::datatypes::Field;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::references::relations_read;
+use super::sequences::{AnalyticsSequence, NumberedColumn, named_or_listed};
 use super::state::CatalogState;
 use crate::error::{Error, Result};
 
@@ -59,7 +60,7 @@ pub struct AnalyticsSchema {
     pub owner: String,
 }
 
-/// A table or a view that analysts made.
+/// A table, a view or a sequence that analysts made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AnalyticsRelation {
     /// The role that made it.
@@ -80,6 +81,8 @@ pub enum AnalyticsBody {
     Table(AnalyticsTable),
     /// A query, planned anew for whoever reads it.
     View(AnalyticsView),
+    /// Numbers, each of which is given once.
+    Sequence(AnalyticsSequence),
 }
 
 /// A table that analysts made.
@@ -93,15 +96,43 @@ pub struct AnalyticsTable {
     pub of_persons: bool,
     /// Columns that are never null.
     pub not_null: BTreeSet<String>,
-    /// Columns whose rows are numbered as they are put in.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub numbered: BTreeSet<String>,
+    /// Columns whose rows are numbered as they are put in, and by what.
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "named_or_listed"
+    )]
+    pub numbered: BTreeMap<String, NumberedColumn>,
     /// The columns that are the primary key, in order; none if there is no key.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_more")]
     pub primary_key: Vec<String>,
+    /// What else keeps rows apart.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unique: Vec<UniqueConstraint>,
     /// The query that `REFRESH MATERIALIZED VIEW` fills it with, if it is one. Names in it have their schema.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub definition: Option<String>,
+}
+
+/// A constraint by which no two rows have the same values in some columns. Nulls are no values.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UniqueConstraint {
+    /// Its name, which no other constraint of the schema has.
+    pub name: String,
+    /// Its columns, in order.
+    pub columns: Vec<String>,
+}
+
+impl AnalyticsTable {
+    /// Returns what keeps the rows of the table apart that is kept under `name`: the primary key first.
+    pub fn keys(&self, name: &str) -> Vec<UniqueConstraint> {
+        let primary = UniqueConstraint {
+            name: format!("{}_pkey", placed(name).1),
+            columns: self.primary_key.clone(),
+        };
+        let primary = Some(primary).filter(|key| !key.columns.is_empty());
+        primary.into_iter().chain(self.unique.iter().cloned()).collect()
+    }
 }
 
 /// Reads the names of columns; documents of earlier versions have one name and no list.
@@ -128,12 +159,13 @@ pub struct AnalyticsView {
 }
 
 impl AnalyticsRelation {
-    /// Returns `table`, `view` or `materialized view`.
+    /// Returns `table`, `view`, `materialized view` or `sequence`.
     pub fn word(&self) -> &'static str {
         match &self.body {
             AnalyticsBody::Table(table) if table.definition.is_some() => "materialized view",
             AnalyticsBody::Table(_) => "table",
             AnalyticsBody::View(_) => "view",
+            AnalyticsBody::Sequence(_) => "sequence",
         }
     }
 
@@ -142,6 +174,7 @@ impl AnalyticsRelation {
         match &self.body {
             AnalyticsBody::Table(table) => table.definition.as_deref(),
             AnalyticsBody::View(view) => Some(&view.query),
+            AnalyticsBody::Sequence(_) => None,
         }
     }
 
@@ -149,7 +182,7 @@ impl AnalyticsRelation {
     pub fn table(&self) -> Option<&AnalyticsTable> {
         match &self.body {
             AnalyticsBody::Table(table) => Some(table),
-            AnalyticsBody::View(_) => None,
+            AnalyticsBody::View(_) | AnalyticsBody::Sequence(_) => None,
         }
     }
 
@@ -157,7 +190,15 @@ impl AnalyticsRelation {
     pub fn view(&self) -> Option<&AnalyticsView> {
         match &self.body {
             AnalyticsBody::View(view) => Some(view),
-            AnalyticsBody::Table(_) => None,
+            AnalyticsBody::Table(_) | AnalyticsBody::Sequence(_) => None,
+        }
+    }
+
+    /// Returns the sequence, if it is one.
+    pub fn sequence(&self) -> Option<&AnalyticsSequence> {
+        match &self.body {
+            AnalyticsBody::Sequence(sequence) => Some(sequence),
+            AnalyticsBody::Table(_) | AnalyticsBody::View(_) => None,
         }
     }
 }

@@ -13,19 +13,24 @@ mod freshness;
 mod identity;
 mod order;
 mod references;
+mod sequences;
 mod state;
 mod store;
 
 pub(crate) use analytics::reads_analytics;
 pub use analytics::{
     ANALYTICS, AnalyticsBody, AnalyticsRelation, AnalyticsSchema, AnalyticsTable, AnalyticsView,
-    TEMPORARY, is_reserved, keyed, placed, qualified,
+    TEMPORARY, UniqueConstraint, is_reserved, keyed, placed, qualified,
 };
-pub use check::{check_references, check_unused};
+pub use check::{check_identifiers, check_references, check_unused};
 pub use definition::*;
 pub use identity::*;
 pub use order::SegmentOrder;
 pub use references::references;
 pub(crate) use references::{SegmentsRead, relations_read, segments_read};
+pub use sequences::{
+    AnalyticsSequence, Identity, NumberedColumn, SequenceOwner, SequenceRange, WholeNumber,
+    object_name, sequence_of,
+};
 pub use state::{CatalogState, Coverage, GraphInForce, SourceState, TableState};
 pub use store::{Catalog, Change, Published};

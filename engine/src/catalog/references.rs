@@ -4,12 +4,10 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{ObjectNamePart, visit_relations};
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
-use datafusion::sql::sqlparser::parser::Parser;
 
 use super::analytics::is_reserved;
 use super::definition::{Body, Definition, Kind, SyncInput};
-use crate::query::PUBLIC;
+use crate::query::{PUBLIC, syntax};
 
 /// Returns every object that a definition names, in the order of the text where that is cheap to tell.
 pub fn references(definition: &Definition) -> Vec<(Kind, String)> {
@@ -104,7 +102,7 @@ pub(crate) fn segments_read(query: &str) -> SegmentsRead {
 pub(crate) fn relations_read(query: &str) -> Vec<(Option<String>, String)> {
     let mut found = Vec::new();
     // The dialect has read this text before, so that it parses; if it did not, there would be nothing to add.
-    let Ok(statements) = Parser::parse_sql(&PostgreSqlDialect {}, query) else { return found };
+    let Ok(statements) = syntax::statements(query) else { return found };
     let _ = visit_relations(&statements, |relation| {
         let mut parts: Vec<String> = relation
             .0

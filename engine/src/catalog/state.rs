@@ -32,10 +32,10 @@ pub struct CatalogState {
     /// The schemas that were made for tables and views, beside `analytics`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub schemas: BTreeMap<String, AnalyticsSchema>,
-    /// The tables and views that analysts made, by name: those of another schema than `analytics` by schema and name.
+    /// The tables, views and sequences that analysts made, by name: those of another schema than `analytics` by schema and name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub analytics: BTreeMap<String, AnalyticsRelation>,
-    /// The greatest number in the path of such a table: no two tables ever have the same.
+    /// The greatest number in the path of such a table, or of a sequence: no two of them ever have the same.
     #[serde(default)]
     pub analytics_made: u64,
     /// The tables by their path in the lake.
@@ -156,7 +156,7 @@ impl CatalogState {
     /// # Errors
     /// [`Error::Corrupt`] if it is damaged or of another layout.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        let state: Self = serde_json::from_slice(bytes).map_err(|source| Error::Corrupt {
+        let mut state: Self = serde_json::from_slice(bytes).map_err(|source| Error::Corrupt {
             message: "the catalog document cannot be read".into(),
             source: Some(Box::new(source)),
         })?;
@@ -169,6 +169,7 @@ impl CatalogState {
                 source: None,
             });
         }
+        state.add_sequences();
         Ok(state)
     }
 

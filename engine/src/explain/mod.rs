@@ -9,6 +9,7 @@
 //! ```text
 //!  arguments -> ends: records, or profiles that are or were      ends
 //!            -> the edges of the profile that has both            evidence
+//!            -> what two records say of each other by themselves       compared
 //!            -> strongest way, cheapest cut                       links
 //!            -> the weight of a pair, step by step                waterfall
 //!            -> the weights of many pairs                         pairs
@@ -16,6 +17,7 @@
 //!            -> lines                                             text
 //! ```
 
+mod compared;
 mod ends;
 mod evidence;
 mod links;
@@ -87,7 +89,8 @@ impl What {
     }
 
     /// The relations that the audit log notes.
-    fn reads(self, everyone: bool) -> Vec<&'static str> {
+    fn reads(self, ground: &Ground) -> Vec<&'static str> {
+        let everyone = ground.sees_everyone();
         let edges = ["public.identity_edges", "public.profile_identifiers"];
         let refused = [
             "public.identity_overrides",
@@ -97,7 +100,13 @@ impl What {
         ];
         let profile =
             ["public.attribute_sources", "public.profile_identifiers", "public.profile_records"];
-        let (edges, refused, profile) = (edges.iter(), refused.iter(), profile.iter());
+        let households: &[&'static str] = match (ground.has_households(), everyone) {
+            (true, true) => &["public.household_pairs", "public.profiles"],
+            (true, false) => &["public.profiles"],
+            (false, _) => &[],
+        };
+        let profile = profile.iter().chain(households);
+        let (edges, refused) = (edges.iter(), refused.iter());
         match self {
             What::Merged => edges.copied().collect(),
             What::NotMerged => refused.copied().collect(),
@@ -138,7 +147,7 @@ impl TableFunctionImpl for Explaining {
             let (ground, arguments) = (Arc::clone(&ground), arguments.clone());
             Box::pin(async move { Ok(vec![ground.rows(what, &arguments).await?]) })
         });
-        let reads = what.reads(self.ground.sees_everyone());
+        let reads = what.reads(&self.ground);
         Ok(Arc::new(SystemTable::new(name, what.columns(), rows).made_of(&reads)))
     }
 }
@@ -202,6 +211,11 @@ impl Ground {
 
     fn sees_everyone(&self) -> bool {
         matches!(self.access.visible, Visible::Everyone)
+    }
+
+    fn has_households(&self) -> bool {
+        let in_force = self.published.state.graph_in_force.as_ref();
+        in_force.is_some_and(|in_force| in_force.graph.has_households())
     }
 
     fn expect_everyone(&self) -> Result<()> {

@@ -1,5 +1,5 @@
-//! `why_not_merged`: the edges between two profiles that were refused, and by what; what both carry and nobody is known by; or
-//! that nothing connects them.
+//! `why_not_merged`: the edges between two profiles that were refused, and by what; what both carry and
+//! does not join them; or that nothing connects them; and what the two say of each other by themselves.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -10,14 +10,17 @@ use datafusion::error::DataFusionError;
 
 use super::Ground;
 use super::ends::{End, Found};
-use super::evidence::{EDGES_MAX, Node, Texts};
+use super::evidence::{EDGES_MAX, Node, Texts, literal};
 use crate::error::Result;
 use crate::identity::{Decided, OVERRIDE_NAME, Origin};
+
+/// Refused edges with others that are told of one value at most.
+const OTHERS_MAX: usize = 10;
 
 /// One reason why two profiles are not one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Reason {
-    /// `refused`, `ignored`, `nothing` or `merged`.
+    /// `refused`, `ignored`, `agreed`, `nothing`, `contradicted`, `below` or `merged`.
     pub(super) status: &'static str,
     pub(super) rule: Option<String>,
     pub(super) value: Option<String>,
@@ -80,19 +83,25 @@ impl Ground {
         found.extend(refused.into_iter().filter(|reason| {
             reason.left.as_ref().zip(reason.right.as_ref()).is_some_and(|(l, r)| between(l, r))
         }));
-        let told: BTreeSet<(Option<String>, Option<String>)> =
+        let mut told: BTreeSet<(Option<String>, Option<String>)> =
             found.iter().map(|reason| (reason.rule.clone(), reason.value.clone())).collect();
         let of_right = self.identifiers(right.profile).await?;
         for [kind, value, class] in self.identifiers(left.profile).await? {
             let both = of_right.iter().any(|held| held[0] == kind && held[1] == value);
-            if both && !told.contains(&(Some(kind.clone()), Some(value.clone()))) {
+            if both && told.insert((Some(kind.clone()), Some(value.clone()))) {
+                // Whoever is like others is refused through the one that stands for them, who may be of a third profile.
+                found.extend(self.refused_with_others(&kind, &value, [left, right]).await?);
                 let (rule, value, reason) = (Some(kind), Some(value), Some(class));
                 found.push(Reason { status: "ignored", rule, value, reason, ..Reason::default() });
             }
         }
+        let (agreed, against) = self.compared(left, right).await?;
+        let is_new = |reason: &Reason| !told.contains(&(reason.rule.clone(), reason.value.clone()));
+        found.extend(agreed.into_iter().filter(is_new));
         if found.is_empty() {
             found.push(Reason { status: "nothing", ..Reason::default() });
         }
+        found.extend(against);
         Ok(found)
     }
 
@@ -121,14 +130,35 @@ impl Ground {
     /// Returns the edges that were refused from records of these profiles.
     pub(super) async fn refused(&self, profiles: &[i64]) -> Result<Vec<Reason>> {
         let list: Vec<String> = profiles.iter().map(i64::to_string).collect();
+        self.refused_where(&format!("profile_id IN ({})", list.join(", ")), EDGES_MAX).await
+    }
+
+    /// Returns edges of a value that were refused between one of these records and any other.
+    async fn refused_with_others(
+        &self,
+        kind: &str,
+        value: &str,
+        ends: [&Found; 2],
+    ) -> Result<Vec<Reason>> {
+        let of = ends.map(|end| {
+            let source = literal(&end.record.source);
+            let key = literal(end.record.key.as_deref().unwrap_or_default());
+            let is = |side: &str| format!("{side}_source = {source} AND {side}_record_key = {key}");
+            format!("{} OR {}", is("left"), is("right"))
+        });
+        let (kind, value) = (literal(kind), literal(value));
+        let condition = format!("rule = {kind} AND value = {value} AND ({})", of.join(" OR "));
+        self.refused_where(&condition, OTHERS_MAX).await
+    }
+
+    async fn refused_where(&self, condition: &str, rows_max: usize) -> Result<Vec<Reason>> {
         let rows = self
             .query(&format!(
                 "SELECT rule, value, reason, limited_kind, left_source, left_record_key, right_source, \
                         right_record_key, against_source, against_record_key, observed_at \
-                 FROM identity_violations WHERE profile_id IN ({}) \
+                 FROM identity_violations WHERE {condition} \
                  ORDER BY left_source, left_record_key, right_source, right_record_key, rule, value \
-                 LIMIT {EDGES_MAX}",
-                list.join(", ")
+                 LIMIT {rows_max}"
             ))
             .await?;
         let mut found = Vec::new();

@@ -12,6 +12,8 @@ use super::evidence::{EDGES_MAX, Edge, Node, Texts};
 use super::not_merged::Reason;
 use super::waterfall;
 use crate::error::Result;
+use crate::identity::probability_of;
+use crate::matching::SCALE;
 
 /// The one column, named as that of other plans.
 pub(super) fn columns() -> SchemaRef {
@@ -85,7 +87,7 @@ impl Ground {
 
     /// Tells what a profile is made of. What tells of others, too, is told only to those who see everyone.
     pub(super) async fn profile_lines(&self, id: i64) -> Result<Vec<String>> {
-        let (profile, _) = self.profile_of(id)?;
+        let (profile, subject) = self.profile_of(id)?;
         let everyone = self.sees_everyone();
         if profile != id && !everyone {
             // Whose id was merged is told of two persons at a time.
@@ -100,6 +102,7 @@ impl Ground {
         if profile != id {
             lines.push(format!("  Merged: {id} is its id now"));
         }
+        lines.extend(self.household_lines(profile, subject));
         lines.push("  Records:".to_owned());
         let records = self.records(&[profile]).await?;
         lines.extend(records.iter().map(|(_, record)| format!("    -> {record}")));
@@ -125,6 +128,28 @@ impl Ground {
         lines.push("  Golden values:".to_owned());
         lines.extend(self.golden(profile).await?);
         Ok(lines)
+    }
+
+    /// Tells how many others are of the household of a profile, and to those who see everyone which of them says most of it;
+    /// nothing, if the graph asks for no households.
+    fn household_lines(&self, profile: i64, subject: u32) -> Vec<String> {
+        let anchor = self.access.people.anchor(subject);
+        let Some(household) = anchor.and_then(|anchor| self.access.household(anchor)) else {
+            return vec![];
+        };
+        let others = match household.others {
+            0 => "nobody else".to_owned(),
+            1 => "1 other".to_owned(),
+            others => format!("{others} others"),
+        };
+        let mut lines = vec![format!("  Household: {}, with {others}", household.id)];
+        if let Some((other, tie)) = household.nearest.filter(|_| self.sees_everyone()) {
+            let bits = f64::from(tie.weight) / f64::from(SCALE);
+            let probability = probability_of(bits);
+            let said = format!("{bits:+.2} bits, probability {probability:.4}");
+            lines.push(format!("    -> {profile} and {other}: {said}"));
+        }
+        lines
     }
 
     async fn golden(&self, profile: i64) -> Result<Vec<String>> {
@@ -171,7 +196,23 @@ fn reason_line(reason: &Reason) -> String {
             let [ends, kind, against] = [ends, kind, against].map(Option::unwrap_or_default);
             format!("{}{ends} was refused by {why}{kind}{against}", what())
         }
-        "ignored" => format!("both have {}, which joined nobody here: it is {why}", what()),
+        "ignored" => match why {
+            "personal" | "shared" => {
+                format!("both have {} ({why}), which did not join them", what())
+            }
+            _ => format!("both have {}, which joined nobody here: it is {why}", what()),
+        },
+        "agreed" => format!("both agree on {}, which did not join them", what()),
+        "contradicted" => {
+            let [left, right] = [&reason.left, &reason.right]
+                .map(|node| node.as_ref().map(Node::to_string).unwrap_or_default());
+            format!("{left} and {right} cannot be one person: {why} stands against it")
+        }
+        "below" => {
+            let (rule, value) = (reason.rule.as_deref(), reason.value.as_deref());
+            let (rule, value) = (rule.unwrap_or_default(), value.unwrap_or_default());
+            format!("{rule} gives {value}, below its {why}")
+        }
         "merged" => "they are one profile".to_owned(),
         _ => "nothing connects them: no value that identifies somebody is in both".to_owned(),
     }

@@ -2,13 +2,13 @@
 //! FUZZY rule.
 //!
 //! The pair is weighed as the rule weighs it: the same texts, the same classes of values, the same model, the same code. Of
-//! records with several versions those two are shown that agree best.
+//! records with several versions those two are shown that agree best, without those that were about somebody else.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray};
-use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimestampMicrosecondType};
 use datafusion::error::DataFusionError;
 
 use super::Ground;
@@ -23,7 +23,7 @@ use crate::matching::{
 };
 use crate::tables;
 
-/// Versions of one record that are looked at; the oldest first.
+/// Versions of one record that are looked at: its last ones.
 const VERSIONS_MAX: usize = 16;
 
 /// Profiles that are asked for with one query.
@@ -57,10 +57,15 @@ pub(super) struct Weighing {
 }
 
 /// A version of a record: what it says about its person, and its identifiers by kind, normalised.
-struct Version {
-    record: Node,
-    person: [Option<String>; PersonField::ALL.len()],
+pub(super) struct Version {
+    pub(super) subject: i64,
+    pub(super) record: Node,
+    /// When it was so.
+    pub(super) observed_at: i64,
+    pub(super) person: [Option<String>; PersonField::ALL.len()],
     values: Vec<Option<String>>,
+    /// All identifiers as they are written, by the number of their kind.
+    pub(super) raw: Vec<(u16, String)>,
 }
 
 impl Ground {
@@ -96,17 +101,20 @@ impl Ground {
         let wanted: HashSet<&Node> = ends.iter().map(|end| &end.record).collect();
         let subjects = self.access.people.subjects(&profiles);
         let versions = self.versions(&rules, &subjects, &wanted).await?;
-        Weighing::new(&rules, model, &versions, &classes).map(Some)
+        let told = self.told(&in_force.graph, &versions).await?;
+        let spoken = (0..).zip(versions).filter(|(at, _)| !told.is_corrected(*at));
+        let spoken: Vec<Version> = spoken.map(|(_, version)| version).collect();
+        Weighing::new(&rules, model, &spoken, &classes).map(Some)
     }
 
     /// Reads the versions of records among these subjects.
-    async fn versions(
+    pub(super) async fn versions(
         &self,
         rules: &Rules,
         subjects: &[u32],
         wanted: &HashSet<&Node>,
     ) -> Result<Vec<Version>> {
-        let mut found: Vec<(i64, Version)> = Vec::new();
+        let mut found: Vec<Version> = Vec::new();
         let mut counts: HashMap<Node, usize> = HashMap::new();
         for rows in self.rows_of(&tables::SUBJECTS, subjects).await? {
             let numbers = rows.column(0).as_primitive::<Int64Type>();
@@ -117,26 +125,38 @@ impl Ground {
                 let column = &texts[column - 1];
                 column.is_valid(row).then(|| column.value(row).to_owned())
             };
+            let [seen, observed] = [FIRST_PERSON_COLUMN, FIRST_PERSON_COLUMN + 1].map(|column| {
+                rows.column(column + PersonField::ALL.len())
+                    .as_primitive::<TimestampMicrosecondType>()
+            });
             for row in (0..rows.num_rows()).filter(|row| is_of(subjects, numbers.value(*row))) {
                 let record = Node { source: text(1, row).unwrap_or_default(), key: text(2, row) };
                 if !wanted.contains(&record) {
                     continue;
                 }
-                let same = counts.entry(record.clone()).or_default();
-                if *same < VERSIONS_MAX {
-                    *same += 1;
-                    let person =
-                        std::array::from_fn(|field| text(FIRST_PERSON_COLUMN + field, row));
-                    let values = vec![None; rules.kinds().count()];
-                    found.push((numbers.value(row), Version { record, person, values }));
-                }
+                *counts.entry(record.clone()).or_default() += 1;
+                let times = if observed.is_valid(row) { observed } else { seen };
+                found.push(Version {
+                    subject: numbers.value(row),
+                    record,
+                    observed_at: times.value(row),
+                    person: std::array::from_fn(|field| text(FIRST_PERSON_COLUMN + field, row)),
+                    values: vec![None; rules.kinds().count()],
+                    raw: vec![],
+                });
             }
         }
+        found.retain(|version| {
+            counts.get_mut(&version.record).is_some_and(|later| {
+                *later -= 1;
+                *later < VERSIONS_MAX
+            })
+        });
         let subjects: Vec<u32> =
-            found.iter().filter_map(|(subject, _)| u32::try_from(*subject).ok()).collect();
+            found.iter().filter_map(|version| u32::try_from(version.subject).ok()).collect();
         let mut places: HashMap<i64, usize> = HashMap::new();
-        for (place, (subject, _)) in found.iter().enumerate() {
-            places.entry(*subject).or_insert(place);
+        for (place, version) in found.iter().enumerate() {
+            places.entry(version.subject).or_insert(place);
         }
         for rows in self.rows_of(&tables::SUBJECT_IDENTIFIERS, &subjects).await? {
             let numbers = rows.column(0).as_primitive::<Int64Type>();
@@ -146,7 +166,8 @@ impl Ground {
                 let (Some(place), Some(kind)) = (of, rules.kind(kinds.value(row))) else {
                     continue;
                 };
-                let version = &mut found[place].1;
+                let version = &mut found[place];
+                version.raw.push((kind, raw.value(row).to_owned()));
                 let country = version.person[PersonField::Country as usize].as_deref();
                 let region = country.and_then(udfs::normalize_country);
                 let value = rules.normalize(kind, raw.value(row), region);
@@ -155,7 +176,7 @@ impl Ground {
                 *kept = [kept.take(), value].into_iter().flatten().min();
             }
         }
-        Ok(found.into_iter().map(|(_, version)| version).collect())
+        Ok(found)
     }
 }
 

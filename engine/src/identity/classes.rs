@@ -137,7 +137,7 @@ impl Graph {
     /// Counts the records of a value's subjects that do not say who they are: more than a profile may have are not one
     /// person's.
     fn unnamed_records(&self, value: u32) -> usize {
-        let persons = self.values.subjects(value).filter(|&subject| !self.is_linker(subject));
+        let persons = self.users(value).filter(|&subject| !self.is_linker(subject));
         let unnamed = persons.filter(|&subject| !self.people.tells_apart(self.person(subject)));
         let mut records: Vec<RecordOf> = unnamed.map(|subject| self.record_of(subject)).collect();
         records.sort_unstable();
@@ -149,9 +149,8 @@ impl Graph {
     /// arrival.
     fn different_people(&self, value: u32) -> usize {
         let mut described: Vec<Described> = self
-            .values
-            .subjects(value)
-            .map(|subject| (subject, self.person(subject)))
+            .users(value)
+            .map(|subject| (subject, self.said(subject)))
             .filter(|&(_, person)| person != NONE && self.people.tells_apart(person))
             .map(|(subject, person)| (self.record_of(subject), self.people.who(person), person))
             .collect();
@@ -190,7 +189,7 @@ impl Graph {
             self.is_linker(subject) || !self.people.get(self.person(subject)).has_name()
         };
         let mut accounts: Vec<u32> =
-            self.values.subjects(value).filter(nameless).filter_map(strongest).collect();
+            self.users(value).filter(nameless).filter_map(strongest).collect();
         accounts.sort_unstable();
         accounts.dedup();
         accounts.len()
@@ -225,8 +224,7 @@ impl Graph {
 
     fn are_namesakes_among(&self, value: u32, is_asked: impl Fn(u32) -> bool) -> bool {
         let mut people: Vec<(u64, u32)> = self
-            .values
-            .subjects(value)
+            .users(value)
             .map(|subject| self.person(subject))
             .filter(|&person| person != NONE && self.people.get(person).has_name())
             .filter(|&person| is_asked(person))

@@ -9,13 +9,13 @@
 
 use std::cmp::Reverse;
 
-use super::agreement::Contradiction;
 use super::contraction::Pair;
 use super::edges::{Candidate, Edge, Refusal, Violation};
 use super::fuzzy::Fuzzy;
-use super::graph::{Graph, RecordOf};
+use super::graph::Graph;
 use super::hash;
 use super::overrides::Decisions;
+use super::part::{Contradictions, Part};
 use super::union_find::UnionFind;
 use super::values::ValueClass;
 
@@ -37,6 +37,10 @@ pub(super) struct Clusters {
     pub(super) of: Vec<Option<u32>>,
     pub(super) edges: Vec<Edge>,
     pub(super) violations: Vec<Violation>,
+    /// Pairs that were weighed together.
+    pub(super) weighed: u64,
+    /// Pairs that were compared since a limit refused others, by rule.
+    pub(super) seated: Vec<(u16, u64)>,
 }
 
 /// A component whose parts are being joined.
@@ -48,26 +52,9 @@ pub(super) struct Joining<'a> {
     pub(super) sets: UnionFind,
     /// By root.
     pub(super) parts: Vec<Part>,
+    pub(super) contradictions: Contradictions,
     decisions: Decisions,
     pub(super) clusters: Clusters,
-}
-
-/// A cluster in the making.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Part {
-    /// What each record says about its person, each description once.
-    people: Vec<Description>,
-    records: u32,
-    /// Different values of kinds with a LIMIT, each with a subject that carries it.
-    limited: Vec<(u32, u32)>,
-}
-
-/// What a version of a record says about its person.
-#[derive(Debug, Clone, Copy)]
-struct Description {
-    record: RecordOf,
-    person: u32,
-    subject: u32,
 }
 
 /// Clusters the subjects that have a person. Subjects without one stay `None`.
@@ -77,6 +64,7 @@ pub(super) fn cluster(graph: &Graph, fuzzy: Option<&Fuzzy>, component: &mut Comp
         subjects: &component.subjects,
         sets: UnionFind::new(component.subjects.len() as u32),
         parts: Vec::new(),
+        contradictions: Contradictions::default(),
         decisions: Decisions::of(graph, &component.subjects),
         clusters: Clusters {
             violations: std::mem::take(&mut component.violations),
@@ -93,11 +81,11 @@ pub(super) fn cluster(graph: &Graph, fuzzy: Option<&Fuzzy>, component: &mut Comp
             None => true,
         };
         let weaker = component.candidates.partition_point(is_stronger);
-        component.candidates[..weaker].iter().for_each(|candidate| joining.take(candidate));
+        joining.take_ranks(&component.candidates[..weaker]);
         if let Some(fuzzy) = fuzzy {
             joining.contract(fuzzy, &component.pairs);
         }
-        component.candidates[weaker..].iter().for_each(|candidate| joining.take(candidate));
+        joining.take_ranks(&component.candidates[weaker..]);
     }
     let Joining { mut sets, mut clusters, decisions, .. } = joining;
     decisions.link(&component.subjects, &mut sets, &mut clusters);
@@ -129,9 +117,8 @@ impl Joining<'_> {
             self.clusters.violations.push(candidate.refused(against, reason));
             return;
         }
-        let same_record = candidate.rule == self.graph.rules.record_rule();
         let mut joined = std::mem::take(&mut self.parts[left as usize]);
-        joined.absorb(std::mem::take(&mut self.parts[right as usize]), same_record);
+        joined.absorb(self.graph, std::mem::take(&mut self.parts[right as usize]));
         self.sets.union(left, right);
         self.decisions.joined(left, right);
         self.parts[left.min(right) as usize] = joined;
@@ -144,12 +131,13 @@ impl Joining<'_> {
         if let Some(against) = self.decisions.against(self.graph, left, right) {
             return Some((against, Refusal::Override));
         }
-        refusal(self.graph, candidate, &self.parts[left as usize], &self.parts[right as usize])
+        let (left, right) = (&self.parts[left as usize], &self.parts[right as usize]);
+        refusal(self.graph, &self.contradictions, candidate, left, right)
     }
 }
 
 /// The order in which edges are taken. The hash stands for "any, but always the same".
-fn order(graph: &Graph, candidate: &Candidate) -> impl Ord + use<> {
+pub(super) fn order(graph: &Graph, candidate: &Candidate) -> impl Ord + use<> {
     let (left, right) =
         (&graph.subjects[candidate.left as usize], &graph.subjects[candidate.right as usize]);
     (
@@ -168,6 +156,7 @@ fn order(graph: &Graph, candidate: &Candidate) -> impl Ord + use<> {
 /// Returns what speaks against joining two parts, and which subject; versions of one record are always joined.
 fn refusal(
     graph: &Graph,
+    contradictions: &Contradictions,
     candidate: &Candidate,
     left: &Part,
     right: &Part,
@@ -178,99 +167,15 @@ fn refusal(
     if left.records + right.records > graph.rules.merge_limit {
         return Some((candidate.right, Refusal::MergeLimit));
     }
-    if let Some((one, other, contradiction)) = contradiction(graph, left, right) {
-        let against = if other == candidate.right { one } else { other };
+    if let Some((one, other, contradiction)) = contradictions.between(graph, left, right) {
+        let who = |subject: u32| graph.people.who(graph.said(subject));
+        // Of the two that were proposed, one speaks against the other; else whoever is together with one of them.
+        let against = match other.who == who(candidate.right) {
+            true if one.who == who(candidate.left) => candidate.left,
+            true => one.subject,
+            false => other.subject,
+        };
         return Some((against, contradiction.into()));
     }
-    exceeded(graph, left, right).map(|(kind, against)| (against, Refusal::Limit(kind)))
-}
-
-/// Returns two subjects of two parts whose records cannot be of one person, and why.
-pub(super) fn contradiction(
-    graph: &Graph,
-    left: &Part,
-    right: &Part,
-) -> Option<(u32, u32, Contradiction)> {
-    for one in left.records() {
-        for other in right.records() {
-            let (of_one, of_other) = (left.persons_of(one.record), right.persons_of(other.record));
-            if let Some(contradiction) = graph.people.contradiction_of_records(of_one, of_other) {
-                return Some((one.subject, other.subject, contradiction));
-            }
-        }
-    }
-    None
-}
-
-/// Returns the kind of which two parts have too many values together, and a subject with such a value.
-fn exceeded(graph: &Graph, left: &Part, right: &Part) -> Option<(u16, u32)> {
-    right.limited.iter().find_map(|&(value, subject)| {
-        let kind = graph.values.rule(value);
-        let limit = graph.rules.kinds[usize::from(kind)].limit?;
-        let both = left.limited.iter().chain(&right.limited).map(|(value, _)| *value);
-        let mut together: Vec<u32> =
-            both.filter(|value| graph.values.rule(*value) == kind).collect();
-        together.sort_unstable();
-        together.dedup();
-        if together.len() <= limit.values {
-            return None;
-        }
-        let times = together.into_iter().map(|value| graph.values.first_at(value));
-        let mut times: Vec<i64> = times.collect();
-        times.sort_unstable();
-        limit.is_exceeded(&times).then_some((kind, subject))
-    })
-}
-
-impl Part {
-    fn of(graph: &Graph, subject: u32) -> Self {
-        if graph.is_linker(subject) {
-            return Self::default();
-        }
-        let limited =
-            |&value: &u32| graph.rules.kinds[usize::from(graph.values.rule(value))].limit.is_some();
-        let row = &graph.subjects[subject as usize];
-        Self {
-            people: vec![Description {
-                record: graph.record_of(subject),
-                person: row.person,
-                subject,
-            }],
-            records: u32::from(row.record != super::interner::NONE),
-            limited: graph.usable(subject).filter(limited).map(|value| (value, subject)).collect(),
-        }
-    }
-
-    fn absorb(&mut self, other: Self, same_record: bool) {
-        self.records = if same_record {
-            self.records.max(other.records)
-        } else {
-            self.records + other.records
-        };
-        let known = self.people.len();
-        for theirs in other.people {
-            let is_known =
-                |mine: &Description| mine.record == theirs.record && mine.person == theirs.person;
-            if !self.people[..known].iter().any(is_known) {
-                self.people.push(theirs);
-            }
-        }
-        let known = self.limited.len();
-        for theirs in other.limited {
-            if self.limited[..known].iter().all(|(value, _)| *value != theirs.0) {
-                self.limited.push(theirs);
-            }
-        }
-    }
-
-    /// Returns the first description of each record.
-    fn records(&self) -> impl Iterator<Item = &Description> {
-        self.people.iter().enumerate().filter_map(|(at, one)| {
-            self.people[..at].iter().all(|other| other.record != one.record).then_some(one)
-        })
-    }
-
-    fn persons_of(&self, record: RecordOf) -> impl Iterator<Item = u32> + Clone {
-        self.people.iter().filter(move |one| one.record == record).map(|one| one.person)
-    }
+    left.exceeded_with(graph, right).map(|(kind, against)| (against, Refusal::Limit(kind)))
 }

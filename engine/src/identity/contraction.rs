@@ -12,7 +12,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use super::cluster::{Joining, contradiction};
+use super::cluster::Joining;
 use super::edges::{Candidate, Refusal};
 use super::fuzzy::Fuzzy;
 use crate::matching::{
@@ -94,6 +94,7 @@ impl Joining<'_> {
         }
         for (&subject, position) in self.subjects.iter().zip(0..) {
             if fuzzy.row(subject).is_some()
+                && !self.graph.is_corrected(subject)
                 && let Some(group) = groups.get_mut(&reach.find(position))
             {
                 group.subjects.push(subject);
@@ -119,7 +120,8 @@ impl Joining<'_> {
             // What lies within a part was not weighed for its own sake, and what lies between parts all is.
             shown.retain(|pair| roots[pair.left] == roots[pair.right]);
             let mut contraction = Contraction::new(subjects, roots);
-            contraction.weigh(&mut scorer, &rows, fuzzy.threshold_bits, &mut shown);
+            let weighed = contraction.weigh(&mut scorer, &rows, fuzzy.threshold_bits, &mut shown);
+            self.clusters.weighed += weighed;
             while let Some((left, right)) = contraction.pairs.best() {
                 let strongest = contraction.strongest(left, right);
                 let candidate = candidate(fuzzy.rule, subjects, strongest);
@@ -184,14 +186,14 @@ impl<'a> Contraction<'a> {
     }
 
     /// Weighs every two places of different parts, adds those above the threshold to `shown`, and joins the places of each
-    /// part.
+    /// part. Returns how many pairs were weighed.
     fn weigh(
         &mut self,
         scorer: &mut Scorer<'_>,
         rows: &[u32],
         threshold_bits: f32,
         shown: &mut Vec<Placed>,
-    ) {
+    ) -> u64 {
         let count = rows.len();
         for left in 0..count {
             for right in left + 1..count {
@@ -212,6 +214,9 @@ impl<'a> Contraction<'a> {
             let first = *first.entry(self.roots[place]).or_insert(place);
             self.pairs.join_always(first, place);
         }
+        let pairs_of = |places: usize| (places * places.saturating_sub(1) / 2) as u64;
+        let within: u64 = self.pairs.groups.iter().map(|group| pairs_of(group.len())).sum();
+        pairs_of(count) - within
     }
 
     /// Returns the heaviest pair between two groups, the first of several.
@@ -233,7 +238,7 @@ impl<'a> Contraction<'a> {
         let pairs = &self.pairs;
         let stands = |one: usize, other: usize| {
             let [one, other] = [one, other].map(|group| &joining.parts[self.roots[group] as usize]);
-            contradiction(joining.graph, one, other).is_some()
+            joining.contradictions.between(joining.graph, one, other).is_some()
         };
         let torn = |one: usize, other: usize, third: usize| {
             pairs.sum(one, third) > 0

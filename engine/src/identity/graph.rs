@@ -9,6 +9,7 @@ use super::people::People;
 use super::person::PersonFields;
 use super::rules::{MatchOn, Rules};
 use super::values::{ValueClass, Values};
+use super::versions::{Version, Versions};
 use crate::{Error, Result};
 
 /// Subjects and links of one graph at most: their numbers are 32 bits wide, one of them is reserved.
@@ -39,6 +40,10 @@ pub struct NewSubject<'a> {
 pub(super) struct Subject {
     /// Its number in [`People`], or [`NONE`] for a subject that no person describes, such as an event's.
     pub(super) person: u32,
+    /// What its record says of who its person is, after all its versions: a number like `person`.
+    pub(super) said: u32,
+    /// What it is to its record.
+    pub(super) version: Version,
     /// The value of its record's key, or [`NONE`].
     pub(super) record: u32,
     pub(super) trust: u16,
@@ -62,8 +67,9 @@ pub(super) struct Graph {
     pub(super) values: Values,
     pub(super) people: People,
     pub(super) subjects: Vec<Subject>,
-    /// When each subject was observed; empty if no rule asks for it.
-    times: Vec<i64>,
+    /// When each subject was observed.
+    pub(super) times: Vec<i64>,
+    pub(super) versions: Versions,
     pub(super) overrides: Overrides,
     /// What was decided about values.
     pub(super) decided: DecidedClasses,
@@ -80,6 +86,7 @@ impl Graph {
             people: People::new(),
             subjects: Vec::new(),
             times: Vec::new(),
+            versions: Versions::default(),
             overrides: Overrides::default(),
             decided: DecidedClasses::default(),
             expiry: Expiry::default(),
@@ -122,8 +129,9 @@ impl Graph {
         }
         let observed_at = self.rules.ask_for_times().then_some(subject.observed_at);
         self.values.link(&values, observed_at);
-        self.times.extend(observed_at);
-        self.subjects.push(Subject { person, record, trust: subject.trust, content });
+        self.times.push(subject.observed_at);
+        let (said, version, trust) = (person, Version::Newest, subject.trust);
+        self.subjects.push(Subject { person, said, version, record, trust, content });
         Ok((self.subjects.len() - 1) as u32)
     }
 
@@ -183,7 +191,7 @@ impl Graph {
 
     /// Returns when a subject was observed, if a rule asks for it.
     pub(super) fn time(&self, subject: u32) -> Option<i64> {
-        self.times.get(subject as usize).copied()
+        self.rules.ask_for_times().then(|| self.times[subject as usize])
     }
 
     pub(super) fn content(&self, subject: u32) -> u64 {

@@ -69,9 +69,15 @@ pub(super) fn link(graph: &Graph, component: &Component, clusters: &mut Clusters
         held: HashMap::new(),
         waiting,
     };
-    for position in 0..component.subjects.len() {
-        if let Some(cluster) = linking.clusters.of[position] {
-            linking.own(component.subjects[position], cluster, None);
+    // What older versions carry leads to the profile and takes no room in it.
+    for is_newest in [true, false] {
+        for (position, &subject) in component.subjects.iter().enumerate() {
+            if let Some(cluster) = linking.clusters.of[position]
+                && graph.is_newest(subject) == is_newest
+                && !graph.is_corrected(subject)
+            {
+                linking.own(subject, cluster, None);
+            }
         }
     }
     for &rank in &graph.rules.ranks {
@@ -97,7 +103,9 @@ impl Linking<'_> {
             if let Some(owner) = owner {
                 owner.subject = graph.first_by_content(owner.subject, subject);
             }
-            if let Some(limit) = graph.rules.kinds[usize::from(rule)].limit {
+            if let Some(limit) = graph.rules.kinds[usize::from(rule)].limit
+                && graph.is_newest(subject)
+            {
                 let at = graph.values.first_at(value);
                 let none = || Held { times: Vec::new(), subject };
                 let held = self.held.entry((cluster, rule)).or_insert_with(none);

@@ -7,32 +7,39 @@
 //!
 //! ```text
 //!  add(subject) -> normalise -> values: identifiers, blocks of MATCH rules, record keys     graph, values, people
-//!  resolve()    -> count different people per value: personal, shared, nobody               classes
+//!  resolve()    -> let the newest version of each record speak for it                      versions
+//!               -> count different people per value: personal, shared, nobody               classes
 //!               -> walk the components that new subjects touch                              resolver
 //!               -> propose pairs, veto by name, suffix and birthday                         proposals, people
 //!               -> weigh pairs by a model of agreement, if there is a FUZZY rule            fuzzy
-//!               -> constrained union-find in a total order                                  cluster
+//!               -> constrained union-find in a total order                                  cluster, part
 //!               -> join what weighed pairs outweigh                                         contraction
+//!               -> after each priority, seat those for whom a limit left no room           seating
 //!               -> what people decided: who must be together, and who must not              overrides
 //!               -> lead events and orders to their profile                                  linkers
 //!               -> weigh which profiles are of one household, if the rule asks for it           households
 //!               -> Delta: which subjects moved from which anchor to which
+//!  compared()   -> what two records say of each other by themselves                        between
 //!  review()     -> pairs about which an answer of a person would tell most                 review
+//!  take_figures() -> how long each step took, and what became of the pairs of each rule    figures
 //! ```
 //!
-//! The invariant: profiles, edges and violations are a function of the set of subjects, the rules and the overrides. Batches
-//! don't matter, and the order of arrival only decides which subject is the anchor.
+//! The invariant: profiles, edges and violations are a function of the set of subjects, the rules, the overrides, and which
+//! versions of records stand. Batches don't matter, and the order of arrival only decides which subject is the anchor, and
+//! which version speaks where nothing else orders those of a record.
 //!
 //! Nothing here does I/O. Every edge has one rule and two subjects to show, and one value that both carry; only the edges of a
 //! FUZZY rule have a weight instead, which is a function of the two subjects and of a model that stays as it was trained.
 
 mod agreement;
+mod between;
 mod classes;
 mod cluster;
 mod contraction;
 mod contradicted;
 mod edges;
 mod expiry;
+mod figures;
 mod fuzzy;
 mod graph;
 mod halt;
@@ -43,6 +50,7 @@ mod limit;
 mod linkers;
 pub(crate) mod memory;
 mod overrides;
+mod part;
 mod people;
 mod person;
 mod pool;
@@ -52,15 +60,20 @@ mod reading;
 mod resolver;
 mod review;
 mod rules;
+mod seating;
 pub mod union_find;
 mod values;
+mod versions;
 
 #[cfg(test)]
 mod tests;
 
+pub use between::Compared;
 pub use classes::Classed;
 pub use contradicted::contradicted;
 pub use edges::{Edge, Refusal, Violation};
+pub(crate) use figures::Watch;
+pub use figures::{Figures, Phase, RuleFigures};
 pub(crate) use fuzzy::BLOCK_ROWS_MAX;
 pub use graph::NewSubject;
 pub use halt::Halt;

@@ -83,6 +83,11 @@ impl People {
             country: text(country.as_deref()),
         };
         self.set_name(&mut person, name.as_deref().unwrap_or(""));
+        self.intern(person)
+    }
+
+    /// Returns the number of a description.
+    fn intern(&mut self, person: Person) -> u32 {
         if let Some(&number) = self.numbers.get(&person) {
             return number;
         }
@@ -209,7 +214,10 @@ impl People {
 
     /// Compares names, as they stand and with given name and surname swapped, and returns the better reading.
     pub(super) fn names(&self, left: u32, right: u32) -> NameAgreement {
-        let (left, right) = (self.get(left), self.get(right));
+        self.compare_names(self.get(left), self.get(right))
+    }
+
+    fn compare_names(&self, left: &Person, right: &Person) -> NameAgreement {
         if left.given == right.given && left.surname == right.surname && left.given != NONE {
             return NameAgreement { given: Agreement::Same, surname: Agreement::Same };
         }
@@ -230,12 +238,11 @@ impl People {
 
     /// Returns why two descriptions cannot be of one person, if so.
     pub(super) fn contradiction(&self, left: u32, right: u32) -> Option<Contradiction> {
-        if left == right {
-            return None;
-        }
-        let names = self.names(left, right);
-        let (left, right) = (self.get(left), self.get(right));
-        if names.given == Agreement::Different {
+        if left == right { None } else { self.contradict(self.get(left), self.get(right)) }
+    }
+
+    fn contradict(&self, left: &Person, right: &Person) -> Option<Contradiction> {
+        if self.compare_names(left, right).given == Agreement::Different {
             Some(Contradiction::GivenName)
         } else if left.suffix != 0 && right.suffix != 0 && left.suffix != right.suffix {
             Some(Contradiction::Suffix)
@@ -246,8 +253,46 @@ impl People {
         }
     }
 
+    /// Returns what a record says of who its person is, given what its versions say, the newest first: name, suffix and
+    /// birthday are each those of the newest version that says any and contradicts no newer one. The rest is the newest
+    /// version's.
+    ///
+    /// An initial or a lone surname leaves the given name open, so that an older version speaks which has it whole.
+    pub(super) fn spoken(&mut self, newest: u32, older: &[u32]) -> u32 {
+        let mut named = *self.get(newest);
+        for &version in older {
+            let version = *self.get(version);
+            if self.tells_of_name(&version) > self.tells_of_name(&named)
+                && self.compare_names(&named, &version).given != Agreement::Different
+            {
+                named = version;
+            }
+        }
+        let Person { given, surname, middle, .. } = named;
+        let mut said = Person { given, surname, middle, ..*self.get(newest) };
+        for &version in older {
+            if said.suffix != 0 && said.birth.is_some() {
+                break;
+            }
+            let version = *self.get(version);
+            if self.contradict(&said, &version).is_none() {
+                said.suffix = if said.suffix == 0 { version.suffix } else { said.suffix };
+                said.birth = said.birth.or(version.birth);
+            }
+        }
+        self.intern(said)
+    }
+
+    /// Returns how much a description tells of its given name: nothing at all, no more than a surname, its initial, or all.
+    fn tells_of_name(&self, person: &Person) -> u8 {
+        match person.given {
+            NONE => u8::from(person.has_name()),
+            given if self.parts.text(given).len() == 1 => 2,
+            _ => 3,
+        }
+    }
+
     /// Returns why two records cannot be of one person: every description of the one contradicts every one of the other.
-    /// What a later version corrects does not stand against anybody.
     pub(super) fn contradiction_of_records(
         &self,
         left: impl Iterator<Item = u32>,

@@ -15,41 +15,45 @@ enum Verdict {
     Ignore,
 }
 
+/// What was done about the subjects of a value.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Proposed {
+    /// Pairs that were compared.
+    pub(super) compared: u64,
+    /// Whether there were too many to compare each with each.
+    pub(super) too_many: bool,
+}
+
 impl Graph {
-    /// Proposes the pairs of a value's subjects, and refuses those that a look at the two alone refuses. Returns whether
-    /// there were too many to compare each with each.
+    /// Proposes the pairs of a value's subjects, and refuses those that a look at the two alone refuses.
     ///
     /// Subjects that are judged alike make a star, unless somebody told them apart, and of these stars the first ones are
-    /// compared with all others.
+    /// compared with all others. Those for whom there is no room in their star are seated while edges are taken.
     pub(super) fn propose(
         &self,
         value: u32,
         candidates: &mut Vec<Candidate>,
         refused: &mut Vec<Violation>,
-    ) -> bool {
+    ) -> Proposed {
         let mut subjects: Vec<u32> =
-            self.values.subjects(value).filter(|&subject| !self.is_linker(subject)).collect();
+            self.users(value).filter(|&subject| !self.is_linker(subject)).collect();
         if subjects.len() < 2 {
-            return false;
+            return Proposed::default();
         }
         let judged = |subject: u32| self.people.judged(self.person(subject));
         subjects.sort_by_cached_key(|&subject| (judged(subject), self.content(subject), subject));
-        let rule = self.values.rule(value);
         let mut pair = |left: u32, right: u32| {
-            let record = self.subjects[left as usize].record;
-            if rule != self.rules.record_rule()
-                && record != NONE
-                && record == self.subjects[right as usize].record
-            {
+            if self.are_versions(value, left, right) {
                 return;
             }
-            let verdict = self.judge(value, left, right);
-            let turned = (self.content(right), right) < (self.content(left), left);
-            let (left, right) = if turned { (right, left) } else { (left, right) };
-            let candidate = |strength| Candidate { left, right, value, rule, strength };
-            match verdict {
-                Verdict::Propose(strength) => candidates.push(candidate(strength)),
-                Verdict::Refuse(reason) => refused.push(candidate(0).refused(right, reason)),
+            match self.judge(value, left, right) {
+                Verdict::Propose(strength) => {
+                    candidates.push(self.candidate(value, left, right, strength));
+                }
+                Verdict::Refuse(reason) => {
+                    let candidate = self.candidate(value, left, right, 0);
+                    refused.push(candidate.refused(candidate.right, reason));
+                }
                 Verdict::Ignore => {}
             }
         };
@@ -67,7 +71,34 @@ impl Graph {
                 pair(left, right);
             }
         }
-        stars.len() > COMPARED_MAX
+        let between = (0..stars.len().min(COMPARED_MAX)).map(|at| stars.len() - at - 1);
+        let compared = subjects.len() - stars.len() + between.sum::<usize>();
+        Proposed { compared: compared as u64, too_many: stars.len() > COMPARED_MAX }
+    }
+
+    /// Returns the edge that a value proposes between two of its subjects, if it proposes one.
+    pub(super) fn proposed(&self, value: u32, left: u32, right: u32) -> Option<Candidate> {
+        if self.are_versions(value, left, right) {
+            return None;
+        }
+        match self.judge(value, left, right) {
+            Verdict::Propose(strength) => Some(self.candidate(value, left, right, strength)),
+            Verdict::Refuse(_) | Verdict::Ignore => None,
+        }
+    }
+
+    /// Tells whether two subjects are versions of one record, which its key joins and no other value.
+    fn are_versions(&self, value: u32, left: u32, right: u32) -> bool {
+        let record = self.subjects[left as usize].record;
+        self.values.rule(value) != self.rules.record_rule()
+            && record != NONE
+            && record == self.subjects[right as usize].record
+    }
+
+    fn candidate(&self, value: u32, left: u32, right: u32, strength: u8) -> Candidate {
+        let turned = (self.content(right), right) < (self.content(left), left);
+        let (left, right) = if turned { (right, left) } else { (left, right) };
+        Candidate { left, right, value, rule: self.values.rule(value), strength }
     }
 
     fn judge(&self, value: u32, left: u32, right: u32) -> Verdict {

@@ -116,10 +116,12 @@ impl Resolver {
         std::iter::successors(first, |&subject| some(self.next_members[subject as usize]))
     }
 
-    /// Returns the identifiers of a profile, by kind and value, each once.
+    /// Returns the identifiers of a profile, by kind and value, each once. What a version of a record carries that was about
+    /// somebody else is none of them.
     pub fn identifiers(&self, anchor: u32) -> Vec<ProfileIdentifier<'_>> {
         let mut found: Vec<(u32, u32)> = self
             .members(anchor)
+            .filter(|&subject| !self.graph.is_corrected(subject))
             .flat_map(|subject| self.graph.values.of(subject).map(move |value| (value, subject)))
             .filter(|&(value, _)| self.graph.rules.is_kind(self.graph.values.rule(value)))
             .filter(|&(value, subject)| !self.is_beyond_limit(value, subject))
@@ -172,8 +174,7 @@ impl Resolver {
         };
         let mut anchors: Vec<u32> = self
             .graph
-            .values
-            .subjects(value)
+            .users(value)
             .filter(|&subject| !self.is_beyond_limit(value, subject))
             .filter_map(|subject| self.anchor_of(subject))
             .collect();

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::cluster::{Clusters, Component, cluster};
 use super::contraction::Pair;
 use super::edges::{Candidate, Edge, Violation};
+use super::figures::{Figures, Phase, Watch};
 use super::fuzzy::{Fuzzy, Partner};
 use super::graph::{Graph, NewSubject};
 use super::halt::Halt;
@@ -18,10 +19,15 @@ use super::households::Households;
 use super::interner::NONE;
 use super::linkers;
 use super::pool::Pool;
+use super::proposals::Proposed;
 use super::rules::Rules;
 use super::values::ValueClass;
+use super::versions::Settled;
 use crate::matching::{Labels, Model};
 use crate::{Error, Result};
+
+/// Subjects from which no further component is walked to before those there are have been solved.
+const SUBJECTS_TOGETHER: usize = 1_024;
 
 /// Profiles over a log of subjects.
 #[derive(Debug)]
@@ -38,7 +44,8 @@ pub struct Resolver {
     /// The walk that last came by each subject.
     visits: Vec<u32>,
     walk: u32,
-    halt: Halt,
+    pub(super) halt: Halt,
+    pub(super) figures: Figures,
 }
 
 /// What a run changed.
@@ -73,6 +80,8 @@ pub struct Change {
 struct Proposals {
     candidates: Vec<Candidate>,
     violations: Vec<Violation>,
+    /// Pairs that were compared, by the number of their rule.
+    compared: Vec<u64>,
     /// For blocks of MATCH rules: who is reached from whom, both ways, ascending.
     ways: Vec<(u32, u32)>,
     ranges: HashMap<u32, Ranges>,
@@ -96,6 +105,7 @@ impl Resolver {
         Self {
             households: Arc::new(Households::of_at_most(graph.rules.shared_limit)),
             fuzzy: graph.rules.fuzzy.as_ref().map(|rule| Fuzzy::new(rule, &graph)),
+            figures: Figures::of(&graph.rules),
             graph,
             anchors: Vec::new(),
             next_members: Vec::new(),
@@ -173,60 +183,120 @@ impl Resolver {
     pub fn resolve(&mut self) -> Delta {
         let resolved = self.anchors.len();
         let count = self.graph.subjects.len();
+        let mut watch = Watch::start();
         self.anchors.resize(count, NONE);
         self.next_members.resize(count, NONE);
         self.visits.resize(count, 0);
         if let Some(fuzzy) = &mut self.fuzzy {
             fuzzy.normalize(&self.graph);
+            self.figures.lap(Phase::Weigh, &mut watch);
         }
-        let mut seeds = self.seeds(resolved as u32);
+        let (mut seeds, versions) = self.seeds(resolved as u32);
+        self.figures.lap(Phase::Classify, &mut watch);
         if let Some(fuzzy) = &mut self.fuzzy {
-            fuzzy.weigh(&self.graph, &mut seeds, &self.halt);
+            let pairs = fuzzy.weigh(&self.graph, &mut seeds, &self.halt);
+            self.figures.weighed(fuzzy.rule, pairs);
+            self.figures.lap(Phase::Weigh, &mut watch);
         }
+        // What two records say is weighed as before, whichever of their versions speaks.
+        seeds.extend(versions);
         if self.walk.checked_add(seeds.len() as u32).is_none() {
             self.visits.fill(0);
             self.walk = 0;
         }
         let before = self.walk;
-        let (mut proposals, mut delta) = (Proposals::default(), Delta::default());
-        for seed in seeds {
-            if self.halt.is_halted() {
+        let (mut proposals, mut delta) = (Proposals::of_rules(&self.graph.rules), Delta::default());
+        let mut seeds = seeds.into_iter();
+        loop {
+            let mut portion = self.portion(&mut seeds, before, &mut proposals);
+            self.figures.lap(Phase::Propose, &mut watch);
+            if portion.is_empty() {
                 break;
             }
-            if self.visits[seed as usize] > before {
-                continue;
+            let solved = self.solve(&mut portion, &mut watch);
+            for (component, clusters) in portion.iter().zip(&solved) {
+                delta.subjects_resolved += component.subjects.len();
+                delta.components_resolved += 1;
+                self.replace(component, clusters, resolved as u32, &mut delta);
+                let anchors =
+                    component.subjects.iter().map(|&subject| self.anchors[subject as usize]);
+                delta.touched.extend(anchors.filter_map(some));
             }
-            self.walk += 1;
-            let mut component = self.component_of(seed, &mut proposals);
-            let mut clusters = cluster(&self.graph, self.fuzzy.as_ref(), &mut component);
-            linkers::link(&self.graph, &component, &mut clusters);
-            delta.subjects_resolved += component.subjects.len();
-            delta.components_resolved += 1;
-            self.replace(&component, &clusters, resolved as u32, &mut delta);
-            delta.touched.extend(
-                component
-                    .subjects
-                    .iter()
-                    .filter_map(|subject| some(self.anchors[*subject as usize])),
-            );
+            self.figures.lap(Phase::Join, &mut watch);
         }
+        self.figures.compared(&proposals.compared);
+        self.figures.profiles = self.profile_count as u64;
         delta.touched.sort_unstable();
         delta.touched.dedup();
         delta.changed.sort_unstable_by_key(|change| change.subject);
         if !self.halt.is_halted() {
             delta.households = self.settle_households(&delta.touched);
         }
+        self.figures.lap(Phase::Households, &mut watch);
         delta
     }
 
-    /// Returns the subjects from which components must be solved again: new ones, those that somebody decided about since,
-    /// all of a value that now identifies somebody else, and all who live with namesakes when somebody comes to them.
-    fn seeds(&mut self, resolved: u32) -> Vec<u32> {
+    /// Walks from the next seeds to all that hang together with each, until there is enough to be solved together.
+    fn portion(
+        &mut self,
+        seeds: &mut impl Iterator<Item = u32>,
+        before: u32,
+        proposals: &mut Proposals,
+    ) -> Vec<Component> {
+        let (mut portion, mut subjects) = (Vec::new(), 0);
+        while subjects < SUBJECTS_TOGETHER && !self.halt.is_halted() {
+            let Some(seed) = seeds.next() else { break };
+            if self.visits[seed as usize] > before {
+                continue;
+            }
+            self.walk += 1;
+            let component = self.component_of(seed, proposals);
+            subjects += component.subjects.len();
+            portion.push(component);
+        }
+        portion
+    }
+
+    /// Clusters the subjects of components; of all of them, unless it is to halt.
+    fn solve(&mut self, portion: &mut [Component], watch: &mut Watch) -> Vec<Clusters> {
+        let (graph, fuzzy, figures) = (&self.graph, self.fuzzy.as_ref(), &mut self.figures);
+        let mut solved = Vec::with_capacity(portion.len());
+        for component in &mut *portion {
+            if self.halt.is_halted() {
+                break;
+            }
+            let clusters = cluster(graph, fuzzy, component);
+            figures.joined(&clusters, graph.rules.fuzzy_rule());
+            solved.push(clusters);
+        }
+        figures.lap(Phase::Join, watch);
+        for (component, clusters) in portion.iter().zip(&mut solved) {
+            let (joined, refused) = (clusters.edges.len(), clusters.violations.len());
+            linkers::link(graph, component, clusters);
+            figures.led += (clusters.edges.len() - joined) as u64;
+            figures.not_led += (clusters.violations.len() - refused) as u64;
+            figures.subjects += component.subjects.len() as u64;
+            figures.components += 1;
+            figures.largest_component =
+                figures.largest_component.max(component.subjects.len() as u64);
+        }
+        figures.lap(Phase::Lead, watch);
+        solved
+    }
+
+    /// Returns the subjects from which components must be solved again. First new ones, those that somebody decided about
+    /// since, all of a value that now identifies somebody else, and all who live with namesakes when somebody comes to them.
+    /// Then all versions of a record of which another one speaks, and those whom one was proposed with that was corrected.
+    fn seeds(&mut self, resolved: u32) -> (Vec<u32>, Vec<u32>) {
         let new = resolved..self.graph.subjects.len() as u32;
         let mut seeds: Vec<u32> = new.collect();
         seeds.extend(self.graph.take_reopened());
+        let Settled { mut versions, corrected } = self.graph.settle_versions(resolved);
+        versions.retain(|&subject| subject < resolved);
+        let corrected = corrected.into_iter().filter(|&subject| subject < resolved);
+        let parted: Vec<u32> = corrected.flat_map(|subject| self.proposed_with(subject)).collect();
         let of = |subject: &u32| self.graph.values.of(*subject);
-        let mut values: Vec<u32> = seeds.iter().flat_map(of).collect();
+        let mut values: Vec<u32> = seeds.iter().chain(&versions).flat_map(of).collect();
         values.sort_unstable();
         values.dedup();
         for value in values {
@@ -250,7 +320,8 @@ impl Resolver {
                 );
             }
         }
-        seeds
+        versions.extend(parted);
+        (seeds, versions)
     }
 
     /// Walks from a subject to all that hang together with it: through identifiers and records to everybody who carries
@@ -301,8 +372,11 @@ impl Resolver {
         }
         component.subjects.sort_unstable();
         if let Some(fuzzy) = &self.fuzzy {
-            for &left in &component.subjects {
-                let pairs = fuzzy.partners(left).filter(|partner| partner.subject > left);
+            let is_corrected = |subject: u32| self.graph.is_corrected(subject);
+            for &left in component.subjects.iter().filter(|left| !is_corrected(**left)) {
+                let pairs = fuzzy
+                    .partners(left)
+                    .filter(|partner| partner.subject > left && !is_corrected(partner.subject));
                 component.pairs.extend(pairs.map(|Partner { subject: right, weight }| Pair {
                     left,
                     right,
@@ -370,11 +444,19 @@ impl Resolver {
 }
 
 impl Proposals {
+    fn of_rules(rules: &Rules) -> Self {
+        Self { compared: vec![0; usize::from(rules.record_rule()) + 1], ..Self::default() }
+    }
+
     fn of(&mut self, graph: &Graph, value: u32) -> &mut Ranges {
         self.ranges.entry(value).or_insert_with(|| {
             let (candidates, violations) = (self.candidates.len(), self.violations.len());
-            let too_many = graph.propose(value, &mut self.candidates, &mut self.violations);
+            let Proposed { compared, too_many } =
+                graph.propose(value, &mut self.candidates, &mut self.violations);
             let rule = graph.values.rule(value);
+            if let Some(of_rule) = self.compared.get_mut(usize::from(rule)) {
+                *of_rule += compared;
+            }
             let through_all =
                 too_many || graph.rules.is_kind(rule) || rule == graph.rules.record_rule();
             let from = self.ways.len();

@@ -5,11 +5,18 @@
 //! by open addressing first: measured on one core of two, 20 million edges over 21.6 million keys take about 3 s where
 //! the best SQL takes 34 s, which is why components are never computed in SQL here.
 
-use super::interner::NONE;
+use std::convert::Infallible;
+
 use super::{hash, memory};
+
+/// A slot without a key.
+const FREE: u32 = 0;
 
 /// Edges whose slots are fetched together: misses of one block overlap instead of being waited for one by one.
 const EDGES_AHEAD: usize = 32;
+
+/// Members whose roots are found between two questions.
+const MEMBERS_AT_ONCE: usize = 1 << 14;
 
 /// Disjoint sets of the numbers below a bound; the root of a set is its smallest member.
 #[derive(Debug, Clone, Default)]
@@ -55,12 +62,25 @@ impl UnionFind {
     }
 
     /// Returns the smallest member of each member's set.
-    pub fn into_roots(mut self) -> Vec<u32> {
-        // A parent is never larger than its child, so parents hold their final root when a child asks.
-        for member in 0..self.parents.len() {
-            self.parents[member] = self.parents[self.parents[member] as usize];
+    pub fn into_roots(self) -> Vec<u32> {
+        let Ok(roots) = self.into_roots_asking(|| Ok::<_, Infallible>(()));
+        roots
+    }
+
+    /// As [`into_roots`](Self::into_roots), unless `ask`, which is asked again and again meanwhile, fails.
+    pub(crate) fn into_roots_asking<E>(
+        mut self,
+        mut ask: impl FnMut() -> Result<(), E>,
+    ) -> Result<Vec<u32>, E> {
+        let parents = &mut self.parents;
+        for from in (0..parents.len()).step_by(MEMBERS_AT_ONCE) {
+            ask()?;
+            // A parent is never larger than its child, so parents hold their final root when a child asks.
+            for member in from..parents.len().min(from + MEMBERS_AT_ONCE) {
+                parents[member] = parents[parents[member] as usize];
+            }
         }
-        self.parents
+        Ok(self.parents)
     }
 }
 
@@ -131,13 +151,24 @@ impl EdgeComponents {
 
     /// Returns the components.
     pub fn finish(self) -> Components {
-        Components { keys: self.numbering.keys, roots: self.sets.into_roots() }
+        let Ok(components) = self.finish_asking(|| Ok::<_, Infallible>(()));
+        components
+    }
+
+    /// As [`finish`](Self::finish), unless `ask`, which is asked again and again meanwhile, fails.
+    pub(crate) fn finish_asking<E>(
+        self,
+        ask: impl FnMut() -> Result<(), E>,
+    ) -> Result<Components, E> {
+        let roots = self.sets.into_roots_asking(ask)?;
+        Ok(Components { keys: self.numbering.keys, roots })
     }
 }
 
 /// Dense numbers for keys. Key and number share a slot, so that a look-up touches one cache line.
 #[derive(Debug)]
 struct Numbering {
+    /// Numbers count from one here: a free slot is all zeros, and memory comes so from the system.
     slots: Vec<(u64, u32)>,
     keys: Vec<u64>,
 }
@@ -145,7 +176,7 @@ struct Numbering {
 impl Numbering {
     fn with_capacity(count: usize) -> Self {
         let slots = (count + count / 4).next_power_of_two().max(16);
-        Self { slots: vec![(0, NONE); slots], keys: Vec::with_capacity(count) }
+        Self { slots: vec![(0, FREE); slots], keys: Vec::with_capacity(count) }
     }
 
     /// Brings the slots of a block of edges into the cache.
@@ -162,16 +193,16 @@ impl Numbering {
             self.grow();
         }
         let slot = slot_of(&self.slots, key);
-        if self.slots[slot].1 == NONE {
-            self.slots[slot] = (key, sets.push());
+        if self.slots[slot].1 == FREE {
+            self.slots[slot] = (key, sets.push() + 1);
             self.keys.push(key);
         }
-        self.slots[slot].1
+        self.slots[slot].1 - 1
     }
 
     fn grow(&mut self) {
-        let mut slots = vec![(0, NONE); self.slots.len() * 2];
-        for &(key, number) in self.slots.iter().filter(|(_, number)| *number != NONE) {
+        let mut slots = vec![(0, FREE); self.slots.len() * 2];
+        for &(key, number) in self.slots.iter().filter(|(_, number)| *number != FREE) {
             let slot = slot_of(&slots, key);
             slots[slot] = (key, number);
         }
@@ -182,7 +213,7 @@ impl Numbering {
 fn slot_of(slots: &[(u64, u32)], key: u64) -> usize {
     let mask = slots.len() - 1;
     let mut slot = hash::finish(key) as usize & mask;
-    while slots[slot].1 != NONE && slots[slot].0 != key {
+    while slots[slot].1 != FREE && slots[slot].0 != key {
         slot = (slot + 1) & mask;
     }
     slot

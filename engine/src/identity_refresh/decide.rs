@@ -1,6 +1,9 @@
 //! Deciding about records between two refreshes: the graph as the last refresh made it, and what an override makes of it.
 
+use std::collections::HashSet;
+
 use super::*;
+use crate::error::Error;
 use crate::identity::RecordName;
 
 /// Brings `memory` to what the last refresh of the graph covered, if it is not there.
@@ -32,7 +35,7 @@ pub(crate) async fn known<'a>(
             let in_force = overrides::covered(lake, &published, Some(covered)).await?;
             let new = Memory::new(lake, &published, version, graph, trusts, &in_force);
             let mut new = new.await?;
-            if !new.replay(catalog.lake(), &published).await? {
+            if !new.replay(catalog.lake(), &published, Some(covered)).await? {
                 return Err(stale("REFRESH ALL FULL"));
             }
             Ok(memory.insert(new))
@@ -70,13 +73,9 @@ pub(crate) async fn decide(
 impl Memory {
     /// Returns the records of the profile with this anchor, the oldest first, each once.
     pub(crate) fn records_of(&self, anchor: u32) -> Vec<RecordName> {
-        let mut records: Vec<RecordName> = Vec::new();
-        for record in self.resolver.members(anchor).filter_map(|subject| self.record(subject)) {
-            if !records.contains(&record) {
-                records.push(record);
-            }
-        }
-        records
+        let mut seen: HashSet<RecordName> = HashSet::new();
+        let records = self.resolver.members(anchor).filter_map(|subject| self.record(subject));
+        records.filter(|record| seen.insert(record.clone())).collect()
     }
 
     /// Returns those of the records of a profile that carry an identifier of the kind `kind`, in normal form.

@@ -1,10 +1,12 @@
 //! What a graph is made from, as its coverage tells: tables by version, and how far each source is trusted.
 
+use super::standing::record_tables;
 use crate::catalog::{Body, Coverage, IdentityGraph, Kind, Published};
 use crate::tables;
 
-/// What every graph is made from: the subjects, and what people or tables that are followed decided about them. One with
-/// `EXPIRE AFTER` is made from the rows of the sources, too, which say when subjects were seen.
+/// What every graph is made from: the subjects, and what people or tables that are followed decided about them; besides, the
+/// current rows of records, which say which versions stand. One with `EXPIRE AFTER` is made from all rows of all sources, which
+/// say when subjects were seen.
 const LOGS: [&str; 4] = [
     tables::SUBJECTS.path,
     tables::IDENTITY_OVERRIDES.path,
@@ -19,21 +21,34 @@ pub(super) fn coverage_now(
     trusts: &[(String, u16)],
     now: i64,
 ) -> Coverage {
-    let expires = graph.identifiers.iter().any(|rule| rule.expire_after.is_some());
+    let expires = expires(graph);
     let sources = trusts.iter().filter(|_| expires).map(|(source, _)| source);
     let rows = sources.flat_map(|name| [tables::source_path(name), tables::superseded_path(name)]);
-    let logs = LOGS.into_iter().map(str::to_owned).chain(rows);
+    let logs = LOGS.into_iter().map(str::to_owned).chain(rows).chain(record_tables(published));
     let versions = logs.map(|log| (published.version(&log), log));
     // A lake in which nobody decided anything has no such tables.
     let logs = versions.filter(|(version, log)| log == tables::SUBJECTS.path || *version > 0);
     let logs = logs.map(|(version, log)| (log, version));
     let trusts = trusts.iter().map(|(source, trust)| (trust_input(source), u64::from(*trust)));
+    let resolution = (RESOLUTION_INPUT.to_owned(), RESOLUTION);
     Coverage {
-        inputs: logs.chain(trusts).collect(),
+        inputs: logs.chain(trusts).chain([resolution]).collect(),
         definition_version: published.state.version_of(Kind::IdentityGraph, name),
         at: now,
     }
 }
+
+/// Tells whether identifiers of a graph expire.
+pub(super) fn expires(graph: &IdentityGraph) -> bool {
+    graph.identifiers.iter().any(|rule| rule.expire_after.is_some())
+}
+
+/// The name under which [`RESOLUTION`] is kept in the graph's coverage; that of no table.
+const RESOLUTION_INPUT: &str = "resolution";
+
+/// Which resolution makes profiles: another number for each that may make others of the same subjects and rules. Profiles
+/// that one made are not added to by another.
+const RESOLUTION: u64 = 2;
 
 /// The name under which a source's trust is kept in the graph's coverage.
 fn trust_input(source: &str) -> String {
@@ -43,11 +58,12 @@ fn trust_input(source: &str) -> String {
 /// What the names of trusts begin with, and those of no table.
 const TRUST_INPUT: &str = "trust of ";
 
-/// Tells whether what was made at `covered` was made by the rules of `now`: the graph is the same, and every source that
-/// was there is trusted as it was.
+/// Tells whether what was made at `covered` was made by the rules of `now`: the graph is the same and made in the same way,
+/// and every source that was there is trusted as it was.
 pub(super) fn same_rules(covered: &Coverage, now: &Coverage) -> bool {
     let trusts = covered.inputs.iter().filter(|(input, _)| input.starts_with(TRUST_INPUT));
     covered.definition_version == now.definition_version
+        && covered.inputs.get(RESOLUTION_INPUT) == Some(&RESOLUTION)
         && trusts.into_iter().all(|(input, trust)| now.inputs.get(input) == Some(trust))
 }
 

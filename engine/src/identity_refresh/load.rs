@@ -6,7 +6,7 @@ use datafusion::common::ScalarValue;
 
 use crate::catalog::Published;
 use crate::consent::ConsentBook;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::lake::{Lake, TableSnapshot};
 use crate::query::access::{NO_SUBJECT, People};
 use crate::tables;
@@ -88,6 +88,13 @@ pub async fn load_identifiers(
         }
     }
     Ok(())
+}
+
+pub(super) fn gap(subject: usize) -> Error {
+    Error::Corrupt {
+        message: format!("subject {subject} is missing in table \"{}\"", tables::SUBJECTS.path),
+        source: None,
+    }
 }
 
 /// The rows of subjects' identifiers.

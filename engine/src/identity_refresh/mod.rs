@@ -12,9 +12,12 @@ mod impact;
 mod inputs;
 mod load;
 mod model;
+mod news;
 mod review;
 mod rows;
 mod sightings;
+mod stages;
+mod standing;
 
 use std::collections::BTreeSet;
 
@@ -25,7 +28,7 @@ use std::sync::Arc;
 use crate::buckets::{self, Replaced, bucket_of};
 use crate::catalog::{Catalog, Change, Coverage, GraphInForce, IdentityGraph, Published};
 use crate::consent::ConsentBook;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::identity::{NewSubject, PersonFields, ProfileIds, Resolver, Rules, ValueClass};
 use crate::ingest::{PERSON_FIELDS, RECORD_KIND};
 use crate::jobs::Run;
@@ -38,11 +41,14 @@ pub use churn::Churn;
 pub(crate) use decide::{decide, known};
 pub use impact::columns as impact_columns;
 use inputs::{coverage_now, same_rules, trusts};
-use load::{IdentifierRows, rows_from};
+use load::{IdentifierRows, gap, rows_from};
 pub use load::{load_identifiers, load_people};
 pub use model::TRAINING_RECORDS_MIN;
 pub(crate) use model::load as load_model;
 use sightings::Sightings;
+pub use stages::Stage;
+pub(crate) use stages::{Stages, stage_rows};
+use standing::Standing;
 
 /// The name under which coverage is kept.
 pub const IDENTITY: &str = "identity";
@@ -59,8 +65,12 @@ pub struct Memory {
     seen: Vec<Seen>,
     /// Sources that are not defined any more and whose subjects are nobody's therefore.
     left_out: BTreeSet<String>,
+    /// Which versions of records stand.
+    standing: Standing,
     /// When each subject was last seen, if a rule asks for it.
     sightings: Option<Sightings>,
+    /// What the refresh that goes on has done.
+    stages: Stages,
 }
 
 struct Seen {
@@ -83,6 +93,8 @@ pub struct Refreshed {
     pub churn: Churn,
     /// By which graph.
     pub graph: GraphInForce,
+    /// What was done for it.
+    pub(crate) stages: Stages,
 }
 
 /// Brings the graph up to date and adds its tables to `change`; `None` if nothing is new.
@@ -101,10 +113,14 @@ pub async fn refresh(
     let coverage = coverage_now(&published, (name, graph), &trusts, run.now);
     let covered =
         published.state.coverage.get(IDENTITY).filter(|covered| same_rules(covered, &coverage));
-    if !run.full && covered.is_some_and(|covered| covered.inputs == coverage.inputs) {
+    if !run.full
+        && let Some(covered) = covered
+        && news::is_current(&published, graph, (covered, &coverage), memory, catalog, change).await
+    {
         return Ok(None);
     }
     run.begin().await?;
+    let stages = Stages::default();
     let in_force = overrides::in_force(catalog.lake(), &published).await?;
     let is_back = |memory: &Memory| trusts.iter().any(|(name, _)| memory.left_out.contains(name));
     let mut fresh = run.full || covered.is_none() || memory.as_ref().is_some_and(is_back);
@@ -114,6 +130,7 @@ pub async fn refresh(
     let memory = match memory {
         Some(memory) => {
             memory.trusts = trusts;
+            memory.stages = stages;
             memory.decide(&in_force)?;
             memory
         }
@@ -124,16 +141,20 @@ pub async fn refresh(
             let before = overrides::covered(lake, &published, before).await?;
             let new = Memory::new(lake, &published, version, graph, trusts, &before);
             let new = memory.insert(new.await?);
+            new.stages = stages;
             if !fresh {
-                fresh = !new.replay(lake, &published).await?;
+                fresh = !new.replay(lake, &published, covered).await?;
+                new.note_taken("replay", 0);
             }
             new.decide(&in_force)?;
             new
         }
     };
     tracing::debug!(fresh, "what was there is known");
+    let first = memory.seen.len();
     memory.load(catalog.lake(), &published, usize::MAX).await?;
-    memory.see(catalog.lake(), &published).await?;
+    memory.see(catalog.lake(), &published, None).await?;
+    memory.note_taken("read", first);
     tracing::debug!(subjects = memory.seen.len(), "subjects are read");
     let graph = GraphInForce { version: coverage.definition_version, graph: graph.clone() };
     memory.resolve(catalog, change, &published, coverage, graph, fresh).await.map(Some)
@@ -156,19 +177,33 @@ impl Memory {
             resolver.set_model(model);
         }
         let sightings = resolver.asks_for_sightings().then(Sightings::default);
-        let mut memory =
-            Self { resolver, trusts, seen: vec![], left_out: BTreeSet::new(), sightings };
+        let mut memory = Self {
+            resolver,
+            trusts,
+            seen: vec![],
+            left_out: BTreeSet::new(),
+            standing: Standing::default(),
+            sightings,
+            stages: Stages::default(),
+        };
         memory.decide(in_force)?;
         Ok(memory)
     }
 
     /// Feeds the resolver the subjects that the last refresh covered, and tells whether it makes the profiles of them that
     /// the lake has.
-    async fn replay(&mut self, lake: &Lake, published: &Published) -> Result<bool> {
+    async fn replay(
+        &mut self,
+        lake: &Lake,
+        published: &Published,
+        covered: Option<&Coverage>,
+    ) -> Result<bool> {
         let known = load_people(lake, published).await?;
         self.load(lake, published, known.subject_count()).await?;
-        self.see(lake, published).await?;
+        self.see(lake, published, covered).await?;
         self.resolver.resolve();
+        // That was done before.
+        drop(self.resolver.take_figures());
         Ok(self.agrees_with(&known))
     }
 
@@ -184,14 +219,21 @@ impl Memory {
         mut fresh: bool,
     ) -> Result<Refreshed> {
         let mut delta = self.resolver.resolve();
-        if self.train(catalog, change, coverage.definition_version, coverage.at).await? {
+        let mut figures = self.resolver.take_figures();
+        self.stages.lap();
+        let trained = self.train(catalog, change, coverage.definition_version, coverage.at).await?;
+        let training = self.stages.lap();
+        if trained {
             // The model weighs those, too, who were there before it.
             delta = self.resolver.resolve();
+            figures = self.resolver.take_figures().with_times_of(&figures);
             fresh = true;
         } else if self.resolver.lacks_model() || graph.graph.fuzzy.is_none() {
             model::forget(catalog, change).await?;
         }
         tracing::debug!(subjects = delta.subjects_resolved, "the graph is resolved");
+        self.note_resolved(&figures, &graph.graph, trained.then_some(training));
+        self.stages.lap();
         let (touched, churn): (BTreeSet<u32>, Churn) = if fresh {
             // A rebuilt graph may not have the profiles any more that the lake has now.
             let stored = load_people(catalog.lake(), published).await?;
@@ -210,6 +252,7 @@ impl Memory {
         let people = self.people(&ids, published.state.sequence + 1);
         let people = self.with_households(people, published.state.profile_key()?);
         self.write(catalog, change, &ids, &people, &touched, fresh, &delta).await?;
+        self.stages.end(Stage::of("write"));
         let in_force = graph.clone();
         change.edit(move |state| {
             state.coverage.insert(IDENTITY.to_owned(), coverage);
@@ -223,6 +266,7 @@ impl Memory {
             subjects_resolved: delta.subjects_resolved,
             churn,
             graph,
+            stages: std::mem::take(&mut self.stages),
         })
     }
 
@@ -373,14 +417,6 @@ impl Memory {
         Ok(())
     }
 
-    /// Tells the resolver when its subjects were last seen, if it asks for that.
-    async fn see(&mut self, lake: &Lake, published: &Published) -> Result<()> {
-        if let Some(sightings) = &mut self.sightings {
-            self.resolver.set_last_seen(&sightings.last(lake, published).await?);
-        }
-        Ok(())
-    }
-
     fn people(&self, ids: &ProfileIds, version: u64) -> People {
         let anchors: Vec<u32> = (0..self.seen.len() as u32)
             .map(|subject| self.resolver.anchor_of(subject).unwrap_or(NO_SUBJECT))
@@ -457,11 +493,4 @@ async fn put(
     let snapshot = buckets::update(catalog.lake(), &table, dirty, replaced, rows).await?;
     change.table(&table, snapshot);
     Ok(())
-}
-
-fn gap(subject: usize) -> Error {
-    Error::Corrupt {
-        message: format!("subject {subject} is missing in table \"{}\"", tables::SUBJECTS.path),
-        source: None,
-    }
 }

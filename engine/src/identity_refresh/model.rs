@@ -14,6 +14,7 @@ use arrow::datatypes::{Float64Type, Int64Type};
 use std::sync::Arc;
 
 use super::*;
+use crate::error::Error;
 use crate::lake::Commit;
 use crate::matching::{
     ComparisonModel, Counts, Frequencies, Health, LevelModel, Model, PERSON_NAMES, labels,

@@ -5,14 +5,18 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use arrow::array::{ArrayRef, BooleanArray, Int64Array, StringArray, TimestampMicrosecondArray};
+use arrow::array::{
+    ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
 use uuid::Uuid;
 
 use super::{Progress, Step, Trigger};
 use crate::catalog::Change;
 use crate::engine::{Engine, Shown};
 use crate::error::{Error, Result};
-use crate::{ingest, tables};
+use crate::identity_refresh::stage_rows;
+use crate::ingest;
+use crate::tables::{self, SystemLayout};
 
 /// One run of one step.
 pub struct Run<'a> {
@@ -102,11 +106,12 @@ impl<'a> Run<'a> {
             rows_out,
             worked: self.begun.load(Ordering::SeqCst),
             churn: None,
+            stages: vec![],
         }
     }
 
     pub(crate) fn idle(&self) -> Step {
-        Step { object: self.object.clone(), rows_in: 0, rows_out: 0, worked: false, churn: None }
+        Step { worked: false, ..self.done(0, 0) }
     }
 
     /// Returns what notes how it goes on, also when nobody waits for it any more.
@@ -121,7 +126,7 @@ impl<'a> Run<'a> {
     }
 }
 
-/// The rows of `cdp.refreshes` about one run.
+/// The rows of `cdp.refreshes` about one run, and those of `cdp.identity_stages`.
 #[derive(Clone)]
 pub(crate) struct Record {
     engine: Engine,
@@ -163,12 +168,13 @@ impl Record {
         };
         let churn = step.and_then(|step| step.churn);
         let _noting = self.engine.noting().await?;
+        let now = self.engine.now();
         let batch = tables::REFRESHES.batch(vec![
             text(&self.id),
             text(&self.object),
             text(trigger),
             text(status),
-            Arc::new(TimestampMicrosecondArray::from(vec![self.engine.now()]).with_timezone("UTC")),
+            Arc::new(TimestampMicrosecondArray::from(vec![now]).with_timezone("UTC")),
             count(step.map(|step| step.rows_in)),
             count(step.map(|step| step.rows_out)),
             Arc::new(BooleanArray::from(vec![self.full])),
@@ -177,12 +183,25 @@ impl Record {
             count(churn.map(|churn| churn.profiles_merged)),
             count(churn.map(|churn| churn.profiles_split)),
         ])?;
-        let catalog = self.engine.catalog();
-        let table =
-            catalog.table(tables::REFRESHES.path, || tables::REFRESHES.table_schema()).await?;
-        ingest::widen(&table, &tables::REFRESHES.table_schema()).await?;
-        let snapshot = ingest::append(&table, ingest::write(&table, batch).await?).await?;
-        change.table(&table, snapshot);
+        self.append(&tables::REFRESHES, batch, &mut change).await?;
+        if let Some(step) = step.filter(|step| !step.stages.is_empty()) {
+            let rows = stage_rows(&self.id, now, &step.stages)?;
+            self.append(&tables::IDENTITY_STAGES, rows, &mut change).await?;
+        }
         self.engine.publish(change, Shown::AsBefore).await
+    }
+
+    /// Adds rows to a log, and the log to `change`.
+    async fn append(
+        &self,
+        layout: &SystemLayout,
+        rows: RecordBatch,
+        change: &mut Change,
+    ) -> Result<()> {
+        let table = self.engine.catalog().table(layout.path, || layout.table_schema()).await?;
+        ingest::widen(&table, &layout.table_schema()).await?;
+        let snapshot = ingest::append(&table, ingest::write(&table, rows).await?).await?;
+        change.table(&table, snapshot);
+        Ok(())
     }
 }

@@ -108,7 +108,7 @@ impl Engine {
     async fn look_after(&self, path: &str, round: Round) -> Result<()> {
         // Who holds the lake for refreshes holds these two not yet.
         let _beside = match path {
-            path if path == tables::REFRESHES.path => Some(self.noting().await?),
+            path if is_written_by_notes(path) => Some(self.noting().await?),
             path if is_written_by_answers(path) => Some(self.answering().await?),
             path if is_analytics(path) => Some(self.analyzing().await?),
             _ => None,
@@ -173,6 +173,11 @@ fn merges_files(path: &str) -> bool {
 /// Tells whether the table at `path` is one that analysts make.
 fn is_analytics(path: &str) -> bool {
     path.split_once('/').is_some_and(|(folder, _)| folder == ANALYTICS)
+}
+
+/// Tells whether the table at `path` is written as it is noted how a run went, beside which syncs note theirs.
+fn is_written_by_notes(path: &str) -> bool {
+    path == tables::REFRESHES.path || path == tables::IDENTITY_STAGES.path
 }
 
 /// Tells whether the table at `path` is written by who records answers or lets rows leave, and not only by refreshes.

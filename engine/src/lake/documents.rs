@@ -80,6 +80,12 @@ impl Lake {
         }
     }
 
+    /// Tells whether no document of `folder` has a greater number. Whoever has created one and finds this true knows that
+    /// nobody had created one of its number before, and removed it since.
+    pub async fn is_newest(&self, folder: &str, number: u64) -> Result<bool> {
+        Ok(numbers(&*self.0.store, folder, Some(number)).await?.is_empty())
+    }
+
     /// Deletes all documents of `folder` but the `keep` newest ones; the newest is always kept.
     pub async fn prune_documents(&self, folder: &str, keep: usize) -> Result<()> {
         let mut numbers = numbers(&*self.0.store, folder, None).await?;

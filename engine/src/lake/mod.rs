@@ -54,7 +54,7 @@ pub use lease::Lease;
 pub use maintenance::{HISTORY, Report};
 pub use prune::may_hold;
 pub use scan::{LakeTable, scan_files};
-pub use schema::{TableSchema, column_name, column_names};
+pub use schema::{TableSchema, column_name, column_names, is_column_name};
 pub use table::{Table, TableSnapshot};
 pub use types::{
     COMMENT, LOGICAL_TYPE, logical, logical_batch, logical_field, physical, physical_batch,

@@ -20,7 +20,7 @@ const STATS_COLUMN_COUNT: &str = "delta.dataSkippingNumIndexedCols";
 const BLOOM_COLUMNS: &str = "onefold.bloomColumns";
 const SORT_COLUMNS: &str = "onefold.sortColumns";
 
-/// What a table holds. Names are as [`column_name`] makes them.
+/// What a table holds. Names of columns are as [`column_name`] makes them, or as [`is_column_name`] takes them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableSchema {
     /// The columns, logical or stored; [`super::physical`] stores them.
@@ -44,9 +44,9 @@ impl TableSchema {
         let fields = physical(&self.fields)?;
         let mut seen = HashSet::new();
         for field in fields.fields() {
-            if field.name() != &column_name(field.name()) || !seen.insert(field.name()) {
+            if !is_column_name(field.name()) || !seen.insert(field.name().to_lowercase()) {
                 return Err(invalid(format!(
-                    "column name \"{}\" is not plain or not unique",
+                    "column name \"{}\" is not printable or not unique",
                     field.name()
                 )));
             }
@@ -55,6 +55,10 @@ impl TableSchema {
             let Ok(field) = fields.field_with_name(name) else {
                 return Err(invalid(format!("column \"{name}\" is not in the table")));
             };
+            // The properties of the table list them with commas between.
+            if *name != column_name(name) {
+                return Err(invalid(format!("the name of column \"{name}\" is not plain")));
+            }
             if field.data_type().is_nested() {
                 return Err(invalid(format!(
                     "column \"{name}\" is nested and cannot be indexed or sorted by"
@@ -183,6 +187,11 @@ pub fn column_name(original: &str) -> String {
         Some(b'0'..=b'9') => format!("c_{name}"),
         Some(_) => name,
     }
+}
+
+/// Tells whether a column can be called so: by any text that can be printed. Names of a table differ by more than their case.
+pub fn is_column_name(name: &str) -> bool {
+    !name.is_empty() && !name.contains(char::is_control)
 }
 
 /// Makes column names of the columns of one source, in order: as [`column_name`], with `_2`, `_3` ... where they clash.

@@ -3,12 +3,14 @@
 //! Weaker than the whole weight of a pair and harder than it: spouses, siblings, father and son share nearly everything,
 //! and differ in exactly this. Clusters are asked as wholes, since each of their records may leave out what another says.
 
+use udfs::GivenNames;
+
 use super::levels::birth;
 use super::records::{ROW_BIRTH, ROW_GIVEN, ROW_SUFFIX, ROW_SURNAME, Records};
 use crate::identity::interner::NONE;
 
 /// Given names that are less alike than this by Jaro and Winkler are of two people, unless one is short for the other.
-/// Names that one or two slips apart are all above it.
+/// Names that one or two slips apart are all above it. So are names that are known to be of two people, which are not asked.
 const GIVEN_ALIKE: f64 = 0.78;
 
 /// Why records cannot be of one person.
@@ -79,7 +81,12 @@ fn may_share_given(records: &Records, left: &[u32], right: &[u32]) -> bool {
         };
         return starts(text, other) || starts(other_text, given);
     }
-    udfs::same_given_name(text, other_text)
-        || udfs::is_slip(text, other_text)
-        || udfs::jaro_winkler_at_least(text, other_text, GIVEN_ALIKE).is_some()
+    match udfs::relate_given_names(text, other_text) {
+        GivenNames::One => true,
+        GivenNames::Two => false,
+        GivenNames::Open => {
+            udfs::is_slip(text, other_text)
+                || udfs::jaro_winkler_at_least(text, other_text, GIVEN_ALIKE).is_some()
+        }
+    }
 }

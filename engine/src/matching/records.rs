@@ -198,23 +198,35 @@ impl Records {
         })
     }
 
-    /// Puts the rows in the order of their keys, so that nothing that follows depends on the order of arrival.
+    /// Puts the rows in the order of names, and of keys among namesakes, so that nothing that follows depends on the order
+    /// of arrival, and that most records that are compared lie beside each other in memory.
     pub fn sort(&mut self) {
-        let mut order: Vec<(u64, u32)> = self.keys.iter().copied().zip(0..).collect();
+        let mut order: Vec<(u64, u64, u32)> = (self.keys.iter().zip(0..))
+            .map(|(&key, row)| (self.neighbourhood(row), key, row))
+            .collect();
         order.sort_unstable();
         // Versions of one record share a key: what they say decides between them.
-        for versions in order.chunk_by_mut(|left, right| left.0 == right.0) {
+        for versions in order.chunk_by_mut(|left, right| (left.0, left.1) == (right.0, right.1)) {
             if versions.len() > 1 {
-                versions.sort_by_cached_key(|&(_, row)| self.content(row));
+                versions.sort_by_cached_key(|&(_, _, row)| self.content(row));
             }
         }
         let mut rows = Vec::with_capacity(self.rows.len());
-        for &(_, row) in &order {
+        for &(_, _, row) in &order {
             rows.extend_from_slice(self.row(row));
         }
         self.rows = rows;
-        self.arrivals = order.iter().map(|&(_, row)| self.arrivals[row as usize]).collect();
-        self.keys = order.into_iter().map(|(key, _)| key).collect();
+        self.arrivals = order.iter().map(|&(_, _, row)| self.arrivals[row as usize]).collect();
+        self.keys = order.into_iter().map(|(_, key, _)| key).collect();
+    }
+
+    /// Returns where a record stands among all: beside those of its surname, and there beside those of its given name.
+    fn neighbourhood(&self, row: u32) -> u64 {
+        let row = self.row(row);
+        let hash = |part: u32, hash: &dyn Fn(u32) -> u64| if part == NONE { 0 } else { hash(part) };
+        let surname = hash(row[ROW_SURNAME], &|part| self.names.surname_hash(part));
+        let given = hash(row[ROW_GIVEN], &|part| self.names.given_hash(part));
+        surname >> 32 << 32 | given >> 32
     }
 
     /// Hashes all that a record says.

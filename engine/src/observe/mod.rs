@@ -49,6 +49,11 @@ pub fn relations(
         ));
         for (name, comment, layout) in [
             (
+                "identity_stages",
+                "what each refresh of the identity graph did, stage by stage, and how long it took",
+                &tables::IDENTITY_STAGES,
+            ),
+            (
                 "match_models",
                 "what the FUZZY rule learnt, and from how much",
                 &tables::MATCH_MODELS,

@@ -80,7 +80,7 @@ async fn trait_fields(
     check(&plan, name)?;
     let columns = plan.schema().fields().iter().skip(1);
     let stored = columns.map(|field| {
-        let data_type = traits::stored_type(field.data_type());
+        let data_type = traits::stored_type(field);
         Field::new(field.name(), data_type.clone(), true)
     });
     Ok(stored.collect())

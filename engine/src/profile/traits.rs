@@ -3,19 +3,23 @@
 //! The query is run once for all touched people, through governed tables that hold nobody else's rows. It may name what
 //! the log says and nothing that is made of it, which would be that of the refresh before; and no row of one person may
 //! meet another's, for which the [plan is checked](super::per_person).
+//!
+//! A sum of bigints, which is a numeric to a query, is kept as a bigint: what one person adds up to fits, takes half the
+//! room, and profiles keep the types that they have had. A query that wants more digits says so with a cast.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array};
-use arrow::compute::{cast, concat_batches, take};
-use arrow::datatypes::{DataType, Int64Type};
+use arrow::compute::{CastOptions, cast, cast_with_options, concat_batches, take};
+use arrow::datatypes::{DataType, Field, Int64Type};
 use datafusion::error::DataFusionError;
 use datafusion::physical_plan::collect;
 
 use crate::catalog::Published;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::lake::LOGICAL_TYPE;
 use crate::query::access::{People, Visible};
 use crate::query::governed::PROFILE_ID;
 use crate::query::planner::{parse_one, physical, plan};
@@ -65,12 +69,38 @@ pub(super) async fn compute(
     Ok(TraitRows { rows, reads_the_clock: reads_the_clock(&plan)? })
 }
 
-/// Returns the type that values of a trait are kept in.
-pub(super) fn stored_type(data_type: &DataType) -> &DataType {
-    match data_type {
+/// Returns the type that values of a trait's column are kept in.
+pub(super) fn stored_type(column: &Field) -> &DataType {
+    match column.data_type() {
         DataType::Utf8View | DataType::LargeUtf8 | DataType::Null => &DataType::Utf8,
+        _ if is_whole_sum(column) => &DataType::Int64,
         other => other,
     }
+}
+
+/// Tells whether a column is a sum of bigints, and not a number that was cast to so many digits.
+fn is_whole_sum(column: &Field) -> bool {
+    let named = column.metadata().get(LOGICAL_TYPE).is_some_and(|logical| logical == "numeric");
+    named && matches!(column.data_type(), DataType::Decimal128(_, 0))
+}
+
+/// Brings values into the type that they are kept in.
+fn stored(name: &str, column: &Field, values: &ArrayRef) -> Result<ArrayRef> {
+    let options = CastOptions { safe: false, ..CastOptions::default() };
+    cast_with_options(values, stored_type(column), &options).map_err(|error| {
+        match is_whole_sum(column) {
+            true => Error::Standard {
+                sqlstate: "22003",
+                message: format!(
+                    "column \"{}\" of trait \"{name}\" is out of range for bigint",
+                    column.name()
+                ),
+                hint: "Cast it to the digits that it needs, as in sum(value)::numeric(38, 0)."
+                    .into(),
+            },
+            false => DataFusionError::from(error).into(),
+        }
+    })
 }
 
 impl TraitRows {
@@ -92,8 +122,7 @@ impl TraitRows {
         let schema = self.rows.schema();
         let columns =
             schema.fields().iter().zip(self.rows.columns()).skip(1).map(|(field, column)| {
-                let stored = stored_type(column.data_type());
-                let column = cast(column, stored).map_err(DataFusionError::from)?;
+                let column = stored(name, field, column)?;
                 Ok((
                     field.name().clone(),
                     take(&column, &order, None).map_err(DataFusionError::from)?,

@@ -11,7 +11,7 @@ use datafusion::catalog::Session;
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
 
 use crate::error::Error;
-use crate::identity::{Households, ProfileIds};
+use crate::identity::{Households, ProfileIds, Tie};
 
 /// The subject of rows that carry no identifier at all.
 pub const NO_SUBJECT: u32 = u32::MAX;
@@ -209,6 +209,27 @@ impl Access {
         let eldest = households.eldest(anchors, exists);
         eldest.into_iter().map(|anchor| Some(ids.id_of(u64::from(anchor?)))).collect()
     }
+
+    /// Returns the household of the profile with this anchor, which may be seen; `None` if the graph asks for no households.
+    pub(crate) fn household(&self, anchor: u32) -> Option<Household> {
+        let (households, ids) = self.people.households.as_ref()?;
+        let mut others = households.members(anchor, |anchor| self.visible.contains(anchor));
+        let eldest = *others.first()?;
+        others.retain(|other| *other != anchor);
+        let nearest = households.nearest(anchor, &others);
+        let nearest = nearest.and_then(|(other, tie)| Some((self.profile_id(other)?, tie)));
+        Some(Household { id: ids.id_of(u64::from(eldest)), others: others.len(), nearest })
+    }
+}
+
+/// The household of a profile, as the people make it who may be seen.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Household {
+    pub(crate) id: i64,
+    /// How many others are of it.
+    pub(crate) others: usize,
+    /// The profile of these that most speaks for, and what the two say of living together.
+    pub(crate) nearest: Option<(i64, Tie)>,
 }
 
 /// The refusal of a personal read without a purpose.

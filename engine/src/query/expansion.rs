@@ -292,7 +292,7 @@ fn name_of(expr: &Expr) -> Option<String> {
 
 /// An identifier as it is looked up.
 fn normal(ident: &Ident) -> String {
-    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
+    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_ascii_lowercase() }
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::any::Any;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use arrow::datatypes::{DataType, FieldRef};
+use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::catalog::MemTable;
 use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
@@ -23,7 +23,7 @@ use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Volatility};
 
 use super::governed::GovernedTable;
-use super::postgres::{OfSession, follows_from_catalog};
+use super::postgres::{OfSession, follows_from_catalog, known_in_zone};
 use super::quick::Quick;
 use crate::lake::LOGICAL_TYPE;
 
@@ -179,7 +179,7 @@ fn reads_alone(
     alone && visited.is_ok()
 }
 
-/// Tells whether all values of a type are planned alike. A numeric has the scale of its value, bytes may be a uuid's.
+/// Tells whether all values of a type are planned alike. A numeric has the scale of its value.
 fn says_all(data_type: &DataType) -> bool {
     matches!(
         data_type,
@@ -209,16 +209,18 @@ fn without_cast(expr: Expr) -> Expr {
     match expr {
         Expr::Cast(Cast { expr: inner, field })
             if matches!(inner.as_ref(), Expr::Placeholder(Placeholder { field: Some(given), .. })
-                if given.data_type() == field.data_type())
-                && field
-                    .metadata()
-                    .get(LOGICAL_TYPE)
-                    .is_none_or(|logical| matches!(logical.as_str(), "text" | "varchar")) =>
+                if given.data_type() == field.data_type() && is_as_given(given, &field)) =>
         {
             *inner
         }
         other => other,
     }
+}
+
+/// Tells whether a cast leaves values as they are given: as texts, or as what they are declared to be.
+fn is_as_given(given: &Field, cast: &Field) -> bool {
+    let (from, to) = (given.metadata().get(LOGICAL_TYPE), cast.metadata().get(LOGICAL_TYPE));
+    to.is_none_or(|to| matches!(to.as_str(), "text" | "varchar") || from == Some(to))
 }
 
 /// Puts values in the place of the parameters, and works out what casts make of them: scans take constants alone.
@@ -244,6 +246,10 @@ fn replaced(plan: LogicalPlan, by: impl Fn(&str) -> Option<Expr>) -> DataFusionR
                     Err(_) => Transformed::no(Expr::Cast(Cast { expr, field })),
                 },
                 _ => Transformed::no(Expr::Cast(Cast { expr, field })),
+            },
+            Expr::ScalarFunction(call) => match known_in_zone(&call) {
+                Some(time) => Transformed::yes(Expr::Literal(time, None)),
+                None => Transformed::no(Expr::ScalarFunction(call)),
             },
             Expr::BinaryExpr(BinaryExpr { left, op, right }) if op.supports_propagation() => {
                 let (left, right) = (without_cast(*left), without_cast(*right));

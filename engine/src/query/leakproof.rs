@@ -4,6 +4,8 @@
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::{Between, BinaryExpr, Expr, Operator};
 
+use super::postgres::is_in_zone;
+
 /// Tells whether evaluating `filter` on a hidden row could not show: no cast, no arithmetic, no function.
 pub(super) fn leakproof(filter: &Expr) -> bool {
     compares(filter, &|expr| matches!(expr, Expr::Literal(value, _) if !value.is_null()))
@@ -15,7 +17,9 @@ pub(super) fn leakproof_with_values(filter: &Expr) -> bool {
         match expr {
             Expr::Literal(value, _) => !value.is_null(),
             Expr::Placeholder(_) => true,
-            Expr::Cast(cast) => matches!(*cast.expr, Expr::Placeholder(_)),
+            // A day or a wall clock is a point in time of the session's zone.
+            Expr::Cast(cast) => !matches!(*cast.expr, Expr::Literal(..)) && constant(&cast.expr),
+            Expr::ScalarFunction(call) if is_in_zone(call) => call.args.iter().all(constant),
             _ => false,
         }
     }
@@ -170,7 +174,8 @@ mod tests {
     fn a_parameter_is_a_literal_to_be() {
         let parameter = || Expr::Placeholder(Placeholder::new_with_field("$1".into(), None));
         let cast = datafusion::logical_expr::cast(parameter(), DataType::Utf8View);
-        for filter in [col("a").eq(parameter()), col("a").eq(cast)] {
+        let cast_again = datafusion::logical_expr::cast(cast.clone(), DataType::Utf8);
+        for filter in [parameter(), cast, cast_again].map(|value| col("a").eq(value)) {
             assert!(leakproof_with_values(&filter) && !leakproof(&filter), "{filter}");
         }
         let of_column = datafusion::logical_expr::cast(col("b"), DataType::Utf8View);

@@ -26,6 +26,7 @@ pub mod scan;
 pub mod selection;
 pub mod session;
 pub mod stop;
+pub mod syntax;
 pub mod system;
 mod value_index;
 mod weight;

@@ -9,7 +9,6 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef};
-use datafusion::common::metadata::FieldMetadata;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, ParamValues, ScalarValue};
 use datafusion::error::DataFusionError;
@@ -24,9 +23,10 @@ use datafusion::sql::sqlparser::ast::{
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
-use uuid::Uuid;
 
-use super::postgres::types::{arrow_type, format_type, pg_type_of};
+use super::postgres::types::{
+    UUID_PARAMETER, arrow_type, field as column, format_type, pg_type_of,
+};
 use crate::error::Result;
 
 /// The parameters of a statement that are cast to plain `numeric`, or to an array of it.
@@ -117,10 +117,6 @@ pub(super) fn with_values(
         true => plan,
         false => without_casts(plan, numerics, &exact)?,
     };
-    let plan = match values.iter().any(|value| uuid_of(value).is_some()) {
-        true => with_uuids(plan, &values)?,
-        false => plan,
-    };
     Ok(plan.with_param_values(ParamValues::List(values.into_iter().map(Into::into).collect()))?)
 }
 
@@ -157,49 +153,6 @@ fn with_type(expr: PlannedExpr, field: FieldRef) -> PlannedExpr {
     }
 }
 
-/// Puts the text of a uuid where a parameter of sixteen bytes is cast to that type.
-fn with_uuids(plan: LogicalPlan, values: &[ScalarValue]) -> Result<LogicalPlan> {
-    let value_of = |id: &str| values.get(id.strip_prefix('$')?.parse::<usize>().ok()? - 1);
-    let text_of = |expr: PlannedExpr| {
-        let uuid = match &expr {
-            PlannedExpr::Cast(Cast { expr: inner, field })
-                if pg_type_of(field).0.name == "uuid" =>
-            {
-                match inner.as_ref() {
-                    PlannedExpr::Placeholder(Placeholder { id, .. }) => {
-                        value_of(id).and_then(uuid_of)
-                    }
-                    _ => None,
-                }
-            }
-            _ => None,
-        };
-        Ok(match (uuid, expr) {
-            (Some(uuid), PlannedExpr::Cast(cast)) => Transformed::yes(PlannedExpr::Literal(
-                ScalarValue::Utf8(Some(uuid.to_string())),
-                Some(FieldMetadata::from(cast.field.as_ref())),
-            )),
-            (_, expr) => Transformed::no(expr),
-        })
-    };
-    let plan = plan.transform_up_with_subqueries(|node| {
-        let names = NamePreserver::new(&node);
-        node.map_expressions(|expr| {
-            let name = names.save(&expr);
-            Ok(expr.transform_up(text_of)?.update_data(|expr| name.restore(expr)))
-        })
-    });
-    Ok(plan.data()?)
-}
-
-/// The uuid that sixteen bytes may be.
-fn uuid_of(value: &ScalarValue) -> Option<Uuid> {
-    match value {
-        ScalarValue::Binary(Some(bytes)) => Uuid::from_slice(bytes).ok(),
-        _ => None,
-    }
-}
-
 /// Casts parameters to the types that they were declared with: nothing else tells the planner what `$1 + 1` is.
 pub(super) fn with_declared_types(
     statement: &Statement,
@@ -211,7 +164,7 @@ pub(super) fn with_declared_types(
             continue;
         };
         // Without a modifier: a numeric keeps the digits that it comes with.
-        let (pg_type, _) = pg_type_of(&Field::new("", data_type.clone(), true));
+        let (pg_type, _) = pg_type_of(&declared_as(data_type));
         let name = format_type(i64::from(pg_type.oid), -1);
         let mut parser = Parser::new(&PostgreSqlDialect {});
         parser = parser.try_with_sql(&name).map_err(sql_error)?;
@@ -225,11 +178,21 @@ pub(super) fn with_declared_types(
     Ok(statement)
 }
 
-/// Tells whether a type says what a value is. A text may be the text of anything, and bytes may be those of a uuid.
+/// Tells whether a type says what a value is. A text may be the text of anything.
 fn is_telling(declared: &DataType) -> bool {
     declared.is_numeric()
         || declared.is_temporal()
-        || matches!(declared, DataType::Boolean | DataType::List(_))
+        || matches!(declared, DataType::Boolean | DataType::Binary | DataType::List(_))
+        || *declared == UUID_PARAMETER
+}
+
+/// Returns the parameter that a declared type stands for.
+fn declared_as(declared: &DataType) -> Field {
+    match declared {
+        uuid if *uuid == UUID_PARAMETER => column("", "uuid"),
+        DataType::List(element) if *element.data_type() == UUID_PARAMETER => column("", "_uuid"),
+        other => Field::new("", other.clone(), true),
+    }
 }
 
 fn sql_error(error: datafusion::sql::sqlparser::parser::ParserError) -> DataFusionError {
@@ -309,7 +272,7 @@ pub(super) fn fields_of(
     let open = || Field::new("", DataType::Utf8, true);
     let field_of = |at: usize| {
         let field = match declared.get(at).cloned().flatten() {
-            Some(declared) => open().with_data_type(declared),
+            Some(declared) => declared_as(&declared),
             None => match inferred.get(&format!("${}", at + 1)).cloned().flatten() {
                 Some(inferred) => as_sent(inferred.as_ref().clone().with_nullable(true)),
                 None => open(),
@@ -371,17 +334,9 @@ fn used(plan: &LogicalPlan) -> Result<Vec<(String, FieldRef)>> {
                     }
                     PlannedExpr::ScalarFunction(function) if function.name() == "array_has" => {
                         if let [PlannedExpr::Placeholder(list), item] = function.args.as_slice()
-                            && let Ok(item) = item.get_type(&schema)
+                            && let Ok((_, item)) = item.to_field(&schema)
                         {
-                            let item = match item {
-                                DataType::Utf8View | DataType::LargeUtf8 | DataType::Null => {
-                                    DataType::Utf8
-                                }
-                                other => other,
-                            };
-                            let list_type = DataType::new_list(item, true);
-                            let field = Arc::new(Field::new("", list_type, true));
-                            found.push((list.id.clone(), field));
+                            found.push((list.id.clone(), list_of(&item)));
                         }
                     }
                     PlannedExpr::ScalarFunction(function) => found.extend(taken(function, &schema)),
@@ -392,6 +347,17 @@ fn used(plan: &LogicalPlan) -> Result<Vec<(String, FieldRef)>> {
         })
     })?;
     Ok(found)
+}
+
+/// The list of values that are compared with one. It holds uuids if that is one; a client takes other texts as texts.
+fn list_of(item: &Field) -> FieldRef {
+    let list = match item.data_type() {
+        DataType::Null => DataType::new_list(DataType::Utf8, true),
+        text if text.is_string() && pg_type_of(item).0.name == "uuid" => arrow_type("_uuid"),
+        text if text.is_string() => DataType::new_list(DataType::Utf8, true),
+        other => DataType::new_list(other.clone(), true),
+    };
+    Arc::new(Field::new("", list, true))
 }
 
 /// The parameters that stand where a function takes a whole number or a boolean, as in `pg_advisory_lock($1)`.

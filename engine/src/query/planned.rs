@@ -10,6 +10,8 @@ use parking_lot::Mutex;
 use super::generic::Generic;
 use super::parameters::Numerics;
 use super::postgres;
+use super::reads::Reads;
+use crate::error::Result;
 
 /// A statement that was planned.
 #[derive(Debug, Clone)]
@@ -31,6 +33,11 @@ pub struct Planned {
 }
 
 impl Planned {
+    /// Returns what the statement reads of persons, and whether it changes sequences.
+    pub(crate) fn reads(&self) -> Result<Reads> {
+        Ok(Reads::of(&self.plan)?)
+    }
+
     /// Returns the plan of the statement for what `stamp` stands for, if it was made anew for that.
     pub(super) fn renewed(&self, stamp: &Stamp) -> Option<Arc<Planned>> {
         self.renewed.lock().as_ref().filter(|renewed| renewed.stamp == *stamp).cloned()

@@ -25,8 +25,6 @@ use datafusion::physical_plan::{ExecutionPlan, collect};
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement as ParsedStatement;
 use datafusion::sql::sqlparser::ast::Statement;
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
-use datafusion::sql::sqlparser::parser::Parser;
 use object_store::ObjectStore;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -38,6 +36,7 @@ use super::governed::GovernedTable;
 use super::operators::{self, OperatorNode, OperatorQueries};
 use super::postgres::{self, AdvisoryLocks, Backends, SessionFacts, diagnosis};
 use super::scan::GovernedScanExec;
+use super::syntax;
 use super::system::SystemTable;
 use crate::error::{Error, Result};
 use crate::functions::SessionFunctions;
@@ -280,10 +279,8 @@ impl Scope {
 
 /// Parses the text of one SELECT.
 pub fn parse_one(sql: &str) -> Result<Statement> {
-    let mut statements = Parser::new(&PostgreSqlDialect {})
-        .with_recursion_limit(RECURSION_MAX)
-        .try_with_sql(sql)
-        .and_then(|mut parser| parser.parse_statements())
+    let mut statements = syntax::parser(sql)
+        .and_then(|parser| parser.with_recursion_limit(RECURSION_MAX).parse_statements())
         .map_err(|error| DataFusionError::SQL(Box::new(error), None))?;
     match (statements.pop(), statements.pop()) {
         (Some(statement), None) => Ok(statement),
@@ -321,7 +318,7 @@ pub(super) async fn plan_own(
     facts: &Arc<SessionFacts>,
     mut statement: Statement,
 ) -> Result<LogicalPlan> {
-    postgres::rewrite(&mut statement, facts);
+    postgres::rewrite(&mut statement, facts)?;
     let plan = state.statement_to_plan(ParsedStatement::Statement(Box::new(statement))).await?;
     check(&plan)?;
     diagnosis::check_choices(&plan)?;
@@ -338,6 +335,7 @@ pub(super) async fn checked_physical(
     state: &SessionState,
     optimized: &LogicalPlan,
 ) -> Result<Arc<dyn ExecutionPlan>> {
+    postgres::check_joined(optimized)?;
     let physical = state.query_planner().create_physical_plan(optimized, state).await?;
     check_physical(&physical)?;
     Ok(physical)

@@ -10,11 +10,14 @@ use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
 use super::governed::{GovernedTable, Whose};
 use super::operators::OperatorNode;
 use super::system::SystemTable;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// The functions that answer for persons, and the relation that each of them looks into.
 const FUNCTIONS: [(&str, &str); 2] =
     [("consent_allows", "public.consents"), ("resolve_profile", "public.profile_identifiers")];
+
+/// The functions that leave something behind which others read, whatever their purpose is.
+const COUNTING: [&str; 2] = ["nextval", "setval"];
 
 /// What a plan reads of persons.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -23,6 +26,8 @@ pub(crate) struct Reads {
     pub(crate) personal: bool,
     /// The relations, each once, sorted: personal ones, those that are on record, and those that functions look into.
     pub(crate) relations: Vec<String>,
+    /// The function that changes sequences, if one is called.
+    pub(crate) counts: Option<&'static str>,
 }
 
 impl Reads {
@@ -41,6 +46,18 @@ impl Reads {
                 }
             }
             _ => &[],
+        }
+    }
+
+    /// Fails if rows of persons would be counted by a sequence, which tells everybody.
+    pub(crate) fn check_counts(&self) -> Result<()> {
+        match self.counts.filter(|_| self.personal || !self.relations.is_empty()) {
+            None => Ok(()),
+            Some(function) => Err(Error::Denied {
+                message: format!("{function} cannot be called where rows of persons are read"),
+                hint: "The sequence would tell how many there are: use row_number() OVER (), or a literal."
+                    .into(),
+            }),
         }
     }
 
@@ -68,6 +85,8 @@ impl Reads {
                     if let Expr::ScalarFunction(call) = part {
                         let found = FUNCTIONS.iter().find(|(name, _)| *name == call.func.name());
                         reads.relations.extend(found.map(|(_, relation)| (*relation).to_owned()));
+                        let counts = COUNTING.into_iter().find(|name| *name == call.func.name());
+                        reads.counts = reads.counts.or(counts);
                     }
                     Ok(TreeNodeRecursion::Continue)
                 })

@@ -4,6 +4,8 @@
 //! by the consent that is in force when the statement begins. A plan is kept only as long as the catalog, the role's
 //! definition and the purpose are those it was made for; otherwise it is made anew from the text.
 
+mod explained;
+pub(crate) mod isolation;
 mod running;
 
 use std::sync::Arc;
@@ -41,6 +43,8 @@ pub struct QuerySession {
     temporary: parking_lot::Mutex<Staged>,
     /// For which catalog version and purpose the facts describe relations.
     described: parking_lot::Mutex<Option<Stamp>>,
+    /// What its transaction reads.
+    reading: parking_lot::Mutex<isolation::Reading>,
     kept: Arc<Kept>,
 }
 
@@ -63,6 +67,7 @@ impl QuerySession {
             snapshot,
         );
         facts.share("cdp.purpose", purpose.as_deref().unwrap_or(""));
+        facts.number_by(&engine.analytics().sequences);
         let kept = engine.all_kept().open();
         Ok(Self {
             engine,
@@ -73,6 +78,7 @@ impl QuerySession {
             staged: parking_lot::Mutex::default(),
             temporary: parking_lot::Mutex::default(),
             described: parking_lot::Mutex::new(None),
+            reading: parking_lot::Mutex::default(),
             kept,
         })
     }
@@ -200,7 +206,10 @@ impl QuerySession {
         let statement = &parameters::with_declared_types(statement, parameter_types)?;
         let (plan, stamp) = self.plan_now(live, context, statement).await?;
         let schema = columns_of(&plan);
-        let described = postgres::with_origins(&schema, &plan, &self.facts.snapshot());
+        let described = match explained::columns_of(&plan) {
+            Some(columns) => columns,
+            None => postgres::with_origins(&schema, &plan, &self.facts.snapshot()),
+        };
         let numerics = Numerics::of(statement);
         let parameters = parameters::fields_of(&plan, statement, parameter_types)?;
         Ok(Planned {

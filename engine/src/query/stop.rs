@@ -5,19 +5,24 @@
 //! [`Stop`], which is asked in between:
 //!
 //! - Plans: leaves, joins and what crosses from one task to another ask for each batch; where there are functions, those
-//!   with long texts are cut. The filter of a nested loop asks for each batch of pairs.
+//!   with long texts are cut, and so are those that a long constant is written out for. The filter of a nested loop asks
+//!   for each batch of pairs.
+//! - Functions over JSON ask by what they have worked through, and PostgreSQL's functions that are computed row by row for
+//!   each row.
 //! - The planner asks before each rule, and for each node that a rule looks at.
 //! - Aggregate functions that hold all of their values ask for each batch of them.
+//! - The operators of identity resolution ask while they sort and while they cluster.
 
+mod constants;
 mod filter;
 mod plans;
 mod rules;
 mod running;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
 
@@ -29,23 +34,42 @@ pub(super) use running::Running;
 
 /// Whether the statement that holds it is to stop.
 #[derive(Debug, Default)]
-pub struct Stop(AtomicBool);
+pub struct Stop {
+    stopped: AtomicBool,
+    /// Bytes of the constants that were worked out while it was planned.
+    folded: AtomicU64,
+}
+
+/// Bytes of the constants at most that are worked out while a statement is planned: a line may have a thousand of them.
+const FOLDED_BYTES_MAX: u64 = 256 << 20;
 
 impl Stop {
     /// Stops it.
     pub fn stop(&self) {
-        self.0.store(true, Ordering::SeqCst);
+        self.stopped.store(true, Ordering::SeqCst);
     }
 
     /// Fails once it is to stop.
     pub(super) fn check(&self) -> DataFusionResult<()> {
-        if !self.0.load(Ordering::Relaxed) {
+        if !self.stopped.load(Ordering::Relaxed) {
             return Ok(());
         }
         Err(DataFusionError::External(Box::new(Error::Limit {
             sqlstate: "57014",
             message: "the statement was cancelled".into(),
             hint: "Send it again if it was not meant to be.".into(),
+        })))
+    }
+
+    /// Fails once its constants are too much.
+    fn check_folded(&self) -> DataFusionResult<()> {
+        if self.folded.load(Ordering::Relaxed) <= FOLDED_BYTES_MAX {
+            return Ok(());
+        }
+        Err(DataFusionError::External(Box::new(Error::Limit {
+            sqlstate: "54000",
+            message: format!("the statement has constants of more than {FOLDED_BYTES_MAX} bytes"),
+            hint: "Make smaller values, or make them in several statements.".into(),
         })))
     }
 
@@ -58,6 +82,8 @@ impl Stop {
 thread_local! {
     /// Of the statement that this thread computes for.
     static CURRENT: RefCell<Option<Arc<Stop>>> = const { RefCell::new(None) };
+    /// Whether a rule of the planner works on this thread, so that what is computed is a constant of the statement.
+    static PLANNING: Cell<bool> = const { Cell::new(false) };
 }
 
 /// As long as it lives, its thread computes for a statement.
@@ -73,12 +99,60 @@ impl Drop for Computing {
     }
 }
 
+/// As long as it lives, a rule of the planner works on its thread.
+#[derive(Debug)]
+#[must_use]
+struct Planning {
+    before: bool,
+}
+
+impl Planning {
+    fn begin() -> Self {
+        Self { before: PLANNING.replace(true) }
+    }
+}
+
+impl Drop for Planning {
+    fn drop(&mut self) {
+        PLANNING.set(self.before);
+    }
+}
+
 /// Fails once the statement that this thread computes for is to stop.
 pub(super) fn check_current() -> DataFusionResult<()> {
     CURRENT.with_borrow(|current| match current {
         Some(stop) => stop.check(),
         None => Ok(()),
     })
+}
+
+/// Counts bytes that a function makes, and fails if the planner has it make too many of them as constants.
+pub(super) fn fold(bytes: u64) -> DataFusionResult<()> {
+    if !PLANNING.get() {
+        return Ok(());
+    }
+    CURRENT.with_borrow(|current| match current {
+        Some(stop) => {
+            stop.folded.fetch_add(bytes, Ordering::Relaxed);
+            stop.check_folded()
+        }
+        None => Ok(()),
+    })
+}
+
+/// Lets a rule of the planner work, and fails if it makes too many constants: what cannot be folded is left for later by
+/// the rule, when nobody would count it.
+fn planned<T>(rule: impl FnOnce() -> DataFusionResult<T>) -> DataFusionResult<T> {
+    check_current()?;
+    let made = {
+        let _planning = Planning::begin();
+        rule()
+    };
+    CURRENT.with_borrow(|current| match current {
+        Some(stop) => stop.check_folded(),
+        None => Ok(()),
+    })?;
+    made
 }
 
 /// Does `work` as what is computed for the statement that holds `stop`.
@@ -94,6 +168,23 @@ pub(super) async fn during<T>(stop: Arc<Stop>, work: impl Future<Output = T>) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn constants_are_counted_while_a_statement_is_planned() {
+        let stop = Arc::<Stop>::default();
+        during(Arc::clone(&stop), async {
+            assert!(fold(u64::MAX / 2).is_ok(), "it is computed, not planned");
+            assert!(planned(|| fold(FOLDED_BYTES_MAX)).is_ok());
+            // A rule may go on without what it could not fold.
+            let refused = planned(|| {
+                assert!(fold(1).is_err());
+                Ok(())
+            });
+            assert!(refused.unwrap_err().to_string().contains("has constants of more than"));
+        })
+        .await;
+        assert!(planned(|| fold(FOLDED_BYTES_MAX + 1)).is_ok(), "it is no statement's");
+    }
 
     #[tokio::test]
     async fn what_is_done_during_a_statement_asks_that_one() {

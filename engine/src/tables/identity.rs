@@ -221,6 +221,32 @@ pub const IDENTIFIER_OVERRIDES: SystemLayout = SystemLayout {
     sort: &[],
 };
 
+/// What each refresh of the graph did, stage by stage; rows with a rule say what became of its pairs.
+pub const IDENTITY_STAGES: SystemLayout = SystemLayout {
+    path: "cdp/identity_stages",
+    columns: &[
+        ("run", Text),
+        ("at", Timestamptz),
+        ("number", Bigint),
+        ("stage", Text),
+        ("rule", Text),
+        ("seconds", Double),
+        ("subjects", Bigint),
+        ("records", Bigint),
+        ("candidates", Bigint),
+        ("scored", Bigint),
+        ("accepted", Bigint),
+        ("refused", Bigint),
+        ("cut", Bigint),
+        ("components", Bigint),
+        ("largest_component", Bigint),
+        ("profiles", Bigint),
+    ],
+    stats: &["at", "stage"],
+    blooms: &[],
+    sort: &[],
+};
+
 /// The model of the FUZZY rule: of one definition of the graph.
 pub const MATCH_MODELS: SystemLayout = SystemLayout {
     path: "identity/match_models",

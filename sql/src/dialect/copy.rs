@@ -86,7 +86,7 @@ fn from(
 }
 
 /// Reads `[schema.]relation` and returns it in quotes.
-fn name(cursor: &mut Cursor<'_>) -> Result<String, ParseError> {
+pub(super) fn name(cursor: &mut Cursor<'_>) -> Result<String, ParseError> {
     let mut name = quoted(&cursor.identifier("a relation or a query in brackets")?);
     while cursor.accept_token(&Token::Period) {
         name.push('.');

@@ -243,7 +243,7 @@ impl<'a> Cursor<'a> {
                 if !RESERVED.iter().any(|r| word.value.eq_ignore_ascii_case(r)) =>
             {
                 self.advance();
-                Ok(word.value.to_lowercase())
+                Ok(word.value.to_ascii_lowercase())
             }
             _ => Err(self.expected(what)),
         }

@@ -6,7 +6,6 @@
 use std::ops::{ControlFlow, Range};
 
 use sqlparser::ast::{self, Expr, SelectItem, SetExpr, Spanned, Value, visit_expressions};
-use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Location, Token};
 
@@ -181,9 +180,7 @@ fn no_parameters(
 
 /// Returns a parser of sqlparser over a range of the input.
 fn parser(input: &str, range: &Range<usize>) -> Result<Parser<'static>, ParseError> {
-    const DIALECT: &PostgreSqlDialect = &PostgreSqlDialect {};
-    Parser::new(DIALECT)
-        .try_with_sql(&input[range.clone()])
+    engine::query::syntax::parser(&input[range.clone()])
         .map_err(|error| convert(error, input, range))
 }
 

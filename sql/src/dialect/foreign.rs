@@ -30,7 +30,7 @@ const REFUSED: [(&str, &str); 19] = [
 ];
 
 /// First words of statements that change data or its shape in ways onefold does not have.
-const UNSUPPORTED: [(&str, &str); 28] = [
+const UNSUPPORTED: [(&str, &str); 24] = [
     ("erase", "Record a refusal with cdp.record_consent until erasure is there."),
     ("suppress", "Record a refusal with cdp.record_consent."),
     ("export profile", "Query profiles, profile_records and profile_identifiers."),
@@ -43,9 +43,10 @@ const UNSUPPORTED: [(&str, &str); 28] = [
     ),
     ("create temporary", "Use WITH queries."),
     ("create temp", "Use WITH queries."),
-    ("create unlogged", "Use CREATE TABLE analytics.name AS SELECT ..."),
-    ("create sequence", "Use a column of type serial: its rows are numbered as they are put in."),
-    ("create unique index", "Uniqueness is not kept: load with MERGE INTO ... WHEN NOT MATCHED."),
+    (
+        "create unique index",
+        "Declare it with the table: CREATE TABLE name (..., UNIQUE (columns)).",
+    ),
     ("create database", "There is one database, onefold; use another --dir for another lake."),
     ("create user", "Use CREATE ROLE name LOGIN PASSWORD '...' PURPOSES (...)."),
     ("create connection", "Name the files in CREATE SOURCE and CREATE DESTINATION."),
@@ -63,8 +64,6 @@ const UNSUPPORTED: [(&str, &str); 28] = [
     ("comment", "Comments stand on objects of onefold: COMMENT ON SEGMENT name IS '...'."),
     ("grant", "Use CREATE OR REPLACE ROLE name ... PURPOSES (...) MAY (...)."),
     ("revoke", "Use CREATE OR REPLACE ROLE name ... PURPOSES (...) MAY (...)."),
-    ("lock", "Reads see one version and need no lock."),
-    ("vacuum", "Tables are compacted in the background."),
     ("reindex", "There are no indexes."),
     ("cluster", "Files are sorted in the background."),
     ("call", "Use SELECT function(...)."),
@@ -82,7 +81,7 @@ const ELSEWHERE: [(&str, &str); 7] = [
 ];
 
 /// First words that begin a statement of ours or of Postgres, for "did you mean".
-pub(crate) const FIRST_WORDS: [&str; 41] = [
+pub(crate) const FIRST_WORDS: [&str; 43] = [
     "insert",
     "update",
     "delete",
@@ -123,6 +122,8 @@ pub(crate) const FIRST_WORDS: [&str; 41] = [
     "notify",
     "copy",
     "analyze",
+    "vacuum",
+    "lock",
     "explain",
 ];
 

@@ -12,6 +12,9 @@ use super::syntax::{CLAUSES, error};
 
 /// Of these, what ends the relations of `FROM` or an expression.
 const CLAUSE_COUNT: usize = 14;
+
+/// Tokens between the brackets of `OPERATOR(schema.sign)` that are looked at.
+const OPERATOR_TOKENS_MAX: usize = 8;
 /// Words that an operand must follow.
 const WANTING: [Keyword; 13] = [
     Keyword::FROM,
@@ -27,6 +30,22 @@ const WANTING: [Keyword; 13] = [
     Keyword::ELSE,
     Keyword::BETWEEN,
     Keyword::JOIN,
+];
+/// Types that stand with a length in brackets before a text.
+const TYPES: [&str; 13] = [
+    "bit",
+    "bpchar",
+    "char",
+    "character",
+    "dec",
+    "decimal",
+    "float",
+    "interval",
+    "numeric",
+    "time",
+    "timestamp",
+    "varchar",
+    "varying",
 ];
 /// What is said of a `JOIN` that nothing joins by.
 const JOIN_HINT: &str =
@@ -54,11 +73,14 @@ struct Depth {
     distinct_on: bool,
     /// Within square brackets.
     square: bool,
+    /// The bracket is that of the length of a type.
+    length: bool,
 }
 
 /// Refuses what PostgreSQL does not read, of the tokens of a query.
 pub(super) fn check(input: &str, lexemes: &[Lexeme]) -> Result<(), ParseError> {
-    let mut walk = Walk { input, lexemes, depths: vec![Depth::default()], before: Role::Open };
+    let mut walk =
+        Walk { input, lexemes, depths: vec![Depth::default()], before: Role::Open, length: false };
     for at in 0..lexemes.len() {
         walk.token(at)?;
     }
@@ -70,6 +92,8 @@ struct Walk<'a> {
     lexemes: &'a [Lexeme],
     depths: Vec<Depth>,
     before: Role,
+    /// Whether the last bracket that was closed is that of the length of a type.
+    length: bool,
 }
 
 impl Walk<'_> {
@@ -126,7 +150,8 @@ impl Walk<'_> {
             Token::LParen => {
                 let distinct_on =
                     previous == Keyword::ON && at >= 2 && self.keyword(at - 2) == Keyword::DISTINCT;
-                self.depths.push(Depth { distinct_on, ..Depth::default() });
+                let length = self.is_type(at);
+                self.depths.push(Depth { distinct_on, length, ..Depth::default() });
                 Role::Open
             }
             Token::LBracket => {
@@ -143,6 +168,7 @@ impl Walk<'_> {
             Token::RParen | Token::RBracket => {
                 self.close(at)?;
                 let closed = if self.depths.len() > 1 { self.depths.pop() } else { None };
+                self.length = closed.as_ref().is_some_and(|depth| depth.length);
                 match closed {
                     Some(Depth { distinct_on: true, .. }) => Role::Open,
                     _ => Role::Operand,
@@ -162,6 +188,14 @@ impl Walk<'_> {
             Token::Mul => Role::Operand,
             Token::DoubleEq => return self.no_operator(at, "==", "Use = to compare."),
             Token::ExclamationMark => return self.no_operator(at, "!", "Use NOT."),
+            // ORDER BY ... USING > is a direction.
+            Token::Lt | Token::Gt if previous == Keyword::USING => Role::Operand,
+            Token::SingleQuotedString(_) if self.is_behind_value(at) => {
+                return self.refuse_with(
+                    at,
+                    "Texts are joined by ||, and a name of a column is written AS \"name\".",
+                );
+            }
             Token::Plus
             | Token::Minus
             | Token::Div
@@ -180,6 +214,42 @@ impl Walk<'_> {
             _ => Role::Open,
         };
         Ok(())
+    }
+
+    /// Whether the word before a bracket is a type.
+    fn is_type(&self, at: usize) -> bool {
+        at.checked_sub(1).is_some_and(|before| {
+            matches!(&self.lexemes[before].token, Token::Word(word)
+                if TYPES.iter().any(|known| word.value.eq_ignore_ascii_case(known)))
+        })
+    }
+
+    /// Whether a text follows what is a value already. A text behind another in the next line goes on with it.
+    fn is_behind_value(&self, at: usize) -> bool {
+        let Some(before) = at.checked_sub(1).map(|before| &self.lexemes[before]) else {
+            return false;
+        };
+        match before.token {
+            Token::SingleQuotedString(_) | Token::EscapedStringLiteral(_) => {
+                let between = &self.input[before.end..self.lexemes[at].start];
+                !between.contains(['\n', '\r'])
+            }
+            Token::Number(..) | Token::RBracket => true,
+            Token::RParen => !self.length && !self.ends_operator(at - 1),
+            _ => false,
+        }
+    }
+
+    /// Whether a closing bracket is that of `OPERATOR(schema.sign)`.
+    fn ends_operator(&self, close: usize) -> bool {
+        let mut before = (0..close).rev().take(OPERATOR_TOKENS_MAX);
+        let is_bracket =
+            |at: &usize| matches!(self.lexemes[*at].token, Token::LParen | Token::RParen);
+        before
+            .find(is_bracket)
+            .filter(|at| self.lexemes[*at].token == Token::LParen)
+            .and_then(|open| open.checked_sub(1))
+            .is_some_and(|word| self.keyword(word) == Keyword::OPERATOR)
     }
 
     fn no_operator<T>(&self, at: usize, operator: &str, hint: &str) -> Result<T, ParseError> {
@@ -340,6 +410,9 @@ mod tests {
             "select interval ¦7 day",
             "select a from t ¦limit 5, 10",
             "select a from t ¦with (nolock)",
+            "select 'a' ¦'b'",
+            "select 1 ¦'b'",
+            "select sum(a) ¦'day' from t",
         ]);
     }
 
@@ -360,6 +433,8 @@ mod tests {
             "select \"from\" from t where \"order\" = 'group'",
             "values (1, 2), (3, 4)",
             "select top from t",
+            "select 'a'\n'b', numeric(4, 1) '1.5', timestamp(0) '2024-01-01', date '2024-01-01'",
+            "select a from t order by a using > limit 1",
         ]);
     }
 }

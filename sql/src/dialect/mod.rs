@@ -22,9 +22,11 @@ mod objects;
 mod overrides;
 pub(crate) mod password;
 mod prepared;
+mod sequence;
 mod settings;
 mod statement;
 mod syntax;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod transaction;
@@ -43,6 +45,7 @@ pub(crate) use statement::{
     CopyFormat, CopyInput, CopyOptions, CreateMode, DiscardTarget, ExplainFormat, FetchDirection,
     ForceQuote, Parsed, RefreshTarget, Statement, TransactionModes,
 };
+pub(crate) use tuning::LOCK;
 pub(crate) use write::{readable, refreshed_view};
 
 /// Reads every statement of an input, in order. Empty statements are left out; the first error stands for all, as in
@@ -106,7 +109,7 @@ fn statement(cursor: &mut Cursor<'_>) -> Result<Statement, ParseError> {
         return Ok(write);
     }
     match first.as_str() {
-        "select" | "with" | "values" => query_or_error(&mut whole.clone()),
+        "select" | "with" | "values" | "table" => query_or_error(&mut whole.clone()),
         "create" if cursor.is("index") => tuning::index(&whole),
         "create" => match create::create(cursor)? {
             Some(statement) => Ok(statement),
@@ -115,6 +118,7 @@ fn statement(cursor: &mut Cursor<'_>) -> Result<Statement, ParseError> {
         "merge" if cursor.is("profiles") => overrides::merge(cursor),
         "split" => overrides::split(cursor),
         "apply" => overrides::apply(cursor),
+        "drop" if cursor.is("index") => tuning::drop_index(cursor),
         "drop" if cursor.accept("identity override") => overrides::take_back(cursor),
         "alter" if cursor.accept("identifier value") => overrides::alter_value(cursor),
         "drop" => match objects::drop_object(cursor)? {
@@ -149,6 +153,8 @@ fn statement(cursor: &mut Cursor<'_>) -> Result<Statement, ParseError> {
         "notify" => transaction::notify(cursor),
         "copy" => copy::copy(cursor),
         "analyze" | "analyse" => tuning::analyze(cursor),
+        "vacuum" => tuning::vacuum(cursor),
+        "lock" => tuning::lock(cursor),
         "explain" => explain::explain(cursor),
         _ => foreign_or_error(&whole),
     }

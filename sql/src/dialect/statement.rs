@@ -124,6 +124,8 @@ pub(crate) enum Statement {
     },
     /// `BEGIN` or `START TRANSACTION`.
     Begin {
+        /// Whether it is written `START TRANSACTION`, which its tag repeats.
+        start: bool,
         /// What was asked for.
         modes: TransactionModes,
     },
@@ -222,7 +224,8 @@ pub(crate) enum Statement {
         /// The payload, empty if there is none.
         payload: String,
     },
-    /// What helps a server that plans by statistics and indexes, and has nothing to do here: `ANALYZE`, `CREATE INDEX`.
+    /// What helps a server that plans by statistics and indexes, and has nothing to do here: `ANALYZE`, `VACUUM`,
+    /// `CREATE INDEX`, `DROP INDEX`, and `LOCK TABLE` where it lets others write.
     Tuning {
         /// The command tag.
         tag: &'static str,

@@ -9,13 +9,13 @@ use super::statement::{Statement, TransactionModes};
 /// Reads the rest of `BEGIN`.
 pub(crate) fn begin(cursor: &mut Cursor<'_>) -> Result<Statement, ParseError> {
     work(cursor);
-    Ok(Statement::Begin { modes: modes(cursor)? })
+    Ok(Statement::Begin { start: false, modes: modes(cursor)? })
 }
 
 /// Reads the rest of `START`.
 pub(crate) fn start(cursor: &mut Cursor<'_>) -> Result<Statement, ParseError> {
     cursor.expect("transaction")?;
-    Ok(Statement::Begin { modes: modes(cursor)? })
+    Ok(Statement::Begin { start: true, modes: modes(cursor)? })
 }
 
 /// Reads the rest of `COMMIT` or `END`.

@@ -1,6 +1,7 @@
 //! Types of columns and parameters: the SQL name on one side, the Arrow type and the logical type on the other.
 
 use arrow::datatypes::{DataType, TimeUnit};
+use engine::query::postgres::types::UUID_PARAMETER;
 use sqlparser::tokenizer::Token;
 
 use super::cursor::Cursor;
@@ -85,7 +86,11 @@ pub(crate) fn parameter_type(cursor: &mut Cursor<'_>) -> Result<Option<DataType>
         && matches!(attempt.peek(), Some(Token::Comma | Token::RParen))
     {
         *cursor = attempt;
-        return Ok(found.logical.is_none().then_some(found.data_type));
+        return Ok(match found.logical.as_deref() {
+            None => Some(found.data_type),
+            Some("uuid") => Some(UUID_PARAMETER),
+            Some(_) => None,
+        });
     }
     cursor.expression()?;
     Ok(None)

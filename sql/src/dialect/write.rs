@@ -1,4 +1,4 @@
-//! Statements that change tables and views of the schema `analytics`: recognised by their first words and checked by
+//! Statements that change tables, views and sequences of the schema `analytics`: recognised by their first words and checked by
 //! sqlparser; what they mean is decided where they are planned.
 
 use std::borrow::Cow;
@@ -9,16 +9,19 @@ use super::cursor::Cursor;
 use super::embedded;
 use super::error::ParseError;
 use super::lexer::{Lexeme, tokenize};
+use super::sequence;
 use super::statement::Statement;
+use super::tables;
 
 /// First words, and what the statement is called in messages.
-const FIRST_WORDS: [(&str, &str); 28] = [
+const FIRST_WORDS: [(&str, &str); 35] = [
     ("insert", "INSERT"),
     ("update", "UPDATE"),
     ("delete", "DELETE"),
     ("merge into", "MERGE"),
     ("truncate", "TRUNCATE TABLE"),
     ("create table", "CREATE TABLE"),
+    ("create unlogged table", "CREATE TABLE"),
     ("create temp table", "CREATE TABLE"),
     ("create temporary table", "CREATE TABLE"),
     ("create local temp table", "CREATE TABLE"),
@@ -29,22 +32,29 @@ const FIRST_WORDS: [(&str, &str); 28] = [
     ("refresh materialized view", REFRESH),
     ("create or replace table", "CREATE TABLE"),
     ("create schema", "CREATE SCHEMA"),
+    ("create sequence", "CREATE SEQUENCE"),
+    ("create temp sequence", "CREATE SEQUENCE"),
+    ("create temporary sequence", "CREATE SEQUENCE"),
     ("drop table", "DROP TABLE"),
     ("drop view", "DROP VIEW"),
     ("drop materialized view", "DROP MATERIALIZED VIEW"),
     ("drop schema", "DROP SCHEMA"),
+    ("drop sequence", "DROP SEQUENCE"),
     ("alter table", "ALTER TABLE"),
     ("alter view", "ALTER VIEW"),
     ("alter materialized view", "ALTER MATERIALIZED VIEW"),
+    ("alter sequence", ALTER_SEQUENCE),
     ("comment on table", "COMMENT"),
     ("comment on view", "COMMENT"),
     ("comment on materialized view", "COMMENT"),
     ("comment on column", "COMMENT"),
     ("comment on schema", "COMMENT"),
+    ("comment on sequence", "COMMENT"),
 ];
 
-/// The one statement of these that sqlparser does not know.
+/// The statements of these that sqlparser does not know.
 const REFRESH: &str = "REFRESH MATERIALIZED VIEW";
+const ALTER_SEQUENCE: &str = "ALTER SEQUENCE";
 
 /// Reads a statement that changes tables or views, if it is one. The cursor stands at its start.
 pub(crate) fn write(cursor: &Cursor<'_>) -> Result<Option<Statement>, ParseError> {
@@ -67,6 +77,19 @@ pub(crate) fn write(cursor: &Cursor<'_>) -> Result<Option<Statement>, ParseError
         };
     }
     match readable(text) {
+        Cow::Borrowed(_) if *verb == ALTER_SEQUENCE => {
+            let lexemes = tokenize(text).unwrap_or_default();
+            let is_other = |lexeme: &Lexeme| is_word(lexeme, "owner") || is_word(lexeme, "set");
+            return match lexemes.iter().any(is_other) {
+                true => Ok(Some(Statement::Unsupported {
+                    what: "ALTER SEQUENCE ... OWNER TO, and SET".into(),
+                    hint: "The role that makes a sequence owns it, and it stays in its schema.".into(),
+                })),
+                false => Err(cursor.error(
+                    "expected ALTER SEQUENCE name RENAME TO name, or clauses such as RESTART WITH n",
+                )),
+            };
+        }
         Cow::Borrowed(_) => embedded::statement(cursor.input, range)?,
         // Positions in the changed text mean nothing in this one.
         Cow::Owned(changed) => {
@@ -75,6 +98,9 @@ pub(crate) fn write(cursor: &Cursor<'_>) -> Result<Option<Statement>, ParseError
                 "CREATE MATERIALIZED VIEW" => {
                     cursor.error("expected CREATE MATERIALIZED VIEW name AS query")
                 }
+                "CREATE TABLE" => cursor.error("expected CREATE TABLE name (columns)"),
+                "CREATE SEQUENCE" => cursor.error("expected CREATE SEQUENCE name [clauses]"),
+                ALTER_SEQUENCE => cursor.error("expected ALTER SEQUENCE name clauses"),
                 _ => cursor.error("expected ALTER VIEW name RENAME TO name"),
             })?
         }
@@ -83,12 +109,17 @@ pub(crate) fn write(cursor: &Cursor<'_>) -> Result<Option<Statement>, ParseError
 }
 
 /// Returns the text of a statement as sqlparser reads it: `ALTER VIEW` as `ALTER TABLE`, which has the same forms here,
-/// `CREATE MATERIALIZED VIEW` without `WITH DATA`, and the text of a comment in single quotes.
+/// `CREATE MATERIALIZED VIEW` without `WITH DATA`, the text of a comment in single quotes, and what is said of sequences in its
+/// order.
 pub(crate) fn readable(text: &str) -> Cow<'_, str> {
     if !["alter", "comment", "create"].iter().any(|word| begins(text, word)) {
         return Cow::Borrowed(text);
     }
     let Ok(lexemes) = tokenize(text) else { return Cow::Borrowed(text) };
+    let changed = sequence::readable(text, &lexemes).or_else(|| tables::readable(text, &lexemes));
+    if let Some(changed) = changed {
+        return Cow::Owned(changed);
+    }
     let (from, to, by) = match lexemes.as_slice() {
         [alter, materialized, view, ..]
             if is_word(alter, "alter")
@@ -167,7 +198,7 @@ fn is_without_data(text: &str) -> bool {
         if is_word(with, "with") && is_word(no, "no") && is_word(data, "data"))
 }
 
-fn is_word(lexeme: &Lexeme, wanted: &str) -> bool {
+pub(super) fn is_word(lexeme: &Lexeme, wanted: &str) -> bool {
     match &lexeme.token {
         Token::Word(word) => word.quote_style.is_none() && word.value.eq_ignore_ascii_case(wanted),
         _ => false,
@@ -201,6 +232,12 @@ mod tests {
             ("refresh materialized view concurrently \"a\".\"m\"", "REFRESH MATERIALIZED VIEW"),
             ("drop materialized view if exists m cascade", "DROP MATERIALIZED VIEW"),
             ("alter materialized view m rename to n", "ALTER MATERIALIZED VIEW"),
+            ("create sequence if not exists s as int start 5 increment by 2", "CREATE SEQUENCE"),
+            ("create temp sequence s cycle owned by none", "CREATE SEQUENCE"),
+            ("ALTER SEQUENCE s RESTART WITH 10 NO CYCLE OWNED BY t.id", "ALTER SEQUENCE"),
+            ("alter sequence if exists s rename to t", "ALTER SEQUENCE"),
+            ("drop sequence if exists a.s, t cascade", "DROP SEQUENCE"),
+            ("comment on sequence s is 'x'", "COMMENT"),
             ("comment on materialized view m is $$x$$", "COMMENT"),
             ("with a as (select 1 as n) update t set n = a.n from a where t.id = $1", "UPDATE"),
             ("WITH a AS (SELECT 1 AS n) DELETE FROM t USING a WHERE t.n = a.n", "DELETE"),
@@ -217,7 +254,9 @@ mod tests {
                 statements[0].statement
             );
         }
-        assert!(parse("INSERT INTO").is_err());
+        for text in ["INSERT INTO", "ALTER SEQUENCE s", "CREATE SEQUENCE s START 1 START 2"] {
+            assert!(parse(text).is_err(), "{text}");
+        }
     }
 
     #[test]

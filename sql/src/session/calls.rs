@@ -2,20 +2,21 @@
 //! `SELECT cdp.decide(pair, decision [, reason])`.
 //!
 //! They look like functions, so that any driver can call them with parameters, but each is a statement: alone in its SELECT, its
-//! arguments literals or parameters.
+//! arguments literals or parameters. Behind it may stand a LIMIT, or a WHERE of constants, as clients write who ask for columns:
+//! where they leave no row nothing is called, as PostgreSQL calls no volatile function for a row that is not made.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, Int64Array};
+use arrow::array::{ArrayRef, BooleanArray, Int64Array, new_empty_array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::ScalarValue;
 use engine::overrides::{Answer, Decision};
 use engine::query::session::QuerySession;
 use engine::{Error, Result};
 use sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, SelectItem, SetExpr,
-    Statement, Value, visit_expressions,
+    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, LimitClause,
+    SelectItem, SetExpr, Statement, Value, visit_expressions,
 };
 
 /// What a call does.
@@ -64,6 +65,8 @@ pub(crate) struct Call {
     form: &'static Form,
     /// In the order of the form's; `None` for one that was left out.
     arguments: Vec<Option<Argument>>,
+    /// Whether the query has a row, for which it is called.
+    has_row: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,8 +88,11 @@ impl Call {
     /// [`Error::Unsupported`] if the call is part of a larger query, [`Error::Invalid`] if its arguments are none.
     pub(crate) fn of(statement: &Statement) -> Result<Option<Self>> {
         let Some(form) = called_in(statement) else { return Ok(None) };
-        let function = single_call(statement, form).ok_or_else(|| form.not_alone())?;
+        let (function, has_row) = single_call(statement, form).ok_or_else(|| form.not_alone())?;
         let FunctionArguments::List(list) = &function.args else { return Err(form.wrong()) };
+        if list.duplicate_treatment.is_some() || !list.clauses.is_empty() {
+            return Err(form.not_alone());
+        }
         let mut given: Vec<Option<Option<Argument>>> = vec![None; form.arguments.len()];
         for (at, argument) in list.args.iter().enumerate() {
             let (place, value) = match argument {
@@ -111,7 +117,12 @@ impl Call {
         if arguments[..form.required].iter().any(Option::is_none) {
             return Err(form.wrong());
         }
-        Ok(Some(Self { form, arguments }))
+        Ok(Some(Self { form, arguments, has_row }))
+    }
+
+    /// Tells whether running it changes the lake.
+    pub(crate) fn changes_the_lake(&self) -> bool {
+        self.has_row
     }
 
     /// Returns how many parameters it has.
@@ -144,12 +155,15 @@ impl Call {
         self.arguments.iter().map(value).collect()
     }
 
-    /// Does what it says, and returns the one value of the answer.
+    /// Does what it says, and returns the one value of the answer; none, if the query has no row.
     pub(super) async fn run(
         &self,
         session: &QuerySession,
         parameters: &[ScalarValue],
     ) -> Result<ArrayRef> {
+        if !self.has_row {
+            return Ok(new_empty_array(self.schema().field(0).data_type()));
+        }
         let (engine, values) = (session.engine(), self.values(parameters));
         match (self.form.action, values.as_slice()) {
             (Action::RecordConsent, [Some(kind), Some(value), Some(purpose), Some(status)]) => {
@@ -184,19 +198,72 @@ fn form_of(function: &Function) -> Option<&'static Form> {
     FORMS.iter().find(|form| name.eq_ignore_ascii_case(form.name))
 }
 
-/// Returns the call, if the statement is `SELECT name(...)` and nothing else.
-fn single_call<'a>(statement: &'a Statement, form: &Form) -> Option<&'a Function> {
+/// Returns the call, if the statement is `SELECT name(...)` and no more than a LIMIT or a WHERE of constants, and whether these
+/// leave a row.
+fn single_call<'a>(statement: &'a Statement, form: &Form) -> Option<(&'a Function, bool)> {
     let Statement::Query(query) = statement else { return None };
     let SetExpr::Select(select) = query.body.as_ref() else { return None };
-    let [
-        SelectItem::UnnamedExpr(Expr::Function(function))
-        | SelectItem::ExprWithAlias { expr: Expr::Function(function), .. },
-    ] = select.projection.as_slice()
+    let [item] = select.projection.as_slice() else { return None };
+    let (SelectItem::UnnamedExpr(Expr::Function(function))
+    | SelectItem::ExprWithAlias { expr: Expr::Function(function), .. }) = item
     else {
         return None;
     };
-    let alone = select.from.is_empty() && select.selection.is_none() && query.with.is_none();
-    (alone && form_of(function) == Some(form)).then_some(function)
+    let has_row = holds(select.selection.as_ref())? && leaves_a_row(query.limit_clause.as_ref())?;
+    // Written out, a query shows every clause that it has, those of other dialects, too.
+    let mut rest = query.clone();
+    rest.limit_clause = None;
+    if let SetExpr::Select(select) = rest.body.as_mut() {
+        select.selection = None;
+    }
+    let is_alone = rest.to_string() == format!("SELECT {item}")
+        && function.to_string() == format!("{}{}", function.name, function.args);
+    (is_alone && form_of(function) == Some(form)).then_some((function, has_row))
+}
+
+/// Tells whether a condition of constants holds; nothing of any other.
+fn holds(condition: Option<&Expr>) -> Option<bool> {
+    match condition {
+        None => Some(true),
+        Some(Expr::Nested(inner)) => holds(Some(inner)),
+        Some(Expr::BinaryOp { left, op: BinaryOperator::Eq, right }) => {
+            Some(number(left)? == number(right)?)
+        }
+        Some(Expr::Value(value)) => match &value.value {
+            Value::Boolean(holds) => Some(*holds),
+            Value::Null => Some(false),
+            _ => None,
+        },
+        Some(_) => None,
+    }
+}
+
+/// Tells whether a LIMIT that is written as a number leaves a row; nothing of any other.
+fn leaves_a_row(clause: Option<&LimitClause>) -> Option<bool> {
+    let limit = match clause {
+        None => return Some(true),
+        Some(LimitClause::LimitOffset { limit: Some(limit), offset: None, limit_by })
+            if limit_by.is_empty() =>
+        {
+            limit
+        }
+        Some(_) => return None,
+    };
+    match limit {
+        Expr::Value(value) if value.value == Value::Null => Some(true),
+        limit => Some(number(limit)? > 0),
+    }
+}
+
+/// Returns a number that is written as such.
+fn number(expression: &Expr) -> Option<u64> {
+    match expression {
+        Expr::Value(value) => match &value.value {
+            Value::Number(number, _) => number.parse().ok(),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 impl Form {
@@ -278,6 +345,36 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_called_for_a_row_that_is_not_made() {
+        for (behind, has_row) in [
+            ("", true),
+            ("LIMIT 1", true),
+            ("LIMIT 1001", true),
+            ("LIMIT ALL", true),
+            ("LIMIT NULL", true),
+            ("WHERE true", true),
+            ("WHERE 1 = 1 LIMIT 5", true),
+            ("LIMIT 0", false),
+            ("WHERE false", false),
+            ("WHERE (NULL)", false),
+            ("WHERE 1 = 0", false),
+            ("WHERE (0 = 1)", false),
+            ("WHERE true LIMIT 0", false),
+        ] {
+            for called in
+                ["cdp.decide('p', 'same')", "cdp.record_consent('a', 'b', 'c', $1) AS done"]
+            {
+                let sql = format!("SELECT {called} {behind}");
+                let found = call(&sql).unwrap().unwrap();
+                assert_eq!(found.changes_the_lake(), has_row, "{sql}");
+                assert_eq!(found.schema().fields().len(), 1, "{sql}");
+            }
+        }
+        // What it is called with is looked at all the same.
+        assert!(matches!(call("SELECT cdp.decide('a') LIMIT 0"), Err(Error::Invalid { .. })));
+    }
+
+    #[test]
     fn other_queries_are_none_and_nested_calls_are_refused() {
         for sql in ["SELECT 1", "SELECT 'cdp.record_consent('", "SELECT decide('a', 'b')"] {
             assert!(call(sql).unwrap().is_none(), "{sql}");
@@ -287,6 +384,22 @@ mod tests {
             "SELECT 1, cdp.record_consent('a','b','c','d')",
             "SELECT cdp.decide(pair, 'same') FROM cdp.identity_review",
             "SELECT * FROM profiles WHERE cdp.decide('a', 'same') = 1",
+            "SELECT DISTINCT cdp.decide('a', 'same')",
+            "SELECT cdp.decide('a', 'same') OFFSET 1",
+            "SELECT cdp.decide('a', 'same') LIMIT 1 OFFSET 0",
+            "SELECT cdp.decide('a', 'same') LIMIT $1",
+            "SELECT cdp.decide('a', 'same') LIMIT 1 - 1",
+            "SELECT cdp.decide('a', 'same') FETCH FIRST 0 ROWS ONLY",
+            "SELECT cdp.decide('a', 'same') WHERE now() > '2020-01-01'",
+            "SELECT cdp.decide('a', 'same') WHERE EXISTS (SELECT 1)",
+            "SELECT cdp.decide('a', 'same') HAVING false",
+            "SELECT cdp.decide('a', 'same') GROUP BY 1",
+            "SELECT cdp.decide('a', 'same') ORDER BY 1",
+            "SELECT cdp.decide('a', 'same') OVER ()",
+            "SELECT cdp.decide('a', 'same') FILTER (WHERE false)",
+            "SELECT cdp.decide(DISTINCT 'a', 'same')",
+            "SELECT cdp.decide('a', 'same') UNION ALL SELECT 1",
+            "WITH w AS (SELECT 1) SELECT cdp.decide('a', 'same')",
         ] {
             assert!(matches!(call(sql), Err(Error::Unsupported { .. })), "{sql}");
         }

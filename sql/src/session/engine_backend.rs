@@ -86,8 +86,13 @@ impl QuerySession for EngineSession {
         if name == "cdp.purpose" {
             return self.session.set_purpose(Some(value).filter(|value| !value.is_empty()));
         }
+        if name == "transaction_isolation" {
+            self.session.set_isolation(value)?;
+        }
         // The front has checked the value; a setting that functions do not read is the front's alone.
-        self.session.facts().set(name, Some(value));
+        if !self.session.facts().set(name, Some(value)) {
+            self.session.facts().share(name, value);
+        }
         Ok(())
     }
 
@@ -97,6 +102,7 @@ impl QuerySession for EngineSession {
 
     fn end_transaction(&self) {
         self.session.facts().end_transaction();
+        self.session.end_reading();
     }
 
     async fn plan(&self, sql: &str, parameters: &[Option<DataType>]) -> Result<Plan> {
@@ -111,7 +117,7 @@ impl QuerySession for EngineSession {
             return Ok(Plan {
                 schema: call.schema(),
                 parameters,
-                changes_the_lake: true,
+                changes_the_lake: call.changes_the_lake(),
                 inner: Arc::new(Inner::Call(call)),
             });
         }
@@ -460,8 +466,7 @@ pub(super) fn parse(sql: &str) -> Result<SqlStatement> {
             .and_then(|mut parser| parser.parse_object_name(false));
         return Ok(refresh_of(name.map_err(unreadable)?));
     }
-    let statements =
-        Parser::parse_sql(&PostgreSqlDialect {}, &readable(sql)).map_err(unreadable)?;
+    let statements = engine::query::syntax::statements(&readable(sql)).map_err(unreadable)?;
     statements.into_iter().next().ok_or_else(|| Error::Invalid {
         message: "there is no statement".into(),
         hint: "Send one.".into(),

@@ -18,9 +18,11 @@ mod setting;
 mod settings;
 mod show;
 mod transaction;
+mod values;
 
 pub(crate) use calls::calls_an_action;
-pub(crate) use settings::{Change, Settings};
+pub(crate) use settings::Settings;
 pub(crate) use transaction::{
     Moment, Transaction, TransactionState, changes_the_lake, inside_block,
 };
+pub(crate) use values::Change;

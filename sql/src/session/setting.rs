@@ -18,6 +18,8 @@ const APPLICATION_NAME_BYTES_MAX: usize = 63;
 const PURPOSE_BYTES_MAX: usize = 63;
 /// Bytes of a text that has no effect.
 const TEXT_BYTES_MAX: usize = 255;
+/// Bytes of a setting of the client's own.
+const CUSTOM_BYTES_MAX: usize = 64 << 10;
 /// Milliseconds of a timeout at most, as in PostgreSQL.
 const TIMEOUT_MS_MAX: u64 = i32::MAX as u64;
 
@@ -108,8 +110,7 @@ fn rule(listed: &'static settings::Setting) -> Rule {
         ("application_name", _) => Rule::Text(APPLICATION_NAME_BYTES_MAX),
         ("client_encoding", _) => Rule::Encoding,
         ("DateStyle", _) => Rule::DateStyle,
-        // Above 0, floating point numbers are exact.
-        ("extra_float_digits", _) => Rule::Number(1, 3),
+        ("extra_float_digits", _) => Rule::Number(-15, 3),
         ("search_path", _) => Rule::SearchPath,
         ("statement_timeout" | "lock_timeout" | "idle_in_transaction_session_timeout", _) => {
             Rule::Timeout
@@ -149,16 +150,32 @@ pub(super) fn index_of(name: &str) -> Result<usize, WireError> {
 
 /// Checks what `set_config` sets a setting to, and returns it as it is kept.
 pub(super) fn check(name: &str, value: &str) -> engine::Result<String> {
+    if settings::is_custom(name) {
+        return accept_custom(name, value).map_err(as_of_engine);
+    }
     let accepted = index_of(name).and_then(|index| match SETTINGS[index].rule {
         // A function sets the whole list, and an empty one is a list, too.
         Rule::SearchPath if value.is_empty() => Ok(Cow::Borrowed("")),
         _ => SETTINGS[index].accept(&[value.to_owned()]),
     });
-    accepted.map(Cow::into_owned).map_err(|error| engine::Error::Standard {
+    accepted.map(Cow::into_owned).map_err(as_of_engine)
+}
+
+fn as_of_engine(error: WireError) -> engine::Error {
+    engine::Error::Standard {
         sqlstate: error.sqlstate,
         message: error.message.into_owned(),
         hint: error.hint.map(Cow::into_owned).unwrap_or_default(),
-    })
+    }
+}
+
+/// Checks the value of a setting of the client's own: any text, within bounds.
+pub(super) fn accept_custom(name: &str, value: &str) -> Result<String, WireError> {
+    if value.len() <= CUSTOM_BYTES_MAX {
+        return Ok(value.to_owned());
+    }
+    let message = format!("value for parameter \"{name}\" has more than {CUSTOM_BYTES_MAX} bytes");
+    Err(WireError::new(sqlstate::INVALID_PARAMETER_VALUE, message).hint("Keep it in a table."))
 }
 
 impl Setting {
@@ -175,8 +192,9 @@ impl Setting {
                 .iter()
                 .find(|word| same_word(word, &joined))
                 .map(|word| Cow::Borrowed(*word))
-                .ok_or_else(|| {
-                    self.refuse(&joined, format!("The values are {}.", words.join(", ")))
+                .ok_or_else(|| match elsewhere(self.name, joined.trim()) {
+                    Some(hint) => self.unsupported(&joined, hint.to_owned()),
+                    None => self.refuse(&joined, format!("The values are {}.", words.join(", "))),
                 }),
             Rule::Switch => match joined.to_ascii_lowercase().as_str() {
                 "on" | "true" | "yes" | "1" | "t" | "y" => Ok(Cow::Borrowed("on")),
@@ -244,6 +262,21 @@ fn encoding_name(text: &str) -> String {
         .filter(char::is_ascii_alphanumeric)
         .map(|letter| letter.to_ascii_lowercase())
         .collect()
+}
+
+/// Returns what to do in the place of a value that PostgreSQL has and onefold has not.
+fn elsewhere(name: &str, value: &str) -> Option<&'static str> {
+    let (values, hint): (&[&str], _) = match name {
+        "bytea_output" => {
+            (&["escape"], "Bytes are shown in hex: encode(column, 'escape') escapes them.")
+        }
+        "IntervalStyle" => (
+            &["sql_standard", "postgres_verbose", "iso_8601"],
+            "Intervals are shown in the style postgres: to_char and extract write them otherwise.",
+        ),
+        _ => return None,
+    };
+    values.iter().any(|other| other.eq_ignore_ascii_case(value)).then_some(hint)
 }
 
 fn same_word(word: &str, value: &str) -> bool {

@@ -6,30 +6,12 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use super::setting::{Rule, SETTINGS, index_of, milliseconds};
-use crate::wire::{WireError, Zone};
+use super::setting::{Rule, SETTINGS, accept_custom, index_of, milliseconds};
+use super::values::{Change, Place, Values};
+use crate::wire::{WireError, Zone, sqlstate};
 
-type Values = Vec<Cow<'static, str>>;
-
-/// A checked value that is about to be stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Change {
-    index: usize,
-    /// The new value.
-    pub(crate) value: Cow<'static, str>,
-}
-
-impl Change {
-    /// Returns the name of the setting.
-    pub(crate) fn name(&self) -> &'static str {
-        SETTINGS[self.index].name
-    }
-
-    /// Returns whether this is the purpose, under which every plan, portal and cursor stands.
-    pub(crate) fn is_purpose(&self) -> bool {
-        self.name() == "cdp.purpose"
-    }
-}
+/// Settings that a client makes up in one session, at most.
+const CUSTOM_SETTINGS_MAX: usize = 1_000;
 
 /// The settings of one session.
 #[derive(Debug, Clone)]
@@ -42,16 +24,15 @@ pub(crate) struct Settings {
     /// What `RESET` goes back to.
     start: Values,
     /// What the client was last told.
-    reported: Values,
+    reported: Vec<Cow<'static, str>>,
 }
 
 impl Settings {
     /// Returns the defaults for a role, with nothing reported yet.
     pub(crate) fn new(role: &str) -> Settings {
-        let mut values: Values =
-            SETTINGS.iter().map(|setting| Cow::Borrowed(setting.default)).collect();
+        let mut values = Values::defaults();
         if let Ok(index) = index_of("session_authorization") {
-            values[index] = Cow::Owned(role.to_owned());
+            values.listed[index] = Cow::Owned(role.to_owned());
         }
         let unreported = vec![Cow::Borrowed("\0"); SETTINGS.len()];
         Settings {
@@ -65,65 +46,96 @@ impl Settings {
 
     /// Returns the value of a setting.
     pub(crate) fn get(&self, name: &str) -> Result<&str, WireError> {
-        index_of(name).map(|index| self.current[index].as_ref())
+        let place = Place::named(name)?;
+        let value = self.current.get(&place).ok_or_else(|| {
+            let message = format!("unrecognized configuration parameter \"{}\"", place.name());
+            WireError::new(sqlstate::UNDEFINED_OBJECT, message)
+                .hint("SET makes it: a name with a dot is a setting of your own.")
+        })?;
+        Ok(value.as_ref())
     }
 
-    /// Returns the name as the table spells it.
-    pub(crate) fn spelled(name: &str) -> Result<&'static str, WireError> {
-        index_of(name).map(|index| SETTINGS[index].name)
+    /// Returns the name as `SHOW` spells it.
+    pub(crate) fn spelled(name: &str) -> Result<String, WireError> {
+        Place::named(name).map(|place| place.name().to_owned())
     }
 
     /// Returns name, value and explanation of every setting.
     pub(crate) fn all(&self) -> impl Iterator<Item = (&'static str, &str, &'static str)> {
         SETTINGS
             .iter()
-            .zip(&self.current)
+            .zip(&self.current.listed)
             .map(|(setting, value)| (setting.name, value.as_ref(), setting.about))
     }
 
     /// Checks a value for a setting; no values stand for `DEFAULT`.
     pub(crate) fn check(&self, name: &str, values: Option<&[String]>) -> Result<Change, WireError> {
-        let index = index_of(name)?;
-        let value = match values {
-            Some(values) => SETTINGS[index].accept(values)?,
+        let place = Place::named(name)?;
+        let value = match (&place, values) {
+            (Place::Listed(index), Some(values)) => SETTINGS[*index].accept(values)?,
             // Whoever is at the role that logged in may go back to it.
-            None if matches!(SETTINGS[index].rule, Rule::Fixed)
-                && SETTINGS[index].name != "session_authorization" =>
+            (Place::Listed(index), None)
+                if matches!(SETTINGS[*index].rule, Rule::Fixed)
+                    && SETTINGS[*index].name != "session_authorization" =>
             {
-                SETTINGS[index].accept(&[])?
+                SETTINGS[*index].accept(&[])?
             }
-            None => self.start[index].clone(),
+            (_, None) => self.start.get(&place).cloned().unwrap_or_default(),
+            (Place::Custom(name), Some(values)) => {
+                let known = self.current.get(&place).is_some();
+                if !known && self.current.custom_count() >= CUSTOM_SETTINGS_MAX {
+                    let message = format!(
+                        "too many settings like \"{name}\": the bound is {CUSTOM_SETTINGS_MAX}"
+                    );
+                    return Err(WireError::new(sqlstate::LIMIT_EXCEEDED, message));
+                }
+                Cow::Owned(accept_custom(name, &values.join(", "))?)
+            }
         };
-        Ok(Change { index, value })
+        Ok(Change { place, value })
     }
 
     /// Returns the change to a value that was checked before.
     pub(crate) fn checked(name: &str, value: String) -> Result<Change, WireError> {
-        Ok(Change { index: index_of(name)?, value: Cow::Owned(value) })
+        Ok(Change { place: Place::named(name)?, value: Cow::Owned(value) })
+    }
+
+    /// Returns the change to the value that a setting has; one of the client's own is empty if it never set it.
+    pub(crate) fn kept(&self, name: &str) -> Result<Change, WireError> {
+        let place = Place::named(name)?;
+        let value = self.current.get(&place).cloned().unwrap_or_default();
+        Ok(Change { place, value })
     }
 
     /// Returns the changes that take every setting back to its start.
     pub(crate) fn reset_all(&self) -> Vec<Change> {
-        differences(&self.current, &self.start)
+        self.current.differences(&self.start)
     }
 
     /// Returns the changes that lead from the start to here.
     pub(crate) fn since_start(&self) -> Vec<Change> {
-        differences(&self.start, &self.current)
+        self.start.differences(&self.current)
     }
 
     /// Stores a checked value, until the end of the block if it is `local`.
     pub(crate) fn store(&mut self, change: Change, local: bool) {
         if !local {
-            self.session[change.index] = change.value.clone();
+            self.session.put(&change.place, change.value.clone());
         }
-        self.current[change.index] = change.value;
+        self.current.put(&change.place, change.value);
     }
 
     /// Stores a value of the start-up, which `RESET` will go back to.
     pub(crate) fn store_start(&mut self, change: Change) {
-        self.start[change.index] = change.value.clone();
+        self.start.put(&change.place, change.value.clone());
         self.store(change, false);
+    }
+
+    /// Stores what the server tells of itself, which nobody changes.
+    pub(crate) fn tell(&mut self, name: &str, value: &str) {
+        if let Ok(place) = Place::named(name) {
+            self.store_start(Change { place, value: Cow::Owned(value.to_owned()) });
+        }
     }
 
     /// Remembers what `ROLLBACK` goes back to.
@@ -138,22 +150,22 @@ impl Settings {
         {
             self.session = before;
         }
-        let changes = differences(&self.current, &self.session);
+        self.session.remember(&self.current);
+        let changes = self.current.differences(&self.session);
         self.current = self.session.clone();
         changes
     }
 
     /// Returns what a savepoint remembers.
-    pub(crate) fn snapshot(&self) -> (Vec<Cow<'static, str>>, Vec<Cow<'static, str>>) {
+    pub(crate) fn snapshot(&self) -> (Values, Values) {
         (self.current.clone(), self.session.clone())
     }
 
     /// Goes back to a savepoint, and returns what that changed.
-    pub(crate) fn restore(
-        &mut self,
-        (current, session): (Vec<Cow<'static, str>>, Vec<Cow<'static, str>>),
-    ) -> Vec<Change> {
-        let changes = differences(&self.current, &current);
+    pub(crate) fn restore(&mut self, (mut current, mut session): (Values, Values)) -> Vec<Change> {
+        current.remember(&self.current);
+        session.remember(&self.current);
+        let changes = self.current.differences(&current);
         (self.current, self.session) = (current, session);
         changes
     }
@@ -162,7 +174,7 @@ impl Settings {
     pub(crate) fn take_reports(&mut self) -> Vec<(&'static str, String)> {
         let mut reports = Vec::new();
         for ((setting, value), reported) in
-            SETTINGS.iter().zip(&self.current).zip(&mut self.reported)
+            SETTINGS.iter().zip(&self.current.listed).zip(&mut self.reported)
         {
             if setting.reported && reported != value {
                 reported.clone_from(value);
@@ -192,14 +204,6 @@ impl Settings {
     pub(crate) fn wants_notices(&self) -> bool {
         !self.get("client_min_messages").is_ok_and(|level| matches!(level, "warning" | "error"))
     }
-}
-
-fn differences(from: &Values, to: &Values) -> Vec<Change> {
-    let pairs = from.iter().zip(to).enumerate();
-    pairs
-        .filter(|(_, (from, to))| from != to)
-        .map(|(index, (_, to))| Change { index, value: to.clone() })
-        .collect()
 }
 
 #[cfg(test)]
@@ -250,8 +254,13 @@ mod tests {
             ("datestyle", "German", "0A000"),
             ("client_encoding", "LATIN1", "0A000"),
             ("statement_timeout", "-1", "22023"),
-            ("extra_float_digits", "0", "22023"),
-            ("transaction_isolation", "serializable", "22023"),
+            ("extra_float_digits", "4", "22023"),
+            ("bytea_output", "escape", "0A000"),
+            ("bytea_output", "base64", "22023"),
+            ("IntervalStyle", "iso_8601", "0A000"),
+            ("max_connections", "5", "55P02"),
+            ("app.9", "5", "42704"),
+            ("transaction_isolation", "chaos", "22023"),
         ] {
             let error = settings.check(name, Some(&[value.to_owned()])).unwrap_err();
             assert_eq!(error.sqlstate, sqlstate, "{name} = {value}");
@@ -266,12 +275,17 @@ mod tests {
             ("work_mem", "64MB", "64MB"),
             ("random_page_cost", "1.1", "1.1"),
             ("plan_cache_mode", "force_generic_plan", "force_generic_plan"),
+            ("row_security", "off", "off"),
+            ("synchronous_commit", "false", "off"),
+            ("synchronous_commit", "remote_apply", "remote_apply"),
+            ("extra_float_digits", "0", "0"),
+            ("extra_float_digits", "-1", "-1"),
             ("default_text_search_config", "pg_catalog.polish", "pg_catalog.polish"),
         ] {
             set(&mut settings, name, value, false);
             assert_eq!(settings.get(name).unwrap(), shown, "{name} = {value}");
         }
-        for (name, value) in [("jit", "maybe"), ("work_mem", "much"), ("row_security", "off")] {
+        for (name, value) in [("jit", "maybe"), ("work_mem", "much"), ("row_security", "perhaps")] {
             let error = settings.check(name, Some(&[value.to_owned()])).unwrap_err();
             assert_eq!(error.sqlstate, "22023", "{name} = {value}");
         }
@@ -293,6 +307,28 @@ mod tests {
         let changes = settings.end(false);
         assert_eq!(settings.get("cdp.purpose").unwrap(), "");
         assert!(changes.iter().any(Change::is_purpose));
+    }
+
+    #[test]
+    fn settings_of_the_clients_own_follow_the_transaction_and_stay_known() {
+        let mut settings = Settings::new("ada");
+        assert_eq!(settings.get("app.tenant").unwrap_err().sqlstate, "42704");
+        set(&mut settings, "App.Tenant", "7", false);
+        assert_eq!(settings.get("app.TENANT").unwrap(), "7");
+        settings.begin();
+        set(&mut settings, "app.tenant", "8", true);
+        set(&mut settings, "app.user", "ada", false);
+        let before = settings.snapshot();
+        set(&mut settings, "app.later", "x", false);
+        assert_eq!(settings.restore(before).len(), 1);
+        assert_eq!(settings.get("app.later").unwrap(), "");
+        let changes = settings.end(false);
+        let names: Vec<&str> = changes.iter().map(Change::name).collect();
+        assert_eq!(names, ["app.tenant", "app.user"]);
+        assert_eq!(settings.get("app.tenant").unwrap(), "7");
+        assert_eq!(settings.get("app.user").unwrap(), "");
+        assert_eq!(settings.reset_all().iter().map(|c| &*c.value).collect::<Vec<_>>(), [""]);
+        assert_eq!(settings.check("app.tenant", None).unwrap().value, "");
     }
 
     #[test]

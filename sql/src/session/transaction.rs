@@ -1,10 +1,9 @@
 //! Where a session stands in a transaction, and which statements may run there.
 
-use std::borrow::Cow;
-
 use engine::overrides::Decision;
 
 use super::backend::Changes;
+use super::values::Values;
 use crate::dialect::Statement;
 use crate::wire::{WireError, sqlstate};
 
@@ -21,8 +20,6 @@ pub(crate) enum TransactionState {
     /// Inside of one in which a statement failed.
     Failed,
 }
-
-type Values = Vec<Cow<'static, str>>;
 
 /// What a transaction has done up to some moment, to go back to.
 #[derive(Debug, Clone)]

@@ -213,10 +213,11 @@ impl PgType {
     pub(crate) fn of(field: &Field) -> PgType {
         let data_type = field.data_type();
         let logical = Logical::of(field);
-        // Types of the catalog that the front does not handle otherwise than their values: texts, and arrays of any type.
+        // Types of the catalog that the front does not handle otherwise than their values: texts, arrays of any type, and
+        // numbers with as many digits as they need.
         if logical == Logical::Plain
             && field.metadata().contains_key(LOGICAL_TYPE_KEY)
-            && (is_text(data_type) || is_list(data_type))
+            && (is_text(data_type) || is_list(data_type) || data_type.is_decimal())
         {
             let (named, modifier) = catalog::pg_type_of(field);
             return PgType { oid: named.oid, size: named.len, modifier };
@@ -387,6 +388,8 @@ mod tests {
             PgType { oid: 1043, size: -1, modifier: 24 }
         );
         assert_eq!(logical(DataType::Binary, "uuid"), PgType { oid: 2950, size: 16, modifier: -1 });
+        let number = DataType::Decimal128(38, 0);
+        assert_eq!(logical(number, "numeric"), PgType { oid: 1700, size: -1, modifier: -1 });
         assert_eq!(logical(DataType::Int64, "oid").oid, 26);
         assert_eq!(logical(DataType::Utf8, "regclass").oid, 25);
         assert_eq!(logical(DataType::Utf8, "void"), PgType { oid: 2278, size: 4, modifier: -1 });

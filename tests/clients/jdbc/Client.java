@@ -314,12 +314,13 @@ public final class Client {
         });
     check(
         "isolation",
-        "2 0A000",
+        "2 no error",
         () -> {
           connection.setTransactionIsolation(Connection.TRANSACTION_READ_COMMITTED);
           int level = connection.getTransactionIsolation();
           return level + " " + state(() -> {
             connection.setTransactionIsolation(Connection.TRANSACTION_SERIALIZABLE);
+            connection.setTransactionIsolation(Connection.TRANSACTION_READ_COMMITTED);
             return null;
           });
         });

@@ -4,8 +4,8 @@ use arrow::datatypes::DataType;
 
 use super::slip::{is_alike, is_name_slip};
 use crate::column::{Specification, text, texts};
-use crate::normalize::given_name::{given_name_key, same_given_name};
-use crate::normalize::name::normalize_name;
+use crate::normalize::given_name::{GivenNames, given_name_key, relate_given_names};
+use crate::normalize::name::{compared, normalize_name};
 
 /// Nothing speaks for one name.
 pub const DIFFERENT: u8 = 0;
@@ -41,7 +41,8 @@ pub(crate) fn specification() -> Specification {
         name: "given_name_agreement",
         section: "Agreement",
         description: "Returns how far two given names agree, in the levels of `cdp.match_weights`: `equal`, `forms of one name`, \
-                      `one slip`, `alike`, `initial` or `different`. Names are normalised first, and of several the first one counts.",
+                      `one slip`, `alike`, `initial` or `different`. Names are normalised first, and of several the first one counts. \
+                      Two names that are known, such as `Marta` and `Maria`, are different however alike they are.",
         parameters: const { &[text("left", "One given name."), text("right", "The other given name.")] },
         required: 2,
         example: (&["Kuba", "Jakub"], "forms of one name"),
@@ -58,7 +59,8 @@ pub(crate) fn specification() -> Specification {
 /// Returns how far two given names agree as they are written; `None` where one of them is none.
 pub fn given_name_agreement(left: &str, right: &str) -> Option<&'static str> {
     let (left, right) = (normalize_name(left)?, normalize_name(right)?);
-    let level = given_name_level(left.split(' ').next()?, right.split(' ').next()?);
+    let (left, right) = (left.split(' ').next()?, right.split(' ').next()?);
+    let level = given_name_level(compared(left), compared(right));
     LABELS.get(usize::from(level)).copied()
 }
 
@@ -73,13 +75,13 @@ pub fn given_name_level(left: &str, right: &str) -> u8 {
     if left == right {
         return EXACT;
     }
-    if same_given_name(left, right) {
-        return SAME;
+    match relate_given_names(left, right) {
+        GivenNames::One => SAME,
+        GivenNames::Two => DIFFERENT,
+        GivenNames::Open if is_name_slip(left, right) => CLOSE,
+        GivenNames::Open if is_alike(left, right, ALIKE) => LOOSE,
+        GivenNames::Open => DIFFERENT,
     }
-    if is_name_slip(left, right) {
-        return CLOSE;
-    }
-    if is_alike(left, right, ALIKE) { LOOSE } else { DIFFERENT }
 }
 
 #[cfg(test)]
@@ -97,6 +99,11 @@ mod tests {
             ("Chris", "Christopher", Some("forms of one name")),
             ("Jennifer", "Jwnnifer", Some("one slip")),
             ("Martha", "Marhtas", Some("alike")),
+            ("Marai", "Maria", Some("one slip")),
+            ("Katarzna", "Katarzyna", Some("one slip")),
+            ("Marta", "Maria", Some("different")),
+            ("Christine", "Christopher", Some("different")),
+            ("Romana", "Roman", Some("different")),
             ("J.", "Jan", Some("initial")),
             ("J", "Kuba", Some("initial")),
             ("K", "Jan", Some("different")),

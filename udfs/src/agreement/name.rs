@@ -9,8 +9,8 @@ use arrow::datatypes::DataType;
 
 use super::slip::{SLIP_LENGTH_MIN, is_slip};
 use crate::column::{Specification, text, texts};
-use crate::normalize::given_name::{given_name_key, same_given_name};
-use crate::normalize::name::{normalize_name, take_suffix};
+use crate::normalize::given_name::{GivenNames, given_name_key, relate_given_names};
+use crate::normalize::name::{compared, normalize_name, take_suffix};
 use crate::normalize::surname::surname_key;
 
 /// Words between the first and the last that are compared: middle names and double surnames.
@@ -76,15 +76,16 @@ pub struct NameWords<'a> {
 }
 
 impl<'a> NameWords<'a> {
-    /// Takes a normalised name apart.
+    /// Takes a normalised name apart. Words that are too long for a name are cut.
     pub fn of(name: &'a str) -> Self {
         let mut words: Vec<&str> = name.split_ascii_whitespace().collect();
         let mut found = Self { suffix: take_suffix(&mut words), ..Self::default() };
         let Some((surname, others)) = words.split_last() else { return found };
-        found.surname = Some(surname);
+        found.surname = Some(compared(surname));
         if let Some((given, middle)) = others.split_first() {
-            found.given = Some(given);
-            found.middle.iter_mut().zip(middle).for_each(|(place, word)| *place = Some(word));
+            found.given = Some(compared(given));
+            let places = found.middle.iter_mut().zip(middle);
+            places.for_each(|(place, word)| *place = Some(compared(word)));
         }
         found
     }
@@ -121,7 +122,8 @@ pub(crate) fn specification() -> Specification {
         section: "Agreement",
         description: "Returns how far two whole names agree, as the exact rules of an identity graph see it: `same` (or forms of one), \
                       `similar` (but for slips of the keyboard), `unknown` (an initial, or a part that is missing) or `different`, \
-                      whichever is less of given name and surname. Names whose order is turned are read both ways.",
+                      whichever is less of given name and surname. Names whose order is turned are read both ways, and two given \
+                      names that are known, such as `Marta` and `Maria`, are different however alike they are.",
         parameters: const {
             &[text("left", "One name, whole."), text("right", "The other name, whole.")]
         },
@@ -187,7 +189,11 @@ pub fn compare_names(left: &NameParts<'_>, right: &NameParts<'_>) -> NameAgreeme
 
 fn given_names(left: Option<NamePart<'_>>, right: Option<NamePart<'_>>) -> Agreement {
     let (Some(left), Some(right)) = (left, right) else { return Agreement::Unknown };
-    if left.key == right.key || same_given_name(left.text, right.text) {
+    if left.key == right.key {
+        return Agreement::Same;
+    }
+    let related = relate_given_names(left.text, right.text);
+    if related == GivenNames::One {
         return Agreement::Same;
     }
     let initial = |short: NamePart<'_>, long: NamePart<'_>| {
@@ -198,17 +204,19 @@ fn given_names(left: Option<NamePart<'_>>, right: Option<NamePart<'_>>) -> Agree
         let agree = initial(left, right) || initial(right, left);
         return if agree { Agreement::Unknown } else { Agreement::Different };
     }
-    if is_slip(left.text, right.text) { Agreement::Similar } else { Agreement::Different }
+    let is_slip = related == GivenNames::Open && is_slip(left.text, right.text);
+    if is_slip { Agreement::Similar } else { Agreement::Different }
 }
 
-/// Compares surnames; each half of a double surname may agree, and a lone name may be a given name.
+/// Compares surnames; each half of a double surname may agree, its words may be written as one, and a lone name may be a
+/// given name.
 fn surnames(left: &NameParts<'_>, right: &NameParts<'_>) -> Agreement {
     if left.surname.is_none() || right.surname.is_none() {
         return Agreement::Unknown;
     }
     let mut best = surname_words(left.surname, right.surname);
-    if best == Agreement::Same {
-        return best;
+    if best == Agreement::Same || is_written_as_one(left, right) || is_written_as_one(right, left) {
+        return Agreement::Same;
     }
     let is_name =
         |part: &&Option<NamePart<'_>>| part.is_some_and(|part| part.text.len() >= SLIP_LENGTH_MIN);
@@ -224,6 +232,22 @@ fn surnames(left: &NameParts<'_>, right: &NameParts<'_>) -> Agreement {
         }
     }
     best
+}
+
+/// Tells whether one surname is the other's words without the spaces: `Vanderberg` is `van der Berg`.
+fn is_written_as_one(one: &NameParts<'_>, words: &NameParts<'_>) -> bool {
+    let (Some(one), Some(last)) = (one.surname, words.surname) else { return false };
+    let Some(mut rest) = one.text.strip_suffix(last.text) else { return false };
+    for word in words.middle.iter().rev().flatten() {
+        match rest.strip_suffix(word.text) {
+            Some(before) => rest = before,
+            None => return false,
+        }
+        if rest.is_empty() {
+            return true;
+        }
+    }
+    false
 }
 
 fn surname_words(left: Option<NamePart<'_>>, right: Option<NamePart<'_>>) -> Agreement {
@@ -254,6 +278,16 @@ mod tests {
             ("Jennifer Linwood", "Jwnnifer Linwodo", Some(Similar)),
             ("P. Nowak", "Paulina Nowak", Some(Unknown)),
             ("Nowak", "Paulina Nowak", Some(Unknown)),
+            ("Marai Nowak", "Maria Nowak", Some(Similar)),
+            ("Katarzna Nowak", "Katarzyna Nowak", Some(Similar)),
+            ("Aleksandra Nowak", "Alexandra Nowak", Some(Similar)),
+            ("Jan van der Berg", "Jan Vanderberg", Some(Same)),
+            ("Maria de Luca", "Maria Deluca", Some(Same)),
+            ("Jan Maria Berg", "Jan Vanberg", Some(Different)),
+            ("Marta Nowak", "Maria Nowak", Some(Different)),
+            ("Ola Nowak", "Ela Nowak", Some(Different)),
+            ("Kamil Nowak", "Kamila Nowak", Some(Different)),
+            ("Zbigor Nowak", "Zbigora Nowak", Some(Different)),
             ("John Smith", "Mary Smith", Some(Different)),
             ("Anna Nowak", "Anna Zielińska", Some(Different)),
             ("Anna Nowak", "-", None),
@@ -270,6 +304,9 @@ mod tests {
         assert_eq!(words.middle, [Some("maria"), Some("nowak")]);
         assert_eq!(words.suffix, Some(0));
         assert_eq!(NameWords::of("jr").surname, Some("jr"));
+        let long = format!("{} {}", "a".repeat(40_000), "b".repeat(40_000));
+        let words = NameWords::of(&long);
+        assert_eq!([words.given, words.surname].map(|word| word.map(str::len)), [Some(100); 2]);
         assert_eq!(NameWords::of(""), NameWords::default());
     }
 }

@@ -4,7 +4,6 @@
 //! weighs everything else besides, and counts one slip alone.
 
 use crate::similarity::jaro_winkler::jaro_winkler_at_least;
-use crate::similarity::osa::osa_distance;
 
 /// The shortest name in which exact rules take one wrong letter for a slip.
 pub const SLIP_LENGTH_MIN: usize = 3;
@@ -17,13 +16,11 @@ const NAME_SLIP_LENGTH_MIN: usize = 4;
 
 /// Tells whether two parts of names differ as slips of the keyboard do, as exact rules see it.
 pub fn is_slip(left: &str, right: &str) -> bool {
-    let shorter = left.len().min(right.len());
-    let allowed = match shorter {
-        0..SLIP_LENGTH_MIN => return false,
-        SLIP_LENGTH_MIN..TWO_SLIPS_LENGTH_MIN => 1,
-        _ => 2,
-    };
-    left.len().abs_diff(right.len()) <= allowed && osa_distance(left, right) <= allowed
+    match left.len().min(right.len()) {
+        0..SLIP_LENGTH_MIN => false,
+        SLIP_LENGTH_MIN..TWO_SLIPS_LENGTH_MIN => is_one_slip(left, right),
+        _ => is_two_slips(left.as_bytes(), right.as_bytes()),
+    }
 }
 
 /// Tells whether two words are one but for a slip, as the FUZZY rule sees it.
@@ -33,7 +30,10 @@ pub fn is_name_slip(left: &str, right: &str) -> bool {
 
 /// Tells whether a letter was put in, left out, replaced or swapped with its neighbour, or nothing at all.
 pub fn is_one_slip(left: &str, right: &str) -> bool {
-    let (left, right) = (left.as_bytes(), right.as_bytes());
+    is_one(left.as_bytes(), right.as_bytes())
+}
+
+fn is_one(left: &[u8], right: &[u8]) -> bool {
     if left.len().abs_diff(right.len()) > 1 {
         return false;
     }
@@ -50,6 +50,25 @@ pub fn is_one_slip(left: &str, right: &str) -> bool {
     }
 }
 
+/// Tells whether two slips or fewer lie between two texts, in time that grows with their lengths and not with the product of
+/// these: what the first letters that differ can be leaves one slip for the rest.
+fn is_two_slips(left: &[u8], right: &[u8]) -> bool {
+    if left.len().abs_diff(right.len()) > 2 {
+        return false;
+    }
+    let start = left.iter().zip(right).take_while(|(left, right)| left == right).count();
+    match (&left[start..], &right[start..]) {
+        ([], _) | (_, []) => true,
+        (left @ [first, rest @ ..], right @ [other, other_rest @ ..]) => {
+            let is_swap = rest.first() == Some(other) && other_rest.first() == Some(first);
+            is_one(rest, other_rest)
+                || is_one(rest, right)
+                || is_one(left, other_rest)
+                || is_swap && is_one(&rest[1..], &other_rest[1..])
+        }
+    }
+}
+
 /// Tells whether two names are alike. Which of them comes first makes a difference to Jaro's measure of a few pairs, so texts
 /// decide it.
 pub(super) fn is_alike(left: &str, right: &str, least: f64) -> bool {
@@ -61,6 +80,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::similarity::osa::osa_distance;
 
     #[test]
     fn long_parts_may_have_two_slips_and_short_ones_none() {
@@ -77,7 +97,21 @@ mod tests {
         }
     }
 
+    #[test]
+    fn texts_of_any_length_take_time_by_their_length() {
+        let long = "ab".repeat(200_000);
+        assert!(is_slip(&long, &format!("b{long}a")));
+        assert!(!is_slip(&long, &format!("c{}cc", &long[..long.len() - 2])));
+        assert!(is_slip(&long, &format!("{}c", &long[..long.len() - 1])));
+    }
+
     proptest! {
+        #[test]
+        fn two_slips_are_a_distance_of_two(left in "[abc]{0,8}", right in "[abc]{0,8}") {
+            let found = is_two_slips(left.as_bytes(), right.as_bytes());
+            prop_assert_eq!(found, osa_distance(&left, &right) <= 2);
+        }
+
         #[test]
         fn one_slip_is_a_distance_of_one(left in "[ab]{0,6}", right in "[ab]{0,6}") {
             prop_assert_eq!(is_one_slip(&left, &right), osa_distance(&left, &right) <= 1);

@@ -4,7 +4,7 @@ use arrow::datatypes::DataType;
 
 use super::slip::{is_alike, is_name_slip};
 use crate::column::{Specification, text, texts};
-use crate::normalize::name::{normalize_name, take_suffix};
+use crate::normalize::name::{compared, normalize_name, take_suffix};
 use crate::normalize::surname::surname_key;
 
 /// Nothing speaks for one name.
@@ -66,7 +66,7 @@ pub fn surname_agreement(left: &str, right: &str) -> Option<&'static str> {
 fn halves(surname: &str) -> Option<(&str, Option<&str>)> {
     let mut words: Vec<&str> = surname.split(' ').collect();
     take_suffix(&mut words);
-    Some((words.pop()?, words.pop()))
+    Some((compared(words.pop()?), words.pop().map(compared)))
 }
 
 /// Returns the level of the [keys](surname_key) of two surnames.

@@ -72,7 +72,7 @@ fn the_page_of_functions_has_every_one_of_them() {
 fn examples_are_true_for_constants_and_for_every_layout_of_a_column() {
     for specification in crate::specifications() {
         let (arguments, expected) = specification.example;
-        let function = function(specification);
+        let function = function(specification, || Ok(()));
         let types = vec![DataType::Utf8; arguments.len()];
         assert_eq!(function.coerce_types(&types).unwrap(), types);
         let constants = arguments.iter().map(|text| constant(Some(text))).collect();
@@ -129,4 +129,21 @@ fn numbers_and_dates_are_taken_as_they_are_written() {
         crate::all().into_iter().find(|function| function.name() == "normalize_phone").unwrap();
     let given = [DataType::Int64, DataType::Null];
     assert_eq!(function.coerce_types(&given).unwrap(), [DataType::Utf8, DataType::Utf8View]);
+}
+
+#[test]
+fn documents_are_worked_through_until_somebody_interrupts() {
+    fn interrupted() -> Result<()> {
+        datafusion_common::exec_err!("interrupted")
+    }
+    let found = |row_bytes: usize| {
+        let functions = crate::interruptible(interrupted);
+        let function = functions.iter().find(|function| function.name() == "json_get_text");
+        let document = format!("{{\"a\": \"{}\"}}", "x".repeat(row_bytes));
+        let documents = StringArray::from(vec![document.as_str(); 10]);
+        let arguments = vec![ColumnarValue::Array(Arc::new(documents)), constant(Some("a"))];
+        run(function.unwrap(), arguments, 10)
+    };
+    assert!(found(1_000).is_ok(), "it is over before anybody asks");
+    assert!(found(PACE_BYTES).unwrap_err().to_string().contains("interrupted"));
 }

@@ -1,16 +1,20 @@
 //! `json_get` and `json_get_text`: the operators `->` and `->>` on JSON that is kept as text.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
-use arrow::array::ArrayRef;
+use arrow::array::{ArrayRef, StringViewBuilder};
 use arrow::datatypes::DataType;
-use datafusion_common::Result;
+use datafusion_common::{DataFusionError, Result};
 
-use super::scan::{Scanner, unescape};
-use crate::column::{Accepts, Arguments, Parameter, Specification, text, texts};
+use super::scan::{Scanner, string_of, unescape, unescape_into};
+use crate::column::{Accepts, Arguments, Parameter, Specification};
+
+/// Bytes that are taken out of one batch at most. One document, taken for many rows, would be as many of it.
+const FOUND_BYTES_MAX: usize = 256 << 20;
 
 const PARAMETERS: &[Parameter] = &[
-    text("json", "The JSON text."),
+    Parameter { name: "json", description: "The JSON text.", accepts: Accepts::Document },
     Parameter {
         name: "key",
         description: "The name of an object's member, or the position of an array's element: from 0, or from -1 at its end.",
@@ -29,7 +33,7 @@ pub(crate) fn specification() -> Specification {
         example: (&[r#"{"plan": ["basic", 2]}"#, "plan"], r#"["basic", 2]"#),
         returns: DataType::Utf8View,
         logical_type: Some("json"),
-        evaluate: |arguments| get(arguments, json_get),
+        evaluate: |arguments| get(arguments, |json, key, _| json_get(json, key)),
     }
 }
 
@@ -44,7 +48,7 @@ pub(crate) fn specification_of_text() -> Specification {
         example: (&[r#"{"plan": "basic \u0026 more"}"#, "plan"], "basic & more"),
         returns: DataType::Utf8View,
         logical_type: None,
-        evaluate: |arguments| get(arguments, json_get_text),
+        evaluate: |arguments| get(arguments, text_within),
     }
 }
 
@@ -73,31 +77,71 @@ pub fn json_get_text<'a>(json: &'a str, key: Key<'_>) -> Option<Cow<'a, str>> {
     if value == "null" {
         return None;
     }
-    match value.strip_prefix('"').and_then(|value| value.strip_suffix('"')) {
-        Some(string) => Some(unescape(string)),
-        None => Some(Cow::Borrowed(value)),
+    Some(string_of(value).map_or(Cow::Borrowed(value), unescape))
+}
+
+/// The same, written into `spare` if it has escapes.
+fn text_within<'v>(json: &'v str, key: Key<'_>, spare: &'v mut String) -> Option<&'v str> {
+    let value = json_get(json, key)?;
+    match string_of(value) {
+        Some(string) if string.contains('\\') => {
+            spare.clear();
+            unescape_into(string, spare);
+            Some(spare.as_str())
+        }
+        Some(string) => Some(string),
+        None => (value != "null").then_some(value),
     }
 }
 
-fn get<'a, S: AsRef<str>>(
-    arguments: &'a Arguments,
-    get: impl for<'k> Fn(&'a str, Key<'k>) -> Option<S>,
+fn get(
+    arguments: &Arguments,
+    get: impl for<'v, 'k> Fn(&'v str, Key<'k>, &'v mut String) -> Option<&'v str>,
 ) -> Result<ArrayRef> {
-    let documents = arguments.text(0)?;
     if let Some(indexes) = arguments.integers(1) {
-        let element = |row| get(documents.get(row)?, Key::Index(indexes.get(row)?));
-        return Ok(texts((0..arguments.rows()).map(element)));
+        return collect(arguments, |json, row, spare| {
+            get(json, Key::Index(indexes.get(row)?), spare)
+        });
     }
     let names = arguments.text(1)?;
-    let member = |row| get(documents.get(row)?, Key::Name(names.get(row)?));
-    Ok(texts((0..arguments.rows()).map(member)))
+    collect(arguments, |json, row, spare| get(json, Key::Name(names.get(row)?), spare))
+}
+
+/// Collects what is found in each document. What has escapes is written into a text that all rows share.
+fn collect(
+    arguments: &Arguments,
+    part: impl for<'v> Fn(&'v str, usize, &'v mut String) -> Option<&'v str>,
+) -> Result<ArrayRef> {
+    let documents = arguments.text(0)?;
+    let mut pace = arguments.pace();
+    let mut parts = StringViewBuilder::with_capacity(arguments.rows());
+    let mut spare = String::new();
+    let mut bytes = 0;
+    for row in 0..arguments.rows() {
+        let found = match documents.get(row) {
+            Some(json) => {
+                pace.pass(json.len())?;
+                part(json, row, &mut spare)
+            }
+            None => None,
+        };
+        bytes += found.map_or(0, str::len);
+        if bytes > FOUND_BYTES_MAX {
+            let message = format!("a batch would have more than {FOUND_BYTES_MAX} bytes of JSON");
+            return Err(DataFusionError::ResourcesExhausted(message));
+        }
+        parts.append_option(found);
+    }
+    Ok(Arc::new(parts.finish()))
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::json::tree::{Json, Keeping, Value, View};
+    use crate::json::write::Spacing;
 
     #[test]
     fn members_are_found() {
@@ -196,13 +240,11 @@ mod tests {
 
     #[test]
     fn columns_of_positions_and_names_are_taken() {
-        use std::sync::Arc;
-
         use arrow::array::{AsArray, Int64Array, StringArray};
         use datafusion_common::config::ConfigOptions;
         use datafusion_expr::{ColumnarValue, ScalarFunctionArgs};
 
-        let function = crate::column::function(specification());
+        let function = crate::column::function(specification(), || Ok(()));
         let types = [DataType::Utf8, DataType::Int32];
         assert_eq!(function.coerce_types(&types).unwrap(), [DataType::Utf8, DataType::Int64]);
         let args = vec![
@@ -223,7 +265,8 @@ mod tests {
         assert_eq!(values, [Some("2"), None, None]);
     }
 
-    fn json() -> impl Strategy<Value = String> {
+    /// JSON, and now and then what is nearly some.
+    pub(in crate::json) fn json() -> impl Strategy<Value = String> {
         let leaf = prop_oneof![
             Just("null".to_owned()),
             Just("true".to_owned()),
@@ -245,11 +288,52 @@ mod tests {
         })
     }
 
+    /// What a tree has under a key.
+    fn in_tree(text: &str, key: Key<'_>) -> Option<String> {
+        let json = Json::parse(text, Keeping::Values)?;
+        let found = match (json.root().view(), key) {
+            (View::Object(members), Key::Name(name)) => members.named(name)?,
+            (View::Array(mut elements), Key::Index(index)) => {
+                let count = i64::try_from(elements.clone().count()).unwrap();
+                let from_start = if index < 0 { index + count } else { index };
+                elements.nth(usize::try_from(from_start).ok()?)?
+            }
+            _ => return None,
+        };
+        jsonb(found)
+    }
+
+    fn jsonb(value: Value<'_>) -> Option<String> {
+        let mut written = String::new();
+        value.write(Spacing::Blanks, usize::MAX, &mut written).ok().map(|()| written)
+    }
+
     proptest! {
         #[test]
+        fn what_is_found_is_what_a_tree_has(text in json(), name in "[abc]?", index in -3_i64..4) {
+            for key in [Key::Name(&name), Key::Index(index)] {
+                let found = json_get(&text, key).and_then(|found| {
+                    jsonb(Json::parse(found, Keeping::Values)?.root())
+                });
+                prop_assert_eq!(found, in_tree(&text, key), "{} {:?}", text, key);
+            }
+        }
+
+        #[test]
         fn nothing_panics(text in "[\\[\\]{}\",:a0-9.\\\\u -]{0,24}|.*", index in any::<i64>()) {
-            json_get_text(&text, Key::Name("a"));
-            json_get_text(&text, Key::Index(index));
+            for key in [Key::Name("a"), Key::Index(index)] {
+                let found = json_get_text(&text, key);
+                let mut spare = "what was found before".to_owned();
+                prop_assert_eq!(text_within(&text, key, &mut spare), found.as_deref());
+            }
+        }
+
+        #[test]
+        fn text_is_the_same_in_a_column(text in json()) {
+            let array = format!("[{text}]");
+            let found = json_get_text(&array, Key::Index(0));
+            let mut spare = "what was found before".to_owned();
+            prop_assert_eq!(text_within(&array, Key::Index(0), &mut spare), found.as_deref());
         }
 
         #[test]

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-/// How deep arrays and objects may nest; text that nests deeper is no JSON to us.
+/// How deep arrays and objects may nest that are passed over; text that nests deeper is no JSON to us.
 const DEPTH_MAX: usize = 1024;
 
 /// What stands for text that no string can hold: half a surrogate pair, or the zero character that Postgres refuses.
@@ -15,12 +15,38 @@ const REPLACEMENT: char = '\u{fffd}';
 pub(crate) struct Scanner<'a> {
     text: &'a str,
     at: usize,
+    depth_max: usize,
+}
+
+/// What stands between the quotes of a string.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Quoted<'a> {
+    /// With all escapes.
+    pub(super) raw: &'a str,
+    /// Whether it has any.
+    pub(super) escaped: bool,
+}
+
+impl<'a> Quoted<'a> {
+    /// Returns the text that the string says.
+    pub(super) fn said(self) -> Cow<'a, str> {
+        if self.escaped { unescape(self.raw) } else { Cow::Borrowed(self.raw) }
+    }
+
+    fn is(self, text: &str) -> bool {
+        if self.escaped { unescape(self.raw) == text } else { self.raw == text }
+    }
 }
 
 impl<'a> Scanner<'a> {
     /// Starts at the first token of `text`.
     pub(crate) fn new(text: &'a str) -> Self {
-        let mut scanner = Self { text, at: 0 };
+        Self::within(text, DEPTH_MAX)
+    }
+
+    /// Starts at the first token of `text`, of which no value may nest deeper than this, 1024 levels at most.
+    pub(super) fn within(text: &'a str, depth_max: usize) -> Self {
+        let mut scanner = Self { text, at: 0, depth_max };
         scanner.space();
         scanner
     }
@@ -31,11 +57,9 @@ impl<'a> Scanner<'a> {
         self.take(b'{')?;
         let mut first = true;
         while self.more(&mut first, b'}')? {
-            let key = self.string()?;
-            self.space();
-            self.take(b':')?;
+            let key = self.name()?;
             let value = self.value()?;
-            if is_equal(key, name) {
+            if key.is(name) {
                 found = Some(value);
             }
         }
@@ -48,8 +72,8 @@ impl<'a> Scanner<'a> {
         let counted = match index {
             0.. => usize::try_from(index).ok()?,
             _ => {
-                let length = Self { text: self.text, at: self.at }.elements()?;
-                length.checked_sub(usize::try_from(index.unsigned_abs()).ok()?)?
+                let all = Self { text: self.text, at: self.at, depth_max: self.depth_max };
+                all.elements()?.checked_sub(usize::try_from(index.unsigned_abs()).ok()?)?
             }
         };
         let mut found = None;
@@ -67,7 +91,8 @@ impl<'a> Scanner<'a> {
         found
     }
 
-    fn elements(mut self) -> Option<usize> {
+    /// Returns how many elements the array has that the text is.
+    pub(super) fn elements(mut self) -> Option<usize> {
         self.take(b'[')?;
         let mut first = true;
         let mut count = 0;
@@ -75,6 +100,7 @@ impl<'a> Scanner<'a> {
             self.value()?;
             count += 1;
         }
+        self.end()?;
         Some(count)
     }
 
@@ -96,10 +122,18 @@ impl<'a> Scanner<'a> {
         Some(true)
     }
 
-    /// Scans one value with the white space around it, and returns its text.
-    fn value(&mut self) -> Option<&'a str> {
+    /// Scans one value and the white space before it, and returns its text.
+    pub(super) fn value(&mut self) -> Option<&'a str> {
         self.space();
         let start = self.at;
+        match self.peek()? {
+            b'{' | b'[' => self.container()?,
+            byte => self.scalar(byte)?,
+        }
+        Some(&self.text[start..self.at])
+    }
+
+    fn container(&mut self) -> Option<()> {
         let mut nesting = Nesting::default();
         // Each turn reads one value that is no container, or opens one, then closes all that end behind it.
         loop {
@@ -109,8 +143,8 @@ impl<'a> Scanner<'a> {
                 self.space();
                 let close = if byte == b'{' { b'}' } else { b']' };
                 if self.peek()? != close {
-                    nesting.open(byte == b'{')?;
-                    self.name(&nesting)?;
+                    nesting.open(byte == b'{', self.depth_max)?;
+                    self.name_within(&nesting)?;
                     continue;
                 }
                 self.at += 1;
@@ -118,15 +152,13 @@ impl<'a> Scanner<'a> {
                 self.scalar(byte)?;
             }
             loop {
-                let Some(object) = nesting.innermost() else {
-                    return Some(&self.text[start..self.at]);
-                };
+                let Some(object) = nesting.innermost() else { return Some(()) };
                 self.space();
                 match self.peek()? {
                     b',' => {
                         self.at += 1;
                         self.space();
-                        self.name(&nesting)?;
+                        self.name_within(&nesting)?;
                         break;
                     }
                     b'}' if object => nesting.close(),
@@ -139,14 +171,20 @@ impl<'a> Scanner<'a> {
     }
 
     /// Within an object, scans a name and its colon.
-    fn name(&mut self, nesting: &Nesting) -> Option<()> {
+    fn name_within(&mut self, nesting: &Nesting) -> Option<()> {
         if nesting.innermost() == Some(true) {
-            self.string()?;
-            self.space();
-            self.take(b':')?;
+            self.name()?;
             self.space();
         }
         Some(())
+    }
+
+    /// Scans the name of a member and its colon.
+    pub(super) fn name(&mut self) -> Option<Quoted<'a>> {
+        let name = self.string()?;
+        self.space();
+        self.take(b':')?;
+        Some(name)
     }
 
     /// Scans a number or a word, and returns its text.
@@ -167,34 +205,57 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Scans a string, and returns what stands between its quotes, escapes and all.
-    pub(super) fn string(&mut self) -> Option<&'a str> {
+    /// Scans a string, and returns what stands between its quotes.
+    pub(super) fn string(&mut self) -> Option<Quoted<'a>> {
         self.take(b'"')?;
         let start = self.at;
+        let mut escaped = false;
         loop {
+            self.letters();
             match self.peek()? {
                 b'"' => {
                     self.at += 1;
-                    return Some(&self.text[start..self.at - 1]);
+                    return Some(Quoted { raw: &self.text[start..self.at - 1], escaped });
                 }
                 b'\\' => {
-                    self.at += 1;
-                    match self.peek()? {
-                        b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => self.at += 1,
-                        b'u' => {
-                            let digits = self.text.as_bytes().get(self.at + 1..self.at + 5)?;
-                            if !digits.iter().all(u8::is_ascii_hexdigit) {
-                                return None;
-                            }
-                            self.at += 5;
-                        }
-                        _ => return None,
-                    }
+                    self.escape()?;
+                    escaped = true;
                 }
-                0..=0x1f => return None,
-                _ => self.at += 1,
+                _ => return None,
             }
         }
+    }
+
+    /// Steps over letters that stand for themselves: to a quote, a backslash, a control character or the end.
+    fn letters(&mut self) {
+        let bytes = self.text.as_bytes();
+        while let Some(eight) = bytes.get(self.at..).and_then(|rest| rest.first_chunk::<8>()) {
+            let marks = special(u64::from_le_bytes(*eight));
+            if marks != 0 {
+                self.at += marks.trailing_zeros() as usize / 8;
+                return;
+            }
+            self.at += 8;
+        }
+        while self.peek().is_some_and(|byte| !matches!(byte, b'"' | b'\\' | 0..=0x1f)) {
+            self.at += 1;
+        }
+    }
+
+    fn escape(&mut self) -> Option<()> {
+        self.at += 1;
+        match self.peek()? {
+            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => self.at += 1,
+            b'u' => {
+                let digits = self.text.as_bytes().get(self.at + 1..self.at + 5)?;
+                if !digits.iter().all(u8::is_ascii_hexdigit) {
+                    return None;
+                }
+                self.at += 5;
+            }
+            _ => return None,
+        }
+        Some(())
     }
 
     fn number(&mut self) -> Option<()> {
@@ -250,6 +311,21 @@ impl<'a> Scanner<'a> {
     pub(super) fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
+
+    /// Returns how many bytes lie before it.
+    pub(super) fn position(&self) -> usize {
+        self.at
+    }
+}
+
+/// Marks the quotes, backslashes and control characters among eight bytes, each in its highest bit. Marks above the first
+/// one may be wrong: what is borrowed from a byte is missing in the next.
+fn special(bytes: u64) -> u64 {
+    const EACH: u64 = u64::MAX / 0xff;
+    const HIGHEST: u64 = EACH << 7;
+    let below = |bytes: u64, least: u64| bytes.wrapping_sub(EACH * least) & !bytes & HIGHEST;
+    let equal = |byte: u8| below(bytes ^ (EACH * u64::from(byte)), 1);
+    below(bytes, 0x20) | equal(b'"') | equal(b'\\')
 }
 
 /// For each open container whether it is an object.
@@ -260,7 +336,10 @@ struct Nesting {
 }
 
 impl Nesting {
-    fn open(&mut self, object: bool) -> Option<()> {
+    fn open(&mut self, object: bool, depth_max: usize) -> Option<()> {
+        if self.depth >= depth_max {
+            return None;
+        }
         let word = self.bits.get_mut(self.depth / 64)?;
         let bit = 1 << (self.depth % 64);
         *word = if object { *word | bit } else { *word & !bit };
@@ -278,9 +357,9 @@ impl Nesting {
     }
 }
 
-/// Returns true if a string, as it stands between its quotes, says `text`.
-fn is_equal(raw: &str, text: &str) -> bool {
-    if raw.contains('\\') { unescape(raw) == text } else { raw == text }
+/// Returns what stands between the quotes of a value that is a string.
+pub(super) fn string_of(value: &str) -> Option<&str> {
+    value.strip_prefix('"')?.strip_suffix('"')
 }
 
 /// Returns the text that a string says, given what stands between its quotes. Half a surrogate pair and the zero
@@ -290,6 +369,12 @@ pub(crate) fn unescape(raw: &str) -> Cow<'_, str> {
         return Cow::Borrowed(raw);
     }
     let mut text = String::with_capacity(raw.len());
+    unescape_into(raw, &mut text);
+    Cow::Owned(text)
+}
+
+/// Writes the text that a string says, which is no longer than what stands between its quotes.
+pub(super) fn unescape_into(raw: &str, text: &mut String) {
     let mut rest = raw;
     while let Some((plain, escape)) = rest.split_once('\\') {
         text.push_str(plain);
@@ -312,7 +397,6 @@ pub(crate) fn unescape(raw: &str) -> Cow<'_, str> {
         }
     }
     text.push_str(rest);
-    Cow::Owned(text)
 }
 
 /// Decodes what follows `\u`, and a second escape where both make one character.
@@ -333,4 +417,38 @@ fn unescape_unicode(text: &str) -> (char, &str) {
 fn code_unit(text: &str) -> Option<(u32, &str)> {
     let (digits, rest) = text.split_at_checked(4)?;
     Some((u32::from_str_radix(digits, 16).ok()?, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn letters_end_where_a_string_may_end() {
+        const LETTERS: &str = "aż\u{7f}€😀!# \u{80}";
+        for end in ["\"", "\\", "\n", "\u{1f}", ""] {
+            for length in 0..20 {
+                let letters: String = LETTERS.chars().cycle().take(length).collect();
+                let text = format!("{letters}{end}abcdefgh\"");
+                let mut scanner = Scanner::new("");
+                scanner.text = &text;
+                scanner.letters();
+                let expected = if end.is_empty() { text.len() - 1 } else { letters.len() };
+                assert_eq!(scanner.at, expected, "{text:?}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn letters_are_what_a_look_at_each_finds(bytes in prop::collection::vec(any::<u8>(), 8)) {
+            let eight: [u8; 8] = bytes.as_slice().try_into().unwrap();
+            let first = bytes.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f));
+            let marks = special(u64::from_le_bytes(eight));
+            let found = (marks != 0).then(|| marks.trailing_zeros() as usize / 8);
+            prop_assert_eq!(found, first);
+        }
+    }
 }

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use arrow::datatypes::DataType;
 
-use super::text::{is_space, trim};
+use super::punycode::decode_domain;
+use super::text::{is_invisible, is_space, trim};
 use crate::column::{Specification, text};
 
 /// Providers that deliver `name+tag` to `name`. Elsewhere `+` is a letter like any other.
@@ -37,7 +38,8 @@ pub(crate) fn specification() -> Specification {
         name: "normalize_email",
         section: "Normalisation",
         description: "Returns the mailbox that an e-mail address leads to: trimmed, lower case, without `mailto:`, without a \
-                      tag after `+` where the provider ignores it, and at Gmail without dots; null when it is no mailbox.",
+                      tag after `+` where the provider ignores it, and at Gmail without dots. Of `Ada Lovelace <ada@x.com>` the \
+                      address is taken, and a domain written as `xn--mller-kva.de` is `müller.de`. Null when it is no mailbox.",
         parameters: const { &[text("email", "The address.")] },
         required: 1,
         example: (&[" Ada.Lovelace+news@GoogleMail.com "], "adalovelace@gmail.com"),
@@ -49,19 +51,42 @@ pub(crate) fn specification() -> Specification {
 
 /// Returns the mailbox that `text` leads to, or `None` when it is none.
 pub fn normalize_email(text: &str) -> Option<Cow<'_, str>> {
-    let address = bare(text);
+    if !text.is_ascii() && text.contains(is_invisible) {
+        let shown: String = text.chars().filter(|c| !is_invisible(*c)).collect();
+        return mailbox(&shown).map(|mailbox| Cow::Owned(mailbox.into_owned()));
+    }
+    mailbox(text)
+}
+
+/// Returns the mailbox of a text without invisible characters.
+fn mailbox(text: &str) -> Option<Cow<'_, str>> {
+    let address = bare(within_brackets(text));
     let (local, domain) = address.split_once('@')?;
     let domain = domain.strip_suffix('.').unwrap_or(domain);
     if local.is_empty() || !local.chars().all(is_local) || !is_domain(domain) {
         return None;
     }
     let address = &address[..local.len() + 1 + domain.len()];
-    if address.bytes().any(|byte| byte.is_ascii_uppercase() || !byte.is_ascii()) {
-        let lower = address.to_lowercase();
+    let is_plain = |byte: u8| byte.is_ascii() && !byte.is_ascii_uppercase();
+    if !address.bytes().all(is_plain) || domain.contains("xn--") {
+        let mut lower = address.to_lowercase();
+        if lower.contains("xn--") {
+            let (local, domain) = lower.split_once('@')?;
+            lower = format!("{local}@{}", decode_domain(domain));
+        }
         let (local, domain) = lower.split_once('@')?;
         return Some(Cow::Owned(canonical(local, domain)?.unwrap_or_else(|| lower.clone())));
     }
     Some(canonical(local, domain)?.map_or(Cow::Borrowed(address), Cow::Owned))
+}
+
+/// Returns what stands in angle brackets behind a name: `Ada Lovelace <ada@x.com>`. Of several mailboxes it is none.
+fn within_brackets(text: &str) -> &str {
+    let text = trim(text);
+    let parts = text.strip_suffix('>').and_then(|text| text.split_once('<'));
+    let Some((name, address)) = parts else { return text };
+    let is_list = name.contains('@') && name.contains([',', ';']);
+    if is_list || !address.contains('@') { text } else { address }
 }
 
 /// Returns `text` without what stands around an address.
@@ -145,7 +170,15 @@ mod tests {
             ("ada @x.com", None),
             ("ada@x .com", None),
             ("ada@x@y.com", None),
-            ("Ada <ada@x.com>", None),
+            ("Ada <ada@x.com>", Some("ada@x.com")),
+            ("Lovelace, Ada <mailto:Ada@x.com>", Some("ada@x.com")),
+            ("<ada@x.com>", Some("ada@x.com")),
+            ("ad\u{200b}a@x\u{ad}.com\u{200e}", Some("ada@x.com")),
+            ("ada@XN--MLLER-KVA.de", Some("ada@müller.de")),
+            ("ada@MÜLLER.de", Some("ada@müller.de")),
+            ("<>", None),
+            ("Ada <ada@x.com>, Bob <bob@x.com>", None),
+            ("ada@x.com, Bob <bob@x.com>", None),
             ("ada@x.com, bob@x.com", None),
             ("+news@gmail.com", None),
             ("...@gmail.com", None),
@@ -157,7 +190,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn twice_is_once(given in "(mailto:)?[ .+A-Za-zİΣßé\u{200b}]{0,9}@(gmail\\.com|GoogleMail.com|me.com|[.a-zİ]{0,5})\\.? ?|.*") {
+        fn twice_is_once(given in "(mailto:)?[ .+A-Za-zİΣßé\u{200b}]{0,9}@(gmail\\.com|GoogleMail.com|me.com|xn--[a-z0-9]{0,7}|[.a-zİ]{0,5})\\.? ?>?|.*") {
             if let Some(once) = normalize_email(&given) {
                 prop_assert_eq!(normalize_email(&once), Some(Cow::Borrowed(&*once)));
             }

@@ -1,4 +1,7 @@
 //! `given_name_key` and `same_given_name`: one name, its spellings and its pet forms.
+//!
+//! What the tables know tells more than letters do: Marta and Maria are two people, one letter apart, and Marai is Maria,
+//! mistyped, as no table knows it. A name beside its feminine form is two people even where the tables know neither.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -6,21 +9,83 @@ use std::sync::LazyLock;
 use arrow::datatypes::DataType;
 
 use super::given_names::GIVEN_NAMES;
-use super::name::normalize_name;
+use super::more_given_names::{MORE_NAMES, PLAIN_NAMES, RARE_NAMES, VARIANTS};
+use super::name::{compared, normalize_name};
 use crate::column::{Specification, booleans, text};
 
-/// For each name and pet form what it may stand for, likeliest first.
-static NAMES: LazyLock<HashMap<&'static str, Vec<&'static str>>> = LazyLock::new(|| {
+/// The shortest name in which a letter is taken for a slip where neither of two names is known.
+const UNKNOWN_SLIP_LENGTH_MIN: usize = 4;
+
+/// The shortest name of which an ending makes a feminine one.
+const MASCULINE_LENGTH_MIN: usize = 3;
+
+/// What the tables know of a name or a pet form.
+struct Known {
+    /// What it may stand for, likeliest first.
+    full: Vec<&'static str>,
+    /// The places in [`VARIANTS`] where it stands, or one of its full names.
+    variants: Vec<usize>,
+    /// Whether a slip in another name is the likelier reading.
+    is_rare: bool,
+}
+
+impl Known {
+    /// Tells whether it may be one name with another.
+    fn is_one_with(&self, other: &Self) -> bool {
+        self.full.iter().any(|name| other.full.contains(name))
+    }
+
+    /// Tells whether it may be the other one, written in another language or mistyped.
+    fn may_be(&self, other: &Self) -> bool {
+        self.is_rare
+            || other.is_rare
+            || self.variants.iter().any(|place| other.variants.contains(place))
+    }
+}
+
+/// Every name and pet form of the tables.
+static NAMES: LazyLock<HashMap<&'static str, Known>> = LazyLock::new(|| {
+    let tables = || GIVEN_NAMES.iter().chain(MORE_NAMES);
     // A name stands for itself before it stands for another one: Jack is Jack, and may be John.
-    let mut names: HashMap<_, _> =
-        GIVEN_NAMES.iter().map(|(name, _)| (*name, vec![*name])).collect();
-    for (name, forms) in GIVEN_NAMES {
+    let mut names: HashMap<&'static str, Vec<&'static str>> =
+        tables().map(|(name, _)| (*name, vec![*name])).collect();
+    names.extend(words(PLAIN_NAMES).map(|(_, name)| (name, vec![name])));
+    for (name, forms) in tables() {
         for form in forms.split_ascii_whitespace() {
             names.entry(form).or_default().push(*name);
         }
     }
-    names
+    let mut places: HashMap<&'static str, Vec<usize>> = HashMap::new();
+    for (place, name) in words(VARIANTS) {
+        places.entry(name).or_default().push(place);
+    }
+    let rare: Vec<&str> = RARE_NAMES.split_ascii_whitespace().collect();
+    let known = |(name, full): (&'static str, Vec<&'static str>)| {
+        let stands = full.iter().chain([&name]).filter_map(|name| places.get(name));
+        let variants = stands.flatten().copied().collect();
+        (name, Known { full, variants, is_rare: rare.contains(&name) })
+    };
+    names.into_iter().map(known).collect()
 });
+
+/// Returns the words of each line of a table, with the place of the line.
+fn words(lines: &'static [&'static str]) -> impl Iterator<Item = (usize, &'static str)> {
+    let of_line = |(place, line): (usize, &'static &'static str)| {
+        line.split_ascii_whitespace().map(move |word| (place, word))
+    };
+    lines.iter().enumerate().flat_map(of_line)
+}
+
+/// How two given names stand to each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GivenNames {
+    /// They are equal, or forms of one name.
+    One,
+    /// They are of two people, however alike they are.
+    Two,
+    /// One may be the other, mistyped: letters decide.
+    Open,
+}
 
 pub(crate) fn specification_of_key() -> Specification {
     Specification {
@@ -63,26 +128,50 @@ pub(crate) fn specification() -> Specification {
 /// Returns the first word of a name, folded.
 fn first_word(name: &str) -> Option<String> {
     let mut normal = normalize_name(name)?;
-    if let Some(end) = normal.find(' ') {
-        normal.truncate(end);
-    }
+    let first = normal.split(' ').next().map_or(0, |word| compared(word).len());
+    normal.truncate(first);
     Some(normal)
 }
 
 /// Returns the full name that a folded given name is likeliest short for, or `token` itself when it is not known.
 pub fn given_name_key(token: &str) -> &str {
-    NAMES.get(token).and_then(|names| names.first()).copied().unwrap_or(token)
+    NAMES.get(token).and_then(|known| known.full.first()).copied().unwrap_or(token)
 }
 
 /// Returns true if two folded given names can be one: equal, or with a full name in common (`chris` agrees with both
 /// `christine` and `christopher`, which do not agree with each other).
 pub fn same_given_name(left: &str, right: &str) -> bool {
+    relate_given_names(left, right) == GivenNames::One
+}
+
+/// Returns how two folded given names stand to each other. Initials are for the caller to see to: they are no names.
+pub fn relate_given_names(left: &str, right: &str) -> GivenNames {
     if left == right {
-        return true;
+        return GivenNames::One;
     }
     match (NAMES.get(left), NAMES.get(right)) {
-        (Some(left), Some(right)) => left.iter().any(|name| right.contains(name)),
-        _ => false,
+        (Some(one), Some(other)) if one.is_one_with(other) => GivenNames::One,
+        (Some(one), Some(other)) if one.may_be(other) => GivenNames::Open,
+        (Some(_), Some(_)) => GivenNames::Two,
+        (None, None) if left.len().min(right.len()) < UNKNOWN_SLIP_LENGTH_MIN => GivenNames::Two,
+        (one, other) => {
+            let ends = is_feminine(left, right, one.is_some() || other.is_none())
+                || is_feminine(right, left, other.is_some() || one.is_none());
+            if ends { GivenNames::Two } else { GivenNames::Open }
+        }
+    }
+}
+
+/// Tells whether `name` with another ending is the feminine name: `Roman` and `Romana`, `Marcel` and `Marcelle`, `Paolo` and
+/// `Paola`. `may_be_name` is false for what no table knows beside a name that one knows: `Katarzyn` has lost a letter.
+fn is_feminine(name: &str, feminine: &str, may_be_name: bool) -> bool {
+    if name.len() < MASCULINE_LENGTH_MIN {
+        return false;
+    }
+    match feminine.strip_prefix(name) {
+        Some("a") => may_be_name && !name.ends_with('a'),
+        Some("le") => may_be_name && name.ends_with('l'),
+        _ => name.strip_suffix('o').is_some_and(|stem| feminine.strip_suffix('a') == Some(stem)),
     }
 }
 
@@ -132,11 +221,38 @@ mod tests {
     }
 
     #[test]
-    fn table_is_sound() {
-        let names: BTreeSet<_> = GIVEN_NAMES.iter().map(|(name, _)| *name).collect();
-        assert_eq!(names.len(), GIVEN_NAMES.len(), "a name stands twice");
+    fn known_names_are_two_people_and_unknown_words_are_slips() {
+        use GivenNames::{One, Open, Two};
+        for (expected, pairs) in [
+            (One, "maks/maksymilian wiola/wioletta yulia/julia iuliia/yulia aga/agata"),
+            (Two, "marta/maria marek/mirek marek/darek ola/ela ewa/ela ala/ola tom/tim ben/jen"),
+            (Two, "jack/zack mark/mary lena/lea aleksander/aleksandra krystian/krystyna"),
+            (Two, "christian/christina patrick/patricia daniel/danielle paul/paula jan/jana"),
+            (Two, "kamil/kamila dominik/dominika stanislaw/stanislawa simon/simone mario/maria"),
+            // Feminine forms that no table knows, and short words.
+            (Two, "daniel/daniela marcel/marcelle zbigor/zbigora paolino/paolina"),
+            (Two, "bai/bao"),
+            (Open, "marai/maria katarzna/katarzyna katarzyn/katarzyna annaa/anna ewaa/ewa"),
+            (Open, "mart/marta pjotr/piotr zbigro/zbigor"),
+            // One name in several languages.
+            (Open, "aleksandra/alexandra marcin/martin marie/maria julia/julie kate/katarzyna"),
+        ] {
+            for pair in pairs.split_ascii_whitespace() {
+                let (left, right) = pair.split_once('/').unwrap();
+                assert_eq!(relate_given_names(left, right), expected, "{left} {right}");
+                assert_eq!(relate_given_names(right, left), expected, "{right} {left}");
+            }
+        }
+    }
+
+    #[test]
+    fn tables_are_sound() {
+        for table in [GIVEN_NAMES, MORE_NAMES] {
+            let names: BTreeSet<_> = table.iter().map(|(name, _)| *name).collect();
+            assert_eq!(names.len(), table.len(), "a name stands twice");
+        }
         let mut forms = BTreeSet::new();
-        for (name, given) in GIVEN_NAMES {
+        for (name, given) in GIVEN_NAMES.iter().chain(MORE_NAMES) {
             for form in given.split_ascii_whitespace() {
                 assert_ne!(form, *name);
                 assert!(form.bytes().all(|byte| byte.is_ascii_lowercase()), "{form} is not folded");
@@ -145,5 +261,15 @@ mod tests {
             }
         }
         assert!(forms.len() >= 250, "{}", forms.len());
+        let mut plain = BTreeSet::new();
+        for (_, name) in words(PLAIN_NAMES) {
+            assert!(name.bytes().all(|byte| byte.is_ascii_lowercase()), "{name} is not folded");
+            assert!(plain.insert(name), "{name} stands twice");
+            assert_eq!(NAMES[name].full, [name], "{name} is in another table");
+        }
+        let rare = RARE_NAMES.split_ascii_whitespace().map(|name| (0, name));
+        for (_, name) in words(VARIANTS).chain(rare) {
+            assert!(NAMES.contains_key(name), "{name} is not known");
+        }
     }
 }

@@ -7,7 +7,7 @@ use super::mojibake::repair_mojibake;
 use crate::column::{Specification, text};
 
 /// Words before a name that are no part of it.
-const TITLES: [&str; 25] = [
+const TITLES: [&str; 28] = [
     "mr",
     "mrs",
     "ms",
@@ -33,6 +33,9 @@ const TITLES: [&str; 25] = [
     "madame",
     "mme",
     "mlle",
+    "ks",
+    "ksiadz",
+    "rev",
 ];
 
 /// Words that say in which field somebody has a title, behind one: `dr n. med.`, `Dr. rer. nat.`
@@ -44,6 +47,23 @@ const DEGREES: [&str; 8] = ["md", "phd", "esq", "mba", "dds", "cpa", "msc", "bsc
 /// Generations as normalised names write them, behind the surname.
 pub const SUFFIXES: [&str; 5] = ["jr", "sr", "ii", "iii", "iv"];
 
+/// Generations as they are written behind a name with a full stop, and behind how many words at least: without the stop
+/// `Sen` is a surname, and `Kowalski St.` is `Stanisław`.
+const SHORT_GENERATIONS: [(&str, &str, usize); 9] = [
+    ("jun.", "jr", 1),
+    ("sen.", "sr", 1),
+    ("mł.", "jr", 1),
+    ("ml.", "jr", 1),
+    ("st.", "sr", 2),
+    ("d. ä.", "sr", 1),
+    ("d.ä.", "sr", 1),
+    ("d. j.", "jr", 1),
+    ("d.j.", "jr", 1),
+];
+
+/// Bytes of a word that are compared: a longer one is no name, and what compares two may take the product of their lengths.
+const COMPARED_BYTES_MAX: usize = 100;
+
 /// Titles that some write behind a name.
 const TITLES_BEHIND: [&str; 6] = ["dr", "mgr", "inz", "prof", "hab", "lek"];
 
@@ -52,7 +72,8 @@ pub(crate) fn specification() -> Specification {
         name: "normalize_name",
         section: "Normalisation",
         description: "Returns a person's name as lower-case ASCII words, given name first: `Last, First` is turned, titles and \
-                      punctuation go, broken encoding is repaired, a suffix such as `jr` stands last; null when nothing is left.",
+                      punctuation go, broken encoding is repaired, a suffix such as `jr` stands last, also for `senior`, `starszy` \
+                      and `młodszy`, `jun.`, `d. Ä.` and `fils`; null when nothing is left.",
         parameters: const { &[text("name", "The name, whole or in part.")] },
         required: 1,
         example: (&["Dr. Wójcik, Łukasz Jr."], "lukasz wojcik jr"),
@@ -91,12 +112,14 @@ pub fn normalize_name(text: &str) -> Option<String> {
         return Some(lone.to_owned());
     }
     drop_degrees(&mut words);
-    let count = words.len() + usize::from(suffix.is_some());
+    let last = words.len();
+    let count = last + usize::from(suffix.is_some());
     let mut at = 0;
     let mut within = None;
     words.retain(|word| {
         at += 1;
-        match suffix_of(word, count) {
+        let behind = if at == last { generation_behind(word, count) } else { None };
+        match suffix_of(word, count).or(behind) {
             Some(found) if at > 1 => {
                 within = Some(found);
                 false
@@ -117,17 +140,50 @@ pub fn take_suffix(words: &mut Vec<&str>) -> Option<u8> {
     u8::try_from(place).ok()
 }
 
+/// Returns as much of a word of a name as is compared.
+pub(crate) fn compared(word: &str) -> &str {
+    word.get(..COMPARED_BYTES_MAX).unwrap_or(word)
+}
+
 /// Folds `text` to ASCII words, single spaces between them; commas stay.
 fn words(text: &str) -> String {
     let mut words = String::with_capacity(text.len());
-    for c in text.chars() {
-        if matches!(c, ',' | '，' | ';') {
+    for (at, part) in text.split([',', '，', ';']).enumerate() {
+        if at > 0 {
             words.push(',');
-        } else if fold(c, &mut |c| words.push(c)) == Fold::Gap {
+        }
+        let (part, generation) = without_generation(part, at);
+        for c in part.chars() {
+            if fold(c, &mut |c| words.push(c)) == Fold::Gap {
+                words.push(' ');
+            }
+        }
+        if let Some(generation) = generation {
             words.push(' ');
+            words.push_str(generation);
         }
     }
     words
+}
+
+/// Takes one of [`SHORT_GENERATIONS`] off the end of what stands behind so many commas.
+fn without_generation(part: &str, commas: usize) -> (&str, Option<&'static str>) {
+    let written = part.trim_end();
+    if !written.ends_with('.') {
+        return (part, None);
+    }
+    for (short, generation, words_min) in SHORT_GENERATIONS {
+        let letters = short.chars().count();
+        let Some((start, _)) = written.char_indices().rev().nth(letters - 1) else { continue };
+        let (name, end) = written.split_at(start);
+        // Two letters in capitals are initials: "Smith D. J."
+        let is_short = end.to_lowercase() == short && (letters < 4 || !end.starts_with('D'));
+        let is_word = name.chars().next_back().is_none_or(|c| c.is_whitespace() || c == '.');
+        if is_short && is_word && commas + name.split_whitespace().count() >= words_min {
+            return (name, Some(generation));
+        }
+    }
+    (part, None)
 }
 
 /// Returns how many words before a name are titles.
@@ -175,13 +231,22 @@ fn without_suffixes<'a>(
 /// Returns the canonical suffix that `word` is in a name of `count` words: `Senior` alone behind a word is a surname.
 fn suffix_of(word: &str, count: usize) -> Option<&'static str> {
     match word {
-        "jr" | "jnr" => Some("jr"),
-        "sr" | "snr" => Some("sr"),
+        "jr" | "jnr" | "mlodszy" | "mlodsza" => Some("jr"),
+        "sr" | "snr" | "starszy" | "starsza" => Some("sr"),
         "junior" if count > 2 => Some("jr"),
         "senior" if count > 2 => Some("sr"),
         "ii" => Some("ii"),
         "iii" => Some("iii"),
         "iv" => Some("iv"),
+        _ => None,
+    }
+}
+
+/// Returns the canonical suffix that the last word of a name of `count` words is, where it may be a name elsewhere.
+fn generation_behind(word: &str, count: usize) -> Option<&'static str> {
+    match word {
+        "syn" | "fils" if count > 2 => Some("jr"),
+        "ojciec" | "pere" if count > 2 => Some("sr"),
         _ => None,
     }
 }
@@ -224,6 +289,26 @@ mod tests {
             ("Dr. Phil McGraw", Some("phil mcgraw")),
             ("Robert Smith Senior", Some("robert smith sr")),
             ("Dave Senior", Some("dave senior")),
+            ("Jan Kot starszy", Some("jan kot sr")),
+            ("Jan Kot, młodszy", Some("jan kot jr")),
+            ("Jan Kot syn", Some("jan kot jr")),
+            ("Jan Kot ojciec", Some("jan kot sr")),
+            ("Jan Syn", Some("jan syn")),
+            ("Jean Dupont père", Some("jean dupont sr")),
+            ("Jan Nowak jun.", Some("jan nowak jr")),
+            ("Jan Nowak sen. ", Some("jan nowak sr")),
+            ("Nowak jun., Jan", Some("jan nowak jr")),
+            ("Nowak, Jan, sen.", Some("jan nowak sr")),
+            ("Jan Kot mł.", Some("jan kot jr")),
+            ("Jan Kot st.", Some("jan kot sr")),
+            ("Kowalski St.", Some("kowalski st")),
+            ("Oliver St. John", Some("oliver st john")),
+            ("Amartya Kumar Sen", Some("amartya kumar sen")),
+            ("Park Min Jun", Some("park min jun")),
+            ("Hans Müller d. Ä.", Some("hans muller sr")),
+            ("Hans Müller d.J.", Some("hans muller jr")),
+            ("Smith D. J.", Some("smith d j")),
+            ("Ks. Jan Kot", Some("jan kot")),
             ("Ada Senior, Jr", Some("ada jr")),
             ("O'Brien, Conan", Some("conan obrien")),
             ("O’Brien", Some("obrien")),
@@ -247,7 +332,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn twice_is_once(given in "((mr|pan|jr|senior|ii|md|ph|d|dr|n|med|mgr|Ada|Ł|Smith|-)[ ,.]{0,2}){0,6}|.*") {
+        fn twice_is_once(given in "((mr|pan|jr|senior|starszy|syn|sen|st|d|j|Ä|ii|md|ph|dr|n|med|mgr|Ada|Ł|Smith|-)[ ,.]{0,2}){0,6}|.*") {
             if let Some(once) = normalize_name(&given) {
                 prop_assert!(once.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b' '));
                 prop_assert_eq!(normalize_name(&once), Some(once));

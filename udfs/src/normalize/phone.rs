@@ -58,6 +58,7 @@ pub fn normalize_phone(text: &str, region: Option<&str>) -> Option<String> {
     if text.len() > TEXT_BYTES_MAX {
         return None;
     }
+    let text = &with_zeros(text);
     let region = region.and_then(normalize_country).and_then(|code| Region::from_code(code).ok());
     let mut e164 = read(&international(without_extension(text)), region)?;
     for _ in 0..READS_MAX {
@@ -77,6 +78,26 @@ fn whole(text: &str) -> &str {
     let is_one = digits.len() >= DIGITS_MIN && digits.bytes().all(|byte| byte.is_ascii_digit());
     let is_nothing = !fraction.is_empty() && fraction.bytes().all(|byte| byte == b'0');
     if is_one && is_nothing { number } else { text }
+}
+
+/// Reads the letter O as the zero that it stands for: behind a digit, and before another one or at the end.
+fn with_zeros(text: &str) -> Cow<'_, str> {
+    let is_o = |c: char| matches!(c, 'o' | 'O');
+    if !text.contains(is_o) {
+        return Cow::Borrowed(text);
+    }
+    let mut read = String::with_capacity(text.len());
+    for (at, c) in text.char_indices() {
+        let before = read.chars().next_back();
+        let after = text[at..].trim_start_matches(is_o).chars().next();
+        let is_digit = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit());
+        let is_between = |c: Option<char>| c.is_none_or(|c| matches!(c, ' ' | '-' | '.' | '/'));
+        let is_zero = is_o(c)
+            && (is_digit(before) && (is_digit(after) || is_between(after))
+                || !read.is_empty() && is_between(before) && is_digit(after));
+        read.push(if is_zero { '0' } else { c });
+    }
+    Cow::Owned(read)
 }
 
 /// Cuts what follows a number that is complete: an extension, in any language, or another number.
@@ -196,6 +217,10 @@ mod tests {
             ("", Some("PL"), None),
             ("+999123456789012345", None, None),
             ("1-800-FLOWERS", Some("US"), Some("+18003569377")),
+            ("+4860010020O", None, Some("+48600100200")),
+            ("+486OO1OO2OO", None, Some("+48600100200")),
+            ("6O1 0O2 O03", Some("PL"), Some("+48601002003")),
+            ("609969356 o", Some("PL"), Some("+48609969356")),
         ] {
             assert_eq!(normalize_phone(given, region).as_deref(), expected, "{given:?}");
         }

@@ -49,6 +49,12 @@ pub(crate) fn is_space(c: char) -> bool {
     c.is_whitespace() || matches!(c, '\u{200b}' | '\u{2060}' | '\u{feff}')
 }
 
+/// Returns true for characters that show nothing wherever they stand: soft hyphens, joiners, marks of direction.
+pub(crate) fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}')
+        || matches!(c, '\u{2060}'..='\u{2064}' | '\u{feff}')
+}
+
 fn is_normal(text: &str) -> bool {
     let bytes = text.as_bytes();
     text.is_ascii()

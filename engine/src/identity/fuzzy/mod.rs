@@ -94,6 +94,8 @@ struct Found {
     pairs: Vec<(u32, u32, i32)>,
     /// Others that are of one household.
     housemates: Vec<(u32, u32)>,
+    /// How many were weighed for it.
+    weighed: u64,
 }
 
 /// The other one of a pair above the threshold.
@@ -239,9 +241,12 @@ impl Fuzzy {
     }
 
     /// Weighs these subjects and those whose keys were closed, unless it is to halt. Adds all whose pairs may be others than
-    /// before.
-    pub(super) fn weigh(&mut self, graph: &Graph, seeds: &mut Vec<u32>, halt: &Halt) {
-        let Some(ready) = &mut self.model else { return self.stale.clear() };
+    /// before, and returns how many pairs were weighed.
+    pub(super) fn weigh(&mut self, graph: &Graph, seeds: &mut Vec<u32>, halt: &Halt) -> u64 {
+        let Some(ready) = &mut self.model else {
+            self.stale.clear();
+            return 0;
+        };
         seeds.append(&mut self.stale);
         seeds.sort_unstable();
         seeds.dedup();
@@ -264,6 +269,7 @@ impl Fuzzy {
             self.housemates.push(left, right);
             self.housemates.push(right, left);
         }
+        found.weighed
     }
 
     /// Drops the pairs of rows, and adds those who lose them to `seeds`. Who loses a housemate is no other person for that.
@@ -330,11 +336,11 @@ impl Fuzzy {
         let record = |row: u32| graph.record_of(self.subjects[row as usize]);
         for &row in tasks.flatten() {
             self.index.neighbours(row, &mut neighbours);
+            let comes_by_itself =
+                |other: u32| self.turns[other as usize] == self.turn && other < row;
+            neighbours.retain(|&other| !comes_by_itself(other) && record(other) != record(row));
+            found.weighed += neighbours.len() as u64;
             for &other in &neighbours {
-                let comes_by_itself = self.turns[other as usize] == self.turn && other < row;
-                if comes_by_itself || record(other) == record(row) {
-                    continue;
-                }
                 let sums = scorer.sums(row, other);
                 let weight = scorer.weight(sums).same;
                 let [left, right] = [row, other].map(|row| self.subjects[row as usize]);
@@ -391,6 +397,7 @@ impl Found {
     fn with(mut self, mut other: Self) -> Self {
         self.pairs.append(&mut other.pairs);
         self.housemates.append(&mut other.housemates);
+        self.weighed += other.weighed;
         self
     }
 }

@@ -18,7 +18,7 @@ impl Resolver {
     }
 
     /// Makes circles anew of the profiles with these anchors, of those that lost a housemate, and of all that hang or
-    /// hung together with them. Returns the anchors of all of these, before and now, ascending.
+    /// hung together with them, unless it is to halt. Returns the anchors of all of these, before and now, ascending.
     pub(in crate::identity) fn settle_households(&mut self, touched: &[u32]) -> Vec<u32> {
         let loosened = match &mut self.fuzzy {
             Some(fuzzy) if fuzzy.household_bits.is_some() => fuzzy.take_loosened(),
@@ -32,7 +32,9 @@ impl Resolver {
         let mut shared = std::mem::take(&mut self.households);
         let households = Arc::make_mut(&mut shared);
         let (mut looked_at, mut circles) = (BTreeSet::new(), Vec::new());
-        while let Some(anchor) = open.pop() {
+        while let Some(anchor) = open.pop()
+            && !self.halt.is_halted()
+        {
             if looked_at.insert(anchor) {
                 open.extend(households.dissolve(anchor));
                 let circle = self.circle_around(anchor, households, &mut looked_at, &mut open);
@@ -61,7 +63,9 @@ impl Resolver {
         };
         let mut circle = vec![anchor];
         let mut at = 0;
-        while let Some(&anchor) = circle.get(at) {
+        while let Some(&anchor) = circle.get(at)
+            && !self.halt.is_halted()
+        {
             at += 1;
             for near in self.members(anchor).flat_map(|subject| fuzzy.near(subject)) {
                 if let Some(other) = self.anchor_of(near)
@@ -80,7 +84,8 @@ impl Resolver {
         let Some(fuzzy) = &self.fuzzy else { return Vec::new() };
         let weigh = |circles: &[Vec<u32>], memories: Memories| -> Vec<Circle> {
             let Some(mut scorer) = fuzzy.scorer(memories) else { return Vec::new() };
-            circles.iter().filter_map(|anchors| self.weigh(fuzzy, &mut scorer, anchors)).collect()
+            let due = circles.iter().take_while(|_| !self.halt.is_halted());
+            due.filter_map(|anchors| self.weigh(fuzzy, &mut scorer, anchors)).collect()
         };
         if circles.len() < CIRCLES_SHARED_MIN {
             return weigh(circles, Memories::default());
@@ -98,12 +103,14 @@ impl Resolver {
         })
     }
 
-    /// Weighs the profiles of one circle; `None` if nothing in it speaks for a household, or if it has more records than are
-    /// weighed together.
+    /// Weighs the profiles of one circle; `None` if nothing in it speaks for a household, if it has more records than are
+    /// weighed together, or if it is to halt.
     fn weigh(&self, fuzzy: &Fuzzy, scorer: &mut Scorer<'_>, anchors: &[u32]) -> Option<Circle> {
         let threshold = parts(fuzzy.household_bits?);
         let described = |anchor: u32| -> Vec<u32> {
-            self.members(anchor).filter(|&subject| fuzzy.row(subject).is_some()).collect()
+            let is_told =
+                |subject: &u32| fuzzy.row(*subject).is_some() && !self.graph.is_corrected(*subject);
+            self.members(anchor).filter(is_told).collect()
         };
         let mut profiles: Vec<(u64, u32, Vec<u32>)> = Vec::with_capacity(anchors.len());
         for &anchor in anchors {
@@ -118,6 +125,9 @@ impl Resolver {
         profiles.sort_unstable();
         let mut ties = Vec::with_capacity(profiles.len() * (profiles.len() - 1) / 2);
         for (at, (.., left)) in profiles.iter().enumerate() {
+            if self.halt.is_halted() {
+                return None;
+            }
             let near: BTreeSet<u32> =
                 left.iter().flat_map(|&subject| fuzzy.near(subject)).collect();
             for (.., right) in &profiles[at + 1..] {

@@ -130,6 +130,22 @@ impl Households {
         };
         anchors.map(|anchor| anchor.map(&mut eldest)).collect()
     }
+
+    /// Returns the household of one profile, as [`eldest`](Self::eldest) makes it: the anchors of its members, ascending.
+    pub(crate) fn members(&self, anchor: u32, exist: impl Fn(u32) -> bool) -> Vec<u32> {
+        let households = self.circle(anchor).map(|of| of.households(&exist, self.people_max));
+        let own = households.into_iter().flatten().find(|members| members.contains(&anchor));
+        let mut members = own.unwrap_or_else(|| vec![anchor]);
+        members.sort_unstable();
+        members
+    }
+
+    /// Returns for which of these profiles and another one most speaks, and what they say of living together.
+    pub(crate) fn nearest(&self, anchor: u32, others: &[u32]) -> Option<(u32, Tie)> {
+        let circle = self.circle(anchor)?;
+        let ties = others.iter().filter_map(|&other| Some((other, circle.tie(anchor, other)?)));
+        ties.max_by_key(|(other, tie)| (tie.speaks, tie.weight, Reverse(*other)))
+    }
 }
 
 impl Circle {
@@ -163,6 +179,12 @@ impl Circle {
             right: self.members[other],
             tie: self.ties[self.at(place.unwrap_or(other), other)],
         })
+    }
+
+    fn tie(&self, one: u32, other: u32) -> Option<Tie> {
+        let place = |anchor: u32| self.members.iter().position(|member| *member == anchor);
+        let (one, other) = (place(one)?, place(other)?);
+        (one != other).then(|| self.ties[self.at(one, other)])
     }
 
     /// Returns where the tie of two places is.
@@ -253,6 +275,19 @@ mod tests {
         let households = Households::of_at_most(5);
         let found = households.eldest([Some(4), None].into_iter(), |_| true);
         assert_eq!(found, [Some(4), None], "who has no circle is alone");
+        assert_eq!((households.members(4, |_| true), households.nearest(4, &[3])), (vec![4], None));
+    }
+
+    #[test]
+    fn a_member_is_told_of_the_others_and_of_the_nearest_one() {
+        let mut households = Households::of_at_most(5);
+        households.add(circle(&[7, 3, 9], &[HOME, ONE, SILENT]));
+        assert_eq!(households.members(7, |_| true), [3, 7, 9]);
+        assert_eq!(households.nearest(7, &[3, 9]), Some((9, ONE)));
+        assert_eq!(households.nearest(3, &[7, 9]), Some((7, HOME)));
+        assert_eq!(households.members(7, |anchor| anchor != 9), [3, 7]);
+        // Only the hidden one ties the two to each other.
+        assert_eq!(households.members(3, |anchor| anchor != 7), [3]);
     }
 
     #[test]

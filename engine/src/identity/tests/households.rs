@@ -151,6 +151,23 @@ fn a_town_is_made_of_households() {
 }
 
 #[test]
+fn who_is_to_halt_settles_no_household() {
+    let (rows, _): (Vec<Row>, Vec<u64>) = town_rows(300, 5).into_iter().unzip();
+    let (mut resolver, halt) = (looking(0.9), Halt::default());
+    resolver.halt_with(halt.clone());
+    let mut resolver = resolve_with(resolver, &rows);
+    let anchors: Vec<u32> = resolver.profiles().collect();
+    let alone = |resolver: &Resolver| households(resolver, &|_| true).len() == anchors.len();
+    assert!(!alone(&resolver));
+    assert_eq!(resolver.settle_households(&anchors), anchors, "all are looked at");
+    resolver.households = Default::default();
+    assert!(alone(&resolver));
+    halt.halt();
+    assert!(resolver.settle_households(&anchors).is_empty());
+    assert!(alone(&resolver), "nobody was weighed");
+}
+
+#[test]
 fn a_graph_that_does_not_ask_for_households_has_none() {
     let rows =
         [at_home("a", "Jan", "Kostorek", "1980-05-06"), at_home("b", "Anna", "Kostorek", "")];

@@ -3,14 +3,17 @@
 mod blocking;
 mod classes;
 mod expiry;
+mod figures;
 mod fuzzy;
 mod households;
 mod limits;
 mod overrides;
 mod properties;
 mod review;
+mod seating;
 mod shop;
 mod stories;
+mod versions;
 
 use std::time::Duration;
 

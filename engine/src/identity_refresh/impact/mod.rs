@@ -31,6 +31,7 @@ use crate::audit::{Class, Entry};
 use crate::catalog::Definition;
 use crate::definitions::Changes;
 use crate::engine::{Engine, Live, Put};
+use crate::error::Error;
 use crate::explain::expect_everyone;
 use crate::identity::Halt;
 use crate::query::access::no_purpose;
@@ -109,7 +110,8 @@ impl Engine {
         let covered = live.people.subject_count();
         let end = if covered == 0 { usize::MAX } else { covered };
         memory.load(lake, published, end).await?;
-        memory.see(lake, published).await?;
+        let made_at = published.state.coverage.get(IDENTITY);
+        memory.see(lake, published, made_at).await?;
         let waiting = published.state.next_subject.saturating_sub(memory.seen.len() as u64);
         let trial = Trial {
             before: (0..memory.seen.len() as u32)

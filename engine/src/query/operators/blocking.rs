@@ -13,6 +13,7 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::metrics::Count;
 use futures::StreamExt;
 
+use super::asking::{Asking, each, sort};
 use super::exec::{Batches, Work};
 use super::ids::{Ids, Ranked, text_bytes};
 pub(super) use crate::identity::BLOCK_ROWS_MAX;
@@ -63,19 +64,19 @@ pub(super) async fn run(mut input: SendableRecordBatchStream, work: Work) -> Res
             }
         }
     }
-    // Each posting has a place in a block, and one in the list of its row's blocks.
+    // Each posting has a place in a block, and one in the list of its row's blocks; sorting takes a second list of them.
     let of_keys: usize =
         keys.iter().map(|keys| keys.memory_with(0, 0) + keys.len() * Ranked::BYTES).sum();
     let of_rows = ids.memory_with(&[]) + ids.count() * (Ranked::BYTES + 2 * size_of::<usize>());
     let of_postings = postings.capacity() * size_of::<Posting>()
-        + postings.len() * (size_of::<u32>() + size_of::<Block>() / 2);
+        + postings.len() * (size_of::<Posting>() + size_of::<u32>() + size_of::<Block>() / 2);
     work.hold(of_keys + of_rows + of_postings)?;
     let names = schema.fields().iter().skip(1).map(|field| column_name(field.name()).to_owned());
     let names: Vec<String> = names.collect();
     let blocks = {
         let _time = work.time.timer();
-        let keys: Vec<Ranked> = keys.into_iter().map(|keys| Ids::Texts(keys).ranked()).collect();
-        Blocks::of(ids.ranked(), keys, postings, &work)
+        let keys = keys.into_iter().map(|keys| Ids::Texts(keys).ranked());
+        Blocks::of(ids.ranked()?, keys.collect::<Result<_>>()?, postings, &work)?
     };
     let candidates = work.counter("candidates");
     Ok(Box::new(Pairs { blocks, names, block: 0, left: 0, right: 1, candidates, work }))
@@ -95,13 +96,14 @@ struct Blocks {
 }
 
 impl Blocks {
-    fn of(ids: Ranked, keys: Vec<Ranked>, mut postings: Vec<Posting>, work: &Work) -> Self {
-        for posting in &mut postings {
+    fn of(ids: Ranked, keys: Vec<Ranked>, mut postings: Vec<Posting>, work: &Work) -> Result<Self> {
+        each(&mut postings, |posting| {
             posting.key = keys[posting.column as usize].rank(posting.key);
             posting.id = ids.rank(posting.id);
-        }
-        postings.sort_unstable();
+        })?;
+        sort(&mut postings, Ord::cmp)?;
         postings.dedup();
+        let mut asking = Asking::default();
         let passed_over = work.counter("blocks_passed_over");
         let mut blocks: Vec<Block> = Vec::new();
         let mut from = 0;
@@ -115,12 +117,11 @@ impl Blocks {
                 blocks.push(from..to);
             }
             from = to;
+            asking.did(block.len())?;
         }
         let rows_of = |block: &Block| postings[block.clone()].iter().map(|posting| posting.id);
         let mut starts = vec![0; ids.count() + 1];
-        for row in blocks.iter().flat_map(rows_of) {
-            starts[row as usize + 1] += 1;
-        }
+        each(blocks.iter().flat_map(rows_of), |row| starts[row as usize + 1] += 1)?;
         for row in 1..starts.len() {
             starts[row] += starts[row - 1];
         }
@@ -132,8 +133,9 @@ impl Blocks {
                 of_rows[*place] = number;
                 *place += 1;
             }
+            asking.did(block.len())?;
         }
-        Self { ids, keys, postings, blocks, starts, of_rows }
+        Ok(Self { ids, keys, postings, blocks, starts, of_rows })
     }
 
     fn of_row(&self, row: u32) -> &[u32] {
@@ -212,10 +214,13 @@ impl Iterator for Pairs {
         let time = self.work.time.clone();
         let _time = time.timer();
         let mut found = Vec::with_capacity(self.work.batch_rows);
-        let mut looked = 0;
+        let (mut looked, mut asking) = (0, Asking::default());
         while found.len() < self.work.batch_rows && looked < LOOKS {
             let Some(pair) = self.next_pair() else { break };
             looked += 1;
+            if let Err(stopped) = asking.did(1) {
+                return Some(Err(stopped));
+            }
             if self.blocks.is_first(pair.0, pair.1, pair.2) {
                 found.push(pair);
             }

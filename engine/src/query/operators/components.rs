@@ -6,10 +6,12 @@ use datafusion::error::Result;
 use datafusion::execution::SendableRecordBatchStream;
 use futures::StreamExt;
 
+use super::asking::each;
 use super::exec::{Batches, Work};
 use super::ids::{Names, text_bytes};
 use crate::identity::Interner;
 use crate::identity::union_find::{Components, EdgeComponents};
+use crate::query::stop::check_current;
 
 /// Reads edges to their end and returns their components.
 pub(super) async fn run(mut input: SendableRecordBatchStream, work: Work) -> Result<Batches> {
@@ -50,10 +52,10 @@ pub(super) async fn run(mut input: SendableRecordBatchStream, work: Work) -> Res
     work.hold(components.memory_with(0) + bytes + count * size_of::<u32>())?;
     let (names, roots, least) = {
         let _time = work.time.timer();
-        let Components { keys, roots } = components.finish();
+        let Components { keys, roots } = components.finish_asking(check_current)?;
         // Texts have the same numbers in both tables: those of their first appearance.
         let names = texts.map_or(Names::Numbers(keys), Names::Texts);
-        let least = least_of(&names, &roots);
+        let least = least_of(&names, &roots)?;
         (names, roots, least)
     };
     let batches = (0..count).step_by(work.batch_rows).map(move |from| {
@@ -66,13 +68,13 @@ pub(super) async fn run(mut input: SendableRecordBatchStream, work: Work) -> Res
 }
 
 /// Returns for each root the least id of its component.
-fn least_of(names: &Names, roots: &[u32]) -> Vec<u32> {
+fn least_of(names: &Names, roots: &[u32]) -> Result<Vec<u32>> {
     let mut least: Vec<u32> = (0..roots.len() as u32).collect();
-    for (number, root) in (0..).zip(roots) {
+    each((0..).zip(roots), |(number, root)| {
         let known = &mut least[*root as usize];
         if names.compare(number, *known).is_lt() {
             *known = number;
         }
-    }
-    least
+    })?;
+    Ok(least)
 }

@@ -8,8 +8,12 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
+use datafusion::error::Result;
+
+use super::asking::Asking;
 use crate::identity::union_find::UnionFind;
 use crate::matching::{SILENCE_BITS, parts};
+use crate::query::stop::check_current;
 
 /// Bytes of a place: its neighbours' table, its size and its set.
 const PLACE_BYTES: usize = 192;
@@ -40,6 +44,7 @@ pub(super) struct Contraction {
     sizes: Vec<u64>,
     sets: UnionFind,
     proposals: BinaryHeap<Proposal>,
+    asking: Asking,
 }
 
 impl Said {
@@ -67,8 +72,13 @@ impl Contraction {
     }
 
     /// Makes a group of each of `count` places. Each pair comes once, the smaller place first, with what speaks for it.
-    pub(super) fn new(count: u32, pairs: &[(u32, u32, i32)]) -> Self {
-        let mut neighbours: Vec<HashMap<u32, Said>> = vec![HashMap::new(); count as usize];
+    pub(super) fn new(count: u32, pairs: &[(u32, u32, i32)]) -> Result<Self> {
+        let mut asking = Asking::default();
+        let mut neighbours: Vec<HashMap<u32, Said>> = Vec::with_capacity(count as usize);
+        for _ in 0..count {
+            neighbours.push(HashMap::new());
+            asking.did(1)?;
+        }
         let mut proposals = Vec::new();
         for &(left, right, weight) in pairs {
             let said = Said { weight: i64::from(weight), pairs: 1 };
@@ -77,36 +87,37 @@ impl Contraction {
             if weight > 0 {
                 proposals.push(Proposal { sum: said.weight, groups: Reverse((left, right)) });
             }
+            asking.did(1)?;
         }
         let (sizes, sets) = (vec![1; count as usize], UnionFind::new(count));
-        Self { neighbours, sizes, sets, proposals: BinaryHeap::from(proposals) }
+        Ok(Self { neighbours, sizes, sets, proposals: BinaryHeap::from(proposals), asking })
     }
 
     /// Joins groups until about so many pairs of groups were looked at. Returns whether there is more to do.
-    pub(super) fn advance(&mut self, looks: usize) -> bool {
+    pub(super) fn advance(&mut self, looks: usize) -> Result<bool> {
         let mut looked = 0;
         while looked < looks {
             let Some(Proposal { sum, groups: Reverse((left, right)) }) = self.proposals.pop()
             else {
-                return false;
+                return Ok(false);
             };
             looked += 1;
             if !self.is_group(left) || !self.is_group(right) {
                 continue;
             }
             match self.sum(left, right) {
-                Some(now) if now == sum => looked += self.join(left, right),
+                Some(now) if now == sum => looked += self.join(left, right)?,
                 // One of them grew by what is silent about the other. What came to speak for them was proposed then.
                 Some(now) if now < sum => self.propose(left, right),
                 _ => {}
             }
         }
-        true
+        Ok(true)
     }
 
     /// Returns for each place the first place of its group.
-    pub(super) fn into_roots(self) -> Vec<u32> {
-        self.sets.into_roots()
+    pub(super) fn into_roots(self) -> Result<Vec<u32>> {
+        self.sets.into_roots_asking(check_current)
     }
 
     fn is_group(&mut self, place: u32) -> bool {
@@ -126,7 +137,7 @@ impl Contraction {
     }
 
     /// Joins two groups, and returns how many pairs of groups were looked at. The smaller of the two names stays.
-    fn join(&mut self, left: u32, right: u32) -> usize {
+    fn join(&mut self, left: u32, right: u32) -> Result<usize> {
         let mut kept = std::mem::take(&mut self.neighbours[left as usize]);
         let mut moved = std::mem::take(&mut self.neighbours[right as usize]);
         kept.remove(&right);
@@ -137,6 +148,7 @@ impl Contraction {
             theirs.remove(&right);
             let of_both = theirs.entry(left).or_default();
             *of_both = of_both.and(*said);
+            self.asking.did(1)?;
         }
         if kept.len() < moved.len() {
             std::mem::swap(&mut kept, &mut moved);
@@ -144,27 +156,34 @@ impl Contraction {
         for (group, said) in moved {
             let of_both = kept.entry(group).or_default();
             *of_both = of_both.and(said);
+            self.asking.did(1)?;
         }
         self.neighbours[left as usize] = kept;
         self.sets.union(left, right);
         self.sizes[left as usize] += self.sizes[right as usize];
         // For its other neighbours no more speaks than before: they are looked at when their turn comes.
-        renamed.iter().for_each(|group| self.propose(left, *group));
-        renamed.len()
+        for group in &renamed {
+            self.propose(left, *group);
+            self.asking.did(1)?;
+        }
+        Ok(renamed.len())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use proptest::prelude::*;
 
     use super::*;
     use crate::matching::Pairs;
+    use crate::query::stop::{Stop, during};
 
     fn joined(count: u32, pairs: &[(u32, u32, i32)], looks: usize) -> Vec<u32> {
-        let mut contraction = Contraction::new(count, pairs);
-        while contraction.advance(looks) {}
-        contraction.into_roots()
+        let mut contraction = Contraction::new(count, pairs).unwrap();
+        while contraction.advance(looks).unwrap() {}
+        contraction.into_roots().unwrap()
     }
 
     /// The same by the matrix with which the resolver joins.
@@ -194,6 +213,24 @@ mod tests {
         assert_eq!(joined(2, &[(0, 1, 0)], 1), [0, 1], "nothing speaks for it");
         let weak = parts(0.5);
         assert_eq!(joined(3, &[(0, 1, weak), (1, 2, weak)], 1), [0, 0, 2], "silence outweighs it");
+    }
+
+    #[tokio::test]
+    async fn who_is_to_stop_joins_no_more() {
+        // One who is tied to more others than are looked at between two questions.
+        let star: Vec<(u32, u32, i32)> = (1..50_000).map(|place| (0, place, parts(1.0))).collect();
+        let mut begun = Contraction::new(50_000, &star).unwrap();
+        let stop = Arc::new(Stop::default());
+        stop.stop();
+        let stopped = during(stop, async {
+            let ended = [
+                Contraction::new(50_000, &star).is_err(),
+                begun.join(0, 1).is_ok(),
+                begun.join(2, 0).is_err(),
+            ];
+            (ended, begun.into_roots().is_err())
+        });
+        assert_eq!(stopped.await, ([true; 3], true));
     }
 
     proptest! {

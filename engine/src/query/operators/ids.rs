@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, StringArray};
 use arrow::datatypes::{DataType, Int64Type};
+use datafusion::error::Result;
 
+use super::asking::{each, sort};
 use crate::identity::Interner;
 use crate::identity::interner::{KeyTable, NONE};
 
@@ -76,7 +78,7 @@ impl Ids {
     }
 
     /// Sorts them.
-    pub(super) fn ranked(self) -> Ranked {
+    pub(super) fn ranked(self) -> Result<Ranked> {
         Ranked::of(match self {
             Ids::Numbers(table) => Names::Numbers(table.into_keys()),
             Ids::Texts(interner) => Names::Texts(interner),
@@ -127,17 +129,15 @@ impl Names {
 }
 
 impl Ranked {
-    /// Bytes that the ranks of an id take.
-    pub(super) const BYTES: usize = 2 * size_of::<u32>();
+    /// Bytes that the ranks of an id take, while it is sorted, too.
+    pub(super) const BYTES: usize = 3 * size_of::<u32>();
 
-    fn of(names: Names) -> Self {
+    fn of(names: Names) -> Result<Self> {
         let mut order: Vec<u32> = (0..names.count() as u32).collect();
-        order.sort_unstable_by(|left, right| names.compare(*left, *right));
+        sort(&mut order, |left, right| names.compare(*left, *right))?;
         let mut ranks = vec![0; order.len()];
-        for (rank, number) in (0..).zip(&order) {
-            ranks[*number as usize] = rank;
-        }
-        Self { names, order, ranks }
+        each((0..).zip(&order), |(rank, number)| ranks[*number as usize] = rank)?;
+        Ok(Self { names, order, ranks })
     }
 
     /// Returns how many ids there are.

@@ -16,7 +16,10 @@
 //!
 //! All of them read their input whole, in any batches and any order, before they give the first row; what they hold is reserved
 //! from the memory of statements. The sets, the interned texts, the blocks' bound and the penalties are those of the resolver.
+//! Whatever they do with all of it at once, such as sorting, they do in pieces, and `asking` asks in between whether the statement
+//! is to stop.
 
+mod asking;
 mod blocking;
 mod calls;
 mod components;

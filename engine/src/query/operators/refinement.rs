@@ -9,6 +9,7 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SendableRecordBatchStream;
 use futures::StreamExt;
 
+use super::asking::{Asking, each, sort};
 use super::contraction::Contraction;
 use super::exec::{Batches, Work};
 use super::failure;
@@ -17,6 +18,7 @@ use crate::error::Error;
 use crate::identity::memory;
 use crate::identity::union_find::UnionFind;
 use crate::matching::{BITS_MAX, parts};
+use crate::query::stop::check_current;
 
 /// Two ids, the smaller first, and what speaks for them in parts of a bit.
 type Pair = (u32, u32, i32);
@@ -51,13 +53,14 @@ pub(super) async fn run(mut input: SendableRecordBatchStream, work: Work) -> Res
     }
     work.hold(
         ids.memory_with(&[])
-            + pairs.capacity() * size_of::<Pair>()
+            // Sorting takes a second list of them.
+            + 2 * pairs.capacity() * size_of::<Pair>()
             + ids.count() * (Ranked::BYTES + 3 * size_of::<u32>()),
     )?;
     let (ranked, roots) = {
         let _time = work.time.timer();
-        let ranked = ids.ranked();
-        let roots = components(&ranked, &mut pairs);
+        let ranked = ids.ranked()?;
+        let roots = components(&ranked, &mut pairs)?;
         (ranked, roots)
     };
     let count = ranked.count();
@@ -70,12 +73,12 @@ pub(super) async fn run(mut input: SendableRecordBatchStream, work: Work) -> Res
         work.hold(held + own)?;
         let mut joining = {
             let _time = work.time.timer();
-            Joining::of(component)
+            Joining::of(component)?
         };
         loop {
             let more = {
                 let _time = work.time.timer();
-                joining.contraction.advance(LOOKS)
+                joining.contraction.advance(LOOKS)?
             };
             if !more {
                 break;
@@ -83,7 +86,7 @@ pub(super) async fn run(mut input: SendableRecordBatchStream, work: Work) -> Res
             work.hold(held + own + joining.contraction.proposals_memory())?;
             tokio::task::yield_now().await;
         }
-        joining.write(&mut clusters);
+        joining.write(&mut clusters)?;
         looked += component.len();
         if looked >= LOOKS {
             looked = 0;
@@ -116,21 +119,30 @@ fn not_a_number() -> DataFusionError {
 
 /// Names pairs by ranks, each once with its largest weight, and leaves those within a component, one component after the other.
 /// Returns the root of each rank. What nothing speaks for holds no component together.
-fn components(ranked: &Ranked, pairs: &mut Vec<Pair>) -> Vec<u32> {
-    for pair in &mut *pairs {
+fn components(ranked: &Ranked, pairs: &mut Vec<Pair>) -> Result<Vec<u32>> {
+    each(&mut *pairs, |pair| {
         let (left, right) = (ranked.rank(pair.0), ranked.rank(pair.1));
         *pair = (left.min(right), left.max(right), pair.2);
-    }
-    pairs.sort_unstable_by_key(|&(left, right, weight)| (left, right, Reverse(weight)));
+    })?;
+    let by_weight = |&(left, right, weight): &Pair| (left, right, Reverse(weight));
+    sort(pairs, |one, other| by_weight(one).cmp(&by_weight(other)))?;
     pairs.dedup_by_key(|&mut (left, right, _)| (left, right));
     let mut sets = UnionFind::new(ranked.count() as u32);
-    for &(left, right, _) in pairs.iter().filter(|pair| pair.2 > 0) {
+    each(pairs.iter().filter(|pair| pair.2 > 0), |&(left, right, _)| {
         sets.union(left, right);
-    }
-    let roots = sets.into_roots();
-    pairs.retain(|pair| roots[pair.0 as usize] == roots[pair.1 as usize]);
-    pairs.sort_unstable_by_key(|&(left, right, _)| (roots[left as usize], left, right));
-    roots
+    })?;
+    let roots = sets.into_roots_asking(check_current)?;
+    let (mut asking, mut asked) = (Asking::default(), Ok(()));
+    pairs.retain(|pair| {
+        if asked.is_ok() {
+            asked = asking.did(1);
+        }
+        asked.is_ok() && roots[pair.0 as usize] == roots[pair.1 as usize]
+    });
+    asked?;
+    let by_root = |&(left, right, _): &Pair| (roots[left as usize], left, right);
+    sort(pairs, |one, other| by_root(one).cmp(&by_root(other)))?;
+    Ok(roots)
 }
 
 /// A component while it is refined.
@@ -141,24 +153,24 @@ struct Joining {
 }
 
 impl Joining {
-    fn of(component: &[Pair]) -> Self {
+    fn of(component: &[Pair]) -> Result<Self> {
         let mut ranks: Vec<u32> = component.iter().flat_map(|pair| [pair.0, pair.1]).collect();
-        ranks.sort_unstable();
+        sort(&mut ranks, Ord::cmp)?;
         ranks.dedup();
         let place = |rank: u32| ranks.partition_point(|other| *other < rank) as u32;
-        let placed: Vec<Pair> = component
-            .iter()
-            .map(|&(left, right, weight)| (place(left), place(right), weight))
-            .collect();
-        let contraction = Contraction::new(ranks.len() as u32, &placed);
-        Self { ranks, contraction }
+        let mut placed: Vec<Pair> = Vec::with_capacity(component.len());
+        each(component, |&(left, right, weight)| {
+            placed.push((place(left), place(right), weight));
+        })?;
+        let contraction = Contraction::new(ranks.len() as u32, &placed)?;
+        Ok(Self { ranks, contraction })
     }
 
     /// Writes the cluster of each rank: the least rank in it.
-    fn write(self, clusters: &mut [u32]) {
+    fn write(self, clusters: &mut [u32]) -> Result<()> {
         let Self { ranks, contraction } = self;
-        for (rank, root) in ranks.iter().zip(contraction.into_roots()) {
+        each(ranks.iter().zip(contraction.into_roots()?), |(rank, root)| {
             clusters[*rank as usize] = ranks[root as usize];
-        }
+        })
     }
 }

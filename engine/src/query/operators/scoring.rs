@@ -10,9 +10,13 @@ use futures::StreamExt;
 use super::exec::{Batches, Work};
 use super::failure;
 use crate::explain::{PairWeigher, Wanted};
+use crate::query::stop::check_current;
 
 /// Bytes that what a record says takes, all its versions together.
 const RECORD_BYTES: usize = 2048;
+
+/// Pairs that are weighed between two questions whether the statement is to stop.
+const PAIRS_AT_ONCE: usize = 1_024;
 
 /// Reads pairs to their end, looks up their records, and returns the pairs with their weights.
 pub(super) async fn run(
@@ -37,7 +41,12 @@ pub(super) async fn run(
     let weighed = work.counter("pairs_weighed");
     let batches = batches.into_iter().map(move |batch| {
         let _time = work.time.timer();
-        let found = weights.weigh(records(&work, &batch)?);
+        let mut found = Vec::with_capacity(batch.num_rows());
+        for from in (0..batch.num_rows()).step_by(PAIRS_AT_ONCE) {
+            check_current()?;
+            let pairs = batch.slice(from, PAIRS_AT_ONCE.min(batch.num_rows() - from));
+            found.extend(weights.weigh(records(&work, &pairs)?));
+        }
         weighed.add(found.iter().flatten().count());
         let bits = found.iter().map(|weight| Some(weight.as_ref()?.0));
         let probability = found.iter().map(|weight| Some(weight.as_ref()?.1));

@@ -7,6 +7,7 @@ use arrow::array::{AsArray, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::datasource::MemTable;
+use datafusion::execution::TaskContext;
 use datafusion::physical_plan::{ExecutionPlan, collect};
 use proptest::prelude::*;
 
@@ -14,6 +15,7 @@ use crate::clock::ManualClock;
 use crate::error::{Error, Result};
 use crate::lake::Lake;
 use crate::query::planner::{Planner, Scope, parse_one, physical, plan};
+use crate::query::stop::{Stop, during};
 
 /// Memory of the statements, in bytes.
 const MEMORY: usize = 1 << 24;
@@ -51,14 +53,23 @@ fn table(rows: &[Row], portion: usize) -> Arc<MemTable> {
     Arc::new(MemTable::try_new(Arc::clone(&schema), partitions).unwrap())
 }
 
-async fn planned(table: Arc<MemTable>, memory: usize, sql: &str) -> Result<Planned> {
+/// A plan, and what it runs in.
+async fn plan_of(
+    table: Arc<MemTable>,
+    memory: usize,
+    sql: &str,
+) -> Result<(Arc<dyn ExecutionPlan>, Arc<TaskContext>)> {
     let scope = Scope::of_table("t", table)?;
     let store = Arc::new(object_store::memory::InMemory::new());
     let lake = Lake::with_store(store, Arc::new(ManualClock::new(0)));
     let state = Planner::new(&lake, 2, memory)?.state(&scope);
     let plan = plan(&state, &scope.facts, parse_one(sql)?).await?;
-    let physical = physical(&state, &plan).await?;
-    let batches = collect(Arc::clone(&physical), state.task_ctx()).await?;
+    Ok((physical(&state, &plan).await?, state.task_ctx()))
+}
+
+async fn planned(table: Arc<MemTable>, memory: usize, sql: &str) -> Result<Planned> {
+    let (physical, context) = plan_of(table, memory, sql).await?;
+    let batches = collect(Arc::clone(&physical), context).await?;
     Ok(Planned { physical, batches })
 }
 
@@ -360,6 +371,20 @@ async fn what_is_held_is_within_the_memory_of_statements() {
         assert!(planned(table(&all, 512), MEMORY, &sql).await.is_ok(), "{sql}");
         let error = planned(table(&all, 512), 1 << 16, &sql).await.err().unwrap();
         assert!(error.to_string().contains("Resources exhausted"), "{sql}: {error}");
+    }
+}
+
+/// Here nothing asks that they read from, so that they get all of their input: what they do with it is theirs to end.
+#[tokio::test]
+async fn who_is_to_stop_sorts_and_clusters_nothing() {
+    let stop = Arc::new(Stop::default());
+    stop.stop();
+    for sql in [COMPONENTS, OF_TEXTS, CLUSTERS, PAIRS] {
+        let all = table(&edges(&[(1, 2), (2, 3), (5, 6)]), 1);
+        let (physical, context) = plan_of(all, MEMORY, sql).await.unwrap();
+        let ended = during(Arc::clone(&stop), collect(physical, context)).await;
+        let error = ended.map(drop).unwrap_err().to_string();
+        assert!(error.contains("the statement was cancelled"), "{sql}: {error}");
     }
 }
 

@@ -92,7 +92,7 @@ impl SessionFacts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::query::postgres::facts::Snapshot;
+    use crate::query::postgres::snapshot::Snapshot;
 
     #[derive(Default)]
     struct Session(Mutex<Vec<Signal>>);

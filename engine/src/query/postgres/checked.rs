@@ -2,7 +2,8 @@
 //!
 //! DataFusion's own wraps around: the largest bigint plus one is the smallest. Once the types of a statement are settled,
 //! [`CheckedIntegers`] puts checked functions in the place of `+`, `-` and `*` over integers. They are named and shown as
-//! the operators are, so that no column and no plan reads otherwise.
+//! the operators are, so that no column and no plan reads otherwise. On the same way through the plan intervals get their
+//! [order](intervals).
 
 use std::sync::{Arc, LazyLock};
 
@@ -22,6 +23,9 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::physical_expr_common::datum::apply;
 
+use super::functions::added_again;
+use super::intervals;
+
 /// The rule. It must come after DataFusion's own, which make the types of both sides equal.
 #[derive(Debug)]
 pub(super) struct CheckedIntegers;
@@ -37,15 +41,19 @@ impl AnalyzerRule for CheckedIntegers {
             let names = NamePreserver::new(&node);
             node.map_expressions(|expr| {
                 let name = names.save(&expr);
-                let checked = expr.transform_up(|expr| checked(expr, &schema))?;
+                let checked = expr.transform_up(|expr| {
+                    // Sums are told apart first.
+                    checked(intervals::compared(expr, &schema)?, &schema)
+                })?;
                 Ok(checked.update_data(|expr| name.restore(expr)))
-            })
+            })?
+            .map_data(intervals::arranged)
         })
         .data()
     }
 }
 
-/// Puts a checked function in the place of an operator over integers.
+/// Puts a checked function in the place of an operator over integers. Sums of them are told that they may be added up again.
 fn checked(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     let integer = |expr: &Expr| expr.get_type(schema).ok().filter(DataType::is_integer);
     match expr {
@@ -64,6 +72,13 @@ fn checked(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
                 Ok(Transformed::yes(Arithmetic::Minus.call(vec![zero, *inner])))
             }
             None => Ok(Transformed::no(Expr::Negative(inner))),
+        },
+        Expr::AggregateFunction(mut call) => match added_again(&call, schema) {
+            Some(function) => {
+                call.func = function;
+                Ok(Transformed::yes(Expr::AggregateFunction(call)))
+            }
+            None => Ok(Transformed::no(Expr::AggregateFunction(call))),
         },
         other => Ok(Transformed::no(other)),
     }

@@ -3,6 +3,7 @@
 //! Whoever keeps the settings of a session says how values are checked, and takes what was changed when the statement
 //! has ended: functions see the new value at once, `SHOW` and what depends on the setting from then on.
 
+use std::borrow::Cow;
 use std::sync::OnceLock;
 
 use parking_lot::Mutex;
@@ -11,14 +12,17 @@ use super::facts::SessionFacts;
 use super::settings;
 use crate::error::{Error, Result};
 
+/// Settings that a client makes up in one session, at most.
+const CUSTOM_SETTINGS_MAX: usize = 1_000;
+
 /// Says which value a setting has when it is set to a text, or why it cannot be.
 pub type CheckSetting = fn(&str, &str) -> Result<String>;
 
 /// What `set_config` did, for whoever keeps the settings of the session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Configured {
-    /// The setting, as the list of settings spells it.
-    pub name: &'static str,
+    /// The setting, as the list of settings spells it; one of the client's own in lower case.
+    pub name: Cow<'static, str>,
     /// Its new value; `None` for its default.
     pub value: Option<String>,
     /// Whether it has it for the transaction alone.
@@ -46,6 +50,10 @@ impl SessionFacts {
         value: Option<&str>,
         local: bool,
     ) -> Result<Option<String>> {
+        if settings::is_custom(name) {
+            let name = name.to_lowercase();
+            return self.configure_custom(&name, value.unwrap_or(""), local).map(Some);
+        }
         let Some(known) = settings::find(name) else {
             return Err(match self.setting(name) {
                 None => unknown_setting(name),
@@ -68,8 +76,31 @@ impl SessionFacts {
             (value, _) => value.map(str::to_string),
         };
         self.set(known.name, value.as_deref());
-        self.configured.changes.lock().push(Configured { name: known.name, value, local });
+        let name = Cow::Borrowed(known.name);
+        self.configured.changes.lock().push(Configured { name, value, local });
         Ok(self.setting(known.name))
+    }
+
+    /// Changes a setting that the client has made up.
+    fn configure_custom(&self, name: &str, value: &str, local: bool) -> Result<String> {
+        if self.setting(name).is_none() && self.shares() >= CUSTOM_SETTINGS_MAX {
+            return Err(Error::Standard {
+                sqlstate: "54000",
+                message: format!(
+                    "too many settings like \"{name}\": the bound is {CUSTOM_SETTINGS_MAX}"
+                ),
+                hint: "Use those that there are.".to_string(),
+            });
+        }
+        let value = match self.configured.check.get() {
+            Some(check) => check(name, value)?,
+            None => value.to_string(),
+        };
+        self.share(name, &value);
+        let name = Cow::Owned(name.to_string());
+        let configured = Configured { name, value: Some(value.clone()), local };
+        self.configured.changes.lock().push(configured);
+        Ok(value)
     }
 
     /// Returns what functions have set since this was asked last.
@@ -90,7 +121,7 @@ pub(super) fn unknown_setting(name: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::query::postgres::facts::Snapshot;
+    use crate::query::postgres::snapshot::Snapshot;
 
     #[test]
     fn what_functions_set_is_checked_and_noted() {
@@ -114,11 +145,17 @@ mod tests {
             assert_eq!(error.sqlstate(), sqlstate, "{name}");
         }
         let set = |name, value: Option<&str>, local| Configured {
-            name,
+            name: Cow::Borrowed(name),
             value: value.map(str::to_string),
             local,
         };
-        let expected = [set("jit", Some("off"), true), set("work_mem", None, false)];
+        assert_eq!(facts.configure("App.Tenant", Some("A"), true).unwrap().as_deref(), Some("a"));
+        assert_eq!(facts.setting("app.tenant").as_deref(), Some("a"));
+        let expected = [
+            set("jit", Some("off"), true),
+            set("work_mem", None, false),
+            set("app.tenant", Some("a"), true),
+        ];
         assert_eq!(facts.take_configured(), expected);
         assert!(facts.take_configured().is_empty());
     }

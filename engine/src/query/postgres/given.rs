@@ -1,14 +1,8 @@
-//! The numbers that rows of this session were given: what `currval` and `lastval` tell. Each numbered column has a sequence
-//! of its own, as in PostgreSQL; it is named by table and column.
+//! The numbers that this session was given: what `currval` and `lastval` tell.
 
 use std::collections::HashMap;
 
 use parking_lot::Mutex;
-
-/// Returns the name of the sequence of a numbered column.
-pub(crate) fn sequence_of(table: &str, column: &str) -> String {
-    format!("{table}_{column}_seq")
-}
 
 /// The numbers that were given last.
 #[derive(Debug, Default)]
@@ -16,24 +10,31 @@ pub(super) struct GivenNumbers(Mutex<Given>);
 
 #[derive(Debug, Default)]
 struct Given {
-    last: Option<i64>,
-    /// By the schema and the name of the sequence.
-    by_sequence: HashMap<(String, String), i64>,
+    /// The sequence that gave the last one.
+    last: Option<u64>,
+    /// By the number of the sequence itself, which stays if it gets another name.
+    by_sequence: HashMap<u64, i64>,
 }
 
 impl GivenNumbers {
-    pub(super) fn note(&self, schema: &str, sequence: String, number: i64) {
+    pub(super) fn note(&self, sequence: u64, number: i64) {
         let mut given = self.0.lock();
-        given.last = Some(number);
-        given.by_sequence.insert((schema.to_owned(), sequence), number);
+        given.last = Some(sequence);
+        given.by_sequence.insert(sequence, number);
     }
 
-    pub(super) fn of(&self, schema: &str, sequence: &str) -> Option<i64> {
-        self.0.lock().by_sequence.get(&(schema.to_owned(), sequence.to_owned())).copied()
+    /// Notes what a sequence was set to, which counts as if it had given that.
+    pub(super) fn set(&self, sequence: u64, number: i64) {
+        self.0.lock().by_sequence.insert(sequence, number);
+    }
+
+    pub(super) fn of(&self, sequence: u64) -> Option<i64> {
+        self.0.lock().by_sequence.get(&sequence).copied()
     }
 
     pub(super) fn last(&self) -> Option<i64> {
-        self.0.lock().last
+        let given = self.0.lock();
+        given.by_sequence.get(&given.last?).copied()
     }
 
     pub(super) fn forget(&self) {

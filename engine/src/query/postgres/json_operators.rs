@@ -1,15 +1,17 @@
-//! Operators that mean something else over `jsonb` than over arrays, texts and numbers: `@>`, `<@`, `||` and `-`.
+//! Operators that mean something else over `jsonb` than over arrays, texts and numbers: `@>`, `<@`, `||` and `-`;
+//! and subscripts, which are `->`.
 
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::DataType;
-use datafusion::common::{DFSchema, ScalarValue};
-use datafusion::logical_expr::{Expr, ExprSchemable};
+use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::logical_expr::{Expr, ExprSchemable, GetFieldAccess};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use super::facts::SessionFacts;
-use super::functions::{CONCAT, CONTAINED, CONTAINS, DELETE, call_json};
+use super::functions::{CONCAT, CONTAINED, CONTAINS, DELETE, call_json, failure, own};
 use super::types::TYPE_KEY;
+use crate::Error;
 
 /// The call that an operator is; `None` where neither side is `jsonb`.
 pub(super) fn planned(
@@ -38,7 +40,35 @@ pub(super) fn planned(
     call_json(function, vec![left.clone(), right.clone()], facts)
 }
 
+/// A part of a `jsonb` by its name or its position; `None` of other types.
+pub(super) fn subscript(
+    access: &GetFieldAccess,
+    document: &Expr,
+    schema: &DFSchema,
+) -> Result<Option<Expr>> {
+    if !is_jsonb(document, schema) {
+        return Ok(None);
+    }
+    let key = match access {
+        GetFieldAccess::NamedStructField { name } => Expr::Literal(name.clone(), None),
+        GetFieldAccess::ListIndex { key } => key.as_ref().clone(),
+        GetFieldAccess::ListRange { .. } => {
+            return Err(failure(Error::Standard {
+                sqlstate: "42804",
+                message: "jsonb subscript does not support slices".to_owned(),
+                hint: "Take the elements apart with jsonb_array_elements().".to_owned(),
+            }));
+        }
+    };
+    let get = own().into_iter().find(|function| function.name() == "json_get");
+    Ok(get.map(|get| get.call(vec![document.clone(), key])))
+}
+
 fn is_jsonb(expr: &Expr, schema: &DFSchema) -> bool {
+    // A cast to text, whose field DataFusion gives what it casts tells of itself.
+    if matches!(expr, Expr::Cast(cast) if cast.field.metadata().is_empty()) {
+        return false;
+    }
     let field = expr.to_field(schema).map(|(_, field)| field);
     field.is_ok_and(|field| field.metadata().get(TYPE_KEY).is_some_and(|name| name == "jsonb"))
 }

@@ -3,26 +3,35 @@
 //! A statement passes through here in this order. [`rewrite()`] changes the parsed statement: names, casts to object names,
 //! syntax that only PostgreSQL has. While it is planned, `MergedJoins` plans joins by `USING`, `OperatorRelations` plans
 //! the operators of identity resolution, and [`PostgresTypes`] and [`PostgresOperators`] give types and literals PostgreSQL's
-//! meaning. [`settle()`] then gives its expressions their types, and reads its literals. [`CorrelatedSubqueries`] and [`ObjectNames`] change the plan, `CheckedIntegers` its arithmetic,
-//! and [`ObjectNames::present`] its result. Relations of [`pg_catalog`] and [`information_schema`] and the [`functions()`]
+//! meaning. [`settle()`] then gives its expressions their types, and reads its literals. [`CorrelatedSubqueries`] and [`ObjectNames`] change the plan, `DocumentOrder` what `jsonb` is compared by, `CheckedIntegers` its arithmetic,
+//! `MarkedRows` makes joins of `EXISTS`, `AppliedRows` of other subqueries of a row, and [`ObjectNames::present`] changes its result. Relations of [`pg_catalog`] and [`information_schema`] and the [`functions()`]
 //! read one [`SessionFacts`], whose [`Snapshot`] holds what the role can see: nothing here names a relation that the
 //! snapshot does not hold.
 //!
 //! [`extend`] puts all of it into a session.
 
+mod applied;
+pub mod arrow_names;
 mod backends;
 mod catalog;
 mod checked;
+mod compared_sets;
 mod configured;
+mod copies;
+mod counted_sets;
 pub(in crate::query) mod diagnosis;
+mod document_order;
 mod facts;
 mod functions;
 mod given;
 pub mod input;
+mod intervals;
 mod json_operators;
 mod lateral;
 mod locks;
+mod marked;
 mod merged_joins;
+mod moments;
 mod object_names;
 mod ordered;
 mod origins;
@@ -31,32 +40,38 @@ mod result_types;
 mod rewrite;
 pub mod settings;
 mod settled;
+mod snapshot;
 mod subqueries;
 #[cfg(test)]
 mod tests;
 pub mod types;
+mod unknown;
 mod zone;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::SessionStateDefaults;
 use datafusion::logical_expr::planner::{ExprPlanner, RelationPlanner};
-use datafusion::optimizer::{Analyzer, AnalyzerRule};
+use datafusion::optimizer::{Analyzer, AnalyzerRule, Optimizer, OptimizerRule};
 
+pub(in crate::query) use applied::check_joined;
 pub use backends::{Backends, Reachable, Signal};
 pub(in crate::query) use catalog::OfSession;
 pub use catalog::{information_schema, pg_catalog};
 pub use configured::{CheckSetting, Configured};
-pub use facts::{Relation, RelationKind, SessionFacts, Snapshot};
+pub use facts::SessionFacts;
 pub use functions::{AllowedFunctions, aggregates, allowed_functions, functions};
-pub(in crate::query) use functions::{follows_from_catalog, own};
+pub(in crate::query) use functions::{follows_from_catalog, is_in_zone, known_in_zone, own};
 pub use locks::AdvisoryLocks;
+pub(crate) use moments::{assigned as assigned_moments, zone_of};
 pub use object_names::ObjectNames;
 pub use origins::{origin_of, with_origins};
 pub use planners::{PostgresOperators, PostgresTypes};
+pub(crate) use rewrite::array_elements;
 pub use rewrite::{column_name, qualify, rewrite};
 pub use settled::settle;
+pub use snapshot::{Relation, RelationKind, Sequence, Snapshot};
 pub use subqueries::CorrelatedSubqueries;
 pub use zone::Zone;
 
@@ -85,6 +100,9 @@ pub fn extend(
         Arc::new(lateral::LateralRows),
         Arc::new(ordered::OrderedSubqueries),
         Arc::new(CorrelatedSubqueries::new()),
+        Arc::new(applied::AppliedRows),
+        Arc::new(counted_sets::CountedSets),
+        Arc::new(document_order::DocumentOrder),
     ];
     rules.extend(Analyzer::new().rules);
     rules.push(Arc::new(checked::CheckedIntegers));
@@ -98,6 +116,13 @@ pub fn extend(
         .with_relation_planners(relations)
         .with_type_planner(Arc::new(PostgresTypes))
         .with_analyzer_rules(stop::analysis(rules))
-        .with_optimizer_rules(stop::optimization())
+        .with_optimizer_rules(optimization())
         .with_physical_optimizer_rules(stop::physical_optimization())
+}
+
+/// The rules of the optimizer, which are the same for every session.
+fn optimization() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
+    static RULES: LazyLock<Vec<Arc<dyn OptimizerRule + Send + Sync>>> =
+        LazyLock::new(|| stop::optimization(marked::among(Optimizer::new().rules)));
+    RULES.clone()
 }

@@ -13,7 +13,7 @@ use datafusion::datasource::source_as_provider;
 use datafusion::logical_expr::{Distinct, Expr, LogicalPlan, TableScan};
 
 use super::catalog::definition;
-use super::facts::{Numbered, RelationKind, Snapshot};
+use super::snapshot::{Numbered, RelationKind, Snapshot};
 
 /// The metadata key of a column's origin: the oid of its relation, a point, and its number there.
 const ORIGIN_KEY: &str = "onefold.origin";

@@ -6,9 +6,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
-use datafusion::common::metadata::FieldMetadata;
 use datafusion::common::utils::list_ndims;
 use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::functions_nested::expr_fn::{array_element, array_has_any};
 use datafusion::logical_expr::expr::Cast;
 use datafusion::logical_expr::planner::{
     ExprPlanner, PlannerResult, RawAggregateExpr, RawBinaryExpr, RawFieldAccessExpr, TypePlanner,
@@ -20,10 +20,14 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::diagnosis;
 use super::facts::SessionFacts;
-use super::functions::{bounded, divided, extract, failure, grown, is_other_text, times};
+use super::functions::{
+    arithmetic, bounded, divided, extract, failure, grown, is_other_text, pattern_of, times,
+};
 use super::json_operators;
-use super::rewrite::{array_elements, element_type};
+use super::moments;
+use super::rewrite::element_type;
 use super::types::{self, TYPE_KEY};
+use super::unknown::Meaning;
 use crate::Error;
 
 /// Plans the types of SQL as PostgreSQL means them.
@@ -155,29 +159,19 @@ impl ExprPlanner for PostgresOperators {
         if let Some(call) = json_operators::planned(&op, &left, &right, schema, &self.facts) {
             return Ok(PlannerResult::Planned(call));
         }
-        let compares = matches!(
-            op,
-            BinaryOperator::Eq
-                | BinaryOperator::NotEq
-                | BinaryOperator::Lt
-                | BinaryOperator::LtEq
-                | BinaryOperator::Gt
-                | BinaryOperator::GtEq
-        );
-        if compares
-            || matches!(
-                op,
-                BinaryOperator::Plus
-                    | BinaryOperator::Minus
-                    | BinaryOperator::Multiply
-                    | BinaryOperator::Divide
-            )
-        {
-            if let Some(typed) = take_type(&right, &left, schema)? {
+        if let Some(meaning) = Meaning::of(&op) {
+            if let Some(typed) = meaning.take_type(&right, &left, schema)? {
                 right = typed;
-            } else if let Some(typed) = take_type(&left, &right, schema)? {
+            } else if let Some(typed) = meaning.take_type(&left, &right, schema)? {
                 left = typed;
             }
+        }
+        let is_list = |expr: &Expr| expr.get_type(schema).is_ok_and(|found| found.is_list());
+        if op == BinaryOperator::PGOverlap && is_list(&left) && is_list(&right) {
+            return Ok(PlannerResult::Planned(array_has_any(left, right)));
+        }
+        if let Some(pattern) = pattern_of(&op, &right, &self.facts)? {
+            right = pattern;
         }
         if op == BinaryOperator::StringConcat && makes_text(&left, &right, schema) {
             let as_text = |side: Expr| match side.get_type(schema) {
@@ -194,6 +188,9 @@ impl ExprPlanner for PostgresOperators {
             && let Some(call) = bounded::call(function, vec![left.clone(), right.clone()])
         {
             return Ok(PlannerResult::Planned(call));
+        }
+        if let Some(planned) = moments::arithmetic(&op, &left, &right, schema, &self.facts) {
+            return Ok(PlannerResult::Planned(planned));
         }
         let type_of = |expr: &Expr| expr.get_type(schema).ok();
         match (&op, type_of(&left), type_of(&right)) {
@@ -225,6 +222,9 @@ impl ExprPlanner for PostgresOperators {
                 return Ok(PlannerResult::Planned(Expr::Cast(Cast::new(days, DataType::Int32))));
             }
             _ => {}
+        }
+        if let Some(planned) = arithmetic(&op, &mut left, &mut right, schema) {
+            return Ok(PlannerResult::Planned(planned));
         }
         Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }))
     }
@@ -266,6 +266,10 @@ impl ExprPlanner for PostgresOperators {
         schema: &DFSchema,
     ) -> Result<PlannerResult<RawFieldAccessExpr>> {
         let RawFieldAccessExpr { field_access, expr } = expr;
+        if let Some(part) = json_operators::subscript(&field_access, &expr, schema)? {
+            return Ok(PlannerResult::Planned(part));
+        }
+        let is_list = expr.get_type(schema).is_ok_and(|found| found.is_list());
         // Vectors of the catalog count from 0.
         let field_access = match field_access {
             GetFieldAccess::ListIndex { key } if is_vector(&expr, schema) => {
@@ -273,7 +277,14 @@ impl ExprPlanner for PostgresOperators {
             }
             other => other,
         };
-        Ok(PlannerResult::Original(RawFieldAccessExpr { field_access, expr }))
+        Ok(match field_access {
+            // DataFusion would make another aggregate of `(array_agg(x))[1]`, and count what is negative from the end.
+            GetFieldAccess::ListIndex { key } if is_list => {
+                let key = if is_negative(&key) { lit(0_i64) } else { *key };
+                PlannerResult::Planned(array_element(expr, key))
+            }
+            field_access => PlannerResult::Original(RawFieldAccessExpr { field_access, expr }),
+        })
     }
 }
 
@@ -307,62 +318,17 @@ fn makes_array(left: &Expr, right: &Expr, schema: &DFSchema) -> Option<&'static 
     }
 }
 
+fn is_negative(number: &Expr) -> bool {
+    match number {
+        Expr::Literal(ScalarValue::Int64(Some(number)), _) => *number < 0,
+        Expr::Cast(cast) => is_negative(&cast.expr),
+        _ => false,
+    }
+}
+
 fn is_vector(expr: &Expr, schema: &DFSchema) -> bool {
     let field = expr.to_field(schema).map(|(_, field)| field);
     field.is_ok_and(|field| {
         field.metadata().get(TYPE_KEY).is_some_and(|name| name.ends_with("vector"))
     })
-}
-
-/// A literal of unknown type takes the type of the other side, as PostgreSQL has it: `oid = '16384'`, `flag = 't'`,
-/// `roles = '{0}'`, `id = '7c0e...'` over a uuid. `None` where DataFusion does the same.
-fn take_type(literal: &Expr, other: &Expr, schema: &DFSchema) -> Result<Option<Expr>> {
-    let Expr::Literal(ScalarValue::Utf8(Some(text)), None) = uncast(literal) else {
-        return Ok(None);
-    };
-    let Ok((_, field)) = other.to_field(schema) else { return Ok(None) };
-    let data_type = field.data_type();
-    let cast = |expr: Expr, to: &DataType| Expr::Cast(Cast::new(Box::new(expr), to.clone()));
-    let same = std::ptr::eq(uncast(literal), literal);
-    Ok(match data_type {
-        DataType::Boolean if same => boolean(text).map(lit),
-        integer if integer.is_integer() && same => Some(cast(lit(text.trim()), integer)),
-        DataType::List(item) if same => array_elements(text).map(|elements| {
-            let value = |element: Option<String>| {
-                cast(element.map_or(lit(ScalarValue::Null), lit), item.data_type())
-            };
-            let elements: Vec<Expr> = elements.into_iter().map(value).collect();
-            let array = datafusion::functions_nested::expr_fn::make_array(elements);
-            cast(array, data_type)
-        }),
-        DataType::FixedSizeBinary(16) => {
-            let parsed = uuid::Uuid::parse_str(text.trim()).ok();
-            parsed.map(|id| {
-                let value = ScalarValue::FixedSizeBinary(16, Some(id.as_bytes().to_vec()));
-                let metadata = HashMap::from([(TYPE_KEY.to_string(), "uuid".to_string())]);
-                Expr::Literal(value, Some(FieldMetadata::from(metadata)))
-            })
-        }
-        _ => None,
-    })
-}
-
-/// A literal behind a cast to text or uuid.
-fn uncast(expr: &Expr) -> &Expr {
-    match expr {
-        Expr::Cast(Cast { expr: inner, field })
-            if field.metadata().get(TYPE_KEY).is_some_and(|name| name == "uuid") =>
-        {
-            inner
-        }
-        other => other,
-    }
-}
-
-fn boolean(text: &str) -> Option<bool> {
-    match text.trim().to_lowercase().as_str() {
-        "t" | "true" | "y" | "yes" | "on" | "1" => Some(true),
-        "f" | "false" | "n" | "no" | "off" | "0" => Some(false),
-        _ => None,
-    }
 }

@@ -12,7 +12,13 @@ use datafusion::logical_expr::{
 };
 
 use super::functions::REG_TYPES;
-use super::types::{TYPE_KEY, by_name};
+use super::types::{QUOTIENT, TYPE_KEY, arrow_type, by_name};
+
+/// A number with as many digits as it needs, where the values have so many behind the point.
+const NUMERIC: &str = "numeric";
+
+/// The same, of an expression: no number of digits is declared for it, and it is not the sum of whole numbers.
+const OPEN_NUMERIC: &str = "decimal";
 
 /// The logical type of each column; `None` where the values say it.
 pub(super) type Types = Vec<Option<String>>;
@@ -100,7 +106,7 @@ enum Found {
     Known(Option<String>),
     /// It is a text in quotes or null, and takes the type of what stands beside it.
     Open,
-    /// It is a whole number, and becomes the number of an object beside one.
+    /// It is a whole number, and becomes the number of an object beside one, or a numeric.
     Number,
 }
 
@@ -129,7 +135,8 @@ fn common(all: impl Iterator<Item = Found>) -> Option<String> {
         }
     }
     let logical = first.flatten()?;
-    (!numbers || logical == "oid" || REG_TYPES.contains(&logical.as_str())).then_some(logical)
+    let takes_numbers = ["oid", NUMERIC, OPEN_NUMERIC, QUOTIENT].contains(&logical.as_str());
+    (!numbers || takes_numbers || REG_TYPES.contains(&logical.as_str())).then_some(logical)
 }
 
 /// The array type over a type.
@@ -180,6 +187,58 @@ impl<'a> Input<'a> {
     }
 
     fn one(&self, expr: &Expr) -> Found {
+        match self.known(expr) {
+            Found::Known(None) if self.is_open_numeric(expr) => {
+                Found::Known(Some(OPEN_NUMERIC.to_string()))
+            }
+            found => found,
+        }
+    }
+
+    /// Tells whether an expression is a numeric for which no number of digits is declared.
+    fn is_open_numeric(&self, expr: &Expr) -> bool {
+        if matches!(
+            expr,
+            Expr::Alias(_)
+                | Expr::Column(_)
+                | Expr::OuterReferenceColumn(..)
+                | Expr::ScalarSubquery(_)
+                | Expr::Unnest(_)
+                | Expr::Placeholder(_)
+        ) {
+            return false;
+        }
+        let Ok(own) = expr.get_type(self.schema.as_ref()) else { return false };
+        // A branch of branches is taken for open, rather than looked through at every level.
+        let is_declared = |branch: &Expr| match branch {
+            Expr::Literal(value, _) => value.is_null(),
+            Expr::Column(_) | Expr::OuterReferenceColumn(..) | Expr::Cast(_) => {
+                own != arrow_type(NUMERIC)
+                    && branch.get_type(self.schema.as_ref()).is_ok_and(|found| found == own)
+            }
+            _ => false,
+        };
+        own.is_decimal()
+            && match expr {
+                Expr::Cast(_) | Expr::TryCast(_) => own == arrow_type(NUMERIC),
+                Expr::Case(case) => {
+                    let branches = case.when_then_expr.iter().map(|(_, then)| then.as_ref());
+                    !branches.chain(case.else_expr.as_deref()).all(is_declared)
+                }
+                // A cast, which says how many digits there are.
+                Expr::ScalarFunction(function) if function.name() == "numeric_of" => {
+                    own == arrow_type(NUMERIC)
+                }
+                Expr::ScalarFunction(function)
+                    if matches!(function.name(), "coalesce" | "greatest" | "least" | "nvl") =>
+                {
+                    !function.args.iter().all(is_declared)
+                }
+                _ => true,
+            }
+    }
+
+    fn known(&self, expr: &Expr) -> Found {
         Found::Known(match expr {
             Expr::Alias(alias) => {
                 let named = alias.metadata.as_ref().and_then(|m| m.inner().get(TYPE_KEY).cloned());
@@ -209,6 +268,7 @@ impl<'a> Input<'a> {
             }
             Expr::ScalarFunction(function) => match function.func.name() {
                 "nullif" | "array_or_empty" => self.first(&function.args),
+                "numeric_divide" => Some(QUOTIENT.to_string()),
                 "coalesce" | "greatest" | "least" | "nvl" => return self.common(&function.args),
                 "make_array" => array(self.common(&function.args).logical().as_deref()),
                 "array_element" => function.args.first().and_then(|array| self.element(array)),
@@ -226,9 +286,10 @@ impl<'a> Input<'a> {
             }
             Expr::ScalarSubquery(subquery) => of(&subquery.subquery).into_iter().next().flatten(),
             Expr::Unnest(unnest) => self.element(&unnest.expr),
-            Expr::Placeholder(parameter) => {
-                parameter.field.as_ref().and_then(|field| of_field(field))
-            }
+            Expr::Placeholder(parameter) => match &parameter.field {
+                Some(field) => of_field(field),
+                None => return Found::Open,
+            },
             _ => None,
         })
     }
@@ -244,6 +305,16 @@ impl<'a> Input<'a> {
             }),
             "any_value" | "first_value" | "lag" | "last_value" | "lead" | "nth_value"
             | "single_value" => first,
+            "avg" | "stddev" | "stddev_pop" | "var" | "var_pop" => {
+                let values = args.first()?.get_type(self.schema.as_ref()).ok()?;
+                (values.is_integer() || values.is_decimal()).then(|| QUOTIENT.to_string())
+            }
+            // Of bigints, and of such sums, it has as many digits as it needs.
+            "sum" => {
+                let values = args.first()?.get_type(self.schema.as_ref()).ok()?;
+                let is_sum = values.is_decimal() && first.as_deref() == Some(NUMERIC);
+                (values == DataType::Int64 || is_sum).then(|| NUMERIC.to_string())
+            }
             _ => None,
         }
     }
@@ -272,6 +343,8 @@ mod tests {
         check(&[known("name"), known("name")], Some("name"));
         check(&[known("name"), Found::Known(None)], None);
         check(&[known("oid"), Found::Number], Some("oid"));
+        check(&[known("numeric"), Found::Number], Some("numeric"));
+        check(&[known("decimal"), Found::Number], Some("decimal"));
         check(&[known("int2"), Found::Number], None);
         check(&[Found::Open, Found::Open], None);
     }

@@ -6,18 +6,26 @@
 
 mod arrays;
 mod columns;
+mod dependent;
 mod empty;
 mod expressions;
 mod joins;
 mod json;
+mod limits;
 mod literals;
+mod matches;
+mod numbered;
 mod qualified;
+mod records;
 mod relations;
 mod row_in;
 mod rows;
+mod scope;
+mod times;
 mod values;
 mod whole_rows;
 
+use std::cell::Cell;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
@@ -25,61 +33,128 @@ use datafusion::sql::sqlparser::ast::{
     ObjectName, ObjectNamePart, Query, Select, Statement, TableFactor, Value, VisitMut, VisitorMut,
 };
 
-pub(super) use arrays::elements as array_elements;
+pub(crate) use arrays::elements as array_elements;
 pub use columns::column_name;
 pub(super) use expressions::element_type;
 pub use qualified::qualify;
+pub(super) use relations::LISTS;
 pub(super) use rows::width as row_width;
 
+use self::scope::{Cte, Scope};
 use super::catalog::procedures;
 use super::facts::SessionFacts;
+use crate::error::{Error, Result};
+
+/// Queries of a statement at most, those counted that are there several times once it is rewritten.
+const QUERIES_MAX: usize = 8192;
+/// Names of columns at most that are looked up for a statement.
+const NAMES_MAX: usize = 1 << 19;
 
 /// Turns what only PostgreSQL has into what DataFusion plans.
-pub fn rewrite(statement: &mut Statement, facts: &SessionFacts) {
+///
+/// # Errors
+/// SQLSTATE 42702 if a name means two columns of a query in `FROM`, and 54001 if it becomes too large.
+pub fn rewrite(statement: &mut Statement, facts: &SessionFacts) -> Result<()> {
     let named = joins::Named::of(statement);
-    let mut rewriter = Rewriter { facts, named, ctes: Vec::new() };
-    // The visitor never breaks off.
-    let _ = statement.visit(&mut rewriter);
+    let names_left = Cell::new(NAMES_MAX);
+    let mut rewriter = Rewriter { facts, named, ctes: Vec::new(), queries: 0, names_left };
+    match statement.visit(&mut rewriter) {
+        ControlFlow::Break(error) => Err(error),
+        ControlFlow::Continue(()) => Ok(()),
+    }
 }
 
 struct Rewriter<'a> {
     facts: &'a SessionFacts,
     /// Columns that are named with their relation.
     named: joins::Named,
-    /// Names of common table expressions that are in scope, one list for each query that is open.
-    ctes: Vec<Vec<String>>,
+    /// Common table expressions that are in scope, one list for each query that is open.
+    ctes: Vec<Vec<Cte>>,
+    /// How many queries were visited.
+    queries: usize,
+    /// How many names of columns may still be looked up.
+    names_left: Cell<usize>,
+}
+
+impl Rewriter<'_> {
+    fn scope(&self) -> Scope<'_> {
+        Scope { facts: self.facts, ctes: &self.ctes, names_left: &self.names_left }
+    }
+
+    /// Refuses a statement that grows without end: what is written several times holds such things itself.
+    fn check_size(&self) -> Result<()> {
+        let what = if self.queries > QUERIES_MAX {
+            "queries"
+        } else if self.names_left.get() == 0 {
+            "columns"
+        } else {
+            return Ok(());
+        };
+        Err(Error::Limit {
+            sqlstate: "54001",
+            message: format!("the statement has too many {what} once it is written out"),
+            hint: "Put fewer queries into one another, and name the columns that they show.".into(),
+        })
+    }
+
+    /// Brings the common table expressions of a query into scope.
+    fn open(&mut self, query: &mut Query) {
+        self.ctes.push(Vec::new());
+        let Some(with) = &mut query.with else { return };
+        for at in 0..with.cte_tables.len() {
+            let cte = self.scope().cte(with, at);
+            cte.keep_apart(&mut with.cte_tables[at].alias);
+            if let Some(open) = self.ctes.last_mut() {
+                open.push(cte);
+            }
+        }
+    }
 }
 
 impl VisitorMut for Rewriter<'_> {
-    type Break = ();
+    type Break = Error;
 
-    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
-        let with = query.with.iter().flat_map(|with| &with.cte_tables);
-        self.ctes.push(with.map(|cte| normal(&cte.alias.name)).collect());
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
+        self.queries += 1;
+        self.open(query);
+        if let Err(error) = self.check_size() {
+            return ControlFlow::Break(error);
+        }
         // Rows are never changed in place, so there is nothing to lock.
         query.locks.clear();
+        if let Err(error) = limits::rewrite(query) {
+            return ControlFlow::Break(error);
+        }
+        dependent::group(query, &self.scope());
         values::unfold(&mut query.body);
         ControlFlow::Continue(())
     }
 
-    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
         literals::widen_query(query);
         self.ctes.pop();
         ControlFlow::Continue(())
     }
 
-    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
-        columns::name(select);
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
+        if let Err(error) = self.scope().check(select) {
+            return ControlFlow::Break(error);
+        }
+        columns::name(select, &self.scope());
         json::name_values(select);
-        whole_rows::replace(select, self.facts, &self.ctes);
+        whole_rows::replace(select, &self.scope());
         relations::replace_table_oids(select, self.facts);
-        empty::prune(select);
+        empty::prune(select, self.facts);
         row_in::rewrite(select);
         rows::flatten(select);
-        ControlFlow::Continue(())
+        limits::group_all(select);
+        match self.check_size() {
+            Err(error) => ControlFlow::Break(error),
+            Ok(()) => ControlFlow::Continue(()),
+        }
     }
 
-    fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+    fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
         literals::widen_select(select);
         columns::unnest_series(select);
         relations::qualify_wildcards(select);
@@ -87,22 +162,23 @@ impl VisitorMut for Rewriter<'_> {
         ControlFlow::Continue(())
     }
 
-    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
+        self.scope().keep_apart(factor);
         relations::rewrite(factor, self.facts, &self.ctes);
         ControlFlow::Continue(())
     }
 
-    fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+    fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
         literals::widen_table(factor);
         ControlFlow::Continue(())
     }
 
-    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        expressions::before(expr);
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
+        expressions::before(expr, self.facts);
         ControlFlow::Continue(())
     }
 
-    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
         expressions::after(expr);
         literals::narrow(expr);
         ControlFlow::Continue(())
@@ -111,7 +187,7 @@ impl VisitorMut for Rewriter<'_> {
 
 /// An identifier as the catalog has it.
 pub(super) fn normal(ident: &Ident) -> String {
-    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
+    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_ascii_lowercase() }
 }
 
 /// The parts of a name as the catalog has them.

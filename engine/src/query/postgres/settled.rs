@@ -7,8 +7,10 @@
 //! The same pass makes literals of the casts that the rewrite put around whole numbers. Beside a bigint such a literal is
 //! one, as the statement would be planned without that cast: a filter then compares a column with a literal and goes below
 //! the governed leaf, and no long list is cast value by value. Texts that are cast to a type, or compared with a date or a
-//! time, are [read](super::input) here as PostgreSQL reads them, and what is cast to an integer is rounded.
+//! time, are [read](super::input) here as PostgreSQL reads them, and what is cast to an integer is rounded. Where floats
+//! meet decimals, floats win.
 
+mod choices;
 mod literals;
 mod moments;
 
@@ -28,15 +30,14 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::analyzer::type_coercion::TypeCoercionRewriter;
 
-use self::literals::cast_literal;
 use super::facts::SessionFacts;
+use super::moments::{is_clock, is_moment, zone_of};
 use super::zone::Zone;
 
 /// Settles the types of a plan for a session.
 pub fn settle(plan: LogicalPlan, facts: &SessionFacts) -> Result<LogicalPlan> {
-    let zone = facts.setting("TimeZone").and_then(|name| Zone::parse(&name));
-    let zone = zone.unwrap_or_else(Zone::utc);
-    let is_local = zone.name() != Zone::utc().name();
+    let zone = zone_of(facts);
+    let is_local = zone.is_local();
     Types { zone, is_local, changed: false }.plan(plan)
 }
 
@@ -55,13 +56,15 @@ impl Types {
     }
 
     fn node(&mut self, node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
-        let concerned = is_concerned(&node)?;
-        if !concerned && !self.changed && !matches!(node, LogicalPlan::Union(_)) {
+        let concerned = is_concerned(&node)? || choices::concern(&node)?;
+        let meets = matches!(node, LogicalPlan::Union(_) | LogicalPlan::Join(_));
+        if !concerned && !self.changed && !meets {
             return Ok(Transformed::no(node));
         }
         let node = if concerned { self.expressions(node)? } else { node };
         let node = match node {
             LogicalPlan::Union(union) => self.union(union)?,
+            LogicalPlan::Join(join) => LogicalPlan::Join(self.join(join)),
             other => other,
         };
         let node = if self.changed { node.recompute_schema()? } else { node };
@@ -100,7 +103,7 @@ impl Types {
     }
 
     fn expression(&mut self, expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
-        Ok(match expr {
+        Ok(match self.meet(expr, schema)? {
             Expr::Cast(cast) => Transformed::yes(self.cast(cast, schema)?),
             Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
                 let (left, right) = match (*left, *right) {
@@ -115,19 +118,28 @@ impl Types {
                     }
                     sides => sides,
                 };
+                let (left, right) = match compares(op) {
+                    true => self.facing(left, right, schema),
+                    false => (left, right),
+                };
                 let (left, right) = (Box::new(left), Box::new(right));
                 Transformed::yes(Expr::BinaryExpr(BinaryExpr { left, op, right }))
             }
             Expr::InList(InList { expr, list, negated }) => {
                 let other = expr.get_type(schema).ok();
-                let list = list.into_iter().map(|item| self.beside(item, other.as_ref(), true));
+                let list = list.into_iter().map(|item| {
+                    let item = self.beside(item, other.as_ref(), true)?;
+                    Ok(self.turned(item, other.as_ref(), schema))
+                });
                 let list = list.collect::<Result<Vec<_>>>()?;
                 Transformed::yes(Expr::InList(InList { expr, list, negated }))
             }
             Expr::Between(Between { expr, negated, low, high }) => {
                 let other = expr.get_type(schema).ok();
-                let low = Box::new(self.beside(*low, other.as_ref(), true)?);
-                let high = Box::new(self.beside(*high, other.as_ref(), true)?);
+                let low = self.beside(*low, other.as_ref(), true)?;
+                let high = self.beside(*high, other.as_ref(), true)?;
+                let low = Box::new(self.turned(low, other.as_ref(), schema));
+                let high = Box::new(self.turned(high, other.as_ref(), schema));
                 Transformed::yes(Expr::Between(Between { expr, negated, low, high }))
             }
             Expr::ScalarFunction(function) => Transformed::yes(self.function(function, schema)?),
@@ -141,6 +153,7 @@ impl Types {
             }
             Expr::InSubquery(InSubquery { expr, subquery, negated }) => {
                 let subquery = self.subquery(subquery, schema)?;
+                let (expr, subquery) = choices::compare_rows(expr, subquery, schema)?;
                 Transformed::yes(Expr::InSubquery(InSubquery { expr, subquery, negated }))
             }
             Expr::SetComparison(SetComparison { expr, subquery, op, quantifier }) => {
@@ -158,19 +171,23 @@ impl Types {
         let branches = branches.collect::<Result<Vec<_>>>()?;
         let last = case.else_expr.as_ref().map(|last| last.get_type(schema)).transpose()?;
         let common = get_coerce_type_for_case_expression(&branches, last.as_ref());
+        let turns = self.is_local
+            && common.as_ref().is_some_and(is_moment)
+            && branches.iter().chain(&last).any(is_clock);
         let case = Expr::Case(case);
         let described = case.get_type(schema)?;
         // Branches that have nothing in common are refused where the plan is run.
-        if common.is_none_or(|common| !differs(&described, &common)) {
+        if common.is_none_or(|common| !differs(&described, &common)) && !turns {
             return Ok(Transformed::no(case));
         }
         self.changed = true;
         let settled = TypeCoercionRewriter::new(schema).f_up(case)?.data;
-        settled.map_children(|expr| Ok(Transformed::yes(cast_literal(expr))))
+        settled.map_children(|expr| Ok(Transformed::yes(self.coerced(expr, schema)?)))
     }
 
     /// Brings the parts of a `UNION` to the types that they have in common.
     fn union(&mut self, union: Union) -> Result<LogicalPlan> {
+        let union = self.choose_columns(union)?;
         let known = union.schema.fields();
         let settled = union.inputs.iter().all(|input| {
             let found = input.schema().fields().iter();
@@ -185,10 +202,11 @@ impl Types {
             return datafusion::common::internal_err!("a union stays one");
         };
         let inputs = union.inputs.into_iter().map(|input| {
-            let names = NamePreserver::new(&input);
+            let (names, schema) = (NamePreserver::new(&input), merge_schema(&input.inputs()));
             let input = Arc::unwrap_or_clone(input).map_expressions(|expr| {
                 let name = names.save(&expr);
-                let literal = expr.transform_up(|expr| Ok(Transformed::yes(cast_literal(expr))))?;
+                let literal =
+                    expr.transform_up(|expr| Ok(Transformed::yes(self.coerced(expr, &schema)?)))?;
                 Ok(literal.update_data(|expr| name.restore(expr)))
             });
             Ok(Arc::new(input.data()?))
@@ -224,8 +242,33 @@ fn is_concerned(node: &LogicalPlan) -> Result<bool> {
                 Ok(match expr {
                     Expr::ScalarFunction(function) => matches!(
                         function.name(),
-                        "date_trunc" | "date_part" | "extract" | "concat" | "concat_ws" | "format"
+                        "date_trunc"
+                            | "date_part"
+                            | "extract"
+                            | "concat"
+                            | "concat_ws"
+                            | "format"
+                            | "coalesce"
+                            | "greatest"
+                            | "least"
+                            | "nullif"
+                            | "age"
+                            | "date_bin"
+                            | "timezone"
+                            | "sqrt"
+                            | "exp"
+                            | "ln"
+                            | "log"
+                            | "power"
                     ),
+                    // Days and points in time may meet.
+                    Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+                        compares(*op) && !is_literal(left) && !is_literal(right)
+                    }
+                    Expr::Between(between) => {
+                        !is_literal(&between.low) || !is_literal(&between.high)
+                    }
+                    Expr::InList(found) => !found.list.iter().all(is_literal),
                     Expr::Cast(_)
                     | Expr::Literal(ScalarValue::Utf8(Some(_)), None)
                     | Expr::Case(_)
@@ -239,6 +282,10 @@ fn is_concerned(node: &LogicalPlan) -> Result<bool> {
         Ok(if concerned { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
     })?;
     Ok(concerned)
+}
+
+fn is_literal(expr: &Expr) -> bool {
+    matches!(expr, Expr::Literal(..))
 }
 
 fn compares(op: Operator) -> bool {

@@ -3,18 +3,20 @@
 //! DataFusion takes such a subquery where it is an aggregate, and where each condition on the outer row is an equality.
 //! PostgreSQL takes any. This rule closes most of the gap without changing an answer:
 //! a subquery that may give several rows goes through [`single_value`](super::functions()), which fails on the second row as
-//! SQL demands; a condition on the outer row alone moves out of it into a `CASE`; and where an inner column equals an
-//! outer one, the inner column stands for it in the other conditions. `EXISTS` outside a filter becomes a count, and so does
-//! `IN`.
+//! SQL demands; a condition on the outer row alone moves out of it into a `CASE`; what is made of both rows is made outside, of a
+//! subquery for each inner column; and where an inner column equals an outer one, the inner column stands for it in the other
+//! conditions.
+//!
+//! `x IN (SELECT y ...)` is null where a null leaves it open, which matters wherever it is a value, and in a filter wherever
+//! something is made of it but a condition or an alternative. There it becomes a `CASE` over `EXISTS`. `EXISTS` outside a filter
+//! is a count where it is the same for all rows; where it is not, `MarkedRows` makes a join of it.
 
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
-use datafusion::common::{
-    Column, DFSchema, ExprSchema, Result, ScalarValue, internal_err, plan_err,
-};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::common::{Column, DFSchema, ExprSchema, Result, ScalarValue, plan_err};
 use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::logical_expr::binary::comparison_coercion;
 use datafusion::logical_expr::expr::{AggregateFunction, Cast, Exists, InSubquery};
@@ -26,7 +28,8 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::AnalyzerRule;
 
-use super::functions;
+use super::copies::Copies;
+use super::{compared_sets, functions};
 
 /// The rule. It must come before DataFusion's own.
 #[derive(Debug)]
@@ -58,25 +61,37 @@ impl AnalyzerRule for CorrelatedSubqueries {
     }
 
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
+        let copies = Copies::new();
         plan.transform_up_with_subqueries(|node| {
             let schema = merge_schema(&node.inputs());
             let names = NamePreserver::new(&node);
-            let shown = matches!(node, LogicalPlan::Projection(_));
+            let shown = matches!(node, LogicalPlan::Projection(_) | LogicalPlan::Aggregate(_));
+            let filters = matches!(node, LogicalPlan::Filter(_));
             let node = node.map_expressions(|expr| {
                 let name = names.save(&expr);
                 let rewritten = expr.transform_up(|expr| match expr {
-                    Expr::ScalarSubquery(subquery) if !subquery.outer_ref_columns.is_empty() => {
-                        self.value(subquery, &schema).map(Transformed::yes)
+                    Expr::ScalarSubquery(subquery) if is_correlated(&subquery) => {
+                        self.value(subquery, &schema, &copies).map(Transformed::yes)
                     }
-                    // In a filter it becomes a semi-join; as a value it is a count.
-                    Expr::Exists(exists) if shown => {
-                        exists_value(exists, &schema).map(Transformed::yes)
+                    Expr::Exists(exists) if gives_one_row(&exists.subquery.subquery) => {
+                        Ok(Transformed::yes(lit(!exists.negated)))
+                    }
+                    // In a filter it becomes a semi-join.
+                    Expr::Exists(exists) if shown && !is_correlated(&exists.subquery) => {
+                        exists_value(exists).map(Transformed::yes)
                     }
                     Expr::InSubquery(within) if shown => {
-                        in_value(within, &schema).map(Transformed::yes)
+                        in_value(within, &schema, &copies).map(Transformed::yes)
+                    }
+                    Expr::SetComparison(comparison) => {
+                        compared_sets::value(comparison, &schema, &copies).map(Transformed::yes)
                     }
                     other => Ok(Transformed::no(other)),
                 })?;
+                let rewritten = match filters && rewritten.data.exists(is_in)? {
+                    true => Transformed::yes(within_filter(rewritten.data, &schema, &copies)?),
+                    false => rewritten,
+                };
                 Ok(rewritten.update_data(|expr| name.restore(expr)))
             })?;
             if node.transformed { node.map_data(LogicalPlan::recompute_schema) } else { Ok(node) }
@@ -86,6 +101,7 @@ impl AnalyzerRule for CorrelatedSubqueries {
 }
 
 /// A subquery in pieces: `SELECT expr FROM input WHERE conditions`.
+#[derive(Clone)]
 struct Pieces {
     expr: Expr,
     input: Arc<LogicalPlan>,
@@ -94,55 +110,163 @@ struct Pieces {
 
 impl CorrelatedSubqueries {
     /// A subquery as a value: null without rows, an error with two.
-    fn value(&self, subquery: Subquery, outer: &DFSchema) -> Result<Expr> {
+    fn value(&self, subquery: Subquery, outer: &DFSchema, copies: &Copies) -> Result<Expr> {
         let Some(mut pieces) = take_apart(&subquery.subquery) else {
             return Ok(Expr::ScalarSubquery(subquery));
         };
         let moved = pieces.separate(outer)?;
-        let value = Expr::AggregateFunction(AggregateFunction::new_udf(
-            Arc::clone(&self.single_value),
-            vec![pieces.expr.clone()],
-            false,
-            None,
-            vec![],
-            None,
-        ));
-        let name = subquery.subquery.schema().field(0).name().clone();
-        let column = |aggregate| Expr::Column(Column::new_unqualified(aggregate)).alias(name);
-        let value = pieces.aggregate(value, column, &subquery)?;
+        let value = match is_of_both_rows(&pieces.expr, outer) {
+            true => self.of_both_rows(&pieces, &subquery, copies)?,
+            false => {
+                let name = subquery.subquery.schema().field(0).name().clone();
+                let expr = pieces.expr.clone();
+                self.single(pieces, expr, name, &subquery)?
+            }
+        };
         match conjunction(moved) {
             Some(condition) => when(as_columns(condition)?, value).end(),
             None => Ok(value),
         }
     }
+
+    /// The value of `expr` for the one row that there is.
+    fn single(&self, pieces: Pieces, expr: Expr, name: String, old: &Subquery) -> Result<Expr> {
+        let value = Expr::AggregateFunction(AggregateFunction::new_udf(
+            Arc::clone(&self.single_value),
+            vec![expr],
+            false,
+            None,
+            vec![],
+            None,
+        ));
+        let column = |aggregate| Expr::Column(Column::new_unqualified(aggregate)).alias(name);
+        pieces.aggregate(value, column, old)
+    }
+
+    /// What is made of the outer row and of the one row that there is: null if there is none.
+    fn of_both_rows(&self, pieces: &Pieces, old: &Subquery, copies: &Copies) -> Result<Expr> {
+        let mut named = 0;
+        pieces.expr.apply(|part| {
+            named += usize::from(matches!(part, Expr::Column(_)));
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+        copies.note(named, &old.subquery, &pieces.expr)?;
+        let mut inner: Vec<(Column, Expr)> = Vec::new();
+        for column in pieces.expr.column_refs() {
+            let (column, name) = (column.clone(), column.name.clone());
+            let expr = Expr::Column(column.clone());
+            inner.push((column, self.single(pieces.clone(), expr, name, old)?));
+        }
+        let known = |column: &Column| inner.iter().find(|(known, _)| known == column);
+        let made = pieces.expr.clone().transform_up(|expr| {
+            Ok(match expr {
+                Expr::OuterReferenceColumn(_, column) => Transformed::yes(Expr::Column(column)),
+                Expr::Column(column) => match known(&column) {
+                    Some((_, value)) => Transformed::yes(value.clone()),
+                    None => Transformed::no(Expr::Column(column)),
+                },
+                other => Transformed::no(other),
+            })
+        });
+        let column = |aggregate| {
+            Expr::Column(Column::new_unqualified(aggregate)).gt(lit(0_i64)).alias("exists")
+        };
+        let is_there = pieces.clone().aggregate(count(lit(1_i64)), column, old)?;
+        when(is_there, made.data()?).end()
+    }
 }
 
-/// `EXISTS` as a value: whether a count is above zero.
-fn exists_value(exists: Exists, outer: &DFSchema) -> Result<Expr> {
-    let subquery = exists.subquery;
-    let whole = || Pieces {
-        expr: lit(1_i64),
-        input: Arc::clone(&subquery.subquery),
-        conditions: Vec::new(),
-    };
-    let mut pieces = take_apart(&subquery.subquery).unwrap_or_else(whole);
-    let moved = pieces.separate(outer)?;
+/// Whether an expression names columns of the outer row, and none of a row further out.
+fn is_of_both_rows(expr: &Expr, outer: &DFSchema) -> bool {
+    let mut known = true;
+    let visited = expr.apply(|part| {
+        if let Expr::OuterReferenceColumn(_, column) = part {
+            known &= outer.has_column(column);
+        }
+        Ok(datafusion::common::tree_node::TreeNodeRecursion::Continue)
+    });
+    visited.is_ok() && known && expr.contains_outer() && !has_subquery(expr)
+}
+
+pub(super) fn is_correlated(subquery: &Subquery) -> bool {
+    !subquery.outer_ref_columns.is_empty()
+}
+
+fn is_in(expr: &Expr) -> Result<bool> {
+    Ok(matches!(expr, Expr::InSubquery(_)))
+}
+
+/// Tells whether a query gives one row whatever it reads: it aggregates all of it.
+fn gives_one_row(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Projection(projection) => gives_one_row(&projection.input),
+        LogicalPlan::Sort(sort) if sort.fetch.is_none() => gives_one_row(&sort.input),
+        LogicalPlan::Aggregate(aggregate) => aggregate.group_expr.is_empty(),
+        _ => false,
+    }
+}
+
+/// The predicate of a filter, with each `IN` as a value of which it matters whether it is false or null.
+///
+/// As a condition, or as an alternative of one, it does not: DataFusion makes a join of it, which marks rows. Nor does it of a
+/// `NOT IN` on its own, of which DataFusion makes a join that knows nulls, unless the subquery depends on the row.
+fn within_filter(predicate: Expr, row: &DFSchema, copies: &Copies) -> Result<Expr> {
+    let conditions = split_conjunction_owned(predicate).into_iter().map(|condition| {
+        if is_anti_join(&condition) {
+            return Ok(condition);
+        }
+        let settled = condition.transform_down(|part| match part {
+            Expr::BinaryExpr(BinaryExpr { op: Operator::And | Operator::Or, .. }) => {
+                Ok(Transformed::no(part))
+            }
+            Expr::InSubquery(InSubquery { negated: false, .. }) => {
+                Ok(Transformed::new(part, false, TreeNodeRecursion::Jump))
+            }
+            other => {
+                let made = other.transform_up(|part| match part {
+                    Expr::InSubquery(within) => in_value(within, row, copies).map(Transformed::yes),
+                    other => Ok(Transformed::no(other)),
+                })?;
+                Ok(Transformed::new(made.data, made.transformed, TreeNodeRecursion::Jump))
+            }
+        });
+        settled.data()
+    });
+    let conditions = conditions.collect::<Result<Vec<_>>>()?;
+    Ok(conjunction(conditions).unwrap_or_else(|| lit(true)))
+}
+
+/// Tells whether a condition is a `NOT IN` over rows that are the same for all.
+fn is_anti_join(condition: &Expr) -> bool {
+    match condition {
+        Expr::InSubquery(within) => within.negated && !is_correlated(&within.subquery),
+        Expr::Not(inner) => match inner.as_ref() {
+            Expr::InSubquery(within) => !within.negated && !is_correlated(&within.subquery),
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+/// `EXISTS` as a value that is the same for all rows: whether a count is above zero.
+pub(super) fn exists_value(exists: Exists) -> Result<Expr> {
+    let Exists { subquery, negated } = exists;
+    // One row is enough.
+    let rows = LogicalPlanBuilder::from(subquery.subquery.as_ref().clone()).limit(0, Some(1))?;
+    let input = Arc::new(rows.build()?);
+    let pieces = Pieces { expr: lit(1_i64), input, conditions: Vec::new() };
     let column =
         |aggregate| Expr::Column(Column::new_unqualified(aggregate)).gt(lit(0_i64)).alias("exists");
-    let mut value = pieces.aggregate(count(lit(1_i64)), column, &subquery)?;
-    if let Some(condition) = conjunction(moved) {
-        value = when(as_columns(condition)?, value).otherwise(lit(false))?;
-    }
-    Ok(if exists.negated { Expr::Not(Box::new(value)) } else { value })
+    let value = pieces.aggregate(count(lit(1_i64)), column, &subquery)?;
+    Ok(if negated { Expr::Not(Box::new(value)) } else { value })
 }
 
 /// `x IN (SELECT y ...)` as a value: true where a row has it, null where a null leaves it open, and false otherwise.
-fn in_value(within: InSubquery, outer: &DFSchema) -> Result<Expr> {
+fn in_value(within: InSubquery, outer: &DFSchema, copies: &Copies) -> Result<Expr> {
     let InSubquery { expr, subquery, negated } = within;
-    let inner = subquery.subquery.schema();
-    let Some(column) = inner.columns().into_iter().next() else {
-        return internal_err!("a subquery of IN has a column");
-    };
+    copies.note(2, &subquery.subquery, &expr)?;
+    let (rows, column) = compared_sets::compared(&subquery.subquery)?;
+    let inner = rows.schema();
     let (given, held) = (expr.get_type(outer)?, inner.field(0).data_type());
     let Some(common) = comparison_coercion(&given, held) else {
         return plan_err!("expr type {given} can't cast to {held} in InSubquery");
@@ -154,7 +278,7 @@ fn in_value(within: InSubquery, outer: &DFSchema) -> Result<Expr> {
     let column = Expr::Column(column);
     let equal = cast(column.clone(), held).eq(cast(as_outer((*expr).clone(), outer)?, &given));
     let has_row = |condition: Option<Expr>| {
-        let mut builder = LogicalPlanBuilder::from(subquery.subquery.as_ref().clone());
+        let mut builder = LogicalPlanBuilder::from(rows.clone());
         if let Some(condition) = condition {
             builder = builder.filter(condition)?;
         }
@@ -162,7 +286,11 @@ fn in_value(within: InSubquery, outer: &DFSchema) -> Result<Expr> {
         let outer_ref_columns = plan.all_out_ref_exprs();
         let spans = subquery.spans.clone();
         let subquery = Subquery { subquery: Arc::new(plan), outer_ref_columns, spans };
-        exists_value(Exists { subquery, negated: false }, outer)
+        let exists = Exists { subquery, negated: false };
+        match is_correlated(&exists.subquery) {
+            true => Ok(Expr::Exists(exists)),
+            false => exists_value(exists),
+        }
     };
     let unknown = lit(ScalarValue::Boolean(None));
     let mut value = when(has_row(Some(equal))?, lit(true));
@@ -286,7 +414,7 @@ fn is_about_outer_row(condition: &Expr, outer: &DFSchema) -> bool {
             // A column of a row further out is not there yet.
             known &= outer.has_column(column);
         }
-        Ok(datafusion::common::tree_node::TreeNodeRecursion::Continue)
+        Ok(TreeNodeRecursion::Continue)
     });
     visited.is_ok()
         && known
@@ -295,7 +423,7 @@ fn is_about_outer_row(condition: &Expr, outer: &DFSchema) -> bool {
         && !has_subquery(condition)
 }
 
-fn has_subquery(expr: &Expr) -> bool {
+pub(super) fn has_subquery(expr: &Expr) -> bool {
     expr.exists(|expr| {
         Ok(matches!(
             expr,
@@ -309,7 +437,7 @@ fn has_subquery(expr: &Expr) -> bool {
 }
 
 /// The columns of a row as those that a subquery over the row names.
-fn as_outer(expr: Expr, row: &DFSchema) -> Result<Expr> {
+pub(super) fn as_outer(expr: Expr, row: &DFSchema) -> Result<Expr> {
     expr.transform_up(|expr| match expr {
         Expr::Column(column) => {
             let field = Arc::clone(row.field_from_column(&column)?);

@@ -1,6 +1,6 @@
 //! The session as clients use it: what psql 15 prints for its backslash commands, and what drivers ask for.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
@@ -18,6 +18,7 @@ use datafusion::sql::sqlparser::parser::Parser;
 
 mod drivers;
 mod origins;
+mod sequences;
 mod settled;
 
 use super::*;
@@ -30,10 +31,19 @@ fn column(name: &str, data_type: DataType, logical: Option<&str>) -> Field {
 
 fn relation(schema: &str, name: &str, kind: RelationKind, columns: Vec<Field>) -> Relation {
     let (schema, name) = (schema.to_string(), name.to_string());
-    let (owner, comment, definition) = (None, None, None);
-    let (primary_key, numbered) = (vec![], vec![]);
-    let columns = columns.into();
-    Relation { schema, name, owner, kind, comment, columns, primary_key, numbered, definition }
+    Relation {
+        schema,
+        name,
+        owner: None,
+        kind,
+        comment: None,
+        columns: columns.into(),
+        primary_key: vec![],
+        unique: vec![],
+        numbered: BTreeMap::new(),
+        sequence: None,
+        definition: None,
+    }
 }
 
 /// The relations that the fixtures were recorded over.
@@ -86,12 +96,16 @@ struct Session {
 }
 
 fn session() -> Session {
-    let snapshot = Snapshot::new(relations(), &[], &["analyst".to_string()]);
+    session_of(relations())
+}
+
+fn session_of(relations: Vec<Relation>) -> Session {
+    let snapshot = Snapshot::new(relations.clone(), &[], &["analyst".to_string()]);
     let facts = SessionFacts::new("analyst".into(), "onefold".into(), 7, 0, snapshot);
     let catalog = MemoryCatalogProvider::new();
     for schema in ["public", "cdp"] {
         let provider = MemorySchemaProvider::new();
-        for relation in relations().into_iter().filter(|r| r.schema == schema) {
+        for relation in relations.iter().filter(|r| r.schema == schema).cloned() {
             let arrow = Arc::new(Schema::new(relation.columns));
             let empty = vec![vec![RecordBatch::new_empty(arrow.clone())]];
             let table = MemTable::try_new(arrow, empty).unwrap();
@@ -101,9 +115,10 @@ fn session() -> Session {
     }
     catalog.register_schema("pg_catalog", pg_catalog(&facts)).ok();
     catalog.register_schema("information_schema", information_schema(&facts)).ok();
-    let config = SessionConfig::new()
+    let mut config = SessionConfig::new()
         .with_default_catalog_and_schema("onefold", "public")
         .with_create_default_catalog_and_schema(false);
+    config.options_mut().sql_parser.parse_float_as_decimal = true;
     let builder = extend(SessionStateBuilder::new().with_config(config), &facts, vec![]);
     let context = SessionContext::new_with_state(builder.build());
     context.register_catalog("onefold", Arc::new(catalog));
@@ -115,7 +130,7 @@ impl Session {
     async fn run(&self, sql: &str) -> Result<(Vec<String>, Vec<String>)> {
         let mut statements = Parser::parse_sql(&PostgreSqlDialect {}, sql)?;
         let mut statement = statements.remove(0);
-        rewrite(&mut statement, &self.facts);
+        rewrite(&mut statement, &self.facts).unwrap();
         let state = self.context.state();
         let plan = state.statement_to_plan(DfStatement::Statement(Box::new(statement))).await?;
         let plan = ObjectNames::new(&self.facts).present(settle(plan, &self.facts)?)?;
@@ -149,10 +164,8 @@ impl Session {
     fn oid(&self, name: &str) -> Option<u32> {
         let (schema, name) = name.split_once('.')?;
         let snapshot = self.facts.snapshot();
-        match name.strip_suffix("_pkey") {
-            Some(table) => snapshot.named(schema, table)?.key.map(|(index, _)| index),
-            None => snapshot.named(schema, name).map(|r| r.oid),
-        }
+        let relation = snapshot.named(schema, name).map(|r| r.oid);
+        relation.or_else(|| snapshot.index(schema, name).map(|(_, key)| key.index))
     }
 }
 

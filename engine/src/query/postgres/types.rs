@@ -13,8 +13,14 @@ use datafusion::arrow::datatypes::{DataType, Field, IntervalUnit, TimeUnit};
 /// The metadata key of the logical type.
 pub const TYPE_KEY: &str = "onefold.type";
 
+/// The logical type of a numeric that is a quotient: clients see as many digits of each as PostgreSQL gives it.
+pub const QUOTIENT: &str = "numeric(quotient)";
+
 /// The metadata key of a column's comment.
 pub const COMMENT_KEY: &str = "comment";
+
+/// What says among the types of parameters that one was declared as `uuid`. Its values are texts.
+pub const UUID_PARAMETER: DataType = DataType::FixedSizeBinary(16);
 
 /// The time zone that timestamps with time zone carry.
 pub const UTC: &str = "UTC";
@@ -178,6 +184,8 @@ fn modifier(logical: &str, found: &PgType) -> i32 {
     let first = numbers.next().unwrap_or(0);
     match found.name.as_str() {
         "varchar" | "bpchar" => first + 4,
+        // A quotient has no declared number of digits.
+        "numeric" if first == 0 => -1,
         "numeric" => ((first << 16) | (numbers.next().unwrap_or(0) & 0x7ff)) + 4,
         _ => first,
     }
@@ -362,6 +370,7 @@ mod tests {
         check(&with_type(DataType::Int64, "timestamp"), "timestamp", "timestamp without time zone");
         check(&with_type(arrow_type("int2vector"), "int2vector"), "int2vector", "int2vector");
         check(&with_type(DataType::Utf8, "char"), "char", "\"char\"");
+        check(&with_type(DataType::Decimal128(38, 16), QUOTIENT), "numeric", "numeric");
     }
 
     #[test]

@@ -50,12 +50,28 @@ impl Zone {
         if !text.starts_with(|first: char| first.is_ascii_alphabetic()) {
             return None;
         }
-        Tz::from_str(text).ok().map(|zone| Zone { name: text.into(), rule: Rule::Named(zone) })
+        if let Ok(zone) = Tz::from_str(text) {
+            return Some(Zone { name: text.into(), rule: Rule::Named(zone) });
+        }
+        capitalised(text).into_iter().find_map(|name| {
+            let zone = Tz::from_str(&name).ok()?;
+            Some(Zone { name: name.into(), rule: Rule::Named(zone) })
+        })
+    }
+
+    /// Returns a zone that is always so many seconds east of Greenwich.
+    pub fn fixed(seconds: i32) -> Zone {
+        Zone { name: posix_name(seconds).into(), rule: Rule::Fixed(seconds) }
     }
 
     /// Returns the name that `SHOW TimeZone` answers with.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Tells whether it is another zone than UTC.
+    pub fn is_local(&self) -> bool {
+        !matches!(self.rule, Rule::Fixed(0))
     }
 
     /// Returns the seconds to add to a UTC time to get the local time.
@@ -76,10 +92,42 @@ impl Zone {
         let utc = |offset: i32| local_seconds.saturating_sub(i64::from(offset));
         if self.offset_at(utc(after)) == after { utc(after) } else { utc(before) }
     }
+
+    /// Returns what the clock on the wall shows at a point in time, both in microseconds since 1970.
+    pub fn wall_clock(&self, micros: i64) -> i64 {
+        let offset = self.offset_at(micros.div_euclid(SECOND_US));
+        micros.saturating_add(i64::from(offset) * SECOND_US)
+    }
+
+    /// Returns the point in time at which the clock on the wall shows a time, as [`Zone::utc_of`] says.
+    pub fn moment(&self, micros: i64) -> i64 {
+        let seconds = self.utc_of(micros.div_euclid(SECOND_US));
+        seconds.saturating_mul(SECOND_US).saturating_add(micros.rem_euclid(SECOND_US))
+    }
 }
+
+const SECOND_US: i64 = 1_000_000;
 
 /// A day in seconds.
 const DAY: i64 = 86_400;
+
+/// The ways in which the capitals of a zone's name may have to be: `Europe/Warsaw`, `US/Eastern`, `Etc/GMT+1`, `CET`.
+fn capitalised(text: &str) -> [String; 4] {
+    let mut title = String::with_capacity(text.len());
+    let mut is_first = true;
+    for letter in text.chars() {
+        title.push(if is_first {
+            letter.to_ascii_uppercase()
+        } else {
+            letter.to_ascii_lowercase()
+        });
+        is_first = !letter.is_ascii_alphabetic();
+    }
+    let upper = text.to_ascii_uppercase();
+    let at = title.find('/').unwrap_or(title.len());
+    let (area, city) = (format!("{}{}", &upper[..at], &title[at..]), [&title[..at], &upper[at..]]);
+    [area, city.concat(), upper, title]
+}
 
 /// Reads `UTC+2`, `<+02>-02` or `+05:30`: the sign is POSIX's, so that west is positive.
 fn posix_offset(text: &str) -> Option<i32> {
@@ -134,6 +182,15 @@ mod tests {
         ] {
             assert_eq!(zone.utc_of(seconds(local)), seconds(utc), "{local}");
         }
+        for (written, name) in [
+            ("europe/warsaw", "Europe/Warsaw"),
+            ("AMERICA/NEW_YORK", "America/New_York"),
+            ("us/eastern", "US/Eastern"),
+            ("cet", "CET"),
+        ] {
+            assert_eq!(Zone::parse(written).unwrap().name(), name);
+        }
+        assert!(Zone::parse("mars/olympus").is_none());
         assert_eq!(Zone::parse("+05:30").unwrap().utc_of(0), 5 * 3600 + 1800);
     }
 }

@@ -41,6 +41,8 @@ impl Quick {
             return None;
         }
         let (parameters, reads) = (parameters.to_vec(), Reads::of(plan).ok()?);
+        // The long way says what is wrong with it.
+        reads.check_counts().ok()?;
         Some(Quick { leaf, steps, parameters, reads, misses: AtomicUsize::new(0) })
     }
 }

@@ -1,22 +1,41 @@
-//! Tables and views that analysts made, as one viewer may name them.
+//! Tables, views and sequences that analysts made, as one viewer may name them.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::error::DataFusionError;
+use futures::FutureExt;
 use parking_lot::Mutex;
 
-use super::{Relation, RelationSource, Viewer};
-use crate::analytics::ROW;
+use super::{Relation, RelationSource, VIEWS_MAX, Viewer};
+use crate::analytics::{Counted, ROW, Sequences};
 use crate::catalog::{
-    AnalyticsBody, AnalyticsRelation, AnalyticsTable, LegalBasis, Published, placed,
+    AnalyticsBody, AnalyticsRelation, AnalyticsSequence, AnalyticsTable, Capability, LegalBasis,
+    Published, placed,
 };
 use crate::error::Error;
 use crate::lake::{self, TableSnapshot};
 use crate::query::governed::{GovernedTable, PROFILE_ID, SUBJECT, ScanStore, Whose};
+use crate::query::postgres;
+use crate::query::system::Rows;
 
 /// Tables whose columns are remembered; all are forgotten beyond that.
 const SHOWN_MAX: usize = 16_384;
+
+/// What stands behind the name of a table where its rows show their numbers. No text of a statement has such a name.
+const NUMBERS: &str = "\u{1}numbers";
+
+/// Returns what a table is called where its rows show their numbers.
+pub(crate) fn with_numbers(table: &str) -> String {
+    format!("{table}{NUMBERS}")
+}
+
+/// Returns the table that a name is of, which may be that of its rows with their numbers.
+pub(in crate::query) fn without_numbers(name: &str) -> &str {
+    name.strip_suffix(NUMBERS).unwrap_or(name)
+}
 
 /// The columns of tables as they were shown last, by path. They are most of what a catalog of many tables is made of, and
 /// each publication makes that anew while one table in a thousand is another.
@@ -88,68 +107,132 @@ impl MadeTable {
     }
 }
 
-/// Returns the relations that `viewer` may name; those of another purpose are there and say so. `personal` tells whether
-/// rows of persons exist for it at all.
-pub(super) fn analytics(
-    published: &Published,
-    viewer: &Viewer,
-    personal: bool,
-    shown: &ShownColumns,
-) -> Vec<Relation> {
-    let made = published.state.analytics.iter();
-    made.filter_map(|(name, made)| relation(published, viewer, personal, shown, name, made))
-        .collect()
+/// What analysts made, and who looks at it.
+pub(super) struct Made<'a> {
+    pub(super) published: &'a Published,
+    pub(super) viewer: &'a Viewer,
+    /// Whether rows of persons exist for the viewer at all.
+    pub(super) personal: bool,
+    /// Who gives numbers of sequences. Without it there are none.
+    pub(super) sequences: Option<&'a Arc<Sequences>>,
 }
 
-fn relation(
-    published: &Published,
-    viewer: &Viewer,
-    personal: bool,
-    shown: &ShownColumns,
-    name: &str,
-    made: &AnalyticsRelation,
-) -> Option<Relation> {
-    let (columns, source) = match &made.body {
-        AnalyticsBody::View(view) => {
-            let columns: Vec<Field> =
-                view.columns.iter().map(|column| commented(column.clone(), made)).collect();
-            (Arc::new(Schema::new(columns)), RelationSource::MadeView(view.query.clone()))
-        }
-        AnalyticsBody::Table(table) => {
-            let snapshot = published.table(&table.path)?;
-            let columns = shown.of(&snapshot.schema, table, made);
-            let source = match table.purpose.as_ref().filter(|bound| !is_for(viewer, bound)) {
-                Some(purpose) => RelationSource::Reserved(purpose.clone()),
-                None => {
-                    // Nobody's rows exist for a purpose that sees no persons.
-                    if table.of_persons && !personal {
-                        return None;
+impl Made<'_> {
+    /// Returns the relations that the viewer may name; those of another purpose are there and say so.
+    pub(super) fn relations(&self, shown: &ShownColumns) -> Vec<Relation> {
+        let made = self.published.state.analytics.iter();
+        made.filter_map(|(name, made)| self.relation(shown, name, made)).collect()
+    }
+
+    fn relation(
+        &self,
+        shown: &ShownColumns,
+        name: &str,
+        made: &AnalyticsRelation,
+    ) -> Option<Relation> {
+        let (columns, source) = match &made.body {
+            AnalyticsBody::View(view) => {
+                let columns: Vec<Field> =
+                    view.columns.iter().map(|column| commented(column.clone(), made)).collect();
+                (Arc::new(Schema::new(columns)), RelationSource::MadeView(view.query.clone()))
+            }
+            AnalyticsBody::Table(table) => {
+                let snapshot = self.published.table(&table.path)?;
+                let columns = shown.of(&snapshot.schema, table, made);
+                let source = match self.bound_otherwise(table) {
+                    Some(purpose) => RelationSource::Reserved(purpose.clone()),
+                    None => {
+                        // Nobody's rows exist for a purpose that sees no persons.
+                        if table.of_persons && !self.personal {
+                            return None;
+                        }
+                        let (path, bound) = (table.path.clone(), table.purpose.is_some());
+                        let whose = match (table.of_persons, bound) {
+                            (true, _) => Whose::Persons,
+                            (false, true) => Whose::Purpose,
+                            (false, false) => Whose::Nobody,
+                        };
+                        let columns = Arc::clone(&columns);
+                        RelationSource::Made(MadeTable { path, snapshot, columns, whose, bound })
                     }
-                    let (path, bound) = (table.path.clone(), table.purpose.is_some());
-                    let whose = match (table.of_persons, bound) {
-                        (true, _) => Whose::Persons,
-                        (false, true) => Whose::Purpose,
-                        (false, false) => Whose::Nobody,
-                    };
-                    let columns = Arc::clone(&columns);
-                    RelationSource::Made(MadeTable { path, snapshot, columns, whose, bound })
-                }
-            };
-            (columns, source)
-        }
-    };
-    let numbered = made.table().map(|table| table.numbered.iter().cloned().collect());
-    Some(Relation {
-        schema: placed(name).0.into(),
-        name: placed(name).1.into(),
-        owner: Some(made.owner.clone()),
-        comment: made.comment.clone(),
-        numbered: numbered.unwrap_or_default(),
-        materialized: made.table().and_then(|table| table.definition.clone()),
-        primary_key: made.table().map(|table| table.primary_key.clone()).unwrap_or_default(),
-        columns,
-        source,
-        unlisted: false,
+                };
+                (columns, source)
+            }
+            AnalyticsBody::Sequence(sequence) => return self.sequence(name, made, sequence),
+        };
+        let table = made.table();
+        Some(Relation {
+            owner: Some(made.owner.clone()),
+            comment: made.comment.clone(),
+            numbered: table.map(|table| table.numbered.clone()).unwrap_or_default(),
+            materialized: table.and_then(|table| table.definition.clone()),
+            primary_key: table.map(|table| table.primary_key.clone()).unwrap_or_default(),
+            unique: table.map(|table| table.unique.clone()).unwrap_or_default(),
+            ..Relation::new(placed(name).0, placed(name).1, columns, source)
+        })
+    }
+
+    /// A sequence, which has one row. That of a column tells how many rows its table was given, and is seen for the purpose of
+    /// that.
+    fn sequence(
+        &self,
+        name: &str,
+        made: &AnalyticsRelation,
+        sequence: &AnalyticsSequence,
+    ) -> Option<Relation> {
+        let sequences = self.sequences?;
+        let counted = Counted::of(name, sequence);
+        let owner = sequence.owned_by.as_ref();
+        let table = owner.and_then(|owner| self.published.state.analytics.get(&owner.table));
+        let reserved =
+            table.and_then(AnalyticsRelation::table).and_then(|table| self.bound_otherwise(table));
+        let may_write = self.viewer.may(Capability::Write) || self.viewer.may(Capability::Define);
+        let is_own = made.owner == self.viewer.role || self.viewer.may(Capability::Define);
+        let known = postgres::Sequence {
+            counted: counted.clone(),
+            owned_by: sequence.owned_by.clone(),
+            readable: reserved.is_none(),
+            usable: reserved.is_none() && may_write && is_own,
+        };
+        let columns = Arc::new(Schema::new(vec![
+            Field::new("last_value", DataType::Int64, false),
+            Field::new("log_cnt", DataType::Int64, false),
+            Field::new("is_called", DataType::Boolean, false),
+        ]));
+        let source = match reserved {
+            Some(purpose) => RelationSource::Reserved(purpose.clone()),
+            None => {
+                RelationSource::System(row_of(Arc::clone(&columns), Arc::clone(sequences), counted))
+            }
+        };
+        Some(Relation {
+            owner: Some(made.owner.clone()),
+            comment: made.comment.clone(),
+            sequence: Some(known),
+            ..Relation::new(placed(name).0, placed(name).1, columns, source)
+        })
+    }
+
+    /// Returns the purpose that a table is bound to, if that is not the viewer's.
+    fn bound_otherwise<'t>(&self, table: &'t AnalyticsTable) -> Option<&'t String> {
+        table.purpose.as_ref().filter(|bound| !is_for(self.viewer, bound))
+    }
+}
+
+/// Makes the row of a sequence: where it stands when that is asked.
+fn row_of(columns: SchemaRef, sequences: Arc<Sequences>, counted: Counted) -> Rows {
+    Arc::new(move || {
+        let (place, ahead) = sequences.position(&counted);
+        let ahead = i64::try_from(ahead).unwrap_or(i64::MAX);
+        let row: Vec<ArrayRef> = vec![
+            Arc::new(Int64Array::from(vec![place.last])),
+            Arc::new(Int64Array::from(vec![ahead])),
+            Arc::new(BooleanArray::from(vec![place.called])),
+        ];
+        let row = RecordBatch::try_new(Arc::clone(&columns), row);
+        let rows =
+            row.map(|row| vec![row]).map_err(|error| Error::from(DataFusionError::from(error)));
+        futures::future::ready(rows).boxed()
     })
 }
 
@@ -178,6 +261,17 @@ fn commented(field: Field, made: &AnalyticsRelation) -> Field {
     field.with_metadata(metadata)
 }
 
+/// The answer to a statement that reads too many views.
+pub(super) fn too_many_views() -> Error {
+    Error::Limit {
+        sqlstate: "54001",
+        message: format!(
+            "the statement reads more than {VIEWS_MAX} views, those within others counted"
+        ),
+        hint: "Make a table of one of the views.".into(),
+    }
+}
+
 /// The answer to whoever reads for another purpose than a table was made for.
 pub(super) fn reserved(name: &str, purpose: &str) -> Error {
     Error::Denied {
@@ -202,8 +296,9 @@ mod tests {
             purpose: None,
             of_persons: false,
             not_null: BTreeSet::new(),
-            numbered: BTreeSet::new(),
+            numbered: BTreeMap::new(),
             primary_key: vec![],
+            unique: vec![],
             definition: None,
         };
         let mut made = AnalyticsRelation {

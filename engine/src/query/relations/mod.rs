@@ -19,9 +19,10 @@ use datafusion::error::{DataFusionError, Result as DataFusionResult};
 use parking_lot::Mutex;
 
 use crate::catalog::{
-    ANALYTICS, AnalyticsSchema, Capability, LegalBasis, Published, TEMPORARY, is_reserved, placed,
+    ANALYTICS, AnalyticsSchema, Capability, LegalBasis, NumberedColumn, Published, TEMPORARY,
+    UniqueConstraint, is_reserved, placed,
 };
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::functions::SessionFunctions;
 use crate::lake::{self, TableSnapshot};
 use crate::query::access::Access;
@@ -30,9 +31,9 @@ use crate::query::planner::{OneCatalog, Planner, Scope, parse_one, plan, plan_ow
 use crate::query::postgres::{self, SessionFacts};
 use crate::query::system::{Rows, SystemTable};
 
-pub(in crate::query) use analytics::ShownColumns;
-pub(crate) use analytics::columns_of;
-use analytics::{MadeTable, analytics};
+use analytics::{Made, MadeTable, too_many_views};
+pub(in crate::query) use analytics::{ShownColumns, without_numbers};
+pub(crate) use analytics::{columns_of, with_numbers};
 use personal::{derived, events, segments, sources};
 
 /// Views that analysts wrote in one statement at most, those within others counted, too.
@@ -76,8 +77,12 @@ pub struct Relation {
     pub comment: Option<String>,
     /// The columns that identify a row.
     pub primary_key: Vec<String>,
-    /// The columns whose rows are numbered as they are put in.
-    pub numbered: Vec<String>,
+    /// What else keeps rows apart.
+    pub unique: Vec<UniqueConstraint>,
+    /// The columns whose rows are numbered as they are put in, and by what.
+    pub numbered: BTreeMap<String, NumberedColumn>,
+    /// What it is if it is a sequence.
+    pub sequence: Option<postgres::Sequence>,
     /// The query that its rows were made by, if it is a materialized view.
     pub materialized: Option<String>,
     /// Its columns.
@@ -155,7 +160,8 @@ impl Relations {
             derived(published, viewer).into_iter().for_each(&mut add);
             segments(published, viewer).into_iter().for_each(&mut add);
         }
-        analytics(published, viewer, personal, &store.shown).into_iter().for_each(&mut add);
+        let made = Made { published, viewer, personal, sequences: facts.sequences() };
+        made.relations(&store.shown).into_iter().for_each(&mut add);
         system.into_iter().for_each(&mut add);
         Self {
             planner,
@@ -183,14 +189,16 @@ impl Relations {
         self
     }
 
-    /// Shows the numbers of the rows of a table that analysts made, for a statement that changes them.
+    /// Adds a table that analysts made with the numbers of its rows, for a statement that changes them. It has a name of its
+    /// own there: what else the statement reads of the table has no columns but the table's.
     pub(crate) fn with_row_numbers(mut self, name: &str) -> Self {
         let (schema, name) = placed(name);
-        let key = (schema.to_owned(), name.to_owned());
-        if let Some(Relation { source: RelationSource::Made(table), .. }) =
-            self.relations.get_mut(&key)
-        {
-            table.show_row_numbers();
+        let found = self.relations.get(&(schema.to_owned(), name.to_owned()));
+        if let Some(mut relation) = found.cloned() {
+            if let RelationSource::Made(table) = &mut relation.source {
+                table.show_row_numbers();
+            }
+            self.relations.insert((schema.to_owned(), with_numbers(name)), relation.unlisted());
         }
         self
     }
@@ -329,12 +337,15 @@ impl Relations {
                     _ if relation.materialized.is_some() => {
                         postgres::RelationKind::MaterializedView
                     }
+                    _ if relation.sequence.is_some() => postgres::RelationKind::Sequence,
                     _ => postgres::RelationKind::Table,
                 },
                 comment: relation.comment.clone(),
                 columns: relation.columns.fields().clone(),
                 primary_key: relation.primary_key.clone(),
+                unique: relation.unique.clone(),
                 numbered: relation.numbered.clone(),
+                sequence: relation.sequence.clone(),
                 definition: match &relation.source {
                     RelationSource::View(query) | RelationSource::MadeView(query) => {
                         Some(query.clone())
@@ -344,16 +355,6 @@ impl Relations {
             })
             .collect();
         postgres::Snapshot::new(relations, &schemas, roles)
-    }
-}
-
-fn too_many_views() -> Error {
-    Error::Limit {
-        sqlstate: "54001",
-        message: format!(
-            "the statement reads more than {VIEWS_MAX} views, those within others counted"
-        ),
-        hint: "Make a table of one of the views.".into(),
     }
 }
 
@@ -437,7 +438,9 @@ impl Relation {
             owner: None,
             comment: None,
             primary_key: vec![],
-            numbered: vec![],
+            unique: vec![],
+            numbered: BTreeMap::new(),
+            sequence: None,
             materialized: None,
             columns,
             source,

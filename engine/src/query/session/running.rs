@@ -10,7 +10,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::{FutureExt, StreamExt, stream};
 
-use super::QuerySession;
+use super::{QuerySession, explained};
 use crate::audit::{Class, Entry};
 use crate::engine::Live;
 use crate::error::{Error, Result};
@@ -46,6 +46,8 @@ impl QuerySession {
     /// run before, is small, and all that it needs is in memory. `None` otherwise.
     pub fn answer_at_once(&self, planned: &Planned, values: &[ScalarValue]) -> Option<RecordBatch> {
         let live = self.live();
+        // What is refused is refused by `execute`.
+        self.admit_reading(&live).ok()?;
         let stamp = self.stamp(&live);
         let renewed;
         let planned = if planned.stamp == stamp {
@@ -73,6 +75,7 @@ impl QuerySession {
         values: Vec<ScalarValue>,
     ) -> Result<SendableRecordBatchStream> {
         let live = self.live();
+        self.admit_reading(&live)?;
         let stamp = self.stamp(&live);
         let renewed;
         let planned = if planned.stamp == stamp {
@@ -84,9 +87,13 @@ impl QuerySession {
             };
             renewed.as_ref()
         };
-        match self.answer(&live, planned, &values).await? {
-            Some(answer) => Ok(answer),
-            None => self.run_again(&live, planned, values).await,
+        let rows = match self.answer(&live, planned, &values).await? {
+            Some(answer) => answer,
+            None => self.run_again(&live, planned, values).await?,
+        };
+        match explained::columns_of(&planned.plan) {
+            Some(_) => Ok(explained::lines(rows)),
+            None => Ok(rows),
         }
     }
 
@@ -204,6 +211,7 @@ impl QuerySession {
         let context = self.context(live)?;
         let task = context.task();
         let class = if target.is_some() { Class::Write } else { Class::Read };
+        reads.check_counts()?;
         let written = target.filter(|target| !reads.relations.iter().any(|read| read == target));
         reads.relations.extend(written.map(str::to_owned));
         let purpose = self.purpose();

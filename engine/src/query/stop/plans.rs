@@ -30,17 +30,23 @@ use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMerge
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use futures::Stream;
 
-use super::Stop;
 use super::filter::with_stoppable_filter;
+use super::{Stop, constants};
 
 /// Bytes of texts that functions are given at a time, or one row. What they take for more may be seconds.
 const PIECE_BYTES: usize = 64 << 10;
+
+/// The same of functions that ask by themselves: what they find in as much is written out at once.
+const ASKING_BYTES: usize = 16 << 20;
 
 /// Functions that make long texts of short ones, or of numbers.
 const GROWING: [&str; 3] = ["repeat", "lpad", "rpad"];
 
 /// Rows that these are given at a time at most.
 const GROWING_ROWS: usize = 1_024;
+
+/// Functions that ask by themselves, by what they have worked through.
+const ASKING: [&str; 4] = ["json_get", "json_get_text", "json_get_path", "json_get_path_text"];
 
 /// Makes `plan` stop with `stop`.
 pub(in crate::query) fn stoppable(
@@ -56,6 +62,7 @@ fn asking(
     node: Arc<dyn ExecutionPlan>,
     stop: &Arc<Stop>,
 ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+    constants::check(&node)?;
     let any: &dyn Any = node.as_ref();
     if let Some(join) = any.downcast_ref::<NestedLoopJoinExec>() {
         let join = with_stoppable_filter(join, stop)?;
@@ -74,7 +81,7 @@ fn asking(
         || any.is::<SortPreservingMergeExec>();
     let evaluates =
         any.is::<FilterExec>() || any.is::<ProjectionExec>() || any.is::<AggregateExec>();
-    let cuts = if evaluates { rows_at_a_time(&node)? } else { None };
+    let cuts = if evaluates { at_a_time(&node)? } else { None };
     if !exchanges && cuts.is_none() {
         return Ok(node);
     }
@@ -84,28 +91,46 @@ fn asking(
     replace_children_if_necessary(node, children)
 }
 
-/// Returns how many rows a node is to be given at a time at most if it calls functions or looks for patterns: what that takes
-/// depends on the values.
-fn rows_at_a_time(node: &Arc<dyn ExecutionPlan>) -> DataFusionResult<Option<usize>> {
-    let mut rows = None;
+/// How much a node is given at a time at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Most {
+    rows: usize,
+    /// Bytes of texts; one row may have more.
+    bytes: usize,
+}
+
+impl Most {
+    const ANY: Self = Self { rows: usize::MAX, bytes: usize::MAX };
+
+    fn or_less(self, rows: usize, bytes: usize) -> Self {
+        Self { rows: self.rows.min(rows), bytes: self.bytes.min(bytes) }
+    }
+}
+
+/// Returns how much a node is to be given at a time if it calls functions, looks for patterns or writes long constants out:
+/// what that takes depends on the values.
+fn at_a_time(node: &Arc<dyn ExecutionPlan>) -> DataFusionResult<Option<Most>> {
+    let mut most = Most::ANY;
+    if let Some(rows) = constants::rows_at_a_time(node)? {
+        most.rows = rows;
+    }
     node.apply_expressions(&mut |root| {
         root.apply(|part| {
             let part: &dyn Any = part.as_ref();
             if let Some(function) = part.downcast_ref::<ScalarFunctionExpr>() {
-                let most = match GROWING.contains(&function.name()) {
-                    true => GROWING_ROWS,
-                    false => usize::MAX,
-                };
-                rows = Some(rows.unwrap_or(most).min(most));
+                let rows =
+                    if GROWING.contains(&function.name()) { GROWING_ROWS } else { usize::MAX };
+                let asks = ASKING.contains(&function.name());
+                most = most.or_less(rows, if asks { ASKING_BYTES } else { PIECE_BYTES });
             } else if part.is::<LikeExpr>()
                 || part.downcast_ref::<BinaryExpr>().is_some_and(|binary| is_pattern(binary.op()))
             {
-                rows = rows.or(Some(usize::MAX));
+                most = most.or_less(usize::MAX, PIECE_BYTES);
             }
             Ok(TreeNodeRecursion::Continue)
         })
     })?;
-    Ok(rows)
+    Ok((most != Most::ANY).then_some(most))
 }
 
 fn is_pattern(operator: &Operator) -> bool {
@@ -123,15 +148,15 @@ fn is_pattern(operator: &Operator) -> bool {
 struct StoppableExec {
     input: Arc<dyn ExecutionPlan>,
     stop: Arc<Stop>,
-    /// Whether batches with long texts are cut into pieces, and how many rows each has at most.
-    cuts: Option<usize>,
+    /// Whether batches with long texts are cut into pieces, and how large each is at most.
+    cuts: Option<Most>,
 }
 
 impl StoppableExec {
     fn over(
         input: Arc<dyn ExecutionPlan>,
         stop: &Arc<Stop>,
-        cuts: Option<usize>,
+        cuts: Option<Most>,
     ) -> Arc<dyn ExecutionPlan> {
         let any: &dyn Any = input.as_ref();
         let input = match any.downcast_ref::<StoppableExec>() {
@@ -207,7 +232,7 @@ impl ExecutionPlan for StoppableExec {
         context: Arc<TaskContext>,
     ) -> DataFusionResult<SendableRecordBatchStream> {
         let input = self.input.execute(partition, context)?;
-        let pieces = self.cuts.map(|rows_max| Pieces { rows_max, rest: None });
+        let pieces = self.cuts.map(|most| Pieces { most, rest: None });
         let stop = Arc::clone(&self.stop);
         Ok(make_cooperative(Box::pin(StoppableStream { input, stop, pieces })))
     }
@@ -256,7 +281,7 @@ impl RecordBatchStream for StoppableStream {
 /// Batches in pieces. How large they are follows from their rows and from nothing else: sums of floating point numbers
 /// depend on it in their last digits.
 struct Pieces {
-    rows_max: usize,
+    most: Most,
     /// What is left of a batch, and how many rows of it are a piece.
     rest: Option<(RecordBatch, usize)>,
 }
@@ -271,9 +296,9 @@ impl Pieces {
     /// Returns the first piece of a batch.
     fn first(&mut self, batch: RecordBatch) -> RecordBatch {
         let bytes: usize = batch.columns().iter().map(|column| text_bytes(column)).sum();
-        let fitting = batch.num_rows() as u128 * PIECE_BYTES as u128 / bytes.max(1) as u128;
+        let fitting = batch.num_rows() as u128 * self.most.bytes as u128 / bytes.max(1) as u128;
         let fitting = usize::try_from(fitting).unwrap_or(usize::MAX);
-        self.cut(batch, fitting.min(self.rows_max))
+        self.cut(batch, fitting.min(self.most.rows))
     }
 
     fn cut(&mut self, batch: RecordBatch, rows: usize) -> RecordBatch {
@@ -288,7 +313,7 @@ impl Pieces {
 }
 
 /// Returns how many bytes the texts of a column have.
-fn text_bytes(column: &dyn Array) -> usize {
+pub(super) fn text_bytes(column: &dyn Array) -> usize {
     let between = |first: Option<&i32>, last: Option<&i32>| match (first, last) {
         (Some(first), Some(last)) => usize::try_from(last - first).unwrap_or(0),
         _ => 0,
@@ -305,13 +330,25 @@ fn text_bytes(column: &dyn Array) -> usize {
         }
         DataType::Utf8View => in_views(column.as_string_view().views()),
         DataType::BinaryView => in_views(column.as_binary_view().views()),
+        DataType::List(_) => {
+            let lists = column.as_list::<i32>();
+            let offsets = lists.value_offsets();
+            let first = offsets.first().map_or(0, |first| *first as usize);
+            let elements = lists.values().slice(first, between(offsets.first(), offsets.last()));
+            text_bytes(&elements)
+        }
+        DataType::Struct(_) => {
+            column.as_struct().columns().iter().map(|column| text_bytes(column)).sum()
+        }
         _ => 0,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{ArrayRef, Int64Array, StringViewArray};
+    use arrow::array::{ArrayRef, Int64Array, ListArray, StringViewArray, StructArray};
+    use arrow::buffer::OffsetBuffer;
+    use arrow::datatypes::{Field, Fields};
     use datafusion::physical_plan::{collect, execute_stream};
     use datafusion::prelude::{SessionConfig, SessionContext};
     use futures::StreamExt;
@@ -325,12 +362,12 @@ mod tests {
 
     #[test]
     fn pieces_are_the_batch_and_have_few_bytes() {
-        let pieces_of = |text: &str, rows: usize, rows_max: usize| {
+        let pieces_of = |text: &str, rows: usize, most: Most| {
             let texts: ArrayRef = Arc::new(StringViewArray::from_iter_values(
                 (0..rows).map(|row| format!("{text}{row:04}")),
             ));
             let batch = RecordBatch::try_from_iter([("t", texts)]).unwrap();
-            let mut pieces = Pieces { rows_max, rest: None };
+            let mut pieces = Pieces { most, rest: None };
             let mut cut = vec![pieces.first(batch.clone())];
             while let Some(piece) = pieces.following() {
                 cut.push(piece);
@@ -338,11 +375,25 @@ mod tests {
             assert_eq!(arrow::compute::concat_batches(&batch.schema(), &cut).unwrap(), batch);
             cut.iter().map(RecordBatch::num_rows).collect::<Vec<_>>()
         };
-        assert_eq!(pieces_of("", 8_192, usize::MAX), [8_192]);
-        assert_eq!(pieces_of(&"x".repeat(1_020), 150, usize::MAX), [64, 64, 22]);
-        assert_eq!(pieces_of(&"x".repeat(PIECE_BYTES), 3, usize::MAX), [1, 1, 1]);
-        assert_eq!(pieces_of("", 2_500, GROWING_ROWS), [1_024, 1_024, 452]);
-        assert_eq!(pieces_of("", 0, usize::MAX), [0]);
+        let few_bytes = Most::ANY.or_less(usize::MAX, PIECE_BYTES);
+        assert_eq!(pieces_of("", 8_192, few_bytes), [8_192]);
+        assert_eq!(pieces_of(&"x".repeat(1_020), 150, few_bytes), [64, 64, 22]);
+        assert_eq!(pieces_of(&"x".repeat(PIECE_BYTES), 3, few_bytes), [1, 1, 1]);
+        assert_eq!(pieces_of(&"x".repeat(PIECE_BYTES), 3, Most::ANY), [3]);
+        let few_rows = few_bytes.or_less(GROWING_ROWS, usize::MAX);
+        assert_eq!(pieces_of("", 2_500, few_rows), [1_024, 1_024, 452]);
+        assert_eq!(pieces_of("", 0, few_bytes), [0]);
+    }
+
+    #[test]
+    fn texts_in_lists_and_records_count() {
+        let texts: ArrayRef = Arc::new(StringViewArray::from_iter_values(["a", "bc", "def", "g"]));
+        let item = Arc::new(Field::new_list_field(DataType::Utf8View, true));
+        let offsets = OffsetBuffer::from_lengths([1, 0, 2, 1]);
+        let lists = ListArray::new(item, offsets, Arc::clone(&texts), None);
+        assert_eq!((text_bytes(&lists), text_bytes(&lists.slice(1, 2))), (7, 5));
+        let fields = Fields::from(vec![Field::new("t", DataType::Utf8View, true)]);
+        assert_eq!(text_bytes(&StructArray::new(fields, vec![texts], None)), 7);
     }
 
     /// Statements of which each part asks in a way of its own.

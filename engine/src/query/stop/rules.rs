@@ -7,12 +7,12 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
 use datafusion::error::Result as DataFusionResult;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::optimizer::{AnalyzerRule, ApplyOrder, Optimizer, OptimizerConfig, OptimizerRule};
+use datafusion::optimizer::{AnalyzerRule, ApplyOrder, OptimizerConfig, OptimizerRule};
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_optimizer::{PhysicalOptimizerContext, PhysicalOptimizerRule};
 use datafusion::physical_plan::ExecutionPlan;
 
-use super::check_current;
+use super::{check_current, planned};
 
 type Analysis = Arc<dyn AnalyzerRule + Send + Sync>;
 type Optimization = Arc<dyn OptimizerRule + Send + Sync>;
@@ -23,13 +23,9 @@ pub(in crate::query) fn analysis(rules: Vec<Analysis>) -> Vec<Analysis> {
     rules.into_iter().map(|rule| Arc::new(Asking(rule)) as Analysis).collect()
 }
 
-/// Returns the rules of the optimizer, which ask.
-pub(in crate::query) fn optimization() -> Vec<Optimization> {
-    static RULES: LazyLock<Vec<Optimization>> = LazyLock::new(|| {
-        let rules = Optimizer::new().rules.into_iter();
-        rules.map(|rule| Arc::new(Asking(rule)) as Optimization).collect()
-    });
-    RULES.clone()
+/// Makes rules of the optimizer ask.
+pub(in crate::query) fn optimization(rules: Vec<Optimization>) -> Vec<Optimization> {
+    rules.into_iter().map(|rule| Arc::new(Asking(rule)) as Optimization).collect()
 }
 
 /// Returns the rules of the optimizer of physical plans, which ask.
@@ -47,8 +43,7 @@ struct Asking<R>(R);
 
 impl AnalyzerRule for Asking<Analysis> {
     fn analyze(&self, plan: LogicalPlan, config: &ConfigOptions) -> DataFusionResult<LogicalPlan> {
-        check_current()?;
-        self.0.analyze(plan, config)
+        planned(|| self.0.analyze(plan, config))
     }
 
     fn name(&self) -> &str {
@@ -70,8 +65,7 @@ impl OptimizerRule for Asking<Optimization> {
         plan: LogicalPlan,
         config: &dyn OptimizerConfig,
     ) -> DataFusionResult<Transformed<LogicalPlan>> {
-        check_current()?;
-        self.0.rewrite(plan, config)
+        planned(|| self.0.rewrite(plan, config))
     }
 }
 
@@ -106,6 +100,7 @@ impl PhysicalOptimizerRule for Asking<PhysicalOptimization> {
 #[cfg(test)]
 mod tests {
     use datafusion::execution::SessionStateBuilder;
+    use datafusion::optimizer::Optimizer;
     use datafusion::prelude::SessionContext;
 
     use super::*;
@@ -115,7 +110,7 @@ mod tests {
     async fn planning_stops_with_its_statement() {
         let state = SessionStateBuilder::new()
             .with_default_features()
-            .with_optimizer_rules(optimization())
+            .with_optimizer_rules(optimization(Optimizer::new().rules))
             .with_physical_optimizer_rules(physical_optimization())
             .build();
         let context = SessionContext::new_with_state(state);

@@ -3,6 +3,7 @@
 mod definitions;
 mod errors;
 mod published;
+mod published_guides;
 mod statements;
 
 use super::*;

@@ -17,10 +17,10 @@ use super::*;
 const DAY: i64 = 86_400_000_000;
 
 /// The lines of an example, resolved.
-struct Replay {
-    resolver: Resolver,
+pub(super) struct Replay {
+    pub(super) resolver: Resolver,
     /// The subject of each line: an event that says what an earlier one said is the same.
-    subjects: Vec<u32>,
+    pub(super) subjects: Vec<u32>,
 }
 
 impl Replay {
@@ -35,9 +35,15 @@ impl Replay {
         Replay { resolver: Resolver::new(rules), subjects: Vec::new() }
     }
 
-    /// Resolves one line more: `CRMID: Tom, ECID: 111`, behind `record` if it is one of a person. Its first identifier is the
-    /// key of the record.
+    /// Resolves one line more.
     fn add(&mut self, line: &str, at: i64) {
+        self.take(line, at);
+        self.resolver.resolve();
+    }
+
+    /// Takes one line in: `CRMID: Tom, ECID: 111`, behind `record` if it is one of a person. Its first identifier is the key of
+    /// the record.
+    fn take(&mut self, line: &str, at: i64) {
         let (is_record, line) = match line.strip_prefix("record ") {
             Some(line) => (true, line),
             None => (false, line),
@@ -64,10 +70,19 @@ impl Replay {
             observed_at: at,
         };
         self.subjects.push(self.resolver.add(subject).unwrap());
-        self.resolver.resolve();
     }
 
-    fn of(graph: &str, lines: &[&str]) -> Replay {
+    /// Resolves lines that all say something else, all of them at once: many would take long one after the other.
+    pub(super) fn at_once(graph: &str, lines: &[String]) -> Replay {
+        let mut replay = Replay::new(graph);
+        for (line, at) in lines.iter().zip(0..) {
+            replay.take(line, at);
+        }
+        replay.resolver.resolve();
+        replay
+    }
+
+    pub(super) fn of(graph: &str, lines: &[&str]) -> Replay {
         let mut replay = Replay::new(graph);
         for (at, line) in lines.iter().enumerate() {
             match lines[..at].iter().position(|earlier| earlier == line) {
@@ -79,7 +94,7 @@ impl Replay {
     }
 
     /// The lines of each person, and those of nobody.
-    fn people(&self) -> (Vec<Vec<usize>>, Vec<usize>) {
+    pub(super) fn people(&self) -> (Vec<Vec<usize>>, Vec<usize>) {
         let (mut people, mut nobody): (Vec<(u32, Vec<usize>)>, Vec<usize>) = Default::default();
         for (line, subject) in self.subjects.iter().enumerate() {
             match self.resolver.anchor_of(*subject) {
@@ -93,19 +108,24 @@ impl Replay {
         (people.into_iter().map(|(_, lines)| lines).collect(), nobody)
     }
 
-    fn class(&self, kind: &str, value: &str) -> Option<ValueClass> {
+    pub(super) fn class(&self, kind: &str, value: &str) -> Option<ValueClass> {
         self.resolver.value_class(self.resolver.rules().kind(kind).unwrap(), value)
     }
 
     /// How many people have a value.
-    fn holders(&self, kind: &str, value: &str) -> usize {
+    pub(super) fn holders(&self, kind: &str, value: &str) -> usize {
         self.resolver.profiles_by_value(self.resolver.rules().kind(kind).unwrap(), value).len()
     }
 }
 
 /// Checks who is who, and that `shared`, a kind and a value, is known to be two people's.
 #[track_caller]
-fn check(graph: &str, lines: &[&str], people: &[&[usize]], shared: Option<(&str, &str)>) -> Replay {
+pub(super) fn check(
+    graph: &str,
+    lines: &[&str],
+    people: &[&[usize]],
+    shared: Option<(&str, &str)>,
+) -> Replay {
     let replay = Replay::of(graph, lines);
     let (found, nobody) = replay.people();
     assert_eq!(found, people, "{lines:?}");
@@ -118,12 +138,12 @@ fn check(graph: &str, lines: &[&str], people: &[&[usize]], shared: Option<(&str,
     replay
 }
 
-const CRMID: &str = "crmid PRIORITY 1 LIMIT 1, ecid PRIORITY 2";
+pub(super) const CRMID: &str = "crmid PRIORITY 1 LIMIT 1, ecid PRIORITY 2";
 const HASHED_EMAIL: &str = "crmid PRIORITY 1 LIMIT 1, email_lc_sha256 PRIORITY 2, ecid PRIORITY 3";
 const DEVICES: &str =
     "crmid PRIORITY 1 LIMIT 1, email_lc_sha256 PRIORITY 2, phone_sha256 PRIORITY 3,
     gaid PRIORITY 4, idfa PRIORITY 5, ecid PRIORITY 6";
-const LOGIN: &str = "crmid PRIORITY 1 LIMIT 1, loginid PRIORITY 2, ecid PRIORITY 3";
+pub(super) const LOGIN: &str = "crmid PRIORITY 1 LIMIT 1, loginid PRIORITY 2, ecid PRIORITY 3";
 const LOGINS: &str =
     "crmid PRIORITY 1 LIMIT 1, email_lc_sha256 PRIORITY 2, phone_sha256 PRIORITY 3,
     loginid PRIORITY 4, ecid PRIORITY 5, aaid PRIORITY 6";

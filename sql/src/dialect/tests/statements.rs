@@ -76,15 +76,15 @@ fn parameters_of_the_session() {
 fn transactions() {
     let none = "TransactionModes { isolation: None, read_only: None, deferrable: None }";
     check(&[
-        ("BEGIN", &format!("Begin {{ modes: {none} }}")),
-        ("begin work", &format!("Begin {{ modes: {none} }}")),
+        ("BEGIN", &format!("Begin {{ start: false, modes: {none} }}")),
+        ("begin work", &format!("Begin {{ start: false, modes: {none} }}")),
         (
             "START TRANSACTION READ ONLY, NOT DEFERRABLE",
-            "Begin { modes: TransactionModes { isolation: None, read_only: Some(true), deferrable: Some(false) } }",
+            "Begin { start: true, modes: TransactionModes { isolation: None, read_only: Some(true), deferrable: Some(false) } }",
         ),
         (
             "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
-            r#"Begin { modes: TransactionModes { isolation: Some("read committed"), read_only: Some(false), deferrable: None } }"#,
+            r#"Begin { start: false, modes: TransactionModes { isolation: Some("read committed"), read_only: Some(false), deferrable: None } }"#,
         ),
         ("COMMIT", "Commit { chain: false }"),
         ("END TRANSACTION AND CHAIN", "Commit { chain: true }"),
@@ -104,6 +104,19 @@ fn transactions() {
         (
             "create index i on A.t using btree (b desc, lower(c)) where b > 1",
             r#"Tuning { tag: "CREATE INDEX", reads: ["SELECT b, lower(c) FROM A.t WHERE b > 1 LIMIT 0"] }"#,
+        ),
+        (
+            "VACUUM (FULL, ANALYZE, INDEX_CLEANUP auto, PARALLEL 2) a (b)",
+            r#"Tuning { tag: "VACUUM", reads: ["SELECT \"b\" FROM \"a\" LIMIT 0"] }"#,
+        ),
+        ("vacuum full verbose analyze", r#"Tuning { tag: "VACUUM", reads: [] }"#),
+        (
+            "LOCK TABLE a, b.c IN ROW EXCLUSIVE MODE NOWAIT",
+            r#"Tuning { tag: "LOCK TABLE", reads: ["SELECT * FROM \"a\" LIMIT 0", "SELECT * FROM \"b\".\"c\" LIMIT 0"] }"#,
+        ),
+        (
+            "DROP INDEX CONCURRENTLY IF EXISTS i, s.j CASCADE",
+            r#"Tuning { tag: "DROP INDEX", reads: [] }"#,
         ),
         ("NOTIFY c, 'x'", r#"Notify { channel: "c", payload: "x" }"#),
     ]);
@@ -328,8 +341,9 @@ fn what_is_not_taken_says_what_to_do_instead() {
         ),
         ("SHOW TABLES", "SHOW TABLES"),
         ("SET ROLE a", "SET ROLE"),
-        ("VACUUM", "VACUUM"),
-        ("CREATE SEQUENCE a", "CREATE SEQUENCE"),
+        ("LOCK TABLE a", "LOCK TABLE in a mode that keeps others from writing"),
+        ("CREATE UNIQUE INDEX a ON b (c)", "CREATE UNIQUE INDEX"),
+        ("ALTER SEQUENCE a OWNER TO b", "ALTER SEQUENCE ... OWNER TO, and SET"),
         ("GRANT SELECT ON a TO b", "GRANT"),
     ] {
         let Statement::Unsupported { what, hint } = one(sql).statement else { panic!("{sql}") };

@@ -40,6 +40,12 @@ impl Admitted {
         if let Some(purpose) = engine.status().purpose {
             settings.store_start(settings.check("cdp.purpose", Some(&[purpose]))?);
         }
+        let connections_max = shared.limits.connections_max.to_string();
+        let ssl = if shared.tls.is_some() { "on" } else { "off" };
+        for (name, value) in [("max_connections", connections_max.as_str()), ("ssl", ssl)] {
+            engine.set(name, value).await.map_err(refused)?;
+            settings.tell(name, value);
+        }
         let mut greeting = BytesMut::new();
         message::authentication(&Authentication::Ok, &mut greeting);
         for (name, value) in hello.settings {

@@ -278,9 +278,14 @@ pub(super) fn planned_text(parsed: &Parsed) -> Result<Option<String>, WireError>
             if *format == ExplainFormat::Json {
                 return Err(unsupported("EXPLAIN (FORMAT JSON)", "Use the text format."));
             }
-            let analyze = if *analyze { "ANALYZE " } else { "" };
+            if *analyze {
+                return Err(unsupported(
+                    "EXPLAIN ANALYZE",
+                    "It would count rows that are hidden from you: EXPLAIN shows the plan.",
+                ));
+            }
             let verbose = if *verbose { "VERBOSE " } else { "" };
-            Ok(Some(format!("EXPLAIN {analyze}{verbose}{}", statement.text)))
+            Ok(Some(format!("EXPLAIN {verbose}{}", statement.text)))
         }
         _ => Ok(None),
     }

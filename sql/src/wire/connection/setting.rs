@@ -33,10 +33,14 @@ impl Connection {
             );
             return Ok("SET".to_owned());
         }
-        // A setting of the transaction lives as long as the transaction.
-        let local = local || change.name().starts_with("transaction_");
+        // A setting of the transaction lives as long as the transaction: outside of a block, it is gone at once.
+        let of_transaction = change.name().starts_with("transaction_");
+        if of_transaction && !in_block {
+            return Ok("SET".to_owned());
+        }
         self.tell_engine(&change).await?;
-        self.session.settings.store(change, local);
+        self.session.settings.store(change, local || of_transaction);
+        self.follow_isolation().await?;
         Ok("SET".to_owned())
     }
 
@@ -47,9 +51,14 @@ impl Connection {
             None => self.session.settings.reset_all(),
         };
         for change in changes {
+            // RESET ALL leaves what the transaction began with, as in PostgreSQL.
+            if name.is_none() && change.name().starts_with("transaction_") {
+                continue;
+            }
             self.tell_engine(&change).await?;
             self.session.settings.store(change, false);
         }
+        self.follow_isolation().await?;
         Ok("RESET".to_owned())
     }
 
@@ -74,12 +83,9 @@ impl Connection {
             let in_block = self.session.transaction.is_open();
             let kept = succeeded && (in_block || !local);
             let change = match value {
-                Some(value) if kept => Settings::checked(name, value),
-                None if kept => self.session.settings.check(name, None),
-                _ => Settings::checked(
-                    name,
-                    self.session.settings.get(name).map_err(stop)?.to_owned(),
-                ),
+                Some(value) if kept => Settings::checked(&name, value),
+                None if kept => self.session.settings.check(&name, None),
+                _ => self.session.settings.kept(&name),
             };
             let change = change.map_err(stop)?;
             self.tell_engine(&change).await.map_err(Halt::Stop)?;
@@ -191,7 +197,7 @@ fn stop(error: WireError) -> Halt {
 
 /// Returns the column of `SHOW name`.
 pub(super) fn show_schema(name: &str) -> Result<arrow::datatypes::Schema, WireError> {
-    Ok(text_columns(&[Settings::spelled(name)?]))
+    Ok(text_columns(&[&Settings::spelled(name)?]))
 }
 
 /// Returns the columns of `SHOW ALL`.

@@ -125,7 +125,7 @@ impl Connection {
             }
             Statement::Reset { name } => self.reset(name.as_deref()).await,
             Statement::Discard { target } => self.discard(*target).await,
-            Statement::Begin { modes } => self.begin(*modes).await,
+            Statement::Begin { start, modes } => self.begin(*start, *modes).await,
             Statement::Commit { chain } => self.end_block(true, *chain).await,
             Statement::Rollback { chain } => self.end_block(false, *chain).await,
             Statement::Savepoint { name } => self.savepoint(name),
@@ -249,11 +249,18 @@ impl Connection {
         parsed: &Parsed,
         how: How<'_>,
     ) -> Run<String> {
+        match tag {
+            dialect::LOCK => self.session.transaction.require_block(tag)?,
+            "VACUUM" if self.session.transaction.is_open() => return Err(inside_block(tag).into()),
+            _ => {}
+        }
         for read in reads {
             let planned = self.plan(read.clone(), vec![]).await;
             planned.map_err(|halt| halt.at(place_of(how.source, Some(parsed))))?;
         }
-        self.notice("statistics are kept with the rows: there is nothing to do");
+        if tag != dialect::LOCK {
+            self.notice("statistics are kept with the rows: there is nothing to do");
+        }
         Ok(tag.to_owned())
     }
 

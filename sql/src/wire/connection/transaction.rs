@@ -1,6 +1,5 @@
 //! `BEGIN`, `COMMIT`, `ROLLBACK` and savepoints: what a block has set and what it has changed in tables and views.
 
-use super::query::unsupported;
 use super::{Connection, Run};
 use crate::dialect::TransactionModes;
 use crate::session::{Moment, TransactionState};
@@ -8,25 +7,33 @@ use crate::wire::error::sqlstate;
 
 impl Connection {
     /// Opens a block.
-    pub(super) async fn begin(&mut self, modes: TransactionModes) -> Run<String> {
+    pub(super) async fn begin(&mut self, start: bool, modes: TransactionModes) -> Run<String> {
         if self.session.transaction.is_open() {
             self.warn(
                 sqlstate::ACTIVE_SQL_TRANSACTION,
                 "there is already a transaction in progress",
             );
         } else {
-            check_isolation(modes)?;
-            self.open_block(modes.read_only).await?;
+            self.open_block(modes).await?;
         }
-        Ok("BEGIN".to_owned())
+        Ok(if start { "START TRANSACTION" } else { "BEGIN" }.to_owned())
     }
 
-    async fn open_block(&mut self, read_only: Option<bool>) -> Run<()> {
-        let read_only = read_only
-            .unwrap_or_else(|| self.session.settings.is_on("default_transaction_read_only"));
+    async fn open_block(&mut self, modes: TransactionModes) -> Run<()> {
+        let settings = &self.session.settings;
+        let read_only =
+            modes.read_only.unwrap_or_else(|| settings.is_on("default_transaction_read_only"));
+        let level = match modes.isolation {
+            Some(level) => level.to_owned(),
+            None => settings.get("default_transaction_isolation")?.to_owned(),
+        };
         self.session.transaction.begin();
         self.session.settings.begin();
-        self.set_read_only("transaction_read_only", read_only, true).await
+        self.set_read_only("transaction_read_only", read_only, true).await?;
+        if self.session.settings.get("transaction_isolation")? != level {
+            self.set("transaction_isolation", Some(&[level]), true).await?;
+        }
+        Ok(())
     }
 
     /// Closes the block: `COMMIT` if it is whole and that was asked for, `ROLLBACK` otherwise.
@@ -40,6 +47,7 @@ impl Connection {
             return Ok(asked.to_owned());
         }
         let read_only = self.session.settings.is_on("transaction_read_only");
+        let isolation = level_named(self.session.settings.get("transaction_isolation")?);
         let committed = self.session.transaction.end() && commit;
         // What could not be committed never was, and neither was what the block has set.
         let done = match committed {
@@ -56,9 +64,15 @@ impl Connection {
         self.session.portals.clear();
         self.session.cursors.retain(|_, cursor| cursor.outlives(committed));
         self.tell_engine_all(changes).await?;
+        self.follow_isolation().await?;
         done?;
         if chain {
-            self.open_block(Some(read_only)).await?;
+            let modes = TransactionModes {
+                isolation,
+                read_only: Some(read_only),
+                ..TransactionModes::default()
+            };
+            self.open_block(modes).await?;
         }
         Ok(if committed { "COMMIT" } else { "ROLLBACK" }.to_owned())
     }
@@ -107,18 +121,36 @@ impl Connection {
         modes: TransactionModes,
         session: bool,
     ) -> Run<String> {
-        check_isolation(modes)?;
         if !session && self.session.transaction.state() == TransactionState::Idle {
             self.warn(
                 sqlstate::NO_ACTIVE_SQL_TRANSACTION,
                 "SET TRANSACTION can only be used in transaction blocks",
             );
-        } else if let Some(read_only) = modes.read_only {
-            let name =
-                if session { "default_transaction_read_only" } else { "transaction_read_only" };
-            self.set_read_only(name, read_only, !session).await?;
+            return Ok("SET".to_owned());
+        }
+        let prefix = if session { "default_" } else { "" };
+        if let Some(level) = modes.isolation {
+            let name = format!("{prefix}transaction_isolation");
+            self.set(&name, Some(&[level.to_owned()]), !session).await?;
+        }
+        if let Some(read_only) = modes.read_only {
+            let name = format!("{prefix}transaction_read_only");
+            self.set_read_only(&name, read_only, !session).await?;
         }
         Ok("SET".to_owned())
+    }
+
+    /// Outside of a block, makes the level of a statement the one that a block would have.
+    pub(super) async fn follow_isolation(&mut self) -> Run<()> {
+        let settings = &self.session.settings;
+        let level = settings.get("default_transaction_isolation")?;
+        if self.session.transaction.is_open() || settings.get("transaction_isolation")? == level {
+            return Ok(());
+        }
+        let change = settings.check("transaction_isolation", Some(&[level.to_owned()]))?;
+        self.tell_engine_all(vec![change.clone()]).await?;
+        self.session.settings.store(change, false);
+        Ok(())
     }
 
     async fn set_read_only(&mut self, name: &str, read_only: bool, local: bool) -> Run<()> {
@@ -136,14 +168,9 @@ impl Connection {
     }
 }
 
-/// Refuses what is not kept: each statement of a block reads the newest state, which is `READ COMMITTED`.
-fn check_isolation(modes: TransactionModes) -> Run<()> {
-    match modes.isolation {
-        None | Some("read committed" | "read uncommitted") => Ok(()),
-        Some(other) => {
-            let what = format!("isolation level {}", other.to_uppercase());
-            Err(unsupported(&what, "Each statement reads the newest state: use READ COMMITTED.")
-                .into())
-        }
-    }
+/// Returns the level of this name as modes have it.
+fn level_named(name: &str) -> Option<&'static str> {
+    ["serializable", "repeatable read", "read committed", "read uncommitted"]
+        .into_iter()
+        .find(|level| *level == name)
 }

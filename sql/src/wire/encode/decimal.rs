@@ -51,6 +51,40 @@ pub(super) fn decimal(array: &dyn Array, format: Format) -> Box<dyn Column + '_>
     }
 }
 
+/// Writes quotients, each with as many digits behind the point as PostgreSQL gives it.
+pub(super) fn quotient(array: &dyn Array, scale: i32, format: Format) -> Box<dyn Column + '_> {
+    let values = array.as_primitive::<Decimal128Type>();
+    let shown = move |row: usize| without_zeros(values.value(row), scale);
+    match format {
+        Format::Text => cell(array, move |row, out| {
+            let (value, scale) = shown(row);
+            put_text(value, scale, out);
+        }),
+        Format::Binary => cell(array, move |row, out| {
+            let (value, scale) = shown(row);
+            put_binary(value, scale, out);
+        }),
+    }
+}
+
+/// Leaves out zeros behind the sixteenth digit of a quotient, counted in groups of four from the point.
+fn without_zeros(value: i128, scale: i32) -> (i128, i32) {
+    let magnitude = value.unsigned_abs();
+    let Some(most) = magnitude.checked_ilog10() else { return (value, scale) };
+    let position = (most as i32 - scale).div_euclid(4);
+    let own = 16 - 4 * position;
+    // PostgreSQL knows no better than that a quotient of two numbers with the same first group is below one.
+    let first = u32::try_from(scale + 4 * position).ok().map(|below| 10_u128.pow(below));
+    let least = if first == Some(magnitude) { own + 4 } else { own };
+    for own in [least, least + 4].map(|own| own.clamp(0, scale)) {
+        let zeros = 10_i128.pow((scale - own).unsigned_abs());
+        if value % zeros == 0 {
+            return (value / zeros, own);
+        }
+    }
+    (value, scale)
+}
+
 /// Appends a decimal as text with exactly `scale` digits behind the point.
 pub(super) fn put_text(value: i128, scale: i32, out: &mut Vec<u8>) {
     let mut buffer = itoa::Buffer::new();
@@ -148,4 +182,25 @@ fn put_groups(negative: bool, digits: &[u8], scale: i32, out: &mut Vec<u8>) {
     // Zero groups at the end are not sent.
     out.truncate(at + 8 + usize::try_from(significant).unwrap_or(0) * 2);
     out[at..at + 2].copy_from_slice(&significant.to_be_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotients_are_shown_with_the_digits_of_postgresql() {
+        let check = |value: i128, expected: &str| {
+            let (value, scale) = without_zeros(value, 20);
+            let mut out = Vec::new();
+            put_text(value, scale, &mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), expected);
+        };
+        check(33_333_333_333_333_333_333, "0.33333333333333333333");
+        check(233_333_333_333_333_330_000, "2.3333333333333333");
+        check(-2_833_333_333_333_333_300_000_000, "-28333.333333333333");
+        check(350_000_000_000_000_000_000, "3.5000000000000000");
+        check(100_000_000_000_000_000_000, "1.00000000000000000000");
+        check(0, "0.00000000000000000000");
+    }
 }

@@ -15,6 +15,7 @@ use super::time::put_time;
 use super::{Column, Format, cell};
 
 const SECOND_US: i64 = 1_000_000;
+const DAY_US: i64 = 86_400 * SECOND_US;
 
 /// Writes interval and duration arrays.
 pub(super) fn interval(array: &dyn Array, format: Format) -> Box<dyn Column + '_> {
@@ -24,7 +25,11 @@ pub(super) fn interval(array: &dyn Array, format: Format) -> Box<dyn Column + '_
             cell(array, move |row, out| put($span(values.value(row)), format, out))
         }};
     }
-    let micros = |micros: i64| Span { micros, ..Span::default() };
+    // The time between two points in time has days.
+    let micros = |micros: i64| {
+        let days = i32::try_from(micros / DAY_US).unwrap_or(0);
+        Span { months: 0, days, micros: micros - i64::from(days) * DAY_US }
+    };
     match array.data_type() {
         DataType::Interval(IntervalUnit::YearMonth) => {
             arm!(IntervalYearMonthType, |months| Span { months, ..Span::default() })

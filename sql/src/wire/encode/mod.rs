@@ -26,6 +26,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use bytes::BufMut;
 use engine::query::postgres::origin_of;
+use engine::query::postgres::types::{QUOTIENT, TYPE_KEY};
 
 use super::types::{Logical, PgType, elements_of, is_nested};
 
@@ -243,6 +244,9 @@ fn column<'a>(
         DataType::Boolean => text::boolean(array, format),
         data_type if data_type.is_integer() => number::integer(array, format),
         data_type if data_type.is_floating() => float::float(array, format),
+        DataType::Decimal128(_, scale) if is_quotient(field) => {
+            decimal::quotient(array, i32::from(*scale), format)
+        }
         DataType::Decimal32(_, _)
         | DataType::Decimal64(_, _)
         | DataType::Decimal128(_, _)
@@ -266,6 +270,10 @@ fn column<'a>(
         DataType::Struct(fields) => record::record(array, fields, format, zone),
         _ => json::jsonb(array, format, zone),
     }
+}
+
+fn is_quotient(field: &Field) -> bool {
+    field.metadata().get(TYPE_KEY).is_some_and(|logical| logical == QUOTIENT)
 }
 
 /// Makes a writer that owns its array, for arrays that were unpacked on the way.

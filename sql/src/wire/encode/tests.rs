@@ -326,7 +326,7 @@ fn intervals_in_the_style_of_postgres() {
     );
     check(IntervalYearMonthArray::from(vec![13]), &["1 year 1 mon"]);
     check(IntervalDayTimeArray::from(vec![IntervalDayTime::new(1, 1_500)]), &["1 day 00:00:01.5"]);
-    check(DurationSecondArray::from(vec![90_061]), &["25:01:01"]);
+    check(DurationSecondArray::from(vec![90_061]), &["1 day 01:01:01"]);
     check_as(
         StringArray::from(vec![
             "P1Y2M3DT4H5M6.789S",

@@ -3,6 +3,7 @@
 use arrow::error::ArrowError;
 use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
+use engine::query::postgres::arrow_names::in_postgres_words;
 
 use super::{Phase, Place, WireError, sqlstate};
 use crate::dialect::nearest;
@@ -12,6 +13,11 @@ pub(super) fn from_arrow(error: &ArrowError) -> WireError {
     match error {
         ArrowError::DivideByZero => WireError::new("22012", "division by zero"),
         ArrowError::ArithmeticOverflow(_) => WireError::new("22003", "value out of range"),
+        ArrowError::CastError(message)
+            if message.starts_with("Can't cast value") || message.starts_with("value of ") =>
+        {
+            too_large(message)
+        }
         ArrowError::CastError(message) | ArrowError::ParseError(message) => bad_value(message),
         ArrowError::ComputeError(message) | ArrowError::InvalidArgumentError(message) => {
             failed_run(message)
@@ -130,6 +136,7 @@ fn from_plan(message: &str, place: Place<'_>) -> WireError {
     {
         let call = rest.split('\'').next().unwrap_or_default();
         let name = call.split('(').next().unwrap_or_default();
+        let call = in_postgres_words(call);
         return WireError::new("42883", format!("function {call} does not exist"))
             .hint("You might need to add explicit type casts.")
             .at(place.of_word(name));
@@ -171,6 +178,8 @@ fn failed_run(message: &str) -> WireError {
         WireError::new("22012", "division by zero")
     } else if has(&["overflow", "out of range", "too large", "too big"]) {
         WireError::new("22003", "value out of range")
+    } else if has(&["can't cast value"]) {
+        too_large(message)
     } else if has(&["cast", "parse", "invalid input syntax"]) {
         bad_value(message)
     } else if has(&["more than one row", "scalar subquery"]) {
@@ -210,8 +219,14 @@ fn invalid_pattern() -> WireError {
     )
 }
 
-/// A value that has not the form of its type: only the type is named, never the value.
-fn bad_value(message: &str) -> WireError {
+/// A number that does not fit the type that it is cast to. A text is said to be no value of a type.
+fn too_large(message: &str) -> WireError {
+    let name = type_wanted(message).unwrap_or("value");
+    WireError::new("22003", format!("{name} out of range"))
+}
+
+/// The type that a message about a cast ends in: "Cannot cast string 'x' to value of Int64 type".
+fn type_wanted(message: &str) -> Option<&'static str> {
     let wanted = [
         ("Int8", "smallint"),
         ("Int16", "smallint"),
@@ -232,10 +247,15 @@ fn bad_value(message: &str) -> WireError {
         ("uuid", "uuid"),
         ("json", "json"),
     ];
-    // Such messages end in the type: "Cannot cast string 'x' to value of Int64 type". The quoted value is skipped.
+    // The quoted value is skipped.
     let tail = message.rsplit('\'').next().unwrap_or(message);
-    match wanted.iter().find(|(arrow, _)| tail.contains(arrow)) {
-        Some((_, name)) => WireError::new(
+    wanted.iter().find(|(arrow, _)| tail.contains(arrow)).map(|(_, name)| *name)
+}
+
+/// A value that has not the form of its type: only the type is named, never the value.
+fn bad_value(message: &str) -> WireError {
+    match type_wanted(message) {
+        Some(name) => WireError::new(
             sqlstate::INVALID_TEXT_REPRESENTATION,
             format!("invalid input syntax for type {name}"),
         ),
@@ -260,11 +280,12 @@ fn unreadable() -> WireError {
 fn tidy(message: &str) -> String {
     let line = message.lines().next().unwrap_or_default();
     let line = line.trim_start_matches("Error during planning: ").trim_end_matches(['.', ' ']);
+    let line = in_postgres_words(line);
     let mut letters = line.chars();
     match (letters.next(), letters.clone().next()) {
         (Some(first), Some(second)) if first.is_uppercase() && !second.is_uppercase() => {
             first.to_lowercase().chain(letters).collect()
         }
-        _ => line.to_owned(),
+        _ => line,
     }
 }

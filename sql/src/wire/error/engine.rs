@@ -24,11 +24,14 @@ pub(crate) fn from_engine(error: &engine::Error, phase: Phase, place: Place<'_>)
         engine::Error::Query(error) => return from_query(error, phase, place),
         engine::Error::Refresh { failed } => return from_refresh(error, failed),
         engine::Error::Definition { source, .. } => return from_definition(error, source),
-        engine::Error::Missing { kind: "table" | "view", .. } => ("42P01", error.hint()),
+        engine::Error::Missing { kind: "table" | "view" | "sequence", .. } => {
+            ("42P01", error.hint())
+        }
         engine::Error::Unavailable { .. } => (error.sqlstate(), Some("Try again.".to_owned())),
         error => (error.sqlstate(), error.hint()),
     };
     let mut wire = WireError::new(sqlstate, error.to_string());
+    wire.detail = error.detail().map(str::to_owned);
     wire.hint = hint.filter(|hint| !hint.is_empty()).map(Cow::Owned);
     // A setting is named by a text, at which PostgreSQL does not point.
     if let engine::Error::Missing { kind, name, .. } = error

@@ -2,7 +2,7 @@
 
 use datafusion::common::ScalarValue;
 
-use super::{bad_binary, decimal, out_of_range, text, unknown_type, utc};
+use super::{bad_binary, decimal, out_of_range, text, unknown_type, utc, uuid_text};
 use crate::wire::encode::{EPOCH_SHIFT_DAYS, EPOCH_SHIFT_US};
 use crate::wire::error::WireError;
 use crate::wire::types::oid;
@@ -31,7 +31,7 @@ pub(super) fn scalar(bytes: &[u8], oid: u32) -> Result<ScalarValue, WireError> {
         oid::FLOAT8 => ScalarValue::Float64(Some(f64::from_be_bytes(exactly(bytes)?))),
         oid::NUMERIC => numeric(bytes)?,
         oid::BYTEA => ScalarValue::Binary(Some(bytes.to_vec())),
-        oid::UUID => ScalarValue::Binary(Some(exactly::<16>(bytes)?.to_vec())),
+        oid::UUID => ScalarValue::Utf8(Some(uuid_text(&exactly(bytes)?))),
         oid::DATE => {
             let days = i32::from_be_bytes(exactly(bytes)?);
             ScalarValue::Date32(Some(days.checked_add(EPOCH_SHIFT_DAYS).ok_or_else(bad_binary)?))

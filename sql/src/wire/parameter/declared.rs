@@ -1,11 +1,12 @@
 //! Which Arrow type a parameter of a declared Postgres type is planned as.
 
 use arrow::datatypes::{DataType, IntervalUnit, TimeUnit};
+use engine::query::postgres::types::UUID_PARAMETER;
 
 use crate::wire::types::{element_of, oid};
 
-/// Returns the Arrow type that a parameter of a declared Postgres type is planned as, or `None` when the type says
-/// nothing (`unknown`, 0) or is not known.
+/// Returns the Arrow type that says which Postgres type a parameter was declared with, or `None` when the type says
+/// nothing (`unknown`, 0) or is not known. Values are of the type that `held_as` gives.
 pub(crate) fn arrow_of(oid: u32) -> Option<DataType> {
     if let Some(element) = element_of(oid) {
         return arrow_of(element).map(|element| DataType::new_list(element, true));
@@ -29,8 +30,7 @@ pub(crate) fn arrow_of(oid: u32) -> Option<DataType> {
             DataType::Utf8
         }
         oid::BYTEA => DataType::Binary,
-        // As in the lake: a uuid is sixteen bytes.
-        oid::UUID => DataType::Binary,
+        oid::UUID => UUID_PARAMETER,
         oid::DATE => DataType::Date32,
         oid::TIME => DataType::Time64(TimeUnit::Microsecond),
         oid::TIMESTAMP => DataType::Timestamp(TimeUnit::Microsecond, None),
@@ -38,4 +38,9 @@ pub(crate) fn arrow_of(oid: u32) -> Option<DataType> {
         oid::INTERVAL => DataType::Interval(IntervalUnit::MonthDayNano),
         _ => return None,
     })
+}
+
+/// Returns the Arrow type that values of a Postgres type are held in.
+pub(super) fn held_as(oid: u32) -> Option<DataType> {
+    arrow_of(oid).map(|held| if held == UUID_PARAMETER { DataType::Utf8 } else { held })
 }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Field};
 use datafusion::common::ScalarValue;
 
+use self::declared::held_as;
 use super::encode::{Format, Zone};
 use super::error::{WireError, sqlstate};
 use super::types::{Logical, element_of, oid};
@@ -47,28 +48,16 @@ pub(crate) fn cast(value: ScalarValue, field: &Field) -> Result<ScalarValue, Wir
     if value.is_null() {
         return null(field);
     }
-    if value.data_type() == *target || both_decimal(&value.data_type(), target) {
-        return Ok(value);
-    }
-    // A uuid is bytes or text, depending on where it is compared.
-    let value = match (&value, Logical::of(field), target) {
-        (
-            ScalarValue::Utf8(Some(text)),
-            Logical::Uuid,
-            DataType::Binary | DataType::FixedSizeBinary(_),
-        ) => ScalarValue::Binary(Some(text::uuid(text)?.to_vec())),
-        (
-            ScalarValue::Binary(Some(bytes)),
-            _,
-            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View,
-        ) if bytes.len() == 16 => ScalarValue::Utf8(Some(uuid_text(bytes))),
-        (ScalarValue::Binary(Some(bytes)), _, DataType::FixedSizeBinary(width))
-            if usize::try_from(*width).ok() == Some(bytes.len()) =>
-        {
-            return Ok(ScalarValue::FixedSizeBinary(*width, Some(bytes.clone())));
+    // Texts of a uuid are compared as texts, so they have its one form.
+    let value = match &value {
+        ScalarValue::Utf8(Some(text)) if Logical::of(field) == Logical::Uuid => {
+            ScalarValue::Utf8(Some(uuid_text(&text::uuid(text)?)))
         }
         _ => value,
     };
+    if value.data_type() == *target || both_decimal(&value.data_type(), target) {
+        return Ok(value);
+    }
     // Neither the value nor what Arrow says about it is repeated.
     value.cast_to(target).map_err(|_| {
         WireError::new(
@@ -96,7 +85,7 @@ fn null(field: &Field) -> Result<ScalarValue, WireError> {
     })
 }
 
-fn uuid_text(bytes: &[u8]) -> String {
+fn uuid_text(bytes: &[u8; 16]) -> String {
     let hex = hex::encode(bytes);
     format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }
@@ -143,7 +132,7 @@ fn list_of(values: &[ScalarValue], element: u32) -> Result<ScalarValue, WireErro
         Some(data_type) => Some(data_type),
         None => values.iter().find(|value| !value.is_null()).map(ScalarValue::data_type),
     };
-    let data_type = data_type.or_else(|| arrow_of(element)).unwrap_or(DataType::Utf8);
+    let data_type = data_type.or_else(|| held_as(element)).unwrap_or(DataType::Utf8);
     let values = values.iter().map(|value| match value.is_null() {
         true => Ok(ScalarValue::try_from(&data_type).unwrap_or(ScalarValue::Null)),
         false if value.data_type() == data_type => Ok(value.clone()),

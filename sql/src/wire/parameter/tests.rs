@@ -122,16 +122,35 @@ fn arrays_of_both_formats_are_read() {
 }
 
 #[test]
-fn a_uuid_becomes_what_it_is_compared_with() {
+fn a_uuid_is_the_text_that_columns_hold() {
     let text = "550e8400-e29b-41d4-a716-446655440000";
-    let bytes = text::uuid(text).unwrap().to_vec();
-    for data_type in [DataType::Binary, DataType::FixedSizeBinary(16), DataType::Utf8] {
-        let field = Field::new("$1", data_type.clone(), true);
-        let from_binary =
-            decode(Some(&bytes), Format::Binary, oid::UUID, &field, 0, &Zone::utc()).unwrap();
-        let from_text = from_text(text, oid::UUID, &field).unwrap();
-        assert_eq!(from_binary, from_text, "{data_type}");
-        assert_eq!(from_text.data_type(), data_type);
+    let value = ScalarValue::Utf8(Some(text.into()));
+    let bytes = text::uuid(text).unwrap();
+    let field = Field::new("$1", DataType::Utf8, true);
+    let from_binary = decode(Some(&bytes), Format::Binary, oid::UUID, &field, 0, &Zone::utc());
+    assert_eq!(from_binary.unwrap(), value);
+    for written in
+        [text, "{550E8400-E29B-41D4-A716-446655440000}", "550e8400e29b41d4a716446655440000"]
+    {
+        assert_eq!(from_text(written, oid::UUID, &field).unwrap(), value, "{written}");
+    }
+    // Whatever it was sent as.
+    let logical = [("onefold.type".to_owned(), "uuid".to_owned())];
+    let column = field.clone().with_metadata(logical.into());
+    let shouted = ScalarValue::Utf8(Some(text.to_uppercase()));
+    assert_eq!(cast(shouted, &column).unwrap(), value);
+    assert_eq!(
+        cast(ScalarValue::Utf8(Some("none".into())), &column).unwrap_err().sqlstate,
+        "22P02"
+    );
+
+    let list = Field::new("$1", DataType::new_list(DataType::Utf8, true), true);
+    assert_eq!(
+        from_text(&format!("{{{text},NULL}}"), 2951, &list).unwrap().to_string(),
+        format!("[{text}, ]")
+    );
+    for empty in ["{}", "{NULL}"] {
+        assert_eq!(from_text(empty, 2951, &list).unwrap().data_type(), *list.data_type());
     }
 }
 

@@ -6,7 +6,6 @@ use engine::query::postgres::types as catalog;
 
 use crate::wire::encode::Zone;
 use crate::wire::error::{WireError, sqlstate};
-use crate::wire::types::oid;
 
 /// Reads bytes as text.
 pub(super) fn utf8(bytes: &[u8]) -> Result<&str, WireError> {
@@ -21,9 +20,6 @@ pub(super) fn utf8(bytes: &[u8]) -> Result<&str, WireError> {
 
 /// Reads a value that is no array, in the session's zone.
 pub(super) fn scalar(text: &str, oid: u32, zone: &Zone) -> Result<ScalarValue, WireError> {
-    if oid == oid::UUID {
-        return Ok(ScalarValue::Binary(Some(uuid(text)?.to_vec())));
-    }
     let name = catalog::by_oid(oid).map_or("text", |known| known.name.as_str());
     match input::read(text, name, zone) {
         Some(read) => read.map_err(|refusal| refused(refusal, name)),

@@ -9,7 +9,7 @@ use datafusion::logical_expr::{ReturnFieldArgs, ScalarUDF};
 
 use super::definition::Definition;
 use super::rows::{Cell, Rows};
-use crate::query::postgres::facts::{OWNER_OID, Oids, Snapshot};
+use crate::query::postgres::snapshot::{OWNER_OID, Oids, Snapshot};
 use crate::query::postgres::types::{self, pg_type_of};
 
 /// Where PostgreSQL's own functions are, and where others are if nobody says otherwise.

@@ -6,8 +6,11 @@ use datafusion::common::Result;
 
 use super::definition::{DEFINITIONS, Definition};
 use super::rows::{Cell, Rows};
-use crate::query::postgres::facts::{Numbered, OWNER, RelationKind, Snapshot};
-use crate::query::postgres::functions::definitions_of;
+use super::sequences;
+use crate::catalog::{ANALYTICS, Identity};
+use crate::query::postgres::Relation;
+use crate::query::postgres::functions::{definitions_of, quote_ident};
+use crate::query::postgres::snapshot::{Numbered, NumberedKey, OWNER, RelationKind, Snapshot};
 use crate::query::postgres::types::{self, PgType, pg_type_of};
 
 /// Builds a relation of `information_schema`.
@@ -27,6 +30,7 @@ pub(super) fn build(
         "columns" => columns(definition, snapshot, database),
         "views" => views(definition, snapshot, database),
         "table_constraints" => table_constraints(definition, snapshot, database),
+        "sequences" => sequences::standard(definition, snapshot, database),
         "key_column_usage" | "constraint_column_usage" => {
             key_columns(definition, snapshot, database)
         }
@@ -79,22 +83,28 @@ fn tables(
         "is_typed",
     ];
     let mut rows = Rows::new(definition, &columns)?;
-    let mut push = |schema: &str, name: &str, table: bool| {
+    let mut push = |schema: &str, name: &str, table: bool, writable: bool| {
         let kind = if table { "BASE TABLE" } else { "VIEW" };
         rows.push(&[
             database.into(),
             schema.into(),
             name.into(),
             kind.into(),
-            yes(false),
+            yes(writable),
             yes(false),
         ]);
     };
-    DEFINITIONS.iter().for_each(|known| push(known.schema, known.name, known.kind == "r"));
+    DEFINITIONS.iter().for_each(|known| push(known.schema, known.name, known.kind == "r", false));
     for r in standard(snapshot) {
-        push(&r.relation.schema, &r.relation.name, r.relation.kind == RelationKind::Table);
+        let is_table = r.relation.kind == RelationKind::Table;
+        push(&r.relation.schema, &r.relation.name, is_table, is_writable(&r.relation));
     }
     rows.finish()
+}
+
+/// Tells whether rows can be put into a relation by whoever may: people made it, and it is no view.
+fn is_writable(relation: &Relation) -> bool {
+    relation.kind == RelationKind::Table && relation.owner.is_some()
 }
 
 fn columns(
@@ -102,6 +112,7 @@ fn columns(
     snapshot: &Snapshot,
     database: &str,
 ) -> Result<RecordBatch> {
+    let writable = std::cell::Cell::new(false);
     let mut rows = Rows::new(
         definition,
         &[
@@ -110,6 +121,7 @@ fn columns(
             "table_name",
             "column_name",
             "ordinal_position",
+            "column_default",
             "is_nullable",
             "data_type",
             "character_maximum_length",
@@ -124,12 +136,18 @@ fn columns(
             "dtd_identifier",
             "is_self_referencing",
             "is_identity",
+            "identity_generation",
+            "identity_start",
+            "identity_increment",
+            "identity_maximum",
+            "identity_minimum",
             "identity_cycle",
             "is_generated",
             "is_updatable",
         ],
     )?;
-    let mut push = |schema: &str, table: &str, at: usize, column: &Field, nullable: bool| {
+    type Of<'a> = (&'a str, &'a str, usize);
+    let mut push = |(schema, table, at): Of<'_>, column: &Field, nullable: bool, by: Numbers| {
         let (t, modifier) = pg_type_of(column);
         let (length, octets) = character_length(t, modifier);
         let (precision, radix, scale) = numeric_shape(t, modifier);
@@ -140,6 +158,7 @@ fn columns(
             table.into(),
             column.name().as_str().into(),
             Cell::Int(at as i64 + 1),
+            by.default.as_deref().into(),
             yes(nullable),
             data_type(t).into(),
             length,
@@ -153,32 +172,70 @@ fn columns(
             t.name.as_str().into(),
             number.as_str().into(),
             yes(false),
-            yes(false),
-            yes(false),
+            yes(by.generation.is_some()),
+            by.generation.into(),
+            by.range[0].as_deref().into(),
+            by.range[1].as_deref().into(),
+            by.range[2].as_deref().into(),
+            by.range[3].as_deref().into(),
+            yes(by.cycle),
             "NEVER".into(),
-            yes(false),
+            yes(writable.get()),
         ]);
     };
     for known in DEFINITIONS.iter() {
         for (at, column) in known.columns.iter().enumerate() {
-            push(
-                known.schema,
-                known.name,
-                at,
-                &types::field(column.name, column.pg_type),
-                column.nullable,
-            );
+            let field = types::field(column.name, column.pg_type);
+            push((known.schema, known.name, at), &field, column.nullable, Numbers::default());
         }
     }
     for r in standard(snapshot) {
+        writable.set(is_writable(&r.relation));
         let key = &r.relation.primary_key;
         for (at, column) in r.relation.columns.iter().enumerate() {
             let nullable = !key.contains(column.name())
                 && (column.is_nullable() || r.relation.kind == RelationKind::View);
-            push(&r.relation.schema, &r.relation.name, at, column, nullable);
+            let by = Numbers::of(snapshot, r, column.name());
+            push((&r.relation.schema, &r.relation.name, at), column, nullable, by);
         }
     }
     rows.finish()
+}
+
+/// What is said of the numbers of a column.
+#[derive(Default)]
+struct Numbers {
+    default: Option<String>,
+    generation: Option<&'static str>,
+    /// The start, the increment, the maximum and the minimum of an identity column.
+    range: [Option<String>; 4],
+    cycle: bool,
+}
+
+impl Numbers {
+    fn of(snapshot: &Snapshot, r: &Numbered, column: &str) -> Self {
+        let identity = r.relation.numbered.get(column).and_then(|numbered| numbered.identity);
+        let Some(found) = snapshot.numbering(r, column) else { return Self::default() };
+        let (schema, name) = (&found.relation.schema, &found.relation.name);
+        let generation = match (identity, &found.relation.sequence) {
+            (Some(Identity::Always), Some(sequence)) => ("ALWAYS", sequence),
+            (Some(Identity::ByDefault), Some(sequence)) => ("BY DEFAULT", sequence),
+            (None, _) | (_, None) => {
+                let quoted = quote_ident(name);
+                let shown = match schema.as_str() {
+                    ANALYTICS => quoted,
+                    schema => format!("{}.{quoted}", quote_ident(schema)),
+                };
+                let default = Some(definitions_of::default_by(&shown));
+                return Self { default, ..Self::default() };
+            }
+        };
+        let (generation, sequence) = (Some(generation.0), generation.1);
+        let range = &sequence.counted.range;
+        let numbers = [range.start, range.increment, range.maximum, range.minimum];
+        let (range, cycle) = (numbers.map(|number| Some(number.to_string())), range.cycle);
+        Self { default: None, generation, range, cycle }
+    }
 }
 
 fn data_type(t: &PgType) -> &str {
@@ -251,17 +308,15 @@ fn views(
     rows.finish()
 }
 
-/// The relations that the standard knows of: it has no materialized views.
+/// The relations that the standard knows of: it has no materialized views, and sequences are no tables.
 fn standard(snapshot: &Snapshot) -> impl Iterator<Item = &Numbered> {
-    snapshot.relations.iter().filter(|r| r.relation.kind != RelationKind::MaterializedView)
+    let is_known =
+        |r: &&Numbered| matches!(r.relation.kind, RelationKind::Table | RelationKind::View);
+    snapshot.relations.iter().filter(is_known)
 }
 
-fn keyed(snapshot: &Snapshot) -> impl Iterator<Item = (&Numbered, String)> {
-    snapshot
-        .relations
-        .iter()
-        .filter(|r| r.key.is_some())
-        .map(|r| (r, format!("{}_pkey", r.relation.name)))
+fn keyed(snapshot: &Snapshot) -> impl Iterator<Item = (&Numbered, &NumberedKey)> {
+    snapshot.relations.iter().flat_map(|r| r.keys.iter().map(move |key| (r, key)))
 }
 
 fn table_constraints(
@@ -282,21 +337,24 @@ fn table_constraints(
             "is_deferrable",
             "initially_deferred",
             "enforced",
+            "nulls_distinct",
         ],
     )?;
-    for (r, name) in keyed(snapshot) {
+    for (r, key) in keyed(snapshot) {
         let schema = Cell::Text(&r.relation.schema);
+        let nulls_distinct = if key.is_primary { Cell::Null } else { yes(true) };
         rows.push(&[
             database.into(),
             schema,
-            name.as_str().into(),
+            key.name.as_str().into(),
             database.into(),
             schema,
             r.relation.name.as_str().into(),
-            "PRIMARY KEY".into(),
+            (if key.is_primary { "PRIMARY KEY" } else { "UNIQUE" }).into(),
             yes(false),
             yes(false),
             yes(true),
+            nulls_distinct,
         ]);
     }
     rows.finish()
@@ -320,13 +378,13 @@ fn key_columns(
         columns.push("ordinal_position");
     }
     let mut rows = Rows::new(definition, &columns)?;
-    for (r, name) in keyed(snapshot) {
+    for (r, key) in keyed(snapshot) {
         let schema = Cell::Text(&r.relation.schema);
-        for (at, column) in r.relation.primary_key.iter().enumerate() {
+        for (at, column) in key.columns.iter().enumerate() {
             rows.push(&[
                 database.into(),
                 schema,
-                name.as_str().into(),
+                key.name.as_str().into(),
                 database.into(),
                 schema,
                 r.relation.name.as_str().into(),

@@ -1,24 +1,22 @@
-//! The relations of `pg_catalog` that describe primary keys.
+//! The relations of `pg_catalog` that describe primary keys and unique constraints.
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::common::Result;
 
 use super::definition::{Definition, stored_rows};
 use super::rows::{Cell, Rows};
-use crate::query::postgres::facts::{Numbered, Snapshot};
 use crate::query::postgres::functions::definitions_of;
+use crate::query::postgres::snapshot::{Numbered, NumberedKey, Snapshot};
 use crate::query::postgres::types::{PgType, pg_type_of};
 
-pub(super) fn key_name(relation: &Numbered) -> String {
-    format!("{}_pkey", relation.relation.name)
+/// The keys of all relations.
+fn keys(snapshot: &Snapshot) -> impl Iterator<Item = (&Numbered, &NumberedKey)> {
+    snapshot.relations.iter().flat_map(|r| r.keys.iter().map(move |key| (r, key)))
 }
 
-/// The numbers of the columns of the primary key, from 1.
-pub(super) fn key_columns(relation: &Numbered) -> Vec<i64> {
-    let columns = &relation.relation.columns;
-    let number =
-        |name: &String| columns.iter().position(|c| c.name() == name).map_or(0, |at| at as i64 + 1);
-    relation.relation.primary_key.iter().map(number).collect()
+/// The numbers of the columns of a key, from 1.
+pub(super) fn key_columns(relation: &Numbered, key: &NumberedKey) -> Vec<i64> {
+    key.columns.iter().map(|name| relation.column(name)).collect()
 }
 
 pub(super) fn indexes(definition: &'static Definition, snapshot: &Snapshot) -> Result<RecordBatch> {
@@ -41,9 +39,8 @@ pub(super) fn indexes(definition: &'static Definition, snapshot: &Snapshot) -> R
             "indoption",
         ],
     )?;
-    for r in &snapshot.relations {
-        let Some((index, _)) = r.key else { continue };
-        let key = key_columns(r);
+    for (r, named) in keys(snapshot) {
+        let key = key_columns(r, named);
         let column = |number: &i64| {
             let column = usize::try_from(number - 1).ok().and_then(|n| r.relation.columns.get(n));
             column.map(|column| pg_type_of(column))
@@ -53,12 +50,12 @@ pub(super) fn indexes(definition: &'static Definition, snapshot: &Snapshot) -> R
         let classes: Vec<i64> = found.iter().map(|(t, _)| operator_class(t)).collect();
         let count = Cell::Int(key.len() as i64);
         rows.push(&[
-            index.into(),
+            named.index.into(),
             r.oid.into(),
             count,
             count,
             true.into(),
-            true.into(),
+            named.is_primary.into(),
             true.into(),
             true.into(),
             true.into(),
@@ -104,22 +101,21 @@ pub(super) fn constraints(
             "conkey",
         ],
     )?;
-    for r in &snapshot.relations {
-        let Some((index, constraint)) = r.key else { continue };
+    for (r, key) in keys(snapshot) {
         rows.push(&[
-            constraint.into(),
-            key_name(r).as_str().into(),
+            key.constraint.into(),
+            key.name.as_str().into(),
             r.schema_oid.into(),
-            "p".into(),
+            (if key.is_primary { "p" } else { "u" }).into(),
             true.into(),
             r.oid.into(),
-            index.into(),
+            key.index.into(),
             " ".into(),
             " ".into(),
             " ".into(),
             true.into(),
             true.into(),
-            Cell::Ints(&key_columns(r)),
+            Cell::Ints(&key_columns(r, key)),
         ]);
     }
     rows.finish()
@@ -130,12 +126,12 @@ pub(super) fn index_definitions(
     snapshot: &Snapshot,
 ) -> Result<RecordBatch> {
     let mut rows = Rows::all(definition)?;
-    for r in snapshot.relations.iter().filter(|r| r.key.is_some()) {
-        let (name, text) = (key_name(r), definitions_of::index(r));
+    for (r, key) in keys(snapshot) {
+        let text = definitions_of::index(r, key);
         rows.push(&[
             r.relation.schema.as_str().into(),
             r.relation.name.as_str().into(),
-            name.as_str().into(),
+            key.name.as_str().into(),
             Cell::Null,
             text.as_str().into(),
         ]);

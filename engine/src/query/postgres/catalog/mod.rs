@@ -11,6 +11,7 @@ mod information_schema;
 mod keys;
 mod objects;
 mod rows;
+mod sequences;
 mod server;
 mod session;
 
@@ -30,8 +31,10 @@ use datafusion::physical_plan::ExecutionPlan;
 use definition::Definition;
 pub(super) use definition::{DEFINITIONS, definition, procedure_name, procedure_oid, stored_rows};
 pub(super) use functions::{Procedure, procedure, procedures};
+pub(super) use sequences::DEFAULT_BY;
 
-use super::facts::{SessionFacts, Snapshot};
+use super::facts::SessionFacts;
+use super::snapshot::Snapshot;
 
 /// Relations of the system catalog that have been read, by place in [`DEFINITIONS`].
 #[derive(Debug)]

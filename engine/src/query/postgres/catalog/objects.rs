@@ -4,10 +4,11 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::common::Result;
 
 use super::definition::{DEFINITIONS, Definition, stored_rows};
-use super::keys::{key_columns, key_name};
+use super::keys::key_columns;
 use super::rows::{Cell, Rows};
-use super::{functions, keys, server};
-use crate::query::postgres::facts::{Numbered, OWNER_OID, RelationKind, Snapshot};
+use super::{functions, keys, sequences, server};
+use crate::catalog::Identity;
+use crate::query::postgres::snapshot::{Numbered, OWNER_OID, RelationKind, Snapshot};
 use crate::query::postgres::types::{self, PgType, pg_type_of};
 
 /// `pg_am.oid` of tables and of indexes.
@@ -28,6 +29,9 @@ pub(super) fn build(
         "pg_namespace" => namespaces(definition, snapshot),
         "pg_index" => keys::indexes(definition, snapshot),
         "pg_constraint" => keys::constraints(definition, snapshot),
+        "pg_attrdef" => sequences::defaults(definition, snapshot),
+        "pg_depend" => sequences::dependencies(definition, snapshot),
+        "pg_sequence" => sequences::sequences(definition, snapshot),
         "pg_description" => descriptions(definition, snapshot),
         "pg_database" => server::databases(definition, database),
         "pg_roles" => server::roles(definition, snapshot),
@@ -50,6 +54,7 @@ fn kind(relation: &Numbered) -> &'static str {
         RelationKind::Table => "r",
         RelationKind::View => "v",
         RelationKind::MaterializedView => "m",
+        RelationKind::Sequence => "S",
     }
 }
 
@@ -74,7 +79,7 @@ fn classes(definition: &'static Definition, snapshot: &Snapshot) -> Result<Recor
             "relreplident",
         ],
     )?;
-    let heap = |kind: &str| Cell::Int(if kind == "v" { 0 } else { HEAP });
+    let heap = |kind: &str| Cell::Int(if matches!(kind, "v" | "S") { 0 } else { HEAP });
     for known in DEFINITIONS.iter() {
         let schema = snapshot.schema_oid(known.schema).unwrap_or_default();
         rows.push(&[
@@ -105,38 +110,19 @@ fn classes(definition: &'static Definition, snapshot: &Snapshot) -> Result<Recor
             r.owner_oid.into(),
             heap(kind),
             0.into(),
-            Cell::Int(-1),
-            r.key.is_some().into(),
+            Cell::Int(if kind == "S" { 1 } else { -1 }),
+            (!r.keys.is_empty()).into(),
             "p".into(),
             kind.into(),
             Cell::Int(r.relation.columns.len() as i64),
-            (kind != "r").into(),
+            matches!(kind, "v" | "m").into(),
             true.into(),
-            (if kind == "v" { "n" } else { "d" }).into(),
+            (if matches!(kind, "v" | "S") { "n" } else { "d" }).into(),
         ]);
-        for (sequence, oid) in &r.sequences {
+        for key in &r.keys {
             rows.push(&[
-                (*oid).into(),
-                sequence.as_str().into(),
-                r.schema_oid.into(),
-                0.into(),
-                r.owner_oid.into(),
-                0.into(),
-                0.into(),
-                Cell::Int(1),
-                false.into(),
-                "p".into(),
-                "S".into(),
-                Cell::Int(3),
-                false.into(),
-                true.into(),
-                "n".into(),
-            ]);
-        }
-        if let Some((index, _)) = r.key {
-            rows.push(&[
-                index.into(),
-                key_name(r).as_str().into(),
+                key.index.into(),
+                key.name.as_str().into(),
                 r.schema_oid.into(),
                 0.into(),
                 r.owner_oid.into(),
@@ -146,7 +132,7 @@ fn classes(definition: &'static Definition, snapshot: &Snapshot) -> Result<Recor
                 false.into(),
                 "p".into(),
                 "i".into(),
-                Cell::Int(r.relation.primary_key.len() as i64),
+                Cell::Int(key.columns.len() as i64),
                 false.into(),
                 true.into(),
                 "n".into(),
@@ -154,6 +140,15 @@ fn classes(definition: &'static Definition, snapshot: &Snapshot) -> Result<Recor
         }
     }
     rows.finish()
+}
+
+/// What is said of a column beside its type.
+#[derive(Default)]
+struct Given {
+    not_null: bool,
+    default: bool,
+    /// `a` or `d` for an identity column.
+    identity: &'static str,
 }
 
 fn attributes(definition: &'static Definition, snapshot: &Snapshot) -> Result<RecordBatch> {
@@ -173,12 +168,14 @@ fn attributes(definition: &'static Definition, snapshot: &Snapshot) -> Result<Re
             "attalign",
             "attstorage",
             "attnotnull",
+            "atthasdef",
+            "attidentity",
             "attislocal",
             "attcollation",
         ],
     )?;
     let mut push =
-        |relation: u32, name: &str, number: i64, t: &PgType, modifier: i32, not_null: bool| {
+        |relation: u32, name: &str, number: i64, t: &PgType, modifier: i32, given: Given| {
             let dimensions = i64::from(t.element != 0 && t.len == -1 && t.name.starts_with('_'));
             rows.push(&[
                 relation.into(),
@@ -193,7 +190,9 @@ fn attributes(definition: &'static Definition, snapshot: &Snapshot) -> Result<Re
                 t.by_value.into(),
                 t.align.as_str().into(),
                 t.storage.as_str().into(),
-                not_null.into(),
+                given.not_null.into(),
+                given.default.into(),
+                given.identity.into(),
                 true.into(),
                 t.collation.into(),
             ]);
@@ -201,27 +200,38 @@ fn attributes(definition: &'static Definition, snapshot: &Snapshot) -> Result<Re
     for known in DEFINITIONS.iter() {
         for (at, column) in known.columns.iter().enumerate() {
             if let Some(t) = types::by_name(column.pg_type) {
-                push(known.oid, column.name, at as i64 + 1, t, -1, !column.nullable);
+                let given = Given { not_null: !column.nullable, ..Given::default() };
+                push(known.oid, column.name, at as i64 + 1, t, -1, given);
             }
         }
     }
     for r in &snapshot.relations {
-        let key = key_columns(r);
         for (at, column) in r.relation.columns.iter().enumerate() {
             let (t, modifier) = pg_type_of(column);
-            let number = at as i64 + 1;
+            let name = column.name();
             // Columns of views can be null as far as PostgreSQL knows.
-            let not_null = key.contains(&number)
-                || (!column.is_nullable() && r.relation.kind == RelationKind::Table);
-            push(r.oid, column.name(), number, t, modifier, not_null);
+            let has_rows = matches!(r.relation.kind, RelationKind::Table | RelationKind::Sequence);
+            let numbered = r.relation.numbered.get(name);
+            let given = Given {
+                not_null: r.relation.primary_key.contains(name)
+                    || (!column.is_nullable() && has_rows),
+                default: numbered.is_some_and(|numbered| numbered.identity.is_none()),
+                identity: match numbered.and_then(|numbered| numbered.identity) {
+                    Some(Identity::Always) => "a",
+                    Some(Identity::ByDefault) => "d",
+                    None => "",
+                },
+            };
+            push(r.oid, name, at as i64 + 1, t, modifier, given);
         }
-        if let Some((index, _)) = r.key {
-            for (at, number) in key.iter().enumerate() {
+        for key in &r.keys {
+            for (at, number) in key_columns(r, key).iter().enumerate() {
                 if let Some(column) =
                     usize::try_from(*number - 1).ok().and_then(|n| r.relation.columns.get(n))
                 {
                     let (t, modifier) = pg_type_of(column);
-                    push(index, column.name(), at as i64 + 1, t, modifier, false);
+                    let number = at as i64 + 1;
+                    push(key.index, column.name(), number, t, modifier, Given::default());
                 }
             }
         }
@@ -232,7 +242,7 @@ fn attributes(definition: &'static Definition, snapshot: &Snapshot) -> Result<Re
 fn types_and_rows(definition: &'static Definition, snapshot: &Snapshot) -> Result<RecordBatch> {
     let mut rows = Rows::all(definition)?;
     stored_rows("pg_type").iter().for_each(|row| rows.push_copy(row));
-    for r in &snapshot.relations {
+    for r in snapshot.relations.iter().filter(|r| r.row_type != 0) {
         let (oid, schema, relation) =
             (r.row_type.to_string(), r.schema_oid.to_string(), r.oid.to_string());
         rows.push_copy(&[

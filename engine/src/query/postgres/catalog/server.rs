@@ -5,10 +5,10 @@ use datafusion::common::Result;
 
 use super::definition::{DEFINITIONS, Definition};
 use super::rows::{Cell, Rows};
-use crate::query::postgres::facts::{
+use crate::query::postgres::functions::definitions_of;
+use crate::query::postgres::snapshot::{
     DATABASE_OID, Numbered, OWNER, OWNER_OID, RelationKind, Snapshot,
 };
-use crate::query::postgres::functions::definitions_of;
 
 /// The encoding number of UTF-8.
 const UTF8: i64 = 6;
@@ -117,7 +117,7 @@ pub(super) fn tables(definition: &'static Definition, snapshot: &Snapshot) -> Re
         .for_each(|known| push(known.schema, known.name, OWNER, true));
     for r in snapshot.relations.iter().filter(|r| r.relation.kind == RelationKind::Table) {
         let owner = snapshot.role_name(r.owner_oid).unwrap_or(OWNER);
-        push(&r.relation.schema, &r.relation.name, owner, r.key.is_some());
+        push(&r.relation.schema, &r.relation.name, owner, !r.keys.is_empty());
     }
     rows.finish()
 }
@@ -167,7 +167,10 @@ pub(super) fn view_rules(
 ) -> Result<RecordBatch> {
     let columns = ["oid", "rulename", "ev_class", "ev_type", "ev_enabled", "is_instead"];
     let mut rows = Rows::new(definition, &columns)?;
-    for r in snapshot.relations.iter().filter(|r| r.relation.kind != RelationKind::Table) {
+    let is_view = |r: &&Numbered| {
+        matches!(r.relation.kind, RelationKind::View | RelationKind::MaterializedView)
+    };
+    for r in snapshot.relations.iter().filter(is_view) {
         rows.push(&[
             r.row_type.into(),
             "_RETURN".into(),

@@ -1,18 +1,20 @@
-//! The relations of `pg_catalog` that describe the session that reads them.
+//! The relations of `pg_catalog` that describe the session that reads them, or what changes without the catalog.
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::common::Result;
 
 use super::definition::Definition;
 use super::rows::{Cell, Rows};
-use crate::query::postgres::facts::{DATABASE_OID, SessionFacts};
+use super::sequences;
+use crate::query::postgres::facts::SessionFacts;
 use crate::query::postgres::settings::SETTINGS;
+use crate::query::postgres::snapshot::DATABASE_OID;
 
 /// Tells whether a relation differs from session to session.
 pub(super) fn is_of_session(definition: &Definition) -> bool {
     matches!(
         (definition.schema, definition.name),
-        ("pg_catalog", "pg_settings" | "pg_stat_activity")
+        ("pg_catalog", "pg_sequences" | "pg_settings" | "pg_stat_activity")
             | ("information_schema", "enabled_roles" | "applicable_roles")
     )
 }
@@ -20,6 +22,7 @@ pub(super) fn is_of_session(definition: &Definition) -> bool {
 /// Builds such a relation.
 pub(super) fn build(definition: &'static Definition, facts: &SessionFacts) -> Result<RecordBatch> {
     match definition.name {
+        "pg_sequences" => sequences::sequences_now(definition, facts),
         "pg_settings" => settings(definition, facts),
         "pg_stat_activity" => activity(definition, facts),
         _ => roles(definition, facts),
@@ -32,6 +35,7 @@ fn settings(definition: &'static Definition, facts: &SessionFacts) -> Result<Rec
         &[
             "name",
             "setting",
+            "unit",
             "category",
             "short_desc",
             "context",
@@ -44,17 +48,19 @@ fn settings(definition: &'static Definition, facts: &SessionFacts) -> Result<Rec
     )?;
     for known in SETTINGS.iter() {
         let value = facts.setting(known.name).unwrap_or_default();
+        let reset = known.in_unit(known.default);
         let source = if value == known.default { "default" } else { "session" };
         rows.push(&[
             known.name.into(),
-            value.as_str().into(),
+            known.in_unit(&value).as_str().into(),
+            known.unit().into(),
             (if known.user { "Client" } else { "Preset Options" }).into(),
             known.description.into(),
             (if known.user { "user" } else { "internal" }).into(),
             known.kind.into(),
             source.into(),
-            known.default.into(),
-            known.default.into(),
+            reset.as_str().into(),
+            reset.as_str().into(),
             false.into(),
         ]);
     }

@@ -29,7 +29,7 @@ pub(super) enum Kind {
 }
 
 /// Functions that return rows.
-const ROWS: [&str; 15] = [
+const ROWS: [&str; 17] = [
     "generate_series",
     "generate_subscripts",
     "json_array_elements",
@@ -42,7 +42,9 @@ const ROWS: [&str; 15] = [
     "jsonb_each",
     "jsonb_each_text",
     "jsonb_object_keys",
+    "jsonb_path_query",
     "unnest",
+    "regexp_matches",
     "regexp_split_to_table",
     "string_to_table",
 ];
@@ -98,10 +100,27 @@ pub(super) fn check(expr: &Expr) -> Result<()> {
             Err(one_column("subquery must return only one column").at(span))
         }
         Expr::InSubquery { expr: left, subquery, .. }
-            if !matches!(left.as_ref(), Expr::Tuple(_))
+            if row_width(left).is_none()
                 && width(&subquery.body).is_some_and(|width| width > 1) =>
         {
             Err(one_column("subquery has too many columns").at(behind(left.span())))
+        }
+        Expr::InSubquery { expr: left, subquery, .. } => {
+            match (row_width(left), width(&subquery.body)) {
+                (Some(wanted), Some(found)) if wanted != found => {
+                    let message = match found > wanted {
+                        true => "subquery has too many columns",
+                        false => "subquery has too few columns",
+                    };
+                    let hint = "Select as many columns as the row has values.";
+                    // The bracket stands behind the last value.
+                    let mut place = behind(left.span());
+                    place.start.column += 1;
+                    place.end.column += 1;
+                    Err(Fault::new("42601", message, hint).at(place))
+                }
+                _ => Ok(()),
+            }
         }
         Expr::Like { pattern, escape_char, .. } | Expr::ILike { pattern, escape_char, .. } => {
             check_pattern(pattern, escape_char.as_ref())

@@ -30,6 +30,7 @@ use datafusion::sql::sqlparser::tokenizer::Span as TextSpan;
 
 use crate::error::{Error, Result};
 
+pub(super) use names::ambiguous;
 pub(in crate::query) use planner_words::explain;
 pub(super) use typed::check_operator;
 pub(in crate::query) use typed::{check_choices, check_plan};

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 
 use datafusion::common::Column;
 use datafusion::sql::sqlparser::ast::{
-    Expr, ObjectName, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, Spanned,
+    Expr, Ident, ObjectName, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, Spanned,
     Statement, TableFactor, Visit, Visitor,
 };
 use datafusion::sql::sqlparser::tokenizer::Span as TextSpan;
@@ -14,6 +14,7 @@ use datafusion::sql::sqlparser::tokenizer::Span as TextSpan;
 use super::Fault;
 use super::calls::last_name;
 use super::located::expressions;
+use crate::error::Error;
 use crate::query::postgres::facts::SessionFacts;
 use crate::query::postgres::rewrite::normal;
 
@@ -53,6 +54,13 @@ const ELSEWHERE: [(&str, &str); 30] = [
     ("jsonb_each", "Call it in FROM: SELECT key, value FROM jsonb_each(...)."),
     ("jsonb_each_text", "Call it in FROM: SELECT key, value FROM jsonb_each_text(...)."),
 ];
+
+/// The answer to a name that means two columns.
+pub(in crate::query::postgres) fn ambiguous(name: &Ident) -> Error {
+    let message = format!("column reference \"{}\" is ambiguous", normal(name));
+    let hint = "Give one of the columns another name where they are selected: AS another_name.";
+    Fault::new("42702", message, hint).at(name.span)
+}
 
 /// A column that is not there, or of a relation that is not there.
 pub(super) fn column(

@@ -14,8 +14,8 @@ use super::clauses::ungrouped;
 use super::located::{self, name_of};
 use super::{About, Fault, names};
 use crate::error::Error;
+use crate::query::postgres::arrow_names::postgres_types;
 use crate::query::postgres::facts::SessionFacts;
-use crate::query::postgres::types;
 
 /// Says an error of the planner as PostgreSQL does, with its place in the statement; what is not known here stays as it is.
 pub(in crate::query) fn explain(
@@ -137,7 +137,7 @@ fn operators(message: &str, statement: &Statement) -> Option<Said> {
     }
     if message.contains("Unsupported binary operator: PGOverlap") {
         let hint =
-            "Use AND between conditions; array_has_any(a, b) tells whether two arrays overlap.";
+            "Use AND between conditions; && tells whether two arrays have an element in common.";
         let fault = Fault::new("42883", "operator does not exist: &&", hint);
         return Some((fault, located::find(statement, &about("&&"))));
     }
@@ -187,6 +187,10 @@ fn clauses(message: &str, statement: &Statement) -> Option<Said> {
     }
     if message.contains("For SELECT DISTINCT, ORDER BY expressions") {
         return Some(distinct_order(statement));
+    }
+    if message.contains("Inconsistent metadata across values list") {
+        let hint = "Cast the values of one column to one type.";
+        return Some((Fault::new("42804", "VALUES types cannot be matched", hint), None));
     }
     None
 }
@@ -268,46 +272,4 @@ fn interval(statement: &Statement) -> Option<TextSpan> {
         _ => None,
     });
     found.into_iter().next()
-}
-
-/// Names of Arrow's types as PostgreSQL has them, with commas between them.
-fn postgres_types(list: &str) -> String {
-    let mut names: Vec<String> = Vec::new();
-    let mut depth = 0_usize;
-    for part in list.split(", ") {
-        let (open, close) = (part.matches('(').count(), part.matches(')').count());
-        match names.last_mut().filter(|_| depth > 0) {
-            Some(last) => *last = format!("{last}, {part}"),
-            None => names.push(part.to_owned()),
-        }
-        depth = (depth + open).saturating_sub(close);
-    }
-    let named: Vec<String> = names.iter().map(|name| postgres_type(name.trim())).collect();
-    named.join(", ")
-}
-
-fn postgres_type(name: &str) -> String {
-    if let Some(element) = name.strip_prefix("List(").and_then(|rest| rest.strip_suffix(')')) {
-        return format!("{}[]", postgres_type(element.trim_start_matches("nullable ")));
-    }
-    let known = match name.split('(').next().unwrap_or_default() {
-        "Utf8" | "Utf8View" | "LargeUtf8" => "text",
-        "Int8" | "Int16" | "UInt8" => "int2",
-        "Int32" | "UInt16" => "int4",
-        "Int64" | "UInt32" => "int8",
-        "Float16" | "Float32" => "float4",
-        "Float64" => "float8",
-        "Boolean" => "bool",
-        "Date32" | "Date64" => "date",
-        "Time32" | "Time64" => "time",
-        "Timestamp" if name.contains('"') || name.contains("Some") => "timestamptz",
-        "Timestamp" => "timestamp",
-        "Interval" | "Duration" => "interval",
-        "Binary" | "BinaryView" | "LargeBinary" | "FixedSizeBinary" => "bytea",
-        "Null" => return "unknown".to_owned(),
-        "Struct" => return "record".to_owned(),
-        decimal if decimal.starts_with("Decimal") || decimal == "UInt64" => "numeric",
-        _ => return "unknown".to_owned(),
-    };
-    types::by_name(known).map_or_else(|| known.to_owned(), |found| found.display.clone())
 }

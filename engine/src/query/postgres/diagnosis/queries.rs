@@ -179,7 +179,7 @@ pub(super) fn check_select(select: &Select) -> Result<()> {
     Ok(())
 }
 
-/// What relations of `FROM` are called: those without an alias by their last name, with the whole name.
+/// What relations of `FROM` are called: those without an alias by their last name, tables with the whole name.
 fn names_of(table: &TableWithJoins, names: &mut Vec<(String, Option<ObjectName>)>) {
     let factors =
         [&table.relation].into_iter().chain(table.joins.iter().map(|join| &join.relation));
@@ -191,8 +191,17 @@ fn names_of(table: &TableWithJoins, names: &mut Vec<(String, Option<ObjectName>)
             TableFactor::Table { alias: None, name, args: None, .. } => {
                 names.push((last_name(name), Some(name.clone())));
             }
+            // What a function gives is called like the function.
+            TableFactor::Table { alias: None, name, args: Some(_), .. }
+            | TableFactor::Function { alias: None, name, .. } => {
+                names.push((last_name(name), None));
+            }
+            TableFactor::UNNEST { alias: None, .. } => names.push(("unnest".to_owned(), None)),
             TableFactor::Table { alias: Some(alias), .. }
-            | TableFactor::Derived { alias: Some(alias), .. } => {
+            | TableFactor::Derived { alias: Some(alias), .. }
+            | TableFactor::Function { alias: Some(alias), .. }
+            | TableFactor::UNNEST { alias: Some(alias), .. }
+            | TableFactor::NestedJoin { alias: Some(alias), .. } => {
                 names.push((normal(&alias.name), None));
             }
             _ => {}

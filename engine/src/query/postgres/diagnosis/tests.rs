@@ -50,11 +50,17 @@ fn numbers_of_columns_and_names_fit() {
         ("SELECT a FROM t UNION SELECT ¦a, b FROM t", "42601"),
         ("SELECT ¦(SELECT a, b FROM t)", "42601"),
         ("SELECT 1 FROM t WHERE a ¦IN (SELECT a, b FROM t)", "42601"),
+        ("SELECT 1 FROM t WHERE (a, b) ¦IN (SELECT a FROM t)", "42601"),
+        ("SELECT (a, b) ¦NOT IN (SELECT a, b, c FROM t) FROM t", "42601"),
         ("VALUES (1, 2), (¦3)", "42601"),
         ("SELECT ¦*", "42601"),
         ("WITH a AS (SELECT 1), ¦a AS (SELECT 2) SELECT * FROM a", "42712"),
         ("SELECT 1 FROM t x, u x", "42712"),
         ("SELECT 1 FROM t, t", "42712"),
+        ("SELECT 1 FROM (t JOIN u ON true) x, v x", "42712"),
+        ("SELECT 1 FROM t x CROSS JOIN unnest(ARRAY[1]) x", "42712"),
+        ("SELECT 1 FROM generate_series(1, 2), generate_series(1, 2)", "42712"),
+        ("SELECT 1 FROM t x LEFT JOIN LATERAL generate_series(1, x.a) x ON true", "42712"),
         ("SELECT 1 FROM ¦other.public.t", "0A000"),
     ]);
 }

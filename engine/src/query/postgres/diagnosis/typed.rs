@@ -201,9 +201,9 @@ fn choice_fault(part: &Expr, schema: &Columns<'_>) -> Option<Fault> {
                 .collect();
             match_fault("CASE", &results, schema)
         }
-        Expr::ScalarFunction(call) if call.func.name() == "coalesce" => {
+        Expr::ScalarFunction(call) if matches!(call.name(), "coalesce" | "greatest" | "least") => {
             let arguments: Vec<&Expr> = call.args.iter().collect();
-            match_fault("COALESCE", &arguments, schema)
+            match_fault(&call.name().to_uppercase(), &arguments, schema)
         }
         _ => None,
     }

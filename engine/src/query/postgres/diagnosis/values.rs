@@ -3,10 +3,12 @@
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::sql::sqlparser::tokenizer::Span as TextSpan;
+use udfs::Shape;
 
 use super::{About, Fault};
 use crate::error::Result;
-use crate::query::postgres::types;
+use crate::query::postgres::input::{self, JSON_HINT, NO_JSON};
+use crate::query::postgres::{Zone, types};
 
 /// Units of time, of which `date_trunc` and `extract` take the plural, too.
 const UNITS: [&str; 13] = [
@@ -76,12 +78,9 @@ pub(super) fn fault_of(text: &str, to: &DataType, logical: Option<&str>) -> Opti
             return if good { None } else { invalid("22P02", "A uuid is 32 hexadecimal digits.") };
         }
         Some("json" | "jsonb") => {
-            return match serde_json::from_str::<serde::de::IgnoredAny>(text) {
-                Ok(_) => None,
-                Err(_) => invalid(
-                    "22P02",
-                    "Names and texts of JSON stand in double quotes: '{\"a\": 1}'.",
-                ),
+            return match Shape::of(text) {
+                Some(_) => None,
+                None => about(Fault::new("22P02", NO_JSON, JSON_HINT)),
             };
         }
         _ => {}
@@ -112,19 +111,17 @@ pub(super) fn fault_of(text: &str, to: &DataType, logical: Option<&str>) -> Opti
             _ => invalid("22P02", "Write true or false."),
         },
         DataType::Date32 | DataType::Date64 | DataType::Timestamp(..) | DataType::Time64(_) => {
-            let special = [
-                "now",
-                "today",
-                "tomorrow",
-                "yesterday",
-                "epoch",
-                "infinity",
-                "-infinity",
-                "allballs",
-            ];
-            if special.contains(&text.to_lowercase().as_str()) {
+            // What Arrow does not read may be a time all the same.
+            let said = ["now", "today", "tomorrow", "yesterday"];
+            let word = text.to_lowercase();
+            if said.contains(&word.as_str())
+                || matches!(input::read(text, types::of_values(to), &Zone::utc()), Some(Ok(_)))
+            {
+                return None;
+            }
+            if ["infinity", "-infinity", "allballs"].contains(&word.as_str()) {
                 let message = "this name of a time is not supported";
-                let hint = "Use now(), current_date, or current_date - 1.";
+                let hint = "Use null for no end, and '00:00' for midnight.";
                 return about(Fault::new("0A000", message, hint));
             }
             let numbers = text.starts_with(|c: char| c.is_ascii_digit())

@@ -72,8 +72,8 @@ fn between(a: NaiveDateTime, b: NaiveDateTime) -> IntervalMonthDayNano {
         days -= 1;
     }
     if days < 0 {
-        // PostgreSQL borrows the days of the month of the earlier date.
-        days += i64::from(days_of_month(if sign > 0 { earlier } else { later }));
+        // PostgreSQL borrows the days of the month of the earlier time.
+        days += i64::from(days_of_month(earlier));
         months -= 1;
     }
     IntervalMonthDayNano::new(
@@ -112,5 +112,6 @@ mod tests {
         check("2024-03-31 00", "2024-02-29 00", 1, 2, 0);
         check("2026-11-23 05", "2000-01-31 06", 26 * 12 + 9, 22, 23);
         check("2024-01-01 00", "2024-03-01 00", -2, 0, 0);
+        check("2024-02-03 00", "2024-04-01 00", -1, -27, 0);
     }
 }

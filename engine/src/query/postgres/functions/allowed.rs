@@ -104,7 +104,6 @@ const SCALAR: &[&str] = &[
     "current_date",
     "current_time",
     "date_bin",
-    "date_trunc",
     "make_date",
     // Arrays, structs and maps.
     "array_any_value",

@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int32Builder, ListArray, ListBuilder};
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, Int32Array, Int32Builder, ListArray, ListBuilder,
+};
 use datafusion::arrow::buffer::{NullBuffer, OffsetBuffer};
+use datafusion::arrow::compute::take;
 use datafusion::arrow::datatypes::DataType;
-use datafusion::common::{Result, plan_err};
+use datafusion::common::{Result, internal_err, plan_err};
 use datafusion::logical_expr::Volatility;
 
-use super::{Body, Call, Function, Kind};
+use super::{Body, Call, Function, Kind, failure};
+use crate::Error;
 use crate::query::postgres::types::TYPE_KEY;
 
 const ARRAY_AND_DIMENSION: &[Kind] = &[Kind::Any, Kind::Int];
@@ -17,6 +21,11 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function::new("array_lower", ARRAY_AND_DIMENSION, "int4", Body::Int(lower))
         .with(Volatility::Immutable),
     Function::new("array_upper", ARRAY_AND_DIMENSION, "int4", Body::Int(upper))
+        .with(Volatility::Immutable),
+    Function::new("array_length", ARRAY_AND_DIMENSION, "int4", Body::Int(dimension))
+        .at_least(1)
+        .with(Volatility::Immutable),
+    Function::new("trim_array", ARRAY_AND_DIMENSION, "", Body::Column(trim))
         .with(Volatility::Immutable),
     Function::new("array_subscripts", ARRAY_AND_DIMENSION, "_int4", Body::Column(subscripts))
         .with(Volatility::Immutable),
@@ -38,6 +47,63 @@ fn length(call: &Call<'_>, row: usize) -> Result<Option<i64>> {
     // Arrays here have one dimension; an empty one has no bounds.
     let length = lists.value_length(row);
     Ok((call.int(1, row) == Some(1) && length > 0).then_some(i64::from(length)))
+}
+
+/// The length of a dimension; an empty array has none. Without a number it is the first.
+fn dimension(call: &Call<'_>, row: usize) -> Result<Option<i64>> {
+    let wanted = if call.arguments.len() == 1 { Some(1) } else { call.int(1, row) };
+    let Some(wanted) = wanted.filter(|wanted| *wanted >= 1) else { return Ok(None) };
+    let mut array = call.arguments[0].slice(row, 1);
+    for at in 1..=wanted {
+        let Some(lists) = array.as_list_opt::<i32>() else {
+            return match at {
+                1 => plan_err!("an array is expected, not {}", array.data_type()),
+                _ => Ok(None),
+            };
+        };
+        if lists.is_empty() || lists.is_null(0) || lists.value_length(0) == 0 {
+            return Ok(None);
+        }
+        if at == wanted {
+            return Ok(Some(i64::from(lists.value_length(0))));
+        }
+        array = lists.value(0);
+    }
+    Ok(None)
+}
+
+/// An array without so many of its last elements.
+fn trim(call: &Call<'_>) -> Result<ArrayRef> {
+    let Some(lists) = call.arguments[0].as_list_opt::<i32>() else {
+        return plan_err!("an array is expected, not {}", call.arguments[0].data_type());
+    };
+    let DataType::List(item) = lists.data_type() else { return internal_err!("a list is one") };
+    let (mut places, mut lengths) = (Vec::new(), Vec::with_capacity(call.rows));
+    let mut valid = Vec::with_capacity(call.rows);
+    for row in 0..call.rows {
+        let count = call.int(1, row).filter(|_| lists.is_valid(row));
+        valid.push(count.is_some());
+        let Some(count) = count else {
+            lengths.push(0);
+            continue;
+        };
+        let length = i64::from(lists.value_length(row));
+        if !(0..=length).contains(&count) {
+            return Err(failure(Error::Standard {
+                sqlstate: "2202E",
+                message: format!("number of elements to trim must be between 0 and {length}"),
+                hint: "cardinality(array) tells how many elements there are.".to_owned(),
+            }));
+        }
+        let first = lists.value_offsets()[row];
+        let kept = i32::try_from(length - count).unwrap_or(0);
+        places.extend(first..first + kept);
+        lengths.push(usize::try_from(kept).unwrap_or(0));
+    }
+    let values = take(lists.values(), &Int32Array::from(places), None)?;
+    let offsets = OffsetBuffer::from_lengths(lengths);
+    let nulls = Some(NullBuffer::from(valid));
+    Ok(Arc::new(ListArray::try_new(Arc::clone(item), offsets, values, nulls)?))
 }
 
 fn lower(call: &Call<'_>, row: usize) -> Result<Option<i64>> {

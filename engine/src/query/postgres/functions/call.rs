@@ -16,8 +16,11 @@ use datafusion::logical_expr::{
 };
 
 use super::bounded::{BATCH_BYTES_MAX, VALUE_BYTES_MAX, too_large};
-use crate::query::postgres::facts::{SessionFacts, Snapshot};
+use super::grown::bytes_of;
+use crate::query::postgres::facts::SessionFacts;
+use crate::query::postgres::snapshot::Snapshot;
 use crate::query::postgres::types;
+use crate::query::stop::{check_current, fold};
 
 /// What a parameter takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +48,8 @@ pub(crate) enum Kind {
 pub(crate) enum Body {
     /// Text, row by row.
     Text(fn(&Call<'_>, usize) -> Result<Option<String>>),
+    /// Text, row by row, written into the one that is given; null where it says that there is none.
+    Write(fn(&Call<'_>, usize, &mut String) -> Result<bool>),
     /// A number, row by row.
     Int(fn(&Call<'_>, usize) -> Result<Option<i64>>),
     /// A boolean, row by row.
@@ -164,6 +169,27 @@ impl Call<'_> {
     pub(crate) fn int(&self, argument: usize, row: usize) -> Option<i64> {
         let numbers = self.arguments.get(argument)?.as_primitive_opt::<Int64Type>()?;
         numbers.is_valid(row).then(|| numbers.value(row))
+    }
+
+    /// Writes a text for each row, bounded; null where `write` says that there is none.
+    pub(crate) fn texts(
+        &self,
+        function: &str,
+        mut write: impl FnMut(usize, &mut String) -> Result<bool>,
+    ) -> Result<ArrayRef> {
+        let mut texts = StringBuilder::new();
+        let mut text = String::new();
+        for row in 0..self.rows {
+            check_current()?;
+            text.clear();
+            let given = write(row, &mut text)?;
+            let total = (texts.values_slice().len() + text.len()) as u64;
+            if text.len() as u64 > VALUE_BYTES_MAX || total > BATCH_BYTES_MAX {
+                return Err(too_large(function));
+            }
+            texts.append_option(given.then_some(&text));
+        }
+        Ok(Arc::new(texts.finish()))
     }
 
     /// Returns the boolean of an argument; `None` for null and for arguments not given.
@@ -286,7 +312,7 @@ impl ScalarUDFImpl for PgFunction {
             && self.function.volatility != Volatility::Volatile;
         let rows = if constant { 1 } else { args.number_rows };
         let arrays: Vec<ArrayRef> =
-            args.args.iter().map(|arg| arg.to_array(rows)).collect::<Result<_>>()?;
+            args.args.iter().map(|arg| self.written_out(arg, rows)).collect::<Result<_>>()?;
         let snapshot = self.facts.snapshot();
         let call = Call {
             facts: &self.facts,
@@ -308,13 +334,25 @@ impl ScalarUDFImpl for PgFunction {
             if let Some(lists) = column.as_list_opt::<i32>() {
                 return Ok(ColumnarValue::Scalar(ScalarValue::List(Arc::new(lists.slice(0, 1)))));
             }
-            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&column, 0)?));
+            let value = ColumnarValue::Scalar(ScalarValue::try_from_array(&column, 0)?);
+            fold(bytes_of(&value).1)?;
+            return Ok(value);
         }
         Ok(ColumnarValue::Array(column))
     }
 }
 
 impl PgFunction {
+    /// An argument as a column: a constant once for each row, if that is not too much.
+    fn written_out(&self, argument: &ColumnarValue, rows: usize) -> Result<ArrayRef> {
+        if let ColumnarValue::Scalar(_) = argument
+            && bytes_of(argument).0.saturating_mul(rows as u64) > BATCH_BYTES_MAX
+        {
+            return Err(too_large(self.function.name));
+        }
+        argument.to_array(rows)
+    }
+
     fn column(&self, call: &Call<'_>) -> Result<ArrayRef> {
         let strict = self.function.strict;
         if strict
@@ -329,9 +367,13 @@ impl PgFunction {
             |row: usize| strict && call.arguments.iter().any(|argument| argument.is_null(row));
         Ok(match self.function.body {
             Body::Column(body) => body(call)?,
+            Body::Write(body) => call.texts(self.function.name, |row, text| {
+                if skip(row) { Ok(false) } else { body(call, row, text) }
+            })?,
             Body::Text(body) => {
                 let mut texts = StringBuilder::new();
                 for row in 0..call.rows {
+                    check_current()?;
                     let text = if skip(row) { None } else { body(call, row)? };
                     let bytes = text.as_ref().map_or(0, String::len) as u64;
                     let total = texts.values_slice().len() as u64 + bytes;
@@ -345,6 +387,7 @@ impl PgFunction {
             Body::Int(body) => {
                 let mut numbers = Int64Builder::with_capacity(call.rows);
                 for row in 0..call.rows {
+                    check_current()?;
                     numbers.append_option(if skip(row) { None } else { body(call, row)? });
                 }
                 Arc::new(numbers.finish())
@@ -352,6 +395,7 @@ impl PgFunction {
             Body::Bool(body) => {
                 let mut flags = BooleanBuilder::with_capacity(call.rows);
                 for row in 0..call.rows {
+                    check_current()?;
                     flags.append_option(if skip(row) { None } else { body(call, row)? });
                 }
                 Arc::new(flags.finish())

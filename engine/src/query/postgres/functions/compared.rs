@@ -12,22 +12,14 @@ use super::checked::{Check, checked, with_check};
 use super::failure;
 use super::grown::bytes_of;
 use crate::Error;
+use crate::query::stop::check_current;
 
 /// Bytes of a text that is compared at most.
 const COMPARED_BYTES_MAX: u64 = 4096;
 
-/// Those of onefold's own functions that compare.
-const OWN: [&str; 9] = [
-    "jaro_winkler",
-    "osa_distance",
-    "same_given_name",
-    "given_name_agreement",
-    "surname_agreement",
-    "name_agreement",
-    "birth_date_agreement",
-    "email_agreement",
-    "phone_agreement",
-];
+/// Those of onefold's own functions that compare texts whole. Those that tell how far people agree cut words to the length
+/// of names, or take time by the length of the text.
+const OWN: [&str; 2] = ["jaro_winkler", "osa_distance"];
 
 /// Returns those of DataFusion's functions that compare.
 pub(super) fn functions() -> Vec<ScalarUDF> {
@@ -43,7 +35,7 @@ pub(in crate::query) fn own() -> Vec<Arc<ScalarUDF>> {
             true => Arc::new(with_check(Arc::new(function), Short)),
             false => Arc::new(function),
         };
-        udfs::all().into_iter().map(bound).collect()
+        udfs::interruptible(check_current).into_iter().map(bound).collect()
     });
     FUNCTIONS.clone()
 }

@@ -3,8 +3,10 @@
 use datafusion::common::Result;
 
 use super::{Body, Call, Function, Kind, definitions_of, names};
-use crate::query::postgres::catalog::{CLASS_OIDS, Procedure, column_comment, procedure};
-use crate::query::postgres::facts::{Numbered, RelationKind};
+use crate::query::postgres::catalog::{
+    CLASS_OIDS, DEFAULT_BY, Procedure, column_comment, procedure,
+};
+use crate::query::postgres::snapshot::{Numbered, NumberedKey, RelationKind};
 use crate::query::postgres::types;
 
 const OID: &[Kind] = &[Kind::Int];
@@ -133,21 +135,25 @@ fn user_name(call: &Call<'_>, row: usize) -> Result<Option<String>> {
     Ok(Some(known.map_or_else(|| format!("unknown (OID={oid})"), str::to_string)))
 }
 
-/// Expressions in the catalog are kept as text.
+/// Expressions in the catalog are kept as text, and the default of a numbered column as [`DEFAULT_BY`] and the oid of its
+/// sequence: which name that goes by depends on the search path.
 fn expression(call: &Call<'_>, row: usize) -> Result<Option<String>> {
-    Ok(call.text(0, row).map(str::to_string))
+    let Some(text) = call.text(0, row) else { return Ok(None) };
+    let sequence = text.strip_prefix(DEFAULT_BY).and_then(|oid| oid.parse().ok());
+    let name = sequence.and_then(|oid| names::relation_name(call, oid));
+    Ok(Some(name.map_or_else(|| text.to_string(), |name| definitions_of::default_by(&name))))
 }
 
-fn with_key<'a>(call: &'a Call<'_>, row: usize) -> Option<&'a Numbered> {
+fn with_key<'a>(call: &'a Call<'_>, row: usize) -> Option<(&'a Numbered, &'a NumberedKey)> {
     call.snapshot.with_key(oid(call, row)?)
 }
 
 fn constraint(call: &Call<'_>, row: usize) -> Result<Option<String>> {
-    Ok(with_key(call, row).map(definitions_of::constraint))
+    Ok(with_key(call, row).map(|(_, key)| definitions_of::constraint(key)))
 }
 
 fn index(call: &Call<'_>, row: usize) -> Result<Option<String>> {
-    let Some(relation) = with_key(call, row) else { return Ok(None) };
+    let Some((relation, key)) = with_key(call, row) else { return Ok(None) };
     Ok(match call.int(1, row) {
         None | Some(0) => {
             let r = &relation.relation;
@@ -156,13 +162,12 @@ fn index(call: &Call<'_>, row: usize) -> Result<Option<String>> {
                 Some(true) => names::qualified(call, &r.schema, &r.name),
                 _ => definitions_of::table(relation),
             };
-            Some(definitions_of::index_on(relation, &table))
+            Some(definitions_of::index_on(key, &table))
         }
         // A column of the index: its name.
         Some(column) => {
             let at = usize::try_from(column - 1).ok();
-            at.and_then(|at| relation.relation.primary_key.get(at))
-                .map(|name| super::quote_ident(name))
+            at.and_then(|at| key.columns.get(at)).map(|name| super::quote_ident(name))
         }
     })
 }

@@ -16,6 +16,7 @@ use datafusion::logical_expr::{
 use super::bounded::{BATCH_BYTES_MAX, VALUE_BYTES_MAX};
 use super::failure;
 use crate::Error;
+use crate::query::stop::fold;
 
 static BOUND: LazyLock<ScalarUDF> = LazyLock::new(|| {
     ScalarUDF::from(Bound { signature: Signature::any(1, Volatility::Immutable) })
@@ -66,6 +67,7 @@ impl ScalarUDFImpl for Bound {
                 hint: "Make smaller values.".to_owned(),
             }));
         }
+        fold(total)?;
         Ok(texts)
     }
 }

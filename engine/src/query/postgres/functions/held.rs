@@ -2,12 +2,16 @@
 //!
 //! The memory pool counts what they hold, but it is as large as a share of the machine's memory, and it is asked once for a
 //! batch: an array of gigabytes would be made before anybody says no, and once more when it is asked for. So one value has
-//! a bound of its own. They ask for each batch whether their statement is to stop, too, since a window calls them for each
-//! of its rows without a break.
+//! a bound of its own, that of all rows and that of each group. They ask for each batch whether their statement is to stop,
+//! too, since a window calls them for each of its rows without a break.
 
+mod groups;
+pub(super) mod measure;
+
+use std::any::Any;
 use std::sync::{Arc, LazyLock};
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray};
+use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::execution::SessionStateDefaults;
@@ -16,13 +20,18 @@ use datafusion::logical_expr::utils::AggregateOrderSensitivity;
 use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, GroupsAccumulator, ReversedUDAF, Signature,
 };
+use datafusion::physical_expr::expressions::Literal;
 
+use self::groups::BoundedGroups;
+use self::measure::{bytes, compacted, elements};
 use super::failure;
 use crate::Error;
 use crate::query::stop::check_current;
 
 /// Bytes that are held for one value at most: by each partition of its rows, and once more for all of them.
-const HELD_BYTES_MAX: usize = 64 << 20;
+pub(super) const HELD_BYTES_MAX: usize = 64 << 20;
+/// What a value that is held once takes beside its content: its row, how often it was given, and two hashes of it.
+const DISTINCT_BYTES: usize = 64;
 
 const HOLDING: [&str; 2] = ["array_agg", "string_agg"];
 
@@ -45,9 +54,50 @@ struct Holding {
     inner: Arc<AggregateUDF>,
 }
 
-impl Holding {
-    fn bounded(&self, inner: Box<dyn Accumulator>, is_distinct: bool) -> Box<dyn Accumulator> {
-        Box::new(Bounded { function: self.name, inner, is_distinct, held: 0 })
+/// What bounds one value.
+#[derive(Debug, Clone, Copy)]
+struct Bound {
+    function: &'static str,
+    /// Bytes that come between two of the values that it is made of.
+    between: usize,
+    /// Whether it is held as the arrays that were given.
+    of_arrays: bool,
+    /// Whether only some of what is given is held, so that how much it is has to be asked for.
+    is_distinct: bool,
+}
+
+impl Bound {
+    fn of(function: &'static str, args: &AccumulatorArgs<'_>) -> Self {
+        let delimiter = args.exprs.get(1).and_then(|delimiter| {
+            let delimiter: &dyn Any = delimiter.as_ref();
+            delimiter.downcast_ref::<Literal>()?.value().try_as_str()?
+        });
+        let of_arrays = function == "array_agg" && !args.is_distinct && args.order_bys.is_empty();
+        let between = delimiter.map_or(0, str::len);
+        Self { function, between, of_arrays, is_distinct: args.is_distinct }
+    }
+
+    /// Fails if so many bytes are too much for one value.
+    fn check(self, held: usize) -> Result<()> {
+        if held <= HELD_BYTES_MAX {
+            return Ok(());
+        }
+        Err(failure(Error::Limit {
+            sqlstate: "53200",
+            message: format!(
+                "{}() would hold more than {HELD_BYTES_MAX} bytes for one value",
+                self.function
+            ),
+            hint: "Aggregate fewer rows into one value, or ask for the rows themselves.".to_owned(),
+        }))
+    }
+
+    /// The values as they are to be held.
+    fn to_hold(self, values: &[ArrayRef]) -> Vec<ArrayRef> {
+        if !self.of_arrays {
+            return values.to_vec();
+        }
+        values.iter().map(compacted).collect()
     }
 }
 
@@ -77,14 +127,15 @@ impl AggregateUDFImpl for Holding {
     }
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        let is_distinct = args.is_distinct;
-        self.inner.inner().accumulator(args).map(|inner| self.bounded(inner, is_distinct))
+        let bound = Bound::of(self.name, &args);
+        let inner = self.inner.inner().accumulator(args)?;
+        Ok(Box::new(Bounded { bound, inner, held: 0 }))
     }
 
     fn create_sliding_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        let is_distinct = args.is_distinct;
+        let bound = Bound::of(self.name, &args);
         let inner = self.inner.inner().create_sliding_accumulator(args)?;
-        Ok(self.bounded(inner, is_distinct))
+        Ok(Box::new(Bounded { bound, inner, held: 0 }))
     }
 
     fn groups_accumulator_supported(&self, args: AccumulatorArgs) -> bool {
@@ -95,7 +146,9 @@ impl AggregateUDFImpl for Holding {
         &self,
         args: AccumulatorArgs,
     ) -> Result<Box<dyn GroupsAccumulator>> {
-        self.inner.inner().create_groups_accumulator(args)
+        let bound = Bound::of(self.name, &args);
+        let inner = self.inner.inner().create_groups_accumulator(args)?;
+        Ok(Box::new(BoundedGroups::new(bound, inner)))
     }
 
     fn with_beneficial_ordering(
@@ -144,75 +197,61 @@ impl AggregateUDFImpl for Holding {
 /// What holds the values that one value is made of.
 #[derive(Debug)]
 struct Bounded {
-    function: &'static str,
+    bound: Bound,
     inner: Box<dyn Accumulator>,
-    /// Whether it holds only some of what it is given.
-    is_distinct: bool,
     /// Bytes that it was given and that were not taken back.
     held: usize,
 }
 
 impl Bounded {
-    /// Fails once it holds too much, now that it has taken these values, too.
-    fn check(&mut self, values: &[ArrayRef]) -> Result<()> {
+    /// Counts what comes, and fails if that is too much.
+    fn take(&mut self, bytes: usize) -> Result<()> {
         check_current()?;
-        self.held += first_bytes(values);
-        if self.held > HELD_BYTES_MAX && self.is_distinct {
-            self.held = self.inner.size();
-        }
-        if self.held <= HELD_BYTES_MAX {
-            return Ok(());
-        }
-        Err(failure(Error::Limit {
-            sqlstate: "53200",
-            message: format!(
-                "{}() would hold more than {HELD_BYTES_MAX} bytes for one value",
-                self.function
-            ),
-            hint: "Aggregate fewer rows into one value, or ask for the rows themselves.".to_owned(),
-        }))
+        self.held = self.held.saturating_add(bytes);
+        if self.bound.is_distinct { Ok(()) } else { self.bound.check(self.held) }
     }
-}
 
-/// The bytes of the column that is aggregated.
-fn first_bytes(values: &[ArrayRef]) -> usize {
-    values.first().map_or(0, |values| bytes(values.as_ref()))
-}
-
-/// The bytes of the values of an array, wherever they lie.
-fn bytes(array: &dyn Array) -> usize {
-    const VIEW_BYTES: usize = 16;
-    let rows = array.len();
-    let text_bytes = |lengths: &mut dyn Iterator<Item = u32>| {
-        rows * VIEW_BYTES + lengths.map(|length| length as usize).sum::<usize>()
-    };
-    match array.data_type() {
-        DataType::Utf8View => text_bytes(&mut array.as_string_view().lengths()),
-        DataType::BinaryView => text_bytes(&mut array.as_binary_view().lengths()),
-        DataType::List(_) => {
-            let lists = array.as_list::<i32>();
-            let offsets = lists.value_offsets();
-            let (first, end) = (offsets[0] as usize, offsets[rows] as usize);
-            size_of_val(offsets) + bytes(lists.values().slice(first, end - first).as_ref())
+    /// Fails if it holds too much of values that it was given more than once, now that it has them.
+    fn settle(&mut self) -> Result<()> {
+        if self.bound.is_distinct && self.held > HELD_BYTES_MAX {
+            let size = self.inner.size();
+            // Nobody tells how many values there are, but how many there are at most.
+            let between = (size / DISTINCT_BYTES).saturating_mul(self.bound.between);
+            self.held = self.held.min(size.saturating_add(between));
         }
-        _ => array.to_data().get_slice_memory_size().unwrap_or_default(),
+        self.bound.check(self.held)
+    }
+
+    /// The bytes of the values that are put into one. Nothing comes between nulls.
+    fn given(&self, values: &[ArrayRef]) -> usize {
+        let of = |values: &ArrayRef| {
+            bytes(values.as_ref()) + (values.len() - values.null_count()) * self.bound.between
+        };
+        values.first().map_or(0, of)
     }
 }
 
 impl Accumulator for Bounded {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        self.inner.update_batch(values)?;
-        self.check(values)
+        self.take(self.given(values))?;
+        self.inner.update_batch(&self.bound.to_hold(values))?;
+        self.settle()
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        let between = self.bound.between;
+        let of = |state: &ArrayRef| bytes(state.as_ref()) + elements(state) * between;
+        self.take(states.first().map_or(0, of))?;
         self.inner.merge_batch(states)?;
-        self.check(states)
+        self.settle()
     }
 
     fn retract_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
         check_current()?;
-        self.held = self.held.saturating_sub(first_bytes(values));
+        // What is held once may have been given before, and stays.
+        if !self.bound.is_distinct {
+            self.held = self.held.saturating_sub(self.given(values));
+        }
         self.inner.retract_batch(values)
     }
 
@@ -276,12 +315,33 @@ mod tests {
     #[tokio::test]
     async fn what_is_held_for_one_value_has_a_bound() {
         let all = "FROM generate_series(1, 1000000)";
+        let some = "FROM generate_series(1, 30000)";
         for sql in [
             format!("SELECT array_agg(repeat('x', 1000) || value) {all}"),
             format!("SELECT string_agg(repeat('x', 1000) || value, ',') {all}"),
+            format!("SELECT string_agg('x', repeat('y', 5000)) {some}"),
+            format!("SELECT string_agg('x', repeat('y', 5000) ORDER BY value) {some}"),
+            format!("SELECT string_agg(DISTINCT 'x' || value, repeat('y', 5000)) {some}"),
         ] {
             let failed = outcome(&sql).await.unwrap_err().to_string();
             assert!(failed.contains("would hold more than"), "{sql}: {failed}");
+        }
+        for (sql, expected) in [
+            // Each counts once, and nulls have nothing between them.
+            (
+                format!(
+                    "SELECT length(string_agg(DISTINCT 'x' || (value % 2), repeat('y', 3000))) {some}"
+                ),
+                "3004",
+            ),
+            (
+                format!(
+                    "SELECT length(string_agg(CASE WHEN value < 3 THEN 'x' END, repeat('y', 5000))) {some}"
+                ),
+                "5002",
+            ),
+        ] {
+            assert_eq!(outcome(&sql).await.unwrap(), expected, "{sql}");
         }
     }
 }

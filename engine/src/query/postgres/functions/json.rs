@@ -3,18 +3,26 @@
 //! The text is written as PostgreSQL writes it: `json` keeps keys as they come, `jsonb` sorts them by length and keeps the
 //! last of equal ones. The rewriting of statements makes the aggregates `array_agg` of texts that are put together here.
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringBuilder};
+use std::sync::Arc;
+
+use datafusion::arrow::array::timezone::Tz;
+use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, IntervalUnit};
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::common::{DataFusionError, Result, internal_err};
 use datafusion::logical_expr::Volatility;
-use udfs::{Json, Keeping, Spacing, quote_json};
+use udfs::{Json, Keeping, Spacing, TooLong, quote_json};
 
-use super::bounded::{BATCH_BYTES_MAX, VALUE_BYTES_MAX, too_large};
+use super::bounded::{VALUE_BYTES_MAX, too_large};
+use super::jsonb::steps;
+use super::text_of::texts;
 use super::{Body, Call, Function, Kind, failure};
 use crate::Error;
-use crate::query::postgres::types::TYPE_KEY;
+use crate::query::postgres::types::{TYPE_KEY, UTC};
+use crate::query::postgres::zone::Zone;
+use crate::query::postgres::zone_of;
+use crate::query::stop::check_current;
 
 /// How deep values may nest.
 const DEPTH_MAX: usize = 64;
@@ -40,6 +48,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
     variadic("jsonb_build_object", "jsonb", Body::Column(|c| object(c, Style::Jsonb))),
     variadic("json_build_array", "json", Body::Column(|c| array(c, Style::Json))),
     variadic("jsonb_build_array", "jsonb", Body::Column(|c| array(c, Style::Jsonb))),
+    Function::new("json_object", TEXTS, "json", Body::Write(json_object)).at_least(1),
+    Function::new("jsonb_object", TEXTS, "jsonb", Body::Write(jsonb_object)).at_least(1),
     single("to_json", "json", Body::Column(|c| value(c, Style::Json))),
     single("to_jsonb", "jsonb", Body::Column(|c| value(c, Style::Jsonb))),
     single("row_to_json", "json", Body::Column(|c| value(c, Style::Json))),
@@ -53,6 +63,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
     single("json_of_members", "json", Body::Column(|c| gathered(c, Style::Json, ["{ ", " }"]))),
     single("jsonb_of_members", "jsonb", Body::Column(|c| gathered(c, Style::Jsonb, ["{", "}"]))),
 ];
+
+const TEXTS: &[Kind] = &[Kind::Texts, Kind::Texts];
 
 /// What is written between the parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,8 +99,8 @@ fn object(call: &Call<'_>, style: Style) -> Result<ArrayRef> {
         .step_by(2)
         .map(|keys| Ok(cast(keys, &DataType::Utf8)?))
         .collect::<Result<_>>()?;
-    rows(call, name, |row, text| {
-        let mut pairs: Vec<(&str, String)> = Vec::with_capacity(keys.len());
+    call.texts(name, |row, text| {
+        text.push('{');
         for (at, keys) in keys.iter().enumerate() {
             let keys = keys.as_string::<i32>();
             if keys.is_null(row) {
@@ -98,30 +110,71 @@ fn object(call: &Call<'_>, style: Style) -> Result<ArrayRef> {
                     hint: "Object keys should be text.".to_string(),
                 }));
             }
-            let mut value = String::new();
-            columns[2 * at + 1].write(row, style, 0, &mut value)?;
-            pairs.push((keys.value(row), value));
-        }
-        let colon = if style == Style::Json { " : " } else { ": " };
-        text.push('{');
-        for (at, (key, value)) in pairs.iter().enumerate() {
             if at > 0 {
                 text.push_str(", ");
             }
-            quote_json(key, text);
-            text.push_str(colon);
-            text.push_str(value);
+            quote_json(keys.value(row), text);
+            text.push_str(if style == Style::Json { " : " } else { ": " });
+            columns[2 * at + 1].write(row, style, 0, text)?;
         }
         text.push('}');
-        keep(style, text);
+        keep(style, text)?;
         Ok(true)
     })
+}
+
+fn json_object(call: &Call<'_>, row: usize, out: &mut String) -> Result<bool> {
+    of_texts(call, row, Style::Json, out)
+}
+
+fn jsonb_object(call: &Call<'_>, row: usize, out: &mut String) -> Result<bool> {
+    of_texts(call, row, Style::Jsonb, out)
+}
+
+/// `json_object`: names and values in turn, or each in an array of their own.
+fn of_texts(call: &Call<'_>, row: usize, style: Style, out: &mut String) -> Result<bool> {
+    let refused = |sqlstate, message: &str| {
+        let hint = "Give names and values in turn: json_object('{name,value}').".to_owned();
+        failure(Error::Standard { sqlstate, message: message.to_owned(), hint })
+    };
+    let Some(names) = steps(call, 0, row)? else { return Ok(false) };
+    let pairs: Vec<_> = if call.arguments.len() > 1 {
+        let Some(values) = steps(call, 1, row)? else { return Ok(false) };
+        if names.len() != values.len() {
+            return Err(refused("2202E", "mismatched array dimensions"));
+        }
+        names.into_iter().zip(values).collect()
+    } else {
+        if !names.len().is_multiple_of(2) {
+            return Err(refused("2202E", "array must have even number of elements"));
+        }
+        let mut all = names.into_iter();
+        std::iter::from_fn(|| all.next().zip(all.next())).collect()
+    };
+    out.push('{');
+    for (at, (name, value)) in pairs.iter().enumerate() {
+        let Some(name) = name else {
+            return Err(refused("22004", "null value not allowed for object key"));
+        };
+        if at > 0 {
+            out.push_str(", ");
+        }
+        quote_json(name, out);
+        out.push_str(if style == Style::Json { " : " } else { ": " });
+        match value.as_deref() {
+            Some(value) => quote_json(value, out),
+            None => out.push_str("null"),
+        }
+    }
+    out.push('}');
+    keep(style, out)?;
+    Ok(true)
 }
 
 fn array(call: &Call<'_>, style: Style) -> Result<ArrayRef> {
     let name = if style == Style::Json { "json_build_array" } else { "jsonb_build_array" };
     let columns = columns(call)?;
-    rows(call, name, |row, text| {
+    call.texts(name, |row, text| {
         text.push('[');
         for (at, column) in columns.iter().enumerate() {
             if at > 0 {
@@ -130,31 +183,40 @@ fn array(call: &Call<'_>, style: Style) -> Result<ArrayRef> {
             column.write(row, style, 0, text)?;
         }
         text.push(']');
-        keep(style, text);
+        keep(style, text)?;
         Ok(true)
     })
 }
 
 fn value(call: &Call<'_>, style: Style) -> Result<ArrayRef> {
     let columns = columns(call)?;
-    rows(call, if style == Style::Json { "to_json" } else { "to_jsonb" }, |row, text| {
+    call.texts(if style == Style::Json { "to_json" } else { "to_jsonb" }, |row, text| {
         let given = call.arguments[0].is_valid(row);
         if given {
             columns[0].write(row, style, 0, text)?;
-            keep(style, text);
+            keep(style, text)?;
         }
         Ok(given)
     })
 }
 
 /// Brings a text that was put together into the form in which `jsonb` keeps it.
-fn keep(style: Style, text: &mut String) {
+fn keep(style: Style, text: &mut String) -> Result<()> {
     if style == Style::Jsonb
-        && let Some(value) = Json::parse(text, Keeping::Values)
+        && let Some(kept) = kept(text)?
     {
-        text.clear();
-        value.write(Spacing::Blanks, text);
+        *text = kept;
     }
+    Ok(())
+}
+
+fn kept(text: &str) -> Result<Option<String>> {
+    let Some(json) = Json::parse(text, Keeping::Values) else { return Ok(None) };
+    check_current()?;
+    let mut kept = String::with_capacity(text.len());
+    let written = json.root().write(Spacing::Blanks, VALUE_BYTES_MAX as usize, &mut kept);
+    written.map_err(|TooLong| too_large("to_jsonb"))?;
+    Ok(Some(kept))
 }
 
 /// What stands before an array or a record that is not the first element of `json_agg`.
@@ -164,7 +226,7 @@ const NEW_LINE: &str = "\n ";
 fn item(call: &Call<'_>, style: Style) -> Result<ArrayRef> {
     let columns = columns(call)?;
     let lines = style == Style::Json && matches!(columns[0].form, Form::List(_) | Form::Record(_));
-    rows(call, "json_agg", |row, text| {
+    call.texts("json_agg", |row, text| {
         if lines && call.arguments[0].is_valid(row) {
             text.push_str(NEW_LINE);
         }
@@ -178,7 +240,7 @@ fn member(call: &Call<'_>, style: Style) -> Result<ArrayRef> {
     let columns = columns(call)?;
     let names = cast(&call.arguments[0], &DataType::Utf8)?;
     let names = names.as_string::<i32>();
-    rows(call, "json_object_agg", |row, text| {
+    call.texts("json_object_agg", |row, text| {
         let given = names.is_valid(row);
         if given {
             quote_json(names.value(row), text);
@@ -194,7 +256,7 @@ fn gathered(call: &Call<'_>, style: Style, [open, close]: [&str; 2]) -> Result<A
     let Some(groups) = call.arguments[0].as_list_opt::<i32>() else {
         return internal_err!("what an aggregate of JSON gathers is a list");
     };
-    rows(call, "json_agg", |row, text| {
+    call.texts("json_agg", |row, text| {
         if groups.is_null(row) {
             return Ok(false);
         }
@@ -216,32 +278,17 @@ fn gathered(call: &Call<'_>, style: Style, [open, close]: [&str; 2]) -> Result<A
             }
         }
         text.push_str(close);
-        keep(style, text);
+        keep(style, text)?;
         Ok(true)
     })
 }
 
-/// Writes a text for each row, bounded; null where `write` says that there is none.
-fn rows(
-    call: &Call<'_>,
-    name: &str,
-    write: impl Fn(usize, &mut String) -> Result<bool>,
-) -> Result<ArrayRef> {
-    let mut texts = StringBuilder::new();
-    for row in 0..call.rows {
-        let mut text = String::new();
-        let given = write(row, &mut text)?;
-        let total = (texts.values_slice().len() + text.len()) as u64;
-        if text.len() as u64 > VALUE_BYTES_MAX || total > BATCH_BYTES_MAX {
-            return Err(too_large(name));
-        }
-        texts.append_option(given.then_some(text));
-    }
-    Ok(std::sync::Arc::new(texts.finish()))
-}
-
 fn columns(call: &Call<'_>) -> Result<Vec<Column>> {
-    call.arguments.iter().zip(call.fields).map(|(array, field)| Column::new(array, field)).collect()
+    let zone = zone_of(call.facts);
+    // A zone that Arrow has no name for is that of UTC.
+    let zone: Arc<str> = if zone.name().parse::<Tz>().is_ok() { zone.name() } else { UTC }.into();
+    let columns = call.arguments.iter().zip(call.fields);
+    columns.map(|(array, field)| Column::new(array, field, &zone)).collect()
 }
 
 /// A column whose values are written as JSON.
@@ -264,10 +311,10 @@ enum Form {
 }
 
 impl Column {
-    fn new(array: &ArrayRef, field: &Field) -> Result<Column> {
+    fn new(array: &ArrayRef, field: &Field, zone: &Arc<str>) -> Result<Column> {
         let logical = field.metadata().get(TYPE_KEY).map(String::as_str);
         let text = |array: &ArrayRef| Ok::<_, DataFusionError>(cast(array, &DataType::Utf8)?);
-        let of = |array: &ArrayRef, field: &FieldRef| Column::new(array, field);
+        let of = |array: &ArrayRef, field: &FieldRef| Column::new(array, field, zone);
         Ok(match array.data_type() {
             DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
                 if matches!(logical, Some("json" | "jsonb")) =>
@@ -278,6 +325,13 @@ impl Column {
                 Column { array: text(array)?, form: Form::Text }
             }
             DataType::Boolean | DataType::Null => Column { array: text(array)?, form: Form::Plain },
+            // Their text in Arrow is another.
+            DataType::Float32 | DataType::Float64 => {
+                Column { array: Arc::new(texts(array, &Zone::utc())?), form: Form::Plain }
+            }
+            DataType::Interval(IntervalUnit::MonthDayNano) | DataType::Binary => {
+                Column { array: Arc::new(texts(array, &Zone::utc())?), form: Form::Text }
+            }
             number if number.is_numeric() => Column { array: text(array)?, form: Form::Plain },
             DataType::List(item) => {
                 let elements = of(array.as_list::<i32>().values(), item)?;
@@ -290,12 +344,20 @@ impl Column {
                 let columns = columns.collect::<Result<_>>()?;
                 Column { array: array.clone(), form: Form::Record(columns) }
             }
+            DataType::Timestamp(unit, Some(_)) => {
+                let local = DataType::Timestamp(*unit, Some(Arc::clone(zone)));
+                Column { array: cast(array, &local)?, form: Form::Text }
+            }
             _ => Column { array: array.clone(), form: Form::Text },
         })
     }
 
     fn write(&self, row: usize, style: Style, depth: usize, out: &mut String) -> Result<()> {
         if depth > DEPTH_MAX {
+            return Err(too_large("to_json"));
+        }
+        // Many parts may be of one long text.
+        if out.len() as u64 > VALUE_BYTES_MAX {
             return Err(too_large("to_json"));
         }
         if self.array.is_null(row) || self.array.data_type().is_null() {
@@ -306,7 +368,7 @@ impl Column {
             Form::Raw => out.push_str(self.array.as_string::<i32>().value(row)),
             Form::Plain => match self.array.as_string::<i32>().value(row) {
                 // JSON has no such numbers.
-                odd @ ("NaN" | "inf" | "-inf") => quote_json(&odd.replace("inf", "Infinity"), out),
+                odd @ ("NaN" | "Infinity" | "-Infinity") => quote_json(odd, out),
                 plain => out.push_str(plain),
             },
             Form::Text => match self.array.as_string_opt::<i32>() {

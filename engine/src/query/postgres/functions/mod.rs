@@ -8,40 +8,58 @@ mod advisory;
 mod age;
 mod allowed;
 mod arrays;
+mod average;
 pub(super) mod bounded;
+mod bytes;
 mod call;
 mod checked;
+mod chosen;
 mod compared;
+mod contained;
+mod date_trunc;
 pub(super) mod definitions_of;
 mod describe;
+mod documents;
 mod domain;
+mod elapsed;
 mod expand;
+mod found;
 mod from_text;
 pub(super) mod grown;
 mod held;
 mod identifiers;
+mod interval_totals;
 mod json;
 mod jsonb;
 mod keywords;
+mod moment_series;
 mod names;
 mod now;
+mod numbers;
+mod numeric;
+mod ordered;
 mod part;
+mod patterns;
 mod privileges;
 mod record;
 mod rounded;
 mod sequences;
 mod series;
 mod session;
+mod similar;
 mod single_value;
 mod sizes;
+mod sleep;
 mod spans;
 mod split;
 mod sum;
 mod text;
 mod text_of;
+mod times_made;
 mod timezone;
 mod to_char;
 mod type_of;
+mod variance;
 mod visibility;
 
 use std::sync::Arc;
@@ -50,26 +68,38 @@ use datafusion::logical_expr::{AggregateUDF, Expr, ScalarUDF};
 
 pub use allowed::{AllowedFunctions, allowed_functions};
 pub(super) use call::{Body, Call, Function, Kind, failure};
+pub(super) use chosen::NAMES as CHOOSING;
 pub(in crate::query) use compared::own;
+pub(super) use contained::contains;
+pub(super) use documents::{document, order};
+pub(super) use elapsed::{INTERVAL, between, elapsed, length as interval_length, moved, span};
 pub(super) use expand::NAME as EXPAND_ARRAY;
+pub(super) use interval_totals::settled as interval_total;
 pub(super) use jsonb::{CONCAT, CONTAINED, CONTAINS, DELETE};
 pub(super) use keywords::NAME as KEYWORDS;
+pub(super) use moment_series::NAME as MOMENT_SERIES;
 use names::NAME_SUFFIX;
 pub(super) use names::REG_TYPES;
+pub(super) use now::call as now;
+pub(super) use numeric::{arithmetic, from_float, numeric_call};
 pub(super) use part::extract;
+pub(super) use patterns::pattern_of;
 pub(super) use record::NAME as RECORD;
 pub(super) use rounded::rounded;
 pub(super) use spans::{divided, times};
+pub(super) use sum::added_again;
 pub(super) use text::quote_ident;
 pub(super) use text_of::{is_other_text, text_of};
+pub(super) use times_made::TIME_ROUNDED;
 pub(super) use timezone::in_zone;
+pub(in crate::query) use timezone::{is_in_zone, known_in_zone};
 
 use super::facts::SessionFacts;
 use call::PgFunction;
 
 /// Returns the scalar functions of a session. They replace DataFusion's functions of the same name.
 pub fn functions(facts: &Arc<SessionFacts>) -> Vec<ScalarUDF> {
-    let lists: [&'static [Function]; 17] = [
+    let lists: [&'static [Function]; 23] = [
         session::FUNCTIONS,
         visibility::FUNCTIONS,
         describe::FUNCTIONS,
@@ -87,6 +117,12 @@ pub fn functions(facts: &Arc<SessionFacts>) -> Vec<ScalarUDF> {
         spans::FUNCTIONS,
         split::FUNCTIONS,
         sequences::FUNCTIONS,
+        times_made::FUNCTIONS,
+        numbers::FUNCTIONS,
+        similar::FUNCTIONS,
+        patterns::FUNCTIONS,
+        found::FUNCTIONS,
+        bytes::FUNCTIONS,
     ];
     let listed = lists.into_iter().flatten().map(|function| PgFunction::udf(function, facts));
     listed
@@ -95,12 +131,21 @@ pub fn functions(facts: &Arc<SessionFacts>) -> Vec<ScalarUDF> {
             type_of::type_of(),
             expand::expand(),
             record::record(),
+            date_trunc::date_trunc(),
+            moment_series::moment_series(facts),
             timezone::timezone(),
+            sleep::sleep(),
         ])
         .chain(part::parts())
         .chain(bounded::functions())
+        .chain(patterns::functions())
+        .chain(bytes::length())
+        .chain([Arc::unwrap_or_clone(contains())])
+        .chain(chosen::functions())
         .chain(compared::functions())
         .chain(domain::functions())
+        .chain(numbers::functions())
+        .chain(numeric::functions())
         .chain(advisory::waiting(facts))
         .collect()
 }
@@ -136,6 +181,8 @@ pub(super) fn name_functions(facts: &Arc<SessionFacts>) -> Vec<(&'static str, Sc
 /// Returns the aggregate functions of a session that DataFusion lacks or answers otherwise. They replace those of the same
 /// name.
 pub fn aggregates() -> Vec<AggregateUDF> {
-    let own = [single_value::single_value(), sum::sum()];
-    own.into_iter().chain(held::functions()).chain(crate::profile::survivors()).collect()
+    let own = [single_value::single_value(), sum::sum(), average::average()];
+    let own = own.into_iter().chain(variance::functions()).chain(ordered::functions());
+    let own = own.chain(held::functions()).chain(crate::profile::survivors());
+    interval_totals::with_intervals(own.collect())
 }

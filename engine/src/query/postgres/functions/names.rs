@@ -160,11 +160,11 @@ pub(super) fn object(
         }
         ("regnamespace", [name]) => call.snapshot.schema_oid(name).map(i64::from),
         ("regrole", [name]) => {
-            let owner = crate::query::postgres::facts::OWNER;
+            let owner = crate::query::postgres::snapshot::OWNER;
             let roles =
                 call.snapshot.roles.iter().find(|(role, _)| role == name).map(|(_, oid)| *oid);
             roles
-                .or((name == owner).then_some(crate::query::postgres::facts::OWNER_OID))
+                .or((name == owner).then_some(crate::query::postgres::snapshot::OWNER_OID))
                 .map(i64::from)
         }
         _ => None,
@@ -194,13 +194,9 @@ fn by_signature(text: &str) -> Option<i64> {
 
 fn relation(call: &Call<'_>, schema: &str, name: &str) -> Option<i64> {
     let ours = call.snapshot.named(schema, name).map(|r| r.oid);
-    let key = || {
-        let table = name.strip_suffix("_pkey")?;
-        call.snapshot.named(schema, table)?.key.map(|(index, _)| index)
-    };
-    let sequence = || call.snapshot.sequence(schema, name);
+    let key = || call.snapshot.index(schema, name).map(|(_, key)| key.index);
     let known = ours.or_else(|| definition(schema, name).map(|known| known.oid));
-    known.or_else(key).or_else(sequence).map(i64::from)
+    known.or_else(key).map(i64::from)
 }
 
 fn row_type(call: &Call<'_>, parts: &[String]) -> Option<i64> {
@@ -274,19 +270,16 @@ pub(super) fn qualified(call: &Call<'_>, schema: &str, name: &str) -> String {
     }
 }
 
-fn relation_name(call: &Call<'_>, oid: i64) -> Option<String> {
+pub(super) fn relation_name(call: &Call<'_>, oid: i64) -> Option<String> {
     let oid = u32::try_from(oid).ok()?;
     if let Some(r) = call.snapshot.relation(oid) {
         return Some(qualified(call, &r.relation.schema, &r.relation.name));
     }
-    if let Some(r) = call.snapshot.with_key(oid) {
-        return Some(quote_ident(&format!("{}_pkey", r.relation.name)));
+    if let Some((_, key)) = call.snapshot.with_key(oid) {
+        return Some(quote_ident(&key.name));
     }
-    if let Some(known) = DEFINITIONS.iter().find(|known| known.oid == oid) {
-        return Some(qualified(call, known.schema, known.name));
-    }
-    let (r, sequence) = call.snapshot.with_sequence(oid)?;
-    Some(sequence_name(&r.relation.schema, sequence))
+    let known = DEFINITIONS.iter().find(|known| known.oid == oid)?;
+    Some(qualified(call, known.schema, known.name))
 }
 
 /// Returns a sequence's name with its schema, as `pg_get_serial_sequence` does.

@@ -1,5 +1,7 @@
 //! The time of the statement.
 
+use std::sync::LazyLock;
+
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue, internal_err};
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
@@ -8,6 +10,13 @@ use datafusion::logical_expr::{
 };
 
 use crate::query::postgres::types::{UTC, arrow_type};
+
+static NOW: LazyLock<ScalarUDF> = LazyLock::new(now);
+
+/// Calls `now()`.
+pub(in crate::query::postgres) fn call() -> Expr {
+    NOW.call(vec![])
+}
 
 /// Returns `now()`: one time for the whole statement, with time zone and in microseconds.
 pub(super) fn now() -> ScalarUDF {

@@ -4,9 +4,12 @@
 
 use std::sync::{Arc, LazyLock};
 
-use datafusion::arrow::array::{ArrayRef, AsArray, Decimal128Array, Float64Array};
+use datafusion::arrow::array::{ArrayRef, AsArray, Decimal128Array, Float64Array, Int64Array};
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Int32Type};
+use datafusion::arrow::datatypes::{
+    DECIMAL128_MAX_PRECISION, DataType, Field, FieldRef, Int32Type, IntervalMonthDayNano,
+    IntervalMonthDayNanoType, TimestampMicrosecondType,
+};
 use datafusion::common::{Result, ScalarValue, internal_err};
 use datafusion::functions::datetime::date_part;
 use datafusion::logical_expr::preimage::PreimageResult;
@@ -15,6 +18,15 @@ use datafusion::logical_expr::{
     ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
     lit,
 };
+
+use super::age::micros;
+use super::elapsed::INTERVAL;
+use super::text_of::civil;
+
+const DAY_US: i64 = 86_400_000_000;
+const MONTHS_A_YEAR: i64 = 12;
+/// The day of the Julian calendar on which 1970 began.
+const JULIAN_1970: i64 = 2_440_588;
 
 /// The function that `EXTRACT` calls.
 pub(crate) const EXTRACT: &str = "extract";
@@ -54,6 +66,10 @@ enum Unit {
     Micros(i8),
     /// Seconds since 1970.
     Epoch,
+    /// So many years, of which the first of our era are the first.
+    Years(i64),
+    /// Days since the beginning of the Julian calendar.
+    Julian,
     /// A whole number.
     Whole,
 }
@@ -64,6 +80,10 @@ fn unit(field: &str) -> Unit {
         "ms" | "msec" | "msecs" | "millisecond" | "milliseconds" => Unit::Micros(3),
         "us" | "usec" | "usecs" | "microsecond" | "microseconds" => Unit::Micros(0),
         "epoch" => Unit::Epoch,
+        "decade" | "decades" | "dec" | "decs" => Unit::Years(10),
+        "c" | "cent" | "century" | "centuries" => Unit::Years(100),
+        "mil" | "mils" | "millennium" | "millennia" => Unit::Years(1000),
+        "j" | "jd" | "julian" => Unit::Julian,
         _ => Unit::Whole,
     }
 }
@@ -75,7 +95,7 @@ impl Part {
             _ if self.name != EXTRACT => DataType::Float64,
             Unit::Micros(scale) => DataType::Decimal128(MICROS_PRECISION, scale),
             Unit::Epoch => DataType::Decimal128(EPOCH_PRECISION, if is_day { 0 } else { 6 }),
-            Unit::Whole => DataType::Decimal128(WHOLE_PRECISION, 0),
+            Unit::Years(_) | Unit::Julian | Unit::Whole => DataType::Decimal128(WHOLE_PRECISION, 0),
         }
     }
 }
@@ -112,6 +132,18 @@ impl ScalarUDFImpl for Part {
             Some(ColumnarValue::Scalar(field)) => field_of(Some(field)).map_or(Unit::Whole, unit),
             _ => Unit::Whole,
         };
+        if let Some(of) = args.args.get(1)
+            && is_own(unit, &of.data_type())
+        {
+            let to = args.return_field.data_type();
+            return Ok(match of {
+                ColumnarValue::Array(array) => ColumnarValue::Array(own(array, unit, to)?),
+                ColumnarValue::Scalar(value) => {
+                    let found = own(&value.to_array()?, unit, to)?;
+                    ColumnarValue::Scalar(ScalarValue::try_from_array(&found, 0)?)
+                }
+            });
+        }
         if let (Unit::Micros(_), Some(field)) = (unit, args.args.first_mut()) {
             *field = ColumnarValue::Scalar(ScalarValue::from("microsecond"));
         }
@@ -150,6 +182,59 @@ impl ScalarUDFImpl for Part {
     }
 }
 
+/// Tells whether a field of a type is one that DataFusion does not know, or knows otherwise.
+fn is_own(unit: Unit, of: &DataType) -> bool {
+    match unit {
+        Unit::Epoch => matches!(of, DataType::Interval(_) | DataType::Duration(_)),
+        Unit::Years(_) => {
+            matches!(of, DataType::Interval(_) | DataType::Date32 | DataType::Timestamp(..))
+        }
+        Unit::Julian => *of == DataType::Date32,
+        Unit::Micros(_) | Unit::Whole => false,
+    }
+}
+
+/// Finds such a field as a number of a type.
+fn own(array: &ArrayRef, unit: Unit, to: &DataType) -> Result<ArrayRef> {
+    if matches!(array.data_type(), DataType::Interval(_) | DataType::Duration(_)) {
+        let spans = cast(array, &INTERVAL)?;
+        let spans = spans.as_primitive::<IntervalMonthDayNanoType>();
+        let numbers: Decimal128Array = spans.unary(|span| match unit {
+            Unit::Years(years) => i128::from(i64::from(span.months) / MONTHS_A_YEAR / years),
+            _ => epoch(&span),
+        });
+        let scale = if unit == Unit::Epoch { 6 } else { 0 };
+        let numbers = numbers.with_precision_and_scale(DECIMAL128_MAX_PRECISION, scale)?;
+        return Ok(cast(&numbers, to)?);
+    }
+    let micros = micros(array)?;
+    let micros = micros.as_primitive::<TimestampMicrosecondType>();
+    let numbers: Int64Array = micros.unary(|micros| {
+        let days = micros.div_euclid(DAY_US);
+        match unit {
+            Unit::Years(years) => of_year(civil(days).0, years),
+            _ => days + JULIAN_1970,
+        }
+    });
+    Ok(cast(&numbers, to)?)
+}
+
+/// The microseconds of an interval whose years have 365 days and a quarter, and whose months have 30.
+fn epoch(span: &IntervalMonthDayNano) -> i128 {
+    let (years, months) = (span.months / 12, span.months % 12);
+    let quarters = i128::from(years) * 1461 + i128::from(months) * 120 + i128::from(span.days) * 4;
+    quarters * i128::from(DAY_US / 4) + i128::from(span.nanoseconds / 1000)
+}
+
+/// The decade, the century or the millennium of a year. There is no year 0, and the first decade has nine.
+fn of_year(year: i64, years: i64) -> i64 {
+    match years {
+        10 => year.div_euclid(10),
+        _ if year > 0 => (year + years - 1) / years,
+        _ => -((years - year) / years),
+    }
+}
+
 /// What DataFusion's function found as a number of PostgreSQL's type.
 fn converted(found: &ArrayRef, unit: Unit, to: &DataType) -> Result<ArrayRef> {
     let Unit::Micros(scale) = unit else { return Ok(cast(found, to)?) };
@@ -166,6 +251,34 @@ fn converted(found: &ArrayRef, unit: Unit, to: &DataType) -> Result<ArrayRef> {
             let by = 10_f64.powi(i32::from(scale));
             let numbers = micros.iter().map(|value| value.map(|value| f64::from(value) / by));
             Ok(Arc::new(numbers.collect::<Float64Array>()))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn years_of_intervals_have_a_quarter_of_a_day() {
+        assert_eq!(epoch(&IntervalMonthDayNano::new(12, 0, 0)), 31_557_600_000_000);
+        assert_eq!(epoch(&IntervalMonthDayNano::new(1, 1, 1_000_000)), 31 * 86_400_000_000 + 1000);
+    }
+
+    #[test]
+    fn years_are_of_decades_centuries_and_millennia() {
+        for (year, years, expected) in [
+            (2024, 10, 202),
+            (2000, 100, 20),
+            (2001, 100, 21),
+            (2000, 1000, 2),
+            (2001, 1000, 3),
+            (0, 100, -1),
+            (-99, 100, -1),
+            (-100, 100, -2),
+            (-1, 10, -1),
+        ] {
+            assert_eq!(of_year(year, years), expected, "{year} {years}");
         }
     }
 }

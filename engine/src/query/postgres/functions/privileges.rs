@@ -1,9 +1,11 @@
-//! What the role may do: read what its snapshot shows, and nothing else.
+//! What the role may do: read what its snapshot shows, write to the tables that it made, take numbers of its own sequences, and
+//! nothing else.
 
 use datafusion::common::Result;
 
 use super::{Body, Call, Function, Kind, failure, names};
 use crate::Error;
+use crate::query::postgres::RelationKind;
 use crate::query::postgres::catalog::{DEFINITIONS, procedure};
 
 /// `[role,] object, privilege`.
@@ -46,13 +48,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         Body::Bool(|c, row| held(c, row, 1, &["usage"])),
     )
     .at_least(2),
-    Function::new(
-        "has_sequence_privilege",
-        THREE,
-        "bool",
-        Body::Bool(|c, row| held(c, row, 1, &[])),
-    )
-    .at_least(2),
+    Function::new("has_sequence_privilege", THREE, "bool", Body::Bool(sequence)).at_least(2),
     Function::new(
         "has_tablespace_privilege",
         THREE,
@@ -112,9 +108,28 @@ fn relation(call: &Call<'_>, row: usize, depth: usize) -> Result<Option<bool>> {
             hint: "Check its spelling and its schema.".into(),
         }));
     };
-    let known =
-        call.snapshot.relation(oid).is_some() || DEFINITIONS.iter().any(|known| known.oid == oid);
-    if known { held(call, row, depth, &["select"]) } else { Ok(None) }
+    match call.snapshot.relation(oid).map(|found| &found.relation) {
+        // A role may write to the tables that it made.
+        Some(relation)
+            if relation.kind == RelationKind::Table
+                && relation.owner.as_deref() == Some(call.facts.role.as_str()) =>
+        {
+            held(call, row, depth, &["select", "insert", "update", "delete", "truncate"])
+        }
+        None if !DEFINITIONS.iter().any(|known| known.oid == oid) => Ok(None),
+        _ => held(call, row, depth, &["select"]),
+    }
+}
+
+fn sequence(call: &Call<'_>, row: usize) -> Result<Option<bool>> {
+    let argument = usize::from(names_role(call, 2));
+    let (_, sequence) = super::sequences::named(call, argument, row)?;
+    let privileges: &[&str] = match (sequence.usable, sequence.readable) {
+        (true, _) => &["usage", "select", "update"],
+        (false, true) => &["select"],
+        (false, false) => &[],
+    };
+    held(call, row, 1, privileges)
 }
 
 fn schema(call: &Call<'_>, row: usize) -> Result<Option<bool>> {

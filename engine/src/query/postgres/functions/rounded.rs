@@ -2,9 +2,9 @@
 
 use std::sync::{Arc, LazyLock};
 
-use datafusion::arrow::array::AsArray;
+use datafusion::arrow::array::{ArrayRef, AsArray};
 use datafusion::arrow::datatypes::{DataType, Float32Type, Float64Type};
-use datafusion::common::{Result, internal_err};
+use datafusion::common::{Result, ScalarValue, internal_err};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
@@ -43,25 +43,27 @@ impl ScalarUDFImpl for Rounded {
         let [number] = args.args.as_slice() else {
             return internal_err!("rint takes one argument");
         };
-        let rows = match number {
-            ColumnarValue::Array(array) => array.len(),
-            ColumnarValue::Scalar(_) => 1,
-        };
-        let array = number.to_array(rows)?;
-        let array: datafusion::arrow::array::ArrayRef = match array.data_type() {
-            DataType::Float32 => Arc::new(
-                array.as_primitive::<Float32Type>().unary::<_, Float32Type>(f32::round_ties_even),
-            ),
-            DataType::Float64 => Arc::new(
-                array.as_primitive::<Float64Type>().unary::<_, Float64Type>(f64::round_ties_even),
-            ),
-            _ => array,
-        };
-        match number {
-            ColumnarValue::Array(_) => Ok(ColumnarValue::Array(array)),
-            ColumnarValue::Scalar(_) => Ok(ColumnarValue::Scalar(
-                datafusion::common::ScalarValue::try_from_array(&array, 0)?,
-            )),
-        }
+        nearest(number)
     }
+}
+
+/// Rounds floating-point numbers to whole ones; others stay as they are.
+pub(super) fn nearest(number: &ColumnarValue) -> Result<ColumnarValue> {
+    let array = match number {
+        ColumnarValue::Array(array) => Arc::clone(array),
+        ColumnarValue::Scalar(value) => value.to_array()?,
+    };
+    let array: ArrayRef = match array.data_type() {
+        DataType::Float32 => Arc::new(
+            array.as_primitive::<Float32Type>().unary::<_, Float32Type>(f32::round_ties_even),
+        ),
+        DataType::Float64 => Arc::new(
+            array.as_primitive::<Float64Type>().unary::<_, Float64Type>(f64::round_ties_even),
+        ),
+        _ => array,
+    };
+    Ok(match number {
+        ColumnarValue::Array(_) => ColumnarValue::Array(array),
+        ColumnarValue::Scalar(_) => ColumnarValue::Scalar(ScalarValue::try_from_array(&array, 0)?),
+    })
 }

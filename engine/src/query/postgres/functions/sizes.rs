@@ -95,7 +95,7 @@ fn numbers(array: &ArrayRef) -> Result<Int64Array> {
 }
 
 /// The bytes of each value.
-fn weights(array: &ArrayRef) -> Vec<u64> {
+pub(super) fn weights(array: &ArrayRef) -> Vec<u64> {
     match array.data_type() {
         DataType::Utf8View => array.as_string_view().lengths().map(u64::from).collect(),
         DataType::BinaryView => array.as_binary_view().lengths().map(u64::from).collect(),
@@ -129,11 +129,11 @@ fn in_lists(array: &ArrayRef, of: fn(&ArrayRef) -> Vec<u64>) -> Option<Vec<u64>>
     Some(match array.data_type() {
         DataType::List(_) => {
             let lists = array.as_list::<i32>();
-            sums(&of(lists.values()), lists.offsets())
+            sums(lists.values(), lists.offsets(), of)
         }
         DataType::LargeList(_) => {
             let lists = array.as_list::<i64>();
-            sums(&of(lists.values()), lists.offsets())
+            sums(lists.values(), lists.offsets(), of)
         }
         DataType::FixedSizeList(_, length) => {
             let length = usize::try_from(*length).unwrap_or(0);
@@ -151,9 +151,17 @@ fn spans<O: OffsetSizeTrait>(offsets: &OffsetBuffer<O>) -> Vec<u64> {
     offsets.windows(2).map(|span| (span[1].as_usize() - span[0].as_usize()) as u64).collect()
 }
 
-fn sums<O: OffsetSizeTrait>(values: &[u64], offsets: &OffsetBuffer<O>) -> Vec<u64> {
-    let of = |span: &[O]| values[span[0].as_usize()..span[1].as_usize()].iter().sum();
-    offsets.windows(2).map(of).collect()
+fn sums<O: OffsetSizeTrait>(
+    elements: &ArrayRef,
+    offsets: &OffsetBuffer<O>,
+    of: fn(&ArrayRef) -> Vec<u64>,
+) -> Vec<u64> {
+    // Lists that were cut out of others have the elements of all of them.
+    let (first, end) = (offsets[0].as_usize(), offsets[offsets.len() - 1].as_usize());
+    let values = of(&elements.slice(first, end - first));
+    let sum =
+        |span: &[O]| values[span[0].as_usize() - first..span[1].as_usize() - first].iter().sum();
+    offsets.windows(2).map(sum).collect()
 }
 
 /// Texts one after the other.
@@ -184,12 +192,6 @@ pub(super) fn padded(args: &Arguments) -> Result<Sizes> {
     const LETTER: u64 = 4;
     let widths = args.number(1)?;
     Ok(args.each_row(|row| (widths.of(row).saturating_mul(LETTER), 0)))
-}
-
-/// Bytes or letters as digits.
-pub(super) fn encoded(args: &Arguments) -> Result<Sizes> {
-    let texts = args.bytes(0);
-    Ok(args.each_row(|row| (texts.of(row).saturating_mul(2), 0)))
 }
 
 pub(super) fn replaced(args: &Arguments) -> Result<Sizes> {

@@ -136,7 +136,11 @@ impl ScalarUDFImpl for Scaled {
 }
 
 /// What is left of a month becomes days, and what is left of a day seconds.
-fn scaled(span: IntervalMonthDayNano, number: f64, divides: bool) -> Result<IntervalMonthDayNano> {
+pub(super) fn scaled(
+    span: IntervalMonthDayNano,
+    number: f64,
+    divides: bool,
+) -> Result<IntervalMonthDayNano> {
     if divides && number == 0.0 {
         return Err(DataFusionError::from(ArrowError::DivideByZero));
     }

@@ -9,6 +9,7 @@ use datafusion::logical_expr::Volatility;
 use regex::{Regex, RegexBuilder};
 
 use super::bounded::{BATCH_BYTES_MAX, too_large};
+use super::patterns::read;
 use super::{Body, Call, Function, Kind, failure};
 use crate::Error;
 
@@ -17,7 +18,7 @@ const NAME: &str = "regexp_split_to_array";
 /// Bytes that a compiled pattern may have.
 const PATTERN_BYTES_MAX: usize = 1 << 20;
 /// Parts that one batch may be cut into.
-const PARTS_MAX: usize = 1 << 22;
+pub(super) const PARTS_MAX: usize = 1 << 22;
 
 pub(super) const FUNCTIONS: &[Function] =
     &[Function::new(NAME, &[Kind::Text, Kind::Text, Kind::Text], "_text", Body::Column(split))
@@ -48,7 +49,7 @@ fn split(call: &Call<'_>) -> Result<ArrayRef> {
             Some(((known, with), regex)) if known == pattern && with == flags => regex,
             _ => {
                 let key = (pattern.to_string(), flags.to_string());
-                &compiled.insert((key, compile(pattern, flags)?)).1
+                &compiled.insert((key, compile(NAME, pattern, flags)?)).1
             }
         };
         for part in cut(text, regex) {
@@ -79,22 +80,25 @@ fn cut<'a>(text: &'a str, regex: &Regex) -> Vec<&'a str> {
     parts
 }
 
-fn compile(pattern: &str, flags: &str) -> Result<Regex> {
-    let mut builder = RegexBuilder::new(pattern);
-    builder.size_limit(PATTERN_BYTES_MAX);
+/// Compiles a pattern with the options of a call.
+pub(super) fn compile(function: &str, pattern: &str, flags: &str) -> Result<Regex> {
     // In PostgreSQL a dot is any letter, the ends of lines included, unless a flag says otherwise.
-    builder.dot_matches_new_line(true);
+    let any = !flags.contains(['n', 'm', 'p']);
+    let mut builder = RegexBuilder::new(&read(pattern, any)?);
+    builder.size_limit(PATTERN_BYTES_MAX);
     for flag in flags.chars() {
         match flag {
             'i' => builder.case_insensitive(true),
             'c' => builder.case_insensitive(false),
-            'n' | 'm' => builder.dot_matches_new_line(false).multi_line(true),
-            's' => builder.dot_matches_new_line(true).multi_line(false),
+            'n' | 'm' | 'w' => builder.multi_line(true),
+            's' => builder.multi_line(false),
+            'p' => &mut builder,
             'x' => builder.ignore_whitespace(true),
             _ => {
-                return Err(failure(Error::Invalid {
-                    message: "invalid regular expression option".to_string(),
-                    hint: format!("{NAME}() takes the options i, c, n, m, s and x."),
+                return Err(failure(Error::Standard {
+                    sqlstate: "22023",
+                    message: format!("invalid regular expression option: \"{flag}\""),
+                    hint: format!("{function}() takes the options i, c, n, m, s, p, w and x."),
                 }));
             }
         };
@@ -103,7 +107,7 @@ fn compile(pattern: &str, flags: &str) -> Result<Regex> {
         failure(Error::Standard {
             sqlstate: "2201B",
             message: "invalid regular expression".to_string(),
-            hint: "Patterns have neither back references nor look-around.".to_string(),
+            hint: "Close every bracket, and escape what stands for itself.".to_string(),
         })
     })
 }
@@ -115,7 +119,8 @@ mod tests {
     #[test]
     fn cuts_as_postgres_does() {
         let check = |text: &str, pattern: &str, flags: &str, parts: &[&str]| {
-            assert_eq!(cut(text, &compile(pattern, flags).unwrap()), parts, "{text} {pattern}");
+            let regex = compile(NAME, pattern, flags).unwrap();
+            assert_eq!(cut(text, &regex), parts, "{text} {pattern}");
         };
         check("a1b22c", r"\d+", "", &["a", "b", "c"]);
         check("abc", "", "", &["a", "b", "c"]);
@@ -123,6 +128,6 @@ mod tests {
         check("", "x", "", &[""]);
         check("xax", "x", "", &["", "a", ""]);
         check("the quick", r"\s*", "", &["t", "h", "e", "q", "u", "i", "c", "k"]);
-        assert!(compile("(", "").is_err() && compile("a", "g").is_err());
+        assert!(compile(NAME, "(", "").is_err() && compile(NAME, "a", "g").is_err());
     }
 }

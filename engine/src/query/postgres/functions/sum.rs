@@ -1,54 +1,141 @@
-//! `sum(x)` of integers that fails where the sum does not fit, as their arithmetic does.
+//! `sum(x)` of integers as PostgreSQL has it: a sum of `bigint` is a `numeric`, one of `integer` or `smallint` a `bigint`.
 //!
-//! DataFusion's own wraps around. Here integers are added up in 128 bits and looked at once, when the sum is asked for: what
-//! does not fit on the way matters as little as the order of values. Sums of other types are DataFusion's.
+//! DataFusion's own is a bigint that wraps around. Here integers are added up in 128 bits, where no sum of bigints wraps, and
+//! a sum that has to be a bigint is looked at once, when it is asked for: what does not fit on the way matters as little as
+//! the order of values. Sums of other types are DataFusion's.
 
 use std::mem::size_of_val;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Decimal128Array, Int64Array, PrimitiveArray,
 };
+use datafusion::arrow::buffer::NullBuffer;
+use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{
     ArrowPrimitiveType, DECIMAL128_MAX_PRECISION, DataType, Decimal128Type, Field, FieldRef,
-    Int64Type,
+    Int16Type, Int32Type, Int64Type,
 };
 use datafusion::arrow::error::ArrowError;
-use datafusion::common::{HashMap, Result, ScalarValue};
+use datafusion::common::types::{logical_int16, logical_int32};
+use datafusion::common::{DFSchema, HashMap, Result, ScalarValue, internal_err};
 use datafusion::functions_aggregate::sum::sum_udaf;
+use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::{AggregateOrderSensitivity, format_state_name};
 use datafusion::logical_expr::{
-    Accumulator, AggregateUDF, AggregateUDFImpl, EmitTo, GroupsAccumulator, ReversedUDAF,
-    SetMonotonicity, Signature,
+    Accumulator, AggregateUDF, AggregateUDFImpl, Coercion, EmitTo, ExprSchemable,
+    GroupsAccumulator, ReversedUDAF, SetMonotonicity, Signature, TypeSignature, TypeSignatureClass,
 };
+
+/// What integers are added up in: as many digits as there are, and none behind the point.
+const NUMERIC: DataType = DataType::Decimal128(DECIMAL128_MAX_PRECISION, 0);
+
+/// The sum of sums, which stay of their type.
+static OF_SUMS: LazyLock<Arc<AggregateUDF>> = LazyLock::new(|| Arc::new(function(true)));
 
 /// Returns the aggregate function.
 pub(super) fn sum() -> AggregateUDF {
-    AggregateUDF::from(Sum { inner: sum_udaf() })
+    function(false)
+}
+
+fn function(of_sums: bool) -> AggregateUDF {
+    let inner = sum_udaf();
+    let mut signature = inner.signature().clone();
+    // Integers that are narrower than a bigint are taken as they are.
+    if let TypeSignature::OneOf(taken) = &mut signature.type_signature {
+        taken.extend([logical_int16(), logical_int32()].map(|narrow| {
+            TypeSignature::Coercible(vec![Coercion::new_exact(TypeSignatureClass::Native(narrow))])
+        }));
+    }
+    AggregateUDF::from(Sum { inner, signature, of_sums })
+}
+
+/// Returns the function that keeps the type of a sum which is a bigint when it is added up again; `None` for other calls.
+///
+/// Beside `DISTINCT` the optimizer makes two sums of one, the second of the first, and calls the same function for both.
+pub(crate) fn added_again(
+    call: &AggregateFunction,
+    schema: &DFSchema,
+) -> Option<Arc<AggregateUDF>> {
+    let sum = call.func.inner().downcast_ref::<Sum>().filter(|sum| !sum.of_sums)?;
+    let values = call.params.args.first()?.get_type(schema).ok()?;
+    (sum.whole(&values) == Some(Whole::Bigint)).then(|| Arc::clone(&OF_SUMS))
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Sum {
     /// What makes the other sums.
     inner: Arc<AggregateUDF>,
+    signature: Signature,
+    /// Whether bigints are sums that were made before.
+    of_sums: bool,
 }
 
-/// Tells whether a sum is one of integers, which is made here.
-fn is_checked(result: &DataType) -> bool {
-    result == &DataType::Int64
+/// The type of a sum of integers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whole {
+    Bigint,
+    Numeric,
 }
 
-fn accumulator(is_distinct: bool) -> Box<dyn Accumulator> {
-    if is_distinct { Box::new(Distinct::default()) } else { Box::new(One::default()) }
+impl Sum {
+    /// Returns what a sum of values of a type is; `None` if it is not made here.
+    fn whole(&self, values: &DataType) -> Option<Whole> {
+        match values {
+            DataType::Int16 | DataType::Int32 => Some(Whole::Bigint),
+            DataType::Int64 if self.of_sums => Some(Whole::Bigint),
+            DataType::Int64 => Some(Whole::Numeric),
+            _ => None,
+        }
+    }
+
+    fn of_fields(&self, fields: &[FieldRef]) -> Option<Whole> {
+        fields.first().and_then(|values| self.whole(values.data_type()))
+    }
 }
 
-/// The sum of any number of integers: their count is below 2^64.
-const STATE: DataType = DataType::Decimal128(DECIMAL128_MAX_PRECISION, 0);
+impl Whole {
+    fn scalar(self, sum: Option<i128>) -> Result<ScalarValue> {
+        Ok(match self {
+            Whole::Bigint => ScalarValue::Int64(sum.map(fitting).transpose()?),
+            Whole::Numeric => numeric(sum),
+        })
+    }
+
+    fn array(self, sums: Vec<i128>, some: Vec<bool>) -> Result<ArrayRef> {
+        Ok(match self {
+            Whole::Bigint => {
+                let sums = sums.into_iter().zip(some);
+                let bigints = sums.map(|(sum, some)| some.then(|| fitting(sum)).transpose());
+                Arc::new(bigints.collect::<Result<Int64Array>>()?)
+            }
+            Whole::Numeric => Arc::new(numerics(sums, some)?),
+        })
+    }
+}
 
 fn fitting(sum: i128) -> Result<i64> {
     i64::try_from(sum)
         .map_err(|_| ArrowError::ArithmeticOverflow("bigint out of range".into()).into())
+}
+
+fn numeric(sum: Option<i128>) -> ScalarValue {
+    ScalarValue::Decimal128(sum, DECIMAL128_MAX_PRECISION, 0)
+}
+
+/// Returns sums as an array, null where there is none.
+fn numerics(sums: Vec<i128>, some: Vec<bool>) -> Result<Decimal128Array> {
+    let nulls = Some(NullBuffer::from(some)).filter(|nulls| nulls.null_count() > 0);
+    let sums = Decimal128Array::new(sums.into(), nulls);
+    Ok(sums.with_precision_and_scale(DECIMAL128_MAX_PRECISION, 0)?)
+}
+
+fn accumulator(whole: Whole, is_distinct: bool) -> Box<dyn Accumulator> {
+    match is_distinct {
+        true => Box::new(Distinct { counts: HashMap::default(), whole }),
+        false => Box::new(One { sum: 0, values: 0, whole }),
+    }
 }
 
 impl AggregateUDFImpl for Sum {
@@ -57,34 +144,42 @@ impl AggregateUDFImpl for Sum {
     }
 
     fn signature(&self) -> &Signature {
-        self.inner.signature()
+        &self.signature
     }
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        self.inner.inner().return_type(types)
-    }
-
-    fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
-        match is_checked(args.return_type()) && !args.is_distinct {
-            true => {
-                Ok(vec![Arc::new(Field::new(format_state_name(args.name, "sum"), STATE, true))])
-            }
-            // Of distinct values it is a list of them, here as there.
-            false => self.inner.inner().state_fields(args),
+        match types.first().and_then(|values| self.whole(values)) {
+            Some(Whole::Bigint) => Ok(DataType::Int64),
+            Some(Whole::Numeric) => Ok(NUMERIC),
+            None => self.inner.inner().return_type(types),
         }
     }
 
+    fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
+        if self.of_fields(args.input_fields).is_none() {
+            return self.inner.inner().state_fields(args);
+        }
+        let field = match args.is_distinct {
+            true => {
+                let value = Field::new_list_field(DataType::Int64, true);
+                Field::new_list(format_state_name(args.name, "sum distinct"), value, false)
+            }
+            false => Field::new(format_state_name(args.name, "sum"), NUMERIC, true),
+        };
+        Ok(vec![Arc::new(field)])
+    }
+
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        match is_checked(args.return_field.data_type()) {
-            true => Ok(accumulator(args.is_distinct)),
-            false => self.inner.inner().accumulator(args),
+        match self.of_fields(args.expr_fields) {
+            Some(whole) => Ok(accumulator(whole, args.is_distinct)),
+            None => self.inner.inner().accumulator(args),
         }
     }
 
     fn create_sliding_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        match is_checked(args.return_field.data_type()) {
-            true => Ok(accumulator(args.is_distinct)),
-            false => self.inner.inner().create_sliding_accumulator(args),
+        match self.of_fields(args.expr_fields) {
+            Some(whole) => Ok(accumulator(whole, args.is_distinct)),
+            None => self.inner.inner().create_sliding_accumulator(args),
         }
     }
 
@@ -96,9 +191,9 @@ impl AggregateUDFImpl for Sum {
         &self,
         args: AccumulatorArgs,
     ) -> Result<Box<dyn GroupsAccumulator>> {
-        match is_checked(args.return_field.data_type()) && !args.is_distinct {
-            true => Ok(Box::new(Groups::default())),
-            false => self.inner.inner().create_groups_accumulator(args),
+        match self.of_fields(args.expr_fields).filter(|_| !args.is_distinct) {
+            Some(whole) => Ok(Box::new(Groups { sums: vec![], some: vec![], whole })),
+            None => self.inner.inner().create_groups_accumulator(args),
         }
     }
 
@@ -115,33 +210,68 @@ impl AggregateUDFImpl for Sum {
     }
 }
 
+/// Does something with an array of integers in the type that it has.
+macro_rules! with_integers {
+    ($array:expr, $integers:ident => $body:expr) => {
+        match $array.data_type() {
+            DataType::Int16 => {
+                let $integers = $array.as_primitive::<Int16Type>();
+                $body
+            }
+            DataType::Int32 => {
+                let $integers = $array.as_primitive::<Int32Type>();
+                $body
+            }
+            DataType::Int64 => {
+                let $integers = $array.as_primitive::<Int64Type>();
+                $body
+            }
+            other => return internal_err!("integers were expected, found {other}"),
+        }
+    };
+}
+
+/// Adds up an array.
+fn total<T: ArrowPrimitiveType>(values: &PrimitiveArray<T>) -> i128
+where
+    T::Native: Into<i128>,
+{
+    match values.null_count() {
+        0 => values.values().iter().map(|value| -> i128 { (*value).into() }).sum(),
+        _ => values.iter().flatten().map(|value| -> i128 { value.into() }).sum(),
+    }
+}
+
+/// How many values of an array are not null.
+pub(super) fn count(values: &dyn Array) -> i64 {
+    (values.len() - values.null_count()) as i64
+}
+
 /// One sum, from which values can be taken back.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct One {
     sum: i128,
     /// How many values went in; of none the sum is null.
     values: i64,
+    whole: Whole,
 }
 
 impl One {
-    fn change(&mut self, values: impl Iterator<Item = i128>, by: i64) {
-        for value in values {
-            self.sum += value * i128::from(by);
-            self.values += by;
-        }
+    fn sum(&self) -> Option<i128> {
+        (self.values > 0).then_some(self.sum)
     }
 }
 
 impl Accumulator for One {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        let integers = values[0].as_primitive::<Int64Type>();
-        self.change(integers.iter().flatten().map(i128::from), 1);
+        self.sum += with_integers!(values[0], integers => total(integers));
+        self.values += count(&values[0]);
         Ok(())
     }
 
     fn retract_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        let integers = values[0].as_primitive::<Int64Type>();
-        self.change(integers.iter().flatten().map(i128::from), -1);
+        self.sum -= with_integers!(values[0], integers => total(integers));
+        self.values -= count(&values[0]);
         Ok(())
     }
 
@@ -150,18 +280,17 @@ impl Accumulator for One {
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
-        self.change(states[0].as_primitive::<Decimal128Type>().iter().flatten(), 1);
+        self.sum += total(states[0].as_primitive::<Decimal128Type>());
+        self.values += count(&states[0]);
         Ok(())
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        let sum = (self.values > 0).then_some(self.sum);
-        Ok(vec![ScalarValue::Decimal128(sum, DECIMAL128_MAX_PRECISION, 0)])
+        Ok(vec![numeric(self.sum())])
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        let sum = (self.values > 0).then_some(self.sum);
-        Ok(ScalarValue::Int64(sum.map(fitting).transpose()?))
+        self.whole.scalar(self.sum())
     }
 
     fn size(&self) -> usize {
@@ -170,15 +299,16 @@ impl Accumulator for One {
 }
 
 /// One sum of distinct values.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Distinct {
     /// How often each value is there; a window takes values back.
     counts: HashMap<i64, u64>,
+    whole: Whole,
 }
 
 impl Distinct {
-    fn add(&mut self, integers: &Int64Array) {
-        for value in integers.iter().flatten() {
+    fn add(&mut self, bigints: &Int64Array) {
+        for value in bigints.iter().flatten() {
             *self.counts.entry(value).or_default() += 1;
         }
     }
@@ -186,12 +316,13 @@ impl Distinct {
 
 impl Accumulator for Distinct {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        self.add(values[0].as_primitive::<Int64Type>());
+        self.add(cast(&values[0], &DataType::Int64)?.as_primitive());
         Ok(())
     }
 
     fn retract_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        for value in values[0].as_primitive::<Int64Type>().iter().flatten() {
+        let bigints = cast(&values[0], &DataType::Int64)?;
+        for value in bigints.as_primitive::<Int64Type>().iter().flatten() {
             match self.counts.get_mut(&value) {
                 Some(count) if *count > 1 => *count -= 1,
                 _ => {
@@ -208,7 +339,7 @@ impl Accumulator for Distinct {
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
         for list in states[0].as_list::<i32>().iter().flatten() {
-            self.add(list.as_primitive::<Int64Type>());
+            self.add(list.as_primitive());
         }
         Ok(())
     }
@@ -222,7 +353,7 @@ impl Accumulator for Distinct {
     fn evaluate(&mut self) -> Result<ScalarValue> {
         let some = !self.counts.is_empty();
         let sum = some.then(|| self.counts.keys().map(|value| i128::from(*value)).sum());
-        Ok(ScalarValue::Int64(sum.map(fitting).transpose()?))
+        self.whole.scalar(sum)
     }
 
     fn size(&self) -> usize {
@@ -231,11 +362,12 @@ impl Accumulator for Distinct {
 }
 
 /// The sums of groups.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Groups {
     sums: Vec<i128>,
     /// Whether a group has a value; of none the sum is null.
     some: Vec<bool>,
+    whole: Whole,
 }
 
 impl Groups {
@@ -269,21 +401,29 @@ impl Groups {
         }
     }
 
-    /// Takes sums out, null for groups without a value.
-    fn take(&mut self, emit_to: EmitTo) -> impl Iterator<Item = Option<i128>> {
-        let (sums, some) =
-            (emit_to.take_needed(&mut self.sums), emit_to.take_needed(&mut self.some));
-        sums.into_iter().zip(some).map(|(sum, some)| some.then_some(sum))
+    /// Takes sums out, with whether there is one.
+    fn take(&mut self, emit_to: EmitTo) -> (Vec<i128>, Vec<bool>) {
+        (emit_to.take_needed(&mut self.sums), emit_to.take_needed(&mut self.some))
     }
 }
 
-fn passes(filter: Option<&BooleanArray>, row: usize) -> bool {
+/// Tells whether a filter lets a row through.
+pub(super) fn passes(filter: Option<&BooleanArray>, row: usize) -> bool {
     filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row))
 }
 
-fn state_of(sums: impl Iterator<Item = Option<i128>>) -> Result<Vec<ArrayRef>> {
-    let sums = sums.collect::<Decimal128Array>();
-    Ok(vec![Arc::new(sums.with_precision_and_scale(DECIMAL128_MAX_PRECISION, 0)?)])
+/// Returns each value that `filter` lets through as the sum of itself.
+fn alone<T: ArrowPrimitiveType>(
+    values: &PrimitiveArray<T>,
+    filter: Option<&BooleanArray>,
+) -> Result<Decimal128Array>
+where
+    T::Native: Into<i128>,
+{
+    let sums = values.values().iter().map(|value| -> i128 { (*value).into() }).collect();
+    let rows = 0..values.len();
+    let some = rows.map(|row| values.is_valid(row) && passes(filter, row)).collect();
+    numerics(sums, some)
 }
 
 impl GroupsAccumulator for Groups {
@@ -294,8 +434,9 @@ impl GroupsAccumulator for Groups {
         opt_filter: Option<&BooleanArray>,
         total_num_groups: usize,
     ) -> Result<()> {
-        let integers = values[0].as_primitive::<Int64Type>();
-        self.add(integers, group_indices, opt_filter, total_num_groups);
+        with_integers!(values[0], integers => {
+            self.add(integers, group_indices, opt_filter, total_num_groups);
+        });
         Ok(())
     }
 
@@ -311,12 +452,13 @@ impl GroupsAccumulator for Groups {
     }
 
     fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
-        let fitting = self.take(emit_to).map(|sum| sum.map(fitting).transpose());
-        Ok(Arc::new(fitting.collect::<Result<Int64Array>>()?))
+        let (sums, some) = self.take(emit_to);
+        self.whole.array(sums, some)
     }
 
     fn state(&mut self, emit_to: EmitTo) -> Result<Vec<ArrayRef>> {
-        state_of(self.take(emit_to))
+        let (sums, some) = self.take(emit_to);
+        Ok(vec![Arc::new(numerics(sums, some)?)])
     }
 
     fn convert_to_state(
@@ -324,9 +466,8 @@ impl GroupsAccumulator for Groups {
         values: &[ArrayRef],
         opt_filter: Option<&BooleanArray>,
     ) -> Result<Vec<ArrayRef>> {
-        let integers = values[0].as_primitive::<Int64Type>().iter().enumerate();
-        let passing = integers.map(|(row, value)| value.filter(|_| passes(opt_filter, row)));
-        state_of(passing.map(|value| value.map(i128::from)))
+        let sums = with_integers!(values[0], integers => alone(integers, opt_filter)?);
+        Ok(vec![Arc::new(sums)])
     }
 
     fn size(&self) -> usize {

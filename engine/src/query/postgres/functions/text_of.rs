@@ -7,8 +7,8 @@ use std::sync::{Arc, LazyLock};
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringArray, StringBuilder};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{
-    DataType, Float32Type, Float64Type, IntervalMonthDayNanoType, IntervalUnit, TimeUnit,
-    TimestampMicrosecondType,
+    DataType, DurationMicrosecondType, Float32Type, Float64Type, IntervalMonthDayNanoType,
+    IntervalUnit, TimeUnit, TimestampMicrosecondType,
 };
 use datafusion::common::{Result, ScalarValue, internal_err};
 use datafusion::logical_expr::{
@@ -19,6 +19,7 @@ use crate::query::postgres::zone::Zone;
 
 const SECOND_US: i64 = 1_000_000;
 const DAY_SECONDS: i64 = 86_400;
+const DAY_US: i64 = DAY_SECONDS * SECOND_US;
 
 /// From this decimal exponent on a `real` and a `double precision` are written with one.
 const REAL_EXPONENT_FROM: i32 = 6;
@@ -39,6 +40,7 @@ pub(in crate::query::postgres) fn text_of(zone: &str, value: Expr) -> Expr {
 pub(in crate::query::postgres) fn is_other_text(data_type: &DataType) -> bool {
     match data_type {
         DataType::Timestamp(_, _)
+        | DataType::Duration(_)
         | DataType::Float32
         | DataType::Float64
         | DataType::Interval(IntervalUnit::MonthDayNano)
@@ -85,7 +87,8 @@ impl ScalarUDFImpl for TextOf {
     }
 }
 
-fn texts(array: &ArrayRef, zone: &Zone) -> Result<StringArray> {
+/// Writes a column as texts, points in time in a zone.
+pub(super) fn texts(array: &ArrayRef, zone: &Zone) -> Result<StringArray> {
     Ok(match array.data_type() {
         DataType::Timestamp(_, tz) => {
             let micros = cast(array, &DataType::Timestamp(TimeUnit::Microsecond, tz.clone()))?;
@@ -105,6 +108,15 @@ fn texts(array: &ArrayRef, zone: &Zone) -> Result<StringArray> {
             each(array, |row, out| {
                 let value = values.value(row);
                 put_float(value, &format!("{value:e}"), DOUBLE_EXPONENT_FROM, out);
+            })
+        }
+        DataType::Duration(_) => {
+            let micros = cast(array, &DataType::Duration(TimeUnit::Microsecond))?;
+            let micros = micros.as_primitive::<DurationMicrosecondType>();
+            each(array, |row, out| {
+                let micros = micros.value(row);
+                let days = i32::try_from(micros / DAY_US).unwrap_or(0);
+                put_interval(0, days, micros - i64::from(days) * DAY_US, out);
             })
         }
         DataType::Interval(IntervalUnit::MonthDayNano) => {
@@ -196,7 +208,7 @@ fn put_timestamp(micros: i64, zone: Option<&Zone>, out: &mut String) {
 }
 
 /// The day of the calendar that is so many days from 1970.
-fn civil(days: i64) -> (i64, i64, i64) {
+pub(super) fn civil(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
     let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;

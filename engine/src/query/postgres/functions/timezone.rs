@@ -5,16 +5,16 @@ use std::sync::{Arc, LazyLock};
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, TimestampMicrosecondBuilder};
 use datafusion::arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
 use datafusion::common::{Result, ScalarValue, internal_err, plan_err};
+use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, lit,
 };
 
 use super::failure;
 use crate::Error;
+use crate::query::postgres::input::abbreviated;
 use crate::query::postgres::types::UTC;
 use crate::query::postgres::zone::Zone;
-
-const SECOND_US: i64 = 1_000_000;
 
 static TIMEZONE: LazyLock<ScalarUDF> = LazyLock::new(|| {
     ScalarUDF::from(Timezone { signature: Signature::user_defined(Volatility::Immutable) })
@@ -28,6 +28,30 @@ pub(super) fn timezone() -> ScalarUDF {
 /// Calls it for a zone that is known.
 pub(in crate::query::postgres) fn in_zone(zone: &str, moment: Expr) -> Expr {
     TIMEZONE.call(vec![lit(zone), moment])
+}
+
+/// Tells whether a call is one of [`in_zone`].
+pub(in crate::query) fn is_in_zone(call: &ScalarFunction) -> bool {
+    call.func.inner().downcast_ref::<Timezone>().is_some()
+}
+
+/// What such a call with constants gives; `None` for other calls.
+pub(in crate::query) fn known_in_zone(call: &ScalarFunction) -> Option<ScalarValue> {
+    let [Expr::Literal(zone, _), Expr::Literal(time, _)] = call.args.as_slice() else {
+        return None;
+    };
+    let zone = zone.try_as_str().flatten().filter(|_| is_in_zone(call))?;
+    let zone = zone_of(zone).ok()?;
+    match time {
+        ScalarValue::TimestampMicrosecond(Some(clock), None) => {
+            let moment = Some(zone.moment(*clock));
+            Some(ScalarValue::TimestampMicrosecond(moment, Some(UTC.into())))
+        }
+        ScalarValue::TimestampMicrosecond(Some(moment), Some(_)) => {
+            Some(ScalarValue::TimestampMicrosecond(Some(zone.wall_clock(*moment)), None))
+        }
+        _ => None,
+    }
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -93,7 +117,11 @@ impl ScalarUDFImpl for Timezone {
                 Some((last, zone)) if *last == name => zone,
                 _ => &known.insert((name, zone_of(name)?)).1,
             };
-            found.append_value(turned(micros.value(row), zone, to_wall_clock));
+            let micros = micros.value(row);
+            found.append_value(match to_wall_clock {
+                true => zone.wall_clock(micros),
+                false => zone.moment(micros),
+            });
         }
         let zone = (!to_wall_clock).then_some(UTC);
         let array: ArrayRef = Arc::new(found.finish().with_timezone_opt(zone));
@@ -104,17 +132,9 @@ impl ScalarUDFImpl for Timezone {
     }
 }
 
-fn turned(micros: i64, zone: &Zone, to_wall_clock: bool) -> i64 {
-    let (seconds, rest) = (micros.div_euclid(SECOND_US), micros.rem_euclid(SECOND_US));
-    let seconds = match to_wall_clock {
-        true => seconds.saturating_add(i64::from(zone.offset_at(seconds))),
-        false => zone.utc_of(seconds),
-    };
-    seconds.saturating_mul(SECOND_US).saturating_add(rest)
-}
-
 fn zone_of(name: &str) -> Result<Zone> {
-    Zone::parse(name).ok_or_else(|| {
+    let abbreviated = || abbreviated(name).map(Zone::fixed);
+    Zone::parse(name).or_else(abbreviated).ok_or_else(|| {
         failure(Error::Standard {
             sqlstate: "22023",
             message: "time zone not recognized".to_owned(),

@@ -7,16 +7,19 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Datelike, NaiveDateTime, Timelike};
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringBuilder};
-use datafusion::arrow::datatypes::{DataType, TimestampMicrosecondType};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{DataType, IntervalMonthDayNanoType, TimestampMicrosecondType};
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::common::{Result, plan_err};
 
 use super::age::micros;
+use super::elapsed::INTERVAL;
 use super::{Body, Call, Function, Kind, failure};
 use crate::Error;
 use crate::query::postgres::zone::Zone;
 
 mod number;
+mod span;
 
 const SECOND_US: i64 = 1_000_000;
 
@@ -27,6 +30,7 @@ fn to_char(call: &Call<'_>) -> Result<ArrayRef> {
     let array = &call.arguments[0];
     match array.data_type() {
         DataType::Timestamp(_, _) | DataType::Date32 | DataType::Date64 => times(call),
+        DataType::Interval(_) | DataType::Duration(_) | DataType::Time64(_) => spans(call),
         numeric if numeric.is_numeric() => numbers(call),
         other => plan_err!("to_char() takes a time or a number, not {other}"),
     }
@@ -54,39 +58,66 @@ fn numbers(call: &Call<'_>) -> Result<ArrayRef> {
     Ok(Arc::new(out.finish()))
 }
 
+/// The parts of the pattern of a row, which are those of the row before if the pattern is.
+fn parts_of<'a>(known: &'a mut Option<(String, Vec<Part>)>, pattern: &str) -> Result<&'a [Part]> {
+    if known.as_ref().is_none_or(|(known, _)| known != pattern) {
+        *known = Some((pattern.to_string(), parse(pattern)?));
+    }
+    Ok(known.as_ref().map_or(&[][..], |(_, parts)| parts))
+}
+
+fn spans(call: &Call<'_>) -> Result<ArrayRef> {
+    let spans = cast(&call.arguments[0], &INTERVAL)?;
+    let spans = spans.as_primitive::<IntervalMonthDayNanoType>();
+    let mut out = StringBuilder::new();
+    let mut parsed: Option<(String, Vec<Part>)> = None;
+    for row in 0..call.rows {
+        let Some(pattern) = call.text(1, row).filter(|_| spans.is_valid(row)) else {
+            out.append_null();
+            continue;
+        };
+        let mut text = String::new();
+        span::write(&spans.value(row), parts_of(&mut parsed, pattern)?, &mut text)?;
+        out.append_value(text);
+    }
+    Ok(Arc::new(out.finish()))
+}
+
 fn times(call: &Call<'_>) -> Result<ArrayRef> {
     let array = &call.arguments[0];
     let zoned = matches!(array.data_type(), DataType::Timestamp(_, Some(_)));
     let zone =
         call.facts.setting("TimeZone").filter(|_| zoned).unwrap_or_else(|| "UTC".to_string());
     let there = Zone::parse(&zone).unwrap_or_else(Zone::utc);
-    // The wall clock of the session's zone.
-    let wall_clock = |micros: i64| {
-        let seconds = i64::from(there.offset_at(micros.div_euclid(SECOND_US)));
-        micros.saturating_add(seconds * SECOND_US)
-    };
     let local = micros(array)?;
     let local = local.as_primitive::<TimestampMicrosecondType>();
     let mut out = StringBuilder::new();
     let mut parsed: Option<(String, Vec<Part>)> = None;
     for row in 0..call.rows {
-        let time = local
-            .is_valid(row)
-            .then(|| DateTime::from_timestamp_micros(wall_clock(local.value(row))))
-            .flatten();
+        let time = local.is_valid(row).then(|| local.value(row)).and_then(|micros| {
+            let time = DateTime::from_timestamp_micros(there.wall_clock(micros))?.naive_utc();
+            let offset = there.offset_at(micros.div_euclid(SECOND_US));
+            Some(Shown { time, zone: &zone, offset })
+        });
         let Some((time, pattern)) = time.zip(call.text(1, row)) else {
             out.append_null();
             continue;
         };
-        if parsed.as_ref().is_none_or(|(known, _)| known != pattern) {
-            parsed = Some((pattern.to_string(), parse(pattern)?));
-        }
-        let parts = parsed.as_ref().map_or(&[][..], |(_, parts)| parts);
+        let parts = parts_of(&mut parsed, pattern)?;
         let mut text = String::new();
-        parts.iter().for_each(|part| part.write(time.naive_utc(), &zone, &mut text));
+        parts.iter().for_each(|part| part.write(&time, &mut text));
         out.append_value(text);
     }
     Ok(Arc::new(out.finish()))
+}
+
+/// A time as the clock on the wall of a zone shows it.
+struct Shown<'a> {
+    time: NaiveDateTime,
+    /// The name of the zone.
+    zone: &'a str,
+    /// Seconds east of Greenwich.
+    offset: i32,
 }
 
 /// A piece of a pattern.
@@ -105,19 +136,20 @@ pub(super) enum Shape {
 }
 
 /// Every pattern, longer ones before those they begin with.
-const FIELDS: [&str; 45] = [
-    "SSSSS", "SSSS", "SS", "Y,YYY", "YYYY", "YYY", "YY", "IYYY", "IYY", "IY", "MONTH", "MON", "MM",
-    "MI", "MS", "US", "DAY", "DDD", "DD", "DY", "HH24", "HH12", "HH", "IDDD", "ID", "IW", "WW",
-    "A.M.", "P.M.", "AM", "PM", "B.C.", "A.D.", "BC", "AD", "TZ", "OF", "CC", "RM", "Q", "J", "D",
-    "W", "Y", "I",
+const FIELDS: [&str; 53] = [
+    "TZH", "TZM", "FF1", "FF2", "FF3", "FF4", "FF5", "FF6", "SSSSS", "SSSS", "SS", "Y,YYY", "YYYY",
+    "YYY", "YY", "IYYY", "IYY", "IY", "MONTH", "MON", "MM", "MI", "MS", "US", "DAY", "DDD", "DD",
+    "DY", "HH24", "HH12", "HH", "IDDD", "ID", "IW", "WW", "A.M.", "P.M.", "AM", "PM", "B.C.",
+    "A.D.", "BC", "AD", "TZ", "OF", "CC", "RM", "Q", "J", "D", "W", "Y", "I",
 ];
 
 pub(super) fn parse(pattern: &str) -> Result<Vec<Part>> {
     let mut parts = Vec::new();
     let mut rest = pattern;
     while let Some(letter) = rest.chars().next() {
+        // Words of the session's language are English, and are not filled up either.
         let (fill, after) = match rest.get(..2) {
-            Some(two) if two.eq_ignore_ascii_case("FM") => (false, &rest[2..]),
+            Some(two) if two.eq_ignore_ascii_case("FM") || two == "TM" => (false, &rest[2..]),
             _ => (true, rest),
         };
         let found = FIELDS.iter().find(|name| {
@@ -176,7 +208,8 @@ const ROMAN: [&str; 12] =
     ["I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII"];
 
 impl Part {
-    fn write(&self, time: NaiveDateTime, zone: &str, out: &mut String) {
+    fn write(&self, shown: &Shown<'_>, out: &mut String) {
+        let time = shown.time;
         let (name, fill, ordinal, shape) = match self {
             Part::Text(text) => return out.push_str(text),
             Part::Field { name, fill, ordinal, shape } => (*name, *fill, *ordinal, *shape),
@@ -189,7 +222,7 @@ impl Part {
             }
             return;
         }
-        let (text, width) = word(name, time, zone);
+        let (text, width) = word(name, shown);
         let text = match shape {
             Shape::Upper => text.to_uppercase(),
             Shape::Lower => text.to_lowercase(),
@@ -204,7 +237,9 @@ impl Part {
 
 /// The number that a pattern stands for, and its width.
 fn numeric(name: &str, time: NaiveDateTime) -> Option<(i64, usize)> {
-    let year = i64::from(time.year());
+    // There is no year 0: the one before the first is 1 BC.
+    let counted = i64::from(time.year());
+    let year = if counted > 0 { counted } else { 1 - counted };
     let iso = i64::from(time.iso_week().year());
     let hour12 = i64::from(time.hour12().1);
     let seconds = i64::from(time.num_seconds_from_midnight());
@@ -228,21 +263,33 @@ fn numeric(name: &str, time: NaiveDateTime) -> Option<(i64, usize)> {
         "HH12" | "HH" => (hour12, 2),
         "MI" => (time.minute().into(), 2),
         "SS" => (time.second().into(), 2),
-        "MS" => (micros / 1000, 3),
-        "US" => (micros, 6),
         "SSSS" | "SSSSS" => (seconds, 1),
         "IW" => (time.iso_week().week().into(), 2),
         "WW" => (i64::from((time.ordinal() - 1) / 7 + 1), 2),
         "W" => (i64::from((time.day() - 1) / 7 + 1), 1),
         "Q" => (i64::from((time.month() - 1) / 3 + 1), 1),
-        "CC" => ((year - 1).div_euclid(100) + 1, 2),
+        "CC" if counted > 0 => ((counted - 1) / 100 + 1, 2),
+        "CC" => (-((100 - counted) / 100), 2),
         "J" => (i64::from(time.date().num_days_from_ce()) + 1_721_425, 1),
-        _ => return None,
+        _ => return fraction(name, micros),
     })
 }
 
+/// The parts of a second that a pattern stands for, and how many digits they have.
+fn fraction(name: &str, micros: i64) -> Option<(i64, usize)> {
+    let digits: usize = match name {
+        "MS" => 3,
+        "US" => 6,
+        other => other.strip_prefix("FF")?.parse().ok()?,
+    };
+    let unit = (digits..6).fold(1, |unit, _| unit * 10);
+    Some((micros / unit, digits))
+}
+
 /// The word that a pattern stands for as a title, and the width that it is filled to.
-fn word(name: &str, time: NaiveDateTime, zone: &str) -> (String, usize) {
+fn word(name: &str, shown: &Shown<'_>) -> (String, usize) {
+    let time = shown.time;
+    let (sign, east) = (if shown.offset < 0 { '-' } else { '+' }, shown.offset.unsigned_abs());
     let month = MONTHS[time.month0() as usize];
     let day = DAYS[time.weekday().num_days_from_sunday() as usize];
     let afternoon = time.hour12().0;
@@ -256,10 +303,14 @@ fn word(name: &str, time: NaiveDateTime, zone: &str) -> (String, usize) {
         "BC" | "AD" => ((if time.year() < 1 { "BC" } else { "AD" }).to_string(), 0),
         "B.C." | "A.D." => ((if time.year() < 1 { "B.C." } else { "A.D." }).to_string(), 0),
         "RM" => (ROMAN[time.month0() as usize].to_string(), 4),
-        "TZ" => (zone.to_string(), 0),
-        "OF" => ("+00".to_string(), 0),
+        "TZ" => (shown.zone.to_string(), 0),
+        "TZH" => (format!("{sign}{:02}", east / 3600), 0),
+        "TZM" => (format!("{:02}", east / 60 % 60), 0),
+        "OF" if east.is_multiple_of(3600) => (format!("{sign}{:02}", east / 3600), 0),
+        "OF" => (format!("{sign}{:02}:{:02}", east / 3600, east / 60 % 60), 0),
         _ => {
-            let text = format!("{:04}", time.year());
+            let year = if time.year() > 0 { time.year() } else { 1 - time.year() };
+            let text = format!("{year:04}");
             (format!("{},{}", &text[..1], &text[1..]), 0)
         }
     }
@@ -287,9 +338,8 @@ mod tests {
             .unwrap_or_default();
         let check = |pattern: &str, expected: &str| {
             let mut out = String::new();
-            parse(pattern)
-                .map(|parts| parts.iter().for_each(|p| p.write(time, "UTC", &mut out)))
-                .ok();
+            let shown = Shown { time, zone: "UTC", offset: -12_600 };
+            parse(pattern).map(|parts| parts.iter().for_each(|p| p.write(&shown, &mut out))).ok();
             assert_eq!(out, expected, "{pattern}");
         };
         check("YYYY-MM-DD HH24:MI:SS.US", "2026-02-13 13:05:09.012345");
@@ -298,6 +348,7 @@ mod tests {
         check("YYYY-\"W\"IW-ID Q HH12 am", "2026-W07-5 1 01 pm");
         check("YYYY-MM-DD\"T\"HH24:MI:SS TZ", "2026-02-13T13:05:09 UTC");
         check("J DDD WW W CC", "2461085 044 07 2 21");
+        check("SS.FF3 TZH:TZM OF TMMonth", "09.012 -03:30 -03:30 February");
     }
 
     #[test]

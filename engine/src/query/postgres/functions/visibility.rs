@@ -4,7 +4,7 @@ use datafusion::common::Result;
 
 use super::{Body, Call, Function, Kind};
 use crate::query::postgres::catalog::{DEFINITIONS, definition, procedure};
-use crate::query::postgres::facts::FIRST_OID;
+use crate::query::postgres::snapshot::FIRST_OID;
 use crate::query::postgres::types;
 
 const OF_SYSTEM: Body = Body::Bool(system_object);
@@ -43,7 +43,8 @@ fn relation(call: &Call<'_>, row: usize) -> Result<Option<bool>> {
     let Some(oid) = call.int(0, row).and_then(|oid| u32::try_from(oid).ok()) else {
         return Ok(None);
     };
-    let found = match call.snapshot.relation(oid).or_else(|| call.snapshot.with_key(oid)) {
+    let with_key = || call.snapshot.with_key(oid).map(|(relation, _)| relation);
+    let found = match call.snapshot.relation(oid).or_else(with_key) {
         Some(found) => Some((found.relation.schema.as_str(), found.relation.name.as_str())),
         None => DEFINITIONS
             .iter()

@@ -5,17 +5,24 @@
 //! type of the lake can hold, such as an infinite date, is refused.
 
 mod bytes;
+mod documents;
 mod moment;
 mod number;
 mod span;
 
 use std::sync::Arc;
 
+use datafusion::arrow::array::{
+    ArrayRef, Date32Array, IntervalMonthDayNanoArray, StringArray, Time64MicrosecondArray,
+    TimestampMicrosecondArray,
+};
+use datafusion::arrow::datatypes::{DataType, IntervalMonthDayNano, IntervalUnit, TimeUnit};
 use datafusion::common::ScalarValue;
-use udfs::{Json, Keeping, Spacing};
 use uuid::Uuid;
 
 pub use self::bytes::uuid;
+pub(crate) use self::documents::{JSON_HINT, Kept, NO_JSON, documents, order_of, orders};
+pub(in crate::query::postgres) use self::moment::abbreviated;
 pub use self::span::Span;
 
 use super::types::{self, UTC};
@@ -57,7 +64,11 @@ impl Refusal {
 
     /// Says what is wrong, with the name of the type and without the value.
     pub fn message(self, pg_type: &str) -> String {
-        let name = types::by_name(pg_type).map_or(pg_type, |known| known.display.as_str());
+        let name = match pg_type {
+            // What cannot be read is no JSON, of whatever type it was to be.
+            "jsonb" => "json",
+            other => types::by_name(other).map_or(other, |known| known.display.as_str()),
+        };
         match self {
             Refusal::Form | Refusal::MomentForm => format!("invalid input syntax for type {name}"),
             Refusal::Moment => "date/time field value out of range".to_owned(),
@@ -117,27 +128,60 @@ pub fn read(text: &str, pg_type: &str, zone: &Zone) -> Option<Result<ScalarValue
         "timestamptz" => moment::timestamptz(trimmed, zone)
             .map(|micros| ScalarValue::TimestampMicrosecond(Some(micros), Some(Arc::from(UTC)))),
         "interval" => interval(trimmed),
-        "json" => json(text, Keeping::Everything),
-        "jsonb" => json(text, Keeping::Values),
+        "json" => Kept::AsWritten.read(text),
+        "jsonb" => Kept::AsValues.read(text),
         _ => return None,
     })
 }
 
-fn interval(text: &str) -> Result<ScalarValue, Refusal> {
-    let span = Span::parse(text).ok_or(Refusal::MomentForm)?;
-    let nanos = span.micros.checked_mul(1000).ok_or(Refusal::Moment)?;
-    Ok(ScalarValue::new_interval_mdn(span.months, span.days, nanos))
+/// Reads a column of texts as dates, times or intervals in a session's zone; `None` for other types.
+pub fn times(texts: &StringArray, to: &DataType, zone: &Zone) -> Option<Result<ArrayRef, Error>> {
+    use DataType::{Date32, Interval, Time64, Timestamp};
+    let name = match to {
+        Date32 => "date",
+        Time64(TimeUnit::Microsecond) => "time",
+        Timestamp(TimeUnit::Microsecond, None) => "timestamp",
+        Timestamp(TimeUnit::Microsecond, Some(_)) => "timestamptz",
+        Interval(IntervalUnit::MonthDayNano) => "interval",
+        _ => return None,
+    };
+    let texts = texts.iter().map(|text| text.map(str::trim));
+    let read = match to {
+        Date32 => {
+            all(texts, moment::date).map(|days| Arc::new(days.collect::<Date32Array>()) as ArrayRef)
+        }
+        Time64(_) => all(texts, moment::time)
+            .map(|micros| Arc::new(micros.collect::<Time64MicrosecondArray>()) as ArrayRef),
+        Timestamp(_, None) => all(texts, moment::timestamp)
+            .map(|micros| Arc::new(micros.collect::<TimestampMicrosecondArray>()) as ArrayRef),
+        Timestamp(_, _) => all(texts, |text| moment::timestamptz(text, zone)).map(|micros| {
+            let micros: TimestampMicrosecondArray = micros.collect();
+            Arc::new(micros.with_timezone(UTC)) as ArrayRef
+        }),
+        _ => all(texts, span_of)
+            .map(|spans| Arc::new(spans.collect::<IntervalMonthDayNanoArray>()) as ArrayRef),
+    };
+    Some(read.map_err(|refusal| refusal.error(name)))
 }
 
-/// JSON as it is written, or as `jsonb` keeps it.
-fn json(text: &str, keeping: Keeping) -> Result<ScalarValue, Refusal> {
-    let value = Json::parse(text, keeping).ok_or(Refusal::Form)?;
-    let mut kept = text.to_owned();
-    if keeping == Keeping::Values {
-        kept.clear();
-        value.write(Spacing::Blanks, &mut kept);
-    }
-    Ok(ScalarValue::Utf8(Some(kept)))
+/// Reads each text, of which the first that is none of the type is an error.
+fn all<'a, T>(
+    texts: impl Iterator<Item = Option<&'a str>>,
+    read: impl Fn(&'a str) -> Result<T, Refusal>,
+) -> Result<std::vec::IntoIter<Option<T>>, Refusal> {
+    let read: Result<Vec<Option<T>>, Refusal> =
+        texts.map(|text| text.map(&read).transpose()).collect();
+    read.map(Vec::into_iter)
+}
+
+fn span_of(text: &str) -> Result<IntervalMonthDayNano, Refusal> {
+    let span = Span::parse(text).ok_or(Refusal::MomentForm)?;
+    let nanos = span.micros.checked_mul(1000).ok_or(Refusal::Moment)?;
+    Ok(IntervalMonthDayNano::new(span.months, span.days, nanos))
+}
+
+fn interval(text: &str) -> Result<ScalarValue, Refusal> {
+    Ok(ScalarValue::IntervalMonthDayNano(Some(span_of(text)?)))
 }
 
 #[cfg(test)]

@@ -1,8 +1,13 @@
 //! Dates, times and points in time.
 //!
-//! A date is `2026-01-31`, `20260131`, `2026/1/31` or `1/31/2026`, a time `23:59`, `23:59:59.5`, `11:59 pm` or `235959`;
-//! between them stands a blank or a `T`, and behind them the zone, as an offset or by its name, and `BC`.
+//! A date is `2026-01-31`, `20260131`, `2026/1/31`, `2026.1.31`, `1/31/2026`, `Jan 31, 2026` or `31-Jan-2026`, a time `23:59`,
+//! `23:59:59.5`, `11:59 pm` or `235959`; between them stands a blank or a `T`, and behind them the zone, as an offset, by
+//! its name or by its abbreviation, and `BC`. The name of a day of the week says nothing.
 
+mod words;
+
+use self::words::Words;
+pub(in crate::query::postgres) use self::words::abbreviated;
 use super::Refusal;
 use crate::query::postgres::zone::Zone;
 
@@ -71,19 +76,28 @@ struct Parts {
 
 impl Parts {
     fn of(text: &str) -> Result<Parts, Refusal> {
+        if let Some(parts) = Parts::plain(text) {
+            return parts;
+        }
         let lower = text.to_ascii_lowercase();
         match lower.as_str() {
             "infinity" | "-infinity" | "+infinity" => return Err(Refusal::Infinite),
             "epoch" => return Ok(Parts { days: 0, micros: 0, zone: Some(Written::Offset(0)) }),
             _ => {}
         }
-        let (text, is_before_christ) = match lower.strip_suffix("bc") {
-            Some(rest) => (text[..rest.len()].trim_end(), true),
-            None => {
-                let rest = lower.strip_suffix("ad").map_or(text.len(), str::len);
-                (text[..rest].trim_end(), false)
-            }
+        // The name of a zone may end in these letters, too.
+        let without = |era: &str| {
+            let rest = lower.strip_suffix(era)?;
+            (!rest.ends_with(|last: char| last.is_ascii_alphabetic())).then_some(rest.len())
         };
+        let (end, is_before_christ) = match without("bc") {
+            Some(end) => (end, true),
+            None => (without("ad").unwrap_or(text.len()), false),
+        };
+        let text = text[..end].trim_end();
+        if let Some(words) = Words::of(text) {
+            return Parts::in_words(&words?, is_before_christ);
+        }
         let separates = |letter: char| matches!(letter, 'T' | 't') || letter.is_ascii_whitespace();
         let (day, rest) = match text.find(separates) {
             Some(at) => (&text[..at], text[at + 1..].trim_start()),
@@ -94,6 +108,54 @@ impl Parts {
             return Ok(Parts { days, micros: 0, zone: None });
         }
         let (micros, rest) = clock(rest)?;
+        let zone = if rest.is_empty() { None } else { Some(offset(rest)?) };
+        Ok(Parts { days, micros, zone })
+    }
+
+    /// Reads what is written most: `2026-01-31`, with a time behind it and an offset or nothing behind that; `None` for
+    /// other forms.
+    fn plain(text: &str) -> Option<Result<Parts, Refusal>> {
+        let bytes = text.as_bytes();
+        let number = |from: usize, to: usize| {
+            let digits = bytes.get(from..to)?;
+            digits.iter().try_fold(0, |number, digit| {
+                digit.is_ascii_digit().then(|| number * 10 + i64::from(digit - b'0'))
+            })
+        };
+        let is_dash = |at: usize| bytes.get(at) == Some(&b'-');
+        let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
+        if !is_dash(4) || !is_dash(7) {
+            return None;
+        }
+        let days = match day_number(year, month, day, false) {
+            Ok(days) => days,
+            Err(refusal) => return Some(Err(refusal)),
+        };
+        match bytes.get(10) {
+            None => return Some(Ok(Parts { days, micros: 0, zone: None })),
+            Some(b' ' | b'T' | b't') => {}
+            Some(_) => return None,
+        }
+        let is_clock =
+            |byte: &u8| byte.is_ascii_digit() || matches!(byte, b':' | b'.' | b'+' | b'-');
+        if !bytes[11..].iter().all(is_clock) || bytes.len() == 11 {
+            return None;
+        }
+        let read = || -> Result<Parts, Refusal> {
+            let (micros, rest) = clock(&text[11..])?;
+            let zone = if rest.is_empty() { None } else { Some(offset(rest)?) };
+            Ok(Parts { days, micros, zone })
+        };
+        Some(read())
+    }
+
+    /// A date whose month is written in letters, and what stands around it.
+    fn in_words(words: &Words<'_>, is_before_christ: bool) -> Result<Parts, Refusal> {
+        let days = day_number(words.year, words.month, words.day, is_before_christ)?;
+        if words.rest.is_empty() {
+            return Ok(Parts { days, micros: 0, zone: None });
+        }
+        let (micros, rest) = clock(words.rest)?;
         let zone = if rest.is_empty() { None } else { Some(offset(rest)?) };
         Ok(Parts { days, micros, zone })
     }
@@ -109,7 +171,7 @@ fn day_of(text: &str, is_before_christ: bool) -> Result<i64, Refusal> {
     let (year, month, day) = if text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_digit()) {
         (&text[..4], &text[4..6], &text[6..])
     } else {
-        let mark = if text.contains('/') { '/' } else { '-' };
+        let mark = ['/', '.'].into_iter().find(|mark| text.contains(*mark)).unwrap_or('-');
         let mut parts = text.splitn(3, mark);
         let is_year = |part: &str| part.len() > 2;
         let (first, second, third) = (parts.next(), parts.next(), parts.next());
@@ -125,7 +187,11 @@ fn day_of(text: &str, is_before_christ: bool) -> Result<i64, Refusal> {
         }
         text.parse().map_err(|_| Refusal::Moment)
     };
-    let (year, month, day) = (number(year)?, number(month)?, number(day)?);
+    day_number(number(year)?, number(month)?, number(day)?, is_before_christ)
+}
+
+/// The days from 1970 to a day that there is.
+fn day_number(year: i64, month: i64, day: i64, is_before_christ: bool) -> Result<i64, Refusal> {
     // The year before 1 is 1 before Christ.
     let counted = if is_before_christ { 1 - year } else { year };
     if year == 0 || !(1..=12).contains(&month) || day == 0 || day > days_of(counted, month) {
@@ -167,17 +233,22 @@ fn clock(text: &str) -> Result<(i64, &str), Refusal> {
     };
     let number = |text: &str| text.parse::<i64>().map_err(|_| Refusal::MomentForm);
     let (mut hour, minute) = (number(hour)?, number(minute)?);
+    if minute > 59 {
+        return Err(Refusal::Moment);
+    }
     let micros = seconds(second)?;
-    let half = rest.get(..2).map(str::to_ascii_lowercase);
-    if let Some(half @ ("am" | "pm")) = half.as_deref() {
+    let half = |name: &str| rest.get(..2).is_some_and(|half| half.eq_ignore_ascii_case(name));
+    let (is_morning, is_afternoon) = (half("am"), half("pm"));
+    if is_morning || is_afternoon {
         if !(1..=12).contains(&hour) {
             return Err(Refusal::Moment);
         }
-        hour = hour % 12 + if half == "pm" { 12 } else { 0 };
+        hour = hour % 12 + if is_afternoon { 12 } else { 0 };
         rest = rest[2..].trim_start();
     }
-    let time = hour.checked_mul(HOUR_US).ok_or(Refusal::Moment)? + minute * 60 * SECOND_US + micros;
-    if minute > 59 || micros > 60 * SECOND_US || time > DAY_US {
+    let hours = hour.checked_mul(HOUR_US).ok_or(Refusal::Moment)?;
+    let time = hours.saturating_add(minute * 60 * SECOND_US + micros);
+    if micros > 60 * SECOND_US || time > DAY_US {
         return Err(Refusal::Moment);
     }
     Ok((time, rest))
@@ -195,19 +266,22 @@ fn seconds(text: &str) -> Result<i64, Refusal> {
     Ok(whole * SECOND_US + micros + i64::from(digit(6) >= 5))
 }
 
-/// Reads `Z`, `+02`, `-05:30`, `+0530` or the name of a zone.
+/// Reads `Z`, `+02`, `-05:30`, `+0530`, or the name or the abbreviation of a zone.
 fn offset(text: &str) -> Result<Written, Refusal> {
     let (sign, digits) = match text.as_bytes().first() {
         Some(b'+') => (1, &text[1..]),
         Some(b'-') => (-1, &text[1..]),
         _ => {
+            if let Some(seconds) = abbreviated(text) {
+                return Ok(Written::Offset(seconds));
+            }
             let zone =
                 Zone::parse(text).filter(|_| text.starts_with(|first: char| first.is_alphabetic()));
             return zone.map(Written::Name).ok_or(Refusal::MomentForm);
         }
     };
     let parts: Vec<&str> = match digits.len() {
-        4 if !digits.contains(':') => vec![&digits[..2], &digits[2..]],
+        4 if digits.bytes().all(|byte| byte.is_ascii_digit()) => vec![&digits[..2], &digits[2..]],
         _ => digits.split(':').collect(),
     };
     let mut seconds = 0;

@@ -44,8 +44,15 @@ impl Span {
                 "us" | "usec" | "microsecond" => (0.0, 0.0, 1),
                 _ => return None,
             };
+        // Years have whole months.
+        let is_of_years = months > 1.0;
         #[expect(clippy::cast_possible_truncation, reason = "saturates, and a span is far smaller")]
         {
+            if is_of_years {
+                let whole = (count * months).round_ties_even() as i32;
+                self.months = self.months.checked_add(whole)?;
+                return Some(());
+            }
             let whole_months = (count * months).trunc();
             let whole_days = (count * days).trunc() + ((count * months).fract() * 30.0).trunc();
             self.months = self.months.checked_add(whole_months as i32)?;

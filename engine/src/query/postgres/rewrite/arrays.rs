@@ -1,13 +1,15 @@
 //! Arrays that only PostgreSQL writes: as text, and as the rows of a subquery.
 
 use datafusion::sql::sqlparser::ast::{
-    Array, Expr, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments,
-    GroupByExpr, Ident, LambdaFunction, LambdaFunctionParameter, LambdaSyntax, OneOrManyWithParens,
-    OrderByExpr, OrderByKind, Query, SelectItem, SetExpr, TableFactor, Value,
+    AccessExpr, Array, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
+    FunctionArguments, GroupByExpr, Ident, LambdaFunction, LambdaFunctionParameter, LambdaSyntax,
+    OneOrManyWithParens, OrderByExpr, OrderByKind, Query, SelectItem, SetExpr, Subscript,
+    TableFactor, UnaryOperator, Value, ValueWithSpan,
 };
 
-use super::expressions::select;
-use super::{call, normal, null, parts};
+use super::expressions::{number, select};
+use super::{call, function_name, json, normal, null, numbered, parts};
+use crate::query::postgres::facts::SessionFacts;
 
 /// `'{a,b}'` where an array is expected, as an array of its elements.
 pub(super) fn array_literal(expr: &mut Expr) {
@@ -30,7 +32,7 @@ pub(super) fn array_literal(expr: &mut Expr) {
 }
 
 /// Splits the text of an array of one dimension; `None` when it is none.
-pub(in crate::query::postgres) fn elements(text: &str) -> Option<Vec<Option<String>>> {
+pub(crate) fn elements(text: &str) -> Option<Vec<Option<String>>> {
     let inner = text.trim().strip_prefix('{')?.strip_suffix('}')?;
     if inner.trim().is_empty() {
         return Some(Vec::new());
@@ -57,11 +59,80 @@ pub(in crate::query::postgres) fn elements(text: &str) -> Option<Vec<Option<Stri
     Some(found)
 }
 
+/// Writes the bounds of `a[:2]` and `a[2:]`, which DataFusion demands. No array has more elements than the upper one.
+pub(super) fn bound_slice(access: &mut AccessExpr) {
+    let AccessExpr::Subscript(Subscript::Slice { lower_bound, upper_bound, .. }) = access else {
+        return;
+    };
+    lower_bound.get_or_insert_with(|| number(1));
+    upper_bound.get_or_insert_with(|| number(u64::from(i32::MAX.unsigned_abs())));
+    // An array begins at 1; what is lower counts from its end in DataFusion.
+    if lower_bound.as_ref().is_some_and(lies_before) {
+        *lower_bound = Some(number(1));
+    }
+}
+
+/// Tells whether a number that is written is none of an element.
+fn lies_before(bound: &Expr) -> bool {
+    match bound {
+        Expr::Cast { expr, .. } | Expr::Nested(expr) => lies_before(expr),
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => matches!(**expr, Expr::Value(_)),
+        Expr::Value(value) => matches!(&value.value, Value::Number(digits, _) if digits == "0"),
+        _ => false,
+    }
+}
+
+/// `array_fill(x, ARRAY[3])`, of one dimension, and `array_remove(a, NULL)`.
+pub(super) fn filled(name: &str, arguments: &[Expr]) -> Option<Expr> {
+    match arguments {
+        // Null is what nothing equals, and it is removed all the same.
+        [array, Expr::Value(value)] if name == "array_remove" && value.value == Value::Null => {
+            Some(call("array_compact", vec![array.clone()]))
+        }
+        [value, Expr::Array(dimensions)] if name == "array_fill" => {
+            let [length] = dimensions.elem.as_slice() else { return None };
+            Some(call("array_repeat", vec![value.clone(), length.clone()]))
+        }
+        _ => None,
+    }
+}
+
+/// `percentile_cont(ARRAY[0.25, 0.5])`: the percentile of each fraction.
+pub(super) fn of_fractions(name: &str, function: &Function) -> Option<Expr> {
+    if !matches!(name, "percentile_cont" | "percentile_disc") {
+        return None;
+    }
+    let FunctionArguments::List(list) = &function.args else { return None };
+    let [FunctionArg::Unnamed(FunctionArgExpr::Expr(fractions))] = list.args.as_slice() else {
+        return None;
+    };
+    let mut fractions = match fractions {
+        Expr::Cast { expr, .. } | Expr::Nested(expr) => expr.as_ref().clone(),
+        other => other.clone(),
+    };
+    array_literal(&mut fractions);
+    let Expr::Array(Array { elem, .. }) = fractions else { return None };
+    let one = |fraction: Expr| {
+        let fraction = match fraction {
+            Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(text), span }) => {
+                Expr::Value(ValueWithSpan { value: Value::Number(text, false), span })
+            }
+            other => other,
+        };
+        let mut one = function.clone();
+        if let FunctionArguments::List(list) = &mut one.args {
+            list.args = vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(fraction))];
+        }
+        Expr::Function(one)
+    };
+    Some(Expr::Array(Array { elem: elem.into_iter().map(one).collect(), named: true }))
+}
+
 /// `ARRAY(SELECT x ...)`: the rows of a subquery as an array, empty where there are none.
-pub(super) fn array_of(mut query: Query) -> Expr {
+pub(super) fn array_of(mut query: Query, facts: &SessionFacts) -> Expr {
     // What follows turns the select list into an aggregate: this is the last moment to see that it has no rows.
     if let SetExpr::Select(select) = query.body.as_mut() {
-        super::empty::prune(select);
+        super::empty::prune(select, facts);
     }
     if let Some(transformed) = transformed(&query) {
         return call("array_or_empty", vec![transformed]);
@@ -132,7 +203,7 @@ fn simple(mut query: Query) -> Result<(Box<Query>, Expr, Vec<OrderByExpr>), Box<
         [SelectItem::UnnamedExpr(expr)] | [SelectItem::ExprWithAlias { expr, .. }] => expr.clone(),
         _ => return Err(Box::new(query)),
     };
-    if !plain || matches!(&expr, Expr::Function(f) if f.over.is_some()) {
+    if !plain || gives_rows(&expr) || matches!(&expr, Expr::Function(f) if f.over.is_some()) {
         return Err(Box::new(query));
     }
     // `ORDER BY 1` means the one column.
@@ -146,6 +217,20 @@ fn simple(mut query: Query) -> Result<(Box<Query>, Expr, Vec<OrderByExpr>), Box<
     let order = order.into_iter().map(by_position).collect();
     query.order_by = None;
     Ok((Box::new(query), expr, order))
+}
+
+/// Tells whether an expression gives several rows, of which an aggregate would know nothing.
+fn gives_rows(expr: &Expr) -> bool {
+    match expr {
+        Expr::Nested(inner) | Expr::Cast { expr: inner, .. } => gives_rows(inner),
+        Expr::CompoundFieldAccess { root, .. } => gives_rows(root),
+        Expr::Function(function) => function_name(&function.name).is_some_and(|name| {
+            ["unnest", "generate_series"].contains(&name.as_str())
+                || numbered::rows_of(&name).is_some()
+                || json::parts_of(&name).is_some()
+        }),
+        _ => false,
+    }
 }
 
 /// `SELECT f(x) FROM unnest(a) x` needs no subquery: it is a function over the elements of `a`.

@@ -1,46 +1,119 @@
 //! Names of result columns, as PostgreSQL gives them.
 
+use std::collections::{HashMap, HashSet};
+use std::ops::ControlFlow;
+
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, ArrayElemTypeDef, CastKind, DataType, Expr, Ident, Select, SelectItem, SetExpr,
-    Subscript, TrimWhereField, Value,
+    AccessExpr, ArrayElemTypeDef, CastKind, DataType, Expr, Ident, Query, Select, SelectItem,
+    SetExpr, Subscript, TrimWhereField, Value, VisitMut, VisitorMut,
 };
 
 use super::literals::{INTEGER, is_integer};
+use super::scope::{Scope, Shown};
 use super::{arguments, call, function_name, normal};
+use crate::query::postgres::functions::MOMENT_SERIES;
 use crate::query::postgres::types;
 
 /// Separates the name of a column from the number that makes it unique within a plan.
-const UNIQUE: char = '\u{1}';
+pub(super) const UNIQUE: char = '\u{1}';
 
 /// Returns the name of a result column as a client shall see it.
 pub fn column_name(name: &str) -> &str {
     name.split(UNIQUE).next().unwrap_or(name)
 }
 
+/// Returns a name that is a column's own; `again` counts those before it that have the same.
+pub(super) fn unique(name: &str, again: usize) -> String {
+    if again == 0 { name.to_owned() } else { format!("{name}{UNIQUE}{again}") }
+}
+
 /// Gives every column of a select list a name of its own.
-pub(super) fn name(select: &mut Select) {
-    let mut taken: Vec<String> = Vec::with_capacity(select.projection.len());
-    for item in &mut select.projection {
-        let (name, named) = match item {
-            SelectItem::UnnamedExpr(expr) => match expr {
-                Expr::Identifier(ident) => (normal(ident), true),
-                // Columns of different relations may share a name.
-                Expr::CompoundIdentifier(parts) => {
-                    (parts.iter().map(normal).collect::<Vec<_>>().join("."), true)
-                }
-                other => (given(other), false),
-            },
-            SelectItem::ExprWithAlias { alias, .. } => (normal(alias), false),
-            _ => continue,
-        };
-        let again = taken.iter().filter(|known| **known == name).count();
-        taken.push(name.clone());
-        if again == 0 && (named || matches!(item, SelectItem::ExprWithAlias { .. })) {
-            continue;
+pub(super) fn name(select: &mut Select, scope: &Scope<'_>) {
+    let many = select.projection.len() > 1;
+    let stars = select.projection.iter();
+    let stars: Vec<Vec<Shown>> = stars
+        .map(|item| match many {
+            true => scope.star(select, item).flatten().unwrap_or_default(),
+            false => vec![],
+        })
+        .collect();
+    // Columns of stars keep their names, wherever those stand.
+    let mut taken = Taken::default();
+    let mut seen: HashSet<&Shown> = HashSet::new();
+    for shown in stars.iter().flatten().filter(|shown| seen.insert(*shown)) {
+        taken.star(shown);
+    }
+    seen.clear();
+    let mut projection = Vec::with_capacity(select.projection.len());
+    for (mut item, star) in std::mem::take(&mut select.projection).into_iter().zip(&stars) {
+        if star.iter().any(|shown| seen.contains(shown)) {
+            // The second of two stars over one relation is written out.
+            projection.extend(star.iter().map(|shown| taken.written_out(shown, &seen)));
+        } else {
+            taken.own(&mut item);
+            projection.push(item);
         }
-        let shown = if named { name.rsplit('.').next().unwrap_or(&name).to_string() } else { name };
-        let unique = if again == 0 { shown } else { format!("{shown}{UNIQUE}{again}") };
-        let alias = Ident::with_quote('"', unique);
+        seen.extend(star);
+    }
+    select.projection = projection;
+}
+
+/// The names that columns of a select list have.
+#[derive(Default)]
+struct Taken {
+    /// Those of columns of relations, the parts of each as it is written or shown.
+    of_relations: Vec<Vec<String>>,
+    /// Those of all others.
+    others: Vec<String>,
+    /// How many columns have a name.
+    counts: HashMap<String, usize>,
+}
+
+impl Taken {
+    fn star(&mut self, shown: &Shown) {
+        let parts = shown.relation.iter().chain([&shown.name]).cloned();
+        self.of_relations.push(parts.collect());
+        self.count(&shown.name);
+    }
+
+    /// Counts a name, and returns how many columns have it already.
+    fn count(&mut self, name: &str) -> usize {
+        let count = self.counts.entry(name.to_owned()).or_default();
+        *count += 1;
+        *count - 1
+    }
+
+    /// Gives a column that is written a name of its own.
+    fn own(&mut self, item: &mut SelectItem) {
+        let (name, parts) = match &*item {
+            SelectItem::UnnamedExpr(Expr::Identifier(ident)) => {
+                (normal(ident), vec![normal(ident)])
+            }
+            SelectItem::UnnamedExpr(Expr::CompoundIdentifier(idents)) => {
+                let parts: Vec<String> = idents.iter().map(normal).collect();
+                (parts.last().cloned().unwrap_or_default(), parts)
+            }
+            SelectItem::UnnamedExpr(expr) => (given(expr), vec![]),
+            SelectItem::ExprWithAlias { alias, .. } => (normal(alias), vec![]),
+            _ => return,
+        };
+        // Columns of different relations may share a name.
+        let is_taken = self.counts.contains_key(&name)
+            && (self.others.contains(&name)
+                || self.of_relations.iter().any(|other| match parts.is_empty() {
+                    true => other.last() == Some(&name),
+                    false => is_same(other, &parts),
+                }));
+        let again = self.count(&name);
+        let has_name = !parts.is_empty() || matches!(item, SelectItem::ExprWithAlias { .. });
+        match parts.is_empty() {
+            true => self.others.push(name.clone()),
+            false => self.of_relations.push(parts),
+        }
+        if has_name && !is_taken {
+            return;
+        }
+        let alias = Ident::with_quote('"', unique(&name, if is_taken { again } else { 0 }));
         match item {
             SelectItem::UnnamedExpr(expr) => {
                 let expr = std::mem::replace(expr, Expr::Value(Value::Null.into()));
@@ -49,6 +122,33 @@ pub(super) fn name(select: &mut Select) {
             SelectItem::ExprWithAlias { alias: old, .. } => *old = alias,
             _ => {}
         }
+    }
+
+    /// Returns a column of a star, with a name of its own if it was `seen` before.
+    fn written_out(&mut self, shown: &Shown, seen: &HashSet<&Shown>) -> SelectItem {
+        let expr = match &shown.relation {
+            Some(relation) => Expr::CompoundIdentifier(vec![
+                Ident::with_quote('"', relation.as_str()),
+                shown.ident(),
+            ]),
+            None => Expr::Identifier(shown.ident()),
+        };
+        match seen.contains(shown) {
+            true => {
+                let again = self.count(&shown.name);
+                let alias = Ident::with_quote('"', unique(&shown.name, again));
+                SelectItem::ExprWithAlias { expr, alias }
+            }
+            false => SelectItem::UnnamedExpr(expr),
+        }
+    }
+}
+
+/// Whether two names of columns of relations mean the same: one without its relation may mean any.
+fn is_same(one: &[String], other: &[String]) -> bool {
+    match (one, other) {
+        ([.., relation, column], [.., of, name]) => relation == of && column == name,
+        _ => one.last() == other.last(),
     }
 }
 
@@ -83,6 +183,7 @@ fn strong(expr: &Expr) -> Option<String> {
                 [SelectItem::ExprWithAlias { alias, .. }] => Some(normal(alias)),
                 _ => None,
             },
+            SetExpr::Values(_) => Some("column1".to_string()),
             _ => None,
         },
         Expr::CompoundFieldAccess { root, access_chain } => {
@@ -143,15 +244,38 @@ fn type_name(text: &str) -> String {
     }
 }
 
-/// Makes a series in a select list rows instead of one array.
+/// Makes each series in a select list rows instead of one array.
 pub(super) fn unnest_series(select: &mut Select) {
-    for item in &mut select.projection {
-        let expr = match item {
-            SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => expr,
-            _ => continue,
-        };
-        let series = matches!(expr, Expr::Function(f) if function_name(&f.name).as_deref() == Some("generate_series"));
-        if series {
+    // The visitor never breaks off.
+    let _ = select.projection.visit(&mut Series { depth: 0 });
+}
+
+/// Looks for series outside of subqueries.
+struct Series {
+    depth: usize,
+}
+
+impl VisitorMut for Series {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+        self.depth += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if self.depth == 0
+            && let Expr::Function(function) = &*expr
+            && matches!(
+                function_name(&function.name).as_deref(),
+                Some("generate_series" | MOMENT_SERIES)
+            )
+        {
             let mut inner = std::mem::replace(expr, Expr::Value(Value::Null.into()));
             // DataFusion makes bigints of whatever it counts.
             if matches!(&inner, Expr::Function(f) if arguments(&f.args).iter().all(is_integer)) {
@@ -168,5 +292,6 @@ pub(super) fn unnest_series(select: &mut Select) {
             }
             *expr = call("unnest", vec![inner]);
         }
+        ControlFlow::Continue(())
     }
 }

@@ -1,9 +1,9 @@
 //! Subqueries that are never evaluated.
 //!
-//! Relations such as `pg_publication` have no rows here and never will have any, and no constraint is a foreign key. A select
-//! over them gives no row, so that the subqueries of its select list are never evaluated, and PostgreSQL's own clients put
-//! subqueries there that no planner but PostgreSQL's takes. They are replaced by null, and so is a select over such
-//! relations that stands for a value itself.
+//! Relations such as `pg_publication` have no rows here and never will have any, no constraint is a foreign key, and what tells of
+//! sequences is empty where there are none. A select over such relations gives no row, so that the subqueries of its select list
+//! are never evaluated, and PostgreSQL's own clients put subqueries there that no planner but PostgreSQL's takes. They are
+//! replaced by null, and so is a select over such relations that stands for a value itself.
 
 use std::ops::ControlFlow;
 
@@ -15,10 +15,10 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::{arguments, call, function_name, normal, null, parts};
 use crate::query::postgres::catalog::definition;
+use crate::query::postgres::facts::SessionFacts;
 
 /// Relations of `pg_catalog` for objects that do not exist here.
-const EMPTY: [&str; 14] = [
-    "pg_attrdef",
+const EMPTY: [&str; 12] = [
     "pg_event_trigger",
     "pg_foreign_data_wrapper",
     "pg_foreign_server",
@@ -28,11 +28,13 @@ const EMPTY: [&str; 14] = [
     "pg_publication",
     "pg_publication_namespace",
     "pg_publication_rel",
-    "pg_sequence",
     "pg_statistic_ext",
     "pg_subscription",
     "pg_trigger",
 ];
+
+/// Those that describe sequences, and columns that they number.
+const OF_SEQUENCES: [&str; 2] = ["pg_attrdef", "pg_sequence"];
 
 /// Functions that give a row over no rows.
 const AGGREGATES: [&str; 16] = [
@@ -55,8 +57,8 @@ const AGGREGATES: [&str; 16] = [
 ];
 
 /// Removes the subqueries of the select list where the select has no rows.
-pub(super) fn prune(select: &mut Select) {
-    if !has_no_rows(select) {
+pub(super) fn prune(select: &mut Select, facts: &SessionFacts) {
+    if !has_no_rows(select, facts) {
         return;
     }
     // Aggregates within a subquery are the subquery's own: look for others in what is left without subqueries.
@@ -68,11 +70,11 @@ pub(super) fn prune(select: &mut Select) {
 }
 
 /// The value of a subquery that has no rows, whatever the row that it is asked for: null, of the subquery's type.
-pub(super) fn value(query: &Query) -> Option<Expr> {
+pub(super) fn value(query: &Query, facts: &SessionFacts) -> Option<Expr> {
     let SetExpr::Select(select) = query.body.as_ref() else { return None };
     let mut columns = select.projection.clone();
-    if query.with.is_some() || !has_no_rows(select) || columns.visit(&mut FindAggregate).is_break()
-    {
+    let has_rows = query.with.is_some() || !has_no_rows(select, facts);
+    if has_rows || columns.visit(&mut FindAggregate).is_break() {
         return None;
     }
     match select.projection.as_slice() {
@@ -122,7 +124,7 @@ pub(super) fn base_type(query: &Query) -> Option<Expr> {
     walks.then(|| cast(Expr::Value(Value::Number("0".to_string(), false).into()), named("oid")))
 }
 
-fn has_no_rows(select: &Select) -> bool {
+fn has_no_rows(select: &Select, facts: &SessionFacts) -> bool {
     let grouped = matches!(&select.group_by, GroupByExpr::Expressions(by, _) if !by.is_empty());
     if grouped || select.having.is_some() {
         return false;
@@ -148,8 +150,8 @@ fn has_no_rows(select: &Select) -> bool {
                 )
             });
             !outer
-                && (is_empty(&from.relation)
-                    || joined.into_iter().any(|join| is_empty(&join.relation)))
+                && (is_empty(&from.relation, facts)
+                    || joined.into_iter().any(|join| is_empty(&join.relation, facts)))
         })
 }
 
@@ -228,12 +230,21 @@ fn cast(expr: Expr, data_type: DataType) -> Expr {
     Expr::Cast { kind: CastKind::Cast, expr: Box::new(expr), data_type, array: false, format: None }
 }
 
-fn is_empty(factor: &TableFactor) -> bool {
+fn is_empty(factor: &TableFactor, facts: &SessionFacts) -> bool {
     let TableFactor::Table { name, args: None, .. } = factor else { return false };
     match parts(name).as_slice() {
-        [.., schema, name] => schema == "pg_catalog" && EMPTY.contains(&name.as_str()),
+        [.., schema, name] if schema == "pg_catalog" => {
+            let name = name.as_str();
+            EMPTY.contains(&name)
+                || (OF_SEQUENCES.contains(&name) && !facts.snapshot().has_sequences)
+        }
         _ => false,
     }
+}
+
+/// Tells whether something calls an aggregate.
+pub(super) fn has_aggregate(part: &mut impl VisitMut) -> bool {
+    part.visit(&mut FindAggregate).is_break()
 }
 
 struct FindAggregate;

@@ -1,14 +1,19 @@
 //! Expressions that only PostgreSQL writes.
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, ArrayElemTypeDef, BinaryOperator, CastKind, DataType, Expr, FunctionArguments,
-    Ident, Interval, ObjectName, Query, Select, SelectItem, SetExpr, UnaryOperator, Value,
+    AccessExpr, ArrayElemTypeDef, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg,
+    FunctionArgExpr, FunctionArguments, Ident, Interval, ObjectName, Query, Select, SelectItem,
+    SetExpr, TimezoneInfo, UnaryOperator, Value,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
 use super::arrays::{array_literal, array_of};
-use super::{arguments, call, empty, function_name, json, normal, null, parts, rows};
+use super::{
+    arguments, arrays, call, empty, function_name, json, matches, normal, null, numbered, parts,
+    row_in, rows, times,
+};
+use crate::query::postgres::facts::SessionFacts;
 use crate::query::postgres::functions::{EXPAND_ARRAY, REG_TYPES};
 use crate::query::postgres::input::Span;
 
@@ -17,34 +22,106 @@ pub(super) fn take(expr: &mut Expr) -> Expr {
 }
 
 /// Rewrites that must come before the parts of an expression are visited.
-pub(super) fn before(expr: &mut Expr) {
+pub(super) fn before(expr: &mut Expr, facts: &SessionFacts) {
+    within(expr);
     rows::compare(expr);
+    row_in::value(expr);
     match expr {
         // There is one collation: that of bytes.
         Expr::Collate { expr: inner, .. } => {
             *expr = take(inner);
-            before(expr);
+            before(expr, facts);
         }
         Expr::Function(function) => {
             if let FunctionArguments::Subquery(query) = &mut function.args
                 && function_name(&function.name).as_deref() == Some("array")
             {
-                *expr = array_of(std::mem::replace(query.as_mut(), select(vec![])));
+                *expr = array_of(std::mem::replace(query.as_mut(), select(vec![])), facts);
+                return;
             }
+            count_rows(function);
         }
         Expr::Subquery(query) => {
-            if let Some(value) = empty::base_type(query).or_else(|| empty::value(query)) {
+            if let Some(value) = empty::base_type(query).or_else(|| empty::value(query, facts)) {
                 *expr = value;
             }
         }
+        // A sign binds more tightly than a power: `-2 ^ 2` is 4.
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr: inner }
+            if matches!(inner.as_ref(), Expr::BinaryOp { op: BinaryOperator::PGExp, .. }) =>
+        {
+            let mut power = take(inner);
+            negate(&mut power);
+            *expr = power;
+        }
         Expr::Cast { expr: inner, data_type: DataType::Array(_), .. } => array_literal(inner),
-        Expr::AnyOp { right, .. } | Expr::AllOp { right, .. } => array_literal(right),
+        Expr::AnyOp { right, .. } | Expr::AllOp { right, .. } => {
+            array_literal(right);
+            matches::any_of(expr);
+        }
+        Expr::SimilarTo { .. } => matches::similar(expr),
         _ => {}
     }
 }
 
+/// Puts a minus before the base of a power.
+fn negate(power: &mut Expr) {
+    match power {
+        Expr::BinaryOp { left, op: BinaryOperator::PGExp, .. } => negate(left),
+        base => {
+            let inner = Box::new(take(base));
+            *base = Expr::UnaryOp { op: UnaryOperator::Minus, expr: inner };
+        }
+    }
+}
+
+/// `x = ANY (SELECT ...)` is `x IN (SELECT ...)`, and `x <> ALL (SELECT ...)` is `x NOT IN (SELECT ...)`.
+fn within(expr: &mut Expr) {
+    use BinaryOperator::{Eq, NotEq};
+    let (left, query, negated) = match expr {
+        Expr::AnyOp { left, compare_op: Eq, right, .. } => (left, right, false),
+        Expr::AllOp { left, compare_op: NotEq, right } => (left, right, true),
+        _ => return,
+    };
+    if let Expr::Subquery(query) = query.as_mut() {
+        let subquery = Box::new(std::mem::replace(query.as_mut(), select(vec![])));
+        *expr = Expr::InSubquery { expr: Box::new(take(left)), subquery, negated };
+    }
+}
+
+/// `count(1)` is `count(*)`: beside it DataFusion would take the two for columns of one name.
+fn count_rows(function: &mut Function) {
+    if function_name(&function.name).as_deref() == Some("count")
+        && let FunctionArguments::List(list) = &mut function.args
+        && list.duplicate_treatment.is_none()
+        && let [FunctionArg::Unnamed(argument)] = list.args.as_mut_slice()
+        && let FunctionArgExpr::Expr(Expr::Value(value)) = &*argument
+        && matches!(
+            value.value,
+            Value::Number(..) | Value::SingleQuotedString(_) | Value::Boolean(_)
+        )
+    {
+        *argument = FunctionArgExpr::Wildcard;
+    }
+}
+
+/// `count(*)`.
+pub(super) fn count_of_rows() -> Expr {
+    let mut count = call("count", vec![]);
+    if let Expr::Function(function) = &mut count
+        && let FunctionArguments::List(list) = &mut function.args
+    {
+        list.args = vec![FunctionArg::Unnamed(FunctionArgExpr::Wildcard)];
+    }
+    count
+}
+
 /// Rewrites that come after the parts of an expression were visited.
 pub(super) fn after(expr: &mut Expr) {
+    if let Some(time) = times::replaced(expr) {
+        *expr = time;
+        return;
+    }
     match expr {
         Expr::Identifier(ident) if ident.quote_style.is_none() => {
             if let Some(replaced) = niladic(&normal(ident)) {
@@ -80,8 +157,12 @@ pub(super) fn after(expr: &mut Expr) {
                 niladic(&name).filter(|_| matches!(function.args, FunctionArguments::None))
             {
                 *expr = replaced;
-            } else if name == "generate_subscripts" {
-                *expr = call("unnest", vec![call("array_subscripts", arguments(&function.args))]);
+            } else if let Some(filled) = arrays::filled(&name, &arguments(&function.args)) {
+                *expr = filled;
+            } else if let Some(each) = arrays::of_fractions(&name, function) {
+                *expr = each;
+            } else if let Some(list) = numbered::rows_of(&name) {
+                *expr = call("unnest", vec![call(list, arguments(&function.args))]);
             } else if name == "mod"
                 && let [left, right] = arguments(&function.args).as_slice()
             {
@@ -89,9 +170,6 @@ pub(super) fn after(expr: &mut Expr) {
                 let (left, right) = (nested(left), nested(right));
                 let remainder = Expr::BinaryOp { left, op: BinaryOperator::Modulo, right };
                 *expr = Expr::Nested(Box::new(remainder));
-            } else if name == "regexp_split_to_table" {
-                let parts = call("regexp_split_to_array", arguments(&function.args));
-                *expr = call("unnest", vec![parts]);
             } else if json::parts_of(&name).is_some()
                 && let Some(rows) = json::rows(&name, arguments(&function.args))
             {
@@ -120,6 +198,7 @@ pub(super) fn after(expr: &mut Expr) {
         }
         // `(record).field`, which DataFusion takes of columns alone.
         Expr::CompoundFieldAccess { root, access_chain } => {
+            access_chain.iter_mut().for_each(arrays::bound_slice);
             if let ([AccessExpr::Dot(Expr::Identifier(field))], Expr::Nested(_)) =
                 (access_chain.as_slice(), root.as_ref())
             {
@@ -134,6 +213,12 @@ pub(super) fn after(expr: &mut Expr) {
                 **pattern = call("like_escape", vec![old, Expr::Value(escape)]);
             }
         }
+        // DataFusion gives a minus before a literal to its first number alone.
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr: inner }
+            if matches!(inner.as_ref(), Expr::Interval(_)) =>
+        {
+            **inner = Expr::Nested(Box::new(take(inner)));
+        }
         // `@ value` is its absolute value.
         Expr::UnaryOp { op: UnaryOperator::PGAbs, expr: inner } => {
             *expr = call("abs", vec![take(inner)]);
@@ -141,6 +226,10 @@ pub(super) fn after(expr: &mut Expr) {
         Expr::BinaryOp { left, op, right } => {
             if let Some(known) = operator(op) {
                 *op = known;
+            } else if let Some(known) = before_sign(op) {
+                *op = known;
+                let expr = Box::new(take(right));
+                **right = Expr::UnaryOp { op: UnaryOperator::Minus, expr };
             }
             if let Some(function) = json_function(op) {
                 *expr = call(function, vec![take(left), take(right)]);
@@ -178,29 +267,21 @@ fn written_out(interval: &mut Interval) {
     }
 }
 
-fn number(value: u64) -> Expr {
+pub(super) fn number(value: u64) -> Expr {
     Expr::Value(Value::Number(value.to_string(), false).into())
 }
 
 /// Functions that SQL writes without parentheses.
-fn niladic(name: &str) -> Option<Expr> {
+pub(super) fn niladic(name: &str) -> Option<Expr> {
     Some(match name {
         "current_user" | "session_user" | "current_role" | "current_catalog" | "current_schema" => {
             call(name, vec![])
         }
         "user" => call("current_user", vec![]),
         "current_timestamp" => call("now", vec![]),
-        "current_date" => call("current_date", vec![]),
-        "localtimestamp" => Expr::Cast {
-            kind: CastKind::Cast,
-            expr: Box::new(call("now", vec![])),
-            data_type: DataType::Timestamp(
-                None,
-                datafusion::sql::sqlparser::ast::TimezoneInfo::None,
-            ),
-            array: false,
-            format: None,
-        },
+        "current_date" => times::now_as(DataType::Date),
+        "localtimestamp" => times::now_as(DataType::Timestamp(None, TimezoneInfo::None)),
+        "localtime" => times::now_as(DataType::Time(None, TimezoneInfo::None)),
         _ => return None,
     })
 }
@@ -209,9 +290,7 @@ fn niladic(name: &str) -> Option<Expr> {
 fn of_type_of_postgres(name: &str, function: Expr) -> Expr {
     let data_type = match name {
         "row_number" | "rank" | "dense_rank" | "approx_distinct" => DataType::BigInt(None),
-        "ntile" | "array_length" | "array_ndims" | "array_position" | "cardinality" => {
-            DataType::Integer(None)
-        }
+        "ntile" | "array_ndims" | "array_position" | "cardinality" => DataType::Integer(None),
         _ => return function,
     };
     Expr::Cast {
@@ -231,6 +310,9 @@ fn other_name(name: &str) -> &str {
         "gen_random_uuid" => "uuid",
         "ceiling" => "ceil",
         "array_cat" => "array_concat",
+        // DataFusion's own of these names change the first one alone.
+        "array_remove" => "array_remove_all",
+        "array_replace" => "array_replace_all",
         "stddev_samp" => "stddev",
         "variance" => "var_samp",
         "sign" => "signum",
@@ -238,7 +320,7 @@ fn other_name(name: &str) -> &str {
     }
 }
 
-fn is_text(expr: &Expr) -> bool {
+pub(super) fn is_text(expr: &Expr) -> bool {
     matches!(expr, Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_)))
 }
 
@@ -278,11 +360,23 @@ fn operator(op: &BinaryOperator) -> Option<BinaryOperator> {
         "#-" => BinaryOperator::HashMinus,
         "@>" => BinaryOperator::AtArrow,
         "<@" => BinaryOperator::ArrowAt,
+        "@?" => BinaryOperator::AtQuestion,
+        "@@" => BinaryOperator::AtAt,
         "?" => BinaryOperator::Question,
         "?|" => BinaryOperator::QuestionPipe,
         "?&" => BinaryOperator::QuestionAnd,
         _ => return None,
     })
+}
+
+/// The operator before a sign that is written without a blank: `j->-1`.
+fn before_sign(op: &BinaryOperator) -> Option<BinaryOperator> {
+    let BinaryOperator::Custom(text) = op else { return None };
+    match text.as_str() {
+        "->-" => Some(BinaryOperator::Arrow),
+        "->>-" => Some(BinaryOperator::LongArrow),
+        _ => None,
+    }
 }
 
 fn json_function(op: &BinaryOperator) -> Option<&'static str> {
@@ -292,6 +386,8 @@ fn json_function(op: &BinaryOperator) -> Option<&'static str> {
         BinaryOperator::HashArrow => Some("json_get_path"),
         BinaryOperator::HashLongArrow => Some("json_get_path_text"),
         BinaryOperator::HashMinus => Some("jsonb_delete_path"),
+        BinaryOperator::AtQuestion => Some("jsonb_path_exists_opr"),
+        BinaryOperator::AtAt => Some("jsonb_path_match_opr"),
         BinaryOperator::Question => Some("jsonb_exists"),
         BinaryOperator::QuestionPipe => Some("jsonb_exists_any"),
         BinaryOperator::QuestionAnd => Some("jsonb_exists_all"),

@@ -54,6 +54,7 @@ pub(super) fn parts_of(name: &str) -> Option<Vec<Part>> {
         }
         "json_object_keys" => vec![part(None, "json_keys", None)],
         "jsonb_object_keys" => vec![part(None, "jsonb_keys", None)],
+        "jsonb_path_query" => vec![part(None, "jsonb_path_items", Some(DataType::JSONB))],
         "json_each" => {
             vec![part(key, "json_keys", None), part(value, "json_values", Some(DataType::JSON))]
         }

@@ -2,8 +2,9 @@
 //!
 //! DataFusion takes each for a bigint, or for a number without a sign. [`narrow`] puts a cast around it, wherever it is a
 //! value; positions in ORDER BY and GROUP BY, limits, bounds of window frames and arguments of functions in FROM stay as
-//! they are written. [`super::super::settled`] makes literals of these casts.
+//! they are written. [`super::super::settled`] makes literals of these casts. A number that no decimal holds is a float.
 
+use datafusion::arrow::datatypes::DECIMAL256_MAX_PRECISION;
 use datafusion::sql::sqlparser::ast::{
     CastKind, DataType, Distinct, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr,
     GroupByExpr, LimitClause, NamedWindowExpr, OrderByKind, Query, Select, TableFactor,
@@ -28,6 +29,20 @@ pub(super) fn narrow(expr: &mut Expr) {
         Expr::Interval(interval) => widen(&mut interval.value),
         _ => {}
     }
+    if let Expr::Value(value) = &mut *expr
+        && let Value::Number(digits, _) = &value.value
+        && !is_decimal(digits)
+    {
+        value.value = Value::SingleQuotedString(digits.replace('_', ""));
+        *expr = Expr::Cast {
+            kind: CastKind::Cast,
+            expr: Box::new(take(expr)),
+            data_type: DataType::DoublePrecision,
+            array: false,
+            format: None,
+        };
+        return;
+    }
     if let Some(data_type) = type_of(expr) {
         *expr = Expr::Cast {
             kind: CastKind::Cast,
@@ -37,6 +52,15 @@ pub(super) fn narrow(expr: &mut Expr) {
             format: None,
         };
     }
+}
+
+/// Tells whether a decimal holds a number. One that is larger or smaller than all of them, such as `1e300`, is a float.
+fn is_decimal(number: &str) -> bool {
+    let Some((digits, exponent)) = number.split_once(['e', 'E']) else { return true };
+    let Ok(exponent) = exponent.parse::<i64>() else { return true };
+    let fraction = digits.split_once('.').map_or(0, |(_, fraction)| fraction.len() as i64);
+    let scale = fraction.saturating_sub(exponent);
+    (i64::from(i8::MIN)..=i64::from(DECIMAL256_MAX_PRECISION)).contains(&scale)
 }
 
 /// Tells whether an expression is a number that fits an integer, before or after [`narrow`].

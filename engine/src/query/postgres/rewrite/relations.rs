@@ -9,21 +9,25 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::json::{self, Part};
-use super::{call, expressions, function_name, literals, normal, parts, unnamed};
+use super::numbered::{self, ORDINALITY, numbers};
+use super::scope::Cte;
+use super::{call, expressions, function_name, literals, normal, parts, records, times, unnamed};
 use crate::query::postgres::catalog::definition;
-use crate::query::postgres::facts::{RelationKind, SessionFacts};
-use crate::query::postgres::functions::KEYWORDS;
+use crate::query::postgres::facts::SessionFacts;
+use crate::query::postgres::functions::{KEYWORDS, MOMENT_SERIES};
+use crate::query::postgres::snapshot::RelationKind;
 
 /// The schema that DataFusion looks in for names without one.
 const DEFAULT_SCHEMA: &str = "public";
 
 /// The relation of the lists that become rows: no text of a statement has such a name.
-const LISTS: &str = "\u{1}parts";
+pub(in crate::query::postgres) const LISTS: &str = "\u{1}parts";
 
 /// Resolves a relation's name, and makes a function in `FROM` a relation.
-pub(super) fn rewrite(factor: &mut TableFactor, facts: &SessionFacts, ctes: &[Vec<String>]) {
-    if let Some(series) = integers(factor) {
-        *factor = series;
+pub(super) fn rewrite(factor: &mut TableFactor, facts: &SessionFacts, ctes: &[Vec<Cte>]) {
+    let rows = numbered::with_ordinality(factor);
+    if let Some(rows) = rows.or_else(|| integers(factor)) {
+        *factor = rows;
         return;
     }
     match factor {
@@ -43,24 +47,36 @@ pub(super) fn rewrite(factor: &mut TableFactor, facts: &SessionFacts, ctes: &[Ve
             }
         }
         // `LATERAL` before a function says what holds for functions anyway.
-        TableFactor::Function { name, args, alias, with_ordinality: false, .. } => {
-            let function = function_name(name).filter(|name| json::parts_of(name).is_some());
-            let values = args.iter().map(|arg| match arg {
-                FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
-                _ => None,
-            });
-            if let (Some(function), Some(values)) =
-                (function, values.collect::<Option<Vec<Expr>>>())
-                && let Some(rows) = json_rows(&function, values, alias.take())
-            {
-                *factor = rows;
-            }
+        TableFactor::Function { name, args, alias, with_ordinality: false, .. }
+            if function_name(name).is_some_and(|name| gives_rows(&name)) =>
+        {
+            *factor = TableFactor::Table {
+                name: name.clone(),
+                alias: alias.take(),
+                args: Some(TableFunctionArgs { args: std::mem::take(args), settings: None }),
+                with_hints: vec![],
+                version: None,
+                with_ordinality: false,
+                partitions: vec![],
+                json_path: None,
+                sample: None,
+                index_hints: vec![],
+            };
+            rewrite(factor, facts, ctes);
         }
         TableFactor::UNNEST { alias, array_exprs, .. } if array_exprs.len() == 1 => {
             *alias = Some(with_column(alias.take(), "unnest"));
         }
         _ => {}
     }
+}
+
+/// Tells whether a function gives a row for each part of its argument.
+fn gives_rows(function: &str) -> bool {
+    ["unnest", "generate_series"].contains(&function)
+        || numbered::rows_of(function).is_some()
+        || json::parts_of(function).is_some()
+        || records::is_one(function)
 }
 
 /// Tells whether a function explains profiles, and there are some to explain.
@@ -70,10 +86,10 @@ fn explains(function: &str, facts: &SessionFacts) -> bool {
 }
 
 /// Gives a name without schema the schema that the search path finds it in.
-fn resolve(name: &mut ObjectName, facts: &SessionFacts, ctes: &[Vec<String>]) {
+fn resolve(name: &mut ObjectName, facts: &SessionFacts, ctes: &[Vec<Cte>]) {
     let names = parts(name);
     let [table] = names.as_slice() else { return };
-    if ctes.iter().flatten().any(|cte| cte == table) {
+    if ctes.iter().flatten().any(|cte| cte.name == *table) {
         return;
     }
     let snapshot = facts.snapshot();
@@ -141,17 +157,22 @@ fn relation(
         with_offset_alias: None,
         with_ordinality: false,
     };
+    if let Some(list) = numbered::rows_of(function) {
+        return Some(unnest(call(list, values), alias.take()));
+    }
     match function {
         "unnest" if values.len() == 1 => Some(unnest(values.into_iter().next()?, alias.take())),
-        "regexp_split_to_table" => {
-            Some(unnest(call("regexp_split_to_array", values), alias.take()))
+        name if json::parts_of(name).is_some() => json_rows(name, values, alias.take(), false),
+        name if records::is_one(name) => records::relation(name, &values, alias),
+        "generate_series" | "range" if times::are_times(&values) => {
+            Some(unnest(call(MOMENT_SERIES, values), alias.take()))
         }
-        "generate_subscripts" => Some(unnest(call("array_subscripts", values), alias.take())),
-        name if json::parts_of(name).is_some() => json_rows(name, values, alias.take()),
         // With constant bounds a series is a stream, otherwise an array.
         "generate_series" | "range" if values.iter().all(is_constant) => None,
         KEYWORDS => None,
-        "generate_series" | "range" => Some(unnest(call(function, values), alias.take())),
+        "generate_series" | "range" => {
+            Some(unnest(numbered::series(function, values), alias.take()))
+        }
         // Any other function is one row.
         _ => {
             let name = Ident::new(function);
@@ -202,13 +223,14 @@ fn integers(factor: &TableFactor) -> Option<TableFactor> {
     Some(TableFactor::Derived { lateral: false, subquery, alias: Some(alias), sample: None })
 }
 
-fn cast(expr: Expr, data_type: DataType) -> Expr {
+pub(super) fn cast(expr: Expr, data_type: DataType) -> Expr {
     let (kind, expr) = (CastKind::Cast, Box::new(expr));
     Expr::Cast { kind, expr, data_type, array: false, format: None }
 }
 
 fn is_constant(expr: &Expr) -> bool {
     match expr {
+        Expr::Value(_) if numbered::is_parameter(expr) => false,
         Expr::Value(_) | Expr::TypedString(_) | Expr::Interval(_) => true,
         Expr::UnaryOp { expr, .. } | Expr::Cast { expr, .. } | Expr::Nested(expr) => {
             is_constant(expr)
@@ -217,8 +239,13 @@ fn is_constant(expr: &Expr) -> bool {
     }
 }
 
-/// The parts of JSON as rows, which may be of the row before.
-fn json_rows(function: &str, values: Vec<Expr>, alias: Option<TableAlias>) -> Option<TableFactor> {
+/// The parts of JSON as rows, which may be of the row before, with their places if they are `numbered`.
+pub(super) fn json_rows(
+    function: &str,
+    values: Vec<Expr>,
+    alias: Option<TableAlias>,
+    numbered: bool,
+) -> Option<TableFactor> {
     let parts = json::parts_of(function)?;
     let mut alias = alias.unwrap_or_else(|| named(function));
     let name = |part: &Part| Ident::new(part.column.unwrap_or(function));
@@ -226,15 +253,23 @@ fn json_rows(function: &str, values: Vec<Expr>, alias: Option<TableAlias>) -> Op
         alias = with_column(Some(alias), function);
     }
     // The columns have the names of the alias at once. More of them than there are columns are refused where it is planned.
-    let given: Vec<Ident> = match alias.columns.len() <= parts.len() {
+    let width = parts.len() + usize::from(numbered);
+    let given: Vec<Ident> = match alias.columns.len() <= width {
         true => alias.columns.drain(..).map(|column| column.name).collect(),
         false => Vec::new(),
     };
-    let columns =
-        parts.iter().map(|part| TableAliasColumnDef { name: name(part), data_type: None });
+    let column = |name: Ident| TableAliasColumnDef { name, data_type: None };
+    let mut columns: Vec<TableAliasColumnDef> =
+        parts.iter().map(|part| column(name(part))).collect();
+    let mut array_exprs: Vec<Expr> =
+        parts.iter().map(|part| call(part.list, values.clone())).collect();
+    if numbered {
+        columns.push(column(Ident::new(ORDINALITY)));
+        array_exprs.push(numbers(array_exprs.first()?));
+    }
     let lists = TableFactor::UNNEST {
-        alias: Some(TableAlias { columns: columns.collect(), ..named(LISTS) }),
-        array_exprs: parts.iter().map(|part| call(part.list, values.clone())).collect(),
+        alias: Some(TableAlias { columns, ..named(LISTS) }),
+        array_exprs,
         with_offset: false,
         with_offset_alias: None,
         with_ordinality: false,
@@ -244,7 +279,12 @@ fn json_rows(function: &str, values: Vec<Expr>, alias: Option<TableAlias>) -> Op
         let alias = given.get(at).unwrap_or(&column).clone();
         SelectItem::ExprWithAlias { expr: json::of_type(Expr::Identifier(column), part.of), alias }
     });
-    let mut query = expressions::select(shown.collect());
+    let number = numbered.then(|| {
+        let column = Ident::new(ORDINALITY);
+        let alias = given.get(width - 1).unwrap_or(&column).clone();
+        SelectItem::ExprWithAlias { expr: Expr::Identifier(column), alias }
+    });
+    let mut query = expressions::select(shown.chain(number).collect());
     if let SetExpr::Select(select) = query.body.as_mut() {
         select.from = vec![TableWithJoins { relation: lists, joins: vec![] }];
     }

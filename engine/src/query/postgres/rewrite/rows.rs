@@ -15,7 +15,7 @@ use crate::query::postgres::functions::RECORD;
 const COPIED_MAX: usize = 1 << 17;
 
 /// The values of a row that is written out.
-fn values(expr: &Expr) -> Option<Vec<Expr>> {
+pub(super) fn values(expr: &Expr) -> Option<Vec<Expr>> {
     match expr {
         Expr::Tuple(values) if !values.is_empty() => Some(values.clone()),
         Expr::Nested(inner) => values(inner),

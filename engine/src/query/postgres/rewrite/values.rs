@@ -4,8 +4,8 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, Query, SelectItem, SetExpr, SetOperator, SetQuantifier, Value, VisitMut,
-    VisitorMut,
+    DataType, Expr, Ident, Query, SelectItem, SetExpr, SetOperator, SetQuantifier, UnaryOperator,
+    Value, VisitMut, VisitorMut,
 };
 
 use super::expressions;
@@ -38,7 +38,7 @@ pub(super) fn unfold(body: &mut SetExpr) {
     }
 }
 
-/// Casts texts without a type and nulls to the type that the first cast of a column names.
+/// Casts texts without a type and nulls, and numbers beside floats, to the type that the first cast of a column names.
 fn cast_alike(cells: Vec<&mut Expr>) {
     let cast = cells.iter().find_map(|cell| match &**cell {
         // A length is that of its own value.
@@ -48,9 +48,18 @@ fn cast_alike(cells: Vec<&mut Expr>) {
         _ => None,
     });
     let Some(cast) = cast else { return };
+    // Beside floats decimals are floats.
+    let float = matches!(&cast, Expr::Cast { data_type, .. } if is_float(data_type));
     for cell in cells {
-        let Expr::Value(value) = &*cell else { continue };
-        if matches!(value.value, Value::SingleQuotedString(_) | Value::Null) {
+        let taken = match without_sign(cell) {
+            Expr::Value(value) => match value.value {
+                Value::SingleQuotedString(_) | Value::Null => matches!(cell, Expr::Value(_)),
+                Value::Number(..) => float,
+                _ => false,
+            },
+            _ => false,
+        };
+        if taken {
             let literal = expressions::take(cell);
             *cell = cast.clone();
             if let Expr::Cast { expr, .. } = cell {
@@ -58,6 +67,26 @@ fn cast_alike(cells: Vec<&mut Expr>) {
             }
         }
     }
+}
+
+/// What stands behind a sign.
+fn without_sign(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::UnaryOp { op: UnaryOperator::Minus | UnaryOperator::Plus, expr } => expr,
+        other => other,
+    }
+}
+
+fn is_float(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::DoublePrecision
+            | DataType::Double(_)
+            | DataType::Float8
+            | DataType::Float4
+            | DataType::Float(_)
+            | DataType::Real
+    )
 }
 
 fn has_subquery(row: &mut Vec<Expr>) -> bool {

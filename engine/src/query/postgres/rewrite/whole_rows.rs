@@ -3,21 +3,19 @@
 //! It is written out with the columns of the relation, which are those that the role sees, or those that a query in `FROM`
 //! gives. Where a column has that name, the column is meant.
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, Expr, Ident, JoinConstraint, JoinOperator, Query, Select, SelectItem, SetExpr,
-    TableAlias, TableFactor, VisitMut, VisitorMut,
+    AccessExpr, Expr, Ident, Query, Select, SelectItem, TableFactor, VisitMut, VisitorMut,
 };
 
-use super::{columns, normal, parts, rows};
-use crate::query::postgres::catalog::definition;
-use crate::query::postgres::facts::SessionFacts;
+use super::scope::{Given, Scope};
+use super::{normal, rows};
 
 /// Replaces the names of relations that stand for their rows.
-pub(super) fn replace(select: &mut Select, facts: &SessionFacts, ctes: &[Vec<String>]) {
-    let scope = Scope { facts, ctes };
-    let Some(relations) = scope.relations(select) else { return };
+pub(super) fn replace(select: &mut Select, scope: &Scope<'_>) {
+    let Some(relations) = relations(select, scope) else { return };
     // What the select list gives a name to is meant by it, too.
     let is_given = |name: &str| {
         select.projection.iter().any(|item| match item {
@@ -44,100 +42,21 @@ pub(super) fn replace(select: &mut Select, facts: &SessionFacts, ctes: &[Vec<Str
     let _ = select.visit(&mut found);
 }
 
-/// What names mean where a select stands.
-struct Scope<'a> {
-    facts: &'a SessionFacts,
-    ctes: &'a [Vec<String>],
-}
-
-impl Scope<'_> {
-    /// The relations of a select by name, with their columns; `None` where those of one are not known.
-    fn relations(&self, select: &Select) -> Option<Vec<(String, Vec<String>)>> {
-        let factors = select.from.iter().flat_map(|from| {
-            std::iter::once(&from.relation).chain(from.joins.iter().map(|join| &join.relation))
-        });
-        factors.map(|factor| self.relation(factor)).collect()
-    }
-
-    fn relation(&self, factor: &TableFactor) -> Option<(String, Vec<String>)> {
-        let (name, known, alias) = match factor {
-            TableFactor::Table { name, alias, args: None, .. } => {
-                let names = parts(name);
-                (names.last()?.clone(), self.table(&names)?, alias.as_ref())
-            }
-            TableFactor::Derived { subquery, alias: Some(alias), .. } => {
-                let known = match alias.columns.is_empty() {
-                    true => self.query(subquery)?,
-                    false => Vec::new(),
-                };
-                (String::new(), known, Some(alias))
-            }
-            _ => return None,
-        };
-        let name = alias.map_or(name, |alias| normal(&alias.name));
-        let known = renamed(known, alias);
-        let is_unique = known.iter().enumerate().all(|(at, name)| !known[..at].contains(name));
-        is_unique.then_some((name, known))
-    }
-
-    fn table(&self, names: &[String]) -> Option<Vec<String>> {
-        let snapshot = self.facts.snapshot();
-        let of = |schema: &str, table: &str| -> Option<Vec<String>> {
-            match definition(schema, table) {
-                Some(known) => Some(known.columns.iter().map(|c| c.name.to_string()).collect()),
-                None => {
-                    let columns = &snapshot.named(schema, table)?.relation.columns;
-                    Some(columns.iter().map(|column| column.name().clone()).collect())
-                }
-            }
-        };
-        match names {
-            [table] if self.ctes.iter().flatten().any(|cte| cte == table) => None,
-            [table] => self.facts.search_path().iter().find_map(|schema| of(schema, table)),
-            [.., schema, table] => of(schema, table),
-            [] => None,
+/// The relations and queries of a select by name, with their columns; `None` where those of one are not known, and where
+/// something else is among them.
+fn relations(select: &Select, scope: &Scope<'_>) -> Option<Vec<(String, Vec<String>)>> {
+    let factors = select.from.iter().flat_map(|from| {
+        std::iter::once(&from.relation).chain(from.joins.iter().map(|join| &join.relation))
+    });
+    let named = |factor: &TableFactor| match factor {
+        TableFactor::Table { args: None, .. } | TableFactor::Derived { alias: Some(_), .. } => {
+            let Given { name, columns } = scope.factor(factor)?.pop()?;
+            let is_unique = columns.iter().collect::<HashSet<_>>().len() == columns.len();
+            is_unique.then_some((name, columns))
         }
-    }
-
-    fn query(&self, query: &Query) -> Option<Vec<String>> {
-        match query.body.as_ref() {
-            SetExpr::Select(select) => {
-                let named = |item: &SelectItem| match item {
-                    SelectItem::Wildcard(_) if query.with.is_none() && !merges(select) => {
-                        let relations = self.relations(select)?;
-                        Some(relations.into_iter().flat_map(|(_, columns)| columns).collect())
-                    }
-                    other => Some(vec![columns::name_of(other)?]),
-                };
-                let names: Option<Vec<Vec<String>>> = select.projection.iter().map(named).collect();
-                names.map(|names| names.concat())
-            }
-            SetExpr::Query(query) => self.query(query),
-            SetExpr::Values(values) => {
-                let width = values.rows.first()?.len();
-                Some((1..=width).map(|at| format!("column{at}")).collect())
-            }
-            _ => None,
-        }
-    }
-}
-
-/// Whether a join makes one column of two.
-fn merges(select: &Select) -> bool {
-    use JoinOperator::{FullOuter, Inner, Join, Left, LeftOuter, Right, RightOuter};
-    select.from.iter().flat_map(|from| &from.joins).any(|join| match &join.join_operator {
-        Join(how) | Inner(how) | Left(how) | LeftOuter(how) | Right(how) | RightOuter(how)
-        | FullOuter(how) => matches!(how, JoinConstraint::Using(_) | JoinConstraint::Natural),
-        _ => false,
-    })
-}
-
-/// The columns of a relation by the names that its alias gives them.
-fn renamed(known: Vec<String>, alias: Option<&TableAlias>) -> Vec<String> {
-    let given = alias.map(|alias| alias.columns.as_slice()).unwrap_or_default();
-    let given: Vec<String> = given.iter().map(|column| normal(&column.name)).collect();
-    let rest = known.into_iter().skip(given.len());
-    given.iter().cloned().chain(rest).collect()
+        _ => None,
+    };
+    factors.map(named).collect()
 }
 
 /// The relations whose names stand for rows.

@@ -1,16 +1,21 @@
 //! Literals in the types that they are cast to, or that of what stands beside them.
 
+use std::sync::Arc;
+
 use datafusion::arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Field};
 use datafusion::common::metadata::FieldMetadata;
-use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::common::{Column, DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::Cast;
 use datafusion::logical_expr::{Expr, ExprSchemable};
+use datafusion::sql::utils::UNNEST_PLACEHOLDER;
 
 use super::Types;
+use super::choices::float_of;
 use crate::query::postgres::diagnosis;
-use crate::query::postgres::functions::rounded;
-use crate::query::postgres::input::{self, Refusal};
-use crate::query::postgres::types::{arrow_type, pg_type_of};
+use crate::query::postgres::functions::{document, from_float, rounded};
+use crate::query::postgres::input::{self, Kept, Refusal};
+use crate::query::postgres::rewrite::LISTS;
+use crate::query::postgres::types::{TYPE_KEY, arrow_type, pg_type_of};
 
 impl Types {
     /// Makes a literal of a cast of one, and rounds what is cast to an integer.
@@ -19,6 +24,9 @@ impl Types {
             && let Some(literal) = self.read(text, &cast.field)?
         {
             return Ok(literal);
+        }
+        if let Some(kept) = kept(&cast, schema) {
+            return Ok(read_as(cast, kept));
         }
         if value(&cast).is_none()
             && cast.field.data_type().is_integer()
@@ -34,6 +42,12 @@ impl Types {
             };
             return Ok(Expr::Cast(Cast { expr: Box::new(whole), field: cast.field }));
         }
+        if let DataType::Decimal128(digits, scale) = *cast.field.data_type()
+            && cast.field.metadata().is_empty()
+            && let Ok(DataType::Float32 | DataType::Float64) = cast.expr.get_type(schema)
+        {
+            return Ok(from_float(*cast.expr, digits, scale));
+        }
         match value(&cast) {
             Some(value) => Ok(Expr::Literal(value, None)),
             None => Ok(self.cast_moment(cast, schema)),
@@ -41,10 +55,16 @@ impl Types {
     }
 
     /// Reads a text as a literal of a type; `None` for types that need no reading.
-    fn read(&mut self, text: &str, field: &Field) -> Result<Option<Expr>> {
+    pub(super) fn read(&mut self, text: &str, field: &Field) -> Result<Option<Expr>> {
         let name = pg_type_of(field).0.name.as_str();
+        if let DataType::List(item) = field.data_type() {
+            return self.read_list(text, item, name).map(Some);
+        }
         if field.data_type().is_nested() {
             return Ok(None);
+        }
+        if let Some(said) = self.said(text, name) {
+            return Ok(Some(said));
         }
         let Some(read) = input::read(text, name, &self.zone) else { return Ok(None) };
         if read.is_err() && matches!(name, "json" | "jsonb") {
@@ -64,6 +84,30 @@ impl Types {
         };
         let metadata = Some(FieldMetadata::from(field)).filter(|_| !field.metadata().is_empty());
         Ok(Some(Expr::Literal(value, metadata)))
+    }
+
+    /// Reads the text of an array of one dimension.
+    fn read_list(&mut self, text: &str, item: &Field, name: &str) -> Result<Expr> {
+        let malformed = || diagnosis::about_text(text, &Refusal::Form.error(name));
+        let elements = crate::query::postgres::array_elements(text).ok_or_else(malformed)?;
+        let to = item.data_type();
+        let mut values = Vec::with_capacity(elements.len());
+        for element in elements {
+            let value = match &element {
+                None => ScalarValue::try_from(to)?,
+                Some(element) => match self.read(element, item)? {
+                    Some(Expr::Literal(value, _)) => value,
+                    None if is_json(item) => {
+                        return Err(diagnosis::about_text(text, &Refusal::Form.error("json")));
+                    }
+                    _ => ScalarValue::from(element.as_str()),
+                },
+            };
+            // Decimals of one list have one number of digits.
+            values.push(if value.data_type() == *to { value } else { value.cast_to(to)? });
+        }
+        let list = ScalarValue::List(ScalarValue::new_list(&values, to, true));
+        Ok(Expr::Literal(list, None))
     }
 
     /// A literal in the type of what it stands beside: an integer as a bigint, a text that is compared as a date or a time.
@@ -90,10 +134,54 @@ impl Types {
     }
 }
 
+fn is_json(field: &Field) -> bool {
+    Kept::of(pg_type_of(field).0.name.as_str()).is_some()
+}
+
+/// What a cast to JSON has to read, row by row; `None` where it is read already, or where a literal is.
+fn kept(cast: &Cast, schema: &DFSchema) -> Option<Kept> {
+    let known = |field: &Field| field.metadata().get(TYPE_KEY).and_then(|name| Kept::of(name));
+    let kept = known(&cast.field)?;
+    // Parts of JSON lose their type where lists become rows, and are JSON all the same.
+    let is_part = match cast.expr.as_ref() {
+        // The wire reads it by the type that the client says, which may be text.
+        Expr::Placeholder(_) => return Some(kept),
+        Expr::Literal(_, None) => true,
+        Expr::Unnest(unnest) => match unnest.expr.as_ref() {
+            Expr::ScalarFunction(function) => function.name().starts_with("json"),
+            _ => false,
+        },
+        Expr::Column(Column { relation: Some(relation), .. }) if relation.table() == LISTS => true,
+        Expr::Column(Column { name, .. }) => {
+            let list = name.strip_prefix(UNNEST_PLACEHOLDER);
+            list.is_some_and(|list| list.starts_with("(json"))
+        }
+        _ => false,
+    };
+    let (_, given) = cast.expr.to_field(schema).ok().filter(|_| !is_part)?;
+    let is_read = known(&given).is_some_and(|known| known == kept || known == Kept::AsValues);
+    (given.data_type().is_string() && !is_read).then_some(kept)
+}
+
+/// A cast that reads what it is given. A parameter is cast before, which says its type.
+fn read_as(cast: Cast, kept: Kept) -> Expr {
+    let field = Arc::clone(&cast.field);
+    let read = match matches!(*cast.expr, Expr::Placeholder(_)) {
+        true => document(Expr::Cast(cast), kept),
+        false => document(*cast.expr, kept),
+    };
+    Expr::Cast(Cast { expr: Box::new(read), field })
+}
+
 /// The number that a cast makes of a literal.
 fn value(cast: &Cast) -> Option<ScalarValue> {
     let Expr::Literal(value, None) = cast.expr.as_ref() else { return None };
     let to = cast.field.data_type();
+    if cast.field.metadata().is_empty()
+        && let Some(float) = float_of(value, to)
+    {
+        return Some(float);
+    }
     let whole = match (value, to) {
         (ScalarValue::Int32(Some(_)) | ScalarValue::Int64(Some(_)), to) => to.is_signed_integer(),
         (ScalarValue::UInt64(Some(_)), DataType::Decimal128(_, 0)) => true,

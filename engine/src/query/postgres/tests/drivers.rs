@@ -32,7 +32,7 @@ async fn values_become_json_as_in_postgres() {
 async fn types_of(session: &Session, sql: &str) -> Vec<String> {
     let mut statements = Parser::parse_sql(&PostgreSqlDialect {}, sql).unwrap();
     let mut statement = statements.remove(0);
-    rewrite(&mut statement, &session.facts);
+    rewrite(&mut statement, &session.facts).unwrap();
     let state = session.context.state();
     let statement = DfStatement::Statement(Box::new(statement));
     let plan = state.statement_to_plan(statement).await.unwrap();

@@ -6,7 +6,7 @@ use crate::query::postgres::{origin_of, with_origins};
 /// The origins of a statement's columns, as `schema.relation.number`; `-` for none.
 async fn origins(session: &Session, sql: &str) -> String {
     let mut statement = Parser::parse_sql(&PostgreSqlDialect {}, sql).unwrap().remove(0);
-    rewrite(&mut statement, &session.facts);
+    rewrite(&mut statement, &session.facts).unwrap();
     let state = session.context.state();
     let statement = DfStatement::Statement(Box::new(statement));
     let plan = state.statement_to_plan(statement).await.unwrap();

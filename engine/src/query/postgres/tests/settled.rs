@@ -6,7 +6,7 @@ use super::*;
 
 async fn plan_of(session: &Session, sql: &str) -> LogicalPlan {
     let mut statement = Parser::parse_sql(&PostgreSqlDialect {}, sql).unwrap().remove(0);
-    rewrite(&mut statement, &session.facts);
+    rewrite(&mut statement, &session.facts).unwrap();
     let state = session.context.state();
     let statement = DfStatement::Statement(Box::new(statement));
     let plan = state.statement_to_plan(statement).await.unwrap();
@@ -39,6 +39,16 @@ async fn expressions_are_described_with_the_types_that_they_are_answered_with() 
             "SELECT coalesce(1, 2::bigint), nullif(1, 2::bigint), greatest(1, 2::numeric(3,1))",
             "int8 int8 numeric",
         ),
+        (
+            "SELECT coalesce(1::float8, 0.5), CASE WHEN true THEN 0.5 ELSE 1::float8 END, least(1::real, 0.5)",
+            "float8 float8 float4",
+        ),
+        (
+            "SELECT coalesce(NULL::date, '2026-01-01'), CASE WHEN true THEN '5' ELSE 1 END, nullif('t', true)",
+            "date int4 bool",
+        ),
+        ("SELECT 0.5 AS n UNION ALL SELECT 2::float8 UNION ALL SELECT '1'", "float8"),
+        ("SELECT '5' AS n UNION ALL SELECT 2", "int4"),
         ("SELECT 1 AS n UNION ALL SELECT 2::bigint", "int8"),
         (
             "SELECT n + 1 FROM (SELECT NULL AS n UNION ALL SELECT 1 UNION ALL SELECT 2::numeric(3,1)) t",
@@ -48,6 +58,15 @@ async fn expressions_are_described_with_the_types_that_they_are_answered_with() 
         ("VALUES (CASE WHEN true THEN 1 ELSE 2::bigint END)", "int8"),
         ("SELECT ARRAY[1, 2], (ARRAY[1, 2])[1], ARRAY[1, 2::bigint]", "_int4 int4 _int8"),
         ("SELECT sum(n), max(n), count(n) FROM (VALUES (1)) v(n)", "int8 int4 int8"),
+        (
+            "SELECT sum(n::smallint), sum(n::bigint), sum(DISTINCT n), sum(n::bigint) FILTER (WHERE n > 1) FROM (VALUES (1)) v(n)",
+            "int8 numeric int8 numeric",
+        ),
+        ("SELECT sum(DISTINCT n), sum(m) FROM (VALUES (1, 2), (1, 3)) v(n, m)", "int8 int8"),
+        (
+            "SELECT sum(sum(n)) OVER (), sum(n) OVER (), coalesce(sum(n), 0) FROM (VALUES (1::bigint)) v(n) GROUP BY n",
+            "numeric numeric numeric",
+        ),
         (
             "SELECT n, count(*) FROM (SELECT CASE WHEN true THEN 1 ELSE 2::bigint END AS n) t GROUP BY n",
             "int8 int8",

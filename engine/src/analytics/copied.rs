@@ -1,0 +1,130 @@
+//! Texts of a COPY as the values of a column, where they are written otherwise than Arrow reads them: bytes and arrays.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, ListArray, StringBuilder, new_empty_array};
+use arrow::buffer::{NullBuffer, OffsetBuffer};
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::common::ScalarValue;
+use datafusion::error::DataFusionError;
+
+use crate::error::{Error, Result};
+use crate::query::postgres::input::{self, Refusal};
+use crate::query::postgres::types::{arrow_type, pg_type_of};
+use crate::query::postgres::{Zone, array_elements};
+
+/// Reads the texts of a column; those of types that need no reading stay as they are.
+pub(super) fn read(texts: &ArrayRef, field: &Field, zone: &Zone) -> Result<ArrayRef> {
+    match field.data_type() {
+        DataType::List(item) => lists(texts, item, zone),
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => each(texts, field, zone),
+        _ => Ok(Arc::clone(texts)),
+    }
+}
+
+/// Reads arrays of one dimension: the elements of all rows as one column.
+fn lists(texts: &ArrayRef, item: &FieldRef, zone: &Zone) -> Result<ArrayRef> {
+    let texts = crate::tables::texts(texts)?;
+    let mut lengths = Vec::with_capacity(texts.len());
+    let mut parts = StringBuilder::new();
+    for text in &texts {
+        let found = match text {
+            Some(text) => array_elements(text).ok_or_else(malformed)?,
+            None => vec![],
+        };
+        lengths.push(found.len());
+        found.iter().for_each(|part| parts.append_option(part.as_deref()));
+    }
+    let item = Arc::new(item.as_ref().clone().with_nullable(true));
+    let parts: ArrayRef = Arc::new(parts.finish());
+    let values = elements(&parts, &item, zone)?;
+    let nulls: Option<NullBuffer> = texts.nulls().cloned();
+    let lists = ListArray::try_new(item, OffsetBuffer::from_lengths(lengths), values, nulls);
+    Ok(Arc::new(lists.map_err(DataFusionError::from)?))
+}
+
+/// Reads the elements of arrays.
+fn elements(texts: &ArrayRef, item: &Field, zone: &Zone) -> Result<ArrayRef> {
+    let to = item.data_type();
+    let read = match to {
+        // Decimals that are read one by one have each its own digits.
+        as_written if as_written.is_string() || as_written.is_decimal() => Arc::clone(texts),
+        _ => each(texts, item, zone)?,
+    };
+    let options = CastOptions { safe: false, ..CastOptions::default() };
+    Ok(cast_with_options(&read, to, &options).map_err(DataFusionError::from)?)
+}
+
+/// Reads each text as PostgreSQL does.
+fn each(texts: &ArrayRef, field: &Field, zone: &Zone) -> Result<ArrayRef> {
+    let name = pg_type_of(field).0.name.as_str();
+    let held = arrow_type(name);
+    if texts.is_empty() {
+        return Ok(new_empty_array(&held));
+    }
+    let texts = crate::tables::texts(texts)?;
+    let mut values = Vec::with_capacity(texts.len());
+    for text in &texts {
+        values.push(match text.and_then(|text| input::read(text, name, zone)) {
+            Some(read) => read.map_err(|refusal| refused(refusal, name))?,
+            None => ScalarValue::try_from(&held)?,
+        });
+    }
+    Ok(ScalarValue::iter_to_array(values)?)
+}
+
+fn malformed() -> Error {
+    Error::Standard {
+        sqlstate: "22P02",
+        message: "malformed array literal".into(),
+        hint: "Write arrays of one dimension as {1,2,NULL}.".into(),
+    }
+}
+
+fn refused(refusal: Refusal, name: &str) -> Error {
+    Error::Standard {
+        sqlstate: refusal.sqlstate(),
+        message: refusal.message(name),
+        hint: refusal.hint().into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::StringArray;
+    use arrow::util::display::array_value_to_string;
+
+    use super::*;
+
+    fn shown(texts: &[Option<&str>], data_type: DataType) -> Vec<String> {
+        let texts: ArrayRef = Arc::new(StringArray::from(texts.to_vec()));
+        match read(&texts, &Field::new("c", data_type, true), &Zone::utc()) {
+            Ok(read) => {
+                (0..read.len()).map(|row| array_value_to_string(&read, row).unwrap()).collect()
+            }
+            Err(Error::Standard { sqlstate, .. }) => vec![sqlstate.to_owned()],
+            Err(other) => vec![other.to_string()],
+        }
+    }
+
+    #[test]
+    fn texts_are_read_as_postgresql_does() {
+        let list = |of| DataType::new_list(of, true);
+        assert_eq!(
+            shown(&[Some("{1,2}"), None, Some("{}"), Some("{NULL, 3}")], list(DataType::Int32)),
+            ["[1, 2]", "", "[]", "[, 3]"]
+        );
+        for wrong in ["1,2", "{x}"] {
+            assert_eq!(shown(&[Some(wrong)], list(DataType::Int32)), ["22P02"], "{wrong}");
+        }
+        assert_eq!(shown(&[Some("{a,\"b c\"}")], list(DataType::Utf8)), ["[a, b c]"]);
+        let decimals = list(DataType::Decimal128(8, 2));
+        assert_eq!(shown(&[Some("{1.5,2}")], decimals), ["[1.50, 2.00]"]);
+        assert_eq!(shown(&[Some("{2024-07-01,NULL}")], list(DataType::Date32)), ["[2024-07-01, ]"]);
+        assert_eq!(shown(&[Some("{2024-02-30}")], list(DataType::Date32)), ["22008"]);
+        assert_eq!(shown(&[Some("\\x00ff"), None], DataType::Binary), ["00ff", ""]);
+        assert_eq!(shown(&[Some("\\x0")], DataType::Binary), ["22023"]);
+        assert!(shown(&[], DataType::Binary).is_empty());
+    }
+}

@@ -1,0 +1,152 @@
+//! Tables as they are made, and what turns rows into theirs.
+
+use std::sync::Arc;
+
+use arrow::datatypes::Schema;
+use datafusion::logical_expr::LogicalPlan;
+
+use super::constraints::ColumnRules;
+use super::keys::Key;
+use super::numbers::Brought;
+use super::provenance::Provenance;
+use super::rows::{self, Shaper};
+use super::write::{Seen, Written};
+use crate::catalog::{AnalyticsBody, AnalyticsRelation, AnalyticsTable, LegalBasis};
+use crate::error::{Error, Result};
+use crate::lake::{FileEntry, Table};
+use crate::query::postgres::zone_of;
+use crate::query::session::QuerySession;
+
+impl QuerySession {
+    /// `CREATE TABLE`, with the rows of a plan if there is one.
+    pub(super) async fn create_table(
+        &self,
+        seen: &Seen,
+        name: &str,
+        columns: &Schema,
+        rules: &ColumnRules,
+        plan: Option<LogicalPlan>,
+    ) -> Result<Written> {
+        let viewer = self.viewer(&seen.live)?;
+        let (layout, of_persons) = rows::layout(columns)?;
+        let ColumnRules { not_null, numbered, primary_key, unique } = rules.clone();
+        if of_persons && let Some(column) = numbered.keys().next() {
+            return Err(Error::Unsupported {
+                what: format!("numbered column \"{column}\" of rows of persons"),
+                hint: "Numbers would tell of persons who are hidden: leave the column out.".into(),
+            });
+        }
+        if of_persons && let Some(column) = primary_key.first() {
+            return Err(Error::Unsupported {
+                what: format!("primary key \"{column}\" of rows of persons"),
+                hint: "Keys would tell of persons who are hidden: leave PRIMARY KEY out.".into(),
+            });
+        }
+        if of_persons && let Some(constraint) = unique.first() {
+            return Err(Error::Unsupported {
+                what: format!("unique constraint \"{}\" of rows of persons", constraint.name),
+                hint: "Keys would tell of persons who are hidden: leave UNIQUE out.".into(),
+            });
+        }
+        let apart = match &plan {
+            Some(plan) => Provenance::of(plan, of_persons)?.of_one_person_each,
+            None => false,
+        };
+        let sees_everyone = matches!(viewer.purpose, Some((_, LegalBasis::Contract)));
+        let bound = viewer.purpose.map(|(purpose, _)| purpose);
+        let purpose = bound.filter(|_| !apart || sees_everyone);
+        let (made, fresh) = self.engine().fresh_table(layout).await?;
+        let path = made.path().to_owned();
+        let definition = None;
+        let (numbered, sequences) = self.numbered_columns(seen, name, numbered);
+        let table = AnalyticsTable {
+            path,
+            purpose,
+            of_persons,
+            not_null,
+            numbered,
+            primary_key,
+            unique,
+            definition,
+        };
+        let mut files = vec![];
+        let tag = match plan {
+            None => {
+                self.note(seen, name).await?;
+                "CREATE TABLE".to_owned()
+            }
+            Some(plan) => {
+                let names = columns.fields().iter().map(|column| column.name().clone());
+                let sources = names.enumerate().map(|(at, name)| (name, at)).collect();
+                let written =
+                    self.write_rows(seen, name, (&table, &made), sources, None, plan).await?;
+                files = written.files;
+                format!("SELECT {}", written.count)
+            }
+        };
+        let relation = AnalyticsRelation {
+            owner: self.role().to_owned(),
+            comment: None,
+            column_comments: Default::default(),
+            body: AnalyticsBody::Table(table),
+        };
+        let mut staged = self.staged().lock();
+        staged.add_table(made, fresh, files);
+        staged.put(&seen.base.published, name, Some(relation));
+        for (name, sequence) in sequences {
+            staged.put(&seen.base.published, &name, Some(sequence));
+        }
+        Ok(Written::tagged(tag))
+    }
+
+    /// Returns what turns rows into those of the table that is kept under `name`.
+    pub(super) fn shaper<'a>(
+        &self,
+        seen: &Seen,
+        (name, table): (&str, &'a AnalyticsTable),
+        made: &Table,
+        sources: Vec<(String, usize)>,
+    ) -> Result<Shaper<'a>> {
+        let persons = match table.of_persons {
+            true => Some(self.persons(seen)?),
+            false => None,
+        };
+        let stored = Arc::clone(&made.snapshot().schema);
+        // Far from every other statement's numbers.
+        let next_row = (rand::random::<u64>() >> 2) as i64;
+        let numbers = self.numbers(seen, table)?;
+        let keys = Key::all(name, table, &stored)?;
+        Ok(Shaper {
+            stored,
+            sources,
+            table,
+            persons,
+            next_row,
+            numbers,
+            keys,
+            brought: Brought::default(),
+            returned: None,
+            zone: zone_of(self.facts()),
+        })
+    }
+
+    /// Returns the table at `path`, to write files for.
+    pub(super) async fn opened(&self, path: &str) -> Result<Table> {
+        let fresh = self.staged().lock().fresh_table(path);
+        match fresh {
+            Some(table) => Ok(table),
+            None => self.engine().catalog().lake().open_table(path).await,
+        }
+    }
+
+    pub(super) fn stage_rows(
+        &self,
+        seen: &Seen,
+        made: &Table,
+        adds: Vec<FileEntry>,
+        removes: &[FileEntry],
+    ) {
+        let read = seen.base.published.table(made.path()).unwrap_or_else(|| made.snapshot());
+        self.staged().lock().change_table(made, &read, adds, removes);
+    }
+}

@@ -1,0 +1,264 @@
+//! Subqueries of a row that DataFusion makes no join of: `LATERAL` with an order and a limit, and values such as
+//! `(SELECT count(*) FROM emp x WHERE x.salary > e.salary)`.
+//!
+//! DataFusion takes conditions on the row out of a subquery, and what is left has to be the same for all rows. That fails of an
+//! aggregate with any condition but an equality, of a limit, and of lists that the row gives. Here the rows around the subquery
+//! are numbered first and joined with the rows that they see; aggregates are then grouped by the number, and limits count within
+//! it (`rows`). What DataFusion can do is left to it.
+
+mod rows;
+
+use std::sync::Arc;
+
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::common::{Column, JoinType, Result, ScalarValue, TableReference};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
+use datafusion::logical_expr::{
+    Aggregate, Expr, Filter, Join, LogicalPlan, LogicalPlanBuilder, Projection, Subquery,
+};
+use datafusion::optimizer::AnalyzerRule;
+use datafusion::optimizer::decorrelate::PullUpCorrelatedExpr;
+
+use self::rows::Rows;
+use super::subqueries::{has_subquery, is_correlated};
+use crate::error::Error;
+
+/// The relation of values that subqueries gave: no text of a statement has such a name.
+const VALUES: &str = "\u{1}values";
+
+/// The rule. It must come before DataFusion's own, and after those that change the shape of subqueries.
+#[derive(Debug)]
+pub(super) struct AppliedRows;
+
+impl AnalyzerRule for AppliedRows {
+    fn name(&self) -> &str {
+        "applied_rows"
+    }
+
+    fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
+        let filtered = plan.transform_down_with_subqueries(|node| match node {
+            LogicalPlan::Filter(filter) => filtered_first(filter),
+            other => Ok(Transformed::no(other)),
+        });
+        let plan = filtered.data()?;
+        plan.transform_up_with_subqueries(|node| match node {
+            LogicalPlan::Join(join)
+                if matches!(join.join_type, JoinType::Inner | JoinType::Left) =>
+            {
+                Ok(match lateral(&join)? {
+                    Some(plan) => Transformed::yes(plan),
+                    None => Transformed::no(LogicalPlan::Join(join)),
+                })
+            }
+            LogicalPlan::Projection(projection) if projection.expr.iter().any(has_stuck) => {
+                let mut input = Arc::unwrap_or_clone(projection.input);
+                let expr = named(projection.expr, &mut input, &mut 0)?;
+                let projection = Projection::try_new(expr, Arc::new(input))?;
+                Ok(Transformed::yes(LogicalPlan::Projection(projection)))
+            }
+            LogicalPlan::Aggregate(aggregate)
+                if aggregate.group_expr.iter().chain(&aggregate.aggr_expr).any(has_stuck) =>
+            {
+                let (mut input, mut count) = (Arc::unwrap_or_clone(aggregate.input), 0);
+                let groups = named(aggregate.group_expr, &mut input, &mut count)?;
+                let values = named(aggregate.aggr_expr, &mut input, &mut count)?;
+                let aggregate = Aggregate::try_new(Arc::new(input), groups, values)?;
+                Ok(Transformed::yes(LogicalPlan::Aggregate(aggregate)))
+            }
+            LogicalPlan::Filter(filter) if has_stuck(&filter.predicate) => {
+                let columns = filter.input.schema().columns().into_iter().map(Expr::Column);
+                let columns: Vec<Expr> = columns.collect();
+                let mut input = Arc::unwrap_or_clone(filter.input);
+                let predicate = with_values(filter.predicate, &mut input, &mut 0)?;
+                let kept = LogicalPlanBuilder::from(input).filter(predicate)?;
+                Ok(Transformed::yes(kept.project(columns)?.build()?))
+            }
+            other => Ok(Transformed::no(other)),
+        })
+        .data()
+    }
+}
+
+/// Refuses an optimized plan with subqueries that nothing made a join of, which cannot run.
+///
+/// # Errors
+/// [`Error::Unsupported`].
+pub(in crate::query) fn check_joined(optimized: &LogicalPlan) -> crate::error::Result<()> {
+    let is_left = |expr: &Expr| {
+        expr.exists(|part| {
+            Ok(match part {
+                Expr::ScalarSubquery(subquery) => is_correlated(subquery),
+                Expr::Exists(exists) => is_correlated(&exists.subquery),
+                Expr::InSubquery(within) => is_correlated(&within.subquery),
+                _ => false,
+            })
+        })
+    };
+    let mut left = false;
+    optimized.apply_with_subqueries(|node| {
+        left = left || matches!(node, LogicalPlan::Subquery(subquery) if is_correlated(subquery));
+        node.apply_expressions(|expr| {
+            left = left || is_left(expr)?;
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+        Ok(if left { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    })?;
+    match left {
+        false => Ok(()),
+        true => Err(Error::Unsupported {
+            what: "a subquery that depends on the row around it in this way".into(),
+            hint: "Join the relation and group or filter the rows that come of it, or keep conditions on the row around to the WHERE of the subquery."
+                .into(),
+        }),
+    }
+}
+
+/// Tells whether an expression holds a subquery that DataFusion makes no join of.
+fn has_stuck(expr: &Expr) -> bool {
+    let found = expr.exists(|part| match part {
+        Expr::ScalarSubquery(subquery) => Ok(is_stuck(subquery)),
+        _ => Ok(false),
+    });
+    found.unwrap_or(false)
+}
+
+fn is_stuck(subquery: &Subquery) -> bool {
+    is_correlated(subquery) && !pulls_up(&subquery.subquery)
+}
+
+/// Tells whether DataFusion takes the conditions on the row around it out of a subquery: not out of a relation within it that
+/// depends on the row, such as a list.
+fn pulls_up(plan: &LogicalPlan) -> bool {
+    let is_relation = |node: &LogicalPlan| Ok(matches!(node, LogicalPlan::Subquery(_)));
+    if plan.exists(is_relation).unwrap_or(true) {
+        return false;
+    }
+    let mut pulled = PullUpCorrelatedExpr::new().with_need_handle_count_bug(true);
+    plan.clone().rewrite(&mut pulled).is_ok() && pulled.can_pull_up
+}
+
+/// Puts columns in the place of subqueries, which are joined to `input`; `count` tells the columns apart.
+fn named(exprs: Vec<Expr>, input: &mut LogicalPlan, count: &mut usize) -> Result<Vec<Expr>> {
+    let names = NamePreserver::new_for_projection();
+    let exprs = exprs.into_iter().map(|expr| {
+        if !has_stuck(&expr) {
+            return Ok(expr);
+        }
+        let name = names.save(&expr);
+        Ok(name.restore(with_values(expr, input, count)?))
+    });
+    exprs.collect()
+}
+
+/// The same with one expression, which may have another name then.
+fn with_values(expr: Expr, input: &mut LogicalPlan, count: &mut usize) -> Result<Expr> {
+    let replaced = expr.transform_up(|part| match part {
+        Expr::ScalarSubquery(subquery) if is_stuck(&subquery) => {
+            let rows = Rows::of(input, true);
+            let Some(beside) = rows.beside(&subquery.subquery)?.filter(|beside| beside.is_one)
+            else {
+                return Ok(Transformed::no(Expr::ScalarSubquery(subquery)));
+            };
+            let relation = TableReference::bare(VALUES);
+            let name = format!("value_{count}");
+            *count += 1;
+            let shown = subquery.subquery.schema().columns();
+            let Some(value) = shown.first().and_then(|column| beside.value(column)) else {
+                return Ok(Transformed::no(Expr::ScalarSubquery(subquery)));
+            };
+            let mut columns = rows.columns();
+            columns.push(value?.alias_qualified(Some(relation.clone()), &name));
+            *input = LogicalPlanBuilder::from(beside.plan).project(columns)?.build()?;
+            Ok(Transformed::yes(Expr::Column(Column::new(Some(relation), name))))
+        }
+        other => Ok(Transformed::no(other)),
+    });
+    replaced.data()
+}
+
+/// Puts the conditions on the rows before a lateral join below it: once those are numbered, a condition does not get there
+/// any more, and all rows would be joined for the few that are asked for.
+fn filtered_first(filter: Filter) -> Result<Transformed<LogicalPlan>> {
+    let join = match filter.input.as_ref() {
+        LogicalPlan::Join(join)
+            if matches!(join.join_type, JoinType::Inner | JoinType::Left)
+                && beside(join).is_some_and(is_stuck) =>
+        {
+            join
+        }
+        _ => return Ok(Transformed::no(LogicalPlan::Filter(filter))),
+    };
+    let left = join.left.schema();
+    let is_of_left = |condition: &Expr| {
+        let columns = condition.column_refs();
+        let known = |column: &&Column| column.relation.is_some() && left.has_column(column);
+        !columns.is_empty()
+            && columns.iter().all(known)
+            && !condition.is_volatile()
+            && !condition.contains_outer()
+            && !has_subquery(condition)
+    };
+    let (first, rest): (Vec<Expr>, Vec<Expr>) =
+        split_conjunction_owned(filter.predicate.clone()).into_iter().partition(is_of_left);
+    let Some(first) = conjunction(first) else {
+        return Ok(Transformed::no(LogicalPlan::Filter(filter)));
+    };
+    let mut join = join.clone();
+    join.left = Arc::new(LogicalPlan::Filter(Filter::try_new(first, join.left)?));
+    let joined = LogicalPlan::Join(join);
+    Ok(Transformed::yes(match conjunction(rest) {
+        Some(rest) => LogicalPlan::Filter(Filter::try_new(rest, Arc::new(joined))?),
+        None => joined,
+    }))
+}
+
+/// The query that the right side of a join is, if it may depend on the rows of the left one.
+fn beside(join: &Join) -> Option<&Subquery> {
+    match join.right.as_ref() {
+        LogicalPlan::SubqueryAlias(alias) => match alias.input.as_ref() {
+            LogicalPlan::Subquery(subquery) => Some(subquery),
+            _ => None,
+        },
+        LogicalPlan::Subquery(subquery) => Some(subquery),
+        _ => None,
+    }
+}
+
+/// A lateral join that DataFusion does not take; `None` for all others.
+fn lateral(join: &Join) -> Result<Option<LogicalPlan>> {
+    let keeps = join.join_type == JoinType::Left;
+    let Some(subquery) = beside(join) else { return Ok(None) };
+    if !is_stuck(subquery) || keeps && !is_always(join) {
+        return Ok(None);
+    }
+    let rows = Rows::of(&join.left, keeps);
+    let Some(beside) = rows.beside(&subquery.subquery)? else { return Ok(None) };
+    let mut columns = rows.columns();
+    let found = subquery.subquery.schema().columns();
+    for (column, (relation, field)) in found.iter().zip(join.right.schema().iter()) {
+        let Some(value) = beside.value(column) else { return Ok(None) };
+        columns.push(value?.alias_qualified(relation.cloned(), field.name()));
+    }
+    let plan = LogicalPlanBuilder::from(beside.plan).project(columns)?;
+    let equal = join.on.iter().map(|(left, right)| left.clone().eq(right.clone()));
+    let condition = match keeps {
+        true => None,
+        false => conjunction(equal.chain(join.filter.clone())),
+    };
+    match condition {
+        Some(condition) => plan.filter(condition)?.build().map(Some),
+        None => plan.build().map(Some),
+    }
+}
+
+/// Tells whether a join has no condition but `true`.
+fn is_always(join: &Join) -> bool {
+    join.on.is_empty()
+        && match &join.filter {
+            Some(Expr::Literal(value, _)) => *value == ScalarValue::Boolean(Some(true)),
+            Some(_) => false,
+            None => true,
+        }
+}

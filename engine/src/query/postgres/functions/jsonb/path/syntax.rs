@@ -1,0 +1,450 @@
+//! How a path is written: `strict $.items[*] ? (@.price > 10 && exists(@.sku)).name`.
+
+use datafusion::common::{DataFusionError, Result};
+use udfs::{Json, Keeping, View};
+
+use crate::Error;
+use crate::query::postgres::functions::failure;
+
+/// How deep brackets may nest.
+const DEPTH_MAX: usize = 64;
+/// How many conditions may be joined: each is one level of a tree.
+const JOINED_MAX: usize = 256;
+/// What ends a name that is not in quotes.
+const SPECIAL: &str = "?%$.[]{}()|&!=<>@#,*:-+/\"\\";
+
+/// A path that was read.
+#[derive(Debug)]
+pub(super) struct Path {
+    /// Whether what is not there is an error.
+    pub(super) strict: bool,
+    pub(super) top: Node,
+}
+
+/// A part of a path that gives items, or tells what is true.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Node {
+    /// `$`
+    Root,
+    /// `@`
+    Current,
+    /// `$name`
+    Variable(String),
+    Null,
+    Bool(bool),
+    Number(String),
+    Text(String),
+    Steps(Box<Node>, Vec<Step>),
+    Compare(Comparison, Box<Node>, Box<Node>),
+    And(Box<Node>, Box<Node>),
+    Or(Box<Node>, Box<Node>),
+    Not(Box<Node>),
+    IsUnknown(Box<Node>),
+    Exists(Box<Node>),
+    StartsWith(Box<Node>, Box<Node>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Comparison {
+    Equal,
+    NotEqual,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+/// What leads from an item to others.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    Member(String),
+    AnyMember,
+    /// From one place to another.
+    Elements(Vec<(Place, Place)>),
+    AnyElement,
+    Filter(Node),
+    Type,
+    Size,
+}
+
+/// A place in an array.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    At(i64),
+    /// So many before the last.
+    BeforeLast(i64),
+}
+
+impl Node {
+    fn is_predicate(&self) -> bool {
+        matches!(
+            self,
+            Node::Compare(..)
+                | Node::And(..)
+                | Node::Or(..)
+                | Node::Not(_)
+                | Node::IsUnknown(_)
+                | Node::Exists(_)
+                | Node::StartsWith(..)
+        )
+    }
+}
+
+impl Path {
+    /// Reads a path.
+    ///
+    /// # Errors
+    /// SQLSTATE 42601 if it is none, 0A000 for what is not built of it.
+    pub(super) fn parse(text: &str) -> Result<Path> {
+        let mut reader = Reader { rest: text, depth: 0, joined: 0, filters: 0 };
+        let strict = reader.word("strict");
+        if !strict {
+            reader.word("lax");
+        }
+        let top = reader.or()?;
+        match reader.peek() {
+            None => Ok(Path { strict, top }),
+            Some(_) => Err(reader.refused()),
+        }
+    }
+}
+
+struct Reader<'a> {
+    rest: &'a str,
+    depth: usize,
+    joined: usize,
+    /// Filters that are open: what `@` is.
+    filters: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn peek(&mut self) -> Option<char> {
+        self.rest = self.rest.trim_start();
+        self.rest.chars().next()
+    }
+
+    fn take(&mut self, symbol: &str) -> bool {
+        self.peek();
+        match self.rest.strip_prefix(symbol) {
+            Some(rest) => {
+                self.rest = rest;
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn expect(&mut self, symbol: &str) -> Result<()> {
+        if self.take(symbol) { Ok(()) } else { Err(self.refused()) }
+    }
+
+    fn refused(&mut self) -> DataFusionError {
+        let message = match self.peek() {
+            None => "syntax error at end of jsonpath input".to_owned(),
+            Some(next) => format!("syntax error at or near \"{next}\" of jsonpath input"),
+        };
+        syntax(message)
+    }
+
+    /// The name or the word that comes next, without taking it.
+    fn next_word(&mut self) -> &'a str {
+        self.peek();
+        let ends = |letter: char| letter.is_whitespace() || SPECIAL.contains(letter);
+        &self.rest[..self.rest.find(ends).unwrap_or(self.rest.len())]
+    }
+
+    fn word(&mut self, word: &str) -> bool {
+        let found = self.next_word() == word;
+        if found {
+            self.rest = &self.rest[word.len()..];
+        }
+        found
+    }
+
+    fn or(&mut self) -> Result<Node> {
+        self.depth += 1;
+        if self.depth > DEPTH_MAX {
+            return Err(unsupported("nesting this deep"));
+        }
+        let mut left = self.and()?;
+        while self.take("||") {
+            let right = self.and()?;
+            left = Node::Or(self.truth(left)?, self.truth(right)?);
+        }
+        self.depth -= 1;
+        Ok(left)
+    }
+
+    fn and(&mut self) -> Result<Node> {
+        let mut left = self.comparison()?;
+        while self.take("&&") {
+            let right = self.comparison()?;
+            left = Node::And(self.truth(left)?, self.truth(right)?);
+        }
+        Ok(left)
+    }
+
+    fn truth(&mut self, node: Node) -> Result<Box<Node>> {
+        self.joined += 1;
+        if self.joined > 2 * JOINED_MAX {
+            return Err(unsupported("so many conditions"));
+        }
+        if node.is_predicate() { Ok(Box::new(node)) } else { Err(self.refused()) }
+    }
+
+    fn comparison(&mut self) -> Result<Node> {
+        if !self.rest.trim_start().starts_with("!=") && self.take("!") {
+            // It takes what is in brackets, and not a comparison.
+            let inner = self.operand()?;
+            return Ok(Node::Not(self.truth(inner)?));
+        }
+        let left = self.operand()?;
+        if left.is_predicate() {
+            if !self.word("is") {
+                return Ok(left);
+            }
+            return match self.word("unknown") {
+                true => Ok(Node::IsUnknown(Box::new(left))),
+                false => Err(self.refused()),
+            };
+        }
+        if self.word("starts") {
+            if !self.word("with") {
+                return Err(self.refused());
+            }
+            let start = self.operand()?;
+            return match start {
+                Node::Text(_) | Node::Variable(_) => {
+                    Ok(Node::StartsWith(Box::new(left), Box::new(start)))
+                }
+                _ => Err(self.refused()),
+            };
+        }
+        if self.next_word() == "like_regex" {
+            return Err(unsupported("like_regex"));
+        }
+        let Some(comparison) = self.operator()? else { return Ok(left) };
+        let right = self.operand()?;
+        if right.is_predicate() {
+            return Err(self.refused());
+        }
+        Ok(Node::Compare(comparison, Box::new(left), Box::new(right)))
+    }
+
+    fn operator(&mut self) -> Result<Option<Comparison>> {
+        const OPERATORS: [(&str, Comparison); 7] = [
+            ("==", Comparison::Equal),
+            ("!=", Comparison::NotEqual),
+            ("<>", Comparison::NotEqual),
+            ("<=", Comparison::LessOrEqual),
+            (">=", Comparison::GreaterOrEqual),
+            ("<", Comparison::Less),
+            (">", Comparison::Greater),
+        ];
+        if matches!(self.peek(), Some('+' | '-' | '*' | '/' | '%')) {
+            return Err(unsupported("arithmetic"));
+        }
+        Ok(OPERATORS.into_iter().find(|(symbol, _)| self.take(symbol)).map(|(_, found)| found))
+    }
+
+    /// What is compared, or a predicate in brackets.
+    fn operand(&mut self) -> Result<Node> {
+        let node = match self.peek() {
+            Some('$') => {
+                self.take("$");
+                self.variable()?
+            }
+            Some('@') if self.filters > 0 => {
+                self.take("@");
+                Node::Current
+            }
+            Some('@') => return Err(syntax("@ is not allowed in root expressions".to_owned())),
+            Some('(') => {
+                self.take("(");
+                let inner = self.or()?;
+                self.expect(")")?;
+                inner
+            }
+            Some('"') => Node::Text(self.quoted()?),
+            Some('-' | '+' | '0'..='9') => Node::Number(self.number()?),
+            _ => self.named()?,
+        };
+        let steps = self.steps()?;
+        Ok(if steps.is_empty() { node } else { Node::Steps(Box::new(node), steps) })
+    }
+
+    /// What stands behind a dollar.
+    fn variable(&mut self) -> Result<Node> {
+        // A blank ends the root.
+        if self.rest.starts_with(char::is_whitespace) {
+            return Ok(Node::Root);
+        }
+        if self.rest.starts_with('"') {
+            return Ok(Node::Variable(self.quoted()?));
+        }
+        let name = self.next_word();
+        self.rest = &self.rest[name.len()..];
+        Ok(if name.is_empty() { Node::Root } else { Node::Variable(name.to_owned()) })
+    }
+
+    fn named(&mut self) -> Result<Node> {
+        for (word, node) in
+            [("null", Node::Null), ("true", Node::Bool(true)), ("false", Node::Bool(false))]
+        {
+            if self.word(word) {
+                return Ok(node);
+            }
+        }
+        if !self.word("exists") {
+            return Err(self.refused());
+        }
+        self.expect("(")?;
+        let inner = self.or()?;
+        self.expect(")")?;
+        Ok(Node::Exists(Box::new(inner)))
+    }
+
+    /// A text in quotes, which is written as in JSON.
+    fn quoted(&mut self) -> Result<String> {
+        let mut escaped = false;
+        let end = self.rest.char_indices().skip(1).find(|(_, letter)| {
+            let ends = *letter == '"' && !escaped;
+            escaped = *letter == '\\' && !escaped;
+            ends
+        });
+        let Some((end, _)) = end else {
+            return Err(syntax("unterminated quoted string of jsonpath input".to_owned()));
+        };
+        let (text, rest) = self.rest.split_at(end + 1);
+        let json = Json::parse(text, Keeping::Everything);
+        let said = json.as_ref().and_then(|json| match json.root().view() {
+            View::Text(said) => Some(said.to_owned()),
+            _ => None,
+        });
+        match said {
+            Some(said) => {
+                self.rest = rest;
+                Ok(said)
+            }
+            None => Err(self.refused()),
+        }
+    }
+
+    fn number(&mut self) -> Result<String> {
+        let minus = self.take("-");
+        if !minus {
+            self.take("+");
+        }
+        if !self.peek().is_some_and(|next| next.is_ascii_digit()) {
+            return Err(unsupported("arithmetic"));
+        }
+        let mut before = ' ';
+        let ends = self.rest.find(|letter: char| {
+            let sign = matches!(letter, '+' | '-') && matches!(before, 'e' | 'E');
+            let within = letter.is_ascii_alphanumeric() || letter == '.' || sign;
+            before = letter;
+            !within
+        });
+        let (digits, rest) = self.rest.split_at(ends.unwrap_or(self.rest.len()));
+        let number = format!("{}{digits}", if minus { "-" } else { "" });
+        if Json::parse(&number, Keeping::Values).is_none() {
+            return Err(self.refused());
+        }
+        self.rest = rest;
+        Ok(number)
+    }
+
+    fn steps(&mut self) -> Result<Vec<Step>> {
+        let mut steps = Vec::new();
+        loop {
+            if self.take(".") {
+                steps.push(self.member()?);
+            } else if self.take("[") {
+                steps.push(self.elements()?);
+            } else if self.take("?") {
+                self.expect("(")?;
+                self.filters += 1;
+                let condition = self.or()?;
+                self.filters -= 1;
+                steps.push(Step::Filter(*self.truth(condition)?));
+                self.expect(")")?;
+            } else {
+                return Ok(steps);
+            }
+        }
+    }
+
+    fn member(&mut self) -> Result<Step> {
+        if self.take("**") {
+            return Err(unsupported(".**"));
+        }
+        if self.take("*") {
+            return Ok(Step::AnyMember);
+        }
+        if self.peek() == Some('"') {
+            return Ok(Step::Member(self.quoted()?));
+        }
+        let name = self.next_word();
+        if name.is_empty() {
+            return Err(self.refused());
+        }
+        self.rest = &self.rest[name.len()..];
+        if !self.take("(") {
+            return Ok(Step::Member(name.to_owned()));
+        }
+        let method = match name {
+            "type" => Step::Type,
+            "size" => Step::Size,
+            other => return Err(unsupported(&format!("method .{other}()"))),
+        };
+        self.expect(")")?;
+        Ok(method)
+    }
+
+    fn elements(&mut self) -> Result<Step> {
+        if self.take("*") {
+            self.expect("]")?;
+            return Ok(Step::AnyElement);
+        }
+        let mut places = Vec::new();
+        loop {
+            let from = self.place()?;
+            let to = if self.word("to") { self.place()? } else { from };
+            places.push((from, to));
+            if !self.take(",") {
+                self.expect("]")?;
+                return Ok(Step::Elements(places));
+            }
+        }
+    }
+
+    fn place(&mut self) -> Result<Place> {
+        let last = self.word("last");
+        if last && !self.take("-") {
+            return Ok(Place::BeforeLast(0));
+        }
+        let sign = if !last && self.take("-") { -1 } else { 1 };
+        let number = self.next_word();
+        let Ok(at) = number.parse::<i32>() else { return Err(self.unknown_place()) };
+        self.rest = &self.rest[number.len()..];
+        let at = sign * i64::from(at);
+        Ok(if last { Place::BeforeLast(at) } else { Place::At(at) })
+    }
+
+    fn unknown_place(&mut self) -> DataFusionError {
+        match self.peek() {
+            Some('$' | '@' | '(') => unsupported("a subscript that is no number"),
+            _ => self.refused(),
+        }
+    }
+}
+
+fn syntax(message: String) -> DataFusionError {
+    let hint = "A path is written as '$.items[*] ? (@.price > 10).name'.".to_owned();
+    failure(Error::Standard { sqlstate: "42601", message, hint })
+}
+
+fn unsupported(what: &str) -> DataFusionError {
+    let hint = "Paths have members, elements, filters of comparisons, exists() and starts with, .type() and .size(); take the rest with jsonb_array_elements() and SQL.".to_owned();
+    failure(Error::Unsupported { what: format!("{what} in a jsonpath"), hint })
+}

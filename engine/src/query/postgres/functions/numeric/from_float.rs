@@ -1,0 +1,125 @@
+//! A cast of a floating-point number to a numeric: as many digits of it as are sure, six of a `real` and fifteen of a
+//! `double precision`.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, AsArray, Decimal128Array};
+use datafusion::arrow::datatypes::{DataType, Float32Type, Float64Type};
+use datafusion::common::{Result, ScalarValue, internal_err};
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
+
+use super::{DIGITS_MAX, Number, out_of_range};
+use crate::query::postgres::functions::failure;
+use crate::query::postgres::input::Refusal;
+
+/// Digits behind the first of a number that are sure.
+const REAL_DIGITS: usize = 5;
+const DOUBLE_DIGITS: usize = 14;
+
+/// Makes a numeric of so many digits, some of them behind the point, of an expression of a floating-point type.
+pub(in crate::query::postgres) fn from_float(number: Expr, digits: u8, scale: i8) -> Expr {
+    let signature = Signature::any(1, Volatility::Immutable);
+    ScalarUDF::from(FromFloat { digits, scale, signature }).call(vec![number])
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct FromFloat {
+    digits: u8,
+    scale: i8,
+    signature: Signature,
+}
+
+impl FromFloat {
+    /// Reads a number as it is written with an exponent.
+    fn read(&self, text: &str) -> Option<i128> {
+        let (mantissa, exponent) = text.split_once('e')?;
+        let fraction = mantissa.split_once('.').map_or(0, |(_, fraction)| fraction.len());
+        let value = mantissa.replace('.', "").parse::<i128>().ok()?;
+        let scale = i32::try_from(fraction).ok()? - exponent.parse::<i32>().ok()?;
+        let value = match scale > 10 * DIGITS_MAX {
+            true => 0,
+            false => Number { value, scale }.rounded(self.scale.into())?,
+        };
+        let fits = Number { value, scale: 0 }.digits() <= i32::from(self.digits);
+        fits.then_some(value)
+    }
+
+    fn numerics<T: std::fmt::LowerExp + Copy + Into<f64>>(
+        &self,
+        numbers: impl Iterator<Item = Option<T>>,
+        digits: usize,
+    ) -> Result<ArrayRef> {
+        let mut text = String::new();
+        let numerics = numbers.map(|number| -> Result<Option<i128>> {
+            let Some(number) = number else { return Ok(None) };
+            let wide: f64 = number.into();
+            if !wide.is_finite() {
+                return Err(failure(Refusal::Infinite.error("numeric")));
+            }
+            text.clear();
+            // Writing to a text cannot fail.
+            let _ = write!(text, "{number:.digits$e}");
+            self.read(&text).map(Some).ok_or_else(out_of_range)
+        });
+        let numerics = numerics.collect::<Result<Decimal128Array>>()?;
+        Ok(Arc::new(numerics.with_precision_and_scale(self.digits, self.scale)?))
+    }
+}
+
+impl ScalarUDFImpl for FromFloat {
+    fn name(&self) -> &str {
+        "numeric_of"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Decimal128(self.digits, self.scale))
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let [number] = args.args.as_slice() else {
+            return internal_err!("numeric_of takes one argument");
+        };
+        let is_constant = matches!(number, ColumnarValue::Scalar(_));
+        let numbers = number.to_array(if is_constant { 1 } else { args.number_rows })?;
+        let numerics = match numbers.data_type() {
+            DataType::Float32 => {
+                self.numerics(numbers.as_primitive::<Float32Type>().iter(), REAL_DIGITS)?
+            }
+            DataType::Float64 => {
+                self.numerics(numbers.as_primitive::<Float64Type>().iter(), DOUBLE_DIGITS)?
+            }
+            other => return internal_err!("a floating-point number was expected, found {other}"),
+        };
+        Ok(match is_constant {
+            true => ColumnarValue::Scalar(ScalarValue::try_from_array(&numerics, 0)?),
+            false => ColumnarValue::Array(numerics),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_that_are_sure_stay() {
+        let signature = Signature::any(1, Volatility::Immutable);
+        let cast = FromFloat { digits: 38, scale: 10, signature };
+        for (text, expected) in [
+            ("1.00000e-1", Some(1_000_000_000)),
+            ("-2.50000e0", Some(-25_000_000_000)),
+            ("1.23456789100000e6", Some(12_345_678_910_000_000)),
+            ("1.00000000000000e-300", Some(0)),
+            ("1.00000000000000e300", None),
+        ] {
+            assert_eq!(cast.read(text), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! How many rows a query gives: `FETCH FIRST`, a limit that is a query itself, and `HAVING` where there are no groups.
+//!
+//! DataFusion takes a constant limit. What else PostgreSQL takes is a condition on the number of a row in the order of the query,
+//! which `QUALIFY` states: `rank()` keeps the rows that are tied with the last one.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, DataType, Expr, GroupByExpr, Ident, LimitClause, OrderByExpr, OrderByKind,
+    Query, Select, SelectItem, SetExpr, TableAlias, TableFactor, TableWithJoins, Value, VisitMut,
+    VisitorMut, WildcardAdditionalOptions, WindowSpec, WindowType,
+};
+
+use super::expressions::{self, take};
+use super::relations::cast;
+use super::{call, empty, normal};
+use crate::error::{Error, Result};
+
+/// The relation of the rows that are numbered: no text of a statement has such a name.
+const NUMBERED: &str = "\u{1}numbered";
+
+/// Puts the rows that a query gives in the form that DataFusion plans.
+///
+/// # Errors
+/// SQLSTATE 42601 for `WITH TIES` without an order.
+pub(super) fn rewrite(query: &mut Query) -> Result<()> {
+    for bound in bounds(&mut query.limit_clause) {
+        unquote(bound);
+    }
+    let mut ties = false;
+    if let Some(fetch) = query.fetch.take_if(|fetch| !fetch.percent) {
+        ties = fetch.with_ties;
+        let count = Some(fetch.quantity.unwrap_or_else(|| number(1)));
+        match &mut query.limit_clause {
+            Some(LimitClause::LimitOffset { limit, .. }) => *limit = count,
+            _ => {
+                query.limit_clause =
+                    Some(LimitClause::LimitOffset { limit: count, offset: None, limit_by: vec![] });
+            }
+        }
+    }
+    if ties && query.order_by.is_none() {
+        return Err(Error::Standard {
+            sqlstate: "42601",
+            message: "WITH TIES cannot be specified without ORDER BY clause".into(),
+            hint: "Rows are tied by the order that they are in: write ORDER BY, or ONLY in place of WITH TIES."
+                .into(),
+        });
+    }
+    if ties || bounds(&mut query.limit_clause).any(|bound| bound.visit(&mut Queries).is_break()) {
+        return by_number(query, ties).ok_or_else(|| Error::Unsupported {
+            what: "a limit by ties or by a query, where the order is a position of several columns"
+                .into(),
+            hint: "Name the columns that the rows are ordered by.".into(),
+        });
+    }
+    Ok(())
+}
+
+/// The limit and the offset.
+fn bounds(clause: &mut Option<LimitClause>) -> impl Iterator<Item = &mut Expr> {
+    let (limit, offset) = match clause {
+        Some(LimitClause::LimitOffset { limit, offset, .. }) => {
+            (limit.as_mut(), offset.as_mut().map(|offset| &mut offset.value))
+        }
+        _ => (None, None),
+    };
+    limit.into_iter().chain(offset)
+}
+
+/// `LIMIT '2'` is `LIMIT 2`.
+fn unquote(bound: &mut Expr) {
+    if let Expr::Value(value) = bound
+        && let Value::SingleQuotedString(text) = &value.value
+        && let Ok(rows) = text.trim().parse::<i64>()
+    {
+        value.value = Value::Number(rows.to_string(), false);
+    }
+}
+
+/// Looks for queries.
+struct Queries;
+
+impl VisitorMut for Queries {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+        ControlFlow::Break(())
+    }
+}
+
+/// Makes conditions on the number of a row of what a query is limited by; `None` where the order cannot be told.
+fn by_number(query: &mut Query, ties: bool) -> Option<()> {
+    let order = match query.order_by.as_ref().map(|order| &order.kind) {
+        None => vec![],
+        Some(OrderByKind::Expressions(order)) => order.clone(),
+        Some(OrderByKind::All(_)) => return None,
+    };
+    let is_plain = match query.body.as_ref() {
+        SetExpr::Select(select) => select.distinct.is_none() && select.qualify.is_none(),
+        _ => false,
+    };
+    if !is_plain {
+        // The order names columns of what is numbered: a position does not.
+        if order.iter().any(|by| matches!(by.expr, Expr::Value(_))) {
+            return None;
+        }
+        around(query);
+    }
+    let SetExpr::Select(select) = query.body.as_mut() else { return None };
+    let order: Vec<OrderByExpr> =
+        order.into_iter().map(|by| shown(by, select)).collect::<Option<_>>()?;
+    let Some(LimitClause::LimitOffset { limit, offset, .. }) = query.limit_clause.take() else {
+        return None;
+    };
+    let offset = offset.map(|offset| bigint(offset.value));
+    let at = |function: &str| windowed(function, order.clone());
+    let mut conditions = Vec::new();
+    if let Some(limit) = limit {
+        let limit = bigint(limit);
+        if ties {
+            conditions.push(binary(limit.clone(), BinaryOperator::Gt, number(0)));
+        }
+        let last = match &offset {
+            Some(offset) => binary(offset.clone(), BinaryOperator::Plus, limit),
+            None => limit,
+        };
+        let place = at(if ties { "rank" } else { "row_number" });
+        conditions.push(binary(place, BinaryOperator::LtEq, last));
+    }
+    if let Some(offset) = offset {
+        conditions.push(binary(at("row_number"), BinaryOperator::Gt, offset));
+    }
+    // A null is no limit.
+    let conditions = conditions.into_iter().map(|condition| Expr::IsNotFalse(Box::new(condition)));
+    select.qualify = conditions.reduce(|one, other| binary(one, BinaryOperator::And, other));
+    Some(())
+}
+
+/// Puts a select around the body of a query.
+fn around(query: &mut Query) {
+    let all = SelectItem::Wildcard(WildcardAdditionalOptions::default());
+    let mut outer = expressions::select(vec![all]);
+    std::mem::swap(&mut outer.body, &mut query.body);
+    // What was around is the body now, and `outer` the query in FROM.
+    let alias = TableAlias {
+        explicit: true,
+        name: Ident::with_quote('"', NUMBERED),
+        columns: vec![],
+        at: None,
+    };
+    let relation = TableFactor::Derived {
+        lateral: false,
+        subquery: Box::new(outer),
+        alias: Some(alias),
+        sample: None,
+    };
+    if let SetExpr::Select(select) = query.body.as_mut() {
+        select.from = vec![TableWithJoins { relation, joins: vec![] }];
+    }
+}
+
+/// What a select is ordered by, with what is shown in the place of its name and its position.
+fn shown(mut by: OrderByExpr, select: &Select) -> Option<OrderByExpr> {
+    let found = match &by.expr {
+        Expr::Value(value) => match &value.value {
+            Value::Number(position, _) => {
+                let position = position.parse::<usize>().ok()?.checked_sub(1)?;
+                match select.projection.get(position)? {
+                    SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
+                        Some(expr.clone())
+                    }
+                    _ => return None,
+                }
+            }
+            _ => None,
+        },
+        Expr::Identifier(ident) => select.projection.iter().find_map(|item| match item {
+            SelectItem::ExprWithAlias { expr, alias } if normal(alias) == normal(ident) => {
+                Some(expr.clone())
+            }
+            _ => None,
+        }),
+        _ => None,
+    };
+    if let Some(found) = found {
+        by.expr = found;
+    }
+    Some(by)
+}
+
+fn windowed(function: &str, order_by: Vec<OrderByExpr>) -> Expr {
+    let mut place = call(function, vec![]);
+    if let Expr::Function(function) = &mut place {
+        function.over = Some(WindowType::WindowSpec(WindowSpec {
+            window_name: None,
+            partition_by: vec![],
+            order_by,
+            window_frame: None,
+        }));
+    }
+    place
+}
+
+fn bigint(expr: Expr) -> Expr {
+    cast(Expr::Nested(Box::new(expr)), DataType::BigInt(None))
+}
+
+fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
+    Expr::Nested(Box::new(Expr::BinaryOp { left: Box::new(left), op, right: Box::new(right) }))
+}
+
+fn number(value: u64) -> Expr {
+    Expr::Value(Value::Number(value.to_string(), false).into())
+}
+
+/// All rows are one group where there is `HAVING` alone, which DataFusion knows by an aggregate.
+pub(super) fn group_all(select: &mut Select) {
+    let GroupByExpr::Expressions(by, _) = &select.group_by else { return };
+    if !by.is_empty() || empty::has_aggregate(&mut select.projection) {
+        return;
+    }
+    let Some(having) = &mut select.having else { return };
+    if empty::has_aggregate(having) {
+        return;
+    }
+    let condition = Expr::Nested(Box::new(take(having)));
+    let rows = binary(expressions::count_of_rows(), BinaryOperator::GtEq, number(0));
+    *having = binary(condition, BinaryOperator::And, rows);
+}

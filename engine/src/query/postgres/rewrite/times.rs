@@ -1,0 +1,99 @@
+//! Times that only PostgreSQL writes: `timestamp(0)`, `current_timestamp(0)`, `age(x)`, `make_interval(days => 1)`, and
+//! series of times.
+
+use datafusion::sql::sqlparser::ast::{
+    CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident,
+    ObjectName,
+};
+
+use super::expressions::{is_text, niladic, number, take};
+use super::{arguments, call, function_name, normal};
+use crate::query::postgres::functions::{MOMENT_SERIES, TIME_ROUNDED};
+
+/// The parameters of `make_interval`, in order.
+const UNITS: [&str; 7] = ["years", "months", "weeks", "days", "hours", "mins", "secs"];
+
+/// What stands in the place of an expression; `None` for those that stay.
+pub(super) fn replaced(expr: &mut Expr) -> Option<Expr> {
+    if let Expr::Function(function) = expr {
+        return of_function(function);
+    }
+    let data_type = match expr {
+        Expr::Cast { data_type, .. } => data_type,
+        Expr::TypedString(typed) => &mut typed.data_type,
+        _ => return None,
+    };
+    let digits = match data_type {
+        DataType::Timestamp(digits, _) | DataType::Time(digits, _) => digits.take()?,
+        _ => return None,
+    };
+    Some(call(TIME_ROUNDED, vec![take(expr), number(digits)]))
+}
+
+/// The time of the statement as a type.
+pub(super) fn now_as(data_type: DataType) -> Expr {
+    let (kind, expr) = (CastKind::Cast, Box::new(call("now", vec![])));
+    Expr::Cast { kind, expr, data_type, array: false, format: None }
+}
+
+fn of_function(function: &mut Function) -> Option<Expr> {
+    let name = function_name(&function.name)?;
+    match (name.as_str(), arguments(&function.args).as_slice()) {
+        ("current_timestamp" | "localtimestamp" | "localtime", [digits]) => {
+            Some(call(TIME_ROUNDED, vec![niladic(&name)?, digits.clone()]))
+        }
+        ("age", [since]) => Some(call("age", vec![now_as(DataType::Date), since.clone()])),
+        ("generate_series", series) if are_times(series) => {
+            function.name = ObjectName::from(vec![Ident::new(MOMENT_SERIES)]);
+            None
+        }
+        ("make_interval", _) => Some(call("make_interval", units(&function.args)?)),
+        _ => None,
+    }
+}
+
+/// The arguments of `make_interval`, by place or by name; those that are not given are nothing.
+fn units(given: &FunctionArguments) -> Option<Vec<Expr>> {
+    let mut units: Vec<Expr> = UNITS.iter().map(|_| number(0)).collect();
+    let FunctionArguments::List(list) = given else { return None };
+    for (at, argument) in list.args.iter().enumerate() {
+        let (at, value) = match argument {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) => (at, value),
+            FunctionArg::Named { name, arg: FunctionArgExpr::Expr(value), .. }
+            | FunctionArg::ExprNamed {
+                name: Expr::Identifier(name),
+                arg: FunctionArgExpr::Expr(value),
+                ..
+            } => {
+                let name = normal(name);
+                (UNITS.iter().position(|unit| *unit == name)?, value)
+            }
+            _ => return None,
+        };
+        *units.get_mut(at)? = value.clone();
+    }
+    Some(units)
+}
+
+/// Tells whether the arguments of a series are times: its step is an interval, or its start says so.
+pub(super) fn are_times(series: &[Expr]) -> bool {
+    fn is_of(expr: &Expr, is_type: fn(&DataType) -> bool) -> bool {
+        match expr {
+            Expr::Cast { data_type, .. } => is_type(data_type),
+            Expr::TypedString(typed) => is_type(&typed.data_type),
+            Expr::Nested(inner) | Expr::UnaryOp { expr: inner, .. } => is_of(inner, is_type),
+            _ => false,
+        }
+    }
+    fn is_interval(expr: &Expr) -> bool {
+        match expr {
+            Expr::Interval(_) => true,
+            Expr::Nested(inner) | Expr::UnaryOp { expr: inner, .. } => is_interval(inner),
+            Expr::BinaryOp { left, right, .. } => is_interval(left) || is_interval(right),
+            other => is_of(other, |found| matches!(found, DataType::Interval { .. })),
+        }
+    }
+    let [start, _, step] = series else { return false };
+    let is_time = |found: &DataType| matches!(found, DataType::Date | DataType::Timestamp(..));
+    is_interval(step) || is_text(step) && is_of(start, is_time)
+}

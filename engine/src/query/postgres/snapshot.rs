@@ -1,0 +1,391 @@
+//! The relations and roles of one catalog version as one role sees them, with the numbers that PostgreSQL's catalog gives to
+//! everything.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::Fields;
+
+use super::catalog::Tables;
+use crate::analytics::Counted;
+use crate::catalog::{ANALYTICS, NumberedColumn, SequenceOwner, UniqueConstraint, keyed, placed};
+
+/// What a relation is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RelationKind {
+    /// Rows of its own.
+    Table,
+    /// A query over others.
+    View,
+    /// Rows that a query over others gave.
+    MaterializedView,
+    /// Numbers, each of which is given once.
+    Sequence,
+}
+
+/// A relation that the role can see.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Relation {
+    /// Its schema.
+    pub schema: String,
+    /// Its name.
+    pub name: String,
+    /// The role that owns it; `None` for what is onefold's own.
+    pub owner: Option<String>,
+    /// Table, view, materialized view or sequence.
+    pub kind: RelationKind,
+    /// `COMMENT ON`.
+    pub comment: Option<String>,
+    /// Its columns; metadata may hold the logical type and a comment.
+    pub columns: Fields,
+    /// The columns of its primary key, in order; empty for none.
+    pub primary_key: Vec<String>,
+    /// What else keeps its rows apart.
+    pub unique: Vec<UniqueConstraint>,
+    /// The columns whose rows are numbered as they are put in, and by what.
+    pub numbered: BTreeMap<String, NumberedColumn>,
+    /// What a sequence is.
+    pub sequence: Option<Sequence>,
+    /// The query of a view, also of a materialized one.
+    pub definition: Option<String>,
+}
+
+/// A sequence that the role can see.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sequence {
+    /// How its numbers are counted.
+    pub counted: Counted,
+    /// The column that it goes with.
+    pub owned_by: Option<SequenceOwner>,
+    /// Whether the role may see which number it gave last.
+    pub readable: bool,
+    /// Whether the role may take numbers of it, and set it.
+    pub usable: bool,
+}
+
+/// A primary key or a unique constraint with the oids that it has in the catalog.
+#[derive(Debug)]
+pub struct NumberedKey {
+    /// The name of the constraint and of its index.
+    pub name: String,
+    /// Its columns, in order.
+    pub columns: Vec<String>,
+    /// Whether it is the primary key.
+    pub is_primary: bool,
+    /// The oid of its index.
+    pub index: u32,
+    /// The oid of the constraint.
+    pub constraint: u32,
+}
+
+/// A relation with the oids it has in the catalog.
+#[derive(Debug)]
+pub struct Numbered {
+    /// The relation.
+    pub relation: Relation,
+    /// Its oid.
+    pub oid: u32,
+    /// The oid of its schema.
+    pub schema_oid: u32,
+    /// The oid of the role that owns it.
+    pub owner_oid: u32,
+    /// The oid of its row type; 0 for a sequence, which has none.
+    pub row_type: u32,
+    /// Its keys, the primary key first.
+    pub keys: Vec<NumberedKey>,
+    /// The columns that have a default, which is the next number of a sequence, with the oids of those.
+    pub defaults: Vec<(String, u32)>,
+}
+
+impl Numbered {
+    /// Returns the number of a column, from 1; 0 if there is none of the name.
+    pub(super) fn column(&self, name: &str) -> i64 {
+        let mut columns = self.relation.columns.iter();
+        columns.position(|column| column.name() == name).map_or(0, |at| at as i64 + 1)
+    }
+}
+
+/// The oid of the role that owns everything.
+pub(super) const OWNER_OID: u32 = 10;
+/// The role that owns everything; nobody can log in as it.
+pub(super) const OWNER: &str = "onefold";
+/// The oid of the one database.
+pub(super) const DATABASE_OID: u32 = 5;
+/// Oids of users' objects are at least this.
+pub(super) const FIRST_OID: u32 = 16384;
+/// Oids fit clients that read them as signed integers.
+const OID_MAX: u32 = i32::MAX as u32;
+
+/// The schemas that PostgreSQL itself has, with their oids.
+pub(super) const SYSTEM_SCHEMAS: [(&str, u32); 2] =
+    [("pg_catalog", 11), ("information_schema", 13207)];
+const PUBLIC_OID: u32 = 2200;
+
+/// The relations and roles of one catalog version as one role sees them.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Relations, sorted by schema and name.
+    pub relations: Vec<Numbered>,
+    /// Schemas with their oids: the system's, `public`, `analytics`, those that analysts made, and those of the relations.
+    pub schemas: Vec<(String, u32)>,
+    /// The roles that own schemas which analysts made, by schema.
+    owners: BTreeMap<String, u32>,
+    /// Roles with their oids.
+    pub roles: Vec<(String, u32)>,
+    /// Places in `relations`: by the oid of the relation and of its row type, and by the column that a sequence goes with.
+    by_oid: HashMap<u32, usize>,
+    by_row_type: HashMap<u32, usize>,
+    by_owner: HashMap<(String, String), usize>,
+    /// Places in `relations` and among the keys there: by the oids of indexes and constraints.
+    by_key: HashMap<u32, (usize, usize)>,
+    /// Whether there are sequences.
+    pub(super) has_sequences: bool,
+    /// Catalog relations, built when first read.
+    pub(super) tables: Tables,
+}
+
+impl Snapshot {
+    /// Numbers relations and roles; `made` are schemas that analysts made, with their owners. The same names get the same
+    /// oids, in whatever order they come.
+    pub fn new(
+        mut relations: Vec<Relation>,
+        made: &[(String, String)],
+        roles: &[String],
+    ) -> Arc<Snapshot> {
+        relations.sort_by(|a, b| (&a.schema, &a.name).cmp(&(&b.schema, &b.name)));
+        let mut oids = Oids::default();
+        let mut schemas: Vec<(String, u32)> =
+            SYSTEM_SCHEMAS.iter().map(|(name, oid)| (name.to_string(), *oid)).collect();
+        schemas.push(("public".to_string(), PUBLIC_OID));
+        // It is there before anything is made in it.
+        schemas.push((ANALYTICS.to_string(), oids.next(&["schema", ANALYTICS])));
+        let names = made.iter().map(|(name, _)| name);
+        for name in names.chain(relations.iter().map(|relation| &relation.schema)) {
+            if !schemas.iter().any(|(known, _)| known == name) {
+                schemas.push((name.clone(), oids.next(&["schema", name])));
+            }
+        }
+        let roles: Vec<(String, u32)> = sorted(roles)
+            .into_iter()
+            .map(|role| (role.clone(), oids.next(&["role", role])))
+            .collect();
+        let role_oid = |owner: &str| {
+            roles.iter().find(|(role, _)| role == owner).map_or(OWNER_OID, |(_, oid)| *oid)
+        };
+        let owners = made.iter().map(|(name, owner)| (name.clone(), role_oid(owner))).collect();
+        let numbered: Vec<Numbered> = relations
+            .into_iter()
+            .map(|relation| {
+                let schema = schemas.iter().find(|(name, _)| *name == relation.schema);
+                let schema_oid = schema.map_or(PUBLIC_OID, |(_, oid)| *oid);
+                let owner_oid = relation.owner.as_deref().map_or(OWNER_OID, role_oid);
+                oids.number(relation, schema_oid, owner_oid)
+            })
+            .collect();
+        let places = || numbered.iter().enumerate();
+        let by_oid = places().map(|(at, r)| (r.oid, at)).collect();
+        let by_row_type =
+            places().filter(|(_, r)| r.row_type != 0).map(|(at, r)| (r.row_type, at)).collect();
+        let keys = |(at, r): (usize, &Numbered)| {
+            let keys = r.keys.iter().enumerate();
+            keys.flat_map(move |(key, k)| [(k.index, (at, key)), (k.constraint, (at, key))])
+                .collect::<Vec<_>>()
+        };
+        let by_key = places().flat_map(keys).collect();
+        let owners_of_sequences = places().filter_map(|(at, r)| {
+            let owner = r.relation.sequence.as_ref()?.owned_by.as_ref()?;
+            Some(((owner.table.clone(), owner.column.clone()), at))
+        });
+        let by_owner = owners_of_sequences.collect();
+        let has_sequences = numbered.iter().any(|r| r.relation.sequence.is_some());
+        Arc::new(Snapshot {
+            relations: numbered,
+            schemas,
+            owners,
+            roles,
+            by_oid,
+            by_row_type,
+            by_owner,
+            by_key,
+            has_sequences,
+            tables: Tables::default(),
+        })
+    }
+
+    /// Returns the relation with this oid.
+    pub fn relation(&self, oid: u32) -> Option<&Numbered> {
+        self.by_oid.get(&oid).map(|&at| &self.relations[at])
+    }
+
+    /// Returns the relation with this name.
+    pub fn named(&self, schema: &str, name: &str) -> Option<&Numbered> {
+        let order = |r: &Numbered| {
+            (r.relation.schema.as_str(), r.relation.name.as_str()).cmp(&(schema, name))
+        };
+        self.relations.binary_search_by(order).ok().map(|at| &self.relations[at])
+    }
+
+    /// Returns the oid of a schema.
+    pub fn schema_oid(&self, name: &str) -> Option<u32> {
+        self.schemas.iter().find(|(schema, _)| schema == name).map(|(_, oid)| *oid)
+    }
+
+    /// Returns the name of a role; the owner of everything included.
+    pub fn role_name(&self, oid: u32) -> Option<&str> {
+        if oid == OWNER_OID {
+            return Some(OWNER);
+        }
+        self.roles.iter().find(|(_, role)| *role == oid).map(|(name, _)| name.as_str())
+    }
+
+    /// Returns the oid of the role that owns a schema.
+    pub fn schema_owner(&self, name: &str) -> u32 {
+        self.owners.get(name).copied().unwrap_or(OWNER_OID)
+    }
+
+    /// Returns the key that has this index or constraint, and its relation.
+    pub fn with_key(&self, oid: u32) -> Option<(&Numbered, &NumberedKey)> {
+        let &(at, key) = self.by_key.get(&oid)?;
+        let relation = &self.relations[at];
+        Some((relation, &relation.keys[key]))
+    }
+
+    /// Returns the key whose index has this name, and its relation.
+    pub fn index(&self, schema: &str, name: &str) -> Option<(&Numbered, &NumberedKey)> {
+        let of_schema = self.relations.iter().filter(|r| r.relation.schema == schema);
+        let mut keys = of_schema.flat_map(|r| r.keys.iter().map(move |key| (r, key)));
+        keys.find(|(_, key)| key.name == name)
+    }
+
+    /// Returns the sequences, each with its relation.
+    pub fn sequences(&self) -> impl Iterator<Item = (&Numbered, &Sequence)> {
+        self.relations.iter().filter_map(|r| Some((r, r.relation.sequence.as_ref()?)))
+    }
+
+    /// Returns the sequence that goes with a column.
+    pub fn sequence_of(&self, relation: &Numbered, column: &str) -> Option<&Numbered> {
+        let table = keyed(&relation.relation.schema, &relation.relation.name);
+        let at = self.by_owner.get(&(table, column.to_owned()))?;
+        Some(&self.relations[*at])
+    }
+
+    /// Returns the sequence that numbers the rows of a column.
+    pub fn numbering(&self, relation: &Numbered, column: &str) -> Option<&Numbered> {
+        let (schema, name) = placed(&relation.relation.numbered.get(column)?.sequence);
+        self.named(schema, name)
+    }
+
+    /// Returns the relation whose rows have this type.
+    pub fn with_row_type(&self, oid: u32) -> Option<&Numbered> {
+        self.by_row_type.get(&oid).map(|&at| &self.relations[at])
+    }
+}
+
+fn sorted(names: &[String]) -> Vec<&String> {
+    let mut names: Vec<&String> = names.iter().filter(|name| *name != OWNER).collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// Numbers that depend on names: a hash, and the next free number where two names meet.
+#[derive(Default)]
+pub(super) struct Oids {
+    taken: HashSet<u32>,
+}
+
+impl Oids {
+    /// Numbers a relation and what belongs to it.
+    fn number(&mut self, relation: Relation, schema_oid: u32, owner_oid: u32) -> Numbered {
+        let (schema, name) = (relation.schema.as_str(), relation.name.as_str());
+        let oid = self.next(&["relation", schema, name]);
+        let row_type = match relation.sequence {
+            Some(_) => 0,
+            None => self.next(&["row type", schema, name]),
+        };
+        let mut keys = vec![];
+        if !relation.primary_key.is_empty() {
+            keys.push(NumberedKey {
+                name: format!("{name}_pkey"),
+                columns: relation.primary_key.clone(),
+                is_primary: true,
+                index: self.next(&["index", schema, name]),
+                constraint: self.next(&["constraint", schema, name]),
+            });
+        }
+        for UniqueConstraint { name: constraint, columns } in &relation.unique {
+            keys.push(NumberedKey {
+                name: constraint.clone(),
+                columns: columns.clone(),
+                is_primary: false,
+                index: self.next(&["index", schema, name, constraint]),
+                constraint: self.next(&["constraint", schema, name, constraint]),
+            });
+        }
+        let has_default = |(_, by): &(&String, &NumberedColumn)| by.identity.is_none();
+        let defaults = relation.numbered.iter().filter(has_default);
+        let defaults = defaults.map(|(column, _)| column.clone()).collect::<Vec<_>>();
+        let defaults = defaults.into_iter().map(|column| {
+            let oid = self.next(&["default", schema, name, &column]);
+            (column, oid)
+        });
+        let defaults = defaults.collect();
+        Numbered { relation, oid, schema_oid, owner_oid, row_type, keys, defaults }
+    }
+
+    pub(super) fn next(&mut self, name: &[&str]) -> u32 {
+        // FNV-1a: stable over versions of Rust and of onefold.
+        let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
+        for part in name {
+            for byte in part.bytes().chain([0]) {
+                hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+            }
+        }
+        let range = u64::from(OID_MAX - FIRST_OID);
+        let mut oid = FIRST_OID
+            + u32::try_from(hash % range).expect("a remainder of a 31 bit number fits 32 bits");
+        while !self.taken.insert(oid) {
+            oid = if oid == OID_MAX { FIRST_OID } else { oid + 1 };
+        }
+        oid
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn relation(schema: &str, name: &str) -> Relation {
+        let (schema, name) = (schema.to_string(), name.to_string());
+        Relation {
+            schema,
+            name,
+            owner: None,
+            kind: RelationKind::Table,
+            comment: None,
+            columns: Fields::empty(),
+            primary_key: vec![],
+            unique: vec![],
+            numbered: BTreeMap::new(),
+            sequence: None,
+            definition: None,
+        }
+    }
+
+    #[test]
+    fn oids_depend_on_names_alone() {
+        let one = Snapshot::new(vec![relation("public", "a"), relation("cdp", "b")], &[], &[]);
+        let two = Snapshot::new(
+            vec![relation("cdp", "b"), relation("public", "c"), relation("public", "a")],
+            &[("marts".into(), "x".into())],
+            &["x".into()],
+        );
+        for (schema, name) in [("public", "a"), ("cdp", "b")] {
+            assert_eq!(
+                one.named(schema, name).map(|r| r.oid),
+                two.named(schema, name).map(|r| r.oid)
+            );
+        }
+        assert!(two.relations.iter().all(|r| r.oid >= FIRST_OID));
+    }
+}

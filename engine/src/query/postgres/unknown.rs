@@ -1,0 +1,166 @@
+//! Literals of unknown type, which take the type that an operator wants beside what stands on its other side.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{DataType, Field, IntervalUnit};
+use datafusion::common::metadata::FieldMetadata;
+use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::logical_expr::expr::{Cast, Placeholder};
+use datafusion::logical_expr::{Expr, ExprSchemable, lit};
+use datafusion::sql::sqlparser::ast::BinaryOperator;
+
+use super::input;
+use super::rewrite::array_elements;
+use super::types::{TYPE_KEY, arrow_type};
+use super::zone::Zone;
+
+const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
+
+/// What an operator does, as far as it says of what type an operand is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Meaning {
+    Compares,
+    Adds,
+    Subtracts,
+    Multiplies,
+    Contains,
+}
+
+impl Meaning {
+    /// Returns what an operator does; `None` for those that take literals as texts.
+    pub(super) fn of(op: &BinaryOperator) -> Option<Meaning> {
+        use BinaryOperator as Op;
+        Some(match op {
+            Op::Eq | Op::NotEq | Op::Lt | Op::LtEq | Op::Gt | Op::GtEq => Meaning::Compares,
+            Op::Plus => Meaning::Adds,
+            Op::Minus => Meaning::Subtracts,
+            Op::Multiply | Op::Divide => Meaning::Multiplies,
+            Op::AtArrow | Op::ArrowAt | Op::PGOverlap => Meaning::Contains,
+            _ => return None,
+        })
+    }
+
+    /// A literal of unknown type takes the type of the other side, as PostgreSQL has it: `oid = '16384'`, `flag = 't'`,
+    /// `roles = '{0}'`, `id = '7c0e...'` over a uuid, `n * '2'`; or the only one that the operator takes beside it, as in
+    /// `at + '1 day'`. `None` where DataFusion does the same.
+    pub(super) fn take_type(
+        self,
+        literal: &Expr,
+        other: &Expr,
+        schema: &DFSchema,
+    ) -> Result<Option<Expr>> {
+        if let Expr::Placeholder(parameter) = literal {
+            return Ok(self.take_parameter(parameter, other, schema));
+        }
+        let Expr::Literal(ScalarValue::Utf8(Some(text)), None) = uncast(literal) else {
+            return Ok(None);
+        };
+        let Ok((_, field)) = other.to_field(schema) else { return Ok(None) };
+        let data_type = field.data_type();
+        let same = std::ptr::eq(uncast(literal), literal);
+        if self == Meaning::Contains {
+            return Ok(list(text, data_type));
+        }
+        Ok(match data_type {
+            DataType::Boolean if same => boolean(text).map(lit),
+            integer if integer.is_integer() && same => Some(cast(lit(text.trim()), integer)),
+            DataType::List(_) if same => list(text, data_type),
+            number if (number.is_floating() || number.is_decimal()) && same => {
+                Some(self::number(text, number))
+            }
+            moment if moment.is_temporal() && same => {
+                self.moment(moment).map(|to| cast(lit(text.as_str()), &to))
+            }
+            DataType::FixedSizeBinary(16) => {
+                let parsed = uuid::Uuid::parse_str(text.trim()).ok();
+                parsed.map(|id| {
+                    let value = ScalarValue::FixedSizeBinary(16, Some(id.as_bytes().to_vec()));
+                    let metadata = HashMap::from([(TYPE_KEY.to_string(), "uuid".to_string())]);
+                    Expr::Literal(value, Some(FieldMetadata::from(metadata)))
+                })
+            }
+            _ => None,
+        })
+    }
+
+    /// As [`Meaning::take_type`], of a parameter, where DataFusion would not find the type, or find another.
+    fn take_parameter(
+        self,
+        parameter: &Placeholder,
+        other: &Expr,
+        schema: &DFSchema,
+    ) -> Option<Expr> {
+        let wanted = match (self, other.get_type(schema).ok()?) {
+            (Meaning::Compares, _) => None,
+            (Meaning::Contains, list) => matches!(list, DataType::List(_)).then_some(list),
+            (_, beside) => self.moment(&beside),
+        };
+        let field = Arc::new(Field::new("", wanted.filter(|_| parameter.field.is_none())?, true));
+        let id = parameter.id.clone();
+        Some(Expr::Placeholder(Placeholder::new_with_field(id, Some(field))))
+    }
+
+    /// The type of a literal beside a point or a span of time; `None` where there are several, or where one that is compared
+    /// is read later.
+    fn moment(self, other: &DataType) -> Option<DataType> {
+        match (self, other) {
+            (Meaning::Multiplies, DataType::Interval(_)) => Some(DataType::Float64),
+            (Meaning::Compares | Meaning::Adds | Meaning::Subtracts, DataType::Interval(_))
+            | (Meaning::Adds, DataType::Timestamp(..)) => Some(INTERVAL),
+            (
+                Meaning::Subtracts,
+                DataType::Timestamp(..) | DataType::Date32 | DataType::Time64(_),
+            ) => Some(other.clone()),
+            _ => None,
+        }
+    }
+}
+
+fn cast(expr: Expr, to: &DataType) -> Expr {
+    Expr::Cast(Cast::new(Box::new(expr), to.clone()))
+}
+
+/// A number with the digits that are written. What is none is refused where casts are read.
+fn number(text: &str, beside: &DataType) -> Expr {
+    let (name, to) = match beside {
+        DataType::Float64 => ("float8", DataType::Float64),
+        DataType::Float16 | DataType::Float32 => ("float4", DataType::Float32),
+        _ => ("numeric", arrow_type("numeric")),
+    };
+    match input::read(text, name, &Zone::utc()) {
+        Some(Ok(value)) => lit(value),
+        Some(Err(_)) | None => cast(lit(text), &to),
+    }
+}
+
+/// An array of its elements.
+fn list(text: &str, data_type: &DataType) -> Option<Expr> {
+    let DataType::List(item) = data_type else { return None };
+    let value = |element: Option<String>| {
+        cast(element.map_or(lit(ScalarValue::Null), lit), item.data_type())
+    };
+    let elements: Vec<Expr> = array_elements(text)?.into_iter().map(value).collect();
+    let array = datafusion::functions_nested::expr_fn::make_array(elements);
+    Some(cast(array, data_type))
+}
+
+/// A literal behind a cast to text or uuid.
+fn uncast(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Cast(Cast { expr: inner, field })
+            if field.metadata().get(TYPE_KEY).is_some_and(|name| name == "uuid") =>
+        {
+            inner
+        }
+        other => other,
+    }
+}
+
+fn boolean(text: &str) -> Option<bool> {
+    match text.trim().to_lowercase().as_str() {
+        "t" | "true" | "y" | "yes" | "on" | "1" => Some(true),
+        "f" | "false" | "n" | "no" | "off" | "0" => Some(false),
+        _ => None,
+    }
+}
