@@ -19,13 +19,22 @@ use crate::error::{Error, Result};
 const RELATIONS_MAX: u64 = 512;
 /// Columns that one expression of a statement names at most.
 const TERMS_MAX: u64 = 250_000;
+/// Subqueries that lie within one another as parts of expressions at most: with each, a plan takes twice as long to check.
+const NESTED_MAX: usize = 16;
 
-/// Refuses a statement that reads too many relations or has too long expressions.
+/// Refuses a statement that reads too many relations, has too long expressions or too many subqueries within subqueries.
 ///
 /// # Errors
 /// [`Error::Limit`] with 54001.
 pub(super) fn check(statement: &Statement) -> Result<()> {
     let counted = Counter::of(statement);
+    if counted.deepest > NESTED_MAX {
+        return Err(Error::Limit {
+            sqlstate: "54001",
+            message: "the statement has too many subqueries within subqueries".into(),
+            hint: "Join the relations, or make several statements of it.".into(),
+        });
+    }
     let message = if counted.relations > RELATIONS_MAX {
         format!(
             "the statement reads more than {RELATIONS_MAX} relations, each common table expression counted as often as it is named"
@@ -50,6 +59,9 @@ struct Counter {
     relations: u64,
     /// The most columns of one expression.
     terms: u64,
+    /// Subqueries of expressions that are open, and the most there were at a time.
+    nested: usize,
+    deepest: usize,
 }
 
 /// The name of columns that the statement gives none: what they are called is found out later.
@@ -133,8 +145,24 @@ impl Counter {
     }
 }
 
+/// Tells whether an expression holds a query.
+fn holds_query(expr: &Expr) -> bool {
+    matches!(expr, Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. })
+}
+
 impl Visitor for Counter {
     type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        self.nested += usize::from(holds_query(expr));
+        self.deepest = self.deepest.max(self.nested);
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        self.nested -= usize::from(holds_query(expr));
+        ControlFlow::Continue(())
+    }
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
         self.queries.push(Open::of(query));
@@ -389,9 +417,18 @@ mod tests {
         let joined = |levels| chain(levels, "SELECT a.x FROM $ a, $ b", "SELECT * FROM $");
         let added =
             |levels| chain(levels, "SELECT x + x AS x FROM $", "SELECT * FROM $ WHERE x > 1");
-        for (sql, refused) in
-            [(joined(9), false), (joined(10), true), (added(16), false), (added(20), true)]
-        {
+        let nested =
+            |levels| (1..levels).fold("SELECT 1".to_owned(), |sql, _| format!("SELECT ({sql})"));
+        for (sql, refused) in [
+            (joined(9), false),
+            (joined(10), true),
+            (added(16), false),
+            (added(20), true),
+            (nested(17), false),
+            (nested(18), true),
+            (nested(18).replace("SELECT (", "SELECT 1 WHERE EXISTS ("), true),
+            (nested(18).replace("SELECT (", "SELECT 1 WHERE 1 IN ("), true),
+        ] {
             match check(&parse_one(&sql).unwrap()) {
                 Ok(()) => assert!(!refused, "{sql}"),
                 Err(error) => assert!(refused && error.sqlstate() == "54001", "{sql}: {error}"),
