@@ -91,6 +91,11 @@ async fn logs_and_functions_that_tell_of_persons_are_on_record_too() {
         ("analyst", "SELECT * FROM attribute_sources LIMIT 3", "public.attribute_sources"),
         ("analyst", "SELECT count(*) FROM events_purchase", "public.events"),
         (
+            "engineer",
+            "SELECT * FROM cdp.identifier_values LIMIT 3",
+            "cdp.identifier_values, public.identifier_overrides, public.identity_violations",
+        ),
+        (
             "analyst",
             "SELECT resolve_profile('email', 'canary@secret.example')",
             "public.profile_identifiers",

@@ -248,3 +248,60 @@ async fn a_role_of_two_purposes_sees_nobody_before_it_says_which() {
     both.rows("RESET cdp.purpose").await;
     assert_eq!(both.failure("SELECT count(*) FROM profiles").await.sqlstate, "42501");
 }
+
+/// Two versions of a contact, the later of which corrects who it is, and somebody else with the mailbox of the earlier one.
+const CORRECTED: [&str; 3] = [
+    "CRM-990001,Anna,Zarlipek,anna.zarlipek@old.example,,1951-02-03,,,,PL,2020-03-01 06:10:46,2020-03-01 06:10:46",
+    "CRM-990001,Ewa,Zarlipek,ewa.zarlipek@new.example,,1988-11-25,,,,PL,2020-03-01 06:10:46,2021-03-01 06:10:46",
+    "CRM-990002,Oskar,Kostorek,anna.zarlipek@old.example,,1979-06-07,,,,PL,2022-03-01 06:10:46,2022-03-01 06:10:46",
+];
+const CONTACT: &str = "crm_id,first_name,last_name,email,phone,birth_date,street,postal_code,city,country,created_at,updated_at";
+
+#[tokio::test]
+async fn who_writes_from_a_mailbox_that_was_corrected_is_heard() {
+    let lake = small().copied();
+    add(&lake, "crm/later.csv", &[CONTACT, CORRECTED[0], CORRECTED[1]].map(str::to_owned));
+    lake.refresh();
+    let server = lake.serve();
+    let [engineer, marketer] = [server.session("engineer").await, server.session("marketer").await];
+    let resolved = async |session: &Session, email: &str| {
+        let found = session.rows(&format!("SELECT resolve_profile('email', '{email}')")).await;
+        found[0][0].clone()
+    };
+    let [old, new] = ["anna.zarlipek@old.example", "ewa.zarlipek@new.example"];
+    let ewa = resolved(&engineer, new).await.expect("the newest version has it");
+    assert_eq!(resolved(&engineer, old).await, Some(ewa.clone()), "nobody else has it");
+    let former = format!("SELECT kind, value FROM former_identifiers WHERE profile_id = {ewa}");
+    let had = vec![vec![Some("email".to_owned()), Some(old.to_owned())]];
+    assert_eq!(engineer.rows(&former).await, had);
+    let held = former.replace("former_identifiers", "profile_identifiers");
+    assert!(!engineer.rows(&held).await.contains(&had[0]), "nobody is written to there");
+    let answer = async |email: &str, status: &str| {
+        let statement =
+            format!("SELECT cdp.record_consent('email', '{email}', 'email_marketing', '{status}')");
+        server.session("privacy_officer").await.rows(&statement).await;
+    };
+    answer(old, "granted").await;
+    assert!(!people(&marketer).await.contains(&ewa), "who that was is not known");
+    answer(new, "granted").await;
+    assert!(people(&marketer).await.contains(&ewa));
+    assert_eq!(resolved(&marketer, old).await, None, "somebody hidden may have it");
+    let denied = marketer.failure("SELECT * FROM former_identifiers").await;
+    assert_eq!(denied.sqlstate, "42P01", "it tells of others");
+    answer(old, "withdrawn").await;
+    assert!(!people(&marketer).await.contains(&ewa), "a refusal counts");
+    assert_eq!(resolved(&marketer, old).await, None);
+    engineer.rows("REFRESH ALL FULL").await;
+    assert!(!people(&marketer).await.contains(&ewa), "a rebuild");
+    // What somebody has now is theirs.
+    add(&lake, "crm/later.csv", &[CORRECTED[2].to_owned()]);
+    engineer.rows("REFRESH ALL").await;
+    let oskar = resolved(&engineer, old).await.expect("somebody has it");
+    assert_ne!(oskar, ewa);
+    assert_eq!(engineer.rows(&former).await, had, "whoever has it now");
+    drop((engineer, marketer, server));
+    let server = lake.serve();
+    let marketer = server.session("marketer").await;
+    let seen = people(&marketer).await;
+    assert!(!seen.contains(&ewa) && !seen.contains(&oskar), "a process that opens the lake");
+}

@@ -10,9 +10,10 @@ use crate::incremental::grown;
 const MOMENTS: usize = 6;
 
 /// What identity and unification make, visible in one publication.
-const UNIFIED: [&str; 6] = [
+const UNIFIED: [&str; 7] = [
     "profiles",
     "profile_identifiers",
+    "former_identifiers",
     "attribute_sources",
     "identity_edges",
     "identity_violations",

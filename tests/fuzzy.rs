@@ -191,6 +191,8 @@ async fn who_is_one_person_by_weight_is_joined_and_families_are_not() {
         "SELECT string_agg(DISTINCT comparison, ', ' ORDER BY comparison) FROM cdp.match_weights";
     let compared = "address, birth date, email, given name, phone, surname";
     assert_eq!(engineer.value(weights).await, compared);
+    let domains = "SELECT string_agg(DISTINCT comparison, ', ') FROM cdp.match_weights WHERE label = 'equal name, another domain'";
+    assert_eq!(engineer.value(domains).await, "email", "a number has no domain");
     let sums =
         "SELECT count(*) FROM (SELECT comparison, sum(m) AS m, sum(household) AS h, sum(u) AS u
                 FROM cdp.match_weights GROUP BY comparison) s

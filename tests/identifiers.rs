@@ -31,6 +31,12 @@ async fn a_class_is_in_force_at_once_stays_through_rebuilds_and_leaves_no_trace_
     assert!(made.len() > 1 && made.iter().all(|row| row[0] == text("1")), "{made:?}");
     let status = format!("SELECT DISTINCT status FROM profile_identifiers WHERE value = '{email}'");
     assert_eq!(engineer.rows(&status).await, [[text("nobody")]]);
+    let listed = format!(
+        "SELECT class, records, decided, blocked FROM cdp.identifier_values WHERE value = '{email}'"
+    );
+    assert_eq!(engineer.rows(&listed).await, [["nobody", "2", "t", "f"].map(text)]);
+    let marketer = server.session("marketer").await;
+    assert_eq!(marketer.failure(&listed).await.sqlstate, "42P01", "it tells of others");
     let shown =
         "SELECT kind, value, class, reason, actor, status, revoked_by FROM identifier_overrides";
     let told = |status: &str, revoked_by: Option<String>| {

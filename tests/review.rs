@@ -148,6 +148,11 @@ async fn a_list_is_applied_whole_or_not_at_all_and_teaches_the_next_model() {
         let failure = engineer.failure(&rows(decisions)).await;
         assert_eq!(failure.sqlstate, sqlstate, "{decisions}: {failure}");
     }
+    let twice = rows("('senior', 'junior', 'different'), ('junior', 'senior', 'same')");
+    let pair = r#"["contacts","junior","contacts","senior"]"#;
+    let expected =
+        format!("the pairs contradict each other: {pair} is of one person, {pair} of two people");
+    assert_eq!(engineer.failure(&twice).await.message, expected);
     let failure = engineer.failure("APPLY IDENTITY OVERRIDES AS SELECT 1 AS decision").await;
     assert_eq!(failure.message, "the query has no column \"left_source\"");
     assert_eq!(engineer.number("SELECT count(*) FROM identity_overrides").await, 0);

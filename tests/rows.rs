@@ -42,12 +42,19 @@ async fn parameters_have_the_types_of_what_they_are_put_into() {
     assert_eq!(session.client.execute(delete, &[&"ink", &0_i32]).await.unwrap(), 1);
     let stored = "SELECT string_agg(id || name, ',' ORDER BY id) FROM stock";
     assert_eq!(session.value(stored).await, "1quill,3pad");
+    let gone = "WITH gone AS (DELETE FROM stock WHERE id = $1 RETURNING name) \
+                SELECT name, $2 AS mark FROM gone";
+    assert_eq!(types(gone).await, [Type::INT4, Type::TEXT]);
+    let row = session.client.query_one(gone, &[&1_i32, &"x"]).await.unwrap();
+    assert_eq!((row.get::<_, &str>(0), row.get::<_, &str>(1)), ("quill", "x"));
+    assert_eq!(session.value(stored).await, "3pad");
     // What is not built says so also with parameters.
     let refused = session
         .client
         .execute(
-            "WITH gone AS (DELETE FROM stock WHERE id = $1 RETURNING id) SELECT id FROM gone",
-            &[&1],
+            "WITH gone AS (DELETE FROM stock WHERE id = $1 RETURNING id) \
+             INSERT INTO stock (id) SELECT id + 10 FROM gone",
+            &[&3_i32],
         )
         .await
         .unwrap_err();

@@ -147,6 +147,9 @@ async fn an_identifier_that_is_not_seen_for_long_joins_nobody_until_it_is_seen_a
     assert_eq!(engineer.value(device).await, "personal", "it was seen then");
     engineer.rows("REFRESH ALL FULL").await;
     assert_eq!(contacts(&engineer).await, told(apart), "a rebuild");
+    let impact = CONTACTS[1].1.replace("CREATE", "EXPLAIN IMPACT CREATE OR REPLACE");
+    let foretold = engineer.rows(&impact).await;
+    assert!(!foretold.is_empty(), "what has expired is nobody's, and is foretold as such");
     drop((engineer, server));
     let (_server, engineer) = project.serve().await;
     let new = "c,Anna Nowak,601 123 456,2025-04-01T10:00:00Z\n";

@@ -45,7 +45,7 @@ fn main() -> Outcome<()> {
     clock.lap("read");
     let mut records = Records::new(table.kinds.clone())?;
     table.add_to(&mut records, options.threads)?;
-    records.sort();
+    records.sort(options.threads);
     clock.lap("normalise");
     let matcher = Matcher::new(&records, options);
     clock.lap("block");

@@ -11,7 +11,7 @@ use crate::engine::{Engine, Put, Shown};
 use crate::error::{Error, Result};
 use crate::identity::Rules;
 use crate::jobs::{Run, Trigger};
-use crate::{activation, overrides, segment, tables};
+use crate::{activation, consent, overrides, segment, tables};
 
 /// Definitions that are put into the catalog and taken out of it together.
 #[derive(Debug, Clone, Default)]
@@ -201,9 +201,15 @@ impl Changes {
         }
         // What was computed from them is to be computed anew: tables of the same name that come later count their versions
         // from the beginning.
-        state
-            .coverage
-            .retain(|_, covered| !dropped.iter().any(|path| covered.inputs.contains_key(path)));
+        let of_feeds = consent::feed_coverage("");
+        state.coverage.retain(|name, covered| {
+            if !dropped.iter().any(|path| covered.inputs.contains_key(path)) {
+                return true;
+            }
+            // A feed is the same still, so that refusals of records that are gone stay.
+            covered.inputs.clear();
+            name.starts_with(&of_feeds)
+        });
         for (kind, name) in &self.removed {
             state.remove(*kind, name);
             match kind {
@@ -258,7 +264,8 @@ fn put_all(
 /// Tells whether rows that `old` took would be others if `new` had taken them.
 fn reads_otherwise(old: &Source, new: &Source) -> bool {
     let Source { connector, format, columns, logical_types, shape, null_values, .. } = old;
-    connector != &new.connector
+    old.deleted_when != new.deleted_when
+        || connector != &new.connector
         || format != &new.format
         || columns != &new.columns
         || logical_types != &new.logical_types

@@ -93,6 +93,9 @@ struct Inner {
     described: Described,
 }
 
+/// Of the memory that operators may hold, the part that columns may take besides which are kept decoded.
+const DECODED_SHARE: usize = 8;
+
 /// What the one writer keeps between changes.
 #[derive(Default)]
 pub(crate) struct Writing {
@@ -113,7 +116,8 @@ impl Engine {
         };
         let catalog = Catalog::open(lake.clone(), lease, Arc::clone(&options.clock)).await?;
         let planner = Planner::new(&lake, options.target_partitions, options.memory_bytes_max)?;
-        let store = ScanStore::new(lake.store(), lake.object_store_url());
+        let decoded_bytes_max = options.memory_bytes_max / DECODED_SHARE;
+        let store = ScanStore::new(lake.store(), lake.object_store_url(), decoded_bytes_max);
         let analytics = Analytics::new(lake.clone());
         let audit = AuditLog::new(lake, Arc::clone(&options.clock));
         let live =

@@ -13,7 +13,7 @@ use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
-use crate::consent::{Normalizer, normalizer};
+use crate::consent::{Holder, Holding, Normalizer, normalizer};
 use crate::engine::{Engine, Live};
 use crate::explain::PairWeigher;
 use crate::identity::ProfileIds;
@@ -98,16 +98,20 @@ impl Known {
         // Whether somebody hidden holds it, too, is not to be told from the answer. Nor is what a value is to those who
         // have it: with enough of them, hidden or not, it identifies nobody.
         let everyone = matches!(self.access.visible, Visible::Everyone);
-        let mut found = book
-            .holders(kind, &value)
-            .iter()
-            .filter(|anchor| self.access.visible.contains(**anchor))
-            .filter(|anchor| !everyone || book.identifies(**anchor, kind, &value));
-        let (first, second) = (found.next()?, found.next());
-        if second.is_some() {
-            return None;
+        // What a record carried before it was corrected or deleted leads to its person where nobody has that now, which those
+        // alone may know who see everyone: to others it would lead in place of somebody hidden.
+        let (mut found, mut former, mut leads) = (None, None, everyone);
+        for Holder { anchor, holding } in book.holders(kind, &value).iter().copied() {
+            let is_nobodys = everyone && holding == Holding::Nobodys;
+            if holding == Holding::Former {
+                leads &= former.replace(anchor).is_none();
+            } else if is_nobodys
+                || self.access.visible.contains(anchor) && found.replace(anchor).is_some()
+            {
+                return None;
+            }
         }
-        self.access.profile_id(*first)
+        self.access.profile_id(found.or(former.filter(|_| leads))?)
     }
 }
 

@@ -331,7 +331,7 @@ impl Engine {
         let take = move |book: &mut ConsentBook| {
             match refreshed.all {
                 true => book.release_all(),
-                false => refreshed.touched.iter().for_each(|anchor| book.release(*anchor)),
+                false => book.release(&refreshed.touched),
             }
             memory.hold_identifiers(&refreshed.touched, book);
             if let Some(answers) = &answers {

@@ -19,8 +19,10 @@ use futures::{FutureExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 
+use crate::catalog::Published;
 use crate::error::{Error, Result};
 use crate::lake::{FileEntry, Lake, TableSnapshot};
+use crate::tables::SystemLayout;
 
 /// Rows that are decoded at a time.
 const READ_ROWS: usize = 65_536;
@@ -36,6 +38,21 @@ pub(crate) async fn read_table(
     let mut batches = Vec::new();
     for file in snapshot.files.iter() {
         batches.extend(read_file(lake, table, file, &schema).await?);
+    }
+    Ok(batches)
+}
+
+/// Reads one of onefold's own tables, in the order in which it was written; one that is not there has no rows.
+pub(crate) async fn read_system_table(
+    lake: &Lake,
+    published: &Published,
+    layout: &SystemLayout,
+) -> Result<Vec<RecordBatch>> {
+    let Some(table) = published.table(layout.path) else { return Ok(vec![]) };
+    let schema = layout.schema();
+    let mut batches = Vec::new();
+    for file in table.files.iter() {
+        batches.extend(read_file(lake, layout.path, file, &schema).await?);
     }
     Ok(batches)
 }

@@ -2,6 +2,7 @@
 
 import datetime
 import decimal
+from xml.etree import ElementTree
 
 import psycopg
 import psycopg_pool
@@ -201,6 +202,64 @@ def test_a_server_cursor_moves_and_is_read_in_both_formats(shop, binary):
         assert len(cursor.fetchall()) == 89
         with pytest.raises(psycopg.errors.Error):
             cursor.scroll(-1)
+
+
+def test_a_scrollable_cursor_goes_both_ways(shop):
+    def numbers(statement):
+        return [number for (number,) in connection.execute(statement)]
+
+    query = "SELECT n FROM generate_series(1, 10000) AS g(n) ORDER BY n"
+    with shop.connect() as connection:
+        with connection.cursor(name="numbers", scrollable=True) as cursor:
+            cursor.execute(query)
+            assert cursor.fetchmany(2) == [(1,), (2,)]
+            cursor.scroll(-1)
+            assert cursor.fetchone() == (2,)
+            cursor.scroll(9999, mode="absolute")
+            assert cursor.fetchall() == [(10000,)]
+            assert numbers("FETCH PRIOR FROM numbers") == [10000]
+            assert numbers("FETCH ABSOLUTE -3 FROM numbers") == [9998]
+            assert numbers("FETCH BACKWARD 2 FROM numbers") == [9997, 9996]
+            assert connection.execute("MOVE BACKWARD ALL FROM numbers").statusmessage == "MOVE 9995"
+            assert numbers("FETCH FIRST FROM numbers") == [1]
+            assert numbers("FETCH RELATIVE 9999 FROM numbers") == [10000]
+            assert numbers("FETCH NEXT FROM numbers") == []
+            assert numbers("FETCH BACKWARD ALL FROM numbers") == list(range(10000, 0, -1))
+        with connection.cursor(name="plain", scrollable=False) as cursor:
+            cursor.execute(query)
+            assert cursor.fetchone() == (1,)
+            assert numbers("FETCH ABSOLUTE 3 FROM plain") == [3]
+            with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="can only scan forward") as refused:
+                connection.execute("FETCH PRIOR FROM plain")
+        assert refused.value.diag.message_hint == "Declare it with SCROLL option to enable backward scan."
+
+
+@pytest.mark.parametrize("binary", [False, True])
+def test_a_plan_comes_as_a_document(shop, binary):
+    def nodes(node):
+        yield node
+        for below in node.get("Plans", []):
+            yield from nodes(below)
+
+    query = (
+        "SELECT a.email, count(*) FROM profiles a JOIN profiles b USING (profile_id) WHERE b.email LIKE '%@a%' GROUP BY a.email"
+    )
+    with shop.connect("marketer") as connection:
+        cursor = connection.cursor(binary=binary).execute(
+            f"EXPLAIN (FORMAT JSON, ANALYZE false, VERBOSE true, COSTS false, TIMING 0, BUFFERS off) {query}"
+        )
+        assert (cursor.description[0].name, cursor.description[0].type_code) == ("QUERY PLAN", 114)
+        [(document,)] = cursor.fetchall()
+        found = list(nodes(document[0]["Plan"]))
+        lines = [line for (line,) in connection.execute(f"EXPLAIN {query}")]
+        [(text,)] = connection.execute(f"EXPLAIN (FORMAT XML) {query}")
+    elements = [element.text for element in ElementTree.fromstring(text).iter() if element.tag.endswith("}Operator")]
+    assert elements == [node["Operator"] for node in found]
+    assert {"Seq Scan", "Aggregate"} <= {node["Node Type"] for node in found}
+    assert {node.get("Relation Name") for node in found} == {"profiles", None}
+    assert any("Join Type" in node for node in found)
+    assert all(not column.startswith("_") for node in found for column in node["Output"])
+    assert [node["Operator"] for node in found] == [line.split(":")[0].strip() for line in lines][: len(found)]
 
 
 def test_a_client_cursor_writes_its_values_into_the_text(shop):

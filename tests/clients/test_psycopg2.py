@@ -41,10 +41,21 @@ def test_a_cursor_with_hold_outlives_its_transaction(connection):
     cursor.close()
 
 
-def test_a_cursor_does_not_go_back(connection):
-    with pytest.raises(errors.FeatureNotSupported) as refused:
-        connection.cursor(name="back", scrollable=True).execute("SELECT 1")
-    assert "Cursors go forward" in str(refused.value)
+def test_a_cursor_goes_back(connection):
+    cursor = connection.cursor(name="back", scrollable=True)
+    cursor.execute("SELECT generate_series(1, 10)")
+    assert cursor.fetchmany(5)[-1] == (5,)
+    cursor.scroll(-2)
+    assert cursor.fetchone() == (4,)
+    cursor.scroll(0, mode="absolute")
+    assert cursor.fetchone() == (1,)
+    cursor.close()
+    forward = connection.cursor(name="forward", scrollable=False)
+    forward.execute("SELECT generate_series(1, 10)")
+    assert forward.fetchone() == (1,)
+    with pytest.raises(errors.ObjectNotInPrerequisiteState):
+        forward.scroll(-1)
+    connection.rollback()
 
 
 def test_every_type_is_read(connection):
@@ -189,7 +200,7 @@ def test_rows_are_copied_out(connection):
         assert file.getvalue().startswith("order_id,amount\n") and file.getvalue().count("\n") == 25660
         file = io.StringIO()
         cursor.copy_to(file, "profiles", columns=("profile_id", "email"))
-        assert file.getvalue().count("\n") == cursor.rowcount == 13915
+        assert file.getvalue().count("\n") == cursor.rowcount == 13937
 
 
 def test_a_query_is_cancelled(connection):

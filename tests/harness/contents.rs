@@ -7,7 +7,7 @@ use super::sql_csv;
 use crate::corpus::Csv;
 
 /// The personal relations of the shop.
-const RELATIONS: [&str; 19] = [
+const RELATIONS: [&str; 20] = [
     "sources.crm_contacts",
     "sources.crm_contacts_history",
     "sources.shop_customers",
@@ -19,6 +19,7 @@ const RELATIONS: [&str; 19] = [
     "events",
     "profiles",
     "profile_identifiers",
+    "former_identifiers",
     "profile_records",
     "attribute_sources",
     "identity_edges",

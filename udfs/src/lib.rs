@@ -85,10 +85,12 @@ pub use json::order::number_order;
 pub use json::shape::{Shape, json_as_text, json_names};
 pub use json::tree::{Elements, Json, Keeping, Members, Value, View, name_order};
 pub use json::write::{Spacing, TooLong, Writer, quote_json};
-pub use normalize::birth_date::{eight_digits, normalize_birth_date};
+pub use normalize::birth_date::{birth_number, eight_digits, normalize_birth_date};
 pub use normalize::country::normalize_country;
 pub use normalize::email::normalize_email;
-pub use normalize::given_name::{GivenNames, given_name_key, relate_given_names, same_given_name};
+pub use normalize::given_name::{
+    GivenNames, given_name_key, is_given_name, relate_given_names, same_given_name,
+};
 pub use normalize::mojibake::repair_mojibake;
 pub use normalize::name::{SUFFIXES, normalize_name, take_suffix};
 pub use normalize::phone::normalize_phone;

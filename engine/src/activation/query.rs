@@ -13,6 +13,7 @@ use crate::engine::{Engine, Live};
 use crate::error::{Error, Result};
 use crate::query::governed::PROFILE_ID;
 use crate::query::planner::{parse_one, physical, plan};
+use crate::query::quoted::quoted;
 
 /// What a sync reads, planned for its purpose.
 pub(super) struct SyncQuery {
@@ -66,7 +67,6 @@ pub(crate) fn query_of(live: &Live, sync: &Sync) -> Result<String> {
 
 fn segment_query(live: &Live, segment: &str, columns: &[String]) -> Result<String> {
     live.published.state.expect(Kind::Segment, segment)?;
-    let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
     let list = match columns {
         [] => "p.*".to_owned(),
         some => {

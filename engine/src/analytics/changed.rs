@@ -152,7 +152,8 @@ impl QuerySession {
 
     /// Returns what a statement is planned with that finds rows of a table to change them.
     pub(super) fn context_of_change(&self, seen: &Seen, name: &str) -> Result<Arc<Context>> {
-        let context = self.shaped_context(&seen.live, |all| all.with_row_numbers(name))?;
+        let numbered = |all| seen.shaped(all).with_row_numbers(name);
+        let context = self.shaped_context(&seen.live, numbered)?;
         let (schema, table) = placed(name);
         let is_there =
             context.relations.iter().any(|known| known.schema == schema && known.name == table);

@@ -32,6 +32,8 @@ pub(crate) struct ColumnRules {
     pub(super) numbered: BTreeMap<String, NumberedBy>,
     pub(super) primary_key: Vec<String>,
     pub(super) unique: Vec<UniqueConstraint>,
+    /// The comments on columns.
+    pub(super) comments: BTreeMap<String, String>,
 }
 
 impl ColumnRules {

@@ -29,7 +29,7 @@ impl QuerySession {
     ) -> Result<Written> {
         let viewer = self.viewer(&seen.live)?;
         let (layout, of_persons) = rows::layout(columns)?;
-        let ColumnRules { not_null, numbered, primary_key, unique } = rules.clone();
+        let ColumnRules { not_null, numbered, primary_key, unique, comments } = rules.clone();
         if of_persons && let Some(column) = numbered.keys().next() {
             return Err(Error::Unsupported {
                 what: format!("numbered column \"{column}\" of rows of persons"),
@@ -87,7 +87,7 @@ impl QuerySession {
         let relation = AnalyticsRelation {
             owner: self.role().to_owned(),
             comment: None,
-            column_comments: Default::default(),
+            column_comments: comments,
             body: AnalyticsBody::Table(table),
         };
         let mut staged = self.staged().lock();

@@ -55,7 +55,7 @@ impl QuerySession {
         (query, columns): (&Statement, &Schema),
         plan: LogicalPlan,
     ) -> Result<Written> {
-        let definition = self.definition_of(query)?;
+        let definition = self.definition_of(name, query)?;
         let rules = ColumnRules::default();
         let written = self.create_table(seen, name, columns, &rules, Some(plan)).await?;
         let mut relation = self.seen().find(name).cloned().ok_or_else(|| missing(name))?;

@@ -7,6 +7,7 @@
 //! whether the row exists. `provenance` says when that is enough, and when a table is bound to the purpose that it was
 //! made for as well; the first rows in which several people meet bind one that was open.
 
+mod chained;
 mod changed;
 mod changes;
 mod columns;
@@ -18,13 +19,16 @@ mod copy;
 mod counted;
 mod insert;
 mod inserted;
+mod into;
 mod keys;
+mod like;
 mod made;
 mod materialized;
 mod merge;
 mod merged;
 mod numbers;
 mod objects;
+mod personal;
 mod provenance;
 mod returning;
 mod rights;
@@ -43,6 +47,8 @@ pub(crate) use commit::Analytics;
 pub use copy::CopyTarget;
 pub use counted::Counted;
 pub(crate) use counted::Place;
+pub use into::without_into;
+pub use like::LIKE;
 pub(crate) use rows::ROW;
 pub(crate) use sequences::Sequences;
 pub use staged::Staged;

@@ -72,7 +72,7 @@ impl QuerySession {
                 hint: "Give each column a name of its own: AS another_name.".into(),
             });
         }
-        let text = self.definition_of(query)?;
+        let text = self.definition_of(name, query)?;
         let view = AnalyticsView {
             query: text,
             columns: columns.fields().iter().map(|column| column.as_ref().clone()).collect(),
@@ -90,15 +90,21 @@ impl QuerySession {
         Ok(Written::tagged("CREATE VIEW"))
     }
 
-    /// Returns the text of a query that is kept, in which names have their schema.
-    pub(super) fn definition_of(&self, query: &Statement) -> Result<String> {
+    /// Returns the text of the query of the view `name`, in which names have their schema.
+    pub(super) fn definition_of(&self, name: &str, query: &Statement) -> Result<String> {
         let mut named = query.clone();
         postgres::qualify(&mut named, self.facts());
         let text = named.to_string();
-        if relations_read(&text).iter().any(|(schema, _)| schema.as_deref() == Some(TEMPORARY)) {
+        let is_temporary = |schema: &str| schema == TEMPORARY;
+        let reads_temporary = || {
+            let read = relations_read(&text);
+            read.iter().any(|(schema, _)| schema.as_deref().is_some_and(is_temporary))
+        };
+        if !is_temporary(placed(name).0) && reads_temporary() {
             return Err(Error::Unsupported {
-                what: "a view over a temporary table".into(),
-                hint: "Make a table of the schema analytics for it.".into(),
+                what: "a view that outlives a temporary relation which it reads".into(),
+                hint: "Use CREATE TEMP VIEW, or make a table of the schema analytics for it."
+                    .into(),
             });
         }
         Ok(text)

@@ -5,6 +5,7 @@
 //! the one and not the other. So a table is open to all purposes if its query can be shown to keep everybody's rows
 //! apart, and is bound to the purpose that it was made for otherwise.
 
+use arrow::datatypes::Schema;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::datasource::source_as_provider;
 use datafusion::error::Result as DataFusionResult;
@@ -15,6 +16,7 @@ use datafusion::logical_expr::{BinaryExpr, Distinct, Expr, LogicalPlan, Operator
 use crate::error::{Error, Result};
 use crate::query::governed::{GovernedTable, PROFILE_ID, Whose};
 use crate::query::reads::Reads;
+use crate::query::relations::{Origin, ReturnedTable};
 use crate::query::system::SystemTable;
 
 /// What is known of the rows of a query.
@@ -77,27 +79,53 @@ pub(super) fn names_persons(plan: &LogicalPlan, at: usize) -> Result<bool> {
     Ok(is_person(plan, at)?)
 }
 
+/// Returns where the rows of a plan come from that a statement gives back of the table `of`, under the names of `columns`.
+pub(super) fn origin(plan: &LogicalPlan, columns: &Schema, of: String) -> Result<Origin> {
+    let reads = Reads::of(plan)?;
+    let whose = match (passes_rows_on(plan)?, reads.personal || !reads.relations.is_empty()) {
+        (true, _) => Whose::Persons,
+        (false, true) => Whose::Purpose,
+        (false, false) => Whose::Nobody,
+    };
+    let mut ids = vec![];
+    for (at, column) in columns.fields().iter().enumerate() {
+        if is_id(plan, at)? {
+            ids.push(column.name().clone());
+        }
+    }
+    Ok(Origin { of, whose, ids, log: own_log(plan)? })
+}
+
 /// Fails if a plan reads relations about onefold itself: who may read those is not decided by a purpose.
 fn refuse_own_logs(plan: &LogicalPlan) -> Result<()> {
-    let mut found = None;
-    plan.apply_with_subqueries(|node| {
-        if let LogicalPlan::TableScan(scan) = node {
-            let provider = source_as_provider(&scan.source)?;
-            let provider: &dyn std::any::Any = provider.as_ref();
-            if let Some(table) = provider.downcast_ref::<SystemTable>() {
-                found = Some(table.name().to_owned());
-                return Ok(TreeNodeRecursion::Stop);
-            }
-        }
-        Ok(TreeNodeRecursion::Continue)
-    })?;
-    match found {
+    match own_log(plan)? {
         None => Ok(()),
         Some(name) => Err(Error::Denied {
             message: format!("rows of \"{name}\" cannot be written to a table"),
             hint: "Make a view over it: a view shows each reader what that reader may see.".into(),
         }),
     }
+}
+
+/// Returns a relation about onefold itself that a plan reads, also by way of rows that were given back.
+fn own_log(plan: &LogicalPlan) -> Result<Option<String>> {
+    let mut found = None;
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node {
+            let provider = source_as_provider(&scan.source)?;
+            let provider: &dyn std::any::Any = provider.as_ref();
+            let read = match provider.downcast_ref::<SystemTable>() {
+                Some(table) => Some(table.name()),
+                None => provider.downcast_ref::<ReturnedTable>().and_then(ReturnedTable::log),
+            };
+            if let Some(read) = read {
+                found = Some(read.to_owned());
+                return Ok(TreeNodeRecursion::Stop);
+            }
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(found)
 }
 
 /// Tells whether a plan passes rows of persons on, and does not sum them up.
@@ -135,8 +163,13 @@ fn renamed_id(plan: &LogicalPlan) -> DataFusionResult<Option<String>> {
 fn is_id(plan: &LogicalPlan, at: usize) -> DataFusionResult<bool> {
     match plan {
         LogicalPlan::TableScan(scan) => {
-            let of_persons = governed(scan)?.is_some_and(|whose| whose == Whose::Persons);
-            Ok(of_persons && scan.projected_schema.field(at).name() == PROFILE_ID)
+            let (source, name) = (&scan.source, scan.projected_schema.field(at).name());
+            let provider = source_as_provider(source)?;
+            let provider: &dyn std::any::Any = provider.as_ref();
+            Ok(match provider.downcast_ref::<ReturnedTable>() {
+                Some(rows) => rows.is_id(name),
+                None => governed(scan)? == Some(Whose::Persons) && name == PROFILE_ID,
+            })
         }
         LogicalPlan::Projection(projection) => match projection.expr.get(at) {
             Some(expr) => gives_id(expr, &projection.input),
@@ -225,7 +258,8 @@ fn inner(expr: &Expr) -> &Expr {
 fn governed(scan: &TableScan) -> DataFusionResult<Option<Whose>> {
     let provider = source_as_provider(&scan.source)?;
     let provider: &dyn std::any::Any = provider.as_ref();
-    Ok(provider.downcast_ref::<GovernedTable>().map(GovernedTable::whose))
+    let governed = provider.downcast_ref::<GovernedTable>().map(GovernedTable::whose);
+    Ok(governed.or_else(|| provider.downcast_ref::<ReturnedTable>().map(ReturnedTable::whose)))
 }
 
 /// Tells whether each row of a plan is made of the rows of one person alone, whom its column `profile_id` names.

@@ -19,18 +19,20 @@ use datafusion::sql::sqlparser::ast::{
 use futures::{FutureExt, TryStreamExt};
 
 use super::insert::no_column;
+use super::provenance;
 use super::statement::{normal, parts, unsupported};
 use super::write::Seen;
 use crate::catalog::TEMPORARY;
 use crate::error::{Error, Result};
+use crate::query::governed::PROFILE_ID;
 use crate::query::planned::Planned;
 use crate::query::planner::parse_one;
-use crate::query::relations::Relation;
+use crate::query::relations::{Origin, Relation};
 use crate::query::session::QuerySession;
 use crate::query::system::Rows;
 
 /// Bytes that one statement gives back at most: they wait in memory until all rows are in.
-const RETURNED_BYTES_MAX: usize = 64 << 20;
+pub(super) const RETURNED_BYTES_MAX: usize = 64 << 20;
 
 /// The relation that what is computed reads. Nobody can make one of this name.
 const ROWS: &str = "returned.rows";
@@ -140,14 +142,45 @@ impl QuerySession {
             async move { Ok(rows) }.boxed()
         });
         let relation = Relation::system(TEMPORARY, ROWS, "", columns, rows);
-        let context = self.shaped_context(&seen.live, |all| all.with(vec![relation]))?;
-        let planned = self.plan_with(&seen.live, &context, query, types).await?;
+        let planned = self.plan_over(seen, query, relation, types).await?;
         // The rows may be those of persons, which the plan does not tell any more.
         if let Some(function) = planned.reads()?.counts {
             let hint = "Call it in a statement of its own; a column of type serial numbers rows.";
             return Err(unsupported(format!("{function} in RETURNING"), hint));
         }
         Ok(Some(planned))
+    }
+
+    /// Plans a query over `relation`, which has the rows that come back.
+    async fn plan_over(
+        &self,
+        seen: &Seen,
+        query: &Statement,
+        relation: Relation,
+        types: &[Option<DataType>],
+    ) -> Result<Planned> {
+        let context =
+            self.shaped_context(&seen.live, |all| seen.shaped(all).with(vec![relation]))?;
+        self.plan_with(&seen.live, &context, query, types).await
+    }
+
+    /// Returns where the rows come from that `RETURNING` makes of those of the table `name`, which has the columns `shown`
+    /// and whose rows come from `own`.
+    pub(super) async fn origin_of(
+        &self,
+        seen: &Seen,
+        returning: &Returning,
+        (name, shown): (&str, &[Field]),
+        own: Origin,
+        types: &[Option<DataType>],
+    ) -> Result<Origin> {
+        let returned = Returned::new(&returning.items, name, shown)?;
+        let own = Origin { ids: returned.ids(), ..own };
+        let Some(query) = &returning.computed else { return Ok(own) };
+        let of = own.of.clone();
+        let relation = Relation::returned(ROWS, &returned.schema, &[], own)?;
+        let planned = self.plan_over(seen, query, relation, types).await?;
+        provenance::origin(planned.plan(), &planned.schema, of)
     }
 
     /// Computes what `RETURNING` says of the rows that a statement gives back.
@@ -166,17 +199,31 @@ impl QuerySession {
     }
 }
 
+/// The answer to rows that are too many to wait in memory.
+pub(super) fn too_much(what: &str) -> Error {
+    Error::Limit {
+        sqlstate: "54000",
+        message: format!("{what} gives back more than {} MB", RETURNED_BYTES_MAX >> 20),
+        hint: "Write fewer rows at a time, or read them with a SELECT.".into(),
+    }
+}
+
 /// Returns the parameters of a statement, of which one that `RETURNING` alone uses has the type that it has there.
 pub(super) fn parameters_with(own: Vec<FieldRef>, computed: Vec<FieldRef>) -> Vec<FieldRef> {
     let mut parameters = own;
     for (at, field) in computed.into_iter().enumerate() {
         match parameters.get_mut(at) {
-            Some(known) if known.data_type() == &DataType::Utf8 => *known = field,
+            Some(known) if is_open(known) => *known = field,
             Some(_) => {}
             None => parameters.push(field),
         }
     }
     parameters
+}
+
+/// Tells whether nothing says yet of which type a parameter is. One that is written as a text, such as a uuid, has a logical type.
+fn is_open(parameter: &Field) -> bool {
+    *parameter.data_type() == DataType::Utf8 && parameter.metadata().is_empty()
 }
 
 /// The rows that come back.
@@ -226,6 +273,13 @@ impl Returned {
         kept
     }
 
+    /// Returns what those are called that are the `profile_id` of the table.
+    fn ids(&self) -> Vec<String> {
+        let columns = self.sources.iter().zip(self.schema.fields());
+        let ids = columns.filter(|(source, _)| source.as_str() == PROFILE_ID);
+        ids.map(|(_, field)| field.name().clone()).collect()
+    }
+
     /// Returns the field that a column of the table comes back as.
     pub(super) fn field_of(&self, name: &str) -> Option<Field> {
         let at = self.sources.iter().position(|source| source == name)?;
@@ -249,11 +303,7 @@ impl Returned {
         let columns: Vec<ArrayRef> = columns.collect();
         self.bytes += columns.iter().map(|column| column.get_array_memory_size()).sum::<usize>();
         if self.bytes > RETURNED_BYTES_MAX {
-            return Err(Error::Limit {
-                sqlstate: "54000",
-                message: format!("RETURNING gives back more than {} MB", RETURNED_BYTES_MAX >> 20),
-                hint: "Write fewer rows at a time, or read them with a SELECT.".into(),
-            });
+            return Err(too_much("RETURNING"));
         }
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::counted::{Counted, Place};
@@ -45,9 +45,26 @@ struct Kept {
     /// No number is given any more up to here.
     #[serde(flatten)]
     place: Place,
-    /// Whether numbers may come again that were given once, or that rows brought.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    lowered: bool,
+    /// Up to which number some may come again that were given once, or that rows brought; the greatest there is if that is not
+    /// known. `None` if none may.
+    #[serde(default, deserialize_with = "lowered", skip_serializing_if = "Option::is_none")]
+    lowered: Option<i64>,
+}
+
+/// Reads up to which number a sequence was lowered, which an earlier version wrote as whether it was.
+fn lowered<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<Option<i64>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Lowered {
+        From(i64),
+        Somehow(bool),
+    }
+    Ok(match Lowered::deserialize(deserializer)? {
+        Lowered::From(number) => Some(number),
+        Lowered::Somehow(lowered) => lowered.then_some(i64::MAX),
+    })
 }
 
 /// What is written.
@@ -84,7 +101,8 @@ struct State {
     ahead: usize,
     /// By which they were counted.
     range: SequenceRange,
-    lowered: bool,
+    /// As in [`Kept`].
+    lowered: Option<i64>,
 }
 
 impl State {
@@ -118,7 +136,14 @@ impl State {
     fn kept(&self, place: Place) -> Kept {
         // What it gives so may lie before what it gives once that is said of it anew.
         let SequenceRange { increment, cycle, .. } = self.range;
-        Kept { place, lowered: self.lowered || increment < 0 || cycle }
+        let lowered = if increment < 0 || cycle { Some(i64::MAX) } else { self.lowered };
+        Kept { place, lowered }
+    }
+
+    /// Tells whether none of the numbers that it gives next, as long as they ascend, was given or brought before.
+    fn is_past(&self) -> bool {
+        let Place { last, called } = self.now;
+        self.lowered.is_none_or(|lowered| (last, called) >= (lowered, true))
     }
 }
 
@@ -175,8 +200,8 @@ impl Sequences {
     /// Tells whether a sequence gives no number that it, or somebody else by [`Sequences::pass`], has passed.
     pub(super) fn is_ahead(&self, counted: &Counted) -> bool {
         let SequenceRange { increment, cycle, .. } = counted.range;
-        let lowered = counted.restarted || self.counter(counted).state.lock().lowered;
-        increment > 0 && !cycle && !lowered
+        let is_past = !counted.restarted && self.counter(counted).state.lock().is_past();
+        increment > 0 && !cycle && is_past
     }
 
     /// Returns the next numbers of a sequence, which nobody else gets.
@@ -214,8 +239,11 @@ impl Sequences {
     pub(crate) fn set_here(self: &Arc<Self>, counted: &Counted, place: Place) -> Result<()> {
         counted.check(place.last)?;
         wait(self.change(counted, move |state, range| {
-            let lowered = state.lowered || state.now.is_behind(place, range);
-            Some((Kept { place, lowered }, 0))
+            let mut kept = state.kept(place);
+            if state.now.is_behind(place, range) {
+                kept.lowered = kept.lowered.max(Some(state.now.last));
+            }
+            Some((kept, 0))
         }))?;
         Ok(())
     }
@@ -227,9 +255,11 @@ impl Sequences {
             let SequenceRange { minimum, maximum, .. } = *range;
             let is_one = (minimum..=maximum).contains(&number);
             let passes = is_one && place.is_behind(state.now, range);
-            let kept = state.kept(if passes { place } else { state.now });
-            // A number behind the last one is met if the sequence is made to go on farther.
-            let kept = Kept { lowered: kept.lowered || number > maximum, ..kept };
+            let mut kept = state.kept(if passes { place } else { state.now });
+            if number > maximum {
+                // It is met if the sequence is made to go on farther.
+                kept.lowered = kept.lowered.max(Some(number));
+            }
             let before = Kept { place: state.now, lowered: state.lowered };
             (kept != before).then_some((kept, 0))
         });
@@ -274,7 +304,7 @@ impl Sequences {
         }
         let kept = self.kept.lock().get(&counted.key).copied();
         let first = Place { last: counted.first, called: false };
-        let kept = kept.unwrap_or(Kept { place: first, lowered: false });
+        let kept = kept.unwrap_or(Kept { place: first, lowered: None });
         let state = parking_lot::Mutex::new(State::at(kept, &counted.range));
         let key = counted.key.clone();
         let counter = Arc::new(Counter { key: key.clone(), state, brought: AtomicU64::new(0) });
@@ -353,12 +383,13 @@ impl Sequences {
             *newest = Some(sequences.write(number, kept).await?);
             // Numbers that were set aside before may have been given meanwhile, and nothing else has changed.
             let mut state = counter.state.lock();
-            let lowers = becomes.lowered && !state.lowered;
+            let was_past = state.is_past();
             state.lowered = becomes.lowered;
             match steps {
                 0 => state.goes_on(becomes.place),
                 steps => (state.end, state.ahead) = (becomes.place, state.ahead + steps),
             }
+            let lowers = was_past && !state.is_past();
             if lowers {
                 // Whoever was given numbers by then, and did not hold them against others, finds that out at the commit.
                 counter.brought.fetch_add(1, Ordering::SeqCst);

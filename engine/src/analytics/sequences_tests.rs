@@ -69,6 +69,10 @@ async fn numbers_end_and_can_be_set() {
     sequences.set_here(&few, Place { last: 2, called: false }).unwrap();
     assert!(!sequences.is_ahead(&few), "2 may come again");
     assert_eq!(sequences.take_here(&few, 1).unwrap(), [2]);
+    assert!(!sequences.is_ahead(&few), "so may 3");
+    assert_eq!(sequences.take_here(&few, 1).unwrap(), [3]);
+    assert!(sequences.is_ahead(&few), "nothing comes again any more");
+    sequences.set_here(&few, Place { last: 2, called: true }).unwrap();
     let outside = sequences.set_here(&few, Place { last: 4, called: true }).unwrap_err();
     assert_eq!(outside.sqlstate(), "22003");
     let round = Counted { range: SequenceRange { cycle: true, ..few.range.clone() }, ..few };
@@ -117,6 +121,39 @@ async fn numbers_that_may_come_again_are_known_as_such() {
         next.open(&known, true).await.unwrap();
         assert!(!next.is_ahead(&start));
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sequence_that_was_lowered_is_ahead_again_behind_what_it_gave() {
+    let store = Arc::new(WatchedStore::default());
+    let sequences = open(&store).await;
+    assert_eq!(sequences.take(&counted(), 9).await.unwrap().last(), Some(&9));
+    sequences.set_here(&counted(), Place { last: 5, called: true }).unwrap();
+    assert_eq!(sequences.counter(&counted()).brought(), 1, "whoever was given numbers is told");
+    // Lowering it farther, and rows that bring numbers, change nothing about that.
+    sequences.set_here(&counted(), Place { last: 2, called: true }).unwrap();
+    sequences.pass(&counted(), 4).await.unwrap();
+    assert_eq!(sequences.take(&counted(), 4).await.unwrap(), [5, 6, 7, 8]);
+    assert!(!sequences.is_ahead(&counted()));
+    sequences.close().await.unwrap();
+    let sequences = open(&store).await;
+    assert!(!sequences.is_ahead(&counted()), "9 is to come again");
+    assert_eq!(sequences.take(&counted(), 2).await.unwrap(), [9, 10]);
+    assert!(sequences.is_ahead(&counted()));
+    sequences.set_here(&counted(), Place { last: 1, called: false }).unwrap();
+    assert!(!sequences.is_ahead(&counted()));
+    assert_eq!(sequences.counter(&counted()).brought(), 1, "again");
+    sequences.pass(&counted(), 10).await.unwrap();
+    assert!(sequences.is_ahead(&counted()), "rows brought as many");
+}
+
+#[test]
+fn documents_of_earlier_versions_are_read() {
+    let kept = |text: &str| serde_json::from_str::<Kept>(text).unwrap().lowered;
+    assert_eq!(kept(r#"{"last":3,"called":true}"#), None);
+    assert_eq!(kept(r#"{"last":3,"called":true,"lowered":true}"#), Some(i64::MAX));
+    let written = Kept { place: Place { last: 3, called: true }, lowered: Some(7) };
+    assert_eq!(kept(&serde_json::to_string(&written).unwrap()), Some(7));
 }
 
 #[tokio::test]

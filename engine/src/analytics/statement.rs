@@ -2,13 +2,16 @@
 
 use datafusion::sql::sqlparser::ast::{
     AlterTable, AlterTableOperation, CreateTable, CreateTableOptions, CreateView, Ident,
-    ObjectName, ObjectNamePart, ObjectType, OnCommit, OnConflict, Query, RenameTableNameKind,
+    ObjectName, ObjectType, OnCommit, OnConflict, Query, RenameTableNameKind, SelectInto,
     Statement, Truncate, TruncateIdentityOption,
 };
 
+use super::chained::Chain;
 use super::columns::{self, ColumnChange};
 use super::conflict::Upsert;
 use super::constraints::{self, ColumnRules};
+use super::into::without_into;
+use super::like::{self, WrittenOut};
 use super::merge::{self, MergeStep};
 use super::returning::Returning;
 use super::sequence_objects::{self, Owner};
@@ -19,6 +22,7 @@ use crate::error::{Error, Result};
 use crate::query::DATABASE;
 use crate::query::planner::parse_one;
 use crate::query::postgres::SessionFacts;
+pub(super) use crate::query::postgres::{normal, parts};
 
 /// A statement that changes what analysts made. Relations have the names that the catalog keeps them under.
 #[derive(Debug, Clone)]
@@ -87,6 +91,8 @@ pub(crate) enum Write {
         changes: Vec<ColumnChange>,
         added: Option<Box<Statement>>,
     },
+    /// A statement whose `WITH` changes rows.
+    Chain(Box<Chain>),
     /// `CREATE SCHEMA name`.
     CreateSchema { name: String, if_not_exists: bool },
     /// `DROP SCHEMA names`.
@@ -101,6 +107,9 @@ impl Write {
     pub(crate) fn of(statement: &Statement, facts: &SessionFacts) -> Result<Option<Self>> {
         Ok(Some(match statement {
             Statement::Query(query) => {
+                if let Some((into, query)) = without_into(query) {
+                    return create_of_rows(&into, query, facts).map(Some);
+                }
                 let Some(statement) = with::behind(query) else { return Ok(None) };
                 let Some(mut write) = Self::of(statement, facts)? else { return Ok(None) };
                 query.with.as_ref().map_or(Ok(()), |with| with::add(&mut write, with))?;
@@ -184,6 +193,7 @@ impl Write {
             Write::Drop { .. } => "DROP",
             Write::Rename { .. } | Write::Columns { .. } => "ALTER TABLE",
             Write::Comment { .. } => "COMMENT",
+            Write::Chain(_) => "SELECT",
             Write::CreateSchema { .. } => "CREATE SCHEMA",
             Write::DropSchema { .. } => "DROP SCHEMA",
         }
@@ -195,15 +205,6 @@ pub(super) const HERE: &str = "Tables and views are made in the schema analytics
 
 pub(super) fn unsupported(what: impl Into<String>, hint: &str) -> Error {
     Error::Unsupported { what: what.into(), hint: hint.into() }
-}
-
-/// The parts of a name as the catalog has them.
-pub(super) fn parts(name: &ObjectName) -> Vec<String> {
-    name.0.iter().filter_map(ObjectNamePart::as_ident).map(normal).collect()
-}
-
-pub(super) fn normal(ident: &Ident) -> String {
-    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_ascii_lowercase() }
 }
 
 /// Returns the name of a relation that is to be made.
@@ -334,8 +335,8 @@ fn create_table(table: &CreateTable, facts: &SessionFacts) -> Result<Write> {
         (table.external || table.location.is_some(), "an external table", HERE),
         (
             table.like.is_some() || table.clone.is_some(),
-            "CREATE TABLE ... LIKE",
-            "Use CREATE TABLE ... AS SELECT * FROM name WHERE false.",
+            "CREATE TABLE name LIKE",
+            "Put it in brackets: CREATE TABLE name (LIKE other INCLUDING ALL).",
         ),
         (
             table.inherits.is_some()
@@ -369,11 +370,23 @@ fn create_table(table: &CreateTable, facts: &SessionFacts) -> Result<Write> {
         let rules = ColumnRules::default();
         return Ok(Write::CreateTable { name, if_not_exists, query, rules, of_columns: false });
     }
-    if table.columns.is_empty() {
+    let WrittenOut { columns, constraints, comments } = like::written_out(table, facts)?;
+    if columns.is_empty() {
         return Err(unsupported("a table without columns", HERE));
     }
-    let (query, rules) = constraints::read(&name, &table.columns, &table.constraints, facts)?;
+    let (query, rules) = constraints::read(&name, &columns, &constraints, facts)?;
+    let rules = ColumnRules { comments, ..rules };
     Ok(Write::CreateTable { name, if_not_exists, query, rules, of_columns: true })
+}
+
+/// Reads what `SELECT ... INTO` makes.
+fn create_of_rows(into: &SelectInto, query: Query, facts: &SessionFacts) -> Result<Write> {
+    let name = match into.temporary {
+        true => new_temporary(&into.name)?,
+        false => new(&into.name, "SELECT INTO", facts)?,
+    };
+    let (query, rules) = (Box::new(Statement::Query(Box::new(query))), ColumnRules::default());
+    Ok(Write::CreateTable { name, if_not_exists: false, query, rules, of_columns: false })
 }
 
 fn create_sequence(statement: &Statement, facts: &SessionFacts) -> Result<Write> {
@@ -414,11 +427,6 @@ fn create_view(view: &CreateView, facts: &SessionFacts) -> Result<Write> {
             "Use DROP MATERIALIZED VIEW IF EXISTS, then CREATE, in one transaction.",
         ),
         (
-            view.temporary,
-            "CREATE TEMPORARY VIEW",
-            "Use WITH queries, or a view of the schema analytics.",
-        ),
-        (
             view.options != CreateTableOptions::None,
             "options of a view",
             "Leave WITH (...) out: a view shows what its reader may see.",
@@ -427,7 +435,10 @@ fn create_view(view: &CreateView, facts: &SessionFacts) -> Result<Write> {
     if let Some((_, what, hint)) = refused.into_iter().find(|(refused, ..)| *refused) {
         return Err(unsupported(what, hint));
     }
-    let name = new(&view.name, "CREATE VIEW", facts)?;
+    let name = match view.temporary {
+        true => new_temporary(&view.name)?,
+        false => new(&view.name, "CREATE VIEW", facts)?,
+    };
     let mut query = Statement::Query(view.query.clone());
     if !view.columns.is_empty() {
         let columns =

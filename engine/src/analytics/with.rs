@@ -20,6 +20,12 @@ pub(super) fn behind(query: &Query) -> Option<&Statement> {
     }
 }
 
+/// Tells whether one of the queries of a `WITH` changes rows.
+pub(super) fn changes_rows(query: &Query) -> bool {
+    let mut tables = query.with.iter().flat_map(|with| &with.cte_tables);
+    tables.any(|table| behind(&table.query).is_some())
+}
+
 /// Puts the queries of a `WITH` in front of the query that a write takes its rows from.
 pub(super) fn add(write: &mut Write, with: &With) -> Result<()> {
     let query = match write {

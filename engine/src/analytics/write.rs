@@ -7,26 +7,31 @@ use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::common::ScalarValue;
 use datafusion::sql::sqlparser::ast::Statement;
 
+use super::chained::Chain;
 use super::changed::Change;
+use super::into::is_into;
 use super::keys::refuse_changed;
 use super::returning::{Returned, parameters_with};
 use super::staged::{Staged, exists};
 use super::statement::Write;
-use super::{changes, insert, materialized, merged, with};
-use crate::catalog::{AnalyticsRelation, AnalyticsTable, placed, qualified};
+use super::{changes, insert, materialized, merged, personal, with};
+use crate::catalog::{AnalyticsRelation, AnalyticsTable, TEMPORARY, placed, qualified};
 use crate::engine::Live;
 use crate::error::{Error, Result};
+use crate::query::kept::Context;
 use crate::query::planned::Planned;
-use crate::query::relations::columns_of;
+use crate::query::relations::{Relation, Relations, columns_of};
 use crate::query::session::QuerySession;
 
 /// A write that was planned.
 #[derive(Debug, Clone)]
 pub struct PlannedWrite {
-    statement: Statement,
-    types: Vec<Option<DataType>>,
+    pub(super) statement: Statement,
+    pub(super) types: Vec<Option<DataType>>,
     pub(super) write: Write,
-    query: Option<Planned>,
+    pub(super) query: Option<Planned>,
+    /// Whether the query selects whose rows it gives, which the statement does not say.
+    pub(super) adds_persons: bool,
     /// Its parameters, in order.
     pub parameters: Vec<FieldRef>,
     /// The columns of the rows that it gives back; none if it gives none.
@@ -61,9 +66,19 @@ pub(super) struct Seen {
     pub(super) base: Arc<Live>,
     /// The same with what the session has changed.
     pub(super) live: Arc<Live>,
+    /// For a part of a statement, what those before it have given back.
+    pub(super) returned: Option<Vec<Relation>>,
 }
 
 impl Seen {
+    /// Returns the relations of a statement, with what was given back.
+    pub(super) fn shaped(&self, all: Relations) -> Relations {
+        match &self.returned {
+            Some(returned) => all.with(returned.clone()),
+            None => all,
+        }
+    }
+
     pub(super) fn find(&self, name: &str) -> Option<&AnalyticsRelation> {
         self.live.published.state.analytics.get(name)
     }
@@ -129,6 +144,9 @@ impl QuerySession {
         self.require_write()?;
         let seen = self.seen();
         self.admit_reading(&seen.live)?;
+        if let Write::Chain(chain) = &planned.write {
+            return self.run_chain(&seen, chain, &planned.types, values).await;
+        }
         let anew;
         let mut planned = planned;
         if planned.query.as_ref().is_some_and(|query| !self.is_current(query, &seen.live)) {
@@ -136,6 +154,16 @@ impl QuerySession {
             anew = again.ok_or_else(not_planned)?;
             planned = &anew;
         }
+        self.write_in(&seen, planned, values).await
+    }
+
+    /// Runs a write that was planned for what it sees.
+    pub(super) async fn write_in(
+        &self,
+        seen: &Seen,
+        planned: &PlannedWrite,
+        values: Vec<ScalarValue>,
+    ) -> Result<Written> {
         let plan = match &planned.query {
             Some(query) => Some(Self::with_values(query, values.clone())?),
             None => None,
@@ -150,7 +178,7 @@ impl QuerySession {
                 }
                 let columns = planned.query.as_ref().map(|query| Arc::clone(&query.schema));
                 let columns = columns.ok_or_else(not_planned)?;
-                self.create_table(&seen, name, &columns, rules, (!of_columns).then_some(plan)).await
+                self.create_table(seen, name, &columns, rules, (!of_columns).then_some(plan)).await
             }
             (Write::CreateMaterialized { name, if_not_exists, query }, Some(plan)) => {
                 if seen.find(name).is_some() {
@@ -158,27 +186,26 @@ impl QuerySession {
                 }
                 let columns = planned.query.as_ref().map(|query| Arc::clone(&query.schema));
                 let columns = columns.ok_or_else(not_planned)?;
-                self.create_materialized(&seen, name, (query.as_ref(), columns.as_ref()), plan)
-                    .await
+                self.create_materialized(seen, name, (query.as_ref(), columns.as_ref()), plan).await
             }
-            (Write::Refresh { name }, Some(plan)) => self.refresh_view(&seen, name, plan).await,
+            (Write::Refresh { name }, Some(plan)) => self.refresh_view(seen, name, plan).await,
             (Write::Insert { name, columns, .. }, Some(plan)) => {
-                self.insert(&seen, name, columns.as_deref(), items, plan).await
+                self.insert(seen, name, columns.as_deref(), items, plan).await
             }
             (Write::Upsert { name, upsert, .. }, Some(plan)) => {
-                self.upsert_rows(&seen, name, upsert, items, plan).await
+                self.upsert_rows(seen, name, upsert, items, plan).await
             }
             (Write::Change { name, verb, assigned, .. }, Some(plan)) => {
                 let what = Change { name, verb, assigned, returning: items };
-                self.change_rows(&seen, &what, plan).await
+                self.change_rows(seen, &what, plan).await
             }
             (Write::Merge { name, steps, .. }, Some(plan)) => {
-                self.merge_rows(&seen, name, steps, plan).await
+                self.merge_rows(seen, name, steps, plan).await
             }
             (Write::CreateView { name, replace, if_not_exists, .. }, Some(_)) => {
                 let query = planned.query.as_ref().ok_or_else(not_planned)?;
                 self.create_view(
-                    &seen,
+                    seen,
                     &planned.write,
                     name,
                     (*replace, *if_not_exists),
@@ -190,13 +217,16 @@ impl QuerySession {
                 let query = planned.query.as_ref();
                 let added =
                     query.map_or_else(|| Arc::new(Schema::empty()), |q| Arc::clone(&q.schema));
-                self.alter_columns(&seen, write, &added).await
+                self.alter_columns(seen, write, &added).await
             }
-            (write, _) => self.change_objects(&seen, write).await,
+            (write, _) => self.change_objects(seen, write).await,
         }?;
+        if planned.adds_persons {
+            written = written.noticed(personal::NOTICE.to_owned());
+        }
         if let (Some(returning), Some(rows)) = (returning, written.returned.take()) {
             let with = (planned.types.as_slice(), values);
-            written.returned = Some(self.computed(&seen, returning, rows, with).await?);
+            written.returned = Some(self.computed(seen, returning, rows, with).await?);
         }
         Ok(written)
     }
@@ -250,24 +280,37 @@ impl QuerySession {
     pub(super) fn seen(&self) -> Seen {
         let base = self.engine().live();
         let live = self.with_changes(&base);
-        Seen { base, live }
+        Seen { base, live, returned: None }
     }
 
-    async fn plan_write_in(
+    /// Returns what a statement is planned with.
+    pub(super) fn context_of(&self, seen: &Seen) -> Result<Arc<Context>> {
+        match seen.returned {
+            Some(_) => self.shaped_context(&seen.live, |all| seen.shaped(all)),
+            None => self.context(&seen.live),
+        }
+    }
+
+    pub(super) async fn plan_write_in(
         &self,
         seen: &Seen,
         statement: &Statement,
         types: &[Option<DataType>],
     ) -> Result<Option<PlannedWrite>> {
         let reads = match statement {
-            Statement::Query(query) => with::behind(query).is_none(),
+            Statement::Query(query) => {
+                with::behind(query).is_none() && !is_into(query) && !with::changes_rows(query)
+            }
             other => matches!(other, Statement::Explain { .. }),
         };
         if reads {
             return Ok(None);
         }
+        if let Some(chain) = Chain::of(statement)? {
+            return self.plan_chain(seen, statement, chain, types).await.map(Some);
+        }
         // Names are found by what the catalog functions know.
-        let context = self.context(&seen.live)?;
+        let context = self.context_of(seen)?;
         let Some(mut write) = Write::of(statement, self.facts())? else { return Ok(None) };
         let mut returns = Arc::new(Schema::empty());
         if let Write::Insert { name, columns, query, .. } = &mut write {
@@ -275,7 +318,15 @@ impl QuerySession {
             insert::leave_out_numbers(&table.numbered, &seen.columns(table), columns, query)?;
         }
         let write = self.arbitrated(seen, &context, write, types).await?;
+        let mut adds_persons = false;
         let query = match &write {
+            Write::CreateTable { name, query, of_columns: false, .. }
+                if placed(name).0 == TEMPORARY =>
+            {
+                let (planned, adds) = self.plan_temporary(seen, &context, query, types).await?;
+                adds_persons = adds;
+                Some(planned)
+            }
             Write::CreateTable { query, .. } | Write::Columns { added: Some(query), .. } => {
                 Some(self.plan_with(&seen.live, &context, query, types).await?)
             }
@@ -354,7 +405,7 @@ impl QuerySession {
             }
         }
         let (statement, types) = (statement.clone(), types.to_vec());
-        Ok(Some(PlannedWrite { statement, types, write, query, parameters, returns }))
+        Ok(Some(PlannedWrite { statement, types, write, query, adds_persons, parameters, returns }))
     }
 }
 
@@ -376,6 +427,6 @@ pub(super) fn missing(name: &str) -> Error {
     }
 }
 
-fn not_planned() -> Error {
+pub(super) fn not_planned() -> Error {
     Error::Invalid { message: "the statement has no plan".into(), hint: "Prepare it again.".into() }
 }

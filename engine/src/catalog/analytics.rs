@@ -291,7 +291,8 @@ pub(crate) fn reads_analytics(query: &str) -> impl Iterator<Item = String> {
 
 /// Returns what a relation that a query names is kept under, if it is in a schema for what analysts make.
 fn made(schema: Option<&str>, name: &str) -> Option<String> {
-    let schema = schema.filter(|schema| !is_reserved(schema) && !schema.contains('.'))?;
+    let is_theirs = |schema: &&str| *schema == TEMPORARY || !is_reserved(schema);
+    let schema = schema.filter(is_theirs).filter(|schema| !schema.contains('.'))?;
     (!name.contains('.')).then(|| keyed(schema, name))
 }
 

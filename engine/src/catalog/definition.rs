@@ -200,6 +200,9 @@ pub struct Source {
     /// `name`, `first_name`, `last_name`, `birth_date`, `street`, `postal_code`, `city` and `country`. A source with
     /// this clause has one person in each record, so that its key is an identifier too.
     pub person: BTreeMap<String, String>,
+    /// `DELETED WHEN (condition)`: a scalar SQL expression over the row of a record that tells whether the record is gone.
+    #[serde(default)]
+    pub deleted_when: Option<String>,
     /// `PUBLIC (column, ...)`: columns that are not personal and may carry statistics.
     pub public_columns: Vec<String>,
     /// `ON ERROR QUARANTINE | SKIP | FAIL`.
@@ -319,7 +322,7 @@ pub struct Purpose {
 pub enum LegalBasis {
     /// Only those who said yes, and none who said no.
     Consent,
-    /// Everyone who is not erased.
+    /// Everyone.
     Contract,
     /// Nobody's profile: the ledger and the logs only.
     LegalObligation,

@@ -1,6 +1,6 @@
 //! The answers that stand, by identifier and by person.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::ledger::RECORDED;
 use crate::identity::Interner;
@@ -47,23 +47,32 @@ struct Standing {
     captured_at: i64,
 }
 
-/// An identifier as a person has it: the lowest bit says whether it identifies them. A value that identifies nobody
-/// cannot grant.
+/// What an identifier is to a person who has it. Whatever it is, a refusal by it counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Held(u64);
+pub enum Holding {
+    /// It identifies them, and so can grant.
+    Identifies,
+    /// It identifies nobody.
+    Nobodys,
+    /// A record of theirs carried it until it was corrected or deleted. Who writes from a mailbox of old is heard; whether that
+    /// is they or the one whom the record was about is not known.
+    Former,
+}
 
-impl Held {
-    fn new(identifier: u32, identifies: bool) -> Self {
-        Self(u64::from(identifier) << 1 | u64::from(identifies))
-    }
+/// An identifier as a person has it.
+#[derive(Debug, Clone, Copy)]
+struct Held {
+    identifier: u32,
+    holding: Holding,
+}
 
-    fn identifier(self) -> u32 {
-        (self.0 >> 1) as u32
-    }
-
-    fn identifies(self) -> bool {
-        self.0 & 1 == 1
-    }
+/// A person as somebody who has an identifier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Holder {
+    /// The oldest subject of their profile.
+    pub anchor: u32,
+    /// What the identifier is to them.
+    pub holding: Holding,
 }
 
 /// What was made of the rows that a feed gave.
@@ -85,7 +94,7 @@ pub struct ConsentBook {
     /// By anchor.
     held: Vec<Vec<Held>>,
     /// By identifier: whose it is.
-    holders: Vec<Vec<u32>>,
+    holders: Vec<Vec<Holder>>,
     scratch: String,
     feeds: Vec<(Box<str>, FeedCounts)>,
     /// The version of the identity graph whose normal forms the answers are in.
@@ -94,20 +103,28 @@ pub struct ConsentBook {
 
 impl ConsentBook {
     /// Notes that the person with this anchor has an identifier.
-    pub fn hold(&mut self, anchor: u32, kind: &str, value: &str, identifies: bool) {
+    pub fn hold(&mut self, anchor: u32, kind: &str, value: &str, holding: Holding) {
         let identifier = self.identifier(kind, value);
         if self.held.len() <= anchor as usize {
             self.held.resize(anchor as usize + 1, Vec::new());
         }
-        self.held[anchor as usize].push(Held::new(identifier, identifies));
-        self.holders[identifier as usize].push(anchor);
+        self.held[anchor as usize].push(Held { identifier, holding });
+        self.holders[identifier as usize].push(Holder { anchor, holding });
     }
 
-    /// Forgets which identifiers the person with this anchor has.
-    pub fn release(&mut self, anchor: u32) {
-        let Some(held) = self.held.get_mut(anchor as usize) else { return };
-        for held in std::mem::take(held) {
-            self.holders[held.identifier() as usize].retain(|holder| *holder != anchor);
+    /// Forgets which identifiers the people with these anchors have. Those who have an identifier are gone through once, however
+    /// many of them these are.
+    pub fn release(&mut self, anchors: &BTreeSet<u32>) {
+        let mut identifiers: Vec<u32> = Vec::new();
+        for anchor in anchors {
+            if let Some(held) = self.held.get_mut(*anchor as usize) {
+                identifiers.extend(std::mem::take(held).into_iter().map(|held| held.identifier));
+            }
+        }
+        identifiers.sort_unstable();
+        identifiers.dedup();
+        for identifier in identifiers {
+            self.holders[identifier as usize].retain(|holder| !anchors.contains(&holder.anchor));
         }
     }
 
@@ -161,7 +178,7 @@ impl ConsentBook {
         self.graph = Some(version);
     }
 
-    /// Notes an answer and returns whom it concerns.
+    /// Notes an answer, and returns the number of its identifier if those who have that may answer otherwise than before.
     pub fn record(
         &mut self,
         kind: &str,
@@ -169,7 +186,7 @@ impl ConsentBook {
         purpose: &str,
         status: Status,
         captured_at: i64,
-    ) -> &[u32] {
+    ) -> Option<u32> {
         let identifier = self.identifier(kind, value);
         let purpose = match self.purposes.get(purpose) {
             Some(purpose) => *purpose,
@@ -180,11 +197,16 @@ impl ConsentBook {
             }
         };
         let new = Standing { status, captured_at };
-        let standing = self.standing.entry((identifier, purpose)).or_insert(new);
+        let mut is_other = false;
+        let standing = self.standing.entry((identifier, purpose)).or_insert_with(|| {
+            is_other = true;
+            new
+        });
         if (captured_at, status) > (standing.captured_at, standing.status) {
+            is_other = standing.status != status;
             *standing = new;
         }
-        &self.holders[identifier as usize]
+        is_other.then_some(identifier)
     }
 
     /// Returns what the person with this anchor answers for a purpose.
@@ -192,10 +214,12 @@ impl ConsentBook {
         let Some(purpose) = self.purposes.get(purpose) else { return Answer::Unknown };
         let mut answer = Answer::Unknown;
         for held in self.held_by(anchor) {
-            match self.standing.get(&(held.identifier(), *purpose)).map(|standing| standing.status)
-            {
+            let standing = self.standing.get(&(held.identifier, *purpose));
+            match standing.map(|standing| standing.status) {
                 Some(Status::Refused) => return Answer::Refused,
-                Some(Status::Granted) if held.identifies() => answer = Answer::Granted,
+                Some(Status::Granted) if held.holding == Holding::Identifies => {
+                    answer = Answer::Granted;
+                }
                 _ => {}
             }
         }
@@ -203,14 +227,13 @@ impl ConsentBook {
     }
 
     /// Returns the people who have an identifier.
-    pub fn holders(&self, kind: &str, value: &str) -> &[u32] {
-        self.known(kind, value).map_or(&[], |identifier| &self.holders[identifier as usize])
+    pub fn holders(&self, kind: &str, value: &str) -> &[Holder] {
+        self.known(kind, value).map_or(&[], |identifier| self.holders_of(identifier))
     }
 
-    /// Returns whether an identifier identifies those who have it.
-    pub fn identifies(&self, anchor: u32, kind: &str, value: &str) -> bool {
-        self.known(kind, value)
-            .is_some_and(|identifier| self.held_by(anchor).contains(&Held::new(identifier, true)))
+    /// As [`holders`](Self::holders), by the number of the identifier.
+    pub fn holders_of(&self, identifier: u32) -> &[Holder] {
+        &self.holders[identifier as usize]
     }
 
     /// Returns when the answer that stands for a person and a purpose was given: the newest that decides.
@@ -221,10 +244,13 @@ impl ConsentBook {
             Answer::Unknown => return None,
         };
         let purpose = self.purposes.get(purpose)?;
+        let decides =
+            |held: &&Held| answer == Status::Refused || held.holding == Holding::Identifies;
         let standing = self
             .held_by(anchor)
             .iter()
-            .filter_map(|held| self.standing.get(&(held.identifier(), *purpose)));
+            .filter(decides)
+            .filter_map(|held| self.standing.get(&(held.identifier, *purpose)));
         standing
             .filter(|standing| standing.status == answer)
             .map(|standing| standing.captured_at)
@@ -265,11 +291,24 @@ mod tests {
 
     fn book() -> ConsentBook {
         let mut book = ConsentBook::default();
-        book.hold(1, "email", "a@x", true);
-        book.hold(1, "phone", "+1", true);
-        book.hold(2, "phone", "+1", true);
-        book.hold(2, "email", "info@x", false);
+        book.hold(1, "email", "a@x", Holding::Identifies);
+        book.hold(1, "phone", "+1", Holding::Identifies);
+        book.hold(2, "phone", "+1", Holding::Identifies);
+        book.hold(2, "email", "info@x", Holding::Nobodys);
         book
+    }
+
+    /// Notes an answer, and returns the anchors of those who may answer otherwise.
+    fn concerned(
+        book: &mut ConsentBook,
+        kind: &str,
+        value: &str,
+        status: Status,
+        at: i64,
+    ) -> Vec<u32> {
+        let identifier = book.record(kind, value, "mail", status, at);
+        let holders = identifier.into_iter().flat_map(|identifier| book.holders_of(identifier));
+        holders.map(|holder| holder.anchor).collect()
     }
 
     #[test]
@@ -278,7 +317,7 @@ mod tests {
         assert_eq!(book.answer(1, "mail"), Answer::Unknown);
         book.record("email", "a@x", "mail", Status::Granted, 10);
         assert_eq!(book.answer(1, "mail"), Answer::Granted);
-        assert_eq!(book.record("phone", "+1", "mail", Status::Refused, 5), [1, 2]);
+        assert_eq!(concerned(&mut book, "phone", "+1", Status::Refused, 5), [1, 2]);
         assert_eq!(
             (book.answer(1, "mail"), book.answer(2, "mail")),
             (Answer::Refused, Answer::Refused)
@@ -294,6 +333,43 @@ mod tests {
         assert_eq!(book.answer(2, "mail"), Answer::Unknown);
         book.record("email", "info@x", "mail", Status::Refused, 2);
         assert_eq!(book.answer(2, "mail"), Answer::Refused);
+    }
+
+    #[test]
+    fn a_former_identifier_refuses_but_does_not_grant() {
+        let mut book = book();
+        book.hold(1, "email", "old@x", Holding::Former);
+        book.hold(3, "email", "old@x", Holding::Identifies);
+        assert_eq!(concerned(&mut book, "email", "old@x", Status::Granted, 1), [1, 3]);
+        let answers = [1, 3].map(|anchor| book.answer(anchor, "mail"));
+        assert_eq!(answers, [Answer::Unknown, Answer::Granted]);
+        book.record("email", "a@x", "mail", Status::Granted, 0);
+        assert_eq!(book.decided_at(1, "mail"), Some(0), "it did not decide");
+        book.record("email", "old@x", "mail", Status::Refused, 2);
+        book.record("email", "a@x", "mail", Status::Granted, 3);
+        assert_eq!([1, 3].map(|anchor| book.answer(anchor, "mail")), [Answer::Refused; 2]);
+        let holders = book.holders("email", "old@x").iter().map(|holder| holder.holding);
+        assert_eq!(holders.collect::<Vec<_>>(), [Holding::Former, Holding::Identifies]);
+        assert!(book.holders("email", "new@x").is_empty());
+        book.release(&BTreeSet::from([1, 2]));
+        assert_eq!(book.answer(1, "mail"), Answer::Unknown);
+        let left = Holder { anchor: 3, holding: Holding::Identifies };
+        assert_eq!(book.holders("email", "old@x"), [left]);
+        assert_eq!(book.answer(3, "mail"), Answer::Refused);
+    }
+
+    #[test]
+    fn an_answer_that_changes_nothing_concerns_nobody() {
+        let mut book = book();
+        assert_eq!(concerned(&mut book, "phone", "+1", Status::Granted, 5), [1, 2]);
+        for (status, at) in [(Status::Granted, 7), (Status::Granted, 7), (Status::Refused, 6)] {
+            let concerned = concerned(&mut book, "phone", "+1", status, at);
+            assert!(concerned.is_empty(), "{status:?} {at}");
+        }
+        assert_eq!(book.decided_at(1, "mail"), Some(7));
+        // Of two at one time the stricter one.
+        assert_eq!(concerned(&mut book, "phone", "+1", Status::Refused, 7), [1, 2]);
+        assert_eq!(book.answer(1, "mail"), Answer::Refused);
     }
 
     #[test]

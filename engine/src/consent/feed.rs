@@ -2,7 +2,7 @@
 //!
 //! A feed over a log of events is run over the files that it has not seen; one that joins, groups or reads keyed records is run
 //! whole, and its rows take the place of those it gave before. An answer that it gives again keeps the time when it was
-//! learnt first.
+//! learnt first, and a refusal stays when the record that brought it is [gone](super::deleted).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::collect;
 
+use super::deleted;
 use super::learnt::Learnt;
 use crate::catalog::{Body, Change, Coverage, Kind, Published};
 use crate::engine::Engine;
@@ -68,8 +69,11 @@ pub async fn refresh_feeds(
         let due =
             Feed { engine, published: &published, name: &definition.name, query: &feed.query };
         let inputs = due.inputs().await?;
+        let deleting = deleted::deleting(&published, &inputs);
+        let histories = deleted::histories(&published, &deleting);
+        let has_history = !histories.is_empty();
         let coverage = Coverage {
-            inputs: inputs.versions(&published),
+            inputs: inputs.versions(&published).into_iter().chain(histories).collect(),
             definition_version: published.state.version_of(Kind::ConsentFeed, &definition.name),
             at: now,
         };
@@ -82,22 +86,26 @@ pub async fn refresh_feeds(
             continue;
         }
         run.begin().await?;
-        let only = match covered
-            .filter(|covered| !full && covered.definition_version == coverage.definition_version)
-        {
-            Some(covered) if inputs.row_wise => due.added_files(&inputs, covered).await?,
+        let of_this_feed =
+            covered.filter(|covered| covered.definition_version == coverage.definition_version);
+        let only = match of_this_feed {
+            Some(covered) if !full && inputs.row_wise && !has_history => {
+                due.added_files(&inputs, covered).await?
+            }
             _ => None,
         };
         let batch = match only {
-            Some(only) => due.run(now, Some(only)).await?,
+            Some(only) => due.run(now, vec![only]).await?,
             None => {
                 let of_feed =
                     |file: &&FileEntry| feed_of(file).as_deref() == Some(definition.name.as_str());
                 let before: Vec<FileEntry> = ledger.files.iter().filter(of_feed).cloned().collect();
-                let batch = due.run(now, None).await?;
-                let learnt = learnt(engine.catalog().lake(), &ledger, &before).await?;
+                let batch = due.run(now, vec![]).await?;
+                let rows = read(engine.catalog().lake(), &before).await?;
                 removes.extend(before);
-                learnt.keep(&batch)?
+                let may_stay = if of_this_feed.is_some() { rows.as_slice() } else { &[] };
+                let batch = due.with_refusals(batch, &inputs, &deleting, may_stay, now).await?;
+                Learnt::of(&rows)?.keep(&batch)?
             }
         };
         if batch.num_rows() > 0 {
@@ -137,19 +145,22 @@ fn feed_of(file: &FileEntry) -> Option<String> {
     }
 }
 
-/// Returns when the answers in these files of the ledger were learnt.
-async fn learnt(lake: &Lake, ledger: &TableSnapshot, files: &[FileEntry]) -> Result<Learnt> {
-    let replaced = ledger.with_files(files.to_vec());
-    let path = tables::CONSENT_LEDGER.path;
-    Learnt::of(&crate::table_read::read_table(lake, path, &replaced, &Learnt::columns()).await?)
+/// Returns the answers in these files of the ledger.
+async fn read(lake: &Lake, files: &[FileEntry]) -> Result<Vec<RecordBatch>> {
+    let (path, schema) = (tables::CONSENT_LEDGER.path, tables::CONSENT_LEDGER.schema());
+    let mut rows = Vec::new();
+    for file in files {
+        rows.extend(crate::table_read::read_file(lake, path, file, &schema).await?);
+    }
+    Ok(rows)
 }
 
 /// What a feed reads.
-struct Inputs {
+pub(super) struct Inputs {
     /// The relations of persons, by qualified name: the tables that each of them shows.
-    relations: BTreeMap<String, Vec<String>>,
+    pub(super) relations: BTreeMap<String, Vec<String>>,
     /// Whether each row of the result follows from one row of one relation.
-    row_wise: bool,
+    pub(super) row_wise: bool,
 }
 
 impl Inputs {
@@ -183,9 +194,10 @@ impl Inputs {
     }
 }
 
-struct Feed<'a> {
-    engine: &'a Engine,
-    published: &'a Arc<Published>,
+/// A feed that is run.
+pub(super) struct Feed<'a> {
+    pub(super) engine: &'a Engine,
+    pub(super) published: &'a Arc<Published>,
     name: &'a str,
     query: &'a str,
 }
@@ -231,13 +243,11 @@ impl Feed<'_> {
         Ok(Some(Relation::governed(schema, name, added)))
     }
 
-    /// Runs the feed, over all rows or over those of `only`, and returns its rows for the ledger.
-    async fn run(&self, now: i64, only: Option<Relation>) -> Result<RecordBatch> {
+    /// Runs the feed, with some relations in the places of those of their names, and returns its rows for the ledger.
+    pub(super) async fn run(&self, now: i64, others: Vec<Relation>) -> Result<RecordBatch> {
         let live = self.engine.live();
-        let relations = self
-            .engine
-            .internal(self.published, &live.people, Visible::Everyone)
-            .with(only.into_iter().collect());
+        let relations =
+            self.engine.internal(self.published, &live.people, Visible::Everyone).with(others);
         let relations = Arc::new(relations);
         let state = self.engine.planner().state(&relations.scope());
         let plan = plan(&state, relations.facts(), parse_one(self.query)?).await?;

@@ -6,7 +6,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, TimestampMicrosecondArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, RecordBatch, TimestampMicrosecondArray,
+};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
 use arrow::row::{OwnedRow, RowConverter, Rows, SortField};
@@ -27,11 +29,6 @@ pub(super) struct Learnt {
 }
 
 impl Learnt {
-    /// The columns of the ledger that [`Learnt::of`] needs.
-    pub(super) fn columns() -> Vec<&'static str> {
-        COLUMNS.into_iter().chain([RECORDED_AT]).collect()
-    }
-
     /// Notes the answers of these rows of the ledger.
     pub(super) fn of(batches: &[RecordBatch]) -> Result<Self> {
         let mut fields = vec![SortField::new(DataType::Utf8); COLUMNS.len() - 1];
@@ -59,6 +56,16 @@ impl Learnt {
         let mut columns = batch.columns().to_vec();
         columns[at] = Arc::new(first.with_data_type(columns[at].data_type().clone()));
         Ok(RecordBatch::try_new(batch.schema(), columns).map_err(DataFusionError::from)?)
+    }
+
+    /// Notes these answers, and tells of each whether it is none of those that were noted before.
+    pub(super) fn note(&mut self, batch: &RecordBatch) -> Result<BooleanArray> {
+        let (answers, times) = (self.answers(batch)?, recorded(batch)?);
+        let mut is_new = Vec::with_capacity(batch.num_rows());
+        for (answer, at) in answers.iter().zip(times.values()) {
+            is_new.push(self.at.insert(answer.owned(), *at).is_none());
+        }
+        Ok(BooleanArray::from(is_new))
     }
 
     fn answers(&self, batch: &RecordBatch) -> Result<Rows> {

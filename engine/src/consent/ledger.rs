@@ -178,9 +178,13 @@ impl Answers {
 
     /// Takes the answers into `book`, and returns the anchors of the people whom they concern.
     pub fn take_into(&self, book: &mut ConsentBook) -> BTreeSet<u32> {
-        let mut concerned = BTreeSet::new();
-        self.each(book, |holders| concerned.extend(holders));
-        concerned
+        // Identifiers first: those who share one are gone through once, however many answers it has.
+        let mut identifiers: BTreeSet<u32> = BTreeSet::new();
+        self.each(book, |identifier| {
+            identifiers.insert(identifier);
+        });
+        let holders = identifiers.iter().flat_map(|identifier| book.holders_of(*identifier));
+        holders.map(|holder| holder.anchor).collect()
     }
 
     /// Takes the answers into `book` in place of those that it has.
@@ -190,7 +194,7 @@ impl Answers {
         self.each(book, |_| {});
     }
 
-    fn each(&self, book: &mut ConsentBook, mut concern: impl FnMut(&[u32])) {
+    fn each(&self, book: &mut ConsentBook, mut concern: impl FnMut(u32)) {
         let Some(normalizer) = &self.normalizer else { return };
         for batch in &self.batches {
             batch.take_into(normalizer, book, &mut concern);
@@ -216,7 +220,7 @@ impl AnswerRows {
         &self,
         normalizer: &Normalizer,
         book: &mut ConsentBook,
-        concern: &mut impl FnMut(&[u32]),
+        concern: &mut impl FnMut(u32),
     ) {
         let [feeds, kinds, values, purposes, words] = &self.texts;
         let mut feed = None;
@@ -239,7 +243,10 @@ impl AnswerRows {
             let status = Status::of(words.value(row)).unwrap_or(Status::Refused);
             // An answer from the future counts from when it was learnt.
             let at = self.captured.value(row).min(self.recorded.value(row));
-            concern(book.record(kinds.value(row), &value, purposes.value(row), status, at));
+            let changed = book.record(kinds.value(row), &value, purposes.value(row), status, at);
+            if let Some(identifier) = changed {
+                concern(identifier);
+            }
         }
     }
 }

@@ -7,16 +7,20 @@
 //! 2. a refusal that stands on any identifier of a person, shared ones included, refuses the purpose;
 //! 3. otherwise one grant on an identifier that identifies the person allows it; no answer at all means no.
 //!
+//! What a record carried before it was corrected counts as an identifier of its person that can refuse and cannot grant. So does
+//! what a record carried that is gone, for those who would be one person with it; and a refusal that came with its rows stays.
+//!
 //! From the book follows, for each purpose, the set of subjects that exist for it. A recorded answer changes the
 //! set before it is acknowledged, so that it is in force for the next statement.
 
 mod book;
+mod deleted;
 mod feed;
 mod learnt;
 mod ledger;
 mod record;
 
-pub use book::{Answer, ConsentBook, FeedCounts, Status};
+pub use book::{Answer, ConsentBook, FeedCounts, Holder, Holding, Status};
 pub use feed::{FeedReport, feed_coverage, refresh_feeds};
 pub use ledger::{Answers, LedgerRow, Normalizer, append_recorded, graph_version, normalizer};
 
@@ -77,6 +81,37 @@ pub fn revised(
     Visible::Subjects(Arc::new(subjects))
 }
 
+/// As [`revised`], where everybody is in the profile in which they were and only answers are others: then nobody else is
+/// looked at, as soon as `people` knows the subjects of each profile.
+pub fn answered(
+    book: &ConsentBook,
+    people: &People,
+    purpose: &str,
+    basis: LegalBasis,
+    before: &Visible,
+    changed: &BTreeSet<u32>,
+) -> Visible {
+    let anew = || revised(book, people, purpose, basis, before, changed);
+    let (Some(decide), Visible::Subjects(was)) = (decision(basis), before) else { return anew() };
+    if changed.is_empty() {
+        return Visible::Subjects(Arc::clone(was));
+    }
+    let ids: Vec<i64> = changed.iter().filter_map(|anchor| people.profile_id(*anchor)).collect();
+    let Some(subjects) = people.subjects_at_once(&ids) else { return anew() };
+    // A person is asked once, however many subjects they are.
+    let asked = changed.iter().copied();
+    let allowed: SubjectSet =
+        asked.filter(|anchor| decide(book.answer(*anchor, purpose))).collect();
+    let mut visible = (**was).clone();
+    for subject in subjects {
+        match people.anchor(subject).is_some_and(|anchor| allowed.contains(anchor)) {
+            true => visible.insert(subject),
+            false => visible.remove(subject),
+        }
+    }
+    Visible::Subjects(Arc::new(visible))
+}
+
 /// Which answers allow a purpose with this legal basis; `None` if nobody is asked.
 fn decision(basis: LegalBasis) -> Option<fn(Answer) -> bool> {
     match basis {
@@ -107,8 +142,15 @@ mod tests {
 
     fn hold(book: &mut ConsentBook, anchors: &[u32]) {
         for (subject, anchor) in anchors.iter().enumerate().filter(|(_, at)| **at != NO_SUBJECT) {
-            book.hold(*anchor, "id", &subject.to_string(), true);
+            book.hold(*anchor, "id", &subject.to_string(), Holding::Identifies);
         }
+    }
+
+    /// Notes what a subject says, and returns the anchors of those who may answer otherwise.
+    fn record(book: &mut ConsentBook, subject: u32, status: Status, at: i64) -> BTreeSet<u32> {
+        let identifier = book.record("id", &subject.to_string(), "mail", status, at);
+        let holders = identifier.into_iter().flat_map(|identifier| book.holders_of(identifier));
+        holders.map(|holder| holder.anchor).collect()
     }
 
     /// Profiles over five subjects, the smallest of each its anchor; some subjects are nobody's.
@@ -140,22 +182,28 @@ mod tests {
                 for (old, new) in before.iter().zip(&after).filter(|(old, new)| old != new) {
                     changed.extend([*old, *new].into_iter().filter(|anchor| *anchor != NO_SUBJECT));
                 }
-                for anchor in &changed {
-                    book.release(*anchor);
-                }
+                book.release(&changed);
                 for (subject, anchor) in after.iter().enumerate() {
                     if changed.contains(anchor) {
-                        book.hold(*anchor, "id", &subject.to_string(), true);
+                        book.hold(*anchor, "id", &subject.to_string(), Holding::Identifies);
                     }
                 }
                 for (at, (subject, granted)) in second.iter().enumerate() {
                     let at = (first.len() + at) as i64;
-                    changed.extend(book.record("id", &subject.to_string(), "mail", status(*granted), at));
+                    changed.extend(record(&mut book, *subject, status(*granted), at));
                 }
                 let after = people(&after);
                 let revised = revised(&book, &after, "mail", basis, &was, &changed);
                 let anew = visible(&book, &after, "mail", basis);
                 prop_assert!((0..5).all(|subject| revised.contains(subject) == anew.contains(subject)));
+                // The first time nobody knows yet who is in a profile.
+                for (at, granted) in [(100, false), (101, true), (102, false)] {
+                    let concerned = record(&mut book, 0, status(granted), at);
+                    let answered = answered(&book, &after, "mail", basis, &revised, &concerned);
+                    let anew = visible(&book, &after, "mail", basis);
+                    prop_assert!((0..5).all(|subject| answered.contains(subject) == anew.contains(subject)));
+                    after.subjects(&[1]);
+                }
             }
         }
     }

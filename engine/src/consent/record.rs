@@ -50,8 +50,9 @@ impl Engine {
         let (kind, purpose) = (kind.to_owned(), purpose.to_owned());
         let take = move |book: &mut ConsentBook| {
             book.count_recorded();
-            let concerned = book.record(&kind, &normalized, &purpose, parsed, now);
-            Some(concerned.iter().copied().collect())
+            let identifier = book.record(&kind, &normalized, &purpose, parsed, now);
+            let holders = identifier.into_iter().flat_map(|number| book.holders_of(number));
+            Some(holders.map(|holder| holder.anchor).collect())
         };
         self.publish(change, Shown::Answers(Box::new(take))).await
     }

@@ -12,13 +12,16 @@ use std::sync::atomic::Ordering;
 use tokio::sync::{MutexGuard, OwnedMutexGuard};
 
 use super::{Engine, Live, Writing};
-use crate::catalog::{Body, Change, Kind, Published, Purpose};
-use crate::consent::{self, Answers, ConsentBook};
+use crate::catalog::{Body, Change, Kind, LegalBasis, Published, Purpose};
+use crate::consent::{self, Answers, ConsentBook, answered, revised};
 use crate::error::Result;
 use crate::query::access::{People, Visible};
 
 /// Takes what was published into the book, and returns the anchors of the people whom it concerns, or `None` for everybody.
 pub(crate) type Take = Box<dyn FnOnce(&mut ConsentBook) -> Option<BTreeSet<u32>> + Send>;
+
+/// Decides who may be seen for a purpose, where only some may be others than before.
+type Revise = fn(&ConsentBook, &People, &str, LegalBasis, &Visible, &BTreeSet<u32>) -> Visible;
 
 /// What a publication means for who may be seen.
 pub(crate) enum Shown {
@@ -98,18 +101,20 @@ impl Engine {
             Shown::AsBefore => (Arc::clone(&before.people), before.visible.clone()),
             Shown::Definitions => {
                 let people = Arc::clone(&before.people);
-                let visible = self.visible(&published, &people, &before, Some(&BTreeSet::new()));
+                let nobody = BTreeSet::new();
+                let visible = self.visible(&published, &people, &before, Some(&nobody), revised);
                 (people, visible)
             }
             Shown::Answers(take) => {
                 let anchors = take(&mut self.0.book.write());
                 let people = Arc::clone(&before.people);
-                let visible = self.visible(&published, &people, &before, anchors.as_ref());
+                let visible =
+                    self.visible(&published, &people, &before, anchors.as_ref(), answered);
                 (people, visible)
             }
             Shown::People(people, take) => {
                 let anchors = take(&mut self.0.book.write());
-                let visible = self.visible(&published, &people, &before, anchors.as_ref());
+                let visible = self.visible(&published, &people, &before, anchors.as_ref(), revised);
                 (people, visible)
             }
         };
@@ -120,7 +125,7 @@ impl Engine {
         }
     }
 
-    /// Decides who may be seen for each purpose: anew for the people with the anchors `changed`, or for all; the
+    /// Decides who may be seen for each purpose: anew by `revise` for the people with the anchors `changed`, or for all; the
     /// others as in `before`, unless the purpose is new or another one.
     fn visible(
         &self,
@@ -128,13 +133,14 @@ impl Engine {
         people: &People,
         before: &Live,
         changed: Option<&BTreeSet<u32>>,
+        revise: Revise,
     ) -> HashMap<String, Visible> {
         let book = self.0.book.read();
         let decide = |name: &str, purpose: &Purpose| {
             let was = purpose_of(&before.published, name).filter(|was| was.basis == purpose.basis);
             match (changed, was.and_then(|_| before.visible.get(name))) {
                 (Some(changed), Some(before)) => {
-                    consent::revised(&book, people, name, purpose.basis, before, changed)
+                    revise(&book, people, name, purpose.basis, before, changed)
                 }
                 _ => consent::visible(&book, people, name, purpose.basis),
             }

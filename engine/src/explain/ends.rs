@@ -8,10 +8,11 @@ use datafusion::common::ScalarValue;
 use datafusion::logical_expr::Expr;
 
 use super::Ground;
-use super::evidence::{Node, literal};
+use super::evidence::Node;
 use crate::consent::normalizer;
 use crate::error::{Error, Result};
 use crate::identity::ProfileIds;
+use crate::query::quoted::literal;
 use crate::tables::{self, SystemLayout};
 
 /// The arguments of a call.

@@ -216,8 +216,3 @@ impl Texts {
         Node { source: self.text(column, row), key: self.optional(column + 1, row) }
     }
 }
-
-/// Quotes a text for a query that onefold writes itself.
-pub(super) fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
-}

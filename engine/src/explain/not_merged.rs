@@ -10,9 +10,10 @@ use datafusion::error::DataFusionError;
 
 use super::Ground;
 use super::ends::{End, Found};
-use super::evidence::{EDGES_MAX, Node, Texts, literal};
+use super::evidence::{EDGES_MAX, Node, Texts};
 use crate::error::Result;
 use crate::identity::{Decided, OVERRIDE_NAME, Origin};
+use crate::query::quoted::literal;
 
 /// Refused edges with others that are told of one value at most.
 const OTHERS_MAX: usize = 10;
@@ -152,11 +153,13 @@ impl Ground {
     }
 
     async fn refused_where(&self, condition: &str, rows_max: usize) -> Result<Vec<Reason>> {
+        // Of what many have in common the rows of the value tell.
+        let summaries = "'nobody', 'blocked', 'expired', 'more'";
         let rows = self
             .query(&format!(
                 "SELECT rule, value, reason, limited_kind, left_source, left_record_key, right_source, \
                         right_record_key, against_source, against_record_key, observed_at \
-                 FROM identity_violations WHERE {condition} \
+                 FROM identity_violations WHERE ({condition}) AND reason NOT IN ({summaries}) \
                  ORDER BY left_source, left_record_key, right_source, right_record_key, rule, value \
                  LIMIT {rows_max}"
             ))

@@ -8,13 +8,14 @@ use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 
 use super::ends::Found;
-use super::evidence::{Node, Texts, literal};
+use super::evidence::{Node, Texts};
 use super::waterfall::{Weighing, no_model, probability};
 use super::{Ground, expect_everyone};
 use crate::engine::{Engine, Live};
 use crate::error::{Error, Result};
 use crate::matching::Memories;
 use crate::query::access::Access;
+use crate::query::quoted::literal;
 
 /// Records that are looked up with one query.
 const ASKED_AT_ONCE: usize = 1_000;

@@ -15,7 +15,7 @@ use super::Ground;
 use super::ends::{End, Found, is_of};
 use super::evidence::Node;
 use crate::error::{Error, Result};
-use crate::identity::{Rules, ValueClass};
+use crate::identity::{Rules, ValueClass, is_ahead};
 use crate::identity_refresh::{TRAINING_RECORDS_MIN, load_model};
 use crate::ingest::RECORD_KIND;
 use crate::matching::{
@@ -135,12 +135,19 @@ impl Ground {
                     continue;
                 }
                 *counts.entry(record.clone()).or_default() += 1;
+                let mut person: [Option<String>; PersonField::ALL.len()] =
+                    std::array::from_fn(|field| text(FIRST_PERSON_COLUMN + field, row));
+                let [birth_date, country] = [PersonField::BirthDate, PersonField::Country]
+                    .map(|field| person[field as usize].as_deref());
+                if is_ahead(birth_date, country, seen.value(row)) {
+                    person[PersonField::BirthDate as usize] = None;
+                }
                 let times = if observed.is_valid(row) { observed } else { seen };
                 found.push(Version {
                     subject: numbers.value(row),
                     record,
                     observed_at: times.value(row),
-                    person: std::array::from_fn(|field| text(FIRST_PERSON_COLUMN + field, row)),
+                    person,
                     values: vec![None; rules.kinds().count()],
                     raw: vec![],
                 });

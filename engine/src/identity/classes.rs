@@ -7,7 +7,6 @@
 
 use std::collections::HashMap;
 
-use super::agreement::Contradiction;
 use super::graph::{Graph, RecordOf};
 use super::interner::NONE;
 use super::resolver::Resolver;
@@ -93,13 +92,13 @@ impl Resolver {
 
 impl Graph {
     /// Returns whom a value identifies, if somebody decided that.
-    fn decided_class(&self, value: u32) -> Option<ValueClass> {
+    pub(super) fn decided_class(&self, value: u32) -> Option<ValueClass> {
         let of_kind = self.decided.of.get(&self.values.rule(value))?;
         of_kind.get(self.values.text(value)?).copied()
     }
 
     /// Tells whether a value identifies nobody, whoever uses it: somebody or a rule says so, or it has expired.
-    fn is_nobodys(&self, value: u32) -> bool {
+    pub(super) fn is_nobodys(&self, value: u32) -> bool {
         let decided = self.decided_class(value).map(|class| class == ValueClass::Nobody);
         decided.unwrap_or_else(|| self.values.is_blocked(value) || self.is_expired(value))
     }
@@ -145,9 +144,19 @@ impl Graph {
         records.len()
     }
 
-    /// Counts groups of records whose given names, suffixes and birthdays agree, in an order that does not depend on
-    /// arrival.
+    /// Counts groups of records whose given names, suffixes and birthdays agree, and within each the people whom surnames tell
+    /// apart.
     fn different_people(&self, value: u32) -> usize {
+        let groups = self.groups_of_people(value);
+        if groups.len() > self.rules.shared_limit as usize {
+            return groups.len();
+        }
+        groups.iter().map(|whos| self.people_of_one_given_name(value, whos)).sum()
+    }
+
+    /// Returns such groups, in an order that does not depend on arrival: of each who its people say that they are, ascending.
+    /// Beyond `shared_limit` there is one more at most.
+    pub(super) fn groups_of_people(&self, value: u32) -> Vec<Vec<u64>> {
         let mut described: Vec<Described> = self
             .users(value)
             .map(|subject| (subject, self.said(subject)))
@@ -174,7 +183,12 @@ impl Graph {
                 break;
             }
         }
-        groups.len()
+        let members = groups.iter().map(|group| {
+            let mut members: Vec<u64> = group.iter().flat_map(|record| whos(record)).collect();
+            members.sort_unstable();
+            members
+        });
+        members.collect()
     }
 
     /// Counts the different stronger identifiers that subjects without a name carry beside a value: the accounts that
@@ -211,7 +225,7 @@ impl Graph {
         let rule = self.values.rule(value);
         self.values.class(value) == ValueClass::Shared
             && !self.rules.is_kind(rule)
-            && self.values.subjects(value).nth(COMPARED_MAX).is_none()
+            && self.values.subjects(value).nth(self.rules.compared_max).is_none()
     }
 
     /// Tells whether it was so before the subjects from `resolved` on came, if its class is what it was.
@@ -219,7 +233,7 @@ impl Graph {
         let before = self.values.subjects(value).filter(|&subject| subject < resolved);
         self.values.class(value) == ValueClass::Shared
             && !self.rules.is_kind(self.values.rule(value))
-            && before.take(COMPARED_MAX + 1).count() <= COMPARED_MAX
+            && before.take(self.rules.compared_max + 1).count() <= self.rules.compared_max
     }
 
     fn are_namesakes_among(&self, value: u32, is_asked: impl Fn(u32) -> bool) -> bool {
@@ -232,13 +246,8 @@ impl Graph {
             .collect();
         people.sort_unstable();
         people.dedup_by_key(|(who, _)| *who);
-        people.iter().take(COMPARED_MAX).enumerate().any(|(at, &(_, left))| {
-            people[at + 1..].iter().any(|&(_, right)| {
-                matches!(
-                    self.people.contradiction(left, right),
-                    Some(Contradiction::Suffix | Contradiction::BirthDate)
-                ) && self.people.names(left, right).is_alike()
-            })
+        people.iter().take(self.rules.compared_max).enumerate().any(|(at, &(_, left))| {
+            people[at + 1..].iter().any(|&(_, right)| self.are_namesakes(left, right))
         })
     }
 

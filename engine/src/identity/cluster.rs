@@ -15,7 +15,7 @@ use super::fuzzy::Fuzzy;
 use super::graph::Graph;
 use super::hash;
 use super::overrides::Decisions;
-use super::part::{Contradictions, Part};
+use super::part::{Against, Contradictions, Part};
 use super::union_find::UnionFind;
 use super::values::ValueClass;
 
@@ -52,12 +52,12 @@ pub(super) struct Joining<'a> {
     pub(super) sets: UnionFind,
     /// By root.
     pub(super) parts: Vec<Part>,
-    pub(super) contradictions: Contradictions,
+    contradictions: Contradictions,
     decisions: Decisions,
     pub(super) clusters: Clusters,
 }
 
-/// Clusters the subjects that have a person. Subjects without one stay `None`.
+/// Clusters the subjects that have a person. Subjects without one stay `None`, and so do those of records that are gone.
 pub(super) fn cluster(graph: &Graph, fuzzy: Option<&Fuzzy>, component: &mut Component) -> Clusters {
     let mut joining = Joining {
         graph,
@@ -91,7 +91,8 @@ pub(super) fn cluster(graph: &Graph, fuzzy: Option<&Fuzzy>, component: &mut Comp
     decisions.link(&component.subjects, &mut sets, &mut clusters);
     let roots = sets.into_roots();
     let of = component.subjects.iter().zip(roots);
-    clusters.of = of.map(|(&subject, root)| (!graph.is_linker(subject)).then_some(root)).collect();
+    let is_somebodys = |subject: u32| !graph.is_linker(subject) && !graph.is_gone(subject);
+    clusters.of = of.map(|(&subject, root)| is_somebodys(subject).then_some(root)).collect();
     clusters
 }
 
@@ -127,12 +128,27 @@ impl Joining<'_> {
 
     /// Returns what speaks against joining the parts of a candidate, and which subject.
     pub(super) fn refusal(&mut self, candidate: &Candidate) -> Option<(u32, Refusal)> {
+        self.refusal_given(candidate, |this, left, right| this.against(left, right))
+    }
+
+    /// Returns the same, given what tells which records of the two parts contradict each other.
+    pub(super) fn refusal_given(
+        &mut self,
+        candidate: &Candidate,
+        against: impl FnOnce(&Self, &Part, &Part) -> Option<Against>,
+    ) -> Option<(u32, Refusal)> {
         let (left, right) = (self.root(candidate.left), self.root(candidate.right));
         if let Some(against) = self.decisions.against(self.graph, left, right) {
             return Some((against, Refusal::Override));
         }
-        let (left, right) = (&self.parts[left as usize], &self.parts[right as usize]);
-        refusal(self.graph, &self.contradictions, candidate, left, right)
+        let this = &*self;
+        let (left, right) = (&this.parts[left as usize], &this.parts[right as usize]);
+        refusal(this.graph, candidate, left, right, || against(this, left, right))
+    }
+
+    /// Returns the records of two parts that contradict each other.
+    pub(super) fn against(&self, left: &Part, right: &Part) -> Option<Against> {
+        self.contradictions.between(self.graph, left, right)
     }
 }
 
@@ -156,10 +172,10 @@ pub(super) fn order(graph: &Graph, candidate: &Candidate) -> impl Ord + use<> {
 /// Returns what speaks against joining two parts, and which subject; versions of one record are always joined.
 fn refusal(
     graph: &Graph,
-    contradictions: &Contradictions,
     candidate: &Candidate,
     left: &Part,
     right: &Part,
+    against: impl FnOnce() -> Option<Against>,
 ) -> Option<(u32, Refusal)> {
     if candidate.rule == graph.rules.record_rule() {
         return None;
@@ -167,7 +183,7 @@ fn refusal(
     if left.records + right.records > graph.rules.merge_limit {
         return Some((candidate.right, Refusal::MergeLimit));
     }
-    if let Some((one, other, contradiction)) = contradictions.between(graph, left, right) {
+    if let Some((one, other, contradiction)) = against() {
         let who = |subject: u32| graph.people.who(graph.said(subject));
         // Of the two that were proposed, one speaks against the other; else whoever is together with one of them.
         let against = match other.who == who(candidate.right) {

@@ -10,14 +10,19 @@
 //! Parts and pairs come in the order of what they say, so that arrival decides nothing.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::cluster::Joining;
 use super::edges::{Candidate, Refusal};
 use super::fuzzy::Fuzzy;
 use crate::matching::{
-    BITS_MAX, COMPONENT_MAX, Memories, Pairs, SILENCE_BITS, Scorer, TORN_BITS, Weight, parts,
+    BITS_MAX, COMPONENT_MAX, Memories, Pairs, SILENCE_BITS, Scorer, TORN_BITS, Weight,
+    may_be_namesakes, parts,
 };
+
+/// What is found out about two parts: that it is known, and that records of them contradict each other.
+const KNOWN: u8 = 1;
+const STANDS: u8 = 2;
 
 /// Two subjects that the FUZZY rule takes for one person.
 #[derive(Debug, Clone, Copy)]
@@ -49,6 +54,8 @@ struct Placed {
 struct Contraction<'a> {
     /// In the order of what they say.
     subjects: &'a [u32],
+    /// Their rows in the matcher's table.
+    rows: &'a [u32],
     pairs: Pairs,
     /// Weights of places.
     weights: Vec<i32>,
@@ -77,7 +84,7 @@ impl Joining<'_> {
             if subjects.len() <= COMPONENT_MAX {
                 self.join_by_sums(fuzzy, &subjects, placed);
             } else {
-                self.join_in_order(fuzzy.rule, &subjects, &placed);
+                self.join_in_order(fuzzy, &subjects, &placed);
             }
         }
     }
@@ -94,7 +101,7 @@ impl Joining<'_> {
         }
         for (&subject, position) in self.subjects.iter().zip(0..) {
             if fuzzy.row(subject).is_some()
-                && !self.graph.is_corrected(subject)
+                && !self.graph.is_left_out(subject)
                 && let Some(group) = groups.get_mut(&reach.find(position))
             {
                 group.subjects.push(subject);
@@ -104,31 +111,60 @@ impl Joining<'_> {
     }
 
     /// Joins the parts of a group that is too large to weigh all its pairs: pair by pair, the heaviest first.
-    fn join_in_order(&mut self, rule: u16, subjects: &[u32], placed: &[Placed]) {
+    fn join_in_order(&mut self, fuzzy: &Fuzzy, subjects: &[u32], placed: &[Placed]) {
+        let Some(mut scorer) = fuzzy.scorer(Memories::default()) else { return };
+        let rows = subjects.iter().filter_map(|&subject| fuzzy.row(subject));
+        let rows: Vec<u32> = rows.collect();
+        let mut torn: Vec<Candidate> = Vec::new();
         for &pair in placed {
-            self.take(&candidate(rule, subjects, pair));
+            let candidate = candidate(fuzzy.rule, subjects, pair);
+            if self.root(candidate.left) != self.root(candidate.right)
+                && may_be_namesakes(&mut scorer, &[rows[pair.left]], &[rows[pair.right]])
+            {
+                torn.push(candidate);
+            } else {
+                self.take(&candidate);
+            }
+        }
+        // Others may have joined their parts since, or something else stands between them.
+        for candidate in torn {
+            if self.root(candidate.left) == self.root(candidate.right) {
+                self.take(&candidate);
+                continue;
+            }
+            let refused = self.refusal(&candidate).unwrap_or((candidate.right, Refusal::Torn));
+            self.clusters.violations.push(candidate.refused(refused.0, refused.1));
         }
     }
 
     fn join_by_sums(&mut self, fuzzy: &Fuzzy, subjects: &[u32], mut shown: Vec<Placed>) {
         let roots: Vec<u32> = subjects.iter().map(|&subject| self.root(subject)).collect();
         let mut joined: Vec<Placed> = Vec::new();
-        let Some(mut scorer) = fuzzy.scorer(Memories::default()) else { return };
+        let Some(mut scorer) = fuzzy.scorer(Memories::of(subjects.len())) else { return };
         let rows = subjects.iter().filter_map(|&subject| fuzzy.row(subject));
         let rows: Vec<u32> = rows.collect();
         if roots.iter().any(|root| *root != roots[0]) {
             // What lies within a part was not weighed for its own sake, and what lies between parts all is.
             shown.retain(|pair| roots[pair.left] == roots[pair.right]);
-            let mut contraction = Contraction::new(subjects, roots);
-            let weighed = contraction.weigh(&mut scorer, &rows, fuzzy.threshold_bits, &mut shown);
+            let mut contraction = Contraction::new(subjects, &rows, roots);
+            let weighed = contraction.weigh(&mut scorer, fuzzy.threshold_bits, &mut shown);
             self.clusters.weighed += weighed;
             while let Some((left, right)) = contraction.pairs.best() {
-                let strongest = contraction.strongest(left, right);
-                let candidate = candidate(fuzzy.rule, subjects, strongest);
-                let stands = self.refusal(&candidate).is_some();
-                if stands || contraction.is_torn(self, left, right) {
+                if contraction.stands(self, left, right)
+                    || contraction.is_claimed_twice(self, &mut scorer, left, right)
+                {
                     contraction.pairs.refuse(left, right);
                     continue;
+                }
+                let strongest = contraction.strongest(left, right);
+                let candidate = candidate(fuzzy.rule, subjects, strongest);
+                // Nobody in them contradicts anybody, as was seen.
+                if self.refusal_given(&candidate, |_, _, _| None).is_some() {
+                    contraction.pairs.refuse(left, right);
+                    continue;
+                }
+                for (one, other) in contraction.pairs.unlearnt(left, right) {
+                    contraction.stands(self, one, other);
                 }
                 self.take(&candidate);
                 contraction.pairs.join(left, right);
@@ -138,7 +174,7 @@ impl Joining<'_> {
             shown.sort_unstable();
             joined.sort_unstable();
             shown.retain(|pair| joined.binary_search(pair).is_err());
-            self.refuse_what_is_left(fuzzy.rule, &contraction, &mut shown);
+            self.refuse_what_is_left(fuzzy.rule, &mut contraction, &mut scorer, &mut shown);
         }
         for pair in shown {
             self.take(&candidate(fuzzy.rule, subjects, pair));
@@ -149,20 +185,28 @@ impl Joining<'_> {
     fn refuse_what_is_left(
         &mut self,
         rule: u16,
-        contraction: &Contraction<'_>,
+        contraction: &mut Contraction<'_>,
+        scorer: &mut Scorer<'_>,
         shown: &mut Vec<Placed>,
     ) {
+        // Many pairs lie between the same two parts.
+        let (mut contradictions, mut torn) = (HashMap::new(), HashMap::new());
         shown.retain(|&pair| {
             let candidate = candidate(rule, contraction.subjects, pair);
-            if self.root(candidate.left) == self.root(candidate.right) {
+            let roots = (self.root(candidate.left), self.root(candidate.right));
+            if roots.0 == roots.1 {
                 return true;
             }
-            let (left, right) =
-                (contraction.pairs.group_of(pair.left), contraction.pairs.group_of(pair.right));
-            let (against, reason) = self.refusal(&candidate).unwrap_or_else(|| {
-                let is_torn = contraction.is_torn(self, left, right);
-                let reason = if is_torn { Refusal::Torn } else { Refusal::Outweighed };
-                (candidate.right, reason)
+            let refused = self.refusal_given(&candidate, |this, left, right| {
+                *contradictions.entry(roots).or_insert_with(|| this.against(left, right))
+            });
+            let (against, reason) = refused.unwrap_or_else(|| {
+                let left = contraction.pairs.group_of(pair.left);
+                let right = contraction.pairs.group_of(pair.right);
+                let is_torn = *torn
+                    .entry((left.min(right), left.max(right)))
+                    .or_insert_with(|| contraction.is_claimed_twice(self, scorer, left, right));
+                (candidate.right, if is_torn { Refusal::Torn } else { Refusal::Outweighed })
             });
             self.clusters.violations.push(candidate.refused(against, reason));
             false
@@ -179,10 +223,10 @@ fn candidate(rule: u16, subjects: &[u32], pair: Placed) -> Candidate {
 
 impl<'a> Contraction<'a> {
     /// Makes a group of places of each part.
-    fn new(subjects: &'a [u32], roots: Vec<u32>) -> Self {
+    fn new(subjects: &'a [u32], rows: &'a [u32], roots: Vec<u32>) -> Self {
         let places: Vec<u32> = (0..subjects.len() as u32).collect();
-        let pairs = Pairs::new(&places);
-        Self { subjects, pairs, weights: vec![i32::MIN; places.len() * places.len()], roots }
+        let weights = vec![i32::MIN; places.len() * places.len()];
+        Self { subjects, rows, pairs: Pairs::new(&places), weights, roots }
     }
 
     /// Weighs every two places of different parts, adds those above the threshold to `shown`, and joins the places of each
@@ -190,17 +234,16 @@ impl<'a> Contraction<'a> {
     fn weigh(
         &mut self,
         scorer: &mut Scorer<'_>,
-        rows: &[u32],
         threshold_bits: f32,
         shown: &mut Vec<Placed>,
     ) -> u64 {
-        let count = rows.len();
+        let count = self.rows.len();
         for left in 0..count {
             for right in left + 1..count {
                 if self.roots[left] == self.roots[right] {
                     continue;
                 }
-                let weight = scorer.weigh(rows[left], rows[right]);
+                let weight = scorer.weigh(self.rows[left], self.rows[right]);
                 let same = parts(weight.same);
                 self.weights[left * count + right] = same;
                 self.pairs.set(left, right, [speaks(weight, threshold_bits), same, same]);
@@ -232,23 +275,53 @@ impl<'a> Contraction<'a> {
         pairs.min().expect("groups that are joined have members")
     }
 
+    /// Tells whether records of two groups contradict each other.
+    fn stands(&mut self, joining: &Joining<'_>, left: usize, right: usize) -> bool {
+        let mut facts = self.pairs.facts(left, right);
+        if facts == 0 {
+            let part = |group: usize| &joining.parts[self.roots[group] as usize];
+            let stands = joining.against(part(left), part(right)).is_some();
+            facts = if stands { KNOWN | STANDS } else { KNOWN };
+            self.pairs.learn(left, right, facts);
+        }
+        facts & STANDS != 0
+    }
+
+    /// Tells whether one of two groups belongs nearly as well to somebody else: to a third one, or to a namesake of the other
+    /// one who lives there.
+    fn is_claimed_twice(
+        &mut self,
+        joining: &Joining<'_>,
+        scorer: &mut Scorer<'_>,
+        left: usize,
+        right: usize,
+    ) -> bool {
+        let rows = |group: usize| -> Vec<u32> {
+            self.pairs.groups[group].iter().map(|&place| self.rows[place as usize]).collect()
+        };
+        may_be_namesakes(scorer, &rows(left), &rows(right)) || self.is_torn(joining, left, right)
+    }
+
     /// Tells whether one of two groups belongs nearly as well to a third, which cannot be the same person as the other: a
     /// record without birthday and suffix, of father or son.
-    fn is_torn(&self, joining: &Joining<'_>, left: usize, right: usize) -> bool {
-        let pairs = &self.pairs;
-        let stands = |one: usize, other: usize| {
-            let [one, other] = [one, other].map(|group| &joining.parts[self.roots[group] as usize]);
-            joining.contradictions.between(joining.graph, one, other).is_some()
-        };
-        let torn = |one: usize, other: usize, third: usize| {
-            pairs.sum(one, third) > 0
-                && pairs.same(one, other).saturating_sub(pairs.same(one, third)) < parts(TORN_BITS)
-                && !stands(one, third)
-                && stands(other, third)
-        };
-        let others = (0..pairs.groups.len())
-            .filter(|&third| third != left && third != right && !pairs.groups[third].is_empty());
-        others.into_iter().any(|third| torn(left, right, third) || torn(right, left, third))
+    fn is_torn(&mut self, joining: &Joining<'_>, left: usize, right: usize) -> bool {
+        for third in 0..self.pairs.groups.len() {
+            if third == left || third == right || self.pairs.groups[third].is_empty() {
+                continue;
+            }
+            for (one, other) in [(left, right), (right, left)] {
+                let pairs = &self.pairs;
+                let behind = pairs.same(one, other).saturating_sub(pairs.same(one, third));
+                if pairs.sum(one, third) > 0
+                    && behind < parts(TORN_BITS)
+                    && !self.stands(joining, one, third)
+                    && self.stands(joining, other, third)
+                {
+                    return true;
+                }
+            }
+        }
+        false
     }
 }
 

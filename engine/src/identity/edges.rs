@@ -63,6 +63,15 @@ pub enum Refusal {
     Outweighed,
     /// One of the two belongs nearly as well to somebody who cannot be the other: either would be a guess.
     Torn,
+    /// The value is nobody's, since more people use it than may share one, or since somebody said so. The row stands for all the
+    /// records that carry it, of which there are so many.
+    Nobody(u32),
+    /// The same; a rule blocks the value.
+    Blocked(u32),
+    /// The same; the value was not seen for too long.
+    Expired(u32),
+    /// So many more edges of the value were refused. The row shows the first of them.
+    More(u32),
 }
 
 impl Refusal {
@@ -81,6 +90,32 @@ impl Refusal {
             Self::Contradicted => "contradicted",
             Self::Outweighed => "outweighed",
             Self::Torn => "torn",
+            Self::Nobody(_) => "nobody",
+            Self::Blocked(_) => "blocked",
+            Self::Expired(_) => "expired",
+            Self::More(_) => "more",
+        }
+    }
+
+    /// Returns how many records, or refused edges, the row stands for, if it is not about its two subjects alone.
+    pub fn figure(self) -> Option<u32> {
+        match self {
+            Self::Nobody(count)
+            | Self::Blocked(count)
+            | Self::Expired(count)
+            | Self::More(count) => Some(count),
+            Self::GivenName
+            | Self::Surname
+            | Self::Name
+            | Self::Unnamed
+            | Self::Suffix
+            | Self::BirthDate
+            | Self::Limit(_)
+            | Self::MergeLimit
+            | Self::Override
+            | Self::Contradicted
+            | Self::Outweighed
+            | Self::Torn => None,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The ground of the resolution: subjects, what they carry, what they say; and which pairs that proposes.
 
+use std::collections::HashMap;
+
 use super::classes::DecidedClasses;
 use super::expiry::Expiry;
 use super::hash;
@@ -71,6 +73,8 @@ pub(super) struct Graph {
     pub(super) times: Vec<i64>,
     pub(super) versions: Versions,
     pub(super) overrides: Overrides,
+    /// Shared identifiers among whose people surnames tell some of one given name apart, with how many these are at most.
+    pub(super) several_surnames: HashMap<u32, usize>,
     /// What was decided about values.
     pub(super) decided: DecidedClasses,
     /// Which values were not seen for too long.
@@ -88,6 +92,7 @@ impl Graph {
             times: Vec::new(),
             versions: Versions::default(),
             overrides: Overrides::default(),
+            several_surnames: HashMap::new(),
             decided: DecidedClasses::default(),
             expiry: Expiry::default(),
         }
@@ -182,6 +187,15 @@ impl Graph {
             }
             values.extend(hashes.iter().map(|hash| self.values.block(rule, *hash)));
         }
+    }
+
+    /// Returns the values that some subjects carry, ascending, each once.
+    pub(super) fn values_of(&self, subjects: &[u32]) -> Vec<u32> {
+        let mut values: Vec<u32> =
+            subjects.iter().flat_map(|&subject| self.values.of(subject)).collect();
+        values.sort_unstable();
+        values.dedup();
+        values
     }
 
     /// Tells whether a subject has no person of its own, such as an event's.

@@ -1,7 +1,8 @@
 //! `LIMIT n` and `LIMIT n PER '30 days'`: how many values of a kind one profile takes.
 //!
-//! A value counts once, at the time at which any subject was first observed with it, whoever that was. That is a function of
-//! the subjects alone, so neither batches nor the order of edges move it, and however often a value is used costs nothing.
+//! A value counts once, at the time at which any subject was first observed with it, whoever that was, short of records that
+//! are gone. That is a function of the subjects that are there alone, so neither batches nor the order of edges move it, and
+//! however often a value is used costs nothing.
 
 use std::time::Duration;
 

@@ -8,17 +8,19 @@
 //! ```text
 //!  add(subject) -> normalise -> values: identifiers, blocks of MATCH rules, record keys     graph, values, people
 //!  resolve()    -> let the newest version of each record speak for it                      versions
-//!               -> count different people per value: personal, shared, nobody               classes
+//!               -> count different people per value: personal, shared, nobody               classes, surnames
 //!               -> walk the components that new subjects touch                              resolver
-//!               -> propose pairs, veto by name, suffix and birthday                         proposals, people
+//!               -> propose pairs, veto by name, suffix and birthday                         blocks, proposals, people
 //!               -> weigh pairs by a model of agreement, if there is a FUZZY rule            fuzzy
 //!               -> constrained union-find in a total order                                  cluster, part
 //!               -> join what weighed pairs outweigh                                         contraction
 //!               -> after each priority, seat those for whom a limit left no room           seating
 //!               -> what people decided: who must be together, and who must not              overrides
+//!               -> keep the strongest of many refused edges of one value                     summaries
 //!               -> lead events and orders to their profile                                  linkers
 //!               -> weigh which profiles are of one household, if the rule asks for it           households
 //!               -> Delta: which subjects moved from which anchor to which
+//!  former_identifiers() -> what corrected versions carried, and records that are gone         reading, gone
 //!  compared()   -> what two records say of each other by themselves                        between
 //!  review()     -> pairs about which an answer of a person would tell most                 review
 //!  take_figures() -> how long each step took, and what became of the pairs of each rule    figures
@@ -33,6 +35,7 @@
 
 mod agreement;
 mod between;
+mod blocks;
 mod classes;
 mod cluster;
 mod contraction;
@@ -41,6 +44,7 @@ mod edges;
 mod expiry;
 mod figures;
 mod fuzzy;
+mod gone;
 mod graph;
 mod halt;
 pub(crate) mod hash;
@@ -56,11 +60,14 @@ mod person;
 mod pool;
 pub mod profile_id;
 mod proposals;
+mod proposed;
 mod reading;
 mod resolver;
 mod review;
 mod rules;
 mod seating;
+mod summaries;
+mod surnames;
 pub mod union_find;
 mod values;
 mod versions;
@@ -81,6 +88,7 @@ pub(crate) use households::{Households, StoredTie, Tie};
 pub(crate) use interner::Interner;
 pub use overrides::{Decided, Origin, Override, RecordName};
 pub use person::PersonFields;
+pub(crate) use person::is_ahead;
 pub use profile_id::ProfileIds;
 pub use reading::{Counts, EdgeEvidence, ProfileIdentifier, ViolationEvidence};
 pub use resolver::{Change, Delta, Resolver};

@@ -215,6 +215,12 @@ impl Graph {
         changed.into_iter().flat_map(|value| self.values.subjects(value)).collect()
     }
 
+    /// Returns the subjects of records about which people decided something else since components were solved last.
+    pub(super) fn redecided(&self) -> Vec<u32> {
+        let records = self.overrides.changed.iter();
+        records.flat_map(|&record| self.values.subjects(record)).collect()
+    }
+
     /// Returns the subjects that must-links lead to from a subject, also those that are contradicted.
     pub(super) fn must_linked(&self, subject: u32) -> impl Iterator<Item = u32> {
         let record = self.subjects[subject as usize].record;
@@ -230,8 +236,8 @@ impl Graph {
         if self.overrides.apart.is_empty() {
             return 0;
         }
-        let records =
-            self.values.subjects(value).map(|subject| self.subjects[subject as usize].record);
+        let subjects = self.values.subjects(value).filter(|&subject| !self.is_gone(subject));
+        let records = subjects.map(|subject| self.subjects[subject as usize].record);
         let mut records: Vec<u32> =
             records.filter(|record| self.overrides.apart.contains_key(record)).collect();
         records.sort_unstable();
@@ -242,9 +248,10 @@ impl Graph {
         if records.iter().any(is_told) { 2 } else { 0 }
     }
 
-    /// Returns the one of a record's subjects that stands for it, whichever arrived first.
+    /// Returns the one of a record's subjects that stands for it, whichever arrived first; none of a record that is gone.
     fn bearer(&self, record: u32) -> Option<u32> {
-        self.values.subjects(record).min_by_key(|&subject| (self.content(subject), subject))
+        let subjects = self.values.subjects(record).filter(|&subject| !self.is_gone(subject));
+        subjects.min_by_key(|&subject| (self.content(subject), subject))
     }
 }
 

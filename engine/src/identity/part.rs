@@ -41,18 +41,16 @@ struct Limited {
     subject: u32,
 }
 
+/// Records of two parts that cannot be of one person, and why.
+pub(super) type Against = (Described, Described, Contradiction);
+
 /// What is known of pairs of descriptions, by what they say of who they are.
 #[derive(Debug, Default)]
 pub(super) struct Contradictions(RefCell<HashMap<(u64, u64), Option<Contradiction>>>);
 
 impl Contradictions {
     /// Returns the records of two parts that cannot be of one person, and why.
-    pub(super) fn between(
-        &self,
-        graph: &Graph,
-        left: &Part,
-        right: &Part,
-    ) -> Option<(Described, Described, Contradiction)> {
+    pub(super) fn between(&self, graph: &Graph, left: &Part, right: &Part) -> Option<Against> {
         left.people.iter().find_map(|&one| {
             right.people.iter().find_map(|&other| Some((one, other, self.of(graph, one, other)?)))
         })

@@ -162,6 +162,12 @@ impl People {
         person.has_name() || person.birth.is_some()
     }
 
+    /// Tells whether a description has a whole surname beside a given name, so that another surname is another one.
+    pub(super) fn says_surname(&self, number: u32) -> bool {
+        let person = self.get(number);
+        person.given != NONE && self.parts.text(person.surname).len() > 1
+    }
+
     /// Returns the ISO code of the person's country.
     pub(super) fn country(&self, number: u32) -> Option<&str> {
         let country = self.get(number).country;
@@ -215,6 +221,17 @@ impl People {
     /// Compares names, as they stand and with given name and surname swapped, and returns the better reading.
     pub(super) fn names(&self, left: u32, right: u32) -> NameAgreement {
         self.compare_names(self.get(left), self.get(right))
+    }
+
+    /// Compares surnames alone: a name of one word is taken for one, though it may be a given name.
+    pub(super) fn surnames(&self, left: u32, right: u32) -> Agreement {
+        let (left, right) = (self.get(left), self.get(right));
+        let given = if left.given == NONE { right.given } else { left.given };
+        let with = |person: &Person| match person.given {
+            NONE => Person { given, ..*person },
+            _ => *person,
+        };
+        self.compare_names(&with(left), &with(right)).surname
     }
 
     fn compare_names(&self, left: &Person, right: &Person) -> NameAgreement {

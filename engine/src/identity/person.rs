@@ -25,6 +25,17 @@ pub struct PersonFields {
     pub country: Option<String>,
 }
 
+/// Microseconds of a day.
+const DAY: i64 = 86_400_000_000;
+
+/// Tells whether a birthday is later than the day on which the row was taken that says so, at `seen_at` in microseconds. Nobody
+/// was born then: it is a slip, or a year of two digits in the wrong century, and says nothing.
+pub(crate) fn is_ahead(birth_date: Option<&str>, country: Option<&str>, seen_at: i64) -> bool {
+    let born = birth_date.and_then(|text| udfs::normalize_birth_date(text, country));
+    // Somewhere it is tomorrow already.
+    born.is_some_and(|born| i64::from(born) > seen_at.div_euclid(DAY) + 1)
+}
+
 /// A field that MATCH rules compare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Field {
@@ -99,6 +110,31 @@ impl Person {
         match (self.birth, other.birth) {
             (Some(left), Some(right)) => left.agreement(right),
             _ => Agreement::Unknown,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_born_tomorrow() {
+        // 2026-11-27, at noon.
+        let noon = 20_784 * DAY + DAY / 2;
+        for (birth_date, country, expected) in [
+            (Some("1987-12-22"), None, false),
+            (Some("2026-11-27"), None, false),
+            (Some("2026-11-28"), None, false),
+            (Some("2026-11-29"), None, true),
+            (Some("2030-05-06"), None, true),
+            (Some("12/01/2026"), Some("US"), true),
+            (Some("12/01/2026"), Some("PL"), false),
+            (Some("2050-05-06"), None, false),
+            (Some("n/a"), None, false),
+            (None, None, false),
+        ] {
+            assert_eq!(is_ahead(birth_date, country, noon), expected, "{birth_date:?} {country:?}");
         }
     }
 }

@@ -35,6 +35,13 @@ impl<T: Copy> Pool<T> {
         self.count += 1;
     }
 
+    /// Keeps what passes of the list of `owner`.
+    pub(super) fn retain(&mut self, owner: u32, keep: impl Fn(&T) -> bool) {
+        let kept: Vec<T> = self.of(owner).filter(keep).collect();
+        self.clear(owner);
+        kept.into_iter().rev().for_each(|item| self.push(owner, item));
+    }
+
     /// Empties the list of `owner`.
     pub(super) fn clear(&mut self, owner: u32) {
         let Some(head) = self.heads.get_mut(owner as usize) else { return };
@@ -88,5 +95,9 @@ mod tests {
         pool.push(1, 'e');
         assert_eq!(pool.iter().collect::<String>(), "bed");
         assert_eq!((pool.cells.len(), pool.len()), (3, 3));
+        pool.push(1, 'f');
+        pool.retain(1, |item| *item != 'e');
+        pool.retain(9, |_| true);
+        assert_eq!((pool.of(1).collect::<String>(), pool.len()), ("fd".to_owned(), 3));
     }
 }

@@ -1,7 +1,6 @@
-//! Which pairs of subjects a value proposes, and which of them a look at the two alone refuses.
+//! Whether a value proposes two of its subjects, and what a look at the two alone refuses.
 
 use super::agreement::Agreement;
-use super::classes::COMPARED_MAX;
 use super::edges::{Candidate, Refusal, Violation};
 use super::graph::Graph;
 use super::interner::NONE;
@@ -15,65 +14,29 @@ enum Verdict {
     Ignore,
 }
 
-/// What was done about the subjects of a value.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Proposed {
-    /// Pairs that were compared.
-    pub(super) compared: u64,
-    /// Whether there were too many to compare each with each.
-    pub(super) too_many: bool,
-}
-
 impl Graph {
-    /// Proposes the pairs of a value's subjects, and refuses those that a look at the two alone refuses.
-    ///
-    /// Subjects that are judged alike make a star, unless somebody told them apart, and of these stars the first ones are
-    /// compared with all others. Those for whom there is no room in their star are seated while edges are taken.
-    pub(super) fn propose(
+    /// Compares two subjects of a value: proposes them, refuses them, or passes over them.
+    pub(super) fn compare(
         &self,
         value: u32,
+        left: u32,
+        right: u32,
         candidates: &mut Vec<Candidate>,
         refused: &mut Vec<Violation>,
-    ) -> Proposed {
-        let mut subjects: Vec<u32> =
-            self.users(value).filter(|&subject| !self.is_linker(subject)).collect();
-        if subjects.len() < 2 {
-            return Proposed::default();
+    ) {
+        if self.are_versions(value, left, right) {
+            return;
         }
-        let judged = |subject: u32| self.people.judged(self.person(subject));
-        subjects.sort_by_cached_key(|&subject| (judged(subject), self.content(subject), subject));
-        let mut pair = |left: u32, right: u32| {
-            if self.are_versions(value, left, right) {
-                return;
+        match self.judge(value, left, right) {
+            Verdict::Propose(strength) => {
+                candidates.push(self.candidate(value, left, right, strength));
             }
-            match self.judge(value, left, right) {
-                Verdict::Propose(strength) => {
-                    candidates.push(self.candidate(value, left, right, strength));
-                }
-                Verdict::Refuse(reason) => {
-                    let candidate = self.candidate(value, left, right, 0);
-                    refused.push(candidate.refused(candidate.right, reason));
-                }
-                Verdict::Ignore => {}
+            Verdict::Refuse(reason) => {
+                let candidate = self.candidate(value, left, right, 0);
+                refused.push(candidate.refused(candidate.right, reason));
             }
-        };
-        // Whoever stands for others may be kept apart from them: then each one stands for itself.
-        let apart = self.people_decided(value) > 0;
-        let mut stars: Vec<u32> = Vec::new();
-        for &subject in &subjects {
-            match stars.last() {
-                Some(&first) if !apart && judged(first) == judged(subject) => pair(first, subject),
-                _ => stars.push(subject),
-            }
+            Verdict::Ignore => {}
         }
-        for (at, &left) in stars.iter().take(COMPARED_MAX).enumerate() {
-            for &right in &stars[at + 1..] {
-                pair(left, right);
-            }
-        }
-        let between = (0..stars.len().min(COMPARED_MAX)).map(|at| stars.len() - at - 1);
-        let compared = subjects.len() - stars.len() + between.sum::<usize>();
-        Proposed { compared: compared as u64, too_many: stars.len() > COMPARED_MAX }
     }
 
     /// Returns the edge that a value proposes between two of its subjects, if it proposes one.
@@ -107,24 +70,24 @@ impl Graph {
             return Verdict::Propose(0);
         }
         let shared = self.values.class(value) == ValueClass::Shared;
-        let people = (self.person(left), self.person(right));
         if self.rules.is_kind(rule) {
-            self.judge_identifier(shared, people.0, people.1)
+            self.judge_identifier(value, shared, left, right)
         } else {
+            let people = (self.person(left), self.person(right));
             self.judge_block(people.0, people.1, || shared || self.have_namesakes(left, right))
         }
     }
 
-    /// Judges two people who share an identifier: the name veto.
-    fn judge_identifier(&self, shared: bool, left: u32, right: u32) -> Verdict {
-        if let Some(contradiction) = self.people.contradiction(left, right) {
+    /// Judges two subjects that share an identifier: the name veto.
+    fn judge_identifier(&self, value: u32, shared: bool, left: u32, right: u32) -> Verdict {
+        let people = (self.person(left), self.person(right));
+        if let Some(contradiction) = self.people.contradiction(people.0, people.1) {
             return Verdict::Refuse(contradiction.into());
         }
-        let names = self.people.names(left, right);
-        let (left, right) = (self.people.get(left), self.people.get(right));
-        let birth = left.birth_agreement(right);
-        let strength = names.strength() + birth as u8;
-        if !left.has_name() || !right.has_name() {
+        let names = self.people.names(people.0, people.1);
+        let (one, other) = (self.people.get(people.0), self.people.get(people.1));
+        let strength = names.strength() + one.birth_agreement(other) as u8;
+        if !one.has_name() || !other.has_name() {
             return if shared {
                 Verdict::Refuse(Refusal::Unnamed)
             } else {
@@ -132,17 +95,21 @@ impl Graph {
             };
         }
         if names.surname == Agreement::Different {
-            // Marriage changes surnames; then the given name is the same, and on a shared value something else, too.
-            let corroborated = birth >= Agreement::Similar || left.same_postal_code(right);
-            let changed = names.given == Agreement::Same && (!shared || corroborated);
+            // Marriage changes surnames; then the given name is the same, and something else agrees, too.
+            let changed =
+                names.given == Agreement::Same && self.is_corroborated(value, left, right);
             return if changed {
                 Verdict::Propose(strength)
             } else {
                 Verdict::Refuse(Refusal::Surname)
             };
         }
-        // An initial is enough beside the same surname, not beside a similar one.
-        if names.strength() >= 4 {
+        // An initial is enough beside the same surname, not beside a similar one. Where people of one given name share the
+        // value, that name alone is not: it may be that of each of them.
+        let tells = !shared
+            || !self.several_surnames.contains_key(&value)
+            || self.people.surnames(people.0, people.1) >= Agreement::Similar;
+        if names.strength() >= 4 && tells {
             Verdict::Propose(strength)
         } else {
             Verdict::Refuse(Refusal::Name)

@@ -18,6 +18,10 @@ pub struct ProfileIdentifier<'a> {
     pub class: ValueClass,
     /// Whether it identifies nobody because it was not seen for too long.
     pub is_expired: bool,
+    /// Whether the graph blocks it.
+    pub is_blocked: bool,
+    /// How many of the profile's records carry it.
+    pub records: usize,
     /// The profile's oldest subject that carries it.
     pub first_subject: u32,
 }
@@ -56,6 +60,8 @@ pub struct ViolationEvidence {
     pub reason: &'static str,
     /// The kind whose LIMIT would be exceeded.
     pub limited_kind: Option<String>,
+    /// How many records, or refused edges, it stands for: see [`Refusal::figure`].
+    pub figure: Option<u32>,
 }
 
 /// How much there is.
@@ -119,18 +125,40 @@ impl Resolver {
     /// Returns the identifiers of a profile, by kind and value, each once. What a version of a record carries that was about
     /// somebody else is none of them.
     pub fn identifiers(&self, anchor: u32) -> Vec<ProfileIdentifier<'_>> {
-        let mut found: Vec<(u32, u32)> = self
-            .members(anchor)
-            .filter(|&subject| !self.graph.is_corrected(subject))
+        self.carried_by(self.members(anchor).filter(|&subject| !self.graph.is_corrected(subject)))
+    }
+
+    /// Returns what is none of the [`identifiers`](Self::identifiers) of a profile because only versions of its records carry it
+    /// that were about somebody else, or records that are gone and would be together with it, by kind and value, each once.
+    pub fn former_identifiers(&self, anchor: u32) -> Vec<ProfileIdentifier<'_>> {
+        let corrected = self.members(anchor).filter(|&subject| self.graph.is_corrected(subject));
+        let mut former = self.carried_by(corrected.chain(self.gone_with(anchor)));
+        if !former.is_empty() {
+            let held = self.identifiers(anchor);
+            former.retain(|former| {
+                let by_name = |held: &ProfileIdentifier<'_>| {
+                    (held.kind, held.value).cmp(&(former.kind, former.value))
+                };
+                held.binary_search_by(by_name).is_err()
+            });
+        }
+        former
+    }
+
+    /// Returns the identifiers that some subjects of a profile carry, by kind and value, each once.
+    fn carried_by(&self, subjects: impl Iterator<Item = u32>) -> Vec<ProfileIdentifier<'_>> {
+        let mut found: Vec<(u32, u32)> = subjects
             .flat_map(|subject| self.graph.values.of(subject).map(move |value| (value, subject)))
             .filter(|&(value, _)| self.graph.rules.is_kind(self.graph.values.rule(value)))
             .filter(|&(value, subject)| !self.is_beyond_limit(value, subject))
             .collect();
         found.sort_unstable();
-        found.dedup_by_key(|(value, _)| *value);
-        let mut identifiers: Vec<_> = found
-            .into_iter()
-            .filter_map(|(value, subject)| self.identifier(value, subject))
+        let carried = found.chunk_by(|one, next| one.0 == next.0);
+        let mut identifiers: Vec<_> = carried
+            .filter_map(|carried| {
+                let &(value, first_subject) = carried.first()?;
+                self.identifier(value, first_subject, carried.iter().map(|(_, subject)| *subject))
+            })
             .collect();
         identifiers.sort_unstable_by_key(|identifier| (identifier.kind, identifier.value));
         identifiers
@@ -144,15 +172,34 @@ impl Resolver {
             && self.violations.of(subject).any(|violation| is_limit(&violation))
     }
 
-    fn identifier(&self, value: u32, first_subject: u32) -> Option<ProfileIdentifier<'_>> {
+    fn identifier(
+        &self,
+        value: u32,
+        first_subject: u32,
+        carriers: impl Iterator<Item = u32>,
+    ) -> Option<ProfileIdentifier<'_>> {
         let (kind, class) = (self.graph.values.rule(value), self.graph.values.class(value));
         Some(ProfileIdentifier {
             kind,
             value: self.graph.values.text(value)?,
             class,
             is_expired: class == ValueClass::Nobody && self.graph.is_expired(value),
+            is_blocked: self.graph.values.is_blocked(value),
+            records: self.count_records(carriers),
             first_subject,
         })
+    }
+
+    /// Counts the records of subjects, each once.
+    fn count_records(&self, subjects: impl Iterator<Item = u32>) -> usize {
+        let records = subjects.map(|subject| self.graph.subjects[subject as usize].record);
+        let mut records = records.filter(|&record| record != NONE);
+        let Some(first) = records.next() else { return 0 };
+        // Most values are one record's.
+        let mut others: Vec<u32> = records.filter(|&record| record != first).collect();
+        others.sort_unstable();
+        others.dedup();
+        1 + others.len()
     }
 
     /// Returns the subjects that carry a normalised identifier, ascending.
@@ -194,8 +241,10 @@ impl Resolver {
             .filter(|&value| self.graph.values.class(value) == ValueClass::Nobody);
         let of_kinds =
             values.filter(|&value| self.graph.rules.is_kind(self.graph.values.rule(value)));
-        of_kinds
-            .filter_map(|value| self.identifier(value, self.graph.values.subjects(value).last()?))
+        of_kinds.filter_map(|value| {
+            let carriers = self.graph.values.subjects(value);
+            self.identifier(value, self.graph.values.subjects(value).last()?, carriers)
+        })
     }
 
     fn find(&self, kind: u16, value: &str) -> Option<u32> {
@@ -249,6 +298,7 @@ impl Resolver {
                 Refusal::Limit(kind) => Some(self.graph.rules.rule_name(kind).to_owned()),
                 _ => None,
             },
+            figure: reason.figure(),
         }
     }
 

@@ -8,9 +8,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::blocks::Blocks;
 use super::cluster::{Clusters, Component, cluster};
 use super::contraction::Pair;
-use super::edges::{Candidate, Edge, Violation};
+use super::edges::{Edge, Violation};
 use super::figures::{Figures, Phase, Watch};
 use super::fuzzy::{Fuzzy, Partner};
 use super::graph::{Graph, NewSubject};
@@ -19,8 +20,9 @@ use super::households::Households;
 use super::interner::NONE;
 use super::linkers;
 use super::pool::Pool;
-use super::proposals::Proposed;
+use super::proposed::{Proposals, Ranges};
 use super::rules::Rules;
+use super::summaries::Ignored;
 use super::values::ValueClass;
 use super::versions::Settled;
 use crate::matching::{Labels, Model};
@@ -39,6 +41,7 @@ pub struct Resolver {
     pub(super) next_members: Vec<u32>,
     pub(super) edges: Pool<Edge>,
     pub(super) violations: Pool<Violation>,
+    ignored: Ignored,
     pub(super) households: Arc<Households>,
     pub(super) profile_count: usize,
     /// The walk that last came by each subject.
@@ -75,29 +78,6 @@ pub struct Change {
     pub after: Option<u32>,
 }
 
-/// What a run proposed for values it came by, so that each value is looked at once.
-#[derive(Default)]
-struct Proposals {
-    candidates: Vec<Candidate>,
-    violations: Vec<Violation>,
-    /// Pairs that were compared, by the number of their rule.
-    compared: Vec<u64>,
-    /// For blocks of MATCH rules: who is reached from whom, both ways, ascending.
-    ways: Vec<(u32, u32)>,
-    ranges: HashMap<u32, Ranges>,
-}
-
-#[derive(Clone)]
-struct Ranges {
-    candidates: std::ops::Range<usize>,
-    violations: std::ops::Range<usize>,
-    ways: std::ops::Range<usize>,
-    /// Whether everybody who carries the value is reached from anybody who does.
-    through_all: bool,
-    /// The walk that last came by.
-    walk: u32,
-}
-
 impl Resolver {
     /// Makes a resolver without subjects.
     pub fn new(rules: Rules) -> Self {
@@ -111,6 +91,7 @@ impl Resolver {
             next_members: Vec::new(),
             edges: Pool::new(),
             violations: Pool::new(),
+            ignored: Ignored::default(),
             profile_count: 0,
             visits: Vec::new(),
             walk: 0,
@@ -191,7 +172,8 @@ impl Resolver {
             fuzzy.normalize(&self.graph);
             self.figures.lap(Phase::Weigh, &mut watch);
         }
-        let (mut seeds, versions) = self.seeds(resolved as u32);
+        let mut proposals = Proposals::of_rules(&self.graph.rules);
+        let [mut seeds, versions, turned] = self.seeds(resolved as u32, &mut proposals.blocks);
         self.figures.lap(Phase::Classify, &mut watch);
         if let Some(fuzzy) = &mut self.fuzzy {
             let pairs = fuzzy.weigh(&self.graph, &mut seeds, &self.halt);
@@ -200,12 +182,13 @@ impl Resolver {
         }
         // What two records say is weighed as before, whichever of their versions speaks.
         seeds.extend(versions);
+        self.add_heirs(&turned, &mut seeds);
         if self.walk.checked_add(seeds.len() as u32).is_none() {
             self.visits.fill(0);
             self.walk = 0;
         }
         let before = self.walk;
-        let (mut proposals, mut delta) = (Proposals::of_rules(&self.graph.rules), Delta::default());
+        let mut delta = Delta::default();
         let mut seeds = seeds.into_iter();
         loop {
             let mut portion = self.portion(&mut seeds, before, &mut proposals);
@@ -265,8 +248,9 @@ impl Resolver {
             if self.halt.is_halted() {
                 break;
             }
-            let clusters = cluster(graph, fuzzy, component);
+            let mut clusters = cluster(graph, fuzzy, component);
             figures.joined(&clusters, graph.rules.fuzzy_rule());
+            clusters.keep_strongest(graph);
             solved.push(clusters);
         }
         figures.lap(Phase::Join, watch);
@@ -286,42 +270,66 @@ impl Resolver {
 
     /// Returns the subjects from which components must be solved again. First new ones, those that somebody decided about
     /// since, all of a value that now identifies somebody else, and all who live with namesakes when somebody comes to them.
-    /// Then all versions of a record of which another one speaks, and those whom one was proposed with that was corrected.
-    fn seeds(&mut self, resolved: u32) -> (Vec<u32>, Vec<u32>) {
+    /// Then all whose pairs weigh as before: versions of a record of which another one speaks, those whom one was proposed with
+    /// that was corrected or is gone, those of a block of a MATCH rule, and those of whom another row tells that a value is
+    /// nobody's. Last the versions of records that are gone since, or are back.
+    fn seeds(&mut self, resolved: u32, blocks: &mut Blocks) -> [Vec<u32>; 3] {
         let new = resolved..self.graph.subjects.len() as u32;
         let mut seeds: Vec<u32> = new.collect();
+        let redecided = self.graph.values_of(&self.graph.redecided());
         seeds.extend(self.graph.take_reopened());
-        let Settled { mut versions, corrected } = self.graph.settle_versions(resolved);
+        let Settled { mut versions, left_out, turned } = self.graph.settle_versions(resolved);
         versions.retain(|&subject| subject < resolved);
-        let corrected = corrected.into_iter().filter(|&subject| subject < resolved);
-        let parted: Vec<u32> = corrected.flat_map(|subject| self.proposed_with(subject)).collect();
-        let of = |subject: &u32| self.graph.values.of(*subject);
-        let mut values: Vec<u32> = seeds.iter().chain(&versions).flat_map(of).collect();
+        let left_out = left_out.into_iter().filter(|&subject| subject < resolved);
+        let parted: Vec<u32> = left_out.flat_map(|subject| self.proposed_with(subject)).collect();
+        versions.sort_unstable();
+        let resettled = self.graph.values_of(&versions);
+        let mut values = self.graph.values_of(&seeds);
+        values.extend(&resettled);
         values.sort_unstable();
         values.dedup();
+        // A version that speaks again, or no more, comes to a value as a new one does.
+        let is_new = |subject: u32| subject >= resolved || versions.binary_search(&subject).is_ok();
+        let mut weighed: Vec<u32> = Vec::new();
         for value in values {
             if self.halt.is_halted() {
                 break;
             }
-            let class = self.graph.classify(value);
+            let class = match resettled.binary_search(&value) {
+                Ok(_) => self.graph.classify(value),
+                Err(_) => self.graph.classify_again(value, is_new),
+            };
             let is_other = class != self.graph.values.class(value);
+            let rule = self.graph.values.rule(value);
+            let is_kind = self.graph.rules.is_kind(rule);
             if is_other {
                 self.graph.values.set_class(value, class);
-                let (rule, text) = (self.graph.values.rule(value), self.graph.values.text(value));
+                let text = self.graph.values.text(value);
                 if let (Some(fuzzy), Some(text)) = (&mut self.fuzzy, text)
-                    && self.graph.rules.is_kind(rule)
+                    && is_kind
                 {
                     fuzzy.set_class(rule, text, class);
                 }
             }
-            if is_other || self.graph.was_home_of_namesakes(value, resolved) {
+            if is_kind {
+                self.graph.note_surnames(value);
+            }
+            let told = self.ignored.replace(value, self.graph.ignored(value));
+            weighed.extend(told.into_iter().filter(|&subject| subject < resolved));
+            let is_redecided = redecided.binary_search(&value).is_ok();
+            let is_as_it_was = blocks.is_as_it_was(&self.graph, value, is_new, is_redecided);
+            if is_other || !is_as_it_was || self.graph.was_home_of_namesakes(value, resolved) {
+                blocks.look_at_all(&self.graph, value);
+                // Pairs weigh otherwise by whom identifiers identify, and not by blocks of MATCH rules.
+                let seeds = if is_kind { &mut seeds } else { &mut weighed };
                 seeds.extend(
                     self.graph.values.subjects(value).filter(|&subject| subject < resolved),
                 );
             }
         }
         versions.extend(parted);
-        (seeds, versions)
+        versions.append(&mut weighed);
+        [seeds, versions, turned]
     }
 
     /// Walks from a subject to all that hang together with it: through identifiers and records to everybody who carries
@@ -347,12 +355,24 @@ impl Resolver {
                 {
                     continue;
                 }
+                if let Some(pairs) = proposals.with(&self.graph, value, subject) {
+                    for (left, right) in pairs.ends() {
+                        for other in [left, right] {
+                            if self.visits[other as usize] != self.walk {
+                                self.visits[other as usize] = self.walk;
+                                open.push(other);
+                            }
+                        }
+                    }
+                    pairs.add_from(subject, &mut component);
+                    continue;
+                }
                 let ranges = proposals.of(&self.graph, value);
                 let first_visit = std::mem::replace(&mut ranges.walk, self.walk) != self.walk;
-                if first_visit {
+                let ranges = ranges.clone();
+                if first_visit && ranges.through_all {
                     met.push(value);
                 }
-                let (ways, through_all) = (ranges.ways.clone(), ranges.through_all);
                 let (visits, walk) = (&mut self.visits, self.walk);
                 let mut reach = |other: u32| {
                     if visits[other as usize] != walk {
@@ -360,11 +380,12 @@ impl Resolver {
                         open.push(other);
                     }
                 };
-                if !through_all {
-                    let ways = &proposals.ways[ways];
+                if !ranges.through_all {
+                    let ways = &proposals.ways[ranges.ways.clone()];
                     let from = ways.partition_point(|(from, _)| *from < subject);
                     let here = ways[from..].iter().take_while(|(from, _)| *from == subject);
                     here.for_each(|(_, to)| reach(*to));
+                    proposals.add_from(&ranges, subject, &mut component);
                 } else if first_visit {
                     self.graph.values.subjects(value).for_each(&mut reach);
                 }
@@ -372,11 +393,11 @@ impl Resolver {
         }
         component.subjects.sort_unstable();
         if let Some(fuzzy) = &self.fuzzy {
-            let is_corrected = |subject: u32| self.graph.is_corrected(subject);
-            for &left in component.subjects.iter().filter(|left| !is_corrected(**left)) {
+            let is_left_out = |subject: u32| self.graph.is_left_out(subject);
+            for &left in component.subjects.iter().filter(|left| !is_left_out(**left)) {
                 let pairs = fuzzy
                     .partners(left)
-                    .filter(|partner| partner.subject > left && !is_corrected(partner.subject));
+                    .filter(|partner| partner.subject > left && !is_left_out(partner.subject));
                 component.pairs.extend(pairs.map(|Partner { subject: right, weight }| Pair {
                     left,
                     right,
@@ -440,43 +461,11 @@ impl Resolver {
         for violation in &clusters.violations {
             self.violations.push(violation.left, *violation);
         }
-    }
-}
-
-impl Proposals {
-    fn of_rules(rules: &Rules) -> Self {
-        Self { compared: vec![0; usize::from(rules.record_rule()) + 1], ..Self::default() }
-    }
-
-    fn of(&mut self, graph: &Graph, value: u32) -> &mut Ranges {
-        self.ranges.entry(value).or_insert_with(|| {
-            let (candidates, violations) = (self.candidates.len(), self.violations.len());
-            let Proposed { compared, too_many } =
-                graph.propose(value, &mut self.candidates, &mut self.violations);
-            let rule = graph.values.rule(value);
-            if let Some(of_rule) = self.compared.get_mut(usize::from(rule)) {
-                *of_rule += compared;
+        for &subject in &component.subjects {
+            for row in self.ignored.of(subject) {
+                self.violations.push(subject, row);
             }
-            let through_all =
-                too_many || graph.rules.is_kind(rule) || rule == graph.rules.record_rule();
-            let from = self.ways.len();
-            if !through_all {
-                let proposed =
-                    self.candidates[candidates..].iter().map(|pair| (pair.left, pair.right));
-                let refused =
-                    self.violations[violations..].iter().map(|pair| (pair.left, pair.right));
-                let pairs = proposed.chain(refused);
-                self.ways.extend(pairs.flat_map(|(left, right)| [(left, right), (right, left)]));
-                self.ways[from..].sort_unstable();
-            }
-            Ranges {
-                candidates: candidates..self.candidates.len(),
-                violations: violations..self.violations.len(),
-                ways: from..self.ways.len(),
-                through_all,
-                walk: 0,
-            }
-        })
+        }
     }
 }
 

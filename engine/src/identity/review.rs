@@ -57,10 +57,15 @@ impl Question {
         }
     }
 
-    /// Returns what a refusal asks; nothing, if people decided it.
+    /// Returns what a refusal asks; nothing, if people decided it, or if it stands for many.
     fn of(refusal: Refusal) -> Option<Self> {
         match refusal {
-            Refusal::Override | Refusal::Contradicted => None,
+            Refusal::Override
+            | Refusal::Contradicted
+            | Refusal::Nobody(_)
+            | Refusal::Blocked(_)
+            | Refusal::Expired(_)
+            | Refusal::More(_) => None,
             Refusal::Torn => Some(Self::Torn),
             Refusal::Outweighed => Some(Self::Outweighed),
             Refusal::GivenName

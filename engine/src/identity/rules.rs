@@ -7,9 +7,11 @@ use std::collections::HashSet;
 
 use regex::Regex;
 
+use super::classes::COMPARED_MAX;
 use super::fuzzy::check_fuzzy;
 use super::limit::{Limit, micros};
 use super::person::Field;
+use super::summaries::VIOLATIONS_MAX;
 use crate::catalog::{FuzzyRule, IdentifierRule, IdentityGraph, MatchRule, Normalizer};
 use crate::matching::{self, Form};
 use crate::{Error, Result};
@@ -37,6 +39,10 @@ pub struct Rules {
     pub(super) ranks: Vec<u16>,
     pub(super) merge_limit: u32,
     pub(super) shared_limit: u32,
+    /// Refused edges of one value that are kept at most.
+    pub(super) violations_max: usize,
+    /// With how many others of a block each of its people is compared at most.
+    pub(super) compared_max: usize,
 }
 
 /// A kind of identifier.
@@ -136,6 +142,8 @@ impl Rules {
             ranks,
             merge_limit: graph.merge_limit,
             shared_limit: graph.shared_limit,
+            violations_max: VIOLATIONS_MAX,
+            compared_max: COMPARED_MAX,
         })
     }
 
@@ -191,6 +199,11 @@ impl Rules {
 
     pub(super) fn is_kind(&self, rule: u16) -> bool {
         usize::from(rule) < self.kinds.len()
+    }
+
+    /// Tells whether a rule is a kind of identifier or a MATCH rule that is exact.
+    pub(super) fn is_exact(&self, rule: u16) -> bool {
+        usize::from(rule) < self.kinds.len() + self.matches.len()
     }
 
     pub(super) fn match_rule(&self, index: usize) -> u16 {

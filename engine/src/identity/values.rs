@@ -154,6 +154,11 @@ impl Values {
         self.first_at.get(value as usize).copied().unwrap_or(0)
     }
 
+    /// Says when a value was first observed, which a rule asks for and a subject carries.
+    pub(super) fn set_first_at(&mut self, value: u32, at: i64) {
+        self.first_at[value as usize] = at;
+    }
+
     pub(super) fn set_class(&mut self, value: u32, class: ValueClass) {
         self.classes[value as usize] = class;
     }

@@ -1,6 +1,6 @@
 //! What a graph is made from, as its coverage tells: tables by version, and how far each source is trusted.
 
-use super::standing::record_tables;
+use super::standing::{deletes, record_tables};
 use crate::catalog::{Body, Coverage, IdentityGraph, Kind, Published};
 use crate::tables;
 
@@ -29,7 +29,13 @@ pub(super) fn coverage_now(
     // A lake in which nobody decided anything has no such tables.
     let logs = versions.filter(|(version, log)| log == tables::SUBJECTS.path || *version > 0);
     let logs = logs.map(|(version, log)| (log, version));
-    let trusts = trusts.iter().map(|(source, trust)| (trust_input(source), u64::from(*trust)));
+    let told = |source: &str| match published.state.get(Kind::Source, source) {
+        Some(definition) if deletes(&definition.body) => TELLS_OF_DELETIONS,
+        _ => 0,
+    };
+    let trusts = trusts
+        .iter()
+        .map(|(source, trust)| (trust_input(source), u64::from(*trust) + told(source)));
     let resolution = (RESOLUTION_INPUT.to_owned(), RESOLUTION);
     Coverage {
         inputs: logs.chain(trusts).chain([resolution]).collect(),
@@ -46,20 +52,23 @@ pub(super) fn expires(graph: &IdentityGraph) -> bool {
 /// The name under which [`RESOLUTION`] is kept in the graph's coverage; that of no table.
 const RESOLUTION_INPUT: &str = "resolution";
 
-/// Which resolution makes profiles: another number for each that may make others of the same subjects and rules. Profiles
-/// that one made are not added to by another.
-const RESOLUTION: u64 = 2;
+/// Which resolution makes profiles: another number for each that may make others of the same subjects and rules, or tells more
+/// of them. Profiles that one made are not added to by another.
+const RESOLUTION: u64 = 4;
 
 /// The name under which a source's trust is kept in the graph's coverage.
 fn trust_input(source: &str) -> String {
     format!("{TRUST_INPUT}{source}")
 }
 
+/// What is added to the trust of a source that tells of deletions: people are made otherwise by it.
+const TELLS_OF_DELETIONS: u64 = 1 << 16;
+
 /// What the names of trusts begin with, and those of no table.
 const TRUST_INPUT: &str = "trust of ";
 
 /// Tells whether what was made at `covered` was made by the rules of `now`: the graph is the same and made in the same way,
-/// and every source that was there is trusted as it was.
+/// and every source that was there is trusted as it was, and tells of deletions if it did.
 pub(super) fn same_rules(covered: &Coverage, now: &Coverage) -> bool {
     let trusts = covered.inputs.iter().filter(|(input, _)| input.starts_with(TRUST_INPUT));
     covered.definition_version == now.definition_version

@@ -5,8 +5,10 @@ use arrow::datatypes::Int64Type;
 use datafusion::common::ScalarValue;
 
 use crate::catalog::Published;
-use crate::consent::ConsentBook;
+use crate::consent::{ConsentBook, Holding};
 use crate::error::{Error, Result};
+use crate::identity::{PersonFields, is_ahead};
+use crate::ingest::PERSON_FIELDS;
 use crate::lake::{Lake, TableSnapshot};
 use crate::query::access::{NO_SUBJECT, People};
 use crate::tables;
@@ -66,14 +68,27 @@ pub async fn load_identifiers(
     published: &Published,
     book: &mut ConsentBook,
 ) -> Result<()> {
-    let Some(table) = published.table(tables::PROFILE_IDENTIFIERS.path) else { return Ok(()) };
+    let holding = |status: &str| match [ValueClass::Nobody.word(), EXPIRED].contains(&status) {
+        true => Holding::Nobodys,
+        false => Holding::Identifies,
+    };
+    hold_rows(lake, published, &tables::PROFILE_IDENTIFIERS, book, holding).await?;
+    hold_rows(lake, published, &tables::FORMER_IDENTIFIERS, book, |_| Holding::Former).await
+}
+
+/// Notes in `book` the identifiers that are in a table; `holding` says by the status of each what it is to the profile.
+async fn hold_rows(
+    lake: &Lake,
+    published: &Published,
+    layout: &SystemLayout,
+    book: &mut ConsentBook,
+    holding: impl Fn(&str) -> Holding,
+) -> Result<()> {
+    let Some(table) = published.table(layout.path) else { return Ok(()) };
     let columns = ["_subject", "kind", "value", "status"];
-    for batch in
-        crate::table_read::read_table(lake, tables::PROFILE_IDENTIFIERS.path, &table, &columns)
-            .await?
-    {
+    for batch in crate::table_read::read_table(lake, layout.path, &table, &columns).await? {
         let anchors = batch.column(0).as_primitive::<Int64Type>();
-        let [kinds, values, classes] = [
+        let [kinds, values, statuses] = [
             tables::texts(batch.column(1))?,
             tables::texts(batch.column(2))?,
             tables::texts(batch.column(3))?,
@@ -83,7 +98,7 @@ pub async fn load_identifiers(
                 anchors.value(row) as u32,
                 kinds.value(row),
                 values.value(row),
-                ![ValueClass::Nobody.word(), EXPIRED].contains(&classes.value(row)),
+                holding(statuses.value(row)),
             );
         }
     }
@@ -111,6 +126,23 @@ impl IdentifierRows {
             kinds: tables::texts(batch.column(1))?,
             values: tables::texts(batch.column(2))?,
         })
+    }
+}
+
+/// Returns what a row says about its person that was taken at `at`, by the places of [`PERSON_FIELDS`].
+pub(super) fn person_of(field: &dyn Fn(usize) -> Option<String>, at: i64) -> PersonFields {
+    debug_assert_eq!(PERSON_FIELDS.len(), 8);
+    let (birth_date, country) = (field(3), field(7));
+    let is_ahead = is_ahead(birth_date.as_deref(), country.as_deref(), at);
+    PersonFields {
+        name: field(0),
+        first_name: field(1),
+        last_name: field(2),
+        birth_date: birth_date.filter(|_| !is_ahead),
+        street: field(4),
+        postal_code: field(5),
+        city: field(6),
+        country,
     }
 }
 

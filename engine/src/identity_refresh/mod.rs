@@ -27,10 +27,10 @@ use std::sync::Arc;
 
 use crate::buckets::{self, Replaced, bucket_of};
 use crate::catalog::{Catalog, Change, Coverage, GraphInForce, IdentityGraph, Published};
-use crate::consent::ConsentBook;
+use crate::consent::{ConsentBook, Holding};
 use crate::error::Result;
-use crate::identity::{NewSubject, PersonFields, ProfileIds, Resolver, Rules, ValueClass};
-use crate::ingest::{PERSON_FIELDS, RECORD_KIND};
+use crate::identity::{NewSubject, ProfileIds, Resolver, Rules, ValueClass};
+use crate::ingest::RECORD_KIND;
 use crate::jobs::Run;
 use crate::lake::Lake;
 use crate::overrides::{self, InForce};
@@ -41,7 +41,7 @@ pub use churn::Churn;
 pub(crate) use decide::{decide, known};
 pub use impact::columns as impact_columns;
 use inputs::{coverage_now, same_rules, trusts};
-use load::{IdentifierRows, gap, rows_from};
+use load::{IdentifierRows, gap, person_of, rows_from};
 pub use load::{load_identifiers, load_people};
 pub use model::TRAINING_RECORDS_MIN;
 pub(crate) use model::load as load_model;
@@ -284,13 +284,16 @@ impl Memory {
             anchors.iter().filter(|anchor| self.resolver.anchor_of(**anchor) == Some(**anchor))
         {
             for identifier in self.resolver.identifiers(*anchor) {
-                let identifies = identifier.class != ValueClass::Nobody;
-                book.hold(
-                    *anchor,
-                    kinds[usize::from(identifier.kind)],
-                    identifier.value,
-                    identifies,
-                );
+                let holding = match identifier.class {
+                    ValueClass::Nobody => Holding::Nobodys,
+                    ValueClass::Personal | ValueClass::Shared => Holding::Identifies,
+                };
+                let kind = kinds[usize::from(identifier.kind)];
+                book.hold(*anchor, kind, identifier.value, holding);
+            }
+            for identifier in self.resolver.former_identifiers(*anchor) {
+                let kind = kinds[usize::from(identifier.kind)];
+                book.hold(*anchor, kind, identifier.value, Holding::Former);
             }
         }
     }
@@ -368,17 +371,7 @@ impl Memory {
             return self.leave_out(source, (at, observed_at));
         };
         let trust = trust.1;
-        let person = record.map(|_| PersonFields {
-            name: field(0),
-            first_name: field(1),
-            last_name: field(2),
-            birth_date: field(3),
-            street: field(4),
-            postal_code: field(5),
-            city: field(6),
-            country: field(7),
-        });
-        debug_assert_eq!(PERSON_FIELDS.len(), 8);
+        let person = record.map(|_| person_of(field, at));
         let identifiers: Vec<(u16, &str)> =
             values.iter().map(|(kind, value)| (*kind, value.as_str())).collect();
         let source = self.resolver.source(source)?;
@@ -467,6 +460,7 @@ impl Memory {
             .collect();
         let layouts = [
             &tables::PROFILE_IDENTIFIERS,
+            &tables::FORMER_IDENTIFIERS,
             &tables::IDENTITY_EDGES,
             &tables::PROFILE_MERGES,
             &tables::IDENTITY_VIOLATIONS,

@@ -12,13 +12,16 @@ use arrow::array::{
 };
 use arrow::datatypes::{Float64Type, Int64Type};
 use std::sync::Arc;
+use udfs::agreement::identifier;
 
 use super::*;
 use crate::error::Error;
 use crate::lake::Commit;
 use crate::matching::{
-    ComparisonModel, Counts, Frequencies, Health, LevelModel, Model, PERSON_NAMES, labels,
+    ComparisonModel, Counts, Form, Frequencies, Health, Kind, LevelModel, Model, PERSON_NAMES,
+    labels,
 };
+use crate::table_read::read_system_table;
 
 /// Records from which a model is trained. A rule of the model learns from fifty pairs at least: where one record in ten has
 /// another of its person, a thousand have a hundred of such pairs, spread over several rules. With fewer, the model would be
@@ -48,8 +51,8 @@ impl Memory {
         let records = self.resolver.record_count();
         tracing::debug!(records, spread = model.health.prior_spread, "a model is trained");
         let name = self.resolver.fuzzy_rule().unwrap_or_default();
-        let trained =
-            Trained { rule: name, version, records, decided: self.resolver.labels().len() };
+        let (decided, kinds) = (self.resolver.labels().len(), self.resolver.rules().compared());
+        let trained = Trained { rule: name, version, records, decided, kinds: &kinds };
         let [models, weights, frequencies] = rows_of(&model, &trained, now)?;
         replace(catalog, change, &tables::MATCH_MODELS, models).await?;
         replace(catalog, change, &tables::MATCH_WEIGHTS, weights).await?;
@@ -94,6 +97,20 @@ struct Trained<'a> {
     records: usize,
     /// Pairs of records that people had decided about.
     decided: usize,
+    /// The kinds of identifiers, whose comparisons come behind those of persons.
+    kinds: &'a [Kind],
+}
+
+impl Trained<'_> {
+    /// Returns what a level of a comparison is called: only mailboxes have a name before a domain.
+    fn label(&self, comparison: usize, level: &LevelModel) -> &'static str {
+        let kind = comparison.checked_sub(PERSON_NAMES.len()).and_then(|at| self.kinds.get(at));
+        let is_of_mailboxes = level.label == identifier::LABELS[usize::from(identifier::LOCAL)];
+        match kind {
+            Some(kind) if is_of_mailboxes && kind.form != Form::Email => "does not occur",
+            _ => level.label,
+        }
+    }
 }
 
 fn rows_of(model: &Model, trained: &Trained<'_>, now: i64) -> Result<[RecordBatch; 3]> {
@@ -119,12 +136,12 @@ fn rows_of(model: &Model, trained: &Trained<'_>, now: i64) -> Result<[RecordBatc
     let (mut of, mut level) = (Int64Builder::new(), Int64Builder::new());
     let (mut comparison, mut label) = (StringBuilder::new(), StringBuilder::new());
     let mut figures: [Float64Builder; 4] = std::array::from_fn(|_| Float64Builder::new());
-    for compared in &model.comparisons {
+    for (number, compared) in model.comparisons.iter().enumerate() {
         for (at, found) in compared.levels.iter().enumerate() {
             of.append_value(version);
             comparison.append_value(&compared.name);
             level.append_value(at as i64);
-            label.append_value(found.label);
+            label.append_value(trained.label(number, found));
             let bits = udfs::match_weight(found.same, found.chance).unwrap_or_default();
             let values = [found.same, found.household, found.chance, bits];
             figures.iter_mut().zip(values).for_each(|(column, value)| column.append_value(value));
@@ -164,7 +181,7 @@ pub(crate) async fn load(
     rules: &Rules,
     version: u64,
 ) -> Result<Option<Model>> {
-    let models = rows(lake, published, &tables::MATCH_MODELS).await?;
+    let models = read_system_table(lake, published, &tables::MATCH_MODELS).await?;
     let Some(models) = models.first().filter(|models| integer(models, 0, 0) == version as i64)
     else {
         return Ok(None);
@@ -173,7 +190,7 @@ pub(crate) async fn load(
     let names = PERSON_NAMES.into_iter().map(str::to_owned).chain(kinds);
     let mut comparisons: Vec<ComparisonModel> =
         names.map(|name| ComparisonModel { name, levels: vec![] }).collect();
-    for weights in rows(lake, published, &tables::MATCH_WEIGHTS).await? {
+    for weights in read_system_table(lake, published, &tables::MATCH_WEIGHTS).await? {
         let names = tables::texts(weights.column(1))?;
         for row in 0..weights.num_rows() {
             let of = |comparison: &ComparisonModel| comparison.name == names.value(row);
@@ -188,7 +205,7 @@ pub(crate) async fn load(
         }
     }
     let mut people: [Vec<(u64, u32)>; 2] = Default::default();
-    for counted in rows(lake, published, &tables::MATCH_FREQUENCIES).await? {
+    for counted in read_system_table(lake, published, &tables::MATCH_FREQUENCIES).await? {
         let parts = tables::texts(counted.column(1))?;
         for row in 0..counted.num_rows() {
             let at = PARTS.iter().position(|part| *part == parts.value(row));
@@ -209,21 +226,6 @@ pub(crate) async fn load(
         }),
         health: Health { prior_spread: figure(6), ..Health::default() },
     }))
-}
-
-/// Reads a table of models in the order in which it was written.
-async fn rows(
-    lake: &Lake,
-    published: &Published,
-    layout: &SystemLayout,
-) -> Result<Vec<RecordBatch>> {
-    let Some(table) = published.table(layout.path) else { return Ok(vec![]) };
-    let schema = layout.schema();
-    let mut batches = Vec::new();
-    for file in table.files.iter() {
-        batches.extend(crate::table_read::read_file(lake, layout.path, file, &schema).await?);
-    }
-    Ok(batches)
 }
 
 fn integer(rows: &RecordBatch, column: usize, row: usize) -> i64 {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use crate::buckets::BUCKET_SUBJECTS;
 use crate::error::Result;
-use crate::identity::{Edge, probability_of};
+use crate::identity::{Edge, ProfileIdentifier, probability_of};
 use crate::tables;
 
 use super::*;
@@ -43,14 +43,18 @@ impl Memory {
         ])
     }
 
-    /// The identifiers, edges, merges and refused edges of profiles, worked out on all cores.
-    pub(super) fn rows_of(&self, ids: &Ids<'_>, anchors: &[u32]) -> Result<[RecordBatch; 4]> {
+    /// The identifiers of profiles, former ones, edges, merges and refused edges, worked out on all cores.
+    pub(super) fn rows_of(&self, ids: &Ids<'_>, anchors: &[u32]) -> Result<[RecordBatch; 5]> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let part = anchors.len().div_ceil(cores).max(1);
-        let work = |anchors: &[u32]| -> Result<[RecordBatch; 4]> {
+        let work = |anchors: &[u32]| -> Result<[RecordBatch; 5]> {
             let (edges, merges) = self.edge_rows(ids, anchors)?;
-            let identifiers = self.identifier_rows(ids, anchors)?;
-            Ok([identifiers, edges, merges, self.violation_rows(ids, anchors)?])
+            let held = |anchor: u32| self.resolver.identifiers(anchor);
+            let had = |anchor: u32| self.resolver.former_identifiers(anchor);
+            let identifiers =
+                self.identifier_rows(&tables::PROFILE_IDENTIFIERS, ids, anchors, held)?;
+            let former = self.identifier_rows(&tables::FORMER_IDENTIFIERS, ids, anchors, had)?;
+            Ok([identifiers, former, edges, merges, self.violation_rows(ids, anchors)?])
         };
         let parts = std::thread::scope(|scope| {
             let running: Vec<_> =
@@ -69,21 +73,28 @@ impl Memory {
             let rows = parts.iter().map(|part| &part[table]);
             Ok(concat_batches(&schema, rows).map_err(DataFusionError::from)?)
         };
-        Ok([joined(0)?, joined(1)?, joined(2)?, joined(3)?])
+        Ok([joined(0)?, joined(1)?, joined(2)?, joined(3)?, joined(4)?])
     }
 
     pub(super) fn is_record(&self, subject: u32) -> bool {
         self.seen[subject as usize].record_key.is_some()
     }
 
-    fn identifier_rows(&self, ids: &Ids<'_>, anchors: &[u32]) -> Result<RecordBatch> {
+    fn identifier_rows<'a>(
+        &'a self,
+        layout: &SystemLayout,
+        ids: &Ids<'_>,
+        anchors: &[u32],
+        identifiers_of: impl Fn(u32) -> Vec<ProfileIdentifier<'a>>,
+    ) -> Result<RecordBatch> {
         let (mut subject, mut profile) = (Int64Builder::new(), Int64Builder::new());
         let (mut kind, mut value, mut status) =
             (StringBuilder::new(), StringBuilder::new(), StringBuilder::new());
         let mut at = TimestampMicrosecondBuilder::new().with_timezone("UTC");
+        let (mut records, mut blocked) = (Int64Builder::new(), BooleanBuilder::new());
         let kinds: Vec<&str> = self.resolver.rules().kinds().collect();
         for anchor in anchors {
-            for identifier in self.resolver.identifiers(*anchor) {
+            for identifier in identifiers_of(*anchor) {
                 subject.append_value(i64::from(*anchor));
                 profile.append_value(ids(*anchor));
                 kind.append_value(kinds[usize::from(identifier.kind)]);
@@ -93,15 +104,19 @@ impl Memory {
                     false => identifier.class.word(),
                 });
                 at.append_value(self.seen[identifier.first_subject as usize].at);
+                records.append_value(identifier.records as i64);
+                blocked.append_value(identifier.is_blocked);
             }
         }
-        tables::PROFILE_IDENTIFIERS.batch(vec![
+        layout.batch(vec![
             Arc::new(subject.finish()),
             Arc::new(profile.finish()),
             Arc::new(kind.finish()),
             Arc::new(value.finish()),
             Arc::new(status.finish()),
             Arc::new(at.finish()),
+            Arc::new(records.finish()),
+            Arc::new(blocked.finish()),
         ])
     }
 
@@ -177,6 +192,7 @@ impl Memory {
         let mut texts: [StringBuilder; 4] = std::array::from_fn(|_| StringBuilder::new());
         let mut records = Records::new(3);
         let mut at = TimestampMicrosecondBuilder::new().with_timezone("UTC");
+        let mut figures = Int64Builder::new();
         for anchor in anchors {
             for violation in self.resolver.violations_of(*anchor) {
                 let evidence = self.resolver.explain_violation(violation);
@@ -190,6 +206,7 @@ impl Memory {
                 at.append_value(
                     self.seen[evidence.left as usize].at.max(self.seen[evidence.right as usize].at),
                 );
+                figures.append_option(evidence.figure.map(i64::from));
             }
         }
         let [rule, value, reason, limited] =
@@ -204,6 +221,7 @@ impl Memory {
         ];
         columns.extend(records.finish::<6>());
         columns.push(Arc::new(at.finish()));
+        columns.push(Arc::new(figures.finish()));
         tables::IDENTITY_VIOLATIONS.batch(columns)
     }
 }

@@ -3,7 +3,7 @@
 //! Ingest decides which version stands, and a row that comes back has the subject that it had. So it follows from the current
 //! rows and from nothing else. Each file is read once, and one that was rewritten anew.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::AsArray;
@@ -26,6 +26,8 @@ impl Memory {
         covered: Option<&Coverage>,
     ) -> Result<()> {
         let standing = self.standing.read(lake, published, covered).await?;
+        let deleting = deleting(published);
+        self.resolver.set_deleting(|source| deleting.contains(source));
         self.resolver.set_standing(standing);
         if let Some(sightings) = &mut self.sightings {
             self.resolver.set_last_seen(&sightings.last(lake, published).await?);
@@ -156,6 +158,19 @@ pub(super) fn record_tables(published: &Published) -> impl Iterator<Item = Strin
         }
         _ => None,
     })
+}
+
+/// Returns the sources that tell of deletions. Of one that was not read since it was defined nobody knows which records are
+/// gone: until it is read, all of them are.
+fn deleting(published: &Published) -> BTreeSet<&str> {
+    let sources = published.state.of_kind(Kind::Source);
+    let sources = sources.filter(|definition| deletes(&definition.body));
+    sources.map(|definition| definition.name.as_str()).collect()
+}
+
+/// Tells whether a definition is of a source that tells of deletions.
+pub(super) fn deletes(body: &Body) -> bool {
+    matches!(body, Body::Source(source) if source.deleted_when.is_some())
 }
 
 /// Returns a table as it was at `covered`; as it is if that is not known any more.

@@ -59,6 +59,13 @@ impl Version {
     pub(super) const INCOMING: u32 = u32::MAX;
     /// The file number of a version that is current again and still in the history only.
     pub(super) const SUPERSEDED: u32 = u32::MAX - 1;
+    /// The file number of a version that says that its record is gone. It is in the history, and stays there.
+    pub(super) const DELETED: u32 = u32::MAX - 2;
+
+    /// Tells whether the row of a version that was replaced is in the history already.
+    pub(super) fn is_in_history(&self) -> bool {
+        matches!(self.file, Self::SUPERSEDED | Self::DELETED)
+    }
 }
 
 /// What becomes of a keyed row.
@@ -94,6 +101,11 @@ impl KnownRecords {
     /// Notes a version that a table holds.
     pub(super) fn load_current(&mut self, key: u128, version: Version) {
         self.current.insert(key, version);
+    }
+
+    /// Notes a version that says that its record is gone, where no table holds a current one.
+    pub(super) fn load_deleted(&mut self, key: u128, version: Version) {
+        self.current.entry(key).or_insert(version);
     }
 
     /// Notes a version that the history holds.

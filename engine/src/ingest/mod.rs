@@ -6,6 +6,8 @@
 //! the source's cursor become one publication; a failure or a crash before it leaves everything as it was.
 
 mod chunk;
+mod deleted;
+mod gone;
 mod hash;
 mod known;
 mod layout;
@@ -33,6 +35,8 @@ use crate::lake::{self, Commit, FileEntry, Table, TableSnapshot, WriteOptions};
 use crate::query::planner::Planner;
 use crate::tables;
 use chunk::{Chunk, Outcome, Pending};
+use deleted::NewestDeleted;
+pub(crate) use gone::gone_rows;
 pub use hash::RowHasher;
 use known::{Known, KnownRecords, Version};
 use layout::{hash_content, hash_key, message_key, original_schema, sort_columns, table_schema};
@@ -343,6 +347,7 @@ impl<'a> Refresh<'a> {
                     }
                 }
                 if let Some(superseded) = &self.superseded {
+                    let mut deleted = NewestDeleted::default();
                     let snapshot = superseded.snapshot();
                     for file in snapshot.files.iter() {
                         for batch in crate::table_read::read_file(
@@ -356,10 +361,15 @@ impl<'a> Refresh<'a> {
                             let (keys, contents) =
                                 (hash_key(&hasher, &batch, key)?, hash_content(&hasher, &batch)?);
                             keys.iter()
-                                .zip(contents)
-                                .for_each(|(key, content)| known.load_superseded(*key, content));
+                                .zip(&contents)
+                                .for_each(|(key, content)| known.load_superseded(*key, *content));
+                            let deletions = self.deletions(&batch).await?;
+                            let orders = || chunk::orders(&batch, version_by.as_deref());
+                            let rows = (keys.as_slice(), contents.as_slice());
+                            deleted.note(&batch, &deletions, rows, orders)?;
                         }
                     }
+                    deleted.load(&mut known);
                 }
                 Ok(Known::Records(known))
             }
@@ -404,10 +414,12 @@ impl<'a> Refresh<'a> {
         outcomes.retain(Outcome::is_taken);
         self.report.rows_taken += outcomes.len() as u64;
         let subjects = self.subjects_of(&chunk).await?;
+        let gone = self.gone(&chunk.rows, &outcomes).await?;
         let rows = chunk.finish(&subjects, self.now, &self.source)?;
         let number = self.files.len() as u32;
-        let (kept, replaced): (Vec<u32>, Vec<u32>) =
-            (0..outcomes.len() as u32).partition(|row| outcomes[*row as usize] == Outcome::Current);
+        let is_kept =
+            |row: &u32| outcomes[*row as usize] == Outcome::Current && !gone.contains_key(row);
+        let (kept, replaced): (Vec<u32>, Vec<u32>) = (0..outcomes.len() as u32).partition(is_kept);
         let sort = sort_columns(&self.source);
         if !kept.is_empty() {
             let written = write(&self.current, chunk::sorted(&rows, &kept, &sort)?).await?;
@@ -415,6 +427,7 @@ impl<'a> Refresh<'a> {
             self.files.extend(written);
             self.settle(number);
         }
+        self.settle_gone(&gone);
         if let (Some(superseded), false) = (&self.superseded, replaced.is_empty()) {
             self.history.extend(write(superseded, chunk::sorted(&rows, &replaced, &sort)?).await?);
         }

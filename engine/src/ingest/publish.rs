@@ -97,6 +97,12 @@ impl Refresh<'_> {
                     missing.remove(&version_hash(keys[*row as usize], contents[*row as usize]))
                 });
                 let rows: Vec<u32> = rows.collect();
+                let deletions = self.deletions(&batch).await?;
+                let (deleted, rows): (Vec<u32>, Vec<u32>) =
+                    rows.into_iter().partition(|row| deletions.is_one(*row as usize));
+                if !deleted.is_empty() {
+                    self.moved(&batch, &deleted, Version::DELETED)?;
+                }
                 found_rows += rows.len();
                 found.push(chunk::sorted(&batch, &rows, &[])?);
             }

@@ -6,7 +6,8 @@ use arrow::array::{Array, StringArray};
 use connectors::Rejection;
 
 use super::chunk::{self, Chunk, ChunkPart, Outcome};
-use super::known::{Known, Taken, Version};
+use super::deleted::Deletions;
+use super::known::{Known, Order, Taken, Version};
 use super::subjects::{IdentifierColumns, PERSON_FIELDS};
 use super::{ORIGIN, Refresh, hash_content, hash_key, message_key};
 use crate::catalog::{OnError, Shape};
@@ -55,7 +56,9 @@ impl Refresh<'_> {
     pub(super) async fn outcomes(&mut self, chunk: &Chunk) -> Result<Vec<Outcome>> {
         match self.source.shape.clone() {
             Shape::Records { key, version_by } => {
-                self.record_outcomes(chunk, &key, version_by.as_deref())
+                let orders = chunk::orders(&chunk.rows, version_by.as_deref())?;
+                let undated = self.undated_deletions(chunk, &orders).await?;
+                self.record_outcomes(chunk, &key, &orders, &undated)
             }
             Shape::Events { .. } if message_key(&self.source).is_empty() => {
                 self.line_outcomes(chunk).await
@@ -68,13 +71,13 @@ impl Refresh<'_> {
         &mut self,
         chunk: &Chunk,
         key: &[String],
-        version_by: Option<&str>,
+        orders: &[Order],
+        undated: &Deletions,
     ) -> Result<Vec<Outcome>> {
         let texts = chunk::key_texts(&chunk.rows, key)?;
         let hasher = self.memory.hasher;
         let (keys, contents) =
             (hash_key(&hasher, &chunk.rows, key)?, hash_content(&hasher, &chunk.rows)?);
-        let orders = chunk::orders(&chunk.rows, version_by)?;
         let mut outcomes = Vec::with_capacity(texts.len());
         let mut here: HashMap<u128, u32> = HashMap::new();
         for (row, text) in texts.iter().enumerate() {
@@ -85,6 +88,12 @@ impl Refresh<'_> {
                     "missing_key",
                     format!("Every row needs a value of the key ({}).", key.join(", ")),
                 )?;
+                outcomes.push(Outcome::Rejected);
+                continue;
+            }
+            if undated.is_one(row) {
+                let hint = "A row that says that its record is gone needs a value of the column that VERSION BY names.";
+                self.reject(chunk, row, "missing_version", hint.into())?;
                 outcomes.push(Outcome::Rejected);
                 continue;
             }

@@ -1,5 +1,6 @@
 //! Files through a source into a lake: what stands in its tables after each refresh.
 
+mod deleted;
 mod growing;
 mod upkeep;
 
@@ -38,6 +39,7 @@ fn records(key: &str, version_by: Option<&str>) -> Source {
         null_values: vec![],
         identifiers: vec![],
         person: BTreeMap::new(),
+        deleted_when: None,
         public_columns: vec![],
         on_error: OnError::Quarantine,
         freshness: Freshness::OnDemand,
@@ -122,7 +124,8 @@ impl Shop {
     async fn try_refresh(&self) -> Result<(u64, u64)> {
         self.clock.advance_us(1_000_000);
         let target = Target::Source("s".into());
-        let refreshed = self.engine.refresh(&target, false, Trigger::Demand, &|_, _| {}).await?;
+        let refreshed = Box::pin(self.engine.refresh(&target, false, Trigger::Demand, &|_, _| {}));
+        let refreshed = refreshed.await?;
         let steps = refreshed.into_result()?;
         Ok((steps[0].rows_in, steps[0].rows_out))
     }

@@ -6,12 +6,13 @@
 //! again, until the whole row says otherwise; one that a newer version replaced meanwhile stays in the history.
 
 use arrow::array::{AsArray, RecordBatch};
-use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use arrow::datatypes::Int64Type;
 
 use super::chunk::{self, Chunk, Outcome};
+use super::deleted::ingested_at;
 use super::known::{Known, Version, version_hash};
 use super::rows::not_loaded;
-use super::{INGESTED_AT, ORIGIN, Refresh, hash_content, hash_key, message_key};
+use super::{ORIGIN, Refresh, hash_content, hash_key, message_key};
 use crate::catalog::Shape;
 use crate::error::Result;
 
@@ -51,7 +52,7 @@ impl Refresh<'_> {
     /// Notes that a version which a file of the table holds was replaced.
     pub(super) fn note_stale(&mut self, key: u128, replaced: Version) {
         // One that is current again and not written yet is in the history already.
-        if replaced.file != Version::SUPERSEDED {
+        if !replaced.is_in_history() {
             self.stale
                 .entry(replaced.file)
                 .or_default()
@@ -97,28 +98,31 @@ impl Refresh<'_> {
         let Some((_, Known::Records(known))) = self.memory.known.get(self.name) else {
             return Err(not_loaded());
         };
-        let current = known.current(hash);
-        let in_a_file = |version: &&Version| {
-            version.content == content && (version.file as usize) < self.files.len()
+        let current = known.current(hash).filter(|version| version.content == content);
+        let file = match current.map(|version| version.file) {
+            Some(file) if (file as usize) < self.files.len() => Some(file),
+            // What said that the record is gone lies in the history, where it stands for nothing.
+            Some(Version::DELETED) => None,
+            _ => return Ok(()),
         };
-        let Some(file) = current.filter(in_a_file).map(|version| version.file) else {
-            return Ok(());
-        };
-        let before = self.last_superseded(hash, key, version_by).await?;
+        let before = self.last_superseded((hash, content), key, version_by).await?;
         if before.is_some() {
             self.reopened.push(hash);
         }
         if let Some((_, Known::Records(known))) = self.memory.known.get_mut(self.name) {
             known.take_back(hash, before);
         }
-        self.take_out(file, version_hash(hash, content));
+        if let Some(file) = file {
+            self.take_out(file, version_hash(hash, content));
+        }
         Ok(())
     }
 
-    /// Returns the newest version of a key that the history holds: the greatest, and of equal ones the last that came.
+    /// Returns the newest version of a key that the history holds, besides the one that is withdrawn: the greatest, and of
+    /// equal ones the last that came.
     async fn last_superseded(
         &self,
-        hash: u128,
+        (hash, withdrawn): (u128, u128),
         key: &[String],
         version_by: Option<&str>,
     ) -> Result<Option<Version>> {
@@ -133,16 +137,18 @@ impl Refresh<'_> {
                 let (keys, contents) =
                     (hash_key(hasher, &batch, key)?, hash_content(hasher, &batch)?);
                 let orders = chunk::orders(&batch, version_by)?;
-                let ingested = batch
-                    .column_by_name(INGESTED_AT)
-                    .and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>())
-                    .ok_or_else(not_loaded)?;
-                for row in (0..keys.len()).filter(|row| keys[*row] == hash) {
+                let (ingested, deletions) = (ingested_at(&batch)?, self.deletions(&batch).await?);
+                let is_asked = |row: &usize| keys[*row] == hash && contents[*row] != withdrawn;
+                for row in (0..keys.len()).filter(is_asked) {
                     let (order, at) = (orders[row], ingested.value(row));
                     let newer =
                         newest.is_none_or(|(newest, last)| (order, at) >= (newest.order, last));
                     if newer {
-                        let (content, file) = (contents[row], Version::SUPERSEDED);
+                        let file = match deletions.is_one(row) {
+                            true => Version::DELETED,
+                            false => Version::SUPERSEDED,
+                        };
+                        let content = contents[row];
                         newest = Some((Version { order, content, file }, at));
                     }
                 }

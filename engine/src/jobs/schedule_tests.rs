@@ -88,6 +88,7 @@ fn source() -> Body {
         null_values: vec![],
         identifiers: vec![],
         person: BTreeMap::new(),
+        deleted_when: None,
         public_columns: vec![],
         on_error: OnError::Quarantine,
         freshness: every(1),

@@ -29,6 +29,10 @@ const PAIRS_FREE: u64 = 100_000;
 /// Pairs in the share of work that a thread takes at a time.
 const PAIRS_PER_TASK: u64 = 1 << 16;
 
+/// Keys from which they are sorted in parts, and the bits that tell of which part one is.
+const KEYS_PARTED_MIN: usize = 1 << 16;
+const PART_BITS: u32 = 10;
+
 /// What a rule made of the records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BlockReport {
@@ -98,14 +102,7 @@ impl Blocks {
         });
         built.sort_by_key(|(name, _)| rules.iter().position(|rule| rule.name == *name));
         let rules: Vec<RuleBlocks> = built.into_iter().map(|(_, blocks)| blocks).collect();
-        let mut keys = vec![NONE; records.len() * rules.len()];
-        for (at, rule) in rules.iter().enumerate() {
-            for block in 0..rule.ends.len() {
-                for &row in rule.members(block) {
-                    keys[row as usize * rules.len() + at] = rule.keys[block];
-                }
-            }
-        }
+        let keys = keys_of_rows(&rules, records.len(), threads);
         Self { rules, keys }
     }
 
@@ -204,19 +201,19 @@ impl RuleBlocks {
         let budget = ((records.len() as f64 * PAIRS_PER_RECORD) as u64).max(PAIRS_FREE);
         let budget = if is_identifier { u64::MAX } else { budget };
         let rows = 0..records.len() as u32;
-        let mut keyed: Vec<(u64, u32)> =
+        let keyed: Vec<(u64, u32)> =
             rows.filter_map(|row| Some((key(records, classes, &rule.parts, row)?, row))).collect();
-        let mut too_large = blocks.take(&mut keyed, budget);
+        let mut too_large = blocks.take(&sorted(keyed), budget);
         blocks.unrefined = blocks.keys.len() as u32;
         for depth in 1..=rule.refine.len() {
             blocks.report.refined_records += too_large.len();
             let parts: Vec<Part> =
                 rule.parts.iter().chain(&rule.refine[..depth]).copied().collect();
-            let mut keyed: Vec<(u64, u32)> = too_large
+            let keyed: Vec<(u64, u32)> = too_large
                 .iter()
                 .filter_map(|&(_, row)| Some((key(records, classes, &parts, row)?, row)))
                 .collect();
-            too_large = blocks.take(&mut keyed, budget);
+            too_large = blocks.take(&sorted(keyed), budget);
         }
         if is_identifier {
             blocks.window(records, &too_large);
@@ -227,9 +224,9 @@ impl RuleBlocks {
         blocks
     }
 
-    /// Takes in blocks from the smallest on until the budget is spent, and returns the members of the others.
-    fn take(&mut self, keyed: &mut [(u64, u32)], budget: u64) -> Vec<(u64, u32)> {
-        keyed.sort_unstable();
+    /// Takes in blocks of sorted keys, from the smallest block on until the budget is spent, and returns the members of the
+    /// others.
+    fn take(&mut self, keyed: &[(u64, u32)], budget: u64) -> Vec<(u64, u32)> {
         let size_max = size_max(keyed, budget);
         let mut too_large = Vec::new();
         for block in keyed.chunk_by(|left, right| left.0 == right.0) {
@@ -278,6 +275,54 @@ impl RuleBlocks {
     }
 }
 
+/// Returns for each row the number of its key under each rule, or [`NONE`].
+fn keys_of_rows(rules: &[RuleBlocks], rows: usize, threads: usize) -> Vec<u32> {
+    let count = rules.len();
+    let mut keys = vec![NONE; rows * count];
+    let share = rows.div_ceil(threads.max(1)).max(1);
+    std::thread::scope(|scope| {
+        let parts = keys.chunks_mut((share * count).max(1));
+        for (part, first) in parts.zip((0_usize..).step_by(share)) {
+            scope.spawn(move || {
+                for (at, rule) in rules.iter().enumerate() {
+                    for block in 0..rule.ends.len() {
+                        for &row in rule.members(block) {
+                            let place = (row as usize).checked_sub(first);
+                            if let Some(place) = place.filter(|place| *place < share) {
+                                part[place * count + at] = rule.keys[block];
+                            }
+                        }
+                    }
+                }
+            });
+        }
+    });
+    keys
+}
+
+/// Sorts rows by key. Keys are hashes: their first bits part them evenly, and each part is sorted within the cache.
+fn sorted(mut keyed: Vec<(u64, u32)>) -> Vec<(u64, u32)> {
+    if keyed.len() < KEYS_PARTED_MIN {
+        keyed.sort_unstable();
+        return keyed;
+    }
+    let part_of = |key: u64| (key >> (u64::BITS - PART_BITS)) as usize;
+    let mut ends = vec![0_usize; (1 << PART_BITS) + 1];
+    keyed.iter().for_each(|(key, _)| ends[part_of(*key) + 1] += 1);
+    for part in 1..ends.len() {
+        ends[part] += ends[part - 1];
+    }
+    let mut next = ends.clone();
+    let mut parted = vec![(0, 0); keyed.len()];
+    for entry in keyed {
+        let at = &mut next[part_of(entry.0)];
+        parted[*at] = entry;
+        *at += 1;
+    }
+    ends.windows(2).for_each(|part| parted[part[0]..part[1]].sort_unstable());
+    parted
+}
+
 fn pairs_of(count: usize) -> u64 {
     (count as u64 * (count as u64).saturating_sub(1)) / 2
 }
@@ -296,4 +341,21 @@ fn size_max(keyed: &[(u64, u32)], budget: u64) -> usize {
         sum <= budget
     });
     within.count().saturating_sub(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::hash;
+
+    #[test]
+    fn keys_that_are_sorted_in_parts_are_sorted() {
+        for count in [0, 1_000, KEYS_PARTED_MIN as u32 + 1_000] {
+            let keyed = (0..count).map(|row| (hash::mix(0, u64::from(row / 3)), count - row));
+            let keyed: Vec<(u64, u32)> = keyed.collect();
+            let mut expected = keyed.clone();
+            expected.sort_unstable();
+            assert_eq!(sorted(keyed), expected);
+        }
+    }
 }

@@ -14,7 +14,7 @@ use super::levels::{
     identifier, surname,
 };
 use super::model::{Health, IdentifierHealth};
-use super::rules::Part;
+use super::rules::{Part, Rule};
 use super::training::{Evidence, constraints};
 
 /// With fewer pairs of one household than this, beside pairs of one person, a table has no families, and the class is left
@@ -23,6 +23,10 @@ const HOUSEHOLDS_MIN: f64 = 0.01;
 
 /// More are not believed: people with one record each, in families of six, would show fifteen.
 const HOUSEHOLDS_MAX: f64 = 16.0;
+
+/// Where two people of what looks like one household have one address so many times less often than two records of one person,
+/// they are none: records with a wrong name and a wrong birthday look like them.
+const HOMES_MIN: f64 = 0.1;
 
 /// Probabilities of an identifier's levels at most: some records of one person carry another value.
 const SAME_MAX: f64 = 0.98;
@@ -87,7 +91,10 @@ pub(super) fn calibrate(
     let prior = median(priors).unwrap_or(PRIOR_UNKNOWN);
     households.extend(house_prior(evidence, parameters, fits));
     let prior_household = median(households).unwrap_or(prior).min(prior * HOUSEHOLDS_MAX);
-    let households = evidence.households && prior_household > prior * HOUSEHOLDS_MIN;
+    let at_home = |class: usize| parameters.tables[class][ADDRESS][address::SAME as usize];
+    let households = evidence.households
+        && prior_household > prior * HOUSEHOLDS_MIN
+        && at_home(HOUSEHOLD) >= at_home(SAME) * HOMES_MIN;
     Calibration {
         prior,
         prior_household: if households { prior_household } else { 0.0 },
@@ -133,45 +140,63 @@ fn house_prior(
     let household = &parameters.tables[HOUSEHOLD];
     let agreement =
         household[SURNAME][surname::SAME as usize] * household[ADDRESS][address::SAME as usize];
-    Some(fit.pairs * fit.shares[HOUSEHOLD] / agreement / all_pairs(evidence))
-}
-
-fn all_pairs(evidence: &Evidence<'_>) -> f64 {
-    evidence.records.len() as f64 * (evidence.records.len() as f64 - 1.0) / 2.0
+    Some(fit.pairs * fit.shares[HOUSEHOLD] / agreement / evidence.comparable[rule])
 }
 
 /// Returns the priors that blocks of names and birthdays lead to.
 ///
-/// Records that a block does not hold are reckoned from how often fields agree. Where errors exclude each other, as when
-/// a file was made with one error for each record, that reckons far too many: what all blocks hold together bounds it.
+/// Pairs are counted against those that a rule can compare: many a record leaves a field empty. Records that a block does not
+/// hold are reckoned from how often fields agree. Where errors exclude each other, as when a file was made with one error for
+/// each record, that reckons far too many: what all blocks hold together bounds it.
 fn rule_priors(
     evidence: &Evidence<'_>,
     parameters: &Parameters,
     fits: &[Option<Fit>],
 ) -> Vec<(String, f64)> {
-    let all = all_pairs(evidence);
-    let found = |fit: &Fit| fit.pairs * fit.shares[SAME] / all;
-    let bound: f64 = fits.iter().flatten().map(found).sum();
+    let found = |(fit, comparable): (&Option<Fit>, &f64)| {
+        fit.as_ref().map(|fit| fit.pairs * fit.shares[SAME] / comparable)
+    };
+    let found: Vec<Option<f64>> = fits.iter().zip(&evidence.comparable).map(found).collect();
+    let bound: f64 = found.iter().flatten().sum();
     let mut priors = Vec::new();
-    for (rule, fit) in evidence.rules.iter().zip(fits) {
-        let Some(fit) = fit else { continue };
-        let agreement = |part: &Part| {
-            let (comparison, from) = match part {
-                Part::Given => (GIVEN, given::SAME),
-                Part::Surname => (SURNAME, surname::SAME),
-                Part::Birth => (BIRTH, birth::SAME),
-                _ => return None,
-            };
-            Some(parameters.tables[SAME][comparison][from as usize..].iter().sum::<f64>())
-        };
+    for (rule, found) in evidence.rules.iter().zip(found) {
+        let Some(found) = found else { continue };
+        let agreement = |part: &Part| agreement(*part, &parameters.tables[SAME]);
         if let Some(agreement) = rule.parts.iter().map(agreement).product::<Option<f64>>() {
-            priors.push((rule.name.clone(), (found(fit) / agreement).min(bound)));
+            priors.push((rule.name.clone(), (found / agreement).min(bound)));
         }
     }
     priors
 }
 
+/// Returns how often pairs of a class agree on a name or a birthday; `None` of other parts of a key.
+fn agreement(part: Part, table: &[[f64; LEVELS_MAX]]) -> Option<f64> {
+    let (comparison, from) = match part {
+        Part::Given => (GIVEN, given::SAME),
+        Part::Surname => (SURNAME, surname::SAME),
+        Part::Birth => (BIRTH, birth::SAME),
+        _ => return None,
+    };
+    Some(table[comparison][from as usize..].iter().sum())
+}
+
 impl Calibration {
+    /// Returns how many pairs of two people of one household a rule with a birthday in its key finds at most for each pair of
+    /// one person. Only twins share a birthday and a home, and they are few; without a bound, whoever is called by another
+    /// name in such a block would be taken for a twin. `None` of other rules, and as long as priors are unknown.
+    pub(super) fn households_max(&self, rule: &Rule, parameters: &Parameters) -> Option<f64> {
+        let is_known = self.prior > 0.0 && self.prior_household < self.prior * HOUSEHOLDS_MAX;
+        if !is_known || !rule.parts.contains(&Part::Birth) {
+            return None;
+        }
+        // Of what else is in the key they have as much in common as one person.
+        let agree = |part: &Part| {
+            let of = |class: usize| agreement(*part, &parameters.tables[class]);
+            of(HOUSEHOLD).zip(of(SAME)).map_or(1.0, |(household, same)| household / same)
+        };
+        Some(self.prior_household / self.prior * rule.parts.iter().map(agree).product::<f64>())
+    }
+
     /// Puts what identifiers are worth into the probabilities of people and of chance.
     pub(super) fn apply(&self, parameters: &mut Parameters) {
         let chance = 1.0 - self.prior - self.prior_household;

@@ -8,8 +8,11 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::contradiction::{Contradiction, between, says_same};
+use super::contradiction::{Contradiction, said, says_same, stand};
 use super::groups::Pairs;
+use super::levels::{BIRTH, GIVEN, birth, given};
+use super::model::Model;
+use super::namesakes::may_be_namesakes;
 use super::records::{Records, joined};
 use super::score::{Scorer, Weight};
 use crate::identity::interner::NONE;
@@ -29,6 +32,10 @@ pub(crate) const SILENCE_BITS: f32 = 1.0;
 /// birthday, a name by which nobody else calls somebody. Two take twice as much; nothing overcomes senior and junior. In a
 /// register without families no pair is of a household, so a wrong name alone splits nobody.
 const CONTRADICTED_BITS: f32 = 12.0;
+
+/// It takes less, in proportion, where the model knows that one person's records differ like that oftener than once in so many
+/// bits: where one birthday in four is wrong, another one tells little.
+const CONTRADICTIONS_RARE_BITS: f32 = 5.0;
 
 /// A record that two people claim goes to the one who claims it more by this much, nine to one, or to neither.
 pub(crate) const TORN_BITS: f32 = 3.17;
@@ -69,7 +76,7 @@ impl Edge {
 pub enum Cut {
     /// Nobody in the one cluster agrees with anybody in the other on this.
     Contradiction(Contradiction),
-    /// Other pairs of the two clusters outweigh it, or another cluster claims the record, too.
+    /// Other pairs of the two clusters outweigh it, or another cluster claims the record, too, or a namesake at home may.
     Outweighed,
     /// It was said that they are different.
     Never,
@@ -128,9 +135,11 @@ pub(super) fn cluster<'a>(
     let components = components(&roots, &edges, overrides);
     let next = AtomicUsize::new(0);
     let work = || {
+        let scorer = scorer();
         let mut refiner = Refiner {
             records,
-            scorer: scorer(),
+            contradicted: contradicted_bits(scorer.model()),
+            scorer,
             threshold_bits,
             found: Vec::new(),
             cut: Vec::new(),
@@ -210,6 +219,8 @@ struct Refiner<'a, 'b> {
     records: &'b Records,
     scorer: Scorer<'a>,
     threshold_bits: f32,
+    /// What overcomes another given name, and another birthday.
+    contradicted: [f32; 2],
     found: Vec<Vec<u32>>,
     cut: Vec<CutEdge>,
 }
@@ -245,10 +256,12 @@ impl Refiner<'_, '_> {
                 (left, right) == (one, other) || (right, left) == (one, other)
             });
             let strongest = parts(self.scorer.weigh(left, right).against_household);
-            let stands = || {
-                self.stands_between(&speakers[one as usize], &speakers[other as usize], strongest)
+            let mut stands = || {
+                let said = said(self.records, &speakers[one as usize], &speakers[other as usize]);
+                stands_between(said, strongest, self.contradicted).is_some()
+                    || may_be_namesakes(&mut self.scorer, &[left], &[right])
             };
-            if is_never || !is_always && stands().is_some() {
+            if is_never || !is_always && stands() {
                 continue;
             }
             sets.union(one, other);
@@ -275,25 +288,19 @@ impl Refiner<'_, '_> {
     /// Joins rows to groups.
     fn contract(&mut self, component: &Component) -> Vec<Vec<u32>> {
         let rows = &component.rows;
+        if let [left, right] = rows[..]
+            && component.always.is_empty()
+            && component.never.is_empty()
+        {
+            return self.contract_pair(left, right);
+        }
         let count = rows.len();
         let mut pairs = Pairs::new(rows);
         for left in 0..count {
             for right in left + 1..count {
                 let weight = self.scorer.weigh(rows[left], rows[right]);
-                let bits = if weight.same >= self.threshold_bits {
-                    weight.same - self.threshold_bits
-                } else {
-                    weight.evidence.min(-SILENCE_BITS)
-                };
-                pairs.set(
-                    left,
-                    right,
-                    [
-                        parts(bits.clamp(-BITS_MAX, BITS_MAX)),
-                        parts(weight.same),
-                        parts(weight.against_household),
-                    ],
-                );
+                let (same, against) = (parts(weight.same), parts(weight.against_household));
+                pairs.set(left, right, [self.speaks(weight), same, against]);
             }
         }
         let at = |row: u32| rows.binary_search(&row).ok();
@@ -308,46 +315,70 @@ impl Refiner<'_, '_> {
             }
         }
         while let Some((left, right)) = pairs.best() {
-            if self.stands(&pairs, left, right).is_some() || self.is_torn(&pairs, left, right) {
+            if self.stands(&mut pairs, left, right).is_some()
+                || self.is_torn(&mut pairs, left, right)
+                || may_be_namesakes(&mut self.scorer, &pairs.groups[left], &pairs.groups[right])
+            {
                 pairs.refuse(left, right);
-            } else {
-                pairs.join(left, right);
+                continue;
             }
+            for (one, other) in pairs.unlearnt(left, right) {
+                self.stands(&mut pairs, one, other);
+            }
+            pairs.join(left, right);
         }
         pairs.groups.retain(|group| !group.is_empty());
         pairs.groups
     }
 
+    /// The same for two rows, as most components have them.
+    fn contract_pair(&mut self, left: u32, right: u32) -> Vec<Vec<u32>> {
+        let weight = self.scorer.weigh(left, right);
+        let said = said(self.records, &[left], &[right]);
+        let is_one = self.speaks(weight) > 0
+            && stands_between(said, parts(weight.against_household), self.contradicted).is_none()
+            && !may_be_namesakes(&mut self.scorer, &[left], &[right]);
+        if is_one { vec![vec![left, right]] } else { vec![vec![left], vec![right]] }
+    }
+
+    /// Returns what a pair says for and against one person.
+    fn speaks(&self, weight: Weight) -> i32 {
+        let bits = if weight.same >= self.threshold_bits {
+            weight.same - self.threshold_bits
+        } else {
+            weight.evidence.min(-SILENCE_BITS)
+        };
+        parts(bits.clamp(-BITS_MAX, BITS_MAX))
+    }
+
     /// Tells whether one of two groups belongs nearly as well to a third, which cannot be the same person as the other: a
     /// record without birthday and suffix, of father or son. It is left alone, since either would be a guess.
-    fn is_torn(&self, pairs: &Pairs, left: usize, right: usize) -> bool {
+    fn is_torn(&self, pairs: &mut Pairs, left: usize, right: usize) -> bool {
         let margin = parts(TORN_BITS);
-        let torn = |one: usize, other: usize, third: usize| {
-            pairs.sum(one, third) > 0
-                && pairs.same(one, other) - pairs.same(one, third) < margin
-                && self.stands(pairs, one, third).is_none()
-                && self.stands(pairs, other, third).is_some()
-        };
-        let others = (0..pairs.groups.len())
-            .filter(|&third| third != left && third != right && !pairs.groups[third].is_empty());
-        others.into_iter().any(|third| torn(left, right, third) || torn(right, left, third))
-    }
-
-    fn stands(&self, pairs: &Pairs, left: usize, right: usize) -> Option<Contradiction> {
-        self.stands_between(&pairs.groups[left], &pairs.groups[right], pairs.strongest(left, right))
-    }
-
-    /// Returns the contradiction that a pair of some strength does not overcome.
-    fn stands_between(&self, left: &[u32], right: &[u32], strongest: i32) -> Option<Contradiction> {
-        let [given, birth, suffix] = between(self.records, left, right);
-        let contradicted = f32::from(u8::from(given) + u8::from(birth)) * CONTRADICTED_BITS;
-        let stands = suffix || (given || birth) && strongest < parts(contradicted);
-        match (stands, given, birth) {
-            (false, ..) => None,
-            (true, true, _) => Some(Contradiction::GivenName),
-            (true, false, true) => Some(Contradiction::BirthDate),
-            (true, false, false) => Some(Contradiction::Suffix),
+        for third in 0..pairs.groups.len() {
+            if third == left || third == right || pairs.groups[third].is_empty() {
+                continue;
+            }
+            for (one, other) in [(left, right), (right, left)] {
+                if pairs.sum(one, third) > 0
+                    && pairs.same(one, other) - pairs.same(one, third) < margin
+                    && self.stands(pairs, one, third).is_none()
+                    && self.stands(pairs, other, third).is_some()
+                {
+                    return true;
+                }
+            }
         }
+        false
+    }
+
+    fn stands(&self, pairs: &mut Pairs, left: usize, right: usize) -> Option<Contradiction> {
+        let mut facts = pairs.facts(left, right);
+        if facts == 0 {
+            facts = said(self.records, &pairs.groups[left], &pairs.groups[right]);
+            pairs.learn(left, right, facts);
+        }
+        stands_between(facts, pairs.strongest(left, right), self.contradicted)
     }
 
     /// Says why edges between groups were cut.
@@ -358,6 +389,8 @@ impl Refiner<'_, '_> {
         let numbered = groups.iter().enumerate();
         let group_of: HashMap<u32, usize> =
             numbered.flat_map(|(at, group)| group.iter().map(move |&row| (row, at))).collect();
+        let few = |group: usize| &groups[group][..groups[group].len().min(COMPONENT_MAX)];
+        let mut known: HashMap<(usize, usize), u8> = HashMap::new();
         for &edge in &component.edges {
             let (left, right) = (group_of[&edge.left], group_of[&edge.right]);
             if left == right {
@@ -369,9 +402,9 @@ impl Refiner<'_, '_> {
             });
             let weight = self.scorer.weigh(edge.left, edge.right);
             let strongest = parts(weight.against_household);
-            let few = |group: &[u32]| group[..group.len().min(COMPONENT_MAX)].to_vec();
-            let contradiction =
-                self.stands_between(&few(&groups[left]), &few(&groups[right]), strongest);
+            let known = known.entry((left.min(right), left.max(right)));
+            let said = *known.or_insert_with(|| said(self.records, few(left), few(right)));
+            let contradiction = stands_between(said, strongest, self.contradicted);
             let cut = match contradiction {
                 _ if is_never => Cut::Never,
                 Some(contradiction) => Cut::Contradiction(contradiction),
@@ -379,6 +412,30 @@ impl Refiner<'_, '_> {
             };
             self.cut.push(CutEdge { edge, cut });
         }
+    }
+}
+
+/// Returns the bits that overcome another given name, and another birthday.
+fn contradicted_bits(model: &Model) -> [f32; 2] {
+    [(GIVEN, given::DIFFERENT), (BIRTH, birth::YEAR)].map(|(comparison, to)| {
+        let levels = model.comparisons[comparison].levels.iter().take(usize::from(to) + 1);
+        let share: f64 = levels.map(|level| level.same).sum();
+        let rare = -share.log2() as f32 / CONTRADICTIONS_RARE_BITS;
+        CONTRADICTED_BITS * rare.clamp(0.0, 1.0)
+    })
+}
+
+/// Returns the contradiction, by what two groups say, that a pair of some strength does not overcome.
+fn stands_between(said: u8, strongest: i32, contradicted: [f32; 2]) -> Option<Contradiction> {
+    let [given, birth, suffix] = stand(said);
+    let contradicted =
+        f32::from(u8::from(given)) * contradicted[0] + f32::from(u8::from(birth)) * contradicted[1];
+    let stands = suffix || (given || birth) && strongest < parts(contradicted);
+    match (stands, given, birth) {
+        (false, ..) => None,
+        (true, true, _) => Some(Contradiction::GivenName),
+        (true, false, true) => Some(Contradiction::BirthDate),
+        (true, false, false) => Some(Contradiction::Suffix),
     }
 }
 

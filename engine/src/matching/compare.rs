@@ -20,6 +20,9 @@ use crate::identity::interner::NONE;
 /// Remembered pairs of texts for each comparison of texts: 512 KB that stay in the cache of a core.
 const REMEMBERED: usize = 1 << 15;
 
+/// Rows that are compared each with each from which remembering is worth the room for it.
+const ROWS_REMEMBERED_MIN: usize = 16;
+
 /// Compares records of one table.
 #[derive(Debug)]
 pub(super) struct Comparer<'a> {
@@ -40,21 +43,31 @@ pub(crate) struct Memories {
 impl Memories {
     /// Makes room to remember; without, as of [`Memories::default`], every pair of texts is measured.
     pub(crate) fn new() -> Self {
-        Self { given: Memory::new(), surname: Memory::new(), street: Memory::new() }
+        Self::of_slots(REMEMBERED)
+    }
+
+    /// Makes room for what so many rows say, which are compared each with each; none where they are few.
+    pub(crate) fn of(rows: usize) -> Self {
+        if rows < ROWS_REMEMBERED_MIN {
+            return Self::default();
+        }
+        Self::of_slots((rows * rows).next_power_of_two().min(REMEMBERED))
+    }
+
+    fn of_slots(slots: usize) -> Self {
+        let memory = || Memory { slots: vec![(u64::MAX, 0); slots] };
+        Self { given: memory(), surname: memory(), street: memory() }
     }
 }
 
 /// Levels of pairs of numbers; a newer pair takes the place of an older one.
 #[derive(Debug, Default)]
 struct Memory {
+    /// None, or a power of two.
     slots: Vec<(u64, u8)>,
 }
 
 impl Memory {
-    fn new() -> Self {
-        Self { slots: vec![(u64::MAX, 0); REMEMBERED] }
-    }
-
     /// Returns the level of a pair, whichever of the two comes first.
     fn level(&mut self, left: u32, right: u32, measure: impl FnOnce(u32, u32) -> u8) -> u8 {
         let (left, right) = (left.min(right), left.max(right));
@@ -62,7 +75,8 @@ impl Memory {
             return measure(left, right);
         }
         let pair = u64::from(left) << 32 | u64::from(right);
-        let slot = &mut self.slots[hash::finish(pair) as usize % REMEMBERED];
+        let place = hash::finish(pair) as usize & (self.slots.len() - 1);
+        let slot = &mut self.slots[place];
         if slot.0 != pair {
             *slot = (pair, measure(left, right));
         }
@@ -114,6 +128,11 @@ impl<'a> Comparer<'a> {
         let has_given = left[ROW_GIVEN] != NONE && right[ROW_GIVEN] != NONE;
         let has_surname = left[ROW_SURNAME] != NONE && right[ROW_SURNAME] != NONE;
         let records = self.records;
+        if are_turned(records, left, right) {
+            let (one, other) = (left[ROW_SURNAME], right[ROW_SURNAME]);
+            let given = self.memories.given.level(one, other, |l, r| given_level(records, l, r));
+            return levels.with(GIVEN, given).with(SURNAME, surname::SAME);
+        }
         let given = has_given.then(|| {
             let memory = &mut self.memories.given;
             memory.level(left[ROW_GIVEN], right[ROW_GIVEN], |l, r| given_level(records, l, r))
@@ -136,7 +155,8 @@ impl<'a> Comparer<'a> {
             && self.is_same_part(left[ROW_GIVEN], right[ROW_SURNAME])
             && self.is_same_part(right[ROW_GIVEN], left[ROW_SURNAME])
         {
-            levels = levels.with(GIVEN, given::SWAPPED).with(SURNAME, surname::SWAPPED);
+            // It is one thing that happened, and counts once: how often it does, the given name says for both.
+            levels = levels.with(GIVEN, given::SWAPPED).without(SURNAME);
         }
         levels
     }
@@ -220,6 +240,25 @@ impl<'a> Comparer<'a> {
     }
 }
 
+/// Tells whether two records of one surname have it first: `Nowak Anna` and `Nowak Piotr`, who would be one person with two
+/// surnames else. Only where tables know what comes last as given names, and what comes first as none.
+pub(super) fn are_turned(records: &Records, left: &[u32], right: &[u32]) -> bool {
+    let names = &records.names;
+    let (first, other) = (left[ROW_GIVEN], right[ROW_GIVEN]);
+    if left[ROW_SURNAME] == right[ROW_SURNAME]
+        || first == NONE
+        || other == NONE
+        || names.surname_key(first) != names.surname_key(other)
+    {
+        return false;
+    }
+    let is_turned = |row: &[u32]| {
+        let (first, last) = (row[ROW_GIVEN], row[ROW_SURNAME]);
+        last != NONE && names.is_given(last) && !names.is_given(first)
+    };
+    is_turned(left) && is_turned(right)
+}
+
 /// Tells whether one surname is a half of the other one, which is double.
 fn is_half(records: &Records, left: &[u32], right: &[u32]) -> bool {
     let same = |half: u32, whole: u32| {
@@ -256,4 +295,20 @@ fn street_level(records: &Records, left: u32, right: u32) -> u8 {
     let (other_words, other_number) = split_house(streets.text(right_house));
     let alike = number == other_number && is_name_slip(words, other_words);
     if alike { ALIKE_HOUSE } else { OTHER_HOUSE }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_remembered_is_what_was_measured() {
+        for memories in [Memories::default(), Memories::of(20), Memories::new()] {
+            let mut memory = memories.given;
+            for (left, right) in [(1, 2), (2, 1), (700, 3), (1, 2), (5, 5)] {
+                let measured = |left: u32, right: u32| ((left + right) % 7) as u8;
+                assert_eq!(memory.level(left, right, measured), measured(left, right));
+            }
+        }
+    }
 }

@@ -5,6 +5,7 @@
 
 use udfs::GivenNames;
 
+use super::compare::are_turned;
 use super::levels::birth;
 use super::records::{ROW_BIRTH, ROW_GIVEN, ROW_SUFFIX, ROW_SURNAME, Records};
 use crate::identity::interner::NONE;
@@ -35,23 +36,32 @@ pub(super) fn contradictions(records: &Records, left: u32, right: u32) -> [bool;
     ]
 }
 
-/// Returns what stands between two groups of records: nobody in the one agrees on it with anybody in the other.
-pub(super) fn between(records: &Records, left: &[u32], right: &[u32]) -> [bool; 3] {
-    let mut stands = [true; 3];
-    let mut compared = [false; 3];
+/// What the records of two groups say of each other, in bits, so that what is said of joined groups is what was said of
+/// either: that it is known, then for each [`Contradiction`] that somebody could be compared, and that somebody agrees.
+const KNOWN: u8 = 1;
+const COMPARED: [u8; 3] = [1 << 1, 1 << 2, 1 << 3];
+const AGREED: [u8; 3] = [1 << 4, 1 << 5, 1 << 6];
+
+/// Compares the records of two groups.
+pub(super) fn said(records: &Records, left: &[u32], right: &[u32]) -> u8 {
+    let mut said = KNOWN;
     for &one in left {
         for &other in right {
             let found = contradictions(records, one, other);
             let (one, other) = (records.row(one), records.row(other));
             for (at, place) in [ROW_GIVEN, ROW_BIRTH, ROW_SUFFIX].into_iter().enumerate() {
                 if one[place] != NONE && other[place] != NONE {
-                    compared[at] = true;
-                    stands[at] &= found[at];
+                    said |= if found[at] { COMPARED[at] } else { COMPARED[at] | AGREED[at] };
                 }
             }
         }
     }
-    [0, 1, 2].map(|at| stands[at] && compared[at])
+    said
+}
+
+/// Returns what stands between two groups, given what they [said]: nobody in the one agrees on it with anybody in the other.
+pub(super) fn stand(said: u8) -> [bool; 3] {
+    [0, 1, 2].map(|at| said & COMPARED[at] != 0 && said & AGREED[at] == 0)
 }
 
 /// Tells whether two records say the same of all in which people contradict each other.
@@ -64,7 +74,8 @@ pub(super) fn says_same(records: &Records, left: u32, right: u32) -> bool {
 
 fn may_share_given(records: &Records, left: &[u32], right: &[u32]) -> bool {
     let names = &records.names;
-    let (given, other) = (left[ROW_GIVEN], right[ROW_GIVEN]);
+    let place = if are_turned(records, left, right) { ROW_SURNAME } else { ROW_GIVEN };
+    let (given, other) = (left[place], right[place]);
     if given == other || names.given_key(given) == names.given_key(other) {
         return true;
     }

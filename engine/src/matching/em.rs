@@ -62,6 +62,8 @@ pub(super) struct Constraints {
     pub(super) ties: Vec<Option<Tie>>,
     /// Whether there are households at all.
     pub(super) households: bool,
+    /// Pairs of two people of one household at most for each pair of one person within the block; `None` where that is open.
+    pub(super) households_max: Option<f64>,
 }
 
 /// Two people of one household agree by chance, and a little more often.
@@ -100,26 +102,24 @@ pub(super) fn fit(
     before: &Parameters,
     constraints: &Constraints,
 ) -> Fit {
-    let patterns = silenced(patterns, &constraints.silent);
+    let silenced = silenced(patterns, &constraints.silent);
     let mut fit = Fit {
         parameters: start.clone(),
         shares: shares_before(constraints.households),
-        pairs: patterns.iter().map(|pattern| pattern.pairs).sum(),
+        pairs: silenced.iter().map(|pattern| pattern.pairs).sum(),
         is_fitted: true,
     };
     let speaks = |&comparison: &usize| {
-        patterns.iter().any(|pattern| pattern.levels.get(comparison).is_some())
+        silenced.iter().any(|pattern| pattern.levels.get(comparison).is_some())
     };
     if (0..before.tables[SAME].len()).filter(speaks).count() < COMPARISONS_MIN {
-        fit.shares = shares(&patterns, start, constraints);
-        fit.is_fitted = false;
-        return fit;
+        return held(patterns, start, constraints);
     }
     for _ in 0..ROUNDS_MAX {
         let logs = logarithms(&fit.parameters);
         let mut counts = before.tables.clone().map(|table| scaled(table, PRIOR_PAIRS));
         let mut sums = [0.0; 3];
-        for pattern in &patterns {
+        for pattern in &silenced {
             let posterior =
                 posterior(pattern, &logs, &fit.shares).map(|share| share * pattern.pairs);
             for class in [SAME, HOUSEHOLD] {
@@ -140,6 +140,7 @@ pub(super) fn fit(
         }
         tie(&mut fit.parameters, constraints);
         let shares = sums.map(|sum| sum / fit.pairs.max(1.0));
+        let shares = bounded(shares, constraints.households_max);
         let change =
             (0..3).map(|class| (shares[class] - fit.shares[class]).abs()).fold(0.0, f64::max);
         fit.shares = shares;
@@ -148,6 +149,16 @@ pub(super) fn fit(
         }
     }
     fit
+}
+
+/// Returns what a block tells of shares alone, the probabilities of levels held.
+pub(super) fn held(patterns: &[Pattern], start: &Parameters, constraints: &Constraints) -> Fit {
+    Fit {
+        parameters: start.clone(),
+        shares: shares(patterns, start, constraints),
+        pairs: patterns.iter().map(|pattern| pattern.pairs).sum(),
+        is_fitted: false,
+    }
 }
 
 /// Returns the shares of the classes among pairs, the probabilities of levels held.
@@ -214,6 +225,16 @@ pub(super) fn added_up(mut patterns: Patterns) -> Patterns {
         same
     });
     patterns
+}
+
+/// Takes from households what they have above their bound, and gives it to the two others in proportion.
+fn bounded(shares: [f64; 3], households_max: Option<f64>) -> [f64; 3] {
+    let most = households_max.map_or(1.0, |most| most * shares[SAME]);
+    if shares[HOUSEHOLD] > most && shares[HOUSEHOLD] < 1.0 {
+        let sum = shares[SAME] + most + shares[CHANCE];
+        return [shares[SAME], most, shares[CHANCE]].map(|share| share / sum);
+    }
+    shares
 }
 
 fn shares_before(households: bool) -> [f64; 3] {

@@ -17,7 +17,7 @@ use crate::identity::interner::NONE;
 use crate::{Error, Result, suggest};
 
 /// The parts of each key: those of the rules that a table is blocked by, some of them refined.
-const KEYS: [&[Part]; 15] = [
+const KEYS: [&[Part]; 16] = [
     &[Part::Given, Part::Surname],
     &[Part::Given, Part::Surname, Part::PostalCode],
     &[Part::Surname, Part::Birth],
@@ -33,6 +33,7 @@ const KEYS: [&[Part]; 15] = [
     &[Part::Birth],
     &[Part::Birth, Part::PostalCode],
     &[Part::House, Part::PostalCode],
+    &[Part::Initial, Part::SurnameInitial, Part::BirthDay],
 ];
 
 /// Keys that a graph may name at most: each is looked up for every record.

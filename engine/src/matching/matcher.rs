@@ -78,8 +78,7 @@ impl<'a> Matcher<'a> {
         let state = || (self.scorer(model), Vec::new());
         let found =
             self.blocks.visit(self.options.threads, state, |(scorer, edges), left, right| {
-                let weight = scorer.weigh(left, right);
-                if weight.same >= threshold {
+                if let Some(weight) = scorer.weigh_from(left, right, threshold) {
                     edges.push(Edge::new(left, right, weight));
                 }
             });

@@ -12,7 +12,7 @@
 //!  Matcher::train      -> levels of agreement in one word, patterns counted        levels, compare, labels
 //!                      -> chances, probabilities, priors: a Model                  chance, em, calibration, training
 //!  Matcher::edges      -> weights of pairs, in bits                                score, frequency
-//!  Matcher::cluster    -> components, contraction, contradictions                  clusters, groups, contradiction
+//!  Matcher::cluster    -> components, contraction, contradictions                  clusters, groups, contradiction, namesakes
 //!  explain             -> the weight of a pair, step by step                       explain
 //! ```
 //!
@@ -37,6 +37,7 @@ mod labels;
 mod levels;
 mod matcher;
 mod model;
+mod namesakes;
 mod normal;
 mod records;
 mod rules;
@@ -61,6 +62,7 @@ pub use labels::Labels;
 pub(crate) use levels::{KINDS_MAX, PERSON_NAMES, labels};
 pub use matcher::{Matcher, Options};
 pub use model::{ComparisonModel, Health, IdentifierHealth, LevelModel, Model};
+pub(crate) use namesakes::may_be_namesakes;
 pub use records::{Batch, Form, Kind, PersonField, Records};
 pub(crate) use score::{Lookup, Together};
 pub use score::{Scorer, Weight};

@@ -9,17 +9,13 @@ use crate::identity::interner::NONE;
 /// Longer texts are no names, addresses or identifiers.
 const TEXT_BYTES_MAX: usize = 512;
 
-/// The slots of texts.
+/// The slots of texts that seldom repeat.
 pub(super) struct Slot;
 
 impl Slot {
-    pub(super) const GIVEN: usize = 0;
-    pub(super) const SURNAME: usize = 1;
-    pub(super) const MIDDLE: usize = 2;
-    pub(super) const STREET: usize = 3;
-    pub(super) const POSTAL_CODE: usize = 4;
-    pub(super) const CITY: usize = 5;
-    pub(super) const IDENTIFIERS: usize = 6;
+    pub(super) const STREET: usize = 0;
+    pub(super) const POSTAL_CODE: usize = 1;
+    pub(super) const IDENTIFIERS: usize = 2;
 }
 
 /// Part of the arena; empty where nothing is said.
@@ -29,34 +25,36 @@ struct Span {
     end: u32,
 }
 
-/// Normalised texts of some records, by columns.
+/// Normalised texts of some records, by columns. What repeats, names and towns, is normalised and numbered once.
 #[derive(Debug)]
 pub(super) struct Normal {
     arena: String,
     columns: Vec<Vec<Span>>,
+    /// Parts of names.
+    parts: Vec<Span>,
+    /// For each record the places of given name, surname and middle name among the parts, or [`NONE`].
+    pub(super) names: Vec<[u32; 3]>,
+    towns: Vec<Span>,
+    /// For each record the place of its town, or [`NONE`].
+    pub(super) cities: Vec<u32>,
     /// Numbers of [`SUFFIXES`](udfs::SUFFIXES), or [`NONE`].
     pub(super) suffixes: Vec<u32>,
     /// Birthdays as numbers of eight digits, or [`NONE`].
     pub(super) births: Vec<u32>,
 }
 
-/// A name in its parts.
+/// A name: the places of its parts, and the number of its suffix.
 #[derive(Debug, Clone, Copy)]
 struct Name {
-    given: Span,
-    surname: Span,
-    middle: Span,
+    given: u32,
+    surname: u32,
+    middle: u32,
     suffix: u32,
 }
 
 impl Default for Name {
     fn default() -> Self {
-        Self {
-            given: Span::default(),
-            surname: Span::default(),
-            middle: Span::default(),
-            suffix: NONE,
-        }
+        Self { given: NONE, surname: NONE, middle: NONE, suffix: NONE }
     }
 }
 
@@ -68,6 +66,10 @@ impl Normal {
             columns: (0..Slot::IDENTIFIERS + kinds.len())
                 .map(|_| Vec::with_capacity(range.len()))
                 .collect(),
+            parts: Vec::new(),
+            names: Vec::with_capacity(range.len()),
+            towns: Vec::new(),
+            cities: Vec::with_capacity(range.len()),
             suffixes: Vec::with_capacity(range.len()),
             births: Vec::with_capacity(range.len()),
         };
@@ -76,8 +78,8 @@ impl Normal {
         for row in range.clone() {
             let country = field(batch, PersonField::Country, row);
             let birth = field(batch, PersonField::BirthDate, row)
-                .and_then(|text| udfs::normalize_birth_date(text, country));
-            normal.births.push(birth.and_then(udfs::eight_digits).unwrap_or(NONE));
+                .and_then(|text| udfs::birth_number(text, country));
+            normal.births.push(birth.unwrap_or(NONE));
         }
         for (at, kind) in kinds.iter().enumerate() {
             for row in range.clone() {
@@ -95,9 +97,22 @@ impl Normal {
 
     /// Returns the texts of a slot, record by record.
     pub(super) fn texts(&self, slot: usize) -> impl Iterator<Item = Option<&str>> {
-        self.columns[slot].iter().map(|span| {
-            (span.start < span.end).then(|| &self.arena[span.start as usize..span.end as usize])
-        })
+        let said = |span: &Span| span.start < span.end;
+        self.columns[slot].iter().map(move |span| said(span).then(|| self.text(*span)))
+    }
+
+    /// Returns the parts of names, each as often as a name that has it is written differently.
+    pub(super) fn parts(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().map(move |span| self.text(*span))
+    }
+
+    /// Returns the towns, in the same way.
+    pub(super) fn towns(&self) -> impl Iterator<Item = &str> {
+        self.towns.iter().map(move |span| self.text(*span))
+    }
+
+    fn text(&self, span: Span) -> &str {
+        &self.arena[span.start as usize..span.end as usize]
     }
 
     fn names(&mut self, batch: &Batch<'_>, range: Range<usize>) {
@@ -125,25 +140,29 @@ impl Normal {
                 (None, None, Some(last)) => once(self, last, Self::last_name, 2),
                 (None, None, None) => Name::default(),
             };
-            self.columns[Slot::GIVEN].push(name.given);
-            self.columns[Slot::SURNAME].push(name.surname);
-            self.columns[Slot::MIDDLE].push(name.middle);
+            self.names.push([name.given, name.surname, name.middle]);
             self.suffixes.push(name.suffix);
         }
     }
 
     fn addresses(&mut self, batch: &Batch<'_>, range: Range<usize>) {
+        let mut known: HashMap<&str, u32> = HashMap::new();
         for row in range {
             let street = field(batch, PersonField::Street, row).and_then(udfs::normalize_street);
             let street = self.keep(street.as_deref());
             let code =
                 field(batch, PersonField::PostalCode, row).and_then(udfs::normalize_postal_code);
             let code = self.keep(code.as_deref());
-            let city = field(batch, PersonField::City, row).and_then(udfs::normalize_name);
-            let city = self.keep(city.as_deref());
+            let city = field(batch, PersonField::City, row).map_or(NONE, |text| {
+                *known.entry(text).or_insert_with(|| {
+                    let city = udfs::normalize_name(text);
+                    let span = self.keep(city.as_deref());
+                    place(&mut self.towns, span)
+                })
+            });
             self.columns[Slot::STREET].push(street);
             self.columns[Slot::POSTAL_CODE].push(code);
-            self.columns[Slot::CITY].push(city);
+            self.cities.push(city);
         }
     }
 
@@ -154,11 +173,11 @@ impl Normal {
         let suffix = udfs::take_suffix(&mut words).map_or(NONE, u32::from);
         let Some(surname) = words.pop() else { return Name::default() };
         let mut rest = words.into_iter();
-        let given = self.keep(rest.next());
+        let given = self.part(rest.next());
         Name {
             given,
-            surname: self.keep(Some(surname)),
-            middle: self.keep(rest.next_back()),
+            surname: self.part(Some(surname)),
+            middle: self.part(rest.next_back()),
             suffix,
         }
     }
@@ -166,7 +185,7 @@ impl Normal {
     fn first_name(&mut self, text: &str) -> Name {
         let normal = udfs::normalize_name(text);
         let given = normal.as_deref().and_then(|normal| normal.split(' ').next());
-        Name { given: self.keep(given), ..Name::default() }
+        Name { given: self.part(given), ..Name::default() }
     }
 
     /// Reads `Surname`, `Half-Surname`, `Surname Jr`.
@@ -175,12 +194,7 @@ impl Normal {
         let mut words: Vec<&str> = normal.split(' ').collect();
         let suffix = udfs::take_suffix(&mut words).map_or(NONE, u32::from);
         let surname = words.pop();
-        Name {
-            given: Span::default(),
-            surname: self.keep(surname),
-            middle: self.keep(words.pop()),
-            suffix,
-        }
+        Name { surname: self.part(surname), middle: self.part(words.pop()), suffix, given: NONE }
     }
 
     fn identifier(&mut self, form: Form, value: &str, country: Option<&str>) -> Span {
@@ -197,12 +211,27 @@ impl Normal {
         }
     }
 
+    /// Keeps a part of a name, and returns its place, or [`NONE`].
+    fn part(&mut self, text: Option<&str>) -> u32 {
+        let span = self.keep(text);
+        place(&mut self.parts, span)
+    }
+
     fn keep(&mut self, text: Option<&str>) -> Span {
         let Some(text) = text else { return Span::default() };
         let start = self.arena.len() as u32;
         self.arena.push_str(text);
         Span { start, end: self.arena.len() as u32 }
     }
+}
+
+/// Adds a text to a list, and returns its place; [`NONE`] where nothing is said.
+fn place(texts: &mut Vec<Span>, text: Span) -> u32 {
+    if text.start == text.end {
+        return NONE;
+    }
+    texts.push(text);
+    (texts.len() - 1) as u32
 }
 
 fn field<'a>(batch: &Batch<'a>, field: PersonField, row: usize) -> Option<&'a str> {
@@ -231,8 +260,8 @@ mod tests {
         batch.person[PersonField::FirstName as usize] = vec![first];
         batch.person[PersonField::LastName as usize] = vec![last];
         let normal = Normal::read(&batch, 0..1, &[]);
-        let found = [Slot::GIVEN, Slot::SURNAME, Slot::MIDDLE]
-            .map(|slot| normal.texts(slot).next().flatten().unwrap_or_default().to_owned());
+        let parts: Vec<&str> = normal.parts().collect();
+        let found = normal.names[0].map(|at| parts.get(at as usize).copied().unwrap_or_default());
         assert_eq!(found, expected);
         assert_eq!(normal.suffixes, [suffix]);
     }

@@ -82,6 +82,9 @@ pub struct Batch<'a> {
     pub is_normalized: bool,
 }
 
+/// Records from which reading a batch is work for several threads.
+const ROWS_SHARED_MIN: usize = 256;
+
 /// Places in a row.
 pub(super) const ROW_GIVEN: usize = 0;
 pub(super) const ROW_SURNAME: usize = 1;
@@ -139,18 +142,23 @@ impl Records {
     /// Normalises a batch and adds it, on several threads when it is large.
     pub fn add(&mut self, batch: &Batch<'_>, threads: usize) {
         let count = batch.keys.len();
-        let share = count.div_ceil(threads.max(1)).max(1);
+        let threads = if count < ROWS_SHARED_MIN { 1 } else { threads.max(1) };
+        let share = count.div_ceil(threads).max(1);
         let ranges = (0..count).step_by(share).map(|from| from..(from + share).min(count));
         let kinds = &self.kinds;
-        let chunks: Vec<Normal> = std::thread::scope(|scope| {
-            let workers: Vec<_> = ranges
-                .map(|range| scope.spawn(move || Normal::read(batch, range, kinds)))
-                .collect();
-            workers.into_iter().map(|worker| joined(worker.join())).collect()
-        });
+        let chunks: Vec<Normal> = if threads == 1 {
+            ranges.map(|range| Normal::read(batch, range, kinds)).collect()
+        } else {
+            std::thread::scope(|scope| {
+                let workers: Vec<_> = ranges
+                    .map(|range| scope.spawn(move || Normal::read(batch, range, kinds)))
+                    .collect();
+                workers.into_iter().map(|worker| joined(worker.join())).collect()
+            })
+        };
         let first = self.rows.len();
         self.rows.resize(first + count * self.stride, NONE);
-        let columns = self.intern(&chunks);
+        let columns = self.intern(&chunks, threads > 1);
         for (place, column) in columns {
             let rows = self.rows[first..].chunks_exact_mut(self.stride);
             for (row, number) in rows.zip(column) {
@@ -167,54 +175,88 @@ impl Records {
         self.keys.extend(&batch.keys);
     }
 
-    /// Numbers the texts of normalised chunks: descriptions on one thread, identifiers on another.
-    fn intern(&mut self, chunks: &[Normal]) -> Vec<(usize, Vec<u32>)> {
+    /// Numbers the texts of normalised chunks: descriptions on one thread, identifiers on another, if there are two.
+    fn intern(&mut self, chunks: &[Normal], on_threads: bool) -> Vec<(usize, Vec<u32>)> {
         let Self { names, streets, postal_codes, cities, values, kinds, .. } = self;
-        std::thread::scope(|scope| {
-            let identifiers = scope.spawn(move || {
-                let kinds = kinds.iter().zip(values).enumerate();
-                let columns = kinds.map(|(at, (kind, values))| {
-                    let is_email = kind.form == Form::Email;
-                    let column = column(chunks, Slot::IDENTIFIERS + at, |text| {
-                        values.intern(text, is_email)
-                    });
-                    (ROW_IDENTIFIERS + at, column)
-                });
-                columns.collect::<Vec<_>>()
+        let identifiers = move || -> Vec<(usize, Vec<u32>)> {
+            let kinds = kinds.iter().zip(values).enumerate();
+            let columns = kinds.map(|(at, (kind, values))| {
+                let is_email = kind.form == Form::Email;
+                let column =
+                    column(chunks, Slot::IDENTIFIERS + at, |text| values.intern(text, is_email));
+                (ROW_IDENTIFIERS + at, column)
             });
+            columns.collect()
+        };
+        let mut descriptions = move || -> Vec<(usize, Vec<u32>)> {
             let mut columns = vec![
-                (ROW_GIVEN, column(chunks, Slot::GIVEN, |text| names.intern(text))),
-                (ROW_SURNAME, column(chunks, Slot::SURNAME, |text| names.intern(text))),
-                (ROW_MIDDLE, column(chunks, Slot::MIDDLE, |text| names.intern(text))),
                 (ROW_STREET, column(chunks, Slot::STREET, |text| streets.intern(text))),
                 (
                     ROW_POSTAL_CODE,
                     column(chunks, Slot::POSTAL_CODE, |text| postal_codes.intern(text)),
                 ),
-                (ROW_CITY, column(chunks, Slot::CITY, |text| cities.intern(text))),
             ];
-            columns.append(&mut joined(identifiers.join()));
+            let mut named: [Vec<u32>; 3] = Default::default();
+            let mut towns: Vec<u32> = Vec::new();
+            for chunk in chunks {
+                let parts: Vec<u32> = chunk.parts().map(|part| names.intern(part)).collect();
+                for (at, column) in named.iter_mut().enumerate() {
+                    column.extend(chunk.names.iter().map(|places| at_place(&parts, places[at])));
+                }
+                let known: Vec<u32> = chunk.towns().map(|town| cities.intern(town)).collect();
+                towns.extend(chunk.cities.iter().map(|&place| at_place(&known, place)));
+            }
+            columns.extend([ROW_GIVEN, ROW_SURNAME, ROW_MIDDLE].into_iter().zip(named));
+            columns.push((ROW_CITY, towns));
             columns
-        })
+        };
+        let (mut columns, mut others) = if on_threads {
+            std::thread::scope(|scope| {
+                let identifiers = scope.spawn(identifiers);
+                (descriptions(), joined(identifiers.join()))
+            })
+        } else {
+            (descriptions(), identifiers())
+        };
+        columns.append(&mut others);
+        columns
     }
 
     /// Puts the rows in the order of names, and of keys among namesakes, so that nothing that follows depends on the order
-    /// of arrival, and that most records that are compared lie beside each other in memory.
-    pub fn sort(&mut self) {
-        let mut order: Vec<(u64, u64, u32)> = (self.keys.iter().zip(0..))
-            .map(|(&key, row)| (self.neighbourhood(row), key, row))
-            .collect();
-        order.sort_unstable();
+    /// of arrival, and that most records that are compared lie beside each other in memory. The number of threads does not
+    /// matter either.
+    pub fn sort(&mut self, threads: usize) {
+        let (stride, share) = (self.stride, self.len().div_ceil(threads.max(1)).max(1));
+        let this = &*self;
+        let mut order = vec![(0_u64, 0_u64, 0_u32); this.len()];
+        std::thread::scope(|scope| {
+            for (part, from) in order.chunks_mut(share).zip((0..).step_by(share)) {
+                scope.spawn(move || {
+                    for (place, row) in part.iter_mut().zip(from..) {
+                        *place = (this.neighbourhood(row), this.key(row), row);
+                    }
+                    part.sort_unstable();
+                });
+            }
+        });
+        // It finds the parts that are sorted, and merges them.
+        order.sort();
         // Versions of one record share a key: what they say decides between them.
         for versions in order.chunk_by_mut(|left, right| (left.0, left.1) == (right.0, right.1)) {
             if versions.len() > 1 {
-                versions.sort_by_cached_key(|&(_, _, row)| self.content(row));
+                versions.sort_by_cached_key(|&(_, _, row)| this.content(row));
             }
         }
-        let mut rows = Vec::with_capacity(self.rows.len());
-        for &(_, _, row) in &order {
-            rows.extend_from_slice(self.row(row));
-        }
+        let mut rows = vec![0; this.rows.len()];
+        std::thread::scope(|scope| {
+            for (rows, order) in rows.chunks_mut(share * stride).zip(order.chunks(share)) {
+                scope.spawn(move || {
+                    for (to, &(_, _, row)) in rows.chunks_exact_mut(stride).zip(order) {
+                        to.copy_from_slice(this.row(row));
+                    }
+                });
+            }
+        });
         self.rows = rows;
         self.arrivals = order.iter().map(|&(_, _, row)| self.arrivals[row as usize]).collect();
         self.keys = order.into_iter().map(|(_, key, _)| key).collect();
@@ -303,6 +345,11 @@ impl Records {
 fn column(chunks: &[Normal], slot: usize, mut intern: impl FnMut(&str) -> u32) -> Vec<u32> {
     let texts = chunks.iter().flat_map(|chunk| chunk.texts(slot));
     texts.map(|text| text.map_or(NONE, &mut intern)).collect()
+}
+
+/// Returns the number at a place, or [`NONE`] for none.
+fn at_place(numbers: &[u32], place: u32) -> u32 {
+    if place == NONE { NONE } else { numbers[place as usize] }
 }
 
 /// Goes on with a panic of a worker as if it were of this thread.

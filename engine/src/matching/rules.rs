@@ -11,6 +11,9 @@ use crate::identity::interner::NONE;
 
 use super::classes::Classes;
 
+/// Month and day of what stands for an unknown day of a year.
+const NEW_YEAR: u32 = 101;
+
 /// A part of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Part {
@@ -23,6 +26,8 @@ pub(super) enum Part {
     SurnameInitial,
     Birth,
     BirthYear,
+    /// Month and day of the birthday, whichever year; the first of January is none.
+    BirthDay,
     /// Street and house.
     House,
     PostalCode,
@@ -59,7 +64,7 @@ impl Part {
         match self {
             Self::Given | Self::Initial => GIVEN,
             Self::Surname | Self::SurnameInitial => SURNAME,
-            Self::Birth | Self::BirthYear => BIRTH,
+            Self::Birth | Self::BirthYear | Self::BirthDay => BIRTH,
             Self::House | Self::PostalCode | Self::City => ADDRESS,
             Self::Identifier(kind) | Self::Local(kind) => PERSON_COMPARISONS + kind,
         }
@@ -77,6 +82,9 @@ impl Part {
             Self::SurnameInitial => initial(records.names.surname_key(at(ROW_SURNAME)?))?,
             Self::Birth => u64::from(at(ROW_BIRTH)?),
             Self::BirthYear => u64::from(at(ROW_BIRTH)? / 10_000),
+            Self::BirthDay => {
+                u64::from(Some(at(ROW_BIRTH)? % 10_000).filter(|&day| day != NEW_YEAR)?)
+            }
             Self::House => records.streets.house_hash(at(ROW_STREET)?),
             Self::PostalCode => records.postal_codes.hash(at(ROW_POSTAL_CODE)?),
             Self::City => records.cities.hash(at(ROW_CITY)?),
@@ -104,8 +112,8 @@ pub(super) fn key(records: &Records, classes: &Classes, parts: &[Part], row: u32
 /// refined.
 pub(super) fn rules_for(records: &Records) -> Vec<Rule> {
     use Part::{
-        Birth, BirthYear, City, Given, House, Identifier, Initial, Local, PostalCode, Surname,
-        SurnameInitial,
+        Birth, BirthDay, BirthYear, City, Given, House, Identifier, Initial, Local, PostalCode,
+        Surname, SurnameInitial,
     };
     let mut rules = Vec::new();
     let mut add = |name: &str, parts: &[Part], refine: &[Part], teaches: Teaches| {
@@ -131,6 +139,9 @@ pub(super) fn rules_for(records: &Records) -> Vec<Rule> {
     add("given name, birth year", &[Given, BirthYear], &[SurnameInitial, City], Teaches::Nothing);
     add("birth date", &[Birth], &[Initial, PostalCode], Teaches::Rest);
     add("street, postal code", &[House, PostalCode], &[Initial], Teaches::Nothing);
+    // Neither name has to be right here, nor the year: any of them may be mistyped, or written as another language does.
+    let loose = [Initial, SurnameInitial, BirthDay];
+    add("initials, day of birth", &loose, &[PostalCode, City], Teaches::Nothing);
     for (kind, named) in records.kinds().iter().enumerate() {
         if named.form == Form::Email {
             add(&format!("{} before @", named.name), &[Local(kind)], &[Surname], Teaches::Nothing);
@@ -145,11 +156,12 @@ pub(super) fn rules_for(records: &Records) -> Vec<Rule> {
     rules
 }
 
-fn place(part: Part) -> usize {
+/// Returns where a record says what a part is made of.
+pub(super) fn place(part: Part) -> usize {
     match part {
         Part::Given | Part::Initial => ROW_GIVEN,
         Part::Surname | Part::SurnameInitial => ROW_SURNAME,
-        Part::Birth | Part::BirthYear => ROW_BIRTH,
+        Part::Birth | Part::BirthYear | Part::BirthDay => ROW_BIRTH,
         Part::House => ROW_STREET,
         Part::PostalCode => ROW_POSTAL_CODE,
         Part::City => ROW_CITY,

@@ -8,11 +8,12 @@
 use std::borrow::Cow;
 
 use super::classes::Classes;
-use super::compare::{Comparer, Memories};
+use super::compare::{Comparer, Memories, are_turned};
 use super::em::{CHANCE, HOUSEHOLD, SAME};
 use super::levels::{COMPARISONS_MAX, GIVEN, LEVELS_MAX, Levels, SURNAME, given, surname};
 use super::model::Model;
-use super::records::{ROW_GIVEN, ROW_SURNAME, Records};
+use super::records::{ROW_GIVEN, ROW_SUFFIX, ROW_SURNAME, Records};
+use crate::identity::interner::NONE;
 
 /// Least probability of a level, so that every weight is finite.
 const PROBABILITY_MIN: f64 = 1e-12;
@@ -133,9 +134,19 @@ impl<'a> Scorer<'a> {
         self.weight(sums)
     }
 
+    /// Weighs two records, unless they are of one person with less than these bits.
+    pub(crate) fn weigh_from(&mut self, left: u32, right: u32, least: f32) -> Option<Weight> {
+        let sums = self.sums(left, right);
+        self.weight_from(sums, least)
+    }
+
     /// Returns the bits of all comparisons of two records, without priors, by class.
     pub(crate) fn sums(&mut self, left: u32, right: u32) -> [f32; 3] {
         let levels = self.comparer.levels(left, right);
+        self.sums_of(levels, left, right)
+    }
+
+    fn sums_of(&self, levels: Levels, left: u32, right: u32) -> [f32; 3] {
         let mut sums = [0.0; 3];
         for comparison in 0..self.model.comparisons.len() {
             let bits = self.bits_of(comparison, levels, left, right);
@@ -221,6 +232,22 @@ impl<'a> Scorer<'a> {
         sums[class] > most[class]
     }
 
+    /// Tells whether a record calls its person junior, senior or the like.
+    pub(super) fn has_suffix(&self, row: u32) -> bool {
+        self.records.row(row)[ROW_SUFFIX] != NONE
+    }
+
+    /// Returns the logarithm of the odds of one person against two people of one household and one name: names say nothing.
+    /// Infinite where there are no households.
+    pub(super) fn against_namesake(&mut self, left: u32, right: u32) -> f32 {
+        if self.model.prior_household <= 0.0 {
+            return f32::INFINITY;
+        }
+        let levels = self.comparer.levels(left, right).without(GIVEN).without(SURNAME);
+        let [same, household, _] = self.with_prior(self.sums_of(levels, left, right));
+        same - household
+    }
+
     /// Returns the weight of sums of bits, without priors, by class.
     pub(crate) fn weight(&self, sums: [f32; 3]) -> Weight {
         let [same, household, chance] = self.with_prior(sums);
@@ -237,9 +264,26 @@ impl<'a> Scorer<'a> {
         }
     }
 
-    /// Returns what the more frequent of two forms of a name adds.
+    /// Returns the same, unless it is less than these bits for one person. Most pairs of a block are far from it, and are told
+    /// by the better of the two other explanations alone: both together are no less probable.
+    pub(crate) fn weight_from(&self, sums: [f32; 3], least: f32) -> Option<Weight> {
+        let [same, household, chance] = self.with_prior(sums);
+        if same - household.max(chance) < least {
+            return None;
+        }
+        Some(self.weight(sums)).filter(|weight| weight.same >= least)
+    }
+
+    /// Returns what the more frequent of two forms of a name adds. Where both records have the surname first, each name stands
+    /// in the place of the other.
     fn frequency(&self, bits: &[f32], place: usize, left: u32, right: u32) -> f32 {
-        let bits = |row: u32| bits[self.records.row(row)[place] as usize];
+        let (left, right) = (self.records.row(left), self.records.row(right));
+        let place = match place {
+            ROW_GIVEN if are_turned(self.records, left, right) => ROW_SURNAME,
+            ROW_SURNAME if are_turned(self.records, left, right) => ROW_GIVEN,
+            _ => place,
+        };
+        let bits = |row: &[u32]| bits[row[place] as usize];
         bits(left).min(bits(right))
     }
 }

@@ -15,7 +15,7 @@ use super::classes::Classes;
 use super::compare::Comparer;
 use super::em::{
     CHANCE, Constraints, Fit, HOUSEHOLD, Parameters, Pattern, Patterns, SAME, Tie, added_up, fit,
-    normalized, tie,
+    held, normalized, tie,
 };
 use super::frequency::Frequencies;
 use super::labels::{Labels, LabelsOfRows, Told};
@@ -25,14 +25,15 @@ use super::levels::{
 };
 use super::model::{ComparisonModel, Health, LevelModel, Model};
 use super::records::{Form, Records, joined};
-use super::rules::{Rule, Teaches};
-use crate::identity::interner::KeyTable;
+use super::rules::{Rule, Teaches, place};
+use crate::identity::interner::{KeyTable, NONE};
 
 /// Random pairs that show how often records agree by chance.
 const SAMPLE_PAIRS: u64 = 1_000_000;
 
-/// Times that fitting and calibration take turns; the prior moves by less than a hundredth after the third.
-const ROUNDS: usize = 3;
+/// Times that fitting and calibration take turns. After the first it is known how many households there may be, and the prior
+/// moves by little after two more.
+const ROUNDS: usize = 4;
 
 /// Pairs that a rule needs to teach anything.
 const PAIRS_MIN: f64 = 50.0;
@@ -48,6 +49,9 @@ const TWINS: f64 = 0.005;
 /// Of pairs that carry one value, the share that does so by chance, before it is known.
 const CHANCE_SHARE: f64 = 0.01;
 
+/// Of pairs that a block takes for one person's, the share whose given names may differ: with more, it has found families.
+const GIVEN_DIFFERENT_MAX: f64 = 0.5;
+
 /// Bits by which given names and surnames may hang together at most: what a file of sixteen nations of one size would show.
 const NAME_DEPENDENCE_MAX: f64 = 4.0;
 
@@ -59,6 +63,8 @@ pub(super) struct Evidence<'a> {
     pub(super) patterns: Vec<Patterns>,
     /// By kind of identifier.
     pub(super) collisions: Vec<Collisions>,
+    /// By rule how many pairs there are of records that say all of its key.
+    pub(super) comparable: Vec<f64>,
     pub(super) households: bool,
 }
 
@@ -79,13 +85,14 @@ pub(super) fn train(
         rules,
         patterns: patterns(&labels.of(records), classes, rules, blocks, threads),
         collisions: kinds.map(|kind| Collisions::count(records, classes, kind)).collect(),
+        comparable: comparable(records, rules),
         households: sampled[ADDRESS].iter().sum::<f64>() > 0.0 || !records.kinds().is_empty(),
     };
     let before = beginning(&evidence, &sampled);
     let mut parameters = before.clone();
     let mut calibration = Calibration::default();
     for _ in 0..ROUNDS {
-        let fits = fits(&evidence, &parameters, &before, threads);
+        let fits = fits(&evidence, &parameters, &before, &calibration, threads);
         parameters = averaged(&evidence, &before, &parameters, &fits);
         calibration = calibrate(&evidence, &parameters, &fits);
         correct(&mut parameters, &sampled, &calibration);
@@ -95,6 +102,17 @@ pub(super) fn train(
     }
     let name_dependence = name_dependence(full_name_rate(records), &parameters, &calibration);
     model(records, &parameters, calibration, name_dependence, Frequencies::count(records, classes))
+}
+
+/// Returns for each rule how many pairs there are of records that say all of its key.
+fn comparable(records: &Records, rules: &[Rule]) -> Vec<f64> {
+    let pairs = |rule: &Rule| {
+        let places: Vec<usize> = rule.parts.iter().map(|part| place(*part)).collect();
+        let says = |row: &u32| places.iter().all(|&place| records.row(*row)[place] != NONE);
+        let count = (0..records.len() as u32).filter(says).count() as f64;
+        (count * (count - 1.0) / 2.0).max(1.0)
+    };
+    rules.iter().map(pairs).collect()
 }
 
 /// Compares all pairs and counts their patterns, under each training rule that they share.
@@ -196,7 +214,7 @@ pub(super) fn constraints(evidence: &Evidence<'_>, silent: Vec<usize>) -> Constr
             ties[PERSON_COMPARISONS + kind] = Some(Tie::CHANCE);
         }
     }
-    Constraints { silent, ties, households: evidence.households }
+    Constraints { silent, ties, households: evidence.households, households_max: None }
 }
 
 /// Fits every rule that has enough pairs.
@@ -204,14 +222,24 @@ fn fits(
     evidence: &Evidence<'_>,
     start: &Parameters,
     before: &Parameters,
+    calibration: &Calibration,
     threads: usize,
 ) -> Vec<Option<Fit>> {
     let rules: Vec<usize> = (0..evidence.rules.len()).collect();
     let one = |rule: usize| {
         let patterns = &evidence.patterns[rule];
         let pairs: f64 = patterns.iter().map(|pattern| pattern.pairs).sum();
-        let silent = evidence.rules[rule].parts.iter().map(|part| part.comparison()).collect();
-        (pairs >= PAIRS_MIN).then(|| fit(patterns, start, before, &constraints(evidence, silent)))
+        let key = &evidence.rules[rule];
+        let silent = key.parts.iter().map(|part| part.comparison()).collect();
+        let households_max = calibration.households_max(key, start);
+        let constraints = Constraints { households_max, ..constraints(evidence, silent) };
+        (pairs >= PAIRS_MIN).then(|| {
+            let fitted = fit(patterns, start, before, &constraints);
+            // By one surname and one postal code alone, a family looks more alike than one person in two places.
+            let differ = fitted.parameters.tables[SAME][GIVEN][given::DIFFERENT as usize];
+            let found_families = fitted.is_fitted && differ > GIVEN_DIFFERENT_MAX;
+            if found_families { held(patterns, start, &constraints) } else { fitted }
+        })
     };
     let one = &one;
     let rules = &rules;

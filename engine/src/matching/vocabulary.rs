@@ -39,6 +39,8 @@ pub(super) struct Names {
     parts: Vocabulary,
     given_keys: Vec<u32>,
     surname_keys: Vec<u32>,
+    /// Whether each part is known as a given name.
+    are_given: Vec<bool>,
 }
 
 impl Names {
@@ -48,6 +50,7 @@ impl Names {
         if number as usize == self.given_keys.len() {
             self.given_keys.push(number);
             self.surname_keys.push(number);
+            self.are_given.push(udfs::is_given_name(part));
             let given = self.intern_key(udfs::given_name_key(part), number);
             let surname = self.intern_key(&udfs::surname_key(part), number);
             self.given_keys[number as usize] = given;
@@ -75,6 +78,11 @@ impl Names {
 
     pub(super) fn surname_key(&self, part: u32) -> u32 {
         self.surname_keys[part as usize]
+    }
+
+    /// Tells whether a part is known as a given name.
+    pub(super) fn is_given(&self, part: u32) -> bool {
+        self.are_given[part as usize]
     }
 
     /// Returns a hash that all forms of a given name share.

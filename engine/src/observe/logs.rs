@@ -16,6 +16,7 @@ use crate::query::access::Access;
 use crate::query::governed::{PROFILE_ID, SUBJECT};
 use crate::query::relations::Relation;
 use crate::query::system::Rows;
+use crate::table_read::read_system_table;
 use crate::tables::{self, SystemLayout};
 
 use super::*;
@@ -36,7 +37,7 @@ pub(super) fn stored(
         let (engine, published, columns, hidden) =
             (engine.clone(), Arc::clone(&published), Arc::clone(&columns), hidden.clone());
         Box::pin(async move {
-            let batches = read(&engine, &published, layout).await?;
+            let batches = read_system_table(engine.catalog().lake(), &published, layout).await?;
             batches.iter().map(|batch| without(batch, &columns, &hidden)).collect()
         })
     });
@@ -53,23 +54,6 @@ fn without(batch: &RecordBatch, schema: &SchemaRef, hidden: &[String]) -> Result
     });
     Ok(RecordBatch::try_new(Arc::clone(schema), columns.collect())
         .map_err(DataFusionError::from)?)
-}
-
-async fn read(
-    engine: &Engine,
-    published: &Published,
-    layout: &SystemLayout,
-) -> Result<Vec<RecordBatch>> {
-    let Some(table) = published.table(layout.path) else { return Ok(vec![]) };
-    let schema = layout.schema();
-    let mut batches = Vec::new();
-    for file in table.files.iter() {
-        batches.extend(
-            crate::table_read::read_file(engine.catalog().lake(), layout.path, file, &schema)
-                .await?,
-        );
-    }
-    Ok(batches)
 }
 
 pub(super) fn audit_log(engine: &Engine) -> Relation {
@@ -110,7 +94,8 @@ pub(super) fn disclosures(engine: &Engine, live: &Live) -> Relation {
             (engine.clone(), Arc::clone(&published), Arc::clone(&people), Arc::clone(&columns));
         Box::pin(async move {
             let mut shown = Vec::new();
-            for batch in read(&engine, &published, &tables::DISCLOSURES).await? {
+            let lake = engine.catalog().lake();
+            for batch in read_system_table(lake, &published, &tables::DISCLOSURES).await? {
                 use arrow::array::AsArray;
                 let subjects = batch.column(0).as_primitive::<arrow::datatypes::Int64Type>();
                 let ids: Int64Array =

@@ -169,15 +169,28 @@ impl Ground<'_> {
             (is_new(must) || is_new(cannot)).then_some((must, cannot))
         });
         let Some((must, cannot)) = found else { return Ok(()) };
-        Err(match (is_new(must), is_new(cannot)) {
-            (true, true) => Error::Standard {
-                sqlstate: "23P01",
-                message: "the pairs contradict each other: some are of one person and of two"
-                    .into(),
-                hint: "Look for pairs that lead from one to the other.".into(),
-            },
-            (true, false) => contrary(cannot),
-            (false, _) => contrary(must),
+        let named = |pair: &Override| RecordPair::of(pair.left.clone(), pair.right.clone()).text();
+        let (new, refusal) = match (is_new(must), is_new(cannot)) {
+            (true, true) => {
+                let (must, cannot) = (named(must), named(cannot));
+                return Err(Error::Standard {
+                    sqlstate: "23P01",
+                    message: format!(
+                        "the pairs contradict each other: {must} is of one person, {cannot} of two people"
+                    ),
+                    hint: "Look for pairs that lead from the records of the one to those of the other."
+                        .into(),
+                });
+            }
+            (true, false) => (must, contrary(cannot)),
+            (false, _) => (cannot, contrary(must)),
+        };
+        // Of many, it is told which one.
+        Err(match refusal {
+            Error::Standard { sqlstate, message, hint } if added.len() > 1 => {
+                Error::Standard { sqlstate, message: format!("{}: {message}", named(new)), hint }
+            }
+            refusal => refusal,
         })
     }
 }

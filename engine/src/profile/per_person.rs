@@ -9,8 +9,10 @@ use datafusion::common::DFSchema;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::Result as DataFusionResult;
 use datafusion::logical_expr::expr::Sort;
+use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{
-    Aggregate, Distinct, Expr, ExprSchemable, LogicalPlan, Window, WindowFunctionDefinition,
+    Aggregate, BinaryExpr, Distinct, Expr, ExprSchemable, Join, LogicalPlan, Operator, Window,
+    WindowFunctionDefinition,
 };
 
 use crate::error::{Error, Result};
@@ -76,11 +78,10 @@ fn object(node: &LogicalPlan) -> DataFusionResult<Option<Objection>> {
             Some("a DISTINCT ON without profile_id")
         }
         LogicalPlan::Join(join) => {
-            let joined = join.on.iter().any(|(left, right)| is_profile(left) && is_profile(right));
             let literal = |plan: &LogicalPlan| {
                 matches!(plan, LogicalPlan::Values(_) | LogicalPlan::EmptyRelation(_))
             };
-            (!joined && !literal(&join.left) && !literal(&join.right))
+            (!joins_by_person(join) && !literal(&join.left) && !literal(&join.right))
                 .then_some("a join that is not on profile_id")
         }
         LogicalPlan::Limit(_) => Some("a LIMIT"),
@@ -94,6 +95,26 @@ fn object(node: &LogicalPlan) -> DataFusionResult<Option<Objection>> {
 
 fn is_profile(expr: &Expr) -> bool {
     matches!(expr.clone().unalias(), Expr::Column(column) if column.name == PROFILE_ID)
+}
+
+/// Tells whether rows of one person are joined with rows of the same one. What `ON` says stands in the filter as long as a plan
+/// is not optimized.
+fn joins_by_person(join: &Join) -> bool {
+    let is_of = |expr: &Expr, side: &LogicalPlan| match expr {
+        Expr::Column(column) => {
+            column.name == PROFILE_ID && side.schema().maybe_index_of_column(column).is_some()
+        }
+        _ => false,
+    };
+    let are_of = |one: &Expr, other: &Expr| is_of(one, &join.left) && is_of(other, &join.right);
+    let in_filter = |condition: &Expr| match condition {
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) => {
+            are_of(left, right) || are_of(right, left)
+        }
+        _ => false,
+    };
+    join.on.iter().any(|(left, right)| is_profile(left) && is_profile(right))
+        || join.filter.iter().flat_map(split_conjunction).any(in_filter)
 }
 
 fn is_partitioned(expr: &Expr) -> bool {
@@ -205,6 +226,10 @@ mod tests {
             "SELECT DISTINCT ON (profile_id) profile_id, city FROM t ORDER BY profile_id, n, city",
             "SELECT profile_id, array_agg(city ORDER BY n, city) FROM t GROUP BY profile_id",
             "SELECT profile_id, first_value(city ORDER BY n, city) FROM t GROUP BY profile_id",
+            "SELECT a.profile_id, count(*) FROM t a JOIN t b ON a.profile_id = b.profile_id AND a.n < b.n \
+             GROUP BY a.profile_id",
+            "SELECT t.profile_id, count(*) FROM t LEFT JOIN (SELECT profile_id, max(n) AS most FROM t \
+             GROUP BY profile_id) m ON m.profile_id = t.profile_id AND m.most = t.n GROUP BY t.profile_id",
         ] {
             assert_eq!(check_query(query).await, Ok(()), "{query}");
         }
@@ -214,6 +239,7 @@ mod tests {
     async fn what_depends_on_others_or_on_the_order_is_refused() {
         let sum = "a sum in floating point in trait \"x\" is not supported";
         let order = "an aggregate whose order is left to chance in trait \"x\" is not supported";
+        let join = "a join that is not on profile_id in trait \"x\" is not supported";
         for (query, expected) in [
             (
                 "SELECT DISTINCT ON (city) profile_id, n FROM t",
@@ -226,6 +252,20 @@ mod tests {
             (
                 "SELECT id AS profile_id FROM connected_components((SELECT profile_id, n FROM t))",
                 "a function over the rows of several people in trait \"x\" is not supported",
+            ),
+            (
+                "SELECT a.profile_id, count(*) FROM t a JOIN t b ON a.city = b.city GROUP BY a.profile_id",
+                join,
+            ),
+            (
+                "SELECT a.profile_id, count(*) FROM t a JOIN t b ON a.profile_id = b.profile_id OR a.n = b.n \
+                 GROUP BY a.profile_id",
+                join,
+            ),
+            (
+                "SELECT a.profile_id, count(*) FROM t a LEFT JOIN t b ON a.profile_id = a.profile_id \
+                 GROUP BY a.profile_id",
+                join,
             ),
             ("SELECT profile_id, sum(score) FROM t GROUP BY profile_id", sum),
             ("SELECT profile_id, avg(score) + 1 FROM t GROUP BY profile_id", sum),

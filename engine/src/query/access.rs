@@ -149,7 +149,7 @@ impl FromIterator<u32> for SubjectSet {
 /// Who may be seen.
 #[derive(Debug, Clone)]
 pub enum Visible {
-    /// Everyone who is not erased, and the rows that nothing resolves.
+    /// Everyone, and the rows that nothing resolves.
     Everyone,
     /// The subjects of the people who allow the purpose.
     Subjects(Arc<SubjectSet>),

@@ -6,7 +6,8 @@
 //! exist is asked of each statement's [`Access`](super::access::Access) before a block is looked into.
 //!
 //! To read all blocks of a file at once costs what it costs to read a dozen of them one by one, since each column has a
-//! dictionary that all of its pages need. So the rest of a file is read ahead once a few blocks of it were asked for.
+//! dictionary that all of its pages need. So the rest of a file is read ahead once a few blocks of it were asked for. What
+//! scans read is kept once it was decoded [`DECODED_TIMES`] over, if it is small enough to stay.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -31,14 +32,14 @@ use crate::table_read::{StoreReader, adapt, read_footer};
 /// Rows of one block: as many as a page has at most, and a whole number of blocks is a row group.
 pub(super) const BLOCK_ROWS: u64 = 8_192;
 
-/// Bytes of blocks that are kept at most; those that were used longest ago are dropped beyond that.
-const BYTES_MAX: usize = 256 << 20;
-
 /// Blocks of a file that are read one by one before the rest is read ahead.
 const ONE_BY_ONE_MAX: usize = 4;
 
-/// Bytes of blocks of one file that are read ahead at most.
-const AHEAD_BYTES_MAX: usize = BYTES_MAX / 2;
+/// How often the rows of a scan are decoded before they are kept: what is read once is not worth its memory.
+pub(super) const DECODED_TIMES: u64 = 2;
+
+/// Scans that are counted at most; all are forgotten beyond that.
+const SCANS_MAX: usize = 4_096;
 
 /// Footers that are kept at most; all are dropped beyond that.
 const FOOTERS_MAX: usize = 1_024;
@@ -47,8 +48,10 @@ const FOOTERS_MAX: usize = 1_024;
 type Place = (usize, u64);
 
 /// The blocks of all files of a lake.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct DecodedCache {
+    /// Bytes of blocks that are kept at most; those that were used longest ago are dropped beyond that.
+    bytes_max: usize,
     kept: Mutex<Kept>,
     footers: Mutex<HashMap<String, ArrowReaderMetadata>>,
     /// Files are read ahead one after the other.
@@ -61,6 +64,8 @@ struct Kept {
     files: HashMap<String, HashMap<Place, Block>>,
     /// The columns of files that are read ahead, or were.
     ahead: HashSet<(String, Vec<usize>)>,
+    /// Rows that scans have decoded of what they read, by what that is.
+    scanned: HashMap<u64, u64>,
     bytes: usize,
     /// Counts look-ups.
     clock: u64,
@@ -88,6 +93,17 @@ pub(super) struct BlockFile {
 }
 
 impl DecodedCache {
+    /// Keeps at most so many bytes of blocks.
+    pub(super) fn new(bytes_max: usize) -> Self {
+        let (kept, footers, turn) = Default::default();
+        Self { bytes_max, kept, footers, turn }
+    }
+
+    /// Returns how many bytes of one file, or of one scan, are read ahead at most.
+    pub(super) fn ahead_bytes_max(&self) -> usize {
+        self.bytes_max / 2
+    }
+
     /// Returns one block of each of `columns`, or `None` if one of them is not at hand.
     pub(super) fn get(&self, path: &str, block: u64, columns: &[usize]) -> Option<Vec<ArrayRef>> {
         let mut kept = self.kept.lock();
@@ -118,16 +134,7 @@ impl DecodedCache {
         let rows = BLOCK_ROWS.min(file.rows.saturating_sub(start));
         let (schema, batches) = self.read_rows(file, start, rows, &absent).await?;
         let batch = concat_batches(&schema, &batches).map_err(DataFusionError::from)?;
-        if batch.num_rows() as u64 != rows {
-            return Err(Error::Corrupt {
-                message: format!(
-                    "file \"{}\" has {} rows from row {start} on, and the log says {rows}",
-                    file.path,
-                    batch.num_rows()
-                ),
-                source: None,
-            });
-        }
+        check_rows(file, start, batch.num_rows(), rows)?;
         self.keep(file, block, &absent, &batch);
         Ok(())
     }
@@ -135,8 +142,65 @@ impl DecodedCache {
     fn keep(&self, file: &BlockFile, block: u64, columns: &[usize], batch: &RecordBatch) {
         let mut kept = self.kept.lock();
         for (column, values) in columns.iter().zip(batch.columns()) {
-            kept.insert(&file.path, (*column, block), compact(values));
+            kept.insert(&file.path, (*column, block), compact(values), self.bytes_max);
         }
+    }
+
+    /// Returns one block of each of `columns`, which is read if it is not at hand.
+    pub(super) async fn block(
+        &self,
+        file: &BlockFile,
+        block: u64,
+        columns: &[usize],
+    ) -> Result<Vec<ArrayRef>> {
+        loop {
+            if let Some(values) = self.get(&file.path, block, columns) {
+                return Ok(values);
+            }
+            self.read(file, block, columns).await?;
+        }
+    }
+
+    /// Tells whether all of these blocks are at hand.
+    pub(super) fn holds(
+        &self,
+        path: &str,
+        mut blocks: impl Iterator<Item = u64>,
+        columns: &[usize],
+    ) -> bool {
+        let kept = self.kept.lock();
+        kept.files.get(path).is_some_and(|file| {
+            blocks.all(|block| columns.iter().all(|column| file.contains_key(&(*column, block))))
+        })
+    }
+
+    /// Tells, once, that what a scan reads was decoded so often that it should be kept: `rows` of `total` now.
+    pub(super) fn is_due_whole(&self, scan: u64, rows: u64, total: u64) -> bool {
+        let mut kept = self.kept.lock();
+        if kept.scanned.len() >= SCANS_MAX && !kept.scanned.contains_key(&scan) {
+            kept.scanned.clear();
+        }
+        let decoded = kept.scanned.entry(scan).or_default();
+        let before = *decoded;
+        *decoded += rows;
+        let due = DECODED_TIMES * total;
+        (before..*decoded).contains(&(due.saturating_sub(1)))
+    }
+
+    /// Reads all blocks of `columns` of the files of a scan and keeps them, if they are few enough to stay.
+    pub(super) async fn keep_whole(&self, files: &[BlockFile], columns: &[usize]) -> Result<()> {
+        let mut bytes = 0;
+        for file in files {
+            let footer = self.footer(file).await.map_err(|error| damaged(file, error.into()))?;
+            bytes += decoded_bytes(&footer, file, columns);
+        }
+        if bytes > self.ahead_bytes_max() {
+            return Ok(());
+        }
+        for file in files {
+            self.read_ahead(file, columns).await?;
+        }
+        Ok(())
     }
 
     /// Tells, once, that so many blocks of `columns` were read that the others of the file should be, too.
@@ -151,7 +215,7 @@ impl DecodedCache {
             columns.iter().flat_map(|column| of(*column)).map(|(_, block)| block.bytes).sum();
         let blocks = file.rows.div_ceil(BLOCK_ROWS) as usize;
         (ONE_BY_ONE_MAX..blocks).contains(&read)
-            && bytes / read * blocks <= AHEAD_BYTES_MAX
+            && bytes / read * blocks <= self.ahead_bytes_max()
             && kept.ahead.insert((file.path.clone(), columns.to_vec()))
     }
 
@@ -162,6 +226,8 @@ impl DecodedCache {
         let mut block = 0;
         // Every row group but the last is a whole number of blocks, so that every batch is one.
         while let Some(batch) = rows.next().await? {
+            let expected = BLOCK_ROWS.min(file.rows.saturating_sub(block * BLOCK_ROWS));
+            check_rows(file, block * BLOCK_ROWS, batch.num_rows(), expected)?;
             if self.get(&file.path, block, columns).is_none() {
                 self.keep(file, block, columns, &batch);
             }
@@ -256,11 +322,48 @@ impl RowReader<'_> {
     }
 }
 
+/// Checks that a block has as many rows as the log says.
+fn check_rows(file: &BlockFile, start: u64, rows: usize, expected: u64) -> Result<()> {
+    if rows as u64 == expected {
+        return Ok(());
+    }
+    let path = &file.path;
+    Err(Error::Corrupt {
+        message: format!(
+            "file \"{path}\" has {rows} rows from row {start} on, and the log says {expected}"
+        ),
+        source: None,
+    })
+}
+
 fn damaged(file: &BlockFile, source: DataFusionError) -> Error {
     Error::Corrupt {
         message: format!("file \"{}\" of the lake cannot be read", file.path),
         source: Some(Box::new(source)),
     }
+}
+
+/// Returns about how many bytes columns of a file take once they are decoded.
+fn decoded_bytes(footer: &ArrowReaderMetadata, file: &BlockFile, columns: &[usize]) -> usize {
+    let stored = |name: &str| -> i64 {
+        let chunks = footer.metadata().row_groups().iter().flat_map(|group| group.columns());
+        let of_column = chunks
+            .filter(|chunk| chunk.column_path().parts().first().is_some_and(|first| first == name));
+        let bytes = of_column.map(|chunk| {
+            chunk.unencoded_byte_array_data_bytes().unwrap_or_else(|| chunk.uncompressed_size())
+        });
+        bytes.sum()
+    };
+    let bytes = columns.iter().map(|column| {
+        let field = file.schema.field(*column);
+        let each = field.data_type().primitive_width().unwrap_or(size_of::<u128>());
+        let beside = match field.data_type().is_primitive() {
+            true => 0,
+            false => usize::try_from(stored(field.name())).unwrap_or(0),
+        };
+        each * file.rows as usize + beside
+    });
+    bytes.sum()
 }
 
 /// Returns values that hold no others in memory.
@@ -273,9 +376,9 @@ fn compact(values: &ArrayRef) -> ArrayRef {
 }
 
 impl Kept {
-    fn insert(&mut self, path: &str, place: Place, values: ArrayRef) {
+    fn insert(&mut self, path: &str, place: Place, values: ArrayRef, bytes_max: usize) {
         let bytes = values.get_array_memory_size();
-        if self.bytes + bytes > BYTES_MAX {
+        if self.bytes + bytes > bytes_max {
             self.drop_older_half();
         }
         let block = Block { values, bytes, used: self.clock };
@@ -294,6 +397,7 @@ impl Kept {
         }
         self.files.retain(|_, blocks| !blocks.is_empty());
         self.ahead.clear();
+        self.scanned.clear();
         self.bytes = self.files.values().flat_map(HashMap::values).map(|block| block.bytes).sum();
     }
 }
@@ -310,12 +414,13 @@ mod tests {
 
     #[test]
     fn the_blocks_that_are_kept_fit_their_bound_and_are_the_last_used() {
-        let cache = DecodedCache::default();
+        const BYTES_MAX: usize = 16 << 20;
+        let cache = DecodedCache::new(BYTES_MAX);
         let each = block(0).get_array_memory_size();
         let blocks = 3 * BYTES_MAX / each;
         for number in 0..blocks {
             let (path, place) = (format!("file {}", number % 7), (0, number as u64));
-            cache.kept.lock().insert(&path, place, block(number as i64));
+            cache.kept.lock().insert(&path, place, block(number as i64), BYTES_MAX);
             // What is asked for again and again stays.
             assert!(cache.get("file 0", 0, &[0]).is_some(), "after {number} others");
             let kept = cache.kept.lock();

@@ -9,10 +9,11 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, ObjectNamePart, Query, Select, SelectItem, Statement, TableAlias, TableFactor,
-    Visit, Visitor,
+    Expr, ObjectNamePart, Query, Select, SelectItem, Statement, TableAlias, TableFactor, Visit,
+    Visitor,
 };
 
+use super::postgres::normal;
 use crate::error::{Error, Result};
 
 /// Relations that a statement reads at most.
@@ -316,11 +317,6 @@ fn name_of(expr: &Expr) -> Option<String> {
         Expr::CompoundIdentifier(parts) => parts.last().map(normal),
         _ => None,
     }
-}
-
-/// An identifier as it is looked up.
-fn normal(ident: &Ident) -> String {
-    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_ascii_lowercase() }
 }
 
 #[cfg(test)]

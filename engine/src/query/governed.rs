@@ -16,13 +16,6 @@ use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::DFSchema;
 use datafusion::datasource::TableType;
-use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::parquet::{
-    CachedParquetFileReaderFactory, ParquetRowSelection,
-};
-use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
-use datafusion::datasource::source::DataSourceExec;
-use datafusion::datasource::table_schema::TableSchema as ScanSchema;
 use datafusion::error::Result as DataFusionResult;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
@@ -270,58 +263,6 @@ impl GovernedTable {
             |name: &&str| columns.iter().any(|column| self.physical.field(*column).name() == *name);
         named.is_empty() || named.iter().all(read) && columns.len() <= 2 * named.len()
     }
-
-    /// Returns the scan below the leaf, and how many of the selected rows lie in files that it reads.
-    fn inner_scan(
-        &self,
-        session: &dyn Session,
-        selection: &Selection,
-        columns: Vec<usize>,
-        predicate: Option<Arc<dyn PhysicalExpr>>,
-        is_read: &[bool],
-        picks: bool,
-    ) -> DataFusionResult<(Arc<dyn ExecutionPlan>, u64)> {
-        // Files are immutable: what their footers say is decoded once.
-        let footers = session.runtime_env().cache_manager.get_file_metadata_cache();
-        let reader = CachedParquetFileReaderFactory::new(Arc::clone(&self.store.store), footers);
-        let mut source = ParquetSource::new(ScanSchema::from(Arc::clone(&self.physical)))
-            .with_table_parquet_options(session.table_options().parquet.clone())
-            .with_parquet_file_reader_factory(Arc::new(reader))
-            .with_enable_page_index(true)
-            // They were asked before the file is opened.
-            .with_bloom_filter_on_read(false);
-        if let Some(predicate) = predicate.filter(|_| !picks) {
-            source = source.with_predicate(predicate).with_pushdown_filters(true);
-        }
-        let pieces = selection.partitions.iter().flatten();
-        let rows = pieces.filter(|piece| is_read[piece.file]).map(Piece::rows).sum();
-        let groups = selection.partitions.iter().map(|pieces| {
-            let pieces = pieces.iter().filter(|piece| is_read[piece.file]);
-            pieces.map(|piece| self.partitioned_file(piece, picks)).collect()
-        });
-        let config = FileScanConfigBuilder::new(self.store.url.clone(), Arc::new(source))
-            .with_file_groups(groups.map(FileGroup::new).collect())
-            .with_projection_indices(Some(columns))?
-            .with_batch_size(Some(BATCH_ROWS))
-            // Otherwise a partition that is done takes files from another, and cuts would not be where they were made.
-            .with_preserve_order(true)
-            .build();
-        Ok((DataSourceExec::from_data_source(config), rows))
-    }
-
-    fn partitioned_file(&self, piece: &Piece, picks: bool) -> PartitionedFile {
-        let file = &self.files[piece.file];
-        let scanned =
-            PartitionedFile::new(file.path.clone(), file.size).with_extension(file.entry.clone());
-        let selection = match picks {
-            true => piece.read_selection(file.rows),
-            false => piece.row_selection(file.rows),
-        };
-        if selection.skipped_row_count() == 0 {
-            return scanned;
-        }
-        scanned.with_extension(ParquetRowSelection::new(selection))
-    }
 }
 
 /// Plans the conjunction of `filters` over `schema`, if there are any.
@@ -467,6 +408,7 @@ impl TableProvider for GovernedTable {
     }
 }
 
+mod below;
 pub(super) mod seek;
 mod store;
 #[cfg(test)]

@@ -33,6 +33,11 @@ pub struct Planned {
 }
 
 impl Planned {
+    /// Returns the plan of the statement, whose parameters have no values yet.
+    pub(crate) fn plan(&self) -> &LogicalPlan {
+        &self.plan
+    }
+
     /// Returns what the statement reads of persons, and whether it changes sequences.
     pub(crate) fn reads(&self) -> Result<Reads> {
         Ok(Reads::of(&self.plan)?)

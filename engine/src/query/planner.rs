@@ -35,6 +35,7 @@ use super::expansion;
 use super::governed::GovernedTable;
 use super::operators::{self, OperatorNode, OperatorQueries};
 use super::postgres::{self, AdvisoryLocks, Backends, SessionFacts, diagnosis};
+use super::relations::ReturnedTable;
 use super::scan::GovernedScanExec;
 use super::syntax;
 use super::system::SystemTable;
@@ -386,6 +387,7 @@ fn known_provider(source: &Arc<dyn datafusion::logical_expr::TableSource>) -> bo
     let provider: &dyn std::any::Any = provider.as_ref();
     provider.is::<GovernedTable>()
         || provider.is::<SystemTable>()
+        || provider.is::<ReturnedTable>()
         || provider.is::<MemTable>()
         || provider.is::<postgres::OfSession>()
         || provider.is::<LakeTable>()

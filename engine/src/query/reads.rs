@@ -9,6 +9,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
 
 use super::governed::{GovernedTable, Whose};
 use super::operators::OperatorNode;
+use super::relations::ReturnedTable;
 use super::system::SystemTable;
 use crate::error::{Error, Result};
 
@@ -71,10 +72,15 @@ impl Reads {
                 if let Some(table) = provider.downcast_ref::<GovernedTable>() {
                     if table.whose() != Whose::Nobody {
                         reads.personal = true;
-                        reads.relations.push(table.name().to_owned());
+                        reads.relations.push(told(table.name()).to_owned());
                     }
                 } else if let Some(table) = provider.downcast_ref::<SystemTable>() {
                     reads.relations.extend(table.on_record().iter().cloned());
+                } else if let Some(rows) = provider.downcast_ref::<ReturnedTable>()
+                    && rows.whose() != Whose::Nobody
+                {
+                    reads.personal = true;
+                    reads.relations.push(rows.of().to_owned());
                 }
             }
             let looked_into = Self::of_operator(node);
@@ -96,6 +102,13 @@ impl Reads {
         reads.relations.dedup();
         Ok(reads)
     }
+}
+
+/// Returns the name of the relation by which people read a table: one that is there for a view of onefold's own alone is named
+/// behind that view.
+fn told(table: &str) -> &str {
+    let is_own = ["cdp.", "segments."].iter().any(|schema| table.starts_with(schema));
+    table.split_once('/').filter(|_| is_own).map_or(table, |(view, _)| view)
 }
 
 /// Returns the paths of the tables that `plan` reads, in subqueries, too.

@@ -29,6 +29,7 @@ use datafusion::physical_plan::{
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::access::{Access, NO_SUBJECT, Visible};
+use super::inner_scan::InnerScan;
 use super::runs::Runs;
 use super::selection::{BATCH_ROWS, Selection, Stretches};
 
@@ -63,7 +64,7 @@ pub struct GovernedScanExec {
     selection: Selection,
     runs: Vec<Arc<Runs>>,
     /// Absent when the output follows from the runs alone.
-    inner: Option<Arc<dyn ExecutionPlan>>,
+    inner: Option<InnerScan>,
     /// What takes the selected rows out of those that are read, if more are read.
     picks: Option<Picks>,
     filter: Option<Arc<dyn PhysicalExpr>>,
@@ -87,7 +88,7 @@ impl GovernedScanExec {
         subject_at: Option<usize>,
         selection: Selection,
         runs: Vec<Arc<Runs>>,
-        inner: Option<Arc<dyn ExecutionPlan>>,
+        inner: Option<InnerScan>,
         picks: Option<Picks>,
         filter: Option<Arc<dyn PhysicalExpr>>,
         access: Arc<Access>,

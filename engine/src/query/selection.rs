@@ -7,6 +7,7 @@
 //! hidden person adds to a file moves none of these, so batches and partitions, and with them sums of floating point
 //! numbers and the order of rows, are the same whether that person is there or not.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::array::BooleanBufferBuilder;
@@ -74,9 +75,19 @@ impl Piece {
 
     /// Returns the same for who drops the rows between, and reads them if that is cheaper.
     pub fn read_selection(&self, file_rows: u64) -> RowSelection {
+        Self::selection_of(&self.read_ranges(), file_rows)
+    }
+
+    /// Returns its rows.
+    pub(super) fn ranges(&self) -> &[Range] {
+        &self.ranges
+    }
+
+    /// Returns what is read by who drops the rows between.
+    pub(super) fn read_ranges(&self) -> Cow<'_, [Range]> {
         match self.is_riddled() {
-            true => Self::selection_of(&[self.span()], file_rows),
-            false => self.row_selection(file_rows),
+            true => Cow::Owned(vec![self.span()]),
+            false => Cow::Borrowed(&self.ranges),
         }
     }
 

@@ -5,6 +5,7 @@
 //! definition and the purpose are those it was made for; otherwise it is made anew from the text.
 
 mod explained;
+mod held;
 pub(crate) mod isolation;
 mod running;
 
@@ -140,11 +141,6 @@ impl QuerySession {
         Ok(())
     }
 
-    /// Returns the number of the catalog document that statements see now.
-    pub fn catalog_version(&self) -> u64 {
-        self.engine.live().published.state.sequence
-    }
-
     /// Fails unless the role has `capability`.
     pub fn require(&self, capability: Capability, what: &str) -> Result<()> {
         let live = self.engine.live();
@@ -206,8 +202,8 @@ impl QuerySession {
         let statement = &parameters::with_declared_types(statement, parameter_types)?;
         let (plan, stamp) = self.plan_now(live, context, statement).await?;
         let schema = columns_of(&plan);
-        let described = match explained::columns_of(&plan) {
-            Some(columns) => columns,
+        let described = match explained::form_of(statement, &plan) {
+            Some(form) => explained::columns_of(form),
             None => postgres::with_origins(&schema, &plan, &self.facts.snapshot()),
         };
         let numerics = Numerics::of(statement);
@@ -248,7 +244,7 @@ impl QuerySession {
         context.relations.begin_statement();
         let state = context.state();
         let (facts, statement, stop) =
-            (Arc::clone(&self.facts), statement.clone(), self.running.begin());
+            (Arc::clone(&self.facts), explained::in_lines(statement.clone()), self.running.begin());
         let plan = self
             .engine
             .planner()

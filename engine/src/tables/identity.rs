@@ -44,7 +44,7 @@ pub const PEOPLE: SystemLayout = SystemLayout {
     sort: &["_subject"],
 };
 
-/// The identifiers of each profile, normalised.
+/// The identifiers of each profile, normalised, with how many of its records carry each and whether the graph blocks it.
 pub const PROFILE_IDENTIFIERS: SystemLayout = SystemLayout {
     path: "identity/profile_identifiers",
     columns: &[
@@ -54,11 +54,18 @@ pub const PROFILE_IDENTIFIERS: SystemLayout = SystemLayout {
         ("value", Text),
         ("status", Text),
         ("first_seen_at", Timestamptz),
+        ("records", Bigint),
+        ("blocked", Boolean),
     ],
     stats: &["_subject", "kind", "status"],
     blooms: &["value"],
     sort: &["_subject", "kind"],
 };
+
+/// What only versions of a profile's records carry that were about somebody else, or records that are gone: identifiers that the
+/// profile has no more.
+pub const FORMER_IDENTIFIERS: SystemLayout =
+    SystemLayout { path: "identity/former_identifiers", ..PROFILE_IDENTIFIERS };
 
 /// Why two records are one person.
 pub const IDENTITY_EDGES: SystemLayout = SystemLayout {
@@ -99,6 +106,7 @@ pub const IDENTITY_VIOLATIONS: SystemLayout = SystemLayout {
         ("against_source", Text),
         ("against_record_key", Text),
         ("observed_at", Timestamptz),
+        ("figure", Bigint),
     ],
     stats: &["_subject", "rule", "reason"],
     blooms: &[],

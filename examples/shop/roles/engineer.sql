@@ -1,2 +1,2 @@
 CREATE ROLE engineer LOGIN PASSWORD 'demo' PURPOSES (service) MAY (define, refresh);
-COMMENT ON ROLE engineer IS 'Keeps sources, identity rules and traits; sees everyone who is not erased';
+COMMENT ON ROLE engineer IS 'Keeps sources, identity rules and traits; sees everyone';

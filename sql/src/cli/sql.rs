@@ -60,7 +60,8 @@ pub(super) async fn sql(
             if index > 0 && mode == Mode::Read && engine.is_behind().await? {
                 engine = shell.opened_anew(&engine, location.clone()).await?;
             }
-            let place = Place { source: text, offset: parsed.offset, text: &parsed.text };
+            let place =
+                Place { source: text, offset: parsed.offset, text: &parsed.text, prefix: 0 };
             if shell.run(parsed, place, &shutdown).await? == Ended::Interrupted {
                 return Ok(INTERRUPTED);
             }
@@ -255,7 +256,8 @@ struct Work {
 impl Work {
     async fn run(self) -> Result<(), Failure> {
         let Work { session, format, read_only, parsed, source } = self;
-        let place = Place { source: &source, offset: parsed.offset, text: &parsed.text };
+        let (offset, text) = (parsed.offset, parsed.text.as_str());
+        let place = Place { source: &source, offset, text, prefix: 0 };
         let planning = Failure::of_statement(Phase::Planning, place);
         let running = Failure::of_statement(Phase::Running, place);
         let admit = |what: &str| Transaction::new().admit_change(what, read_only, false);

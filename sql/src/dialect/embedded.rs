@@ -127,22 +127,22 @@ fn item_name(item: &SelectItem) -> Option<String> {
 
 /// Returns whether a query writes nothing.
 pub(crate) fn reads_only(query: &ast::Query) -> bool {
-    fn body_reads(body: &SetExpr) -> bool {
-        match body {
-            SetExpr::Select(select) => select.into.is_none(),
-            SetExpr::Query(query) => reads_only(query),
-            SetExpr::SetOperation { left, right, .. } => body_reads(left) && body_reads(right),
-            SetExpr::Values(_) | SetExpr::Table(_) => true,
-            SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_) => {
-                false
-            }
-        }
-    }
     let tables = query.with.iter().flat_map(|with| &with.cte_tables);
     body_reads(&query.body) && tables.clone().all(|table| reads_only(&table.query))
 }
 
-/// Returns what stands behind a `WITH` whose queries only read, if that writes: `INSERT`, `UPDATE`, `DELETE` or `MERGE`.
+fn body_reads(body: &SetExpr) -> bool {
+    match body {
+        SetExpr::Select(select) => select.into.is_none(),
+        SetExpr::Query(query) => reads_only(query),
+        SetExpr::SetOperation { left, right, .. } => body_reads(left) && body_reads(right),
+        SetExpr::Values(_) | SetExpr::Table(_) => true,
+        SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_) => false,
+    }
+}
+
+/// Returns what a query that writes is called, if the engine runs it: `INSERT`, `UPDATE`, `DELETE` or `MERGE` behind `WITH`,
+/// `SELECT INTO`, or `SELECT` over queries of `WITH` that change rows.
 pub(crate) fn written_by(statement: &ast::Statement) -> Option<&'static str> {
     let ast::Statement::Query(query) = statement else { return None };
     let verb = match query.body.as_ref() {
@@ -150,10 +150,19 @@ pub(crate) fn written_by(statement: &ast::Statement) -> Option<&'static str> {
         SetExpr::Update(_) => "UPDATE",
         SetExpr::Delete(_) => "DELETE",
         SetExpr::Merge(_) => "MERGE",
-        _ => return None,
+        body => match engine::analytics::without_into(query) {
+            Some((_, without)) if body_reads(&without.body) => "SELECT INTO",
+            None if body_reads(body) => "SELECT",
+            _ => return None,
+        },
     };
-    let mut tables = query.with.iter().flat_map(|with| &with.cte_tables);
-    tables.all(|table| reads_only(&table.query)).then_some(verb)
+    let tables = || query.with.iter().flat_map(|with| &with.cte_tables);
+    let changes = |query: &ast::Query| {
+        matches!(query.body.as_ref(), SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_))
+    };
+    let is_run = tables().all(|table| changes(&table.query) || reads_only(&table.query));
+    let writes = verb != "SELECT" || tables().any(|table| changes(&table.query));
+    (is_run && writes).then_some(verb)
 }
 
 /// Fails at the first `$n`.

@@ -4,7 +4,7 @@ use engine::catalog::Body;
 use sqlparser::tokenizer::Token;
 
 use super::cursor::Cursor;
-use super::error::{INVALID_PARAMETER_VALUE, ParseError};
+use super::error::{FEATURE_NOT_SUPPORTED, INVALID_PARAMETER_VALUE, ParseError};
 use super::inner;
 use super::overrides::{pair, profile_id};
 use super::statement::{ExplainFormat, Statement};
@@ -117,23 +117,33 @@ fn has_options(cursor: &Cursor<'_>) -> bool {
         && !["select", "with", "values", "table"].iter().any(|word| cursor.is_at(1, word))
 }
 
-/// Reads a format.
+/// Reads a format, in quotes or without.
 fn plan_format(cursor: &mut Cursor<'_>) -> Result<ExplainFormat, ParseError> {
-    for word in ["xml", "yaml"] {
-        if cursor.is(word) {
-            return Err(cursor
-                .error(format!("EXPLAIN format {word} is not supported"))
-                .sqlstate(INVALID_PARAMETER_VALUE)
-                .hint("Use text or json."));
-        }
-    }
-    cursor.choose("a format", &[("text", ExplainFormat::Text), ("json", ExplainFormat::Json)])
+    let start = cursor.start();
+    let name = match cursor.peek() {
+        Some(Token::Word(_)) => cursor.identifier("a format")?,
+        _ => cursor.text("a format: text, json or xml")?.to_lowercase(),
+    };
+    let (message, sqlstate) = match name.as_str() {
+        "text" => return Ok(ExplainFormat::Text),
+        "json" => return Ok(ExplainFormat::Json),
+        "xml" => return Ok(ExplainFormat::Xml),
+        "yaml" => ("EXPLAIN (FORMAT YAML) is not supported".to_owned(), FEATURE_NOT_SUPPORTED),
+        _ => (
+            format!("unrecognized value for EXPLAIN option \"format\": \"{name}\""),
+            INVALID_PARAMETER_VALUE,
+        ),
+    };
+    let error = cursor.error_at(start, message).sqlstate(sqlstate);
+    Err(error.hint("Use FORMAT TEXT, FORMAT JSON or FORMAT XML."))
 }
 
-/// Reads `true`, `on`, `false`, `off`; nothing is `true`.
+/// Reads `true`, `on`, `1`, `false`, `off`, `0`; nothing is `true`.
 fn boolean(cursor: &mut Cursor<'_>) -> Result<bool, ParseError> {
-    if matches!(cursor.peek(), Some(Token::Comma | Token::RParen)) {
-        return Ok(true);
+    match cursor.peek() {
+        Some(Token::Comma | Token::RParen) => return Ok(true),
+        Some(Token::Number(..)) => return Ok(cursor.integer("an option", 0..=1)? == 1),
+        _ => {}
     }
     cursor.choose("", &[("true", true), ("on", true), ("false", false), ("off", false)])
 }

@@ -70,11 +70,10 @@ const UNSUPPORTED: [(&str, &str); 24] = [
 ];
 
 /// First words that clients of other databases send.
-const ELSEWHERE: [(&str, &str); 7] = [
+const ELSEWHERE: [(&str, &str); 6] = [
     ("describe", "Use \\d name in psql, or information_schema.columns."),
     ("desc", "Use \\d name in psql, or information_schema.columns."),
     ("use", "There is one database; name the schema: sources.crm_contacts."),
-    ("table", "Use SELECT * FROM name."),
     ("pragma", "Use SET and SHOW."),
     ("checkpoint", "Checkpoints are written in the background."),
     ("security", "There are no labels."),

@@ -18,6 +18,7 @@ mod freshness;
 mod grammar;
 mod kind;
 mod lexer;
+mod like;
 mod objects;
 mod overrides;
 pub(crate) mod password;
@@ -176,7 +177,7 @@ fn query_or_error(cursor: &mut Cursor<'_>) -> Result<Statement, ParseError> {
         }
         _ => Ok(Statement::Unsupported {
             what: "a query that writes".to_string(),
-            hint: "The queries of WITH read only: write with CREATE TABLE name AS SELECT ..., or with a statement behind them."
+            hint: "Queries of WITH may INSERT, UPDATE and DELETE if they stand in the first WITH; INTO stands in the first SELECT."
                 .to_string(),
         }),
     }

@@ -426,4 +426,6 @@ pub(crate) enum ExplainFormat {
     Text,
     /// One JSON document.
     Json,
+    /// One XML document.
+    Xml,
 }

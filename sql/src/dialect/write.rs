@@ -9,12 +9,13 @@ use super::cursor::Cursor;
 use super::embedded;
 use super::error::ParseError;
 use super::lexer::{Lexeme, tokenize};
+use super::like;
 use super::sequence;
 use super::statement::Statement;
 use super::tables;
 
 /// First words, and what the statement is called in messages.
-const FIRST_WORDS: [(&str, &str); 35] = [
+const FIRST_WORDS: [(&str, &str); 39] = [
     ("insert", "INSERT"),
     ("update", "UPDATE"),
     ("delete", "DELETE"),
@@ -28,6 +29,10 @@ const FIRST_WORDS: [(&str, &str); 35] = [
     ("create local temporary table", "CREATE TABLE"),
     ("create view", "CREATE VIEW"),
     ("create or replace view", "CREATE VIEW"),
+    ("create temp view", "CREATE VIEW"),
+    ("create temporary view", "CREATE VIEW"),
+    ("create or replace temp view", "CREATE VIEW"),
+    ("create or replace temporary view", "CREATE VIEW"),
     ("create materialized view", "CREATE MATERIALIZED VIEW"),
     ("refresh materialized view", REFRESH),
     ("create or replace table", "CREATE TABLE"),
@@ -116,6 +121,9 @@ pub(crate) fn readable(text: &str) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     let Ok(lexemes) = tokenize(text) else { return Cow::Borrowed(text) };
+    if let Some(changed) = like::readable(text, &lexemes) {
+        return Cow::Owned(readable(&changed).into_owned());
+    }
     let changed = sequence::readable(text, &lexemes).or_else(|| tables::readable(text, &lexemes));
     if let Some(changed) = changed {
         return Cow::Owned(changed);
@@ -242,6 +250,12 @@ mod tests {
             ("with a as (select 1 as n) update t set n = a.n from a where t.id = $1", "UPDATE"),
             ("WITH a AS (SELECT 1 AS n) DELETE FROM t USING a WHERE t.n = a.n", "DELETE"),
             ("WITH a AS (SELECT 1 AS n) INSERT INTO t (n) SELECT n FROM a", "INSERT"),
+            ("SELECT a.n INTO TEMP t FROM a UNION SELECT 2", "SELECT INTO"),
+            ("with a as (select 1) (select 1 as n into b)", "SELECT INTO"),
+            ("WITH a AS (DELETE FROM b) SELECT 1", "SELECT"),
+            ("WITH a AS (UPDATE b SET c = 1 RETURNING c) INSERT INTO d SELECT c FROM a", "INSERT"),
+            ("create or replace temp view v as select 1 as a", "CREATE VIEW"),
+            ("create table t (like s including all, a int)", "CREATE TABLE"),
             (
                 "WITH a AS (SELECT 1) MERGE INTO t USING a ON t.n = a.n WHEN MATCHED THEN DELETE",
                 "MERGE",

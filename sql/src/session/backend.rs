@@ -15,7 +15,7 @@ use datafusion::common::ScalarValue;
 use datafusion::execution::SendableRecordBatchStream;
 use engine::Result;
 use engine::analytics::CopyTarget;
-use engine::query::postgres::{Configured, Reachable};
+use engine::query::postgres::{Configured, OpenCursor, PreparedStatement, Reachable};
 
 use crate::dialect::Statement;
 
@@ -50,6 +50,14 @@ pub(crate) trait QuerySession: Send + Sync + 'static {
     /// Returns which settings functions have changed since this was asked last. A session without such functions has none.
     fn configured(&self) -> Vec<Configured> {
         Vec::new()
+    }
+    /// Shows a prepared statement to the session for as long as what this returns is kept.
+    fn show_prepared(&self, statement: PreparedStatement) -> Arc<PreparedStatement> {
+        Arc::new(statement)
+    }
+    /// Shows a cursor to the session for as long as what this returns is kept.
+    fn show_cursor(&self, cursor: OpenCursor) -> Arc<OpenCursor> {
+        Arc::new(cursor)
     }
     /// Ends what lives as long as the transaction, such as advisory locks. A session without such things has nothing to end.
     fn end_transaction(&self) {}

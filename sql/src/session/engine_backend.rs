@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::common::ScalarValue;
@@ -16,7 +16,7 @@ use engine::identity_refresh::impact_columns;
 use engine::jobs::{Target, Trigger};
 use engine::lanes;
 use engine::query::planned::Planned;
-use engine::query::postgres::{Configured, Reachable};
+use engine::query::postgres::{Configured, OpenCursor, PreparedStatement, Reachable};
 use engine::{Engine, Error, FirstMembers, Put, Result};
 use futures::{FutureExt, stream};
 use sqlparser::ast::helpers::attached_token::AttachedToken;
@@ -98,6 +98,14 @@ impl QuerySession for EngineSession {
 
     fn configured(&self) -> Vec<Configured> {
         self.session.facts().take_configured()
+    }
+
+    fn show_prepared(&self, statement: PreparedStatement) -> Arc<PreparedStatement> {
+        self.session.show_prepared(statement)
+    }
+
+    fn show_cursor(&self, cursor: OpenCursor) -> Arc<OpenCursor> {
+        self.session.show_cursor(cursor)
     }
 
     fn end_transaction(&self) {
@@ -415,22 +423,6 @@ impl EngineSession {
             format!("RUN SYNC {}", report.rows),
             vec![texts.into_iter().chain([report.location]).collect()],
         )
-    }
-
-    /// Answers with rows of texts.
-    pub(super) fn texts(
-        &self,
-        statement: &Statement,
-        tag: String,
-        table: Vec<Vec<Option<String>>>,
-    ) -> Result<Outcome> {
-        let schema = self.columns(statement).unwrap_or_else(|| Arc::new(Schema::empty()));
-        let column = |at: usize| {
-            Arc::new(table.iter().map(|row| row[at].as_deref()).collect::<StringArray>())
-                as ArrayRef
-        };
-        let columns = (0..schema.fields().len()).map(column).collect();
-        Ok(Outcome::Rows { tag, rows: rows(&schema, columns)? })
     }
 }
 

@@ -1,10 +1,14 @@
 //! `SHOW kinds` and `SHOW CREATE`: what is defined, as far as the role may know.
 
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, StringArray};
+use arrow::datatypes::Schema;
 use engine::catalog::{Body, Capability, Definition, Kind};
 use engine::{Error, Result};
 
-use super::backend::Outcome;
-use super::engine_backend::EngineSession;
+use super::backend::{Outcome, QuerySession};
+use super::engine_backend::{EngineSession, rows};
 use super::like::like_pattern;
 use crate::dialect::Statement;
 
@@ -60,5 +64,21 @@ impl EngineSession {
             "SHOW".into(),
             vec![vec![Some(definition.name.clone()), Some(definition.sql.clone())]],
         )
+    }
+
+    /// Answers with rows of texts.
+    pub(super) fn texts(
+        &self,
+        statement: &Statement,
+        tag: String,
+        table: Vec<Vec<Option<String>>>,
+    ) -> Result<Outcome> {
+        let schema = self.columns(statement).unwrap_or_else(|| Arc::new(Schema::empty()));
+        let column = |at: usize| {
+            Arc::new(table.iter().map(|row| row[at].as_deref()).collect::<StringArray>())
+                as ArrayRef
+        };
+        let columns = (0..schema.fields().len()).map(column).collect();
+        Ok(Outcome::Rows { tag, rows: rows(&schema, columns)? })
     }
 }

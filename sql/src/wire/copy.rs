@@ -1,7 +1,7 @@
 //! Rows of `COPY ... TO STDOUT` as text, CSV or PostgreSQL's binary format.
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::Schema;
+use arrow::datatypes::{DataType, FieldRef, Schema};
 use bytes::{BufMut, BytesMut};
 
 use super::encode::{Column, Format, RowEncoder, Zone};
@@ -21,6 +21,8 @@ pub(crate) struct CopyEncoder {
     quoted: Vec<bool>,
     /// The bytes for which a value is quoted or escaped.
     special: Box<[bool; 256]>,
+    /// For each column, whether its values can have such bytes, or be taken for nulls.
+    checked: Vec<bool>,
     /// Binary: whether the header is still to be sent. As PostgreSQL sends it, it stands in one message with the row
     /// or the trailer behind it, and drivers count on that.
     header_due: bool,
@@ -39,10 +41,18 @@ impl CopyEncoder {
             })
             .collect();
         let header_due = options.format == CopyFormat::Binary;
-        let special = Box::new(std::array::from_fn(|byte| {
+        let special: Box<[bool; 256]> = Box::new(std::array::from_fn(|byte| {
             u8::try_from(byte).is_ok_and(|byte| is_special(byte, &options))
         }));
-        CopyEncoder { rows, options, quoted, special, header_due }
+        let may_be_null = options.format == CopyFormat::Csv
+            && !options.null.is_empty()
+            && options.null.bytes().all(|byte| PLAIN_BYTES.contains(&byte));
+        let is_plain = !may_be_null && PLAIN_BYTES.iter().all(|byte| !special[usize::from(*byte)]);
+        let is_checked = |(field, quoted): (&FieldRef, &bool)| {
+            *quoted || !is_plain || !is_number_or_time(field.data_type())
+        };
+        let checked = schema.fields().iter().zip(&quoted).map(is_checked).collect();
+        CopyEncoder { rows, options, quoted, special, checked, header_due }
     }
 
     /// Appends the messages before the first row.
@@ -132,6 +142,9 @@ impl CopyEncoder {
             }
             let start = out.len();
             column.write(row, out);
+            if !self.checked[index] {
+                continue;
+            }
             match self.options.format {
                 CopyFormat::Csv => {
                     let forced = self.quoted.get(index).copied().unwrap_or(false);
@@ -194,6 +207,14 @@ impl CopyEncoder {
             out.put_u8(escaped);
         }
     }
+}
+
+/// What numbers, dates and times are made of.
+const PLAIN_BYTES: &[u8] = b"0123456789+-.: abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
+/// Tells whether values are written with [`PLAIN_BYTES`] alone.
+fn is_number_or_time(data_type: &DataType) -> bool {
+    data_type.is_numeric() || data_type.is_temporal() || data_type == &DataType::Boolean
 }
 
 fn is_special(byte: u8, options: &CopyOptions) -> bool {

@@ -28,6 +28,8 @@ pub(crate) const STATEMENTS_MAX: usize = 1_000;
 pub(crate) const PORTALS_MAX: usize = 100;
 /// Cursors of one session.
 pub(crate) const CURSORS_MAX: usize = 100;
+/// Bytes of rows that the scroll cursors of one session keep, to go back to.
+pub(crate) const SCROLLED_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Rows of a `COPY ... FROM STDIN` that are written at a time, if there are so many.
 pub(crate) const COPIED_ROWS_MAX: usize = 65_536;
 /// Notifications that wait for a session that listens: more than one transaction of its own makes.
@@ -53,7 +55,7 @@ pub(crate) const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 /// How long the server rests when it cannot accept, as when it is out of file descriptors.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// The bounds that a configuration may choose.
+/// The bounds that tests choose otherwise.
 #[derive(Debug, Clone)]
 pub(crate) struct Limits {
     /// Connections at a time.

@@ -29,6 +29,7 @@ mod limits;
 mod message;
 mod output;
 mod parameter;
+mod scroll;
 mod server;
 mod startup;
 mod throttle;

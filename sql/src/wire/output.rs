@@ -87,6 +87,33 @@ impl Output {
         Ok(())
     }
 
+    /// Writes rows of a batch from `start` on, `rows_max` at most, and returns how many: at least one when there is one.
+    pub(crate) fn write_rows(
+        &mut self,
+        framing: &mut Framing,
+        batch: &RecordBatch,
+        start: usize,
+        rows_max: usize,
+    ) -> usize {
+        match framing {
+            Framing::Rows(encoder) => {
+                encoder.data_rows(batch, start, rows_max, FLUSH_BYTES, &mut self.rows)
+            }
+            Framing::Copy(encoder) => {
+                encoder.copy_rows(batch, start, rows_max, FLUSH_BYTES, &mut self.rows)
+            }
+            Framing::Skipped => rows_max.min(batch.num_rows() - start),
+        }
+    }
+
+    /// Hands rows over once they are many.
+    pub(crate) async fn relieve(&mut self) -> Result<(), WorkError> {
+        match self.rows.len() >= FLUSH_BYTES {
+            true => self.flush().await,
+            false => Ok(()),
+        }
+    }
+
     async fn hand_over(&self, chunk: Bytes) -> Result<(), WorkError> {
         self.chunks
             .send(chunk)
@@ -177,24 +204,25 @@ impl RowRun {
                 },
             };
             let left = usize::try_from(rows_max - rows).unwrap_or(usize::MAX);
-            let encoded = match framing {
-                Framing::Rows(encoder) => {
-                    encoder.data_rows(&batch, start, left, FLUSH_BYTES, &mut output.rows)
-                }
-                Framing::Copy(encoder) => {
-                    encoder.copy_rows(&batch, start, left, FLUSH_BYTES, &mut output.rows)
-                }
-                Framing::Skipped => left.min(batch.num_rows() - start),
-            };
+            let encoded = output.write_rows(framing, &batch, start, left);
             rows += u64::try_from(encoded).unwrap_or(0);
             if start + encoded < batch.num_rows() {
                 self.batch = Some((batch, start + encoded));
             }
-            if output.rows.len() >= FLUSH_BYTES {
-                output.flush().await?;
-            }
+            output.relieve().await?;
         }
         Ok(Sent { rows, finished: false })
+    }
+
+    /// Reads the next batch of rows, of which none is sent.
+    pub(crate) async fn read(
+        &mut self,
+        output: &mut Output,
+    ) -> Result<Option<RecordBatch>, WorkError> {
+        if self.heavy {
+            lanes::go_heavy().await;
+        }
+        self.next_batch(output).await
     }
 
     /// Reads the values of the first row; none if there is no row.

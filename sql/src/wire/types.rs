@@ -51,7 +51,7 @@ pub(crate) mod oid {
     pub(crate) const REGNAMESPACE: u32 = 4089;
 }
 
-/// Each element type with the type of its one-dimensional array.
+/// Each element type with the type of its arrays, of whatever dimensions.
 const ARRAYS: [(u32, u32); 33] = [
     (oid::BOOL, 1000),
     (oid::BYTEA, 1001),
@@ -284,10 +284,11 @@ impl PgType {
             | DataType::FixedSizeList(element, _)
             | DataType::ListView(element)
             | DataType::LargeListView(element) => {
-                if is_nested(element.data_type()) {
-                    PgType::new(oid::JSONB)
-                } else {
-                    PgType::new(array_of(PgType::of(element).oid))
+                match element.data_type() {
+                    view if is_view(view) => PgType::new(oid::JSONB),
+                    // An array of arrays is of the same type as an array.
+                    list if is_list(list) => PgType::of(element),
+                    _ => PgType::new(array_of(PgType::of(element).oid)),
                 }
             }
             DataType::Map(_, _) | DataType::Union(_, _) => PgType::new(oid::JSONB),
@@ -298,17 +299,9 @@ impl PgType {
     }
 }
 
-/// Returns whether an element makes its list a list of lists. Postgres arrays are rectangular and Arrow lists are not,
-/// so that these travel as jsonb, which never fails.
-pub(crate) fn is_nested(element: &DataType) -> bool {
-    matches!(
-        element,
-        DataType::List(_)
-            | DataType::LargeList(_)
-            | DataType::FixedSizeList(_, _)
-            | DataType::ListView(_)
-            | DataType::LargeListView(_)
-    )
+/// Returns whether an element is a list whose parts lie anywhere. Lists of those travel as jsonb.
+pub(crate) fn is_view(element: &DataType) -> bool {
+    matches!(element, DataType::ListView(_) | DataType::LargeListView(_))
 }
 
 fn is_text(data_type: &DataType) -> bool {
@@ -324,7 +317,7 @@ fn is_list(data_type: &DataType) -> bool {
     match data_type {
         DataType::List(element)
         | DataType::LargeList(element)
-        | DataType::FixedSizeList(element, _) => !is_nested(element.data_type()),
+        | DataType::FixedSizeList(element, _) => !is_view(element.data_type()),
         _ => false,
     }
 }
@@ -381,7 +374,7 @@ mod tests {
         assert_eq!(plain(DataType::new_list(DataType::Int32, true)), (1007, -1, -1));
         assert_eq!(
             plain(DataType::new_list(DataType::new_list(DataType::Int32, true), true)),
-            (3802, -1, -1)
+            (1007, -1, -1)
         );
         assert_eq!(
             logical(DataType::Utf8, "varchar(20)"),

@@ -6,20 +6,44 @@ use super::country::normalize_country;
 use super::text::trim;
 use crate::column::{Specification, dates, text};
 
-/// The years a customer can be born in. The first day of the first one stands for "unknown" in many systems. A function of
-/// values knows no clock, so the last one is one that nobody will soon have lived to: 2069 is 1969, written with two digits.
-const YEARS: std::ops::RangeInclusive<i32> = 1900..=2035;
+/// The years a customer, or somebody in an archive, can be born in. A function of values knows no clock, so the last one is
+/// one that nobody will soon have lived to: 2069 is 1969, written with two digits.
+const YEARS: std::ops::RangeInclusive<i32> = 1600..=2035;
+
+/// Up to this year the first of January stands for an unknown day, and in many systems for an unknown date.
+const NEW_YEAR_UNKNOWN_MAX: i32 = 1900;
+
+/// What else systems write for no date: the zero of their calendars.
+const UNKNOWN: [(i32, i32, i32); 4] =
+    [(1800, 12, 28), (1858, 11, 17), (1899, 12, 30), (1899, 12, 31)];
 
 /// Countries that write the month first.
 const MONTH_FIRST: [&str; 9] = ["US", "PH", "FM", "MH", "PW", "PR", "GU", "VI", "AS"];
+
+/// What months are called in English, German and Polish, where they are written out, in lower case.
+const MONTHS: [&str; 12] = [
+    "january jan januar jänner stycznia styczeń sty",
+    "february feb februar lutego luty lut",
+    "march mar märz maerz mrz marca marzec",
+    "april apr kwietnia kwiecień kwi",
+    "may mai maja maj",
+    "june jun juni czerwca czerwiec cze",
+    "july jul juli lipca lipiec lip",
+    "august aug sierpnia sierpień sie",
+    "september sept sep września wrzesień wrz",
+    "october oct oktober okt października październik paź",
+    "november nov listopada listopad lis",
+    "december dec dezember dez grudnia grudzień gru",
+];
 
 pub(crate) fn specification() -> Specification {
     Specification {
         name: "normalize_birth_date",
         section: "Normalisation",
         description: "Reads a date of birth written as `yyyy-mm-dd`, `yyyymmdd`, `dd.mm.yyyy`, `dd/mm/yyyy` or, in the United States \
-                      and some other countries, `mm/dd/yyyy`. Where only one reading is a date, that one is taken. Null for \
-                      what is no date, for 1900-01-01, which stands for unknown, and for years before 1900 or after 2035.",
+                      and some other countries, `mm/dd/yyyy`, or with the name of the month, as in `4 Dec 1997`, in English, German \
+                      or Polish. Where only one reading is a date, that one is taken. Null for what is no date, for the first \
+                      of January of 1900 and of years before, which stands for unknown, and for years before 1600 or after 2035.",
         parameters: const {
             &[
                 text("birth_date", "The date."),
@@ -50,6 +74,10 @@ pub fn normalize_birth_date(text: &str, country: Option<&str>) -> Option<i32> {
     if text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return days(number(&text[..4])?, number(&text[4..6])?, number(&text[6..])?);
     }
+    let has_letters = text.bytes().any(|byte| byte.is_ascii_alphabetic());
+    if has_letters && let Some(named) = with_month_name(text) {
+        return Some(named);
+    }
     let separator =
         text.chars().find(|c| !c.is_ascii_digit()).filter(|c| matches!(c, '-' | '.' | '/'))?;
     let mut parts = text.splitn(3, separator).map(str::trim);
@@ -76,6 +104,38 @@ pub fn normalize_birth_date(text: &str, country: Option<&str>) -> Option<i32> {
     day_first.or(month_first)
 }
 
+/// Reads `4 December 1997`, `04-DEC-1997`, `Dec 4th, 1997`, `1997 Dec 4` and `4. Dezember 1997`.
+fn with_month_name(text: &str) -> Option<i32> {
+    let mut words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    let (first, second, third) = (words.next()?, words.next()?, words.next()?);
+    if words.next().is_some() {
+        return None;
+    }
+    let year = |word: &str| number(word).filter(|_| word.len() == 4);
+    let day = |word: &str| {
+        let ordinal = ["st", "nd", "rd", "th"].into_iter().find_map(|end| word.strip_suffix(end));
+        number(ordinal.unwrap_or(word)).filter(|_| word.len() < 5)
+    };
+    if let Some(month) = month(first) {
+        return days(year(third)?, month, day(second)?);
+    }
+    let month = month(second)?;
+    match year(first) {
+        Some(year) => days(year, month, day(third)?),
+        None => days(year(third)?, month, day(first)?),
+    }
+}
+
+/// Returns the number of a month that is written out.
+fn month(word: &str) -> Option<i32> {
+    if word.starts_with(|c: char| c.is_ascii_digit()) {
+        return None;
+    }
+    let word = word.to_lowercase();
+    let is_called = |names: &&str| names.split(' ').any(|name| name == word);
+    (1..).zip(&MONTHS).find_map(|(number, names)| is_called(names).then_some(number))
+}
+
 /// Cuts a time of day, as in `1987-12-22T00:00:00Z`.
 fn without_time(text: &str) -> &str {
     text.split_once(['T', 't', ' ']).map_or(text, |(date, _)| date)
@@ -99,7 +159,8 @@ fn days(year: i32, month: i32, day: i32) -> Option<i32> {
     };
     if !YEARS.contains(&year)
         || !(1..=length).contains(&day)
-        || (year, month, day) == (*YEARS.start(), 1, 1)
+        || year <= NEW_YEAR_UNKNOWN_MAX && (month, day) == (1, 1)
+        || UNKNOWN.contains(&(year, month, day))
     {
         return None;
     }
@@ -123,6 +184,18 @@ pub fn eight_digits(days: i32) -> Option<u32> {
     let year = era * 400 + year + later;
     let number = (1..=9_999).contains(&year).then_some(year * 10_000 + month * 100 + day)?;
     u32::try_from(number).ok()
+}
+
+/// Returns the date of birth that `text` says as a number of eight digits. A year alone stands for its first day, which
+/// comparisons take for an unknown day of that year.
+pub fn birth_number(text: &str, country: Option<&str>) -> Option<u32> {
+    let text = trim(text);
+    if text.len() == 4 {
+        let year =
+            number(text).filter(|year| YEARS.contains(year) && *year != NEW_YEAR_UNKNOWN_MAX)?;
+        return u32::try_from(year * 10_000 + 101).ok();
+    }
+    normalize_birth_date(text, country).and_then(eight_digits)
 }
 
 #[cfg(test)]
@@ -165,6 +238,25 @@ mod tests {
             ("13/13/1990", None, None),
             ("26.8.69", None, None),
             ("1899-12-30", None, None),
+            ("1899-12-29", None, Some("1899-12-29")),
+            ("1858-11-17", None, None),
+            ("1859-12-24", None, Some("1859-12-24")),
+            ("1753-01-01", None, None),
+            ("29.02.1896", None, Some("1896-02-29")),
+            ("1600-02-29", None, Some("1600-02-29")),
+            ("1599-12-31", None, None),
+            ("1111-11-11", None, None),
+            ("4 December 1997", None, Some("1997-12-04")),
+            ("04-DEC-1997", Some("US"), Some("1997-12-04")),
+            ("Dec 4th, 1997", None, Some("1997-12-04")),
+            ("1997 Dec 4", None, Some("1997-12-04")),
+            ("4. Dezember 1997", Some("DE"), Some("1997-12-04")),
+            ("4 PAŹDZIERNIKA 1997", Some("PL"), Some("1997-10-04")),
+            ("31 April 1990", None, None),
+            ("4 Dec 97", None, None),
+            ("Dec 1997", None, None),
+            ("4 Dec 1997 or so", None, None),
+            ("4 None 1997", None, None),
             ("2035-12-31", None, Some("2035-12-31")),
             ("2050-05-06", None, None),
             ("2100-01-01", None, None),
@@ -181,6 +273,22 @@ mod tests {
                 expected,
                 "{given} {country:?}"
             );
+        }
+    }
+
+    #[test]
+    fn a_year_alone_is_an_unknown_day_of_it() {
+        for (given, expected) in [
+            ("1987", Some(19_870_101)),
+            (" 1859 ", Some(18_590_101)),
+            ("1987-12-22", Some(19_871_222)),
+            ("1900", None),
+            ("1599", None),
+            ("2036", None),
+            ("87", None),
+            ("198x", None),
+        ] {
+            assert_eq!(birth_number(given, None), expected, "{given}");
         }
     }
 

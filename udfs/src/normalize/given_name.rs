@@ -138,6 +138,11 @@ pub fn given_name_key(token: &str) -> &str {
     NAMES.get(token).and_then(|known| known.full.first()).copied().unwrap_or(token)
 }
 
+/// Tells whether the tables know a folded word as a given name or a form of one.
+pub fn is_given_name(token: &str) -> bool {
+    NAMES.contains_key(token)
+}
+
 /// Returns true if two folded given names can be one: equal, or with a full name in common (`chris` agrees with both
 /// `christine` and `christopher`, which do not agree with each other).
 pub fn same_given_name(left: &str, right: &str) -> bool {

@@ -7,7 +7,7 @@ use super::mojibake::repair_mojibake;
 use crate::column::{Specification, text};
 
 /// Words before a name that are no part of it.
-const TITLES: [&str; 28] = [
+const TITLES: [&str; 37] = [
     "mr",
     "mrs",
     "ms",
@@ -36,6 +36,15 @@ const TITLES: [&str; 28] = [
     "ks",
     "ksiadz",
     "rev",
+    "reverend",
+    "bp",
+    "abp",
+    "adw",
+    "mec",
+    "mag",
+    "hr",
+    "dott",
+    "dra",
 ];
 
 /// Words that say in which field somebody has a title, behind one: `dr n. med.`, `Dr. rer. nat.`
@@ -309,6 +318,14 @@ mod tests {
             ("Hans Müller d.J.", Some("hans muller jr")),
             ("Smith D. J.", Some("smith d j")),
             ("Ks. Jan Kot", Some("jan kot")),
+            ("ks. prof. dr hab. Jan Kot", Some("jan kot")),
+            ("Rev. Dr. John Smith", Some("john smith")),
+            ("Adw. Ewa Lis", Some("ewa lis")),
+            ("Mag. Eva Huber", Some("eva huber")),
+            ("Bp Jan Kot", Some("jan kot")),
+            ("Biskup Jan", Some("biskup jan")),
+            ("Юлия Ковальчук", Some("iuliia kovalchuk")),
+            ("Дмитрий Иванов", Some("dmitrii ivanov")),
             ("Ada Senior, Jr", Some("ada jr")),
             ("O'Brien, Conan", Some("conan obrien")),
             ("O’Brien", Some("obrien")),

@@ -59,8 +59,12 @@ pub fn normalize_phone(text: &str, region: Option<&str>) -> Option<String> {
         return None;
     }
     let text = &with_zeros(text);
+    let number = without_extension(text);
     let region = region.and_then(normalize_country).and_then(|code| Region::from_code(code).ok());
-    let mut e164 = read(&international(without_extension(text)), region)?;
+    let mut e164 = read(&international(number), region)?;
+    if is_letter_for_digit(number, &text[number.len()..]) && !is_complete(&e164) {
+        return None;
+    }
     for _ in 0..READS_MAX {
         let again = read(&e164, None)?;
         if again == e164 {
@@ -111,6 +115,19 @@ fn without_extension(text: &str) -> &str {
         }
     }
     text
+}
+
+/// Tells whether what was cut off behind a number is a letter that stands in the place of its last digit.
+fn is_letter_for_digit(number: &str, cut: &str) -> bool {
+    let mut cut = cut.chars();
+    number.ends_with(|c: char| c.is_ascii_digit())
+        && cut.next().is_some_and(char::is_alphabetic)
+        && cut.next().is_none()
+}
+
+/// Tells whether a number in E.164 has all the digits that numbers of its country have.
+fn is_complete(e164: &str) -> bool {
+    PHONE_NUMBER_UTIL.parse(e164, None).is_ok_and(|number| is_valid(&number))
 }
 
 /// Writes the prefix `00` as `+`, wherever the number is from.
@@ -221,6 +238,10 @@ mod tests {
             ("+486OO1OO2OO", None, Some("+48600100200")),
             ("6O1 0O2 O03", Some("PL"), Some("+48601002003")),
             ("609969356 o", Some("PL"), Some("+48609969356")),
+            ("+4860010020B", None, None),
+            ("60010020l", Some("PL"), None),
+            ("609969356k", Some("PL"), Some("+48609969356")),
+            ("60010020 B", Some("PL"), Some("+4860010020")),
         ] {
             assert_eq!(normalize_phone(given, region).as_deref(), expected, "{given:?}");
         }

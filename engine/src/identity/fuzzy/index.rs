@@ -1,7 +1,7 @@
 //! Rows by the keys under which they are looked for.
 //!
 //! A key that more rows share than can be compared is closed, for ever: rows are only added. Which keys are closed hangs on
-//! the rows there are and not on their order; whoever is told that a key was closed looks at its rows again.
+//! the rows there are and not on their order; whoever is told that a key was closed looks at the pairs of its rows again.
 
 use crate::identity::interner::{KeyTable, NONE};
 
@@ -70,14 +70,34 @@ impl Index {
     /// Adds to `found` the rows that share a key with `row`, each once, itself left out.
     pub(super) fn neighbours(&self, row: u32, found: &mut Vec<u32>) {
         found.clear();
-        let (start, end) = (self.starts[row as usize], self.starts[row as usize + 1]);
-        for link in &self.links[start as usize..end as usize] {
-            if !self.is_closed(link.block) {
-                found.extend(self.rows_of(link.block).filter(|&other| other != row));
-            }
+        let open = self.links_of(row).iter().filter(|link| !self.is_closed(link.block));
+        let mut next: Vec<u32> = open.map(|link| self.heads[link.block as usize]).collect();
+        // Blocks are walked side by side: links lie anywhere in memory, and each tells where the next one of its block is.
+        while !next.is_empty() {
+            next.retain_mut(|at| {
+                let link = self.links[*at as usize];
+                if link.row != row {
+                    found.push(link.row);
+                }
+                *at = link.next;
+                link.next != NONE
+            });
         }
         found.sort_unstable();
         found.dedup();
+    }
+
+    /// Tells whether two rows share an open key.
+    pub(super) fn are_neighbours(&self, one: u32, other: u32) -> bool {
+        let theirs = self.links_of(other);
+        self.links_of(one).iter().any(|mine| {
+            theirs.iter().any(|link| link.block == mine.block) && !self.is_closed(mine.block)
+        })
+    }
+
+    fn links_of(&self, row: u32) -> &[Link] {
+        let (start, end) = (self.starts[row as usize], self.starts[row as usize + 1]);
+        &self.links[start as usize..end as usize]
     }
 
     fn is_closed(&self, block: u32) -> bool {
@@ -106,6 +126,7 @@ mod tests {
         index.add(&[8, 7], &mut closed);
         index.neighbours(0, &mut found);
         assert_eq!(found, [1]);
+        assert!(index.are_neighbours(0, 1));
         for _ in 2..u32::from(BLOCK_ROWS_MAX) {
             index.add(&[7], &mut closed);
         }
@@ -117,6 +138,7 @@ mod tests {
         assert_eq!(closed, (0..=u32::from(BLOCK_ROWS_MAX)).collect::<Vec<_>>());
         index.neighbours(0, &mut found);
         assert_eq!(found, [1], "the other key is still open");
+        assert!(index.are_neighbours(0, 1) && !index.are_neighbours(0, 2));
         index.add(&[7], &mut closed);
         index.neighbours(u32::from(BLOCK_ROWS_MAX) + 1, &mut found);
         assert_eq!(found, [] as [u32; 0]);

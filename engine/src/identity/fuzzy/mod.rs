@@ -13,6 +13,7 @@
 mod check;
 mod index;
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::graph::{Graph, NewSubject};
@@ -34,10 +35,13 @@ use index::Index;
 const ROWS_PENDING_MAX: usize = 1 << 16;
 
 /// Rows from which weighing is work for all cores.
-const ROWS_SHARED_MIN: usize = 1_000;
+const ROWS_SHARED_MIN: usize = 64;
 
 /// Rows that a core takes at a time.
-const ROWS_PER_TASK: usize = 256;
+const ROWS_PER_TASK: usize = 32;
+
+/// Memories of what was compared that are kept from one refresh to the next, each of one and a half megabytes.
+const MEMORIES_KEPT_MAX: usize = 8;
 
 /// Everything that the rule knows.
 #[derive(Debug)]
@@ -65,7 +69,10 @@ pub(super) struct Fuzzy {
     loosened: Vec<u32>,
     /// Subjects to weigh (again).
     stale: Vec<u32>,
-    memories: Memories,
+    /// Rows of keys that were closed since anything was weighed.
+    closed: Vec<u32>,
+    /// One for each thread that weighs, as far as they are kept.
+    memories: Vec<Memories>,
     /// The turn in which each row was last weighed.
     turns: Vec<u32>,
     turn: u32,
@@ -126,7 +133,8 @@ impl Fuzzy {
             housemates: Pool::new(),
             loosened: Vec::new(),
             stale: Vec::new(),
-            memories: Memories::new(),
+            closed: Vec::new(),
+            memories: Vec::new(),
             turns: Vec::new(),
             turn: 0,
         }
@@ -188,11 +196,10 @@ impl Fuzzy {
         };
         let first = self.records.len() as u32;
         self.records.add(&batch, threads());
-        let mut closed = Vec::new();
         for (row, waited) in (first..).zip(&waiting) {
             self.rows[waited.subject as usize] = row;
             self.subjects.push(waited.subject);
-            self.index.add(&self.keys.of(&self.records, row), &mut closed);
+            self.index.add(&self.keys.of(&self.records, row), &mut self.closed);
             for (kind, values) in values.iter().enumerate() {
                 let (value, number) =
                     (values[(row - first) as usize], self.records.value(row, kind));
@@ -202,7 +209,6 @@ impl Fuzzy {
             }
         }
         self.turns.resize(self.subjects.len(), 0);
-        self.stale.extend(closed.into_iter().map(|row| self.subjects[row as usize]));
     }
 
     /// Takes note of whom a value identifies from now on.
@@ -228,7 +234,7 @@ impl Fuzzy {
     /// Trains a model on all rows, and on what people said of pairs of records. The order of their arrival does not matter.
     pub(super) fn train(&self, labels: &Labels) -> Model {
         let mut records = self.records.clone();
-        records.sort();
+        records.sort(threads());
         // A number that each record has for itself, such as its own key, says of no two that they are one.
         let kinds = 0..records.kinds().len();
         let silent: Vec<usize> = kinds.filter(|&kind| !records.shares_values(kind)).collect();
@@ -240,11 +246,12 @@ impl Fuzzy {
         model
     }
 
-    /// Weighs these subjects and those whose keys were closed, unless it is to halt. Adds all whose pairs may be others than
-    /// before, and returns how many pairs were weighed.
+    /// Weighs these subjects, unless it is to halt, and drops pairs that a key found which is closed. Adds all whose pairs may be
+    /// others than before, and returns how many pairs were weighed.
     pub(super) fn weigh(&mut self, graph: &Graph, seeds: &mut Vec<u32>, halt: &Halt) -> u64 {
         let Some(ready) = &mut self.model else {
             self.stale.clear();
+            self.closed.clear();
             return 0;
         };
         seeds.append(&mut self.stale);
@@ -260,6 +267,7 @@ impl Fuzzy {
         let rows: Vec<u32> = rows.filter(|&row| row != NONE).collect();
         rows.iter().for_each(|&row| self.turns[row as usize] = self.turn);
         self.forget(&rows, seeds);
+        self.part(seeds);
         let found = self.compared(graph, &rows, halt);
         for (left, right, weight) in found.pairs {
             self.pairs.push(left, Partner { subject: right, weight });
@@ -279,32 +287,70 @@ impl Fuzzy {
             let housemates: Vec<u32> = self.housemates.of(subject).collect();
             self.housemates.clear(subject);
             for housemate in housemates {
-                let left: Vec<u32> =
-                    self.housemates.of(housemate).filter(|one| *one != subject).collect();
-                self.housemates.clear(housemate);
-                left.into_iter().for_each(|one| self.housemates.push(housemate, one));
+                self.housemates.retain(housemate, |one| *one != subject);
                 self.loosened.push(housemate);
             }
             let partners: Vec<Partner> = self.pairs.of(subject).collect();
             self.pairs.clear(subject);
             for partner in partners {
-                let left: Vec<Partner> =
-                    self.pairs.of(partner.subject).filter(|one| one.subject != subject).collect();
-                self.pairs.clear(partner.subject);
-                left.into_iter().for_each(|one| self.pairs.push(partner.subject, one));
+                self.pairs.retain(partner.subject, |one| one.subject != subject);
                 seeds.push(partner.subject);
+            }
+        }
+    }
+
+    /// Drops pairs whose rows were neighbours by a key that is closed now, and by no other. What they weigh is as before, so
+    /// nothing else has to be looked at.
+    fn part(&mut self, seeds: &mut Vec<u32>) {
+        let mut closed = std::mem::take(&mut self.closed);
+        closed.sort_unstable();
+        closed.dedup();
+        for row in closed {
+            let subject = self.subjects[row as usize];
+            let (index, rows) = (&self.index, &self.rows);
+            let is_parted = |other: &u32| !index.are_neighbours(row, rows[*other as usize]);
+            let partners = self.pairs.of(subject).map(|partner| partner.subject);
+            let partners: Vec<u32> = partners.filter(is_parted).collect();
+            let housemates: Vec<u32> = self.housemates.of(subject).filter(is_parted).collect();
+            for other in partners {
+                self.pairs.retain(subject, |one| one.subject != other);
+                self.pairs.retain(other, |one| one.subject != subject);
+                seeds.extend([subject, other]);
+            }
+            for other in housemates {
+                self.housemates.retain(subject, |one| *one != other);
+                self.housemates.retain(other, |one| *one != subject);
+                self.loosened.extend([subject, other]);
             }
         }
     }
 
     /// Compares rows with their neighbours, each pair once, and returns those above the thresholds, as subjects.
     fn compared(&mut self, graph: &Graph, rows: &[u32], halt: &Halt) -> Found {
-        if rows.len() < ROWS_SHARED_MIN {
-            let memories = std::mem::take(&mut self.memories);
-            let (found, memories) = self.compare(graph, memories, std::iter::once(rows));
-            self.memories = memories;
-            return found;
+        let is_small = rows.len() < ROWS_SHARED_MIN;
+        let tasks = rows.len().div_ceil(ROWS_PER_TASK);
+        let count = if is_small { 1 } else { threads().min(tasks) };
+        let mut memories = std::mem::take(&mut self.memories);
+        if memories.len() < count {
+            memories.resize_with(count, Memories::new);
         }
+        let found = if is_small {
+            self.compare(graph, &mut memories[0], std::iter::once(rows))
+        } else {
+            self.compare_on_threads(graph, &mut memories[..count], rows, halt)
+        };
+        memories.truncate(MEMORIES_KEPT_MAX);
+        self.memories = memories;
+        found
+    }
+
+    fn compare_on_threads(
+        &self,
+        graph: &Graph,
+        memories: &mut [Memories],
+        rows: &[u32],
+        halt: &Halt,
+    ) -> Found {
         let next = &AtomicUsize::new(0);
         let tasks = || {
             std::iter::from_fn(move || {
@@ -313,10 +359,12 @@ impl Fuzzy {
                 rows.get(from..to).filter(|rows| !rows.is_empty() && !halt.is_halted())
             })
         };
-        let this = &*self;
-        let work = || this.compare(graph, Memories::new(), tasks()).0;
         std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..threads()).map(|_| scope.spawn(work)).collect();
+            let workers = memories.iter_mut().map(|memories| {
+                let tasks = tasks();
+                scope.spawn(move || self.compare(graph, memories, tasks))
+            });
+            let workers: Vec<_> = workers.collect();
             let ended = workers.into_iter().map(|worker| match worker.join() {
                 Ok(found) => found,
                 Err(panic) => std::panic::resume_unwind(panic),
@@ -328,24 +376,24 @@ impl Fuzzy {
     fn compare<'b>(
         &self,
         graph: &Graph,
-        memories: Memories,
+        memories: &mut Memories,
         tasks: impl Iterator<Item = &'b [u32]>,
-    ) -> (Found, Memories) {
+    ) -> Found {
         let (mut found, mut neighbours) = (Found::default(), Vec::new());
-        let Some(mut scorer) = self.scorer(memories) else { return (found, Memories::default()) };
+        let Some(mut scorer) = self.scorer(std::mem::take(memories)) else { return found };
         let record = |row: u32| graph.record_of(self.subjects[row as usize]);
         for &row in tasks.flatten() {
             self.index.neighbours(row, &mut neighbours);
             let comes_by_itself =
                 |other: u32| self.turns[other as usize] == self.turn && other < row;
-            neighbours.retain(|&other| !comes_by_itself(other) && record(other) != record(row));
+            let own = record(row);
+            neighbours.retain(|&other| !comes_by_itself(other) && record(other) != own);
             found.weighed += neighbours.len() as u64;
             for &other in &neighbours {
                 let sums = scorer.sums(row, other);
-                let weight = scorer.weight(sums).same;
                 let [left, right] = [row, other].map(|row| self.subjects[row as usize]);
-                if weight >= self.threshold_bits {
-                    found.pairs.push((left, right, parts(weight)));
+                if let Some(weight) = scorer.weight_from(sums, self.threshold_bits) {
+                    found.pairs.push((left, right, parts(weight.same)));
                 } else if let Some(threshold) = self.household_bits
                     && scorer.together(sums).weight >= threshold
                     && scorer.is_corroborated(row, other)
@@ -354,7 +402,8 @@ impl Fuzzy {
                 }
             }
         }
-        (found, scorer.into_memories())
+        *memories = scorer.into_memories();
+        found
     }
 
     /// Returns what weighs rows, unless there is no model.
@@ -413,5 +462,7 @@ pub(super) fn record_key(source: &str, record: &str) -> u64 {
 }
 
 pub(super) fn threads() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
+    // To ask the system takes as long as a small batch.
+    static THREADS: OnceLock<usize> = OnceLock::new();
+    *THREADS.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
 }

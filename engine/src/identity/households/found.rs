@@ -88,7 +88,8 @@ impl Resolver {
             due.filter_map(|anchors| self.weigh(fuzzy, &mut scorer, anchors)).collect()
         };
         if circles.len() < CIRCLES_SHARED_MIN {
-            return weigh(circles, Memories::default());
+            let largest = circles.iter().map(Vec::len).max().unwrap_or_default();
+            return weigh(circles, Memories::of(largest));
         }
         let weigh = &weigh;
         std::thread::scope(|scope| {

@@ -202,6 +202,17 @@ fn junior_and_senior_stay_apart_and_who_may_be_either_is_neither() {
 }
 
 #[test]
+fn beside_a_junior_a_name_and_an_address_are_nobodys() {
+    let rows = [
+        person("a", "Oskar", "Kostorek Jr").lives("Polna 3", "00-001"),
+        // His father is called senior by nobody. No exact rule takes one house for the other.
+        person("b", "Oskar", "Kostorek").lives("Polna 3/4", "00-001"),
+    ];
+    let resolver = check(&rows, &[&[0], &[1]]);
+    assert!(resolver.violations().all(|one| one.reason.word() == "torn"));
+}
+
+#[test]
 fn without_a_model_the_rule_joins_nobody_and_with_one_all_that_were_there() {
     let rows = [
         person("a", "Kuba", "Wójcik").born("1980-05-06").lives("ul. Polna 3", "00-001"),

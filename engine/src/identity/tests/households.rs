@@ -32,7 +32,7 @@ fn looking(household_score: f64) -> Resolver {
 }
 
 /// The same, that takes nearly everybody for housemates and whose keys may be closed soon.
-fn eager(is_crowded: bool) -> Resolver {
+pub(super) fn eager(is_crowded: bool) -> Resolver {
     let mut resolver = looking(0.5);
     if is_crowded {
         resolver.fuzzy.as_mut().unwrap().close_keys_above(ROWS_PER_KEY);

@@ -2,6 +2,8 @@
 
 mod blocking;
 mod classes;
+mod crowds;
+mod deleted;
 mod expiry;
 mod figures;
 mod fuzzy;
@@ -13,6 +15,8 @@ mod review;
 mod seating;
 mod shop;
 mod stories;
+mod summaries;
+mod surnames;
 mod versions;
 
 use std::time::Duration;

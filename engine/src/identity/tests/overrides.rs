@@ -37,9 +37,9 @@ fn check_with(rows: &[Row], overrides: &[Override], expected: &[&[u32]]) -> Reso
 }
 
 /// Everything a resolver says of edges and refusals, in words: numbers of values hang on when they came.
-type Told = (BTreeSet<String>, BTreeSet<String>);
+pub(super) type Told = (BTreeSet<String>, BTreeSet<String>);
 
-fn told(resolver: &Resolver) -> Told {
+pub(super) fn told(resolver: &Resolver) -> Told {
     let edges = resolver.all_edges().map(|edge| format!("{:?}", resolver.explain(edge)));
     let refused = resolver.violations();
     let refused = refused.map(|found| format!("{:?}", resolver.explain_violation(found)));

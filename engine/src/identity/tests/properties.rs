@@ -100,7 +100,7 @@ pub(super) fn state(resolver: &Resolver) -> State {
 }
 
 /// Rules with limits for ever, with limits for a time, and with a block of all who live at one address, whatever their names.
-const GRAPHS: [fn() -> IdentityGraph; 3] = [definition, timed, homes];
+pub(super) const GRAPHS: [fn() -> IdentityGraph; 3] = [definition, timed, homes];
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(CASES))]

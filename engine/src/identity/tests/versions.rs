@@ -60,6 +60,9 @@ fn what_was_about_somebody_else_leads_nobody_to_the_record() {
     assert_eq!(resolver.profiles_by_value(EMAIL, "a@x.example"), [0]);
     let held = resolver.identifiers(1).into_iter().map(|held| held.value);
     assert_eq!(held.collect::<Vec<_>>(), ["b@x.example"]);
+    let former = [0, 1].map(|anchor| resolver.former_identifiers(anchor).into_iter());
+    let former = former.map(|of| of.map(|had| (had.value, had.first_subject)).collect::<Vec<_>>());
+    assert_eq!(former, [vec![], vec![("a@x.example", 1)]]);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use arrow::array::{Array, AsArray, RecordBatch, StringArray};
 use arrow::datatypes::Int64Type;
 
+use super::EXPIRED;
 use super::lines::PROFILES_MAX;
 use crate::catalog::Published;
 use crate::error::{Error, Result};
@@ -172,9 +173,11 @@ fn texts_of(rows: &RecordBatch, columns: usize) -> Result<Vec<StringArray>> {
 
 /// Returns whom a profile's identifier identifies.
 fn class_of(word: &str) -> Result<&'static str> {
-    let words =
-        [ValueClass::Personal, ValueClass::Shared, ValueClass::Nobody].map(ValueClass::word);
-    words.into_iter().find(|known| *known == word).ok_or_else(|| Error::Corrupt {
+    let class = match word {
+        EXPIRED => Some(ValueClass::Nobody),
+        word => ValueClass::of_word(word),
+    };
+    class.map(ValueClass::word).ok_or_else(|| Error::Corrupt {
         message: format!("table \"{}\" has an unknown status", tables::PROFILE_IDENTIFIERS.path),
         source: None,
     })

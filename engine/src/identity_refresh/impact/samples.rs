@@ -7,7 +7,7 @@ use super::before::{Joined, Name};
 use super::difference::Difference;
 use super::lines::{Line, SAMPLES_MAX};
 use super::{NO_SUBJECT, Trial};
-use crate::identity::{Edge, ValueClass, Violation, probability_of};
+use crate::identity::{Edge, Refusal, ValueClass, Violation, probability_of};
 
 /// Where the subjects of a profile of now would be.
 #[derive(Default)]
@@ -124,7 +124,8 @@ impl Trial {
         let between = |violation: &Violation| {
             let [left, right] = [violation.left, violation.right];
             let here = |end: u32| of.subjects.binary_search(&end).is_ok();
-            here(left) && here(right) && self.then(left) != self.then(right)
+            let is_pair = violation.reason.figure().is_none();
+            is_pair && here(left) && here(right) && self.then(left) != self.then(right)
         };
         let refusals = parts.iter().flat_map(|part| resolver.violations_of(*part)).filter(between);
         let refusals: Vec<Violation> = refusals.collect();
@@ -176,6 +177,15 @@ impl Trial {
 /// Tells which rule proposed an edge that would be refused, and what stands against it.
 pub(super) fn refused(trial: &Trial, violation: Violation) -> (String, String) {
     let evidence = trial.memory.resolver.explain_violation(violation);
+    if let Some(figure) = evidence.figure {
+        let (value, reason) = (evidence.value, evidence.reason);
+        let why = match violation.reason {
+            Refusal::More(_) => format!("{figure} more pairs that agree on {value} are refused"),
+            Refusal::Nobody(_) => format!("{value}, which {figure} records carry, is nobody's"),
+            _ => format!("{value}, which {figure} records carry, is {reason}"),
+        };
+        return (evidence.rule, why);
+    }
     let [left, right] = [violation.left, violation.right].map(|end| named(trial.name(end)));
     let kind = evidence.limited_kind.map(|kind| format!(" of {kind}")).unwrap_or_default();
     let against = match violation.against {

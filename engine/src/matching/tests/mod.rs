@@ -43,7 +43,7 @@ fn records<T: AsRef<str>>(keyed: &[(u64, [T; 10])], per_batch: usize) -> Records
         batch.identifiers = (FIELDS.len()..10).map(column).collect();
         records.add(&batch, 2);
     }
-    records.sort();
+    records.sort(2);
     records
 }
 

@@ -134,6 +134,41 @@ fn twins_and_namesakes_stay_apart() {
 }
 
 #[test]
+fn a_son_is_not_his_father_for_their_name_and_address() {
+    let senior = ["Jan", "Kostorek Sr", "1951-03-02"];
+    let row = |[given, surname, birth]: [&'static str; 3], mailbox, phone| -> Row {
+        [given, surname, birth, "Polna 3", "00-001", "", mailbox, phone, "", ""]
+    };
+    let father = row(senior, "jan@example.org", "601222333");
+    let unknown = ["Jan", "Kostorek", ""];
+    check(&[father, row(unknown, "kostorek@example.org", "602333444")], &[0, 1]);
+    check(&[father, row(unknown, "jan@example.org", "")], &[0, 0]);
+}
+
+#[test]
+fn surnames_that_come_first_make_nobody_one() {
+    let row = |name| ["Kostorek", name, "", "Polna 3", "00-001", "", "", "221234567", "", ""];
+    check(&[row("Jan"), row("Szymon")], &[0, 1]);
+    check(&[row("Jakub"), row("Kuba")], &[0, 0]);
+}
+
+#[test]
+fn a_surname_that_comes_first_weighs_as_one_that_comes_last() {
+    let row = |given, surname| -> Row { [given, surname, "", "", "", "", "", "", "", ""] };
+    let records = with(&[
+        row("Jakub", "Kostorek"),
+        row("Kuba", "Kostorek"),
+        row("Kostorek", "Jakub"),
+        row("Kostorek", "Kuba"),
+    ]);
+    let row = |key: u64| (0..records.len() as u32).find(|&row| records.key(row) == key).unwrap();
+    let matcher = Matcher::new(&records, Options::default());
+    let model = matcher.train();
+    let mut scorer = matcher.scorer(&model);
+    assert_eq!(scorer.weigh(row(3), row(4)), scorer.weigh(row(1), row(2)));
+}
+
+#[test]
 fn a_placeholder_joins_nobody() {
     let names = [
         ("Jan", "Kostorek"),

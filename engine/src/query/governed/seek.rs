@@ -163,7 +163,7 @@ impl GovernedTable {
         });
     }
 
-    fn block_file(&self, file: &ScannedFile) -> BlockFile {
+    pub(super) fn block_file(&self, file: &ScannedFile) -> BlockFile {
         BlockFile {
             store: Arc::clone(&self.store.store),
             path: file.path.clone(),

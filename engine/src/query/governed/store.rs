@@ -39,10 +39,11 @@ pub struct ScanStore {
 }
 
 impl ScanStore {
-    /// Reads from `store`, which plans call `url`.
-    pub fn new(store: Arc<dyn ObjectStore>, url: ObjectStoreUrl) -> Self {
-        let (runs, blooms, shown) = (Arc::default(), Arc::default(), Arc::default());
-        Self { store, url, runs, blooms, decoded: Arc::default(), indexes: Arc::default(), shown }
+    /// Reads from `store`, which plans call `url`, and keeps at most so many bytes of decoded columns.
+    pub fn new(store: Arc<dyn ObjectStore>, url: ObjectStoreUrl, decoded_bytes_max: usize) -> Self {
+        let (runs, blooms, indexes, shown) = Default::default();
+        let decoded = Arc::new(DecodedCache::new(decoded_bytes_max));
+        Self { store, url, runs, blooms, decoded, indexes, shown }
     }
 
     /// Returns the subjects of the rows of `file` as runs.

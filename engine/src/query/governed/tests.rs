@@ -21,6 +21,7 @@ const VISIBLE: i64 = 100;
 struct Scanned {
     lake: Lake,
     table: Table,
+    store: ScanStore,
     session: SessionContext,
 }
 
@@ -61,11 +62,11 @@ async fn scanned(files: &[(&str, Option<&str>)]) -> Scanned {
     let config = SessionConfig::new().with_target_partitions(2).with_extension(Arc::new(access));
     let session = SessionContext::new_with_config(config);
     lake.register(&session.runtime_env());
-    let store = ScanStore::new(lake.store(), lake.object_store_url());
+    let store = ScanStore::new(lake.store(), lake.object_store_url(), 256 << 20);
     let snapshots = [(TABLE.to_owned(), table.snapshot())];
-    let governed = GovernedTable::new("t", &snapshots, &layout.fields, store);
+    let governed = GovernedTable::new("t", &snapshots, &layout.fields, store.clone());
     session.register_table("t", Arc::new(governed)).unwrap();
-    Scanned { lake, table, session }
+    Scanned { lake, table, store, session }
 }
 
 impl Scanned {
@@ -120,5 +121,43 @@ async fn what_is_not_read_moves_no_row() {
     ] {
         let (one, other) = (without.batches(sql).await.unwrap(), with.batches(sql).await.unwrap());
         assert_eq!(one, other, "{sql}");
+    }
+}
+
+/// What is scanned again and again is kept as it was decoded, and gives the very batches that the files gave.
+#[tokio::test]
+async fn what_is_scanned_again_and_again_needs_no_file() {
+    let scanned = scanned(&[("a", None), ("b", Some("b")), ("a", Some("z")), ("b", None)]).await;
+    let statements = [
+        "SELECT n FROM t",
+        "SELECT n, kind FROM t",
+        "SELECT n FROM t WHERE kind = 'b' AND n > 15000",
+        "SELECT n FROM t WHERE kind = 'a'",
+        "SELECT n, profile_id FROM t WHERE profile_id % 3 = 0",
+        "SELECT n FROM t WHERE profile_id IN (7, 50, 51)",
+    ];
+    let mut of_files = Vec::new();
+    for sql in statements {
+        of_files.push(scanned.batches(sql).await.unwrap());
+        for _ in 0..2 * super::super::decoded::DECODED_TIMES {
+            scanned.batches(sql).await.unwrap();
+        }
+    }
+    let snapshot = scanned.table.snapshot();
+    let paths: Vec<String> =
+        snapshot.files.iter().map(|file| format!("{TABLE}/{}", file.path)).collect();
+    let all = [0, 1, 2];
+    for _ in 0..6_000 {
+        if paths.iter().all(|path| scanned.store.decoded.holds(path, 0..2, &all)) {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    for path in &paths {
+        let path = object_store::path::Path::from(path.as_str());
+        scanned.lake.store().delete(&path).await.unwrap();
+    }
+    for (sql, expected) in statements.iter().zip(of_files) {
+        assert_eq!(scanned.batches(sql).await.unwrap(), expected, "{sql}");
     }
 }

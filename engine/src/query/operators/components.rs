@@ -13,6 +13,9 @@ use crate::identity::Interner;
 use crate::identity::union_find::{Components, EdgeComponents};
 use crate::query::stop::check_current;
 
+/// Edges that are taken in together: enough for a second thread to be worth its start.
+const EDGES_TOGETHER: usize = 1 << 17;
+
 /// Reads edges to their end and returns their components.
 pub(super) async fn run(mut input: SendableRecordBatchStream, work: Work) -> Result<Batches> {
     let is_text = *input.schema().field(0).data_type() == DataType::Utf8;
@@ -26,10 +29,10 @@ pub(super) async fn run(mut input: SendableRecordBatchStream, work: Work) -> Res
         let [left, right] = work.values(&batch, [0, 1])?;
         let bytes = text_bytes(left) + text_bytes(right);
         let held = texts.as_ref().map_or(0, |texts| texts.memory_with(2 * batch.num_rows(), bytes));
-        let portion = batch.num_rows() * size_of::<(u64, u64)>();
-        work.hold(components.memory_with(batch.num_rows()) + held + portion)?;
-        work.check_ids(components.key_count() + 2 * batch.num_rows())?;
-        edges.clear();
+        let waiting = edges.len() + batch.num_rows();
+        let portion = waiting * size_of::<(u64, u64)>();
+        work.hold(components.memory_with(waiting) + held + portion)?;
+        work.check_ids(components.key_count() + 2 * waiting)?;
         match &mut texts {
             None => {
                 let [left, right] =
@@ -45,8 +48,12 @@ pub(super) async fn run(mut input: SendableRecordBatchStream, work: Work) -> Res
                 }));
             }
         }
-        components.add(&edges);
+        if edges.len() >= EDGES_TOGETHER {
+            components.add(&edges);
+            edges.clear();
+        }
     }
+    components.add(&edges);
     let bytes = texts.as_ref().map_or(0, |texts| texts.memory_with(0, 0));
     let count = components.key_count();
     work.hold(components.memory_with(0) + bytes + count * size_of::<u32>())?;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, JoinType, Result, ScalarValue, TableReference};
+use datafusion::common::{Column, JoinType, Result, TableReference};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
@@ -22,6 +22,7 @@ use datafusion::optimizer::AnalyzerRule;
 use datafusion::optimizer::decorrelate::PullUpCorrelatedExpr;
 
 use self::rows::Rows;
+use super::lateral::is_always;
 use super::subqueries::{has_subquery, is_correlated};
 use crate::error::Error;
 
@@ -251,14 +252,4 @@ fn lateral(join: &Join) -> Result<Option<LogicalPlan>> {
         Some(condition) => plan.filter(condition)?.build().map(Some),
         None => plan.build().map(Some),
     }
-}
-
-/// Tells whether a join has no condition but `true`.
-fn is_always(join: &Join) -> bool {
-    join.on.is_empty()
-        && match &join.filter {
-            Some(Expr::Literal(value, _)) => *value == ScalarValue::Boolean(Some(true)),
-            Some(_) => false,
-            None => true,
-        }
 }

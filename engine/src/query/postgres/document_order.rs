@@ -24,6 +24,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::AnalyzerRule;
 
+use super::comparisons::compares;
 use super::functions::{failure, order};
 use super::types::{TYPE_KEY, pg_type_of};
 use crate::Error;
@@ -157,21 +158,6 @@ fn joined(join: &mut Join) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn compares(op: Operator) -> bool {
-    use Operator as Op;
-    matches!(
-        op,
-        Op::Eq
-            | Op::NotEq
-            | Op::Lt
-            | Op::LtEq
-            | Op::Gt
-            | Op::GtEq
-            | Op::IsDistinctFrom
-            | Op::IsNotDistinctFrom
-    )
 }
 
 /// Refuses to compare `jsonb` with what is no text of it.

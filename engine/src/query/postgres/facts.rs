@@ -13,6 +13,7 @@ use super::backends::Place;
 use super::catalog::definition;
 use super::configured::Configuration;
 use super::given::GivenNumbers;
+use super::held::Held;
 use super::locks::{AdvisoryLocks, SessionLocks, Span};
 use super::settings;
 use super::snapshot::Snapshot;
@@ -41,6 +42,8 @@ pub struct SessionFacts {
     pub(super) place: Place,
     /// The numbers that it was given.
     pub(super) given: GivenNumbers,
+    /// What it holds under names.
+    pub(super) held: Held,
     /// Who gives numbers, if it may ask for some.
     sequences: OnceLock<Arc<Sequences>>,
 }
@@ -79,6 +82,7 @@ impl SessionFacts {
             locks: SessionLocks::new(locks),
             place: Place::default(),
             given: GivenNumbers::default(),
+            held: Held::default(),
             sequences: OnceLock::new(),
         })
     }
@@ -165,15 +169,16 @@ impl SessionFacts {
     }
 
     /// Returns the schemas that unqualified names are looked up in, those that exist, `pg_catalog` first. Nothing can be made
-    /// in `public`: whoever names it has `analytics`, too, behind all others, so that what was made is found.
+    /// in `public`: whoever names it has `analytics`, too, directly behind it, so that what was made is found where it would be
+    /// if it had been made there.
     pub fn search_path(&self) -> Vec<String> {
         let snapshot = self.snapshot();
         let path = self.setting("search_path").unwrap_or_default();
         let mut schemas = settings::schemas_of(&path, &self.role);
         schemas.retain(|schema| snapshot.schema_oid(schema).is_some());
-        let names = |name: &str| schemas.iter().any(|schema| schema == name);
-        if names("public") && !names(ANALYTICS) {
-            schemas.push(ANALYTICS.to_string());
+        let place = |name: &str| schemas.iter().position(|schema| schema == name);
+        if let (Some(public), None) = (place("public"), place(ANALYTICS)) {
+            schemas.insert(public + 1, ANALYTICS.to_string());
         }
         if !schemas.iter().any(|schema| schema == "pg_catalog") {
             schemas.insert(0, "pg_catalog".to_string());
@@ -212,9 +217,9 @@ mod tests {
         assert!(facts.set("SEARCH_PATH", Some("nowhere, cdp")));
         assert_eq!(facts.search_path(), ["pg_catalog", "cdp"]);
         assert_eq!(facts.current_schema().as_deref(), Some("cdp"));
-        // What is made without a schema is found without one, behind everything else.
+        // What is made without a schema is found without one, where it would be if it had been made in public.
         assert!(facts.set("search_path", Some("public, cdp")));
-        assert_eq!(facts.search_path(), ["pg_catalog", "public", "cdp", "analytics"]);
+        assert_eq!(facts.search_path(), ["pg_catalog", "public", "analytics", "cdp"]);
         assert!(facts.set("search_path", Some("analytics, public")));
         assert_eq!(facts.search_path(), ["pg_catalog", "analytics", "public"]);
         assert!(!facts.set("server_version", Some("16")));

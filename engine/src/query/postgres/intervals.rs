@@ -17,6 +17,7 @@ use datafusion::logical_expr::{
     WindowFrameBound, WindowFunctionDefinition, lit,
 };
 
+use super::comparisons::compares;
 use super::functions::{INTERVAL, between, interval_length, interval_total, span};
 
 /// Compares the intervals of an expression by how long they are.
@@ -43,11 +44,6 @@ pub(super) fn compared(expr: Expr, schema: &DFSchema) -> Result<Expr> {
         Expr::WindowFunction(call) => Expr::WindowFunction(Box::new(over_window(*call, schema))),
         other => other,
     })
-}
-
-fn compares(op: Operator) -> bool {
-    use Operator::*;
-    matches!(op, Eq | NotEq | Lt | LtEq | Gt | GtEq | IsDistinctFrom | IsNotDistinctFrom)
 }
 
 /// Tells whether an expression is an interval.

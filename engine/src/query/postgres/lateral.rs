@@ -96,7 +96,7 @@ pub(super) fn listed(
 }
 
 /// Tells whether a join has no condition but `true`.
-fn is_always(join: &Join) -> bool {
+pub(super) fn is_always(join: &Join) -> bool {
     join.on.is_empty()
         && match &join.filter {
             Some(Expr::Literal(value, _)) => *value == ScalarValue::Boolean(Some(true)),

@@ -3,7 +3,8 @@
 //! A statement passes through here in this order. [`rewrite()`] changes the parsed statement: names, casts to object names,
 //! syntax that only PostgreSQL has. While it is planned, `MergedJoins` plans joins by `USING`, `OperatorRelations` plans
 //! the operators of identity resolution, and [`PostgresTypes`] and [`PostgresOperators`] give types and literals PostgreSQL's
-//! meaning. [`settle()`] then gives its expressions their types, and reads its literals. [`CorrelatedSubqueries`] and [`ObjectNames`] change the plan, `DocumentOrder` what `jsonb` is compared by, `CheckedIntegers` its arithmetic,
+//! meaning. [`settle()`] then gives its expressions their types, and reads its literals. `WindowedSubqueries` puts subqueries of a row
+//! below windows. [`CorrelatedSubqueries`] and [`ObjectNames`] change the plan, `DocumentOrder` what `jsonb` is compared by, `CheckedIntegers` its arithmetic,
 //! `MarkedRows` makes joins of `EXISTS`, `AppliedRows` of other subqueries of a row, and [`ObjectNames::present`] changes its result. Relations of [`pg_catalog`] and [`information_schema`] and the [`functions()`]
 //! read one [`SessionFacts`], whose [`Snapshot`] holds what the role can see: nothing here names a relation that the
 //! snapshot does not hold.
@@ -16,6 +17,7 @@ mod backends;
 mod catalog;
 mod checked;
 mod compared_sets;
+mod comparisons;
 mod configured;
 mod copies;
 mod counted_sets;
@@ -24,6 +26,7 @@ mod document_order;
 mod facts;
 mod functions;
 mod given;
+mod held;
 pub mod input;
 mod intervals;
 mod json_operators;
@@ -46,6 +49,7 @@ mod subqueries;
 mod tests;
 pub mod types;
 mod unknown;
+mod windowed;
 mod zone;
 
 use std::sync::{Arc, LazyLock};
@@ -63,12 +67,13 @@ pub use configured::{CheckSetting, Configured};
 pub use facts::SessionFacts;
 pub use functions::{AllowedFunctions, aggregates, allowed_functions, functions};
 pub(in crate::query) use functions::{follows_from_catalog, is_in_zone, known_in_zone, own};
+pub use held::{OpenCursor, PreparedStatement};
 pub use locks::AdvisoryLocks;
 pub(crate) use moments::{assigned as assigned_moments, zone_of};
 pub use object_names::ObjectNames;
 pub use origins::{origin_of, with_origins};
 pub use planners::{PostgresOperators, PostgresTypes};
-pub(crate) use rewrite::array_elements;
+pub(crate) use rewrite::{array_elements, normal, parts};
 pub use rewrite::{column_name, qualify, rewrite};
 pub use settled::settle;
 pub use snapshot::{Relation, RelationKind, Sequence, Snapshot};
@@ -99,6 +104,7 @@ pub fn extend(
         Arc::new(ObjectNames::new(facts)),
         Arc::new(lateral::LateralRows),
         Arc::new(ordered::OrderedSubqueries),
+        Arc::new(windowed::WindowedSubqueries),
         Arc::new(CorrelatedSubqueries::new()),
         Arc::new(applied::AppliedRows),
         Arc::new(counted_sets::CountedSets),

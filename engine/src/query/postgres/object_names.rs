@@ -100,7 +100,7 @@ impl ObjectNames {
         }
         match expr {
             Expr::Cast(Cast { expr: inner, field })
-                if !field.metadata().is_empty()
+                if (!field.metadata().is_empty() || !field.name().is_empty())
                     && field.is_nullable()
                     && !inner.nullable(schema).unwrap_or(true) =>
             {

@@ -21,7 +21,8 @@ use datafusion::sql::sqlparser::ast::{
 use super::diagnosis;
 use super::facts::SessionFacts;
 use super::functions::{
-    arithmetic, bounded, divided, extract, failure, grown, is_other_text, pattern_of, times,
+    Matching, arithmetic, bounded, divided, extract, failure, grown, is_object, is_other_text,
+    matching, object_named, times,
 };
 use super::json_operators;
 use super::moments;
@@ -50,16 +51,19 @@ impl TypePlanner for PostgresTypes {
     }
 }
 
+/// What to do without ranges.
+const RANGES: &str =
+    "Keep both ends in columns of their own, and compare them: low <= x AND x < high.";
+
 /// Types that Arrow's own say. A cast to one of them names nothing else: DataFusion then keeps in step whether its result
 /// can be null.
-const PLAIN: [&str; 12] = [
+const PLAIN: [&str; 11] = [
     "bool",
     "int2",
     "int4",
     "int8",
     "float4",
     "float8",
-    "text",
     "bytea",
     "date",
     "timestamp",
@@ -68,6 +72,10 @@ const PLAIN: [&str; 12] = [
 ];
 
 fn typed(data_type: DataType, logical: &str) -> Field {
+    // Text under a name is text and nothing else: DataFusion would let it be what it was cast from, such as `jsonb`.
+    if logical == "text" {
+        return Field::new("text", data_type, true);
+    }
     if PLAIN.contains(&logical) {
         return Field::new("", data_type, true);
     }
@@ -121,6 +129,12 @@ fn field(sql: &SqlType) -> Result<Option<Field>> {
             match types::by_name(&text) {
                 // The modifier of numeric matters, and DataFusion reads it from its own spelling.
                 Some(found) if found.name == "numeric" => return Ok(None),
+                Some(found) if found.name.ends_with("range") => {
+                    return Err(failure(Error::Unsupported {
+                        what: format!("type {}", found.display),
+                        hint: RANGES.to_owned(),
+                    }));
+                }
                 Some(found) => Some(typed(types::arrow_type(&found.name), &found.name)),
                 None => {
                     return Err(failure(Error::Missing {
@@ -146,6 +160,13 @@ impl PostgresOperators {
     pub fn new(facts: &Arc<SessionFacts>) -> PostgresOperators {
         PostgresOperators { facts: Arc::clone(facts) }
     }
+
+    /// A literal beside the number of an object, which it names: `pg_typeof(x) = 'integer'`.
+    fn object(&self, literal: &Expr, other: &Expr, schema: &DFSchema) -> Option<Expr> {
+        let Expr::Literal(ScalarValue::Utf8(Some(_)), None) = literal else { return None };
+        let (_, field) = other.to_field(schema).ok().filter(|(_, field)| is_object(field))?;
+        object_named(field.metadata().get(TYPE_KEY)?, literal.clone(), &self.facts)
+    }
 }
 
 impl ExprPlanner for PostgresOperators {
@@ -159,6 +180,13 @@ impl ExprPlanner for PostgresOperators {
         if let Some(call) = json_operators::planned(&op, &left, &right, schema, &self.facts) {
             return Ok(PlannerResult::Planned(call));
         }
+        if Meaning::of(&op) == Some(Meaning::Compares) {
+            if let Some(named) = self.object(&right, &left, schema) {
+                right = named;
+            } else if let Some(named) = self.object(&left, &right, schema) {
+                left = named;
+            }
+        }
         if let Some(meaning) = Meaning::of(&op) {
             if let Some(typed) = meaning.take_type(&right, &left, schema)? {
                 right = typed;
@@ -170,12 +198,14 @@ impl ExprPlanner for PostgresOperators {
         if op == BinaryOperator::PGOverlap && is_list(&left) && is_list(&right) {
             return Ok(PlannerResult::Planned(array_has_any(left, right)));
         }
-        if let Some(pattern) = pattern_of(&op, &right, &self.facts)? {
-            right = pattern;
+        match matching(&op, &left, &right)? {
+            Some(Matching::Operator(pattern)) => right = pattern,
+            Some(Matching::Call(call)) => return Ok(PlannerResult::Planned(call)),
+            None => {}
         }
         if op == BinaryOperator::StringConcat && makes_text(&left, &right, schema) {
-            let as_text = |side: Expr| match side.get_type(schema) {
-                Ok(found) if is_other_text(&found) => {
+            let as_text = |side: Expr| match side.to_field(schema) {
+                Ok((_, field)) if is_other_text(field.data_type()) || is_object(&field) => {
                     Expr::Cast(Cast::new(Box::new(side), DataType::Utf8))
                 }
                 _ => side,

@@ -11,7 +11,7 @@ use datafusion::logical_expr::{
     Distinct, Expr, ExprSchemable, LogicalPlan, Unnest, WindowFunctionDefinition,
 };
 
-use super::functions::REG_TYPES;
+use super::functions::{FLAT_ARRAY, REG_TYPES};
 use super::types::{QUOTIENT, TYPE_KEY, arrow_type, by_name};
 
 /// A number with as many digits as it needs, where the values have so many behind the point.
@@ -119,7 +119,7 @@ impl Found {
     }
 }
 
-/// The one type of several expressions, such as the branches of a `CASE`.
+/// The one type of several expressions, such as the branches of a `CASE`. Of kinds of text the first counts most.
 fn common(all: impl Iterator<Item = Found>) -> Option<String> {
     let (mut first, mut numbers) = (None, false);
     for found in all {
@@ -129,8 +129,11 @@ fn common(all: impl Iterator<Item = Found>) -> Option<String> {
             Found::Known(logical) => match &first {
                 None => first = Some(logical),
                 Some(first) if *first == logical => {}
-                // Of two kinds of text it is text, and of other kinds what the values say.
-                Some(_) => return None,
+                // Of kinds other than text it is what the values say.
+                Some(known) => {
+                    let both = of_texts(known.as_deref()?, logical.as_deref())?;
+                    first = Some(Some(both));
+                }
             },
         }
     }
@@ -139,11 +142,32 @@ fn common(all: impl Iterator<Item = Found>) -> Option<String> {
     (!numbers || takes_numbers || REG_TYPES.contains(&logical.as_str())).then_some(logical)
 }
 
-/// The array type over a type.
+/// The type of two kinds of text, the first of which is no plain one; `None` is text. One gives way to the other if only
+/// that can stand for both without a cast.
+fn of_texts(first: &str, second: Option<&str>) -> Option<String> {
+    let (first, second) = (base(first), second.map(base));
+    let is_text = |name: &str| ["varchar", "bpchar", "name"].contains(&name);
+    match (first, second) {
+        ("varchar" | "bpchar", Some("name")) => Some("name".to_owned()),
+        (known, second) if is_text(known) && second.is_none_or(is_text) => Some(known.to_owned()),
+        _ => None,
+    }
+}
+
+/// The name of a type without the numbers behind it.
+fn base(logical: &str) -> &str {
+    logical.split('(').next().unwrap_or(logical)
+}
+
+/// The array type over a type, which for arrays is their own.
 fn array(element: Option<&str>) -> Option<String> {
-    let element = element?;
-    let base = element.split('(').next().unwrap_or(element);
-    by_name(base).filter(|base| base.array != 0).map(|base| format!("_{}", base.name))
+    let known = by_name(base(element?))?;
+    match (known.array, known.element) {
+        (0, 0) => None,
+        (0, _) if known.len == -1 => Some(known.name.clone()),
+        (0, _) => None,
+        _ => Some(format!("_{}", known.name)),
+    }
 }
 
 /// The type of the elements of an array.
@@ -264,10 +288,11 @@ impl<'a> Input<'a> {
             Expr::TryCast(cast) => of_field(&cast.field),
             Expr::Case(case) => {
                 let branches = case.when_then_expr.iter().map(|(_, then)| then.as_ref());
-                return self.common(branches.chain(case.else_expr.as_deref()));
+                // What stands behind ELSE counts most.
+                return self.common(case.else_expr.as_deref().into_iter().chain(branches));
             }
             Expr::ScalarFunction(function) => match function.func.name() {
-                "nullif" | "array_or_empty" => self.first(&function.args),
+                "nullif" | "array_or_empty" | FLAT_ARRAY => self.first(&function.args),
                 "numeric_divide" => Some(QUOTIENT.to_string()),
                 "coalesce" | "greatest" | "least" | "nvl" => return self.common(&function.args),
                 "make_array" => array(self.common(&function.args).logical().as_deref()),
@@ -300,9 +325,9 @@ impl<'a> Input<'a> {
         match function {
             "array_agg" => array(first.as_deref()),
             // Of texts of any kind the least and the greatest are text.
-            "min" | "max" => first.filter(|logical| {
-                !matches!(logical.split('(').next(), Some("name" | "char" | "varchar"))
-            }),
+            "min" | "max" => {
+                first.filter(|logical| !matches!(base(logical), "name" | "char" | "varchar"))
+            }
             "any_value" | "first_value" | "lag" | "last_value" | "lead" | "nth_value"
             | "single_value" => first,
             "avg" | "stddev" | "stddev_pop" | "var" | "var_pop" => {
@@ -341,7 +366,12 @@ mod tests {
         };
         check(&[Found::Open, known("name")], Some("name"));
         check(&[known("name"), known("name")], Some("name"));
-        check(&[known("name"), Found::Known(None)], None);
+        check(&[known("name"), Found::Known(None)], Some("name"));
+        check(&[Found::Known(None), known("name")], None);
+        check(&[known("varchar(3)"), Found::Known(None)], Some("varchar"));
+        check(&[known("varchar(3)"), known("varchar(9)")], Some("varchar"));
+        check(&[known("varchar"), known("name"), Found::Known(None)], Some("name"));
+        check(&[known("char"), Found::Known(None)], None);
         check(&[known("oid"), Found::Number], Some("oid"));
         check(&[known("numeric"), Found::Number], Some("numeric"));
         check(&[known("decimal"), Found::Number], Some("decimal"));

@@ -4,9 +4,11 @@
 //! [`super::subqueries`]; here names are resolved, casts to object names become functions, functions in `FROM` become
 //! relations, and columns without a name get the one that PostgreSQL would give.
 
+mod array_text;
 mod arrays;
 mod columns;
 mod dependent;
+mod distinct;
 mod empty;
 mod expressions;
 mod joins;
@@ -15,24 +17,30 @@ mod limits;
 mod literals;
 mod matches;
 mod numbered;
+mod overlapping;
 mod qualified;
 mod records;
 mod relations;
 mod row_in;
 mod rows;
+mod sampled;
 mod scope;
 mod times;
+mod unpivoted;
 mod values;
 mod whole_rows;
+mod windows;
 
 use std::cell::Cell;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
-    ObjectName, ObjectNamePart, Query, Select, Statement, TableFactor, Value, VisitMut, VisitorMut,
+    ObjectName, ObjectNamePart, Query, Select, SetExpr, Statement, TableFactor, Value, VisitMut,
+    VisitorMut,
 };
 
+pub(super) use array_text::ArrayText;
 pub(crate) use arrays::elements as array_elements;
 pub use columns::column_name;
 pub(super) use expressions::element_type;
@@ -122,6 +130,11 @@ impl VisitorMut for Rewriter<'_> {
         }
         // Rows are never changed in place, so there is nothing to lock.
         query.locks.clear();
+        if let SetExpr::Select(select) = query.body.as_mut()
+            && let Err(error) = windows::write_out(select, query.order_by.as_mut())
+        {
+            return ControlFlow::Break(error);
+        }
         if let Err(error) = limits::rewrite(query) {
             return ControlFlow::Break(error);
         }
@@ -137,7 +150,8 @@ impl VisitorMut for Rewriter<'_> {
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
-        if let Err(error) = self.scope().check(select) {
+        let written = windows::write_out(select, None);
+        if let Err(error) = written.and_then(|()| self.scope().check(select)) {
             return ControlFlow::Break(error);
         }
         columns::name(select, &self.scope());
@@ -163,13 +177,20 @@ impl VisitorMut for Rewriter<'_> {
     }
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
+        if let Err(error) = sampled::rewrite(factor) {
+            return ControlFlow::Break(error);
+        }
         self.scope().keep_apart(factor);
+        unpivoted::relation(factor);
         relations::rewrite(factor, self.facts, &self.ctes);
         ControlFlow::Continue(())
     }
 
     fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
         literals::widen_table(factor);
+        if let TableFactor::UNNEST { array_exprs, .. } = factor {
+            array_exprs.iter_mut().for_each(arrays::flatten);
+        }
         ControlFlow::Continue(())
     }
 
@@ -186,12 +207,12 @@ impl VisitorMut for Rewriter<'_> {
 }
 
 /// An identifier as the catalog has it.
-pub(super) fn normal(ident: &Ident) -> String {
+pub(crate) fn normal(ident: &Ident) -> String {
     if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_ascii_lowercase() }
 }
 
 /// The parts of a name as the catalog has them.
-fn parts(name: &ObjectName) -> Vec<String> {
+pub(crate) fn parts(name: &ObjectName) -> Vec<String> {
     name.0.iter().filter_map(ObjectNamePart::as_ident).map(normal).collect()
 }
 

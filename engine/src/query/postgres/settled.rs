@@ -13,6 +13,7 @@
 mod choices;
 mod literals;
 mod moments;
+mod unnested;
 
 use std::sync::Arc;
 
@@ -26,10 +27,11 @@ use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::type_coercion::other::get_coerce_type_for_case_expression;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
-    BinaryExpr, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, Subquery, Union,
+    BinaryExpr, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Subquery, Union,
 };
 use datafusion::optimizer::analyzer::type_coercion::TypeCoercionRewriter;
 
+use super::comparisons::compares;
 use super::facts::SessionFacts;
 use super::moments::{is_clock, is_moment, zone_of};
 use super::zone::Zone;
@@ -57,7 +59,8 @@ impl Types {
 
     fn node(&mut self, node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
         let concerned = is_concerned(&node)? || choices::concern(&node)?;
-        let meets = matches!(node, LogicalPlan::Union(_) | LogicalPlan::Join(_));
+        let meets =
+            matches!(node, LogicalPlan::Union(_) | LogicalPlan::Join(_) | LogicalPlan::Unnest(_));
         if !concerned && !self.changed && !meets {
             return Ok(Transformed::no(node));
         }
@@ -65,6 +68,7 @@ impl Types {
         let node = match node {
             LogicalPlan::Union(union) => self.union(union)?,
             LogicalPlan::Join(join) => LogicalPlan::Join(self.join(join)),
+            LogicalPlan::Unnest(unnest) => self.unnest(unnest)?,
             other => other,
         };
         let node = if self.changed { node.recompute_schema()? } else { node };
@@ -260,6 +264,14 @@ fn is_concerned(node: &LogicalPlan) -> Result<bool> {
                             | "ln"
                             | "log"
                             | "power"
+                            | "gcd"
+                            | "lcm"
+                            | "to_json"
+                            | "to_jsonb"
+                            | "json_build_array"
+                            | "jsonb_build_array"
+                            | "json_build_object"
+                            | "jsonb_build_object"
                     ),
                     // Days and points in time may meet.
                     Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
@@ -286,11 +298,6 @@ fn is_concerned(node: &LogicalPlan) -> Result<bool> {
 
 fn is_literal(expr: &Expr) -> bool {
     matches!(expr, Expr::Literal(..))
-}
-
-fn compares(op: Operator) -> bool {
-    use Operator::*;
-    matches!(op, Eq | NotEq | Lt | LtEq | Gt | GtEq | IsDistinctFrom | IsNotDistinctFrom)
 }
 
 /// Whether a client sees two types as different ones. Kinds of text it does not, and how many digits a number has may

@@ -67,7 +67,7 @@ async fn scene(bloom: bool) -> Scene {
     config.options_mut().sql_parser.map_string_types_to_utf8view = false;
     let session = SessionContext::new_with_config(config);
     lake.register(&session.runtime_env());
-    let store = ScanStore::new(lake.store(), lake.object_store_url());
+    let store = ScanStore::new(lake.store(), lake.object_store_url(), 256 << 20);
     let snapshots = [(TABLE.to_owned(), table.snapshot())];
     let governed = GovernedTable::new("t", &snapshots, &layout.fields, store);
     session.register_table("t", Arc::new(governed)).unwrap();

@@ -5,6 +5,7 @@
 
 mod analytics;
 mod personal;
+mod returned;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -35,6 +36,7 @@ use analytics::{Made, MadeTable, too_many_views};
 pub(in crate::query) use analytics::{ShownColumns, without_numbers};
 pub(crate) use analytics::{columns_of, with_numbers};
 use personal::{derived, events, segments, sources};
+pub(crate) use returned::{Origin, ReturnedTable};
 
 /// Views that analysts wrote in one statement at most, those within others counted, too.
 const VIEWS_MAX: usize = 512;
@@ -108,6 +110,8 @@ enum RelationSource {
     System(Rows),
     /// Rows of onefold's own logs that tell of persons.
     Record(Rows),
+    /// Rows that a part of the statement gives back.
+    Returned(Arc<ReturnedTable>),
 }
 
 /// The relations of one statement.
@@ -313,6 +317,7 @@ impl Relations {
                 let planned = Box::pin(plan(&state, &self.facts, parse_one(query)?)).await?;
                 Arc::new(ViewTable::new(planned, None))
             }
+            RelationSource::Returned(rows) => Arc::clone(rows) as Arc<dyn TableProvider>,
             RelationSource::Reserved(purpose) => return Err(analytics::reserved(&name, purpose)),
         })
     }

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, TimeUnit};
 
 use crate::catalog::{Body, Format, Kind, LegalBasis, Published, Shape};
 use crate::lake;
 use crate::query::governed::PROFILE_ID;
+use crate::query::quoted::{literal, quoted};
 use crate::tables;
 
 use super::*;
@@ -18,16 +20,6 @@ fn timestamptz(name: &str) -> Field {
 
 fn text(name: &str) -> Field {
     Field::new(name, DataType::Utf8View, true)
-}
-
-/// Quotes a name for a query that onefold writes itself.
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-/// Quotes a text for a query that onefold writes itself.
-fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
 }
 
 /// One relation for each source, its history, and the records of all of them.
@@ -211,6 +203,9 @@ fn numeric_type(text: &str) -> DataType {
     DataType::Decimal128(precision, scale)
 }
 
+/// What the relation of former identifiers is.
+const FORMER: &str = "what records carried before a correction or a deletion: a refusal by it counts, and resolve_profile finds the profile by it where nobody has it now";
+
 /// Profiles and the identity graph.
 pub(super) fn derived(published: &Published, viewer: &Viewer) -> Vec<Relation> {
     let relation = |path: &str, name: &str, key: &[&str], comment: &str| {
@@ -223,7 +218,8 @@ pub(super) fn derived(published: &Published, viewer: &Viewer) -> Vec<Relation> {
     let (attributes, identifiers) =
         (tables::ATTRIBUTE_SOURCES.path, tables::PROFILE_IDENTIFIERS.path);
     let comment = "the normalised identifiers of each person";
-    let identifiers = relation(identifiers, "profile_identifiers", &[], comment);
+    let identifiers = relation(identifiers, "profile_identifiers", &[], comment)
+        .map(|found| COUNTED.into_iter().fold(found, Relation::without));
     let everyone = sees_everyone(viewer);
     let in_force = published.state.graph_in_force.as_ref();
     let has_households = in_force.is_some_and(|graph| graph.graph.has_households());
@@ -239,9 +235,12 @@ pub(super) fn derived(published: &Published, viewer: &Viewer) -> Vec<Relation> {
     if everyone {
         let (edges, violations) = (tables::IDENTITY_EDGES.path, tables::IDENTITY_VIOLATIONS.path);
         let refused = "joins that were refused, by which rule and against what";
+        let former = relation(tables::FORMER_IDENTIFIERS.path, "former_identifiers", &[], FORMER);
+        found.push(former);
         found.push(relation(edges, "identity_edges", &[], "why records are one person"));
         found.push(relation(violations, "identity_violations", &[], refused));
         found.push(review(published));
+        found.extend(identifier_values(published).into_iter().flatten().map(Some));
         if has_households {
             let comment = "what profiles that may be of one household say for it and against it";
             found.push(relation(tables::HOUSEHOLDS.path, "household_pairs", &[], comment));
@@ -250,6 +249,57 @@ pub(super) fn derived(published: &Published, viewer: &Viewer) -> Vec<Relation> {
         found.push(relation(tables::PROFILE_MERGES.path, "profile_merges", &[], comment));
     }
     found.into_iter().flatten().collect()
+}
+
+/// What is counted of the identifiers of each profile, to be put together for each value.
+const COUNTED: [&str; 2] = ["records", "blocked"];
+
+/// Every value of an identifier, whoever carries it: whom it identifies, why, and how many carry it. Nothing, as long as the
+/// graph was made before its figures were kept.
+fn identifier_values(published: &Published) -> Option<[Relation; 2]> {
+    let path = tables::PROFILE_IDENTIFIERS.path;
+    let table = published.table(path)?;
+    if COUNTED.iter().any(|column| table.schema.column_with_name(column).is_none()) {
+        return None;
+    }
+    // No text of a statement that is not quoted names it.
+    let name = "identifier_values/of_profiles";
+    let counted = Relation::governed("cdp", name, vec![(path.to_owned(), table)]);
+    let count = |name: &str| Field::new(name, DataType::Int64, true);
+    let told = |name: &str| Field::new(name, DataType::Boolean, true);
+    let columns = vec![
+        text("kind"),
+        text("value"),
+        text("class"),
+        count("people"),
+        count("records"),
+        count("refused"),
+        count("refused_by_limit"),
+        told("decided"),
+        told("blocked"),
+        told("expired"),
+        timestamptz("first_seen_at"),
+    ];
+    let carried = format!("cdp.{}", quoted(name));
+    let query = format!(
+        "SELECT i.kind, i.value, \
+         CASE WHEN i.status = 'expired' THEN 'nobody' ELSE i.status END AS class, \
+         i.people, i.records, coalesce(v.refused, 0) AS refused, \
+         coalesce(v.refused_by_limit, 0) AS refused_by_limit, o.value IS NOT NULL AS decided, \
+         i.blocked, i.status = 'expired' AS expired, i.first_seen_at \
+         FROM (SELECT kind, value, min(status) AS status, count(*) AS people, \
+         CAST(sum(records) AS bigint) AS records, bool_or(blocked) AS blocked, \
+         min(first_seen_at) AS first_seen_at FROM {carried} GROUP BY kind, value) i \
+         LEFT JOIN (SELECT rule, value, count(*) AS refused, \
+         count(*) FILTER (WHERE reason = 'limit') AS refused_by_limit \
+         FROM public.identity_violations GROUP BY rule, value) v \
+         ON v.rule = i.kind AND v.value = i.value \
+         LEFT JOIN (SELECT DISTINCT kind, value FROM public.identifier_overrides \
+         WHERE status = 'in force') o ON o.kind = i.kind AND o.value = i.value"
+    );
+    let view = Relation::view("cdp", "identifier_values", columns, query);
+    let comment = "every value of an identifier: whom it identifies, how many carry it, and what was refused on it";
+    Some([counted.unlisted(), view.with_key(&["kind", "value"]).with_comment(comment)])
 }
 
 /// The pairs of records that are worth a look.
@@ -327,4 +377,60 @@ pub(super) fn segments(published: &Published, viewer: &Viewer) -> Vec<Relation> 
     let view = Relation::view(crate::query::PUBLIC, "segment_members", columns.to_vec(), query);
     found.push(view.with_comment("who entered and left which segment, and when"));
     found
+}
+
+impl Relation {
+    /// These rows of a source's history in place of its current ones. They are nobody's.
+    pub(crate) fn history_of_source(
+        published: &Published,
+        name: &str,
+        rows: &[RecordBatch],
+    ) -> Result<Vec<Self>> {
+        match current_rows(published, name, name) {
+            Some(current) => Ok(vec![history_rows(name, &current.columns, rows)?]),
+            None => Ok(vec![]),
+        }
+    }
+
+    /// The same beside its current rows, and the relations that this is made of.
+    pub(crate) fn source_with_history(
+        published: &Published,
+        name: &str,
+        rows: &[RecordBatch],
+    ) -> Result<Vec<Self>> {
+        // No text of a statement that is not quoted names these.
+        let [there, gone] = ["there", "gone"].map(|part| format!("{name}/{part}"));
+        let Some(current) = current_rows(published, name, &there) else { return Ok(vec![]) };
+        let gone = history_rows(&gone, &current.columns, rows)?;
+        let fields = current.columns.fields();
+        let list: Vec<String> = fields.iter().map(|field| quoted(field.name())).collect();
+        let parts = [&current, &gone]
+            .map(|part| format!("SELECT {} FROM sources.{}", list.join(", "), quoted(&part.name)));
+        let fields = fields.iter().map(|field| field.as_ref().clone()).collect();
+        let view = Self::view("sources", name, fields, parts.join(" UNION ALL "));
+        Ok(vec![current.unlisted(), gone.unlisted(), view])
+    }
+}
+
+/// The current rows of a source as a relation that is named `relation`.
+fn current_rows(published: &Published, name: &str, relation: &str) -> Option<Relation> {
+    let path = tables::source_path(name);
+    let current = published.table(&path)?;
+    Some(Relation::governed("sources", relation, vec![(path, current)]))
+}
+
+/// Rows of the history of a source as a relation with the columns of its current ones.
+fn history_rows(name: &str, columns: &SchemaRef, rows: &[RecordBatch]) -> Result<Relation> {
+    let shown = |batch: &RecordBatch| {
+        let schema = batch.schema();
+        let own = (0..schema.fields().len()).filter(|at| schema.field(*at).name() != PROFILE_ID);
+        let own = batch.project(&own.collect::<Vec<_>>()).map_err(DataFusionError::from)?;
+        lake::logical_batch(&own, &lake::logical(&own.schema()))
+    };
+    let rows = rows.iter().map(shown).collect::<Result<Vec<_>>>()?;
+    let rows: Rows = Arc::new(move || {
+        let rows = rows.clone();
+        Box::pin(async move { Ok(rows) })
+    });
+    Ok(Relation::system("sources", name, "rows of records that are gone", columns.clone(), rows))
 }

@@ -10,7 +10,8 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::{FutureExt, StreamExt, stream};
 
-use super::{QuerySession, explained};
+use super::QuerySession;
+use super::explained::{self, Form};
 use crate::audit::{Class, Entry};
 use crate::engine::Live;
 use crate::error::{Error, Result};
@@ -91,8 +92,8 @@ impl QuerySession {
             Some(answer) => answer,
             None => self.run_again(&live, planned, values).await?,
         };
-        match explained::columns_of(&planned.plan) {
-            Some(_) => Ok(explained::lines(rows)),
+        match explained::form_of(&planned.statement, &planned.plan) {
+            Some(form) => Ok(explained::answer(rows, form)),
             None => Ok(rows),
         }
     }
@@ -160,8 +161,18 @@ impl QuerySession {
         let reads = Reads::of(&planned.plan)?;
         let in_memory = weight::reads_memory_alone(&planned.plan);
         let manner = Manner { in_memory, here: in_memory && planned.generic.is_optimized() };
+        let form = explained::form_of(&planned.statement, &planned.plan);
         let planned = planned.clone();
         self.run_reading(live, reads, None, manner, move |context| async move {
+            if let Some(Form::Document(document)) = form {
+                let plan = Self::with_values(&planned, values)?;
+                let mut state = context.state();
+                // As the text has it.
+                if in_memory {
+                    state.config_mut().options_mut().execution.target_partitions = 1;
+                }
+                return explained::explain(&state, &plan, document).await;
+            }
             let Planned { plan, parameters, declared_types, numerics, generic, .. } = planned;
             // What is in memory is not worth dealing out, which binds it to the runtime that it began on, too.
             let state = match in_memory {

@@ -7,6 +7,7 @@ use engine::lake::{column_name, column_names};
 use sqlparser::tokenizer::Token;
 
 use super::super::cursor::Cursor;
+use super::super::embedded;
 use super::super::error::{INVALID_PARAMETER_VALUE, ParseError, UNDEFINED_COLUMN};
 use super::clauses::{Seen, columns, file_connector, format, mappings, missing, number_options};
 use super::event::declared_columns;
@@ -27,7 +28,7 @@ const FORMATS: [(&str, Format); 4] = [
     ("segment", Format::Segment),
 ];
 
-const CLAUSES: [&str; 17] = [
+const CLAUSES: [&str; 18] = [
     "from",
     "format",
     "as records",
@@ -35,6 +36,7 @@ const CLAUSES: [&str; 17] = [
     "key",
     "version by",
     "event time",
+    "deleted when",
     "null values",
     "identifiers",
     "person",
@@ -56,6 +58,7 @@ struct Clauses {
     key: Vec<String>,
     version_by: Option<String>,
     event_time: Option<String>,
+    deleted_when: Option<String>,
     null_values: Vec<String>,
     identifiers: Vec<engine::catalog::IdentifierMapping>,
     person: BTreeMap<String, String>,
@@ -97,6 +100,7 @@ pub(crate) fn source(cursor: &mut Cursor<'_>) -> Result<Source, ParseError> {
         null_values: clauses.null_values,
         identifiers: clauses.identifiers,
         person: clauses.person,
+        deleted_when: clauses.deleted_when,
         public_columns: clauses.public,
         on_error: clauses.on_error.unwrap_or(OnError::Quarantine),
         freshness,
@@ -126,6 +130,8 @@ impl Clauses {
             self.version_by = Some(column_name(&cursor.identifier("a column")?));
         } else if seen.accept(cursor, "event time")? {
             self.event_time = Some(column_name(&cursor.identifier("a column")?));
+        } else if seen.accept(cursor, "deleted when")? {
+            self.deleted_when = Some(condition(cursor)?);
         } else if seen.accept(cursor, "null values")? {
             self.null_values = cursor.list(|cursor| cursor.text("a text in quotes"))?;
         } else if seen.accept(cursor, "identifiers")? {
@@ -175,6 +181,10 @@ impl Clauses {
             if version_by.is_some() {
                 return Err(at_end("VERSION BY is for records").hint("Use EVENT TIME for events."));
             }
+            if self.deleted_when.is_some() {
+                return Err(at_end("DELETED WHEN is for records")
+                    .hint("Leave it out: what happened stays so."));
+            }
             if self.format == Some(Format::Segment) && !(key.is_empty() && event_time.is_none()) {
                 return Err(at_end("format segment has its own key and time")
                     .hint("Leave KEY and EVENT TIME out: they are message_id and occurred_at."));
@@ -183,6 +193,15 @@ impl Clauses {
         }
         Err(missing(cursor, Kind::Source, "AS RECORDS or AS EVENTS", "AS RECORDS KEY (id)"))
     }
+}
+
+/// Reads `(condition)`, over the columns of one row.
+fn condition(cursor: &mut Cursor<'_>) -> Result<String, ParseError> {
+    cursor.expect_token(&Token::LParen)?;
+    let range = cursor.expression()?;
+    embedded::scalar(cursor.input, range.clone())?;
+    cursor.expect_token(&Token::RParen)?;
+    Ok(cursor.input[range].to_string())
 }
 
 /// Reads `(field => expression, ...)`.

@@ -118,7 +118,7 @@ fn sources() {
         (
             "CREATE SOURCE s FROM FILE ('a.csv') ¦FROMAT csv",
             "expected the end of the statement or a clause: format, as records, as events, key, version by, event time, \
-             null values, identifiers, person, public, trust, on error, every, target lag, on demand or with, \
+             deleted when, null values, identifiers, person, public, trust, on error, every, target lag, on demand or with, \
              found \"FROMAT\"",
             "Did you mean format?",
             "42601",

@@ -4,6 +4,7 @@ mod definitions;
 mod errors;
 mod published;
 mod published_guides;
+mod reference;
 mod statements;
 
 use super::*;

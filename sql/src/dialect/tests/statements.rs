@@ -288,6 +288,7 @@ fn explanations() {
             false,
             ExplainFormat::Json,
         ),
+        ("EXPLAIN (FORMAT 'xml', VERBOSE 1) SELECT 1", false, true, ExplainFormat::Xml),
         ("EXPLAIN (SELECT 1)", false, false, ExplainFormat::Text),
     ] {
         let Statement::Explain { analyze: a, verbose: v, format: f, statement } =
@@ -333,10 +334,10 @@ fn what_is_not_taken_says_what_to_do_instead() {
         ("DROP SEGMENT a CASCADE", "DROP ... CASCADE"),
         ("EXPLAIN SEGMENT s FOR 'ada@x.example'", "EXPLAIN SEGMENT"),
         ("PREPARE TRANSACTION 'x'", "two-phase commit"),
-        ("SELECT 1 INTO a", "a query that writes"),
-        ("WITH a AS (DELETE FROM b) SELECT 1", "a query that writes"),
+        ("SELECT 1 UNION SELECT 2 INTO a", "a query that writes"),
+        ("WITH a AS (SELECT 1 INTO b) SELECT 1", "a query that writes"),
         (
-            "WITH a AS (DELETE FROM b RETURNING c) INSERT INTO d SELECT c FROM a",
+            "WITH a AS (MERGE INTO b USING c ON b.d = c.d WHEN MATCHED THEN DELETE) SELECT 1",
             "a query that writes",
         ),
         ("SHOW TABLES", "SHOW TABLES"),

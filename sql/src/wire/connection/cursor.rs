@@ -1,38 +1,46 @@
-//! Cursors: `DECLARE`, `FETCH`, `MOVE`, `CLOSE`. They go forward only.
+//! Cursors: `DECLARE`, `FETCH`, `MOVE`, `CLOSE`. They go forward, and backward if they were declared with `SCROLL`.
+
+use std::sync::Arc;
+
+use engine::query::postgres::OpenCursor;
+use futures::FutureExt;
 
 use super::portal::place_of;
 use super::query::{Delivery, Planned};
 use super::statement::How;
-use super::{Connection, Run, Stop};
+use super::{Connection, Halt, Run, Stop};
 use crate::dialect::{FetchDirection, Parsed};
 use crate::session::backend::Plan;
 use crate::wire::encode::{Format, RowEncoder};
 use crate::wire::error::{Place, WireError, sqlstate};
-use crate::wire::limits::CURSORS_MAX;
+use crate::wire::limits::{CURSORS_MAX, SCROLLED_BYTES_MAX};
 use crate::wire::message;
 use crate::wire::output::{Framing, RowRun, Sent};
+use crate::wire::scroll::{Scroll, Step};
 
 /// A declared cursor.
 pub(super) struct Cursor {
     /// Its plan, whose columns it has.
     pub(super) plan: Plan,
     run: Box<RowRun>,
-    /// Whether no row is left.
+    /// What it keeps to go backward; `None` if it goes forward only.
+    scroll: Option<Scroll>,
+    /// How many rows it has passed, if it goes forward only.
+    passed: usize,
+    /// Whether no row is left then.
     finished: bool,
-    /// Whether its rows are written in binary where the simple protocol fetches them.
-    binary: bool,
-    /// Whether it is to outlive its transaction.
-    hold: bool,
-    /// Whether it has: no other transaction undoes it.
+    /// What was declared, as the session is shown it.
+    shown: Arc<OpenCursor>,
+    /// Whether it has outlived its transaction: no other one undoes it.
     held: bool,
-    source: std::sync::Arc<str>,
-    query: Parsed,
+    source: Arc<str>,
+    query: Arc<Parsed>,
 }
 
 impl Cursor {
     /// Notes the end of a transaction, and tells whether it is there still.
     pub(super) fn outlives(&mut self, committed: bool) -> bool {
-        self.held |= self.hold && committed;
+        self.held |= self.shown.is_holdable && committed;
         self.held
     }
 }
@@ -54,13 +62,6 @@ impl Connection {
         how: How<'_>,
     ) -> Run<String> {
         let Declared { name, binary, scroll, hold } = declared;
-        if scroll {
-            return Err(super::query::unsupported(
-                "DECLARE with SCROLL",
-                "Cursors go forward; leave SCROLL out.",
-            )
-            .into());
-        }
         if !hold {
             self.session.transaction.require_block("DECLARE CURSOR")?;
         }
@@ -87,12 +88,20 @@ impl Connection {
         let cursor = Cursor {
             plan,
             run,
+            scroll: scroll.then(Scroll::default),
+            passed: 0,
             finished: false,
-            binary,
-            hold,
+            shown: self.session.engine.show_cursor(OpenCursor {
+                name: name.to_owned(),
+                statement: how.source.into(),
+                is_holdable: hold,
+                is_binary: binary,
+                is_scrollable: scroll,
+                created_at_us: 0,
+            }),
             held: false,
             source: how.source.into(),
-            query: query.clone(),
+            query: Arc::new(query.clone()),
         };
         self.session.cursors.insert(name.to_owned(), cursor);
         Ok("DECLARE CURSOR".to_owned())
@@ -105,43 +114,117 @@ impl Connection {
         direction: FetchDirection,
         delivery: Delivery,
     ) -> Run<Sent> {
-        let wanted = forward(direction)?.min(delivery.rows_max);
         let zone = self.session.settings.zone();
         let cursor = self.cursor(name)?;
         // In the extended protocol the Bind says how rows are written, whatever the cursor was declared as.
-        let binary = cursor.binary && delivery.describe;
+        let binary = cursor.shown.is_binary && delivery.describe;
         let formats = if binary { vec![Format::Binary] } else { delivery.formats };
         let encoder = RowEncoder::new(&cursor.plan.schema, &formats, zone);
+        // What is refused has no columns either.
+        if cursor.scroll.is_none() {
+            cursor.ahead(direction, false)?;
+        }
         if delivery.describe {
             message::row_description(&encoder, &mut self.outbox);
         }
-        self.advance(name, Framing::Rows(encoder), wanted).await
+        self.advance(name, direction, Framing::Rows(encoder), delivery.rows_max).await
     }
 
     /// Passes over rows of a cursor.
     pub(super) async fn move_cursor(&mut self, name: &str, direction: FetchDirection) -> Run<Sent> {
-        let wanted = forward(direction)?;
-        self.advance(name, Framing::Skipped, wanted).await
+        self.advance(name, direction, Framing::Skipped, u64::MAX).await
     }
 
-    async fn advance(&mut self, name: &str, framing: Framing, wanted: u64) -> Run<Sent> {
-        let Some(cursor) = self.session.cursors.remove(name) else {
+    async fn advance(
+        &mut self,
+        name: &str,
+        direction: FetchDirection,
+        framing: Framing,
+        rows_max: u64,
+    ) -> Run<Sent> {
+        let moves = matches!(framing, Framing::Skipped);
+        let ahead = match self.cursor(name)? {
+            Cursor { scroll: Some(_), .. } => None,
+            cursor => Some(cursor.ahead(direction, moves)?),
+        };
+        let others = self.session.cursors.iter().filter(|(other, _)| other.as_str() != name);
+        let kept: usize =
+            others.filter_map(|(_, other)| other.scroll.as_ref()).map(Scroll::bytes).sum();
+        let room = SCROLLED_BYTES_MAX.saturating_sub(kept);
+        let Some(mut cursor) = self.session.cursors.remove(name) else {
             return Err(no_cursor(name).into());
         };
         self.check_epoch(&cursor.run, &format!("cursor \"{name}\""))?;
-        if cursor.finished || wanted == 0 {
-            self.session.cursors.insert(name.to_owned(), cursor);
-            return Ok(Sent { rows: 0, finished: true });
-        }
-        let Cursor { plan, run, binary, hold, held, source, query, .. } = cursor;
-        let place = Place { source: &source, offset: query.offset, text: &query.text };
+        let (source, query) = (Arc::clone(&cursor.source), Arc::clone(&cursor.query));
+        let place = Place { source: &source, offset: query.offset, text: &query.text, prefix: 0 };
         // A cursor that failed, or was stopped, is gone: nobody knows how far it was read.
-        let (sent, run) =
-            self.continue_rows(run, framing, wanted).await.map_err(|halt| halt.at(place))?;
-        let finished = sent.finished;
-        let cursor = Cursor { plan, run, finished, binary, hold, held, source, query };
+        let done = match cursor.scroll.take() {
+            Some(scroll) => self.scroll(cursor, scroll, (direction, rows_max), room, framing).await,
+            None => self.go_on(cursor, ahead.unwrap_or_default(), framing, rows_max).await,
+        };
+        let (cursor, sent) = done.map_err(|halt| halt.at(place))?;
         self.session.cursors.insert(name.to_owned(), cursor);
         Ok(sent)
+    }
+
+    /// Passes over rows of a cursor that goes forward only, and sends those behind them.
+    async fn go_on(
+        &mut self,
+        mut cursor: Cursor,
+        ahead: Ahead,
+        framing: Framing,
+        rows_max: u64,
+    ) -> Result<(Cursor, Sent), Halt> {
+        let Ahead { skipped, wanted, stands } = ahead;
+        if skipped > 0 {
+            (cursor, _) = self.run_on(cursor, Framing::Skipped, skipped).await?;
+        }
+        match wanted.min(rows_max) {
+            0 => Ok((cursor, Sent { rows: u64::from(stands), finished: true })),
+            wanted => self.run_on(cursor, framing, wanted).await,
+        }
+    }
+
+    async fn run_on(
+        &mut self,
+        mut cursor: Cursor,
+        framing: Framing,
+        wanted: u64,
+    ) -> Result<(Cursor, Sent), Halt> {
+        if cursor.finished {
+            return Ok((cursor, Sent { rows: 0, finished: true }));
+        }
+        let (sent, run) = self.continue_rows(cursor.run, framing, wanted).await?;
+        cursor.run = run;
+        cursor.finished = sent.finished;
+        let rows = usize::try_from(sent.rows).unwrap_or(usize::MAX);
+        cursor.passed = cursor.passed.saturating_add(rows);
+        Ok((cursor, sent))
+    }
+
+    /// Sends rows of a cursor that goes both ways, and keeps what it reads within `room`.
+    async fn scroll(
+        &mut self,
+        mut cursor: Cursor,
+        mut scroll: Scroll,
+        ask: (FetchDirection, u64),
+        room: usize,
+        mut framing: Framing,
+    ) -> Result<(Cursor, Sent), Halt> {
+        let mut run = cursor.run;
+        let done = self.on_cpu(move |output| {
+            async move {
+                let sent = scroll.send(&mut run, ask, room, &mut framing, output).await?;
+                Ok((sent, run, scroll))
+            }
+            .boxed()
+        });
+        let done = done.await;
+        self.adopt_settings(done.is_ok()).await?;
+        let (sent, run, scroll) = done?;
+        cursor.run = run;
+        cursor.scroll = Some(scroll);
+        Ok((cursor, sent))
     }
 
     /// Returns a cursor by name.
@@ -168,21 +251,50 @@ fn no_cursor(name: &str) -> WireError {
     WireError::new(sqlstate::INVALID_CURSOR_NAME, format!("cursor \"{name}\" does not exist"))
 }
 
-/// Returns how many rows a direction asks for, if it goes forward.
-fn forward(direction: FetchDirection) -> Result<u64, WireError> {
-    let count = match direction {
-        FetchDirection::ForwardAll => return Ok(u64::MAX),
-        FetchDirection::Forward(count) => u64::try_from(count).ok().filter(|count| *count > 0),
-        FetchDirection::Relative(1) => Some(1),
-        _ => None,
-    };
-    count.ok_or_else(|| {
-        WireError::new(sqlstate::OBJECT_NOT_IN_STATE, "cursor can only scan forward")
-            .hint("Use FETCH NEXT, FETCH n or FETCH ALL.")
-    })
+/// What a cursor that goes forward only has to do.
+#[derive(Debug, Default, Clone, Copy)]
+struct Ahead {
+    /// How many rows to pass over.
+    skipped: u64,
+    /// How many to send behind them.
+    wanted: u64,
+    /// Whether the row that it stands on is all that is counted.
+    stands: bool,
 }
 
-/// Returns how many rows a `FETCH` asks for, as far as they can be had.
+impl Cursor {
+    /// Returns what a direction asks for of a cursor that goes forward only, if it can be had.
+    fn ahead(&self, direction: FetchDirection, moves: bool) -> Result<Ahead, WireError> {
+        let stands = self.passed > 0 && !self.finished;
+        let of = |skipped: usize, wanted: usize| Ahead {
+            skipped: u64::try_from(skipped).unwrap_or(u64::MAX),
+            wanted: u64::try_from(wanted).unwrap_or(u64::MAX),
+            stands: false,
+        };
+        match Step::of(direction, self.passed) {
+            Step::Forward(count) => Ok(of(0, count)),
+            Step::Row(row) if row > self.passed => Ok(of(row - self.passed - 1, 1)),
+            Step::Here if moves || !stands => Ok(Ahead { stands, ..of(0, 0) }),
+            Step::Start if self.passed == 0 && !self.finished => Ok(of(0, 0)),
+            Step::Backward(_) | Step::Row(_) | Step::FromEnd(_) | Step::Here | Step::Start => {
+                let message = "cursor can only scan forward";
+                Err(WireError::new(sqlstate::OBJECT_NOT_IN_STATE, message)
+                    .hint("Declare it with SCROLL option to enable backward scan."))
+            }
+        }
+    }
+}
+
+/// Returns how many rows a `FETCH` asks for at most.
 pub(super) fn rows_of(direction: FetchDirection) -> u64 {
-    forward(direction).unwrap_or(0)
+    match direction {
+        FetchDirection::Forward(count) | FetchDirection::Backward(count) => {
+            count.unsigned_abs().max(1)
+        }
+        FetchDirection::ForwardAll | FetchDirection::BackwardAll => u64::MAX,
+        FetchDirection::First
+        | FetchDirection::Last
+        | FetchDirection::Absolute(_)
+        | FetchDirection::Relative(_) => 1,
+    }
 }

@@ -76,7 +76,8 @@ impl Connection {
             }
         }
         let parameters = Prepared::parameters_of(plan.as_ref(), &types);
-        self.keep(name, Prepared { source: text.into(), parsed, plan, parameters })?;
+        let prepared = Prepared { source: text.into(), parsed, plan, parameters, _shown: None };
+        self.keep(name, prepared, false)?;
         message::parse_complete(&mut self.outbox);
         Ok(())
     }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use datafusion::common::ScalarValue;
+use engine::query::postgres::PreparedStatement;
 
+use super::query::explain_prefix;
 use crate::dialect::{Parsed, Statement};
 use crate::session::backend::Plan;
 use crate::wire::encode::{Format, RowEncoder};
@@ -23,6 +25,8 @@ pub(super) struct Prepared {
     pub(super) plan: Option<Plan>,
     /// Its parameters.
     pub(super) parameters: Vec<Parameter>,
+    /// As the session is shown it, if it has a name.
+    pub(super) _shown: Option<Arc<PreparedStatement>>,
 }
 
 /// A parameter of a prepared statement.
@@ -69,13 +73,16 @@ impl Prepared {
 }
 
 /// Returns where a statement stands in the text that it came in. The plan of an `EXPLAIN` is made of a text of which the
-/// statement inside is the end, so that its positions count from there.
+/// statement inside is the end, behind a prefix that the client may have written otherwise.
 pub(super) fn place_of<'a>(source: &'a str, parsed: Option<&'a Parsed>) -> Place<'a> {
     match parsed {
-        Some(Parsed { statement: Statement::Explain { statement, .. }, .. }) => {
-            Place { source, offset: statement.offset, text: &statement.text }
+        Some(Parsed {
+            statement: Statement::Explain { verbose, format, statement, .. }, ..
+        }) => {
+            let prefix = explain_prefix(*verbose, *format).len();
+            Place { source, offset: statement.offset, text: &statement.text, prefix }
         }
-        Some(parsed) => Place { source, offset: parsed.offset, text: &parsed.text },
+        Some(parsed) => Place { source, offset: parsed.offset, text: &parsed.text, prefix: 0 },
         None => Place { source, ..Place::NOWHERE },
     }
 }

@@ -275,20 +275,29 @@ pub(super) fn planned_text(parsed: &Parsed) -> Result<Option<String>, WireError>
                     ));
                 }
             }
-            if *format == ExplainFormat::Json {
-                return Err(unsupported("EXPLAIN (FORMAT JSON)", "Use the text format."));
-            }
             if *analyze {
                 return Err(unsupported(
                     "EXPLAIN ANALYZE",
                     "It would count rows that are hidden from you: EXPLAIN shows the plan.",
                 ));
             }
-            let verbose = if *verbose { "VERBOSE " } else { "" };
-            Ok(Some(format!("EXPLAIN {verbose}{}", statement.text)))
+            Ok(Some(explain_prefix(*verbose, *format) + &statement.text))
         }
         _ => Ok(None),
     }
+}
+
+/// Returns what stands before a statement in the text that its `EXPLAIN` is planned from.
+pub(super) fn explain_prefix(verbose: bool, format: ExplainFormat) -> String {
+    let document = match format {
+        ExplainFormat::Text => {
+            return format!("EXPLAIN {}", if verbose { "VERBOSE " } else { "" });
+        }
+        ExplainFormat::Json => "json",
+        ExplainFormat::Xml => "xml",
+    };
+    let verbose = if verbose { ", VERBOSE" } else { "" };
+    format!("EXPLAIN (FORMAT '{document}'{verbose}) ")
 }
 
 /// The answer to what is recognised and not built.

@@ -1,6 +1,9 @@
 //! One statement of either protocol: what each kind does, and the tag that it ends with.
 
+use std::sync::Arc;
+
 use datafusion::common::ScalarValue;
+use engine::query::postgres::PreparedStatement;
 use futures::FutureExt;
 
 use super::cursor::Declared;
@@ -231,7 +234,12 @@ impl Connection {
             CopyInput::Query(query) => (query.text.clone(), place_of(source, Some(query))),
             CopyInput::Relation { select, offset } => (
                 select.clone(),
-                Place { source, offset: *offset, text: source.get(*offset..).unwrap_or_default() },
+                Place {
+                    source,
+                    offset: *offset,
+                    text: source.get(*offset..).unwrap_or_default(),
+                    prefix: 0,
+                },
             ),
         };
         let rows = self
@@ -279,14 +287,19 @@ impl Connection {
             None => None,
         };
         let parameters = Prepared::parameters_of(plan.as_ref(), &[]);
-        let prepared =
-            Prepared { source: source.into(), parsed: Some(statement.clone()), plan, parameters };
-        self.keep(name, prepared)?;
+        let parsed = Some(statement.clone());
+        let prepared = Prepared { source: source.into(), parsed, plan, parameters, _shown: None };
+        self.keep(name, prepared, true)?;
         Ok("PREPARE".to_owned())
     }
 
     /// Keeps a prepared statement under a name that is free.
-    pub(super) fn keep(&mut self, name: &str, prepared: Prepared) -> Result<(), WireError> {
+    pub(super) fn keep(
+        &mut self,
+        name: &str,
+        mut prepared: Prepared,
+        from_sql: bool,
+    ) -> Result<(), WireError> {
         if !name.is_empty() && self.session.statements.contains_key(name) {
             let message = format!("prepared statement \"{name}\" already exists");
             return Err(WireError::new(sqlstate::DUPLICATE_PREPARED_STATEMENT, message));
@@ -295,6 +308,15 @@ impl Connection {
             let message = format!("too many prepared statements: the bound is {STATEMENTS_MAX}");
             return Err(WireError::new(sqlstate::LIMIT_EXCEEDED, message)
                 .hint("Use DEALLOCATE for those that are done."));
+        }
+        if !name.is_empty() {
+            prepared._shown = Some(self.session.engine.show_prepared(PreparedStatement {
+                name: name.to_owned(),
+                statement: Arc::clone(&prepared.source),
+                prepared_at_us: 0,
+                parameter_types: prepared.parameters.iter().map(oid_of).collect(),
+                from_sql,
+            }));
         }
         self.session.statements.insert(name.to_owned(), prepared.into());
         Ok(())
@@ -320,7 +342,7 @@ impl Connection {
             error.detail = Some(format!("Expected {wanted} parameters but got {given}."));
             return Err(error.into());
         }
-        let nowhere = Place { source: how.source, offset: 0, text: "" };
+        let nowhere = Place { source: how.source, ..Place::NOWHERE };
         let values = self.values_of(arguments).await.map_err(|halt| halt.at(nowhere))?;
         let cast = |(value, parameter): (ScalarValue, &Parameter)| {
             parameter::cast(value, &parameter.field)
@@ -350,7 +372,7 @@ impl Connection {
 
     /// Makes a portal of a statement that has no parameters left open.
     pub(super) fn portal(
-        prepared: std::sync::Arc<Prepared>,
+        prepared: Arc<Prepared>,
         values: Vec<ScalarValue>,
         formats: Vec<Format>,
     ) -> Portal {

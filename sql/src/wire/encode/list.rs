@@ -8,7 +8,7 @@ use super::{Column, Format, Zone, cell, child};
 use crate::wire::types::{Logical, PgType, oid};
 
 /// Gives the range of the elements of a row.
-type Ranges<'a> = Box<dyn Fn(usize) -> std::ops::Range<usize> + Send + 'a>;
+pub(super) type Ranges<'a> = Box<dyn Fn(usize) -> std::ops::Range<usize> + Send + 'a>;
 
 /// Returns the elements of a list array and where those of each row stand.
 pub(super) fn parts(array: &dyn Array) -> Option<(&ArrayRef, Ranges<'_>)> {
@@ -117,7 +117,7 @@ fn put_binary(
 }
 
 /// Appends an element, in quotes when an array needs them.
-fn put_element(inner: &dyn Column, at: usize, out: &mut Vec<u8>) {
+pub(super) fn put_element(inner: &dyn Column, at: usize, out: &mut Vec<u8>) {
     let start = out.len();
     inner.write(at, out);
     let raw = &out[start..];

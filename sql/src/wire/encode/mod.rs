@@ -12,6 +12,7 @@ mod float;
 mod interval;
 mod json;
 mod list;
+mod nested;
 mod number;
 mod record;
 mod text;
@@ -28,7 +29,7 @@ use bytes::BufMut;
 use engine::query::postgres::origin_of;
 use engine::query::postgres::types::{QUOTIENT, TYPE_KEY};
 
-use super::types::{Logical, PgType, elements_of, is_nested};
+use super::types::{Logical, PgType, elements_of, is_view};
 
 /// How a column is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -263,9 +264,11 @@ fn column<'a>(
         DataType::List(element)
         | DataType::LargeList(element)
         | DataType::FixedSizeList(element, _)
-            if !is_nested(element.data_type()) =>
+            if !is_view(element.data_type()) =>
         {
-            list::list(array, &elements_of(field, element), format, zone)
+            let element = elements_of(field, element);
+            nested::nested(array, &element, format, zone)
+                .unwrap_or_else(|| list::list(array, &element, format, zone))
         }
         DataType::Struct(fields) => record::record(array, fields, format, zone),
         _ => json::jsonb(array, format, zone),

@@ -4,7 +4,7 @@ use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{DataType, Field};
 use bytes::BufMut;
 
-use super::{Cell, Column, Format, Zone, cell, child, number};
+use super::{Cell, Column, Format, Zone, cell, child};
 
 /// The version byte before the text of a binary jsonb.
 pub(super) const JSONB_VERSION: u8 = 1;
@@ -171,24 +171,4 @@ fn put_uuid_bytes(text: &[u8], out: &mut Vec<u8>) {
         bytes[index / 2] |= if index % 2 == 0 { digit << 4 } else { digit };
     }
     out.put_slice(&bytes);
-}
-
-/// The numbers below a hundred, in two digits.
-const TWO_DIGITS: [[u8; 2]; 100] = {
-    let mut digits = [[b'0'; 2]; 100];
-    let mut value = 0;
-    while value < 100 {
-        digits[value][0] += (value / 10) as u8;
-        digits[value][1] += (value % 10) as u8;
-        value += 1;
-    }
-    digits
-};
-
-/// Appends a two-digit number.
-pub(super) fn put_two(value: u32, out: &mut Vec<u8>) {
-    match TWO_DIGITS.get(value as usize) {
-        Some(digits) => out.put_slice(digits),
-        None => number::put_number(value, out),
-    }
 }

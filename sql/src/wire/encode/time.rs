@@ -8,8 +8,6 @@ use arrow::datatypes::{
 };
 use bytes::BufMut;
 
-use super::number::put_number;
-use super::text::put_two;
 use super::{Column, Format, Zone, cell};
 
 /// Days from 1970-01-01 to 2000-01-01, where Postgres begins to count.
@@ -155,53 +153,121 @@ fn civil(days: i64) -> (i64, u32, u32) {
     (year, u32::try_from(month).unwrap_or(1), u32::try_from(day).unwrap_or(1))
 }
 
-/// Appends year, month and day, and returns whether they are before Christ.
-fn put_civil(days: i64, out: &mut Vec<u8>) -> bool {
-    let (year, month, day) = civil(days);
-    let before_christ = year <= 0;
-    let year = if before_christ { 1 - year } else { year };
-    match u32::try_from(year) {
-        Ok(year) if year < 10_000 => {
-            put_two(year / 100, out);
-            put_two(year % 100, out);
-        }
-        _ => put_number(year, out),
+/// The numbers below a hundred, in two digits.
+const TWO_DIGITS: [[u8; 2]; 100] = {
+    let mut digits = [[b'0'; 2]; 100];
+    let mut value = 0;
+    while value < 100 {
+        digits[value][0] += (value / 10) as u8;
+        digits[value][1] += (value % 10) as u8;
+        value += 1;
     }
-    out.put_u8(b'-');
-    put_two(month, out);
-    out.put_u8(b'-');
-    put_two(day, out);
-    before_christ
+    digits
+};
+
+/// More bytes than the longest timestamp has: a sign, 19 digits of a year, and 39 behind them.
+const STAMP_BYTES: usize = 64;
+
+/// A date or a time that is being written: its parts are many and short, so they are put together before they are appended.
+struct Stamp {
+    bytes: [u8; STAMP_BYTES],
+    len: usize,
+}
+
+impl Stamp {
+    fn new() -> Self {
+        Self { bytes: [0; STAMP_BYTES], len: 0 }
+    }
+
+    fn put(&mut self, bytes: &[u8]) {
+        self.bytes[self.len..self.len + bytes.len()].copy_from_slice(bytes);
+        self.len += bytes.len();
+    }
+
+    /// Puts a number with two digits at least.
+    fn two(&mut self, value: u32) {
+        match TWO_DIGITS.get(value as usize) {
+            Some(digits) => self.put(digits),
+            None => self.number(i64::from(value)),
+        }
+    }
+
+    fn number(&mut self, value: i64) {
+        self.put(itoa::Buffer::new().format(value).as_bytes());
+    }
+
+    /// Puts year, month and day, and returns whether they are before Christ.
+    fn civil(&mut self, days: i64) -> bool {
+        let (year, month, day) = civil(days);
+        let before_christ = year <= 0;
+        let year = if before_christ { 1 - year } else { year };
+        match u32::try_from(year) {
+            Ok(year) if year < 10_000 => {
+                self.two(year / 100);
+                self.two(year % 100);
+            }
+            _ => self.number(year),
+        }
+        self.put(b"-");
+        self.two(month);
+        self.put(b"-");
+        self.two(day);
+        before_christ
+    }
+
+    /// Puts a time of day, with the fraction of its second as far as it is not zero.
+    fn time(&mut self, micros: i64) {
+        let seconds = micros.div_euclid(SECOND_US);
+        self.two(u32::try_from(seconds / 3600).unwrap_or(0));
+        self.put(b":");
+        self.two(u32::try_from(seconds / 60 % 60).unwrap_or(0));
+        self.put(b":");
+        self.two(u32::try_from(seconds % 60).unwrap_or(0));
+        let micros = u32::try_from(micros.rem_euclid(SECOND_US)).unwrap_or(0);
+        if micros == 0 {
+            return;
+        }
+        self.put(b".");
+        self.two(micros / 10_000);
+        self.two(micros / 100 % 100);
+        self.two(micros % 100);
+        while self.bytes[self.len - 1] == b'0' {
+            self.len -= 1;
+        }
+    }
+
+    fn offset(&mut self, offset: i32) {
+        self.put(if offset < 0 { b"-" } else { b"+" });
+        let seconds = offset.unsigned_abs();
+        self.two(seconds / 3600);
+        if !seconds.is_multiple_of(3600) {
+            self.put(b":");
+            self.two(seconds / 60 % 60);
+        }
+        if !seconds.is_multiple_of(60) {
+            self.put(b":");
+            self.two(seconds % 60);
+        }
+    }
+
+    fn append_to(&self, out: &mut Vec<u8>) {
+        out.put_slice(&self.bytes[..self.len]);
+    }
 }
 
 fn put_date(days: i32, out: &mut Vec<u8>) {
-    if put_civil(i64::from(days), out) {
-        out.put_slice(b" BC");
+    let mut stamp = Stamp::new();
+    if stamp.civil(i64::from(days)) {
+        stamp.put(b" BC");
     }
+    stamp.append_to(out);
 }
 
 /// Appends a time of day, with the fraction of its second as far as it is not zero.
 pub(super) fn put_time(micros: i64, out: &mut Vec<u8>) {
-    let seconds = micros.div_euclid(SECOND_US);
-    put_two(u32::try_from(seconds / 3600).unwrap_or(0), out);
-    out.put_u8(b':');
-    put_two(u32::try_from(seconds / 60 % 60).unwrap_or(0), out);
-    out.put_u8(b':');
-    put_two(u32::try_from(seconds % 60).unwrap_or(0), out);
-    put_fraction(u32::try_from(micros.rem_euclid(SECOND_US)).unwrap_or(0), out);
-}
-
-fn put_fraction(micros: u32, out: &mut Vec<u8>) {
-    if micros == 0 {
-        return;
-    }
-    out.put_u8(b'.');
-    put_two(micros / 10_000, out);
-    put_two(micros / 100 % 100, out);
-    put_two(micros % 100, out);
-    while out.last() == Some(&b'0') {
-        out.truncate(out.len() - 1);
-    }
+    let mut stamp = Stamp::new();
+    stamp.time(micros);
+    stamp.append_to(out);
 }
 
 /// Appends a timestamp, shifted by and followed by `offset` if there is one.
@@ -212,27 +278,15 @@ pub(super) fn put_timestamp(micros: i64, offset: Option<i32>, out: &mut Vec<u8>)
         _ => {}
     }
     let seconds = micros.div_euclid(SECOND_US) + i64::from(offset.unwrap_or(0));
-    let before_christ = put_civil(seconds.div_euclid(DAY_SECONDS), out);
-    out.put_u8(b' ');
-    put_time(seconds.rem_euclid(DAY_SECONDS) * SECOND_US + micros.rem_euclid(SECOND_US), out);
+    let mut stamp = Stamp::new();
+    let before_christ = stamp.civil(seconds.div_euclid(DAY_SECONDS));
+    stamp.put(b" ");
+    stamp.time(seconds.rem_euclid(DAY_SECONDS) * SECOND_US + micros.rem_euclid(SECOND_US));
     if let Some(offset) = offset {
-        put_offset(offset, out);
+        stamp.offset(offset);
     }
     if before_christ {
-        out.put_slice(b" BC");
+        stamp.put(b" BC");
     }
-}
-
-fn put_offset(offset: i32, out: &mut Vec<u8>) {
-    out.put_u8(if offset < 0 { b'-' } else { b'+' });
-    let seconds = offset.unsigned_abs();
-    put_two(seconds / 3600, out);
-    if !seconds.is_multiple_of(3600) {
-        out.put_u8(b':');
-        put_two(seconds / 60 % 60, out);
-    }
-    if !seconds.is_multiple_of(60) {
-        out.put_u8(b':');
-        put_two(seconds % 60, out);
-    }
+    stamp.append_to(out);
 }

@@ -186,6 +186,12 @@ fn failed_run(message: &str) -> WireError {
         WireError::new("21000", "more than one row returned by a subquery used as an expression")
     } else if is_pattern(message) {
         invalid_pattern()
+    } else if has(&["field position must not be zero"]) {
+        WireError::new("22023", "field position must not be zero")
+            .hint("Parts are counted from 1, and with a minus from the end.")
+    } else if has(&["negative count not allowed"]) {
+        WireError::new("22011", "negative substring length not allowed")
+            .hint("Give a length of 0 or more.")
     } else if has(&["square root"]) {
         WireError::new("2201F", "cannot take square root of a negative number")
     } else {

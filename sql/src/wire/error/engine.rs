@@ -44,7 +44,7 @@ pub(crate) fn from_engine(error: &engine::Error, phase: Phase, place: Place<'_>)
 
 /// Turns the failures of a refresh into one: the first decides what kind it is, the detail says each.
 fn from_refresh(whole: &engine::Error, failed: &[(String, engine::Error)]) -> WireError {
-    let nowhere = Place { source: "", offset: 0, text: "" };
+    let nowhere = Place::NOWHERE;
     let each: Vec<(&str, WireError)> = failed
         .iter()
         .map(|(object, error)| (object.as_str(), from_engine(error, Phase::Running, nowhere)))
@@ -65,7 +65,7 @@ fn from_refresh(whole: &engine::Error, failed: &[(String, engine::Error)]) -> Wi
 
 /// Turns what keeps a definition from working into an error that names the definition: its text is not the statement.
 fn from_definition(whole: &engine::Error, cause: &engine::Error) -> WireError {
-    let nowhere = Place { source: "", offset: 0, text: "" };
+    let nowhere = Place::NOWHERE;
     let mut wire = from_engine(cause, Phase::Planning, nowhere);
     wire.message = format!("{whole}: {}", wire.message).into();
     wire.position = None;
@@ -140,7 +140,8 @@ mod tests {
     use super::*;
 
     fn wire(error: DataFusionError, phase: Phase, text: &str) -> WireError {
-        from_engine(&engine::Error::Query(error), phase, Place { source: text, offset: 0, text })
+        let place = Place { source: text, offset: 0, text, prefix: 0 };
+        from_engine(&engine::Error::Query(error), phase, place)
     }
 
     #[test]

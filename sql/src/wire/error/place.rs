@@ -9,17 +9,22 @@ pub(crate) struct Place<'a> {
     pub(crate) offset: usize,
     /// The statement.
     pub(crate) text: &'a str,
+    /// How many characters stand before it in the text that it is planned from.
+    pub(crate) prefix: usize,
 }
 
 impl Place<'_> {
     /// What is in no statement.
-    pub(crate) const NOWHERE: Place<'static> = Place { source: "", offset: 0, text: "" };
+    pub(crate) const NOWHERE: Place<'static> = Place { source: "", offset: 0, text: "", prefix: 0 };
 
     /// Returns the position of a line and a column of the statement, both from 1; `None` for those outside of it. What the
     /// planner knows only the left side of stands behind the spaces and brackets there.
     pub(crate) fn of_line(&self, line: u64, column: u64) -> Option<usize> {
         let line = usize::try_from(line).ok()?.checked_sub(1)?;
-        let column = usize::try_from(column).ok()?.checked_sub(1)?;
+        let mut column = usize::try_from(column).ok()?.checked_sub(1)?;
+        if line == 0 {
+            column = column.checked_sub(self.prefix)?;
+        }
         let mut before = 0;
         for (index, text) in self.text.split_inclusive('\n').enumerate() {
             let length = text.chars().count();
@@ -64,7 +69,7 @@ mod tests {
     #[test]
     fn positions_count_characters_of_the_whole_text() {
         let source = "select 'ż'; select\n nme from t";
-        let place = Place { source, offset: 13, text: &source[13..] };
+        let place = Place { source, offset: 13, text: &source[13..], prefix: 0 };
         assert_eq!(&source[13..19], "select");
         assert_eq!(place.of_line(2, 2), Some(21));
         assert_eq!(place.of_word("nme"), Some(21));
@@ -72,6 +77,9 @@ mod tests {
         assert_eq!(place.of_word("om"), None);
         assert_eq!(place.of_line(9, 1), None);
         let text = "select (a ) + 1";
-        assert_eq!(Place { source: text, offset: 0, text }.of_line(1, 10), Some(13));
+        let place = Place { source: text, offset: 0, text, prefix: 0 };
+        assert_eq!(place.of_line(1, 10), Some(13));
+        assert_eq!(Place { prefix: 2, ..place }.of_line(1, 10), Some(8));
+        assert_eq!(Place { prefix: 2, ..place }.of_line(1, 2), None);
     }
 }

@@ -150,6 +150,39 @@ async fn settings_are_of_the_session() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn scroll_cursors_go_both_ways() {
+    let harness = Harness::start().await;
+    let mut wire = harness.wire().await;
+    for (sql, expected, stands) in [
+        (
+            "BEGIN; DECLARE s SCROLL CURSOR FOR SELECT id FROM t ORDER BY id",
+            "BEGIN, DECLARE CURSOR",
+            'T',
+        ),
+        ("FETCH PRIOR FROM s", "FETCH 0", 'T'),
+        ("FETCH 3 FROM s", "FETCH 3", 'T'),
+        ("FETCH BACKWARD ALL FROM s", "FETCH 2", 'T'),
+        ("MOVE LAST FROM s", "MOVE 1", 'T'),
+        ("FETCH RELATIVE -4 FROM s", "FETCH 1", 'T'),
+        ("MOVE FORWARD ALL IN s", "MOVE 4", 'T'),
+        ("FETCH FIRST FROM s", "FETCH 1", 'T'),
+        ("FETCH ABSOLUTE -11 FROM s", "FETCH 0", 'T'),
+        ("MOVE ABSOLUTE 0 FROM s", "MOVE 0", 'T'),
+        ("FETCH ALL FROM s", "FETCH 10", 'T'),
+        // One that goes forward gets to a row that lies ahead, and to no other.
+        ("DECLARE c CURSOR FOR SELECT id FROM t ORDER BY id", "DECLARE CURSOR", 'T'),
+        ("FETCH 0 FROM c", "FETCH 0", 'T'),
+        ("FETCH ABSOLUTE 4 FROM c", "FETCH 1", 'T'),
+        ("MOVE RELATIVE 2 FROM c", "MOVE 1", 'T'),
+        ("MOVE 0 FROM c", "MOVE 1", 'T'),
+        ("FETCH ABSOLUTE 6 FROM c", "55000", 'E'),
+        ("ROLLBACK", "ROLLBACK", 'I'),
+    ] {
+        check(&mut wire, sql, expected, stands).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cursors_go_forward() {
     let harness = Harness::start().await;
     let mut wire = harness.wire().await;

@@ -10,18 +10,23 @@ use crate::query::postgres::facts::SessionFacts;
 use crate::query::postgres::settings::SETTINGS;
 use crate::query::postgres::snapshot::DATABASE_OID;
 
+/// The relations of `pg_catalog` that differ from session to session.
+const OF_SESSION: [&str; 5] =
+    ["pg_cursors", "pg_prepared_statements", "pg_sequences", "pg_settings", "pg_stat_activity"];
+
 /// Tells whether a relation differs from session to session.
 pub(super) fn is_of_session(definition: &Definition) -> bool {
-    matches!(
-        (definition.schema, definition.name),
-        ("pg_catalog", "pg_sequences" | "pg_settings" | "pg_stat_activity")
-            | ("information_schema", "enabled_roles" | "applicable_roles")
-    )
+    match definition.schema {
+        "pg_catalog" => OF_SESSION.contains(&definition.name),
+        _ => ["enabled_roles", "applicable_roles"].contains(&definition.name),
+    }
 }
 
 /// Builds such a relation.
 pub(super) fn build(definition: &'static Definition, facts: &SessionFacts) -> Result<RecordBatch> {
     match definition.name {
+        "pg_cursors" => cursors(definition, facts),
+        "pg_prepared_statements" => prepared_statements(definition, facts),
         "pg_sequences" => sequences::sequences_now(definition, facts),
         "pg_settings" => settings(definition, facts),
         "pg_stat_activity" => activity(definition, facts),
@@ -95,6 +100,42 @@ fn activity(definition: &'static Definition, facts: &SessionFacts) -> Result<Rec
             Cell::Time(facts.started_at_us),
             (if seen.is_busy { "active" } else { "idle" }).into(),
             "client backend".into(),
+        ]);
+    }
+    rows.finish()
+}
+
+fn cursors(definition: &'static Definition, facts: &SessionFacts) -> Result<RecordBatch> {
+    let mut rows = Rows::all(definition)?;
+    for cursor in facts.open_cursors() {
+        rows.push(&[
+            cursor.name.as_str().into(),
+            Cell::Text(&cursor.statement),
+            cursor.is_holdable.into(),
+            cursor.is_binary.into(),
+            cursor.is_scrollable.into(),
+            Cell::Time(cursor.created_at_us),
+        ]);
+    }
+    rows.finish()
+}
+
+/// Plans that serve for any values and those for some are not told apart: none is counted.
+fn prepared_statements(
+    definition: &'static Definition,
+    facts: &SessionFacts,
+) -> Result<RecordBatch> {
+    let mut rows = Rows::all(definition)?;
+    for prepared in facts.prepared_statements() {
+        let types: Vec<i64> = prepared.parameter_types.iter().copied().map(i64::from).collect();
+        rows.push(&[
+            prepared.name.as_str().into(),
+            Cell::Text(&prepared.statement),
+            Cell::Time(prepared.prepared_at_us),
+            Cell::Ints(&types),
+            prepared.from_sql.into(),
+            Cell::Int(0),
+            Cell::Int(0),
         ]);
     }
     rows.finish()

@@ -273,8 +273,38 @@ impl Visitor for Relations<'_> {
     }
 }
 
+/// Functions of ranges, which there are none of.
+const OF_RANGES: [&str; 21] = [
+    "daterange",
+    "int4range",
+    "int8range",
+    "numrange",
+    "tsrange",
+    "tstzrange",
+    "datemultirange",
+    "int4multirange",
+    "int8multirange",
+    "nummultirange",
+    "tsmultirange",
+    "tstzmultirange",
+    "isempty",
+    "lower_inc",
+    "lower_inf",
+    "multirange",
+    "range_agg",
+    "range_intersect_agg",
+    "range_merge",
+    "upper_inc",
+    "upper_inf",
+];
+
 /// A function that is not there.
 pub(super) fn function(name: &str, call: &str, near: Option<&str>) -> Fault {
+    if OF_RANGES.contains(&name) {
+        let hint =
+            "Keep both ends in columns of their own, and compare them: low <= x AND x < high.";
+        return Fault::new("0A000", format!("function {call} is not supported"), hint);
+    }
     let elsewhere = ELSEWHERE.iter().find(|(other, _)| *other == name);
     let hint = match (elsewhere, near) {
         (Some((_, hint)), _) => (*hint).to_owned(),

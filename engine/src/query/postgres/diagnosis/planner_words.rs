@@ -16,6 +16,7 @@ use super::{About, Fault, names};
 use crate::error::Error;
 use crate::query::postgres::arrow_names::postgres_types;
 use crate::query::postgres::facts::SessionFacts;
+use crate::query::postgres::functions::HAS;
 
 /// Says an error of the planner as PostgreSQL does, with its place in the statement; what is not known here stays as it is.
 pub(in crate::query) fn explain(
@@ -102,13 +103,34 @@ fn names_and_calls(message: &str, statement: &Statement, facts: &SessionFacts) -
         let name = call.split('(').next().unwrap_or_default();
         let arguments = call.strip_prefix(name).unwrap_or_default();
         let arguments = arguments.trim_start_matches('(').trim_end_matches(')');
-        let message = format!("function {name}({}) does not exist", postgres_types(arguments));
+        let types = postgres_types(arguments);
+        if name == HAS {
+            return Some((not_among(&types), None));
+        }
+        let message = format!("function {name}({types}) does not exist");
         let hint = "Check the number of arguments, or cast them: CAST(value AS type).";
         return Some((Fault::new("42883", message, hint), located::call(statement, name)));
     }
     let qualifier = message.trim_start().strip_prefix("Invalid qualifier ")?;
     let fault = names::missing_relation(qualifier, statement);
     Some((fault, names::star_span(statement, qualifier)))
+}
+
+/// What is wrong with `x = ANY(list)`, by the types of the list and of the value.
+fn not_among(types: &str) -> Fault {
+    let (list, item) = types.rsplit_once(", ").unwrap_or((types, ""));
+    match list.strip_suffix("[]") {
+        Some(element) => Fault::new(
+            "42883",
+            format!("operator does not exist: {item} = {element}"),
+            "Cast one of the two sides: CAST(value AS type).",
+        ),
+        None => Fault::new(
+            "42809",
+            "op ANY/ALL (array) requires array on right side",
+            "Write an array, a subquery or rows: value = ANY(ARRAY[1, 2]).",
+        ),
+    }
 }
 
 /// Operators, by what the planner says of the types on their sides.

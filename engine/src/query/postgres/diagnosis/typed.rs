@@ -9,13 +9,12 @@ use datafusion::common::{DFSchema, Result as PlanResult, ScalarValue};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::expr::{Case, Cast, InList};
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{
-    BinaryExpr, Distinct, Expr, ExprSchemable, LogicalPlan, Operator, Union,
-};
+use datafusion::logical_expr::{BinaryExpr, Distinct, Expr, ExprSchemable, LogicalPlan, Union};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use super::values::fault_of;
 use super::{About, Fault};
+use crate::query::postgres::comparisons::compares;
 use crate::query::postgres::types::{self, TYPE_KEY};
 
 const CAST_ONE: &str = "Cast one of the two to the type of the other: CAST(value AS type).";
@@ -154,21 +153,6 @@ fn each_part(
             Some(fault) => Err(fault.unlocated()),
         })
     })
-}
-
-fn compares(op: Operator) -> bool {
-    use Operator as Op;
-    matches!(
-        op,
-        Op::Eq
-            | Op::NotEq
-            | Op::Lt
-            | Op::LtEq
-            | Op::Gt
-            | Op::GtEq
-            | Op::IsDistinctFrom
-            | Op::IsNotDistinctFrom
-    )
 }
 
 fn part_fault(part: &Expr, schema: &Columns<'_>) -> Option<Fault> {

@@ -8,8 +8,9 @@ use datafusion::arrow::array::{
 use datafusion::arrow::buffer::{NullBuffer, OffsetBuffer};
 use datafusion::arrow::compute::take;
 use datafusion::arrow::datatypes::DataType;
+use datafusion::common::utils::list_ndims;
 use datafusion::common::{Result, internal_err, plan_err};
-use datafusion::logical_expr::Volatility;
+use datafusion::logical_expr::{ColumnarValue, Volatility};
 
 use super::{Body, Call, Function, Kind, failure};
 use crate::Error;
@@ -21,6 +22,10 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function::new("array_lower", ARRAY_AND_DIMENSION, "int4", Body::Int(lower))
         .with(Volatility::Immutable),
     Function::new("array_upper", ARRAY_AND_DIMENSION, "int4", Body::Int(upper))
+        .with(Volatility::Immutable),
+    Function::new("array_dims", &[Kind::Any], "text", Body::Text(bounds))
+        .with(Volatility::Immutable),
+    Function::new("array_ndims", &[Kind::Any], "int4", Body::Int(dimension_count))
         .with(Volatility::Immutable),
     Function::new("array_length", ARRAY_AND_DIMENSION, "int4", Body::Int(dimension))
         .at_least(1)
@@ -40,36 +45,68 @@ fn first(call: &Call<'_>) -> i64 {
     i64::from(!logical.is_some_and(|name| name.ends_with("vector")))
 }
 
-fn length(call: &Call<'_>, row: usize) -> Result<Option<i64>> {
-    let Some(lists) = call.arguments[0].as_list_opt::<i32>() else {
-        return plan_err!("an array is expected, not {}", call.arguments[0].data_type());
+/// How long an array is in each dimension; an empty one has none.
+fn lengths(array: &ArrayRef, row: usize) -> Result<Vec<i64>> {
+    let Some(mut lists) = array.as_list_opt::<i32>() else {
+        return plan_err!("an array is expected, not {}", array.data_type());
     };
-    // Arrays here have one dimension; an empty one has no bounds.
-    let length = lists.value_length(row);
-    Ok((call.int(1, row) == Some(1) && length > 0).then_some(i64::from(length)))
+    let (mut found, mut at) = (Vec::new(), row);
+    while lists.is_valid(at) && lists.value_length(at) > 0 {
+        found.push(i64::from(lists.value_length(at)));
+        at = usize::try_from(lists.value_offsets()[at]).unwrap_or(0);
+        match lists.values().as_list_opt::<i32>() {
+            Some(inner) => lists = inner,
+            None => return Ok(found),
+        }
+    }
+    // The parts of an array have elements, or it has none.
+    Ok(if list_ndims(array.data_type()) == found.len() as u64 { found } else { Vec::new() })
+}
+
+/// Fails where arrays that are to be parts of one are not as long as each other.
+pub(super) fn check_even(arrays: &[ColumnarValue], rows: usize) -> Result<()> {
+    if !arrays.iter().all(|part| matches!(part.data_type(), DataType::List(_))) {
+        return Ok(());
+    }
+    let parts = arrays.iter().map(|part| match part {
+        ColumnarValue::Array(array) => Ok((Arc::clone(array), false)),
+        ColumnarValue::Scalar(value) => Ok((value.to_array()?, true)),
+    });
+    let parts = parts.collect::<Result<Vec<_>>>()?;
+    for row in 0..rows {
+        let mut first: Option<Vec<i64>> = None;
+        for (part, constant) in &parts {
+            let found = lengths(part, if *constant { 0 } else { row })?;
+            if *first.get_or_insert_with(|| found.clone()) != found {
+                return Err(failure(Error::Standard {
+                    sqlstate: "2202E",
+                    message: "multidimensional arrays must have array expressions with matching dimensions".to_owned(),
+                    hint: "Make the inner arrays as long as each other.".to_owned(),
+                }));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The length of a dimension; an empty array has none. Without a number it is the first.
 fn dimension(call: &Call<'_>, row: usize) -> Result<Option<i64>> {
     let wanted = if call.arguments.len() == 1 { Some(1) } else { call.int(1, row) };
-    let Some(wanted) = wanted.filter(|wanted| *wanted >= 1) else { return Ok(None) };
-    let mut array = call.arguments[0].slice(row, 1);
-    for at in 1..=wanted {
-        let Some(lists) = array.as_list_opt::<i32>() else {
-            return match at {
-                1 => plan_err!("an array is expected, not {}", array.data_type()),
-                _ => Ok(None),
-            };
-        };
-        if lists.is_empty() || lists.is_null(0) || lists.value_length(0) == 0 {
-            return Ok(None);
-        }
-        if at == wanted {
-            return Ok(Some(i64::from(lists.value_length(0))));
-        }
-        array = lists.value(0);
-    }
-    Ok(None)
+    let at = wanted.and_then(|wanted| usize::try_from(wanted).ok()?.checked_sub(1));
+    Ok(lengths(&call.arguments[0], row)?.get(at.unwrap_or(usize::MAX)).copied())
+}
+
+/// `[1:2][1:3]`: from which place to which each dimension goes.
+fn bounds(call: &Call<'_>, row: usize) -> Result<Option<String>> {
+    let first = first(call);
+    let lengths = lengths(&call.arguments[0], row)?;
+    let bounds = lengths.iter().map(|length| format!("[{first}:{}]", first + length - 1));
+    Ok(Some(bounds.collect::<String>()).filter(|bounds| !bounds.is_empty()))
+}
+
+fn dimension_count(call: &Call<'_>, row: usize) -> Result<Option<i64>> {
+    let count = lengths(&call.arguments[0], row)?.len();
+    Ok(i64::try_from(count).ok().filter(|count| *count > 0))
 }
 
 /// An array without so many of its last elements.
@@ -107,11 +144,11 @@ fn trim(call: &Call<'_>) -> Result<ArrayRef> {
 }
 
 fn lower(call: &Call<'_>, row: usize) -> Result<Option<i64>> {
-    Ok(length(call, row)?.map(|_| first(call)))
+    Ok(dimension(call, row)?.map(|_| first(call)))
 }
 
 fn upper(call: &Call<'_>, row: usize) -> Result<Option<i64>> {
-    Ok(length(call, row)?.map(|length| first(call) + length - 1))
+    Ok(dimension(call, row)?.map(|length| first(call) + length - 1))
 }
 
 /// The numbers of the elements: what `generate_subscripts` unnests.
@@ -123,7 +160,7 @@ fn subscripts(call: &Call<'_>) -> Result<ArrayRef> {
     let mut lists = ListBuilder::new(Int32Builder::new()).with_field(Arc::clone(item));
     for row in 0..call.rows {
         let valid = call.arguments[0].is_valid(row);
-        let length = if valid { length(call, row)?.unwrap_or(0) } else { 0 };
+        let length = if valid { dimension(call, row)?.unwrap_or(0) } else { 0 };
         (0..i32::try_from(length).unwrap_or(0))
             .for_each(|at| lists.values().append_value(first + at));
         lists.append(valid);

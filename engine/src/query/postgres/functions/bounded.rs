@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF};
 
+use super::arrays::check_even;
 use super::checked::{Check, checked};
 use super::failure;
 use super::sizes::{
@@ -85,6 +86,9 @@ impl Check for Bound {
     fn check(&self, function: &str, args: &ScalarFunctionArgs) -> Result<()> {
         let constant = args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
         let rows = if constant { 1 } else { args.number_rows };
+        if function == "make_array" {
+            check_even(&args.args, rows)?;
+        }
         let mut total: u64 = 0;
         for (bytes, elements) in (self.0)(&Arguments::of(&args.args, rows)?)? {
             total = total.saturating_add(bytes);

@@ -1,5 +1,7 @@
 //! Functions over bytes: how they are written as text and read back, and how many there are.
 
+mod bits;
+
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
@@ -18,6 +20,8 @@ use super::{Body, Call, Function, Kind, failure};
 use crate::Error;
 use crate::query::postgres::input;
 use crate::query::postgres::zone::Zone;
+
+pub(super) use bits::FUNCTIONS as BITS;
 
 pub(super) const FUNCTIONS: &[Function] = &[
     Function::new("encode", &[Kind::Any, Kind::Text], "text", Body::Write(encode))
@@ -213,16 +217,7 @@ fn get_byte(call: &Call<'_>, row: usize) -> Result<Option<i64>> {
         return Ok(None);
     };
     let found = usize::try_from(place).ok().and_then(|place| bytes.get(place));
-    found.map(|byte| Some(i64::from(*byte))).ok_or_else(|| {
-        failure(Error::Standard {
-            sqlstate: "2202E",
-            message: format!(
-                "index {place} out of valid range, 0..{}",
-                i64::try_from(bytes.len()).unwrap_or(i64::MAX) - 1
-            ),
-            hint: "Bytes are counted from 0.".to_owned(),
-        })
-    })
+    found.map(|byte| Some(i64::from(*byte))).ok_or_else(|| bits::out_of_range(place, bytes.len()))
 }
 
 /// The bytes that are made of a text and a word.

@@ -1,27 +1,37 @@
 //! `array_has`, which `x = ANY(list)` is planned as, with three answers: where a value is not found among others of which
-//! some are null, nobody knows whether it is one of them.
+//! some are null, nobody knows whether it is one of them. The value and the elements are brought to a common type as the sides
+//! of a comparison are.
 
 use std::sync::{Arc, LazyLock};
 
 use datafusion::arrow::array::{Array, AsArray, BooleanArray};
-use datafusion::arrow::datatypes::{DataType, FieldRef};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::functions_nested::array_has::array_has_udf;
+use datafusion::logical_expr::binary::comparison_coercion;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
+use datafusion::logical_expr::type_coercion::functions::fields_with_udf;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
 };
+
+/// Its name.
+pub(in crate::query) const NAME: &str = "array_has";
 
 /// Returns the function.
 pub(in crate::query::postgres) fn contains() -> Arc<ScalarUDF> {
-    static CONTAINS: LazyLock<Arc<ScalarUDF>> =
-        LazyLock::new(|| Arc::new(ScalarUDF::from(Contains { inner: array_has_udf() })));
+    static CONTAINS: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| {
+        let signature = Signature::user_defined(Volatility::Immutable);
+        Arc::new(ScalarUDF::from(Contains { inner: array_has_udf(), signature }))
+    });
     Arc::clone(&CONTAINS)
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Contains {
     inner: Arc<ScalarUDF>,
+    signature: Signature,
 }
 
 impl ScalarUDFImpl for Contains {
@@ -34,7 +44,21 @@ impl ScalarUDFImpl for Contains {
     }
 
     fn signature(&self) -> &Signature {
-        self.inner.signature()
+        &self.signature
+    }
+
+    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
+        let field = |data_type: &DataType| Arc::new(Field::new("", data_type.clone(), true));
+        let fields: Vec<FieldRef> = types.iter().map(field).collect();
+        match (fields_with_udf(&fields, self.inner.as_ref()), types) {
+            (Ok(fields), _) => Ok(fields.iter().map(|field| field.data_type().clone()).collect()),
+            (Err(error), [DataType::List(element), item]) => {
+                let common = common(element.data_type(), item).ok_or(error)?;
+                let element = Arc::new(element.as_ref().clone().with_data_type(common.clone()));
+                Ok(vec![DataType::List(element), common])
+            }
+            (Err(error), _) => Err(error),
+        }
     }
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
@@ -60,7 +84,17 @@ impl ScalarUDFImpl for Contains {
     }
 }
 
-/// Whether values were found, null where they were not and a list has nulls.
+/// The type in which a value is held against the elements of a list. A text takes that of the elements: whether it is a
+/// literal, which does, is seen where types are settled.
+fn common(element: &DataType, item: &DataType) -> Option<DataType> {
+    match element.is_string() == item.is_string() {
+        true => comparison_coercion(element, item),
+        false if item.is_string() && !element.is_nested() => Some(element.clone()),
+        false => None,
+    }
+}
+
+/// Whether values were found, null where they were not and a list has nulls. In an empty list nothing is found, null neither.
 fn with_unknown(lists: &ColumnarValue, found: ColumnarValue, rows: usize) -> Result<ColumnarValue> {
     let has_nulls = match lists {
         ColumnarValue::Array(array) => {
@@ -69,10 +103,20 @@ fn with_unknown(lists: &ColumnarValue, found: ColumnarValue, rows: usize) -> Res
         ColumnarValue::Scalar(ScalarValue::List(list)) => list.values().null_count() > 0,
         ColumnarValue::Scalar(_) => false,
     };
-    if !has_nulls {
+    let is_open = match &found {
+        ColumnarValue::Array(array) => array.null_count() > 0,
+        ColumnarValue::Scalar(value) => value.is_null(),
+    };
+    let may_be_empty = match lists {
+        ColumnarValue::Array(_) => true,
+        ColumnarValue::Scalar(ScalarValue::List(list)) => list.values().is_empty(),
+        ColumnarValue::Scalar(_) => false,
+    };
+    if !(has_nulls || is_open && may_be_empty) {
         return Ok(found);
     }
-    let is_constant = matches!(found, ColumnarValue::Scalar(_));
+    let is_scalar = |value: &ColumnarValue| matches!(value, ColumnarValue::Scalar(_));
+    let is_constant = is_scalar(lists) && is_scalar(&found);
     let rows = if is_constant { 1 } else { rows };
     let (lists, flags) = (lists.to_array(rows)?, found.to_array(rows)?);
     let (Some(lists), Some(flags)) = (lists.as_list_opt::<i32>(), flags.as_boolean_opt()) else {
@@ -83,8 +127,11 @@ fn with_unknown(lists: &ColumnarValue, found: ColumnarValue, rows: usize) -> Res
         let offsets = lists.value_offsets();
         (offsets[row] as usize..offsets[row + 1] as usize).any(|at| values.is_null(at))
     };
-    let known = flags.iter().enumerate();
-    let known = known.map(|(row, flag)| flag.filter(|flag| *flag || !has_null(row)));
+    let known = flags.iter().enumerate().map(|(row, flag)| match flag {
+        // Nothing is one of none, whatever it may be.
+        None if lists.is_valid(row) && lists.value_length(row) == 0 => Some(false),
+        flag => flag.filter(|flag| *flag || !has_null(row)),
+    });
     let known: BooleanArray = known.collect();
     if is_constant {
         return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&known, 0)?));

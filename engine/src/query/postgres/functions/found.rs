@@ -1,15 +1,17 @@
 //! What a pattern finds in a text: `regexp_substr`, and the array of arrays that `regexp_matches` unnests.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, ListBuilder, StringBuilder};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{DataFusionError, Result, internal_err};
 use datafusion::logical_expr::Volatility;
-use regex::{Captures, Regex};
 
 use super::bounded::{BATCH_BYTES_MAX, too_large};
-use super::split::{PARTS_MAX, compile};
+use super::matched::{letter_at, refuse_global};
+use super::regexp::Compiled;
+use super::split::PARTS_MAX;
 use super::{Body, Call, Function, Kind, failure};
 use crate::Error;
 
@@ -31,24 +33,6 @@ pub(super) const FUNCTIONS: &[Function] = &[
     .at_least(2)
     .with(Volatility::Immutable),
 ];
-
-/// The pattern of the row before, which mostly is that of all rows.
-#[derive(Default)]
-struct Compiled(Option<(String, String, Regex)>);
-
-impl Compiled {
-    fn of(&mut self, function: &str, pattern: &str, flags: &str) -> Result<&Regex> {
-        let known = self.0.take().filter(|(p, f, _)| p == pattern && f == flags);
-        let compiled = match known {
-            Some(compiled) => compiled,
-            None => {
-                let regex = compile(function, pattern, flags)?;
-                (pattern.to_owned(), flags.to_owned(), regex)
-            }
-        };
-        Ok(&self.0.insert(compiled).2)
-    }
-}
 
 /// The groups of each match, or the match as a whole if the pattern has none. Without the option `g` there is one match.
 fn all(call: &Call<'_>) -> Result<ArrayRef> {
@@ -72,12 +56,12 @@ fn all(call: &Call<'_>) -> Result<ArrayRef> {
             continue;
         };
         let is_global = flags.contains('g');
-        let regex = compiled.of("regexp_matches", pattern, &flags.replace('g', ""))?;
-        let first = usize::from(regex.captures_len() > 1);
-        for found in regex.captures_iter(text).take(if is_global { usize::MAX } else { 1 }) {
+        let regexp = compiled.of("regexp_matches", pattern, &flags.replace('g', ""))?;
+        let first = usize::from(regexp.groups() > 1);
+        regexp.each(text, 0, |found| {
             let groups = matches.values();
-            for at in first..regex.captures_len() {
-                let part = found.get(at).map(|part| part.as_str());
+            for at in first..regexp.groups() {
+                let part = found.get(at).map(|at| &text[at]);
                 bytes += part.map_or(0, str::len) as u64;
                 parts += 1;
                 groups.values().append_option(part);
@@ -86,7 +70,8 @@ fn all(call: &Call<'_>) -> Result<ArrayRef> {
             if bytes > BATCH_BYTES_MAX || parts > PARTS_MAX {
                 return Err(too_large("regexp_matches"));
             }
-        }
+            Ok(if is_global { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+        })?;
         matches.append(true);
     }
     Ok(Arc::new(matches.finish()))
@@ -108,36 +93,40 @@ fn substring(call: &Call<'_>) -> Result<ArrayRef> {
         };
         let numbers = (number(2, row, 1), number(3, row, 1), number(5, row, 0));
         let (Some(start), Some(nth), Some(group)) = numbers else { return Ok(false) };
-        if flags.contains('g') {
-            return Err(invalid(format!("{SUBSTRING}() does not support the \"global\" option")));
-        }
-        let regex = compiled.of(SUBSTRING, pattern, flags)?;
+        refuse_global(SUBSTRING, flags)?;
+        let regexp = compiled.of(SUBSTRING, pattern, flags)?;
         let start = place("start", start, 1)?;
         let nth = place("n", nth, 1)?;
         let group = place("subexpr", group, 0)?;
-        let from = text.char_indices().map(|(at, _)| at).chain([text.len()]).nth(start - 1);
-        let found: Option<Captures<'_>> =
-            from.and_then(|from| regex.captures_iter(&text[from..]).nth(nth - 1));
-        match found.as_ref().and_then(|found| found.get(group)) {
-            Some(part) => out.push_str(part.as_str()),
-            None => return Ok(false),
+        let (mut seen, mut part) = (0, None);
+        if let Some(from) = letter_at(text, start) {
+            regexp.each(text, from, |found| {
+                seen += 1;
+                if seen < nth {
+                    return Ok(ControlFlow::Continue(()));
+                }
+                part = found.get(group);
+                Ok(ControlFlow::Break(()))
+            })?;
         }
-        Ok(true)
+        out.push_str(part.clone().map_or("", |at| &text[at]));
+        Ok(part.is_some())
     })
 }
 
 /// A number of a call that begins at `least`.
-fn place(parameter: &str, value: i64, least: i64) -> Result<usize> {
+pub(super) fn place(parameter: &str, value: i64, least: i64) -> Result<usize> {
     match usize::try_from(value) {
         Ok(place) if value >= least => Ok(place),
-        _ => Err(invalid(format!("invalid value for parameter \"{parameter}\": {value}"))),
+        _ => Err(invalid_value(parameter, value)),
     }
 }
 
-fn invalid(message: String) -> DataFusionError {
+/// Says that a number of a call is none.
+pub(super) fn invalid_value(parameter: &str, value: i64) -> DataFusionError {
     failure(Error::Standard {
         sqlstate: "22023",
-        message,
+        message: format!("invalid value for parameter \"{parameter}\": {value}"),
         hint: "Matches and letters are counted from 1, groups of a pattern too.".to_owned(),
     })
 }

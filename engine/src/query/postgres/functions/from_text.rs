@@ -83,7 +83,7 @@ fn read_all(call: &Call<'_>, mut put: impl FnMut(Option<NaiveDateTime>)) -> Resu
             continue;
         };
         if parsed.as_ref().is_none_or(|(known, _)| known != pattern) {
-            parsed = Some((pattern.to_string(), parse(pattern)?));
+            parsed = Some((pattern.to_string(), parse(pattern)));
         }
         let parts = parsed.as_ref().map_or(&[][..], |(_, parts)| parts);
         put(Some(read(texts.value(row), parts)?));
@@ -290,7 +290,7 @@ mod tests {
     use super::*;
 
     fn shown(text: &str, pattern: &str) -> String {
-        match parse(pattern).and_then(|parts| read(text, &parts)) {
+        match read(text, &parse(pattern)) {
             Ok(time) => time.to_string(),
             Err(DataFusionError::External(error)) => match error.downcast_ref::<Error>() {
                 Some(Error::Standard { sqlstate, .. }) => (*sqlstate).to_string(),

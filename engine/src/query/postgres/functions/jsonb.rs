@@ -42,6 +42,7 @@ const WITH_NAME: &[Kind] = &[Kind::Json, Kind::Text];
 const WITH_PATH: &[Kind] = &[Kind::Json, Kind::Texts];
 const WITH_JSONPATH: &[Kind] = &[Kind::Json, Kind::Text, Kind::Json, Kind::Bool];
 const WITH_VALUE: &[Kind] = &[Kind::Json, Kind::Texts, Kind::Json, Kind::Bool];
+const WITH_TREATMENT: &[Kind] = &[Kind::Json, Kind::Texts, Kind::Json, Kind::Bool, Kind::Text];
 
 /// What `@>` calls.
 pub(in crate::query::postgres) const CONTAINS: &str = "jsonb_contains";
@@ -75,6 +76,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     pure(DELETE[2], WITH_PATH, "jsonb", Body::Write(delete_all)),
     pure("jsonb_delete_path", WITH_PATH, "jsonb", Body::Write(delete_path)),
     pure("jsonb_set", WITH_VALUE, "jsonb", Body::Write(set)).at_least(3),
+    pure("jsonb_set_lax", WITH_TREATMENT, "jsonb", Body::Write(set_lax)).at_least(3).with_nulls(),
     pure("jsonb_insert", WITH_VALUE, "jsonb", Body::Write(insert)).at_least(3),
     pure("json_strip_nulls", ONE, "json", Body::Write(strip)),
     pure("jsonb_strip_nulls", ONE, "jsonb", Body::Write(strip_jsonb)),
@@ -100,6 +102,15 @@ pub(super) const FUNCTIONS: &[Function] = &[
     pure("jsonb_path_query_array", WITH_JSONPATH, "jsonb", Body::Column(path::query_array))
         .at_least(2),
     pure("jsonb_path_query_first", WITH_JSONPATH, "jsonb", Body::Column(path::query_first))
+        .at_least(2),
+    // Nothing here compares times, so that their zones do not matter.
+    pure("jsonb_path_exists_tz", WITH_JSONPATH, "bool", Body::Column(|c| path::exists(c, false)))
+        .at_least(2),
+    pure("jsonb_path_match_tz", WITH_JSONPATH, "bool", Body::Column(|c| path::matches(c, false)))
+        .at_least(2),
+    pure("jsonb_path_query_array_tz", WITH_JSONPATH, "jsonb", Body::Column(path::query_array))
+        .at_least(2),
+    pure("jsonb_path_query_first_tz", WITH_JSONPATH, "jsonb", Body::Column(path::query_first))
         .at_least(2),
     pure("jsonb_path_items", WITH_JSONPATH, "_jsonb", Body::Column(path::query)).at_least(2),
     pure(
@@ -308,6 +319,49 @@ fn delete_path(call: &Call<'_>, row: usize, out: &mut String) -> Result<bool> {
 fn set(call: &Call<'_>, row: usize, out: &mut String) -> Result<bool> {
     let create = call.bool(3, row).unwrap_or(true);
     put(call, row, "jsonb_set", if create { Put::Set } else { Put::Replace }, out)
+}
+
+/// `jsonb_set` with a say in what a null value does.
+fn set_lax(call: &Call<'_>, row: usize, out: &mut String) -> Result<bool> {
+    let create = if call.arguments.len() > 3 { call.bool(3, row) } else { Some(true) };
+    let (Some(text), Some(create)) = (call.text(0, row), create) else { return Ok(false) };
+    if call.arguments[1].is_null(row) {
+        return Ok(false);
+    }
+    let put_in = if create { Put::Set } else { Put::Replace };
+    if call.text(2, row).is_some() {
+        return put(call, row, "jsonb_set_lax", put_in, out);
+    }
+    let treatment =
+        if call.arguments.len() > 4 { call.text(4, row) } else { Some("use_json_null") };
+    match treatment {
+        Some("delete_key") => delete_path(call, row, out),
+        Some("return_target") => {
+            out.push_str(text);
+            Ok(true)
+        }
+        Some("raise_exception") => Err(refused("22004", "JSON value must not be null")),
+        Some("use_json_null") => {
+            let (Some(json), Some(steps), Some(null)) = (
+                document(call, 0, row)?,
+                steps(call, 1, row)?,
+                Json::parse("null", Keeping::Values),
+            ) else {
+                return Ok(false);
+            };
+            if json.root().is_scalar() {
+                return Err(refused("22023", "cannot set path in scalar"));
+            }
+            let (writer, change) = (writer(out), Change::Put(put_in, null.root()));
+            Changing { writer, steps: &steps, change, function: "jsonb_set_lax" }
+                .write(json.root())?;
+            Ok(true)
+        }
+        _ => Err(refused(
+            "22023",
+            "null_value_treatment must be \"delete_key\", \"return_target\", \"use_json_null\", or \"raise_exception\"",
+        )),
+    }
 }
 
 fn insert(call: &Call<'_>, row: usize, out: &mut String) -> Result<bool> {

@@ -18,11 +18,14 @@ mod compared;
 mod contained;
 mod date_trunc;
 pub(super) mod definitions_of;
+mod degrees;
 mod describe;
+mod divisors;
 mod documents;
 mod domain;
 mod elapsed;
 mod expand;
+mod flat;
 mod found;
 mod from_text;
 pub(super) mod grown;
@@ -32,16 +35,19 @@ mod interval_totals;
 mod json;
 mod jsonb;
 mod keywords;
+mod matched;
 mod moment_series;
 mod names;
 mod now;
 mod numbers;
 mod numeric;
 mod ordered;
+mod overlaps;
 mod part;
 mod patterns;
 mod privileges;
 mod record;
+mod regexp;
 mod rounded;
 mod sequences;
 mod series;
@@ -59,21 +65,24 @@ mod times_made;
 mod timezone;
 mod to_char;
 mod type_of;
+mod unistr;
 mod variance;
 mod visibility;
 
 use std::sync::Arc;
 
+use datafusion::arrow::datatypes::Field;
 use datafusion::logical_expr::{AggregateUDF, Expr, ScalarUDF};
 
 pub use allowed::{AllowedFunctions, allowed_functions};
 pub(super) use call::{Body, Call, Function, Kind, failure};
 pub(super) use chosen::NAMES as CHOOSING;
 pub(in crate::query) use compared::own;
-pub(super) use contained::contains;
+pub(super) use contained::{NAME as HAS, contains};
 pub(super) use documents::{document, order};
 pub(super) use elapsed::{INTERVAL, between, elapsed, length as interval_length, moved, span};
 pub(super) use expand::NAME as EXPAND_ARRAY;
+pub(super) use flat::{NAME as FLAT_ARRAY, flat, has_dimensions};
 pub(super) use interval_totals::settled as interval_total;
 pub(super) use jsonb::{CONCAT, CONTAINED, CONTAINS, DELETE};
 pub(super) use keywords::NAME as KEYWORDS;
@@ -82,8 +91,9 @@ use names::NAME_SUFFIX;
 pub(super) use names::REG_TYPES;
 pub(super) use now::call as now;
 pub(super) use numeric::{arithmetic, from_float, numeric_call};
+pub(super) use overlaps::NAME as OVERLAPS;
 pub(super) use part::extract;
-pub(super) use patterns::pattern_of;
+pub(super) use patterns::{Matching, matching};
 pub(super) use record::NAME as RECORD;
 pub(super) use rounded::rounded;
 pub(super) use spans::{divided, times};
@@ -93,13 +103,15 @@ pub(super) use text_of::{is_other_text, text_of};
 pub(super) use times_made::TIME_ROUNDED;
 pub(super) use timezone::in_zone;
 pub(in crate::query) use timezone::{is_in_zone, known_in_zone};
+pub(super) use type_of::NAME as TYPE_OF;
 
 use super::facts::SessionFacts;
+use super::types::TYPE_KEY;
 use call::PgFunction;
 
 /// Returns the scalar functions of a session. They replace DataFusion's functions of the same name.
 pub fn functions(facts: &Arc<SessionFacts>) -> Vec<ScalarUDF> {
-    let lists: [&'static [Function]; 23] = [
+    let lists: [&'static [Function]; 27] = [
         session::FUNCTIONS,
         visibility::FUNCTIONS,
         describe::FUNCTIONS,
@@ -120,9 +132,13 @@ pub fn functions(facts: &Arc<SessionFacts>) -> Vec<ScalarUDF> {
         times_made::FUNCTIONS,
         numbers::FUNCTIONS,
         similar::FUNCTIONS,
-        patterns::FUNCTIONS,
+        matched::FUNCTIONS,
         found::FUNCTIONS,
         bytes::FUNCTIONS,
+        bytes::BITS,
+        degrees::FUNCTIONS,
+        overlaps::FUNCTIONS,
+        unistr::FUNCTIONS,
     ];
     let listed = lists.into_iter().flatten().map(|function| PgFunction::udf(function, facts));
     listed
@@ -130,6 +146,7 @@ pub fn functions(facts: &Arc<SessionFacts>) -> Vec<ScalarUDF> {
             now::now(),
             type_of::type_of(),
             expand::expand(),
+            flat::function(),
             record::record(),
             date_trunc::date_trunc(),
             moment_series::moment_series(facts),
@@ -143,6 +160,7 @@ pub fn functions(facts: &Arc<SessionFacts>) -> Vec<ScalarUDF> {
         .chain([Arc::unwrap_or_clone(contains())])
         .chain(chosen::functions())
         .chain(compared::functions())
+        .chain(divisors::functions())
         .chain(domain::functions())
         .chain(numbers::functions())
         .chain(numeric::functions())
@@ -167,6 +185,20 @@ pub(super) fn call_json(
 ) -> Option<Expr> {
     let function = jsonb::FUNCTIONS.iter().find(|function| function.name == name)?;
     Some(PgFunction::udf(function, facts).call(arguments))
+}
+
+/// Tells whether values are numbers of objects that are shown by name.
+pub(super) fn is_object(field: &Field) -> bool {
+    let logical = field.metadata().get(TYPE_KEY);
+    field.data_type().is_integer()
+        && logical.is_some_and(|logical| REG_TYPES.contains(&logical.as_str()))
+}
+
+/// Calls the function that gives the number of an object of one of [`REG_TYPES`] by its name.
+pub(super) fn object_named(reg: &str, name: Expr, facts: &Arc<SessionFacts>) -> Option<Expr> {
+    let reg = REG_TYPES.into_iter().find(|known| *known == reg)?;
+    let function = names::FUNCTIONS.iter().find(|function| function.name == reg)?;
+    Some(PgFunction::udf(function, facts).call(vec![name]))
 }
 
 /// Returns the functions that show the objects of [`REG_TYPES`] by name, each with its type.

@@ -2,13 +2,14 @@
 
 use std::sync::{Arc, LazyLock};
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int32Array};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int32Array, Int64Array, make_comparator};
 use datafusion::arrow::buffer::NullBuffer;
+use datafusion::arrow::compute::{SortOptions, cast};
 use datafusion::arrow::datatypes::{
     DataType, Field, FieldRef, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
 };
 use datafusion::arrow::error::ArrowError;
-use datafusion::common::{Result, ScalarValue};
+use datafusion::common::{Result, ScalarValue, plan_err};
 use datafusion::execution::SessionStateDefaults;
 use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
@@ -38,10 +39,11 @@ pub(super) const FUNCTIONS: &[Function] = &[
         .with(Volatility::Immutable),
     Function::new(
         "width_bucket",
-        &[Kind::Float, Kind::Float, Kind::Float, Kind::Int],
+        &[Kind::Any, Kind::Any, Kind::Float, Kind::Int],
         "int4",
-        Body::Int(width_bucket),
+        Body::Column(buckets),
     )
+    .at_least(2)
     .with(Volatility::Immutable),
 ];
 
@@ -109,17 +111,64 @@ fn scale(call: &Call<'_>, row: usize, is_least: bool) -> Result<Option<i64>> {
     Ok(Some(scale.into()))
 }
 
-/// The number of the bucket that a value falls into, of so many of equal width: 0 below them, one more than there are above.
-fn width_bucket(call: &Call<'_>, row: usize) -> Result<Option<i64>> {
-    let float = |at: usize| {
-        let numbers = call.arguments.get(at)?.as_primitive_opt::<Float64Type>()?;
-        numbers.is_valid(row).then(|| numbers.value(row))
+/// The number of the bucket that each value falls into: of so many of equal width, or of those that begin at the elements
+/// of an array.
+fn buckets(call: &Call<'_>) -> Result<ArrayRef> {
+    match call.arguments {
+        [values, thresholds] => among_thresholds(call, values, thresholds),
+        [values, low, high, _] => {
+            let floats = |numbers: &ArrayRef| cast(numbers, &DataType::Float64);
+            let (values, low, high) = (floats(values)?, floats(low)?, floats(high)?);
+            let float = |numbers: &ArrayRef, row: usize| {
+                let numbers = numbers.as_primitive::<Float64Type>();
+                numbers.is_valid(row).then(|| numbers.value(row))
+            };
+            let one = |row: usize| {
+                let given = float(&values, row).zip(float(&low, row)).zip(float(&high, row));
+                match given.zip(call.int(3, row)) {
+                    Some((((value, low), high), count)) => bucket(value, low, high, count),
+                    None => Ok(None),
+                }
+            };
+            let numbers = (0..call.rows).map(one).collect::<Result<Int64Array>>()?;
+            Ok(Arc::new(numbers))
+        }
+        _ => plan_err!("width_bucket() takes a value and thresholds, or two bounds and a count"),
+    }
+}
+
+/// How many thresholds, which are in order, are no larger than each value.
+fn among_thresholds(call: &Call<'_>, values: &ArrayRef, thresholds: &ArrayRef) -> Result<ArrayRef> {
+    let Some(lists) = thresholds.as_list_opt::<i32>() else {
+        return plan_err!("width_bucket() takes its thresholds as an array");
     };
-    let (Some(value), Some(low), Some(high), Some(count)) =
-        (float(0), float(1), float(2), call.int(3, row))
-    else {
-        return Ok(None);
+    let (found, held) = (values.data_type(), lists.values().data_type());
+    let common = match found.is_numeric() && held.is_numeric() {
+        true => DataType::Float64,
+        false => held.clone(),
     };
+    let (values, held) = (cast(values, &common)?, cast(lists.values(), &common)?);
+    let compare = make_comparator(&held, &values, SortOptions::default())?;
+    let one = |row: usize| {
+        if values.is_null(row) || lists.is_null(row) {
+            return Ok(None);
+        }
+        let at = |place: i32| usize::try_from(place).unwrap_or(0);
+        let places = at(lists.value_offsets()[row])..at(lists.value_offsets()[row + 1]);
+        if places.clone().any(|place| held.is_null(place)) {
+            return Err(failure(Error::Standard {
+                sqlstate: "22004",
+                message: "thresholds array must not contain NULLs".to_owned(),
+                hint: String::new(),
+            }));
+        }
+        Ok(Some(places.filter(|place| compare(*place, row).is_le()).count() as i64))
+    };
+    Ok(Arc::new((0..call.rows).map(one).collect::<Result<Int64Array>>()?))
+}
+
+/// The number of a bucket of so many of equal width: 0 below them, one more than there are above.
+fn bucket(value: f64, low: f64, high: f64, count: i64) -> Result<Option<i64>> {
     let refused = |message: &str| {
         Err(failure(Error::Standard {
             sqlstate: "2201G",

@@ -1,7 +1,7 @@
 //! Regular expressions as PostgreSQL reads them, for the engine that DataFusion has for them.
 //!
-//! A point stands for the end of a line, too, and the bounds of words are written `\m`, `\M` and `\y`. What the engine does
-//! not have, back references and conditions on what lies around, is refused as such.
+//! A point stands for the end of a line, too, and the bounds of words are written `\m`, `\M` and `\y`. Patterns with what the
+//! engine does not have, back references and conditions on what lies around, go to another one: see `regexp`.
 
 use std::borrow::Cow;
 use std::iter::Peekable;
@@ -11,7 +11,7 @@ use std::sync::{Arc, LazyLock};
 use datafusion::arrow::array::{ArrayRef, AsArray, StringArray};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
-use datafusion::common::{DataFusionError, Result, ScalarValue};
+use datafusion::common::{DataFusionError, Result, ScalarValue, plan_err};
 use datafusion::execution::SessionStateDefaults;
 use datafusion::logical_expr::expr::Placeholder;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
@@ -21,70 +21,108 @@ use datafusion::logical_expr::{
 };
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
-use super::call::PgFunction;
-use super::{Body, Function, Kind, bounded, failure};
+use super::matched::{LIKE, REPLACE, found, holds, operators, replace};
+use super::{bounded, failure};
 use crate::Error;
-use crate::query::postgres::facts::SessionFacts;
-
-/// Reads a pattern that no literal is, row by row.
-const READ: &str = "regexp_read";
-
-pub(super) const FUNCTIONS: &[Function] = &[Function::new(
-    READ,
-    &[Kind::Text],
-    "text",
-    Body::Write(|call, row, out| {
-        let Some(pattern) = call.text(0, row) else { return Ok(false) };
-        out.push_str(&read(pattern, true)?);
-        Ok(true)
-    }),
-)
-.with(Volatility::Immutable)];
-
-/// Functions of DataFusion whose second argument is a pattern.
-const PATTERNED: [&str; 4] = ["regexp_like", "regexp_match", "regexp_count", "regexp_instr"];
 
 /// Returns the functions that take a pattern.
 pub(super) fn functions() -> Vec<ScalarUDF> {
     static FUNCTIONS: LazyLock<Vec<ScalarUDF>> = LazyLock::new(|| {
         let all = SessionStateDefaults::default_scalar_functions();
-        let named = all.into_iter().filter(|function| PATTERNED.contains(&function.name()));
-        let replacing = bounded::functions().into_iter().map(Arc::new);
-        let replacing = replacing.filter(|function| function.name() == "regexp_replace");
-        named.chain(replacing).map(|inner| ScalarUDF::from(Patterned { inner })).collect()
+        let like = all.into_iter().filter(|function| function.name() == LIKE);
+        let like = like.map(|inner| ScalarUDF::from(Patterned { inner }));
+        let bounded = bounded::functions().into_iter().map(Arc::new);
+        let bounded = bounded.filter(|function| function.name() == REPLACE);
+        let signature = || Signature::user_defined(Volatility::Immutable);
+        let replacing =
+            bounded.map(|inner| ScalarUDF::from(Replacing { inner, signature: signature() }));
+        like.chain(replacing).chain(operators()).collect()
     });
     FUNCTIONS.clone()
 }
 
-/// The right side of an operator as a pattern of the engine; `None` if the operator takes none, or it is one as it stands.
-pub(in crate::query::postgres) fn pattern_of(
+/// What an operator over a pattern is.
+pub(in crate::query::postgres) enum Matching {
+    /// Itself, with this on its right side.
+    Operator(Expr),
+    /// Something else.
+    Call(Expr),
+}
+
+/// Plans an operator over a pattern; `None` if it is none, or stays as it stands.
+pub(in crate::query::postgres) fn matching(
     op: &BinaryOperator,
+    left: &Expr,
     right: &Expr,
-    facts: &Arc<SessionFacts>,
-) -> Result<Option<Expr>> {
+) -> Result<Option<Matching>> {
     use BinaryOperator::{PGRegexIMatch, PGRegexMatch, PGRegexNotIMatch, PGRegexNotMatch};
-    if !matches!(op, PGRegexMatch | PGRegexIMatch | PGRegexNotMatch | PGRegexNotIMatch) {
-        return Ok(None);
-    }
-    let pattern = match right {
-        Expr::Literal(value, metadata) => {
+    let (ignore_case, negated) = match op {
+        PGRegexMatch => (false, false),
+        PGRegexIMatch => (true, false),
+        PGRegexNotMatch => (false, true),
+        PGRegexNotIMatch => (true, true),
+        _ => return Ok(None),
+    };
+    match right {
+        Expr::Literal(value, metadata)
+            if !value.try_as_str().flatten().is_some_and(looks_around) =>
+        {
             let read = read_value(value)?;
-            return Ok(read.map(|value| Expr::Literal(value, metadata.clone())));
+            let pattern = read.map(|value| Expr::Literal(value, metadata.clone()));
+            return Ok(pattern.map(Matching::Operator));
         }
         Expr::ScalarFunction(call) if call.name() == "similar_to_escape" => return Ok(None),
+        _ => {}
+    }
+    let call = found(as_text(left), as_text(right), ignore_case);
+    Ok(Some(Matching::Call(if negated { Expr::Not(Box::new(call)) } else { call })))
+}
+
+/// An expression, which is text if it is a parameter that nothing tells the type of.
+fn as_text(expr: &Expr) -> Expr {
+    match expr {
         Expr::Placeholder(parameter) if parameter.field.is_none() => {
             let text = Arc::new(Field::new("", DataType::Utf8, true));
-            let id = parameter.id.clone();
-            Expr::Placeholder(Placeholder::new_with_field(id, Some(text)))
+            Expr::Placeholder(Placeholder::new_with_field(parameter.id.clone(), Some(text)))
         }
         other => other.clone(),
-    };
-    let read = FUNCTIONS.first().map(|function| PgFunction::udf(function, facts));
-    Ok(read.map(|read| read.call(vec![pattern])))
+    }
+}
+
+/// Tells whether a pattern looks at what lies around, or back at what a group has matched.
+pub(super) fn looks_around(pattern: &str) -> bool {
+    let literal = pattern.starts_with("***=");
+    if literal || !pattern.contains("(?") && !pattern.contains('\\') {
+        return false;
+    }
+    let mut letters = pattern.chars().peekable();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '\\' if letters.next().is_some_and(|letter| ('1'..='9').contains(&letter)) => {
+                return true;
+            }
+            '[' => drop(class_of(&mut letters)),
+            '(' if letters.next_if_eq(&'?').is_some() => match letters.next() {
+                Some('=' | '!') => return true,
+                Some('<') if matches!(letters.peek(), Some('=' | '!')) => return true,
+                _ => {}
+            },
+            _ => {}
+        }
+    }
+    false
+}
+
+/// Reads a class of letters behind its bracket, as the engine writes it.
+pub(super) fn class_of(letters: &mut Peekable<Chars<'_>>) -> String {
+    let mut reader = Reader { letters: letters.clone(), out: String::new(), points: false };
+    reader.class();
+    *letters = reader.letters;
+    reader.out
 }
 
 /// As [`read`], of a constant; `None` if it stays as it is.
-fn read_value(value: &ScalarValue) -> Result<Option<ScalarValue>> {
+pub(super) fn read_value(value: &ScalarValue) -> Result<Option<ScalarValue>> {
     let Some(Some(pattern)) = value.try_as_str() else { return Ok(None) };
     let Cow::Owned(text) = read(pattern, true)? else { return Ok(None) };
     Ok(Some(match value {
@@ -135,7 +173,7 @@ pub(super) fn read(pattern: &str, any: bool) -> Result<Cow<'_, str>> {
 }
 
 /// The options that a pattern begins with, as in `(?i)abc`, and the pattern behind them.
-fn options(pattern: &str) -> (&str, &str) {
+pub(super) fn options(pattern: &str) -> (&str, &str) {
     let found = pattern.strip_prefix("(?").and_then(|rest| rest.split_once(')'));
     match found {
         Some((given, rest)) if given.bytes().all(|letter| letter.is_ascii_lowercase()) => {
@@ -246,7 +284,8 @@ impl Reader<'_> {
     }
 }
 
-fn not_built(what: &str) -> DataFusionError {
+/// Says that patterns with this are refused.
+pub(super) fn not_built(what: &str) -> DataFusionError {
     failure(Error::Standard {
         sqlstate: "0A000",
         message: format!("regular expressions with {what} are not supported"),
@@ -291,6 +330,9 @@ impl ScalarUDFImpl for Patterned {
             return Ok(ExprSimplifyResult::Original(args));
         };
         let mut read = args.clone();
+        if value.try_as_str().flatten().is_some_and(looks_around) {
+            return Ok(ExprSimplifyResult::Original(args));
+        }
         if let Some(value) = read_value(value)? {
             read[1] = Expr::Literal(value, metadata.clone());
         }
@@ -303,16 +345,96 @@ impl ScalarUDFImpl for Patterned {
     fn invoke_with_args(&self, mut args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         if let Some(pattern) = args.args.get_mut(1) {
             match pattern {
+                ColumnarValue::Scalar(value)
+                    if value.try_as_str().flatten().is_some_and(looks_around) =>
+                {
+                    return holds(self.name(), &args, "");
+                }
                 ColumnarValue::Scalar(value) => {
                     if let Some(read) = read_value(value)? {
                         *value = read;
                     }
                 }
-                ColumnarValue::Array(patterns) => *patterns = read_all(patterns)?,
+                ColumnarValue::Array(patterns) => match any_looks_around(patterns)? {
+                    true => return holds(self.name(), &args, ""),
+                    false => *patterns = read_all(patterns)?,
+                },
             }
         }
         self.inner.invoke_with_args(args)
     }
+}
+
+/// `regexp_replace`: DataFusion's where both mean the same, which is fast.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Replacing {
+    inner: Arc<ScalarUDF>,
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for Replacing {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        let text = types.first().filter(|given| given.is_string());
+        Ok(text.cloned().unwrap_or(DataType::Utf8))
+    }
+
+    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
+        if !(3..=6).contains(&types.len()) {
+            return plan_err!("function {REPLACE} does not take {} arguments", types.len());
+        }
+        let text = types.first().filter(|given| given.is_string());
+        let text = text.cloned().unwrap_or(DataType::Utf8);
+        let counted = types.len() > 4 || types.get(3).is_some_and(DataType::is_integer);
+        let of = |(at, given): (usize, &DataType)| match at {
+            3 | 4 if counted && (given.is_numeric() || given.is_null()) => Ok(DataType::Int64),
+            3 | 4 if counted => {
+                plan_err!("function {REPLACE} takes a number as argument {}", at + 1)
+            }
+            _ if given.is_string() || given.is_null() => Ok(text.clone()),
+            _ => plan_err!("function {REPLACE} does not take {given} as argument {}", at + 1),
+        };
+        types.iter().enumerate().map(of).collect()
+    }
+
+    fn invoke_with_args(&self, mut args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let [_, ColumnarValue::Scalar(pattern), ColumnarValue::Scalar(replacement)] =
+            args.args.as_mut_slice()
+        else {
+            return replace(&args);
+        };
+        let plain = pattern.try_as_str().flatten().is_some_and(|pattern| !looks_around(pattern));
+        if !plain || !replacement.try_as_str().flatten().is_some_and(means_the_same) {
+            return replace(&args);
+        }
+        if let Some(read) = read_value(pattern)? {
+            *pattern = read;
+        }
+        self.inner.invoke_with_args(args)
+    }
+}
+
+/// Whether a replacement has nothing but letters and groups that are written `\1`.
+fn means_the_same(replacement: &str) -> bool {
+    let is_digit = |letter: char| letter.is_ascii_digit();
+    let is_group = |behind: &str| {
+        let mut letters = behind.chars();
+        letters.next().is_some_and(|letter| ('1'..='9').contains(&letter))
+            && !letters.next().is_some_and(is_digit)
+    };
+    !replacement.contains('$') && replacement.split('\\').skip(1).all(is_group)
+}
+
+fn any_looks_around(patterns: &ArrayRef) -> Result<bool> {
+    let texts = cast(patterns, &DataType::Utf8)?;
+    Ok(texts.as_string::<i32>().iter().flatten().any(looks_around))
 }
 
 fn read_all(patterns: &ArrayRef) -> Result<ArrayRef> {
@@ -328,7 +450,19 @@ fn read_all(patterns: &ArrayRef) -> Result<ArrayRef> {
 mod tests {
     use regex::Regex;
 
-    use super::read;
+    use super::{looks_around, means_the_same, read};
+
+    #[test]
+    fn patterns_that_look_around_are_told_from_others() {
+        for pattern in [r"(a)\1", "a(?=b)", "a(?!b)", "(?<=a)b", "(?<!a)b", "[(]x(?=y)"] {
+            assert!(looks_around(pattern), "{pattern}");
+        }
+        for pattern in ["a", r"\\1", "[(?=]", "(?:a)", "(?i)a", r"\(?=", "***=(?=", r"\d1"] {
+            assert!(!looks_around(pattern), "{pattern}");
+        }
+        assert!(means_the_same(r"a\1-\2") && means_the_same("") && !means_the_same("$1"));
+        assert!(!means_the_same(r"\&") && !means_the_same(r"\12") && !means_the_same(r"\\1"));
+    }
 
     #[test]
     fn patterns_mean_what_they_mean_in_postgres() {

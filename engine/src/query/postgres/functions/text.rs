@@ -42,6 +42,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
         Body::Text(|c, row| Ok(c.int(0, row).map(size_pretty))),
     )
     .with(Volatility::Immutable),
+    Function::new("pg_size_bytes", &[Kind::Text], "int8", Body::Int(size_bytes))
+        .with(Volatility::Immutable),
 ];
 
 /// Words that cannot stand unquoted as the name of a column or table.
@@ -256,6 +258,33 @@ fn size_pretty(bytes: i64) -> String {
         size = if size > 0 { (size + 1) / 2 } else { (size - 1) / 2 };
     }
     format!("{size} {}", UNITS[unit])
+}
+
+/// The bytes of a size that is written with its unit, in whatever case.
+fn size_bytes(call: &Call<'_>, row: usize) -> Result<Option<i64>> {
+    const UNITS: [&str; 6] = ["bytes", "kb", "mb", "gb", "tb", "pb"];
+    let Some(text) = call.text(0, row) else { return Ok(None) };
+    let size = text.trim();
+    let is_digit = |letter: char| matches!(letter, '0'..='9' | '.' | '+' | '-');
+    let (number, unit) = size.split_at(size.find(|letter| !is_digit(letter)).unwrap_or(size.len()));
+    let unit = unit.trim().to_lowercase();
+    let unit =
+        if unit.is_empty() { Some(0) } else { UNITS.iter().position(|known| *known == unit) };
+    let refused = |sqlstate, message: String| {
+        let hint =
+            "Valid units are \"bytes\", \"kB\", \"MB\", \"GB\", \"TB\", and \"PB\".".to_owned();
+        failure(Error::Standard { sqlstate, message, hint })
+    };
+    let invalid = || refused("22023", format!("invalid size: \"{text}\""));
+    let factor = 1_i64 << (10 * unit.ok_or_else(invalid)?);
+    let bytes = match number.parse::<i64>() {
+        Ok(number) => number.checked_mul(factor),
+        Err(_) => {
+            let bytes = number.parse::<f64>().map_err(|_| invalid())? * factor as f64;
+            (bytes.abs() < i64::MAX as f64).then(|| bytes.round() as i64)
+        }
+    };
+    bytes.map(Some).ok_or_else(|| refused("22003", "bigint out of range".to_owned()))
 }
 
 #[cfg(test)]

@@ -1,12 +1,18 @@
-//! `pg_typeof(x)`: the name of the type that an expression has.
+//! `pg_typeof(x)`: the type that an expression has, as a `regtype`.
 
-use datafusion::arrow::datatypes::DataType;
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::{Result, ScalarValue, internal_err};
 use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
 };
 
-use crate::query::postgres::types::pg_type_of;
+use crate::query::postgres::types::{field, pg_type_of};
+
+/// Its name.
+pub(in crate::query::postgres) const NAME: &str = "pg_typeof";
 
 /// Returns the function.
 pub(super) fn type_of() -> ScalarUDF {
@@ -20,7 +26,7 @@ struct TypeOf {
 
 impl ScalarUDFImpl for TypeOf {
     fn name(&self) -> &str {
-        "pg_typeof"
+        NAME
     }
 
     fn signature(&self) -> &Signature {
@@ -28,7 +34,11 @@ impl ScalarUDFImpl for TypeOf {
     }
 
     fn return_type(&self, _: &[DataType]) -> Result<DataType> {
-        Ok(DataType::Utf8)
+        Ok(DataType::Int64)
+    }
+
+    fn return_field_from_args(&self, _: ReturnFieldArgs) -> Result<FieldRef> {
+        Ok(Arc::new(field(NAME, "regtype")))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
@@ -36,6 +46,6 @@ impl ScalarUDFImpl for TypeOf {
             return internal_err!("pg_typeof takes one argument");
         };
         let (pg_type, _) = pg_type_of(field);
-        Ok(ColumnarValue::Scalar(ScalarValue::from(pg_type.display.as_str())))
+        Ok(ColumnarValue::Scalar(ScalarValue::from(i64::from(pg_type.oid))))
     }
 }

@@ -65,8 +65,19 @@ impl Kept {
 /// Writes what a text says as `jsonb` keeps it, by so many bytes longer at most than twice the text.
 fn write(text: &str, grown_max: usize, kept: &mut String) -> Result<(), Refusal> {
     let json = Json::parse(text, Keeping::Values).ok_or(Refusal::Form)?;
+    if escapes_nothing(text) {
+        return Err(Refusal::Letter);
+    }
     let bytes_max = text.len().saturating_mul(2).saturating_add(grown_max);
     json.root().write(Spacing::Blanks, bytes_max, kept).map_err(|TooLong| Refusal::Range)
+}
+
+/// Tells whether JSON has `\u0000`, which stands for a letter that no text has.
+fn escapes_nothing(json: &str) -> bool {
+    json.match_indices("\\u0000").any(|(at, _)| {
+        let before = json[..at].bytes().rev().take_while(|byte| *byte == b'\\').count();
+        before.is_multiple_of(2)
+    })
 }
 
 /// Reads a column of texts as JSON.
@@ -176,6 +187,17 @@ mod tests {
         for kept in [Kept::AsWritten, Kept::AsValues] {
             let error = documents(&bad, kept).unwrap_err();
             assert!(error.to_string().contains(NO_JSON), "{error}");
+        }
+    }
+
+    #[test]
+    fn values_have_no_letter_that_no_text_has() {
+        for (text, refused) in
+            [(r#""\u0000""#, true), (r#""\\u0000""#, false), (r#""\u0001""#, false)]
+        {
+            let kept = documents(&column(&[Some(text)]), Kept::AsValues);
+            assert_eq!(kept.is_err(), refused, "{text}");
+            assert!(documents(&column(&[Some(text)]), Kept::AsWritten).is_ok(), "{text}");
         }
     }
 

@@ -46,6 +46,8 @@ pub enum Refusal {
     Digits,
     /// It is no number, or an infinite one or moment.
     Infinite,
+    /// It escapes a letter that no text has.
+    Letter,
 }
 
 impl Refusal {
@@ -59,6 +61,7 @@ impl Refusal {
             Refusal::Range => "22003",
             Refusal::Digits => "22023",
             Refusal::Infinite => "0A000",
+            Refusal::Letter => "22P05",
         }
     }
 
@@ -75,6 +78,7 @@ impl Refusal {
             Refusal::Displacement => "time zone displacement out of range".to_owned(),
             Refusal::Range => format!("value out of range for type {name}"),
             Refusal::Digits => "invalid hexadecimal data".to_owned(),
+            Refusal::Letter => "unsupported Unicode escape sequence".to_owned(),
             Refusal::Infinite => {
                 format!("values of type {name} that are infinite or no number are not supported")
             }
@@ -86,6 +90,7 @@ impl Refusal {
         match self {
             Refusal::Infinite => "Use double precision for numbers, and null for no end.",
             Refusal::Moment => "Write dates as 2026-01-31, times as 23:59:59.",
+            Refusal::Letter => "\\u0000 cannot be converted to text.",
             _ => "",
         }
     }

@@ -1,15 +1,83 @@
 //! Arrays that only PostgreSQL writes: as text, and as the rows of a subquery.
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, Array, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
-    FunctionArguments, GroupByExpr, Ident, LambdaFunction, LambdaFunctionParameter, LambdaSyntax,
-    OneOrManyWithParens, OrderByExpr, OrderByKind, Query, SelectItem, SetExpr, Subscript,
-    TableFactor, UnaryOperator, Value, ValueWithSpan,
+    AccessExpr, Array, ArrayElemTypeDef, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentClause, FunctionArguments, GroupByExpr, Ident, LambdaFunction,
+    LambdaFunctionParameter, LambdaSyntax, OneOrManyWithParens, OrderByExpr, OrderByKind, Query,
+    SelectItem, SetExpr, Subscript, TableFactor, UnaryOperator, Value, ValueWithSpan,
 };
 
-use super::expressions::{number, select};
-use super::{call, function_name, json, normal, null, numbered, parts};
+use super::array_text::ArrayText;
+use super::expressions::{element_type, is_text, number, select, take};
+use super::{call, function_name, json, normal, null, numbered, parts, relations};
 use crate::query::postgres::facts::SessionFacts;
+use crate::query::postgres::functions::FLAT_ARRAY;
+
+/// What is cast to an array: the type gets as many dimensions as are written, which PostgreSQL does not tell apart, and JSON
+/// is read element by element.
+pub(super) fn cast(expr: &mut Expr, data_type: &mut DataType) {
+    let mut leaf = &*data_type;
+    while let Some(inner) = element_type(leaf) {
+        leaf = inner;
+    }
+    let leaf = leaf.clone();
+    if let Some(dimensions) = dimensions(expr) {
+        let array = |inner| DataType::Array(ArrayElemTypeDef::SquareBracket(Box::new(inner), None));
+        *data_type = (0..dimensions).fold(leaf.clone(), |inner, _| array(inner));
+    }
+    if matches!(leaf, DataType::JSON | DataType::JSONB) {
+        cast_elements(expr, &leaf);
+    }
+}
+
+/// How many dimensions an array that is written has.
+fn dimensions(expr: &Expr) -> Option<usize> {
+    match expr {
+        Expr::Nested(inner) => dimensions(inner),
+        Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(text), .. }) => {
+            ArrayText::read(text).map(|array| array.lengths.len())
+        }
+        Expr::Array(array) => {
+            let within = array.elem.first().and_then(|element| match element {
+                Expr::Array(_) | Expr::Nested(_) => dimensions(element),
+                _ => None,
+            });
+            Some(1 + within.unwrap_or(0))
+        }
+        _ => None,
+    }
+}
+
+/// Makes an array of several dimensions one of one, of whose elements there are rows.
+pub(super) fn flatten(array: &mut Expr) {
+    if is_of_arrays(array) {
+        *array = call(FLAT_ARRAY, vec![take(array)]);
+    }
+}
+
+fn is_of_arrays(expr: &Expr) -> bool {
+    match expr {
+        Expr::Nested(inner) => is_of_arrays(inner),
+        Expr::Cast { data_type, .. } => element_type(data_type).and_then(element_type).is_some(),
+        Expr::Array(_) => dimensions(expr).is_some_and(|dimensions| dimensions > 1),
+        _ => false,
+    }
+}
+
+fn cast_elements(expr: &mut Expr, to: &DataType) {
+    match expr {
+        Expr::Nested(inner) => cast_elements(inner, to),
+        Expr::Array(array) => {
+            for item in &mut array.elem {
+                match is_text(item) {
+                    true => *item = relations::cast(take(item), to.clone()),
+                    false => cast_elements(item, to),
+                }
+            }
+        }
+        _ => {}
+    }
+}
 
 /// `'{a,b}'` where an array is expected, as an array of its elements.
 pub(super) fn array_literal(expr: &mut Expr) {
@@ -33,30 +101,8 @@ pub(super) fn array_literal(expr: &mut Expr) {
 
 /// Splits the text of an array of one dimension; `None` when it is none.
 pub(crate) fn elements(text: &str) -> Option<Vec<Option<String>>> {
-    let inner = text.trim().strip_prefix('{')?.strip_suffix('}')?;
-    if inner.trim().is_empty() {
-        return Some(Vec::new());
-    }
-    let (mut found, mut current, mut quoted, mut was_quoted) =
-        (Vec::new(), String::new(), false, false);
-    let mut letters = inner.chars();
-    let end = |current: &mut String, was_quoted: &mut bool| {
-        let text = std::mem::take(current);
-        let text = if *was_quoted { text } else { text.trim().to_string() };
-        let is_null = !std::mem::take(was_quoted) && text.eq_ignore_ascii_case("null");
-        (!is_null).then_some(text)
-    };
-    while let Some(letter) = letters.next() {
-        match letter {
-            '"' => (quoted, was_quoted) = (!quoted, true),
-            '\\' => current.extend(letters.next()),
-            ',' if !quoted => found.push(end(&mut current, &mut was_quoted)),
-            '{' | '}' if !quoted => return None,
-            other => current.push(other),
-        }
-    }
-    found.push(end(&mut current, &mut was_quoted));
-    Some(found)
+    let ArrayText { lengths, elements } = ArrayText::read(text)?;
+    (lengths.len() == 1).then_some(elements)
 }
 
 /// Writes the bounds of `a[:2]` and `a[2:]`, which DataFusion demands. No array has more elements than the upper one.

@@ -254,15 +254,17 @@ impl VisitorMut for FindAggregate {
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         match expr {
-            Expr::Function(f)
-                if function_name(&f.name)
-                    .is_some_and(|name| AGGREGATES.contains(&name.as_str())) =>
-            {
+            Expr::Function(f) if function_name(&f.name).is_some_and(|name| is_aggregate(&name)) => {
                 ControlFlow::Break(())
             }
             _ => ControlFlow::Continue(()),
         }
     }
+}
+
+/// Tells whether a function makes one value of many rows.
+pub(super) fn is_aggregate(function: &str) -> bool {
+    AGGREGATES.contains(&function)
 }
 
 struct Replace;

@@ -10,11 +10,11 @@ use datafusion::sql::sqlparser::parser::Parser;
 
 use super::arrays::{array_literal, array_of};
 use super::{
-    arguments, arrays, call, empty, function_name, json, matches, normal, null, numbered, parts,
-    row_in, rows, times,
+    arguments, arrays, call, distinct, empty, function_name, json, matches, normal, null, numbered,
+    overlapping, parts, row_in, rows, times, unpivoted,
 };
 use crate::query::postgres::facts::SessionFacts;
-use crate::query::postgres::functions::{EXPAND_ARRAY, REG_TYPES};
+use crate::query::postgres::functions::{EXPAND_ARRAY, REG_TYPES, TYPE_OF};
 use crate::query::postgres::input::Span;
 
 pub(super) fn take(expr: &mut Expr) -> Expr {
@@ -24,6 +24,10 @@ pub(super) fn take(expr: &mut Expr) -> Expr {
 /// Rewrites that must come before the parts of an expression are visited.
 pub(super) fn before(expr: &mut Expr, facts: &SessionFacts) {
     within(expr);
+    distinct::tie(expr);
+    name_types(expr);
+    unpivoted::list(expr);
+    overlapping::replace(expr);
     rows::compare(expr);
     row_in::value(expr);
     match expr {
@@ -54,12 +58,42 @@ pub(super) fn before(expr: &mut Expr, facts: &SessionFacts) {
             negate(&mut power);
             *expr = power;
         }
-        Expr::Cast { expr: inner, data_type: DataType::Array(_), .. } => array_literal(inner),
+        // The planner has no `~`, which turns every bit round.
+        Expr::UnaryOp { op: UnaryOperator::BitwiseNot, expr: inner } => {
+            let all = Expr::UnaryOp { op: UnaryOperator::Minus, expr: Box::new(number(1)) };
+            let left = Box::new(Expr::Nested(Box::new(take(inner))));
+            let (op, right) = (BinaryOperator::PGBitwiseXor, Box::new(all));
+            *expr = Expr::Nested(Box::new(Expr::BinaryOp { left, op, right }));
+        }
+        Expr::Cast { expr: inner, data_type: data_type @ DataType::Array(_), .. } => {
+            arrays::cast(inner, data_type);
+        }
         Expr::AnyOp { right, .. } | Expr::AllOp { right, .. } => {
             array_literal(right);
             matches::any_of(expr);
+            matches::among(expr);
         }
         Expr::SimilarTo { .. } => matches::similar(expr),
+        _ => {}
+    }
+}
+
+/// Texts that `pg_typeof(x)` is looked for among are names of types.
+fn name_types(expr: &mut Expr) {
+    let is_type = |expr: &Expr| {
+        matches!(expr, Expr::Function(function)
+            if function_name(&function.name).as_deref() == Some(TYPE_OF))
+    };
+    let name = |text: &mut Expr| {
+        if is_text(text) {
+            *text = call("regtype", vec![take(text)]);
+        }
+    };
+    match expr {
+        Expr::InList { expr, list, .. } if is_type(expr) => list.iter_mut().for_each(name),
+        Expr::Case { operand: Some(operand), conditions, .. } if is_type(operand) => {
+            conditions.iter_mut().for_each(|when| name(&mut when.condition));
+        }
         _ => {}
     }
 }
@@ -139,6 +173,13 @@ pub(super) fn after(expr: &mut Expr) {
                 return;
             }
             let Some(name) = function_name(&function.name) else { return };
+            if name == "unnest"
+                && let FunctionArguments::List(list) = &mut function.args
+                && let [FunctionArg::Unnamed(FunctionArgExpr::Expr(array))] =
+                    list.args.as_mut_slice()
+            {
+                arrays::flatten(array);
+            }
             if let Some(gathered) = json::gathered(&name, function) {
                 *expr = gathered;
                 return;
@@ -291,6 +332,10 @@ fn of_type_of_postgres(name: &str, function: Expr) -> Expr {
     let data_type = match name {
         "row_number" | "rank" | "dense_rank" | "approx_distinct" => DataType::BigInt(None),
         "ntile" | "array_ndims" | "array_position" | "cardinality" => DataType::Integer(None),
+        "array_positions" => {
+            let integer = Box::new(DataType::Integer(None));
+            DataType::Array(ArrayElemTypeDef::SquareBracket(integer, None))
+        }
         _ => return function,
     };
     Expr::Cast {

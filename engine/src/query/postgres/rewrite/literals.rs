@@ -7,14 +7,17 @@
 use datafusion::arrow::datatypes::DECIMAL256_MAX_PRECISION;
 use datafusion::sql::sqlparser::ast::{
     CastKind, DataType, Distinct, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr,
-    GroupByExpr, LimitClause, NamedWindowExpr, OrderByKind, Query, Select, TableFactor,
-    UnaryOperator, Value, WindowFrame, WindowFrameBound, WindowType,
+    GroupByExpr, LimitClause, OrderByKind, Query, Select, TableFactor, UnaryOperator, Value,
+    WindowFrame, WindowFrameBound, WindowType,
 };
 
 use super::expressions::take;
 
 /// Digits of the largest number without a sign.
 const UNSIGNED_DIGITS: u64 = 20;
+
+/// Digits of the least integer, which fit none without their sign.
+const LEAST_DIGITS: &str = "2147483648";
 
 /// The type of most numbers.
 pub(super) const INTEGER: DataType = DataType::Int4(None);
@@ -93,6 +96,9 @@ fn type_of(expr: &Expr) -> Option<DataType> {
         },
         // The negative of a number that fits only as one keeps its type.
         Expr::UnaryOp { op: UnaryOperator::Minus, expr: inner } => match inner.as_ref() {
+            Expr::Value(value) if matches!(&value.value, Value::Number(digits, _) if digits == LEAST_DIGITS) => {
+                Some(INTEGER)
+            }
             Expr::Value(_) => type_of(inner).filter(|found| *found == INTEGER),
             _ => None,
         },
@@ -123,7 +129,7 @@ pub(super) fn widen_query(query: &mut Query) {
     }
 }
 
-/// Positions of a select, and bounds of the windows that it names.
+/// Positions of a select.
 pub(super) fn widen_select(select: &mut Select) {
     if let GroupByExpr::Expressions(by, _) = &mut select.group_by {
         for expr in by {
@@ -137,11 +143,6 @@ pub(super) fn widen_select(select: &mut Select) {
     }
     if let Some(Distinct::On(on)) = &mut select.distinct {
         on.iter_mut().for_each(widen);
-    }
-    for window in &mut select.named_window {
-        if let NamedWindowExpr::WindowSpec(window) = &mut window.1 {
-            window.window_frame.iter_mut().for_each(widen_bounds);
-        }
     }
 }
 

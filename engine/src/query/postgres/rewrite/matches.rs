@@ -1,4 +1,5 @@
-//! Patterns that only PostgreSQL has: `SIMILAR TO`, and the patterns of an array behind `LIKE ANY` and `LIKE ALL`.
+//! Patterns that only PostgreSQL has: `SIMILAR TO`, and the patterns of an array behind `LIKE ANY` and `LIKE ALL`; and the values of
+//! an array behind `= ANY` and its kin.
 
 use datafusion::sql::sqlparser::ast::{
     ArrayElemTypeDef, BinaryOperator, DataType, Expr, Ident, LambdaFunction,
@@ -8,6 +9,7 @@ use datafusion::sql::sqlparser::ast::{
 use super::call;
 use super::expressions::take;
 use super::relations::cast;
+use crate::query::postgres::functions::HAS;
 
 /// What a pattern is called that is one of an array: no text of a statement has such a name.
 const PATTERN: &str = "\u{1}pattern";
@@ -57,6 +59,43 @@ pub(super) fn any_of(expr: &mut Expr) {
     });
     let any = call("array_any_match", vec![patterns, lambda]);
     *expr = if is_all { not(any) } else { any };
+}
+
+/// `x = ANY (list)` asks whether a list has a value, and `x <> ALL (list)` whether it does not. Any other comparison holds for
+/// `ANY` where its opposite does not hold for `ALL`, nulls included.
+pub(super) fn among(expr: &mut Expr) {
+    use BinaryOperator::{Eq, NotEq};
+    *expr = match expr {
+        Expr::AnyOp { right, .. } | Expr::AllOp { right, .. }
+            if matches!(right.as_ref(), Expr::Subquery(_)) =>
+        {
+            return;
+        }
+        Expr::AnyOp { left, compare_op: Eq, right, .. } => has(right, left),
+        Expr::AllOp { left, compare_op: NotEq, right } => not(has(right, left)),
+        Expr::AnyOp { left, compare_op, right, .. } => {
+            let Some(compare_op) = opposite(compare_op) else { return };
+            let (left, right) = (Box::new(take(left)), Box::new(take(right)));
+            not(Expr::AllOp { left, compare_op, right })
+        }
+        _ => return,
+    };
+}
+
+fn has(list: &mut Expr, item: &mut Expr) -> Expr {
+    call(HAS, vec![take(list), take(item)])
+}
+
+/// What holds of two values of which a comparison does not.
+fn opposite(op: &BinaryOperator) -> Option<BinaryOperator> {
+    Some(match op {
+        BinaryOperator::NotEq => BinaryOperator::Eq,
+        BinaryOperator::Lt => BinaryOperator::GtEq,
+        BinaryOperator::LtEq => BinaryOperator::Gt,
+        BinaryOperator::Gt => BinaryOperator::LtEq,
+        BinaryOperator::GtEq => BinaryOperator::Lt,
+        _ => return None,
+    })
 }
 
 fn is_match(op: &BinaryOperator) -> bool {

@@ -72,7 +72,7 @@ pub(super) fn rewrite(factor: &mut TableFactor, facts: &SessionFacts, ctes: &[Ve
 }
 
 /// Tells whether a function gives a row for each part of its argument.
-fn gives_rows(function: &str) -> bool {
+pub(super) fn gives_rows(function: &str) -> bool {
     ["unnest", "generate_series"].contains(&function)
         || numbered::rows_of(function).is_some()
         || json::parts_of(function).is_some()

@@ -14,7 +14,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use self::BinaryOperator::{And, Eq, Or};
-use super::{expressions, null, rows};
+use super::{expressions, null, rows, unpivoted};
 
 /// What the columns of the query are called: like nothing that a user names.
 const ALIAS: &str = "row_in";
@@ -33,11 +33,14 @@ pub(super) fn rewrite(select: &mut Select) {
                 conditions.push(left);
                 conditions.push(right);
             }
-            other => match taken(other, false) {
-                Some((within, true)) => *other = within.is_false(),
-                Some((within, false)) => *other = within.has_equal(),
-                None => {}
-            },
+            other => {
+                unpivoted::list(other);
+                match taken(other, false) {
+                    Some((within, true)) => *other = within.is_false(),
+                    Some((within, false)) => *other = within.has_equal(),
+                    None => {}
+                }
+            }
         }
     }
 }

@@ -17,11 +17,9 @@ use datafusion::logical_expr::{
 };
 
 use super::{Types, compares};
-use crate::query::postgres::functions::{CHOOSING, contains};
+use crate::Error;
+use crate::query::postgres::functions::{CHOOSING, HAS, contains, failure};
 use crate::query::postgres::types::{TYPE_KEY, pg_type_of};
-
-/// What `x = ANY(list)` is planned as.
-const CONTAINS: &str = "array_has";
 
 /// Tells whether values meet in a node.
 pub(super) fn concern(node: &LogicalPlan) -> Result<bool> {
@@ -33,7 +31,7 @@ pub(super) fn concern(node: &LogicalPlan) -> Result<bool> {
                     Expr::BinaryExpr(BinaryExpr { op, .. }) => compares(*op),
                     Expr::Between(_) | Expr::InList(_) => true,
                     Expr::ScalarFunction(call) => {
-                        call.name() == CONTAINS || CHOOSING.contains(&call.name())
+                        call.name() == HAS || CHOOSING.contains(&call.name())
                     }
                     _ => false,
                 })
@@ -121,8 +119,9 @@ impl Types {
                 let mut chosen: Vec<&mut Expr> = call.args.iter_mut().collect();
                 self.choose(&mut chosen, schema)?;
             }
-            Expr::ScalarFunction(call) if call.name() == CONTAINS => {
+            Expr::ScalarFunction(call) if call.name() == HAS => {
                 call.func = contains();
+                self.read_item(&mut call.args, schema)?;
                 compare_elements(&mut call.args, schema);
             }
             _ => {}
@@ -191,6 +190,28 @@ impl Types {
             true => Union::try_new_with_loose_types(inputs),
             false => Ok(Union { inputs, schema: union.schema }),
         }
+    }
+
+    /// Reads a literal that is looked for in a list as what the list holds; any other text is found among texts alone.
+    fn read_item(&mut self, args: &mut [Expr], schema: &DFSchema) -> Result<()> {
+        let [list, item] = args else { return Ok(()) };
+        let Ok(DataType::List(element)) = list.get_type(schema) else { return Ok(()) };
+        let Ok((_, field)) = item.to_field(schema) else { return Ok(()) };
+        let held = element.data_type();
+        // A parameter is what the list holds, too.
+        let is_given = matches!(item, Expr::Placeholder(_));
+        if is_given || held.is_string() || held.is_null() || !field.data_type().is_string() {
+            return Ok(());
+        }
+        if open(item).is_some() {
+            return self.read_as(item, &element);
+        }
+        let (one, other) = (&pg_type_of(&field).0.display, &pg_type_of(&element).0.display);
+        Err(failure(Error::Standard {
+            sqlstate: "42883",
+            message: format!("operator does not exist: {one} = {other}"),
+            hint: "Cast one of the two to the type of the other: CAST(value AS type).".to_owned(),
+        }))
     }
 
     /// Reads a literal without a type as what stands beside it.

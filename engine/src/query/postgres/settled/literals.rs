@@ -2,24 +2,28 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Field};
+use datafusion::arrow::array::{Array, ArrayRef, ListArray, new_empty_array};
+use datafusion::arrow::buffer::OffsetBuffer;
+use datafusion::arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Field, FieldRef};
 use datafusion::common::metadata::FieldMetadata;
-use datafusion::common::{Column, DFSchema, Result, ScalarValue};
+use datafusion::common::{Column, DFSchema, Result, ScalarValue, internal_err};
 use datafusion::logical_expr::expr::Cast;
 use datafusion::logical_expr::{Expr, ExprSchemable};
 use datafusion::sql::utils::UNNEST_PLACEHOLDER;
 
 use super::Types;
 use super::choices::float_of;
+use crate::Error;
 use crate::query::postgres::diagnosis;
 use crate::query::postgres::functions::{document, from_float, rounded};
 use crate::query::postgres::input::{self, Kept, Refusal};
-use crate::query::postgres::rewrite::LISTS;
+use crate::query::postgres::rewrite::{ArrayText, LISTS};
 use crate::query::postgres::types::{TYPE_KEY, arrow_type, pg_type_of};
 
 impl Types {
     /// Makes a literal of a cast of one, and rounds what is cast to an integer.
     pub(super) fn cast(&mut self, cast: Cast, schema: &DFSchema) -> Result<Expr> {
+        let cast = without_name(cast, schema);
         if let Expr::Literal(ScalarValue::Utf8(Some(text)), None) = cast.expr.as_ref()
             && let Some(literal) = self.read(text, &cast.field)?
         {
@@ -58,7 +62,7 @@ impl Types {
     pub(super) fn read(&mut self, text: &str, field: &Field) -> Result<Option<Expr>> {
         let name = pg_type_of(field).0.name.as_str();
         if let DataType::List(item) = field.data_type() {
-            return self.read_list(text, item, name).map(Some);
+            return self.read_list(text, item, field).map(Some);
         }
         if field.data_type().is_nested() {
             return Ok(None);
@@ -67,7 +71,7 @@ impl Types {
             return Ok(Some(said));
         }
         let Some(read) = input::read(text, name, &self.zone) else { return Ok(None) };
-        if read.is_err() && matches!(name, "json" | "jsonb") {
+        if matches!((&read, name), (Err(Refusal::Form), "json" | "jsonb")) {
             // What is wrong with it is said where casts are checked.
             return Ok(None);
         }
@@ -86,18 +90,22 @@ impl Types {
         Ok(Some(Expr::Literal(value, metadata)))
     }
 
-    /// Reads the text of an array of one dimension.
-    fn read_list(&mut self, text: &str, item: &Field, name: &str) -> Result<Expr> {
-        let malformed = || diagnosis::about_text(text, &Refusal::Form.error(name));
-        let elements = crate::query::postgres::array_elements(text).ok_or_else(malformed)?;
-        let to = item.data_type();
+    /// Reads the text of an array, which has as many dimensions as are written, whatever its type says.
+    fn read_list(&mut self, text: &str, item: &FieldRef, field: &Field) -> Result<Expr> {
+        let malformed = || diagnosis::about_text(text, &malformed());
+        let ArrayText { lengths, elements } = ArrayText::read(text).ok_or_else(malformed)?;
+        let mut leaf = item;
+        while let DataType::List(inner) = leaf.data_type() {
+            leaf = inner;
+        }
+        let to = leaf.data_type();
         let mut values = Vec::with_capacity(elements.len());
         for element in elements {
             let value = match &element {
                 None => ScalarValue::try_from(to)?,
-                Some(element) => match self.read(element, item)? {
+                Some(element) => match self.read(element, leaf)? {
                     Some(Expr::Literal(value, _)) => value,
-                    None if is_json(item) => {
+                    None if is_json(leaf) => {
                         return Err(diagnosis::about_text(text, &Refusal::Form.error("json")));
                     }
                     _ => ScalarValue::from(element.as_str()),
@@ -106,8 +114,14 @@ impl Types {
             // Decimals of one list have one number of digits.
             values.push(if value.data_type() == *to { value } else { value.cast_to(to)? });
         }
-        let list = ScalarValue::List(ScalarValue::new_list(&values, to, true));
-        Ok(Expr::Literal(list, None))
+        let values = match values.is_empty() {
+            true => new_empty_array(to),
+            false => ScalarValue::iter_to_array(values)?,
+        };
+        let list = in_dimensions(values, leaf, &lengths)?;
+        self.changed |= list.data_type() != field.data_type();
+        let metadata = Some(FieldMetadata::from(field)).filter(|_| !field.metadata().is_empty());
+        Ok(Expr::Literal(ScalarValue::List(Arc::new(list)), metadata))
     }
 
     /// A literal in the type of what it stands beside: an integer as a bigint, a text that is compared as a date or a time.
@@ -131,6 +145,45 @@ impl Types {
             }
             (other, _) => Ok(other),
         }
+    }
+}
+
+/// A cast to text under no name where there is no other type to forget: a cast to a name is never left out, nor looked through.
+/// What else is known of a column, such as its comment, goes along as it does with any cast.
+fn without_name(cast: Cast, schema: &DFSchema) -> Cast {
+    let is_named = !cast.field.name().is_empty() && cast.field.metadata().is_empty();
+    let is_plain = |expr: &Expr| {
+        expr.to_field(schema).is_ok_and(|(_, field)| !field.metadata().contains_key(TYPE_KEY))
+    };
+    match is_named && is_plain(&cast.expr) {
+        true => Cast::new(cast.expr, cast.field.data_type().clone()),
+        false => cast,
+    }
+}
+
+/// Makes one array of elements, with so many in each dimension.
+fn in_dimensions(elements: ArrayRef, leaf: &FieldRef, lengths: &[usize]) -> Result<ListArray> {
+    let mut list: Option<ListArray> = None;
+    for (at, length) in lengths.iter().enumerate().rev() {
+        let count = lengths[..at].iter().product();
+        let offsets = OffsetBuffer::from_lengths(std::iter::repeat_n(*length, count));
+        let (item, values) = match list {
+            None => (Arc::clone(leaf), Arc::clone(&elements)),
+            Some(inner) => {
+                let item = Field::new("item", inner.data_type().clone(), true);
+                (Arc::new(item), Arc::new(inner) as ArrayRef)
+            }
+        };
+        list = Some(ListArray::try_new(item, offsets, values, None)?);
+    }
+    list.map_or_else(|| internal_err!("an array has dimensions"), Ok)
+}
+
+fn malformed() -> Error {
+    Error::Standard {
+        sqlstate: "22P02",
+        message: "malformed array literal".to_owned(),
+        hint: "Write '{1,2}', or '{{1,2},{3,4}}' with parts as long as each other.".to_owned(),
     }
 }
 

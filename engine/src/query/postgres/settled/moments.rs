@@ -7,7 +7,9 @@ use datafusion::logical_expr::{Expr, ExprSchemable, Join, Operator, binary_expr,
 
 use super::Types;
 use super::literals::cast_literal;
-use crate::query::postgres::functions::{in_zone, is_other_text, now, numeric_call, text_of};
+use crate::query::postgres::functions::{
+    in_zone, is_object, is_other_text, now, numeric_call, text_of,
+};
 use crate::query::postgres::moments::{
     WALL_CLOCK, beside, is_clock, is_moment, midnight, moment, moment_type,
 };
@@ -132,6 +134,13 @@ impl Types {
         }
         let name = func.name();
         let type_of = |expr: &Expr| expr.get_type(schema).ok();
+        let is_small = |arg: &Expr| matches!(type_of(arg), Some(DataType::Int16 | DataType::Int32));
+        let width_of = |arg: &Expr| {
+            type_of(arg).filter(DataType::is_signed_integer).and_then(|of| of.primitive_width())
+        };
+        let is_wider = |one: &Expr, other: &Expr| {
+            width_of(other).is_some_and(|width| width_of(one).is_some_and(|wider| wider > width))
+        };
         let zone = self.zone.name();
         match name {
             // The first moment of the month of a day is a point in time.
@@ -168,6 +177,13 @@ impl Types {
                     return Ok(local);
                 }
             }
+            // Beside a wider integer it is the first one all the same.
+            "nullif" if args.len() == 2 && is_wider(&args[1], &args[0]) => {
+                let first = type_of(&args[0]).unwrap_or(DataType::Int64);
+                let chosen = Expr::ScalarFunction(ScalarFunction::new_udf(func, args));
+                self.changed = true;
+                return Ok(Expr::Cast(Cast::new(Box::new(chosen), first)));
+            }
             "coalesce" | "greatest" | "least" | "nullif" if self.is_local => {
                 let types: Vec<_> = args.iter().map(type_of).collect();
                 if let Some(Some(moment)) =
@@ -202,18 +218,40 @@ impl Types {
                     }
                 }
             }
+            // How many digits they leave is a literal only now.
+            "round" | "trunc" if args.len() == 2 => self.changed = true,
+            // DataFusion works them out in bigints.
+            "gcd" | "lcm" if args.iter().all(is_small) => {
+                let bigint = Expr::ScalarFunction(ScalarFunction::new_udf(func, args));
+                self.changed = true;
+                return Ok(Expr::Cast(Cast::new(Box::new(bigint), DataType::Int32)));
+            }
             "concat" | "concat_ws" | "format" => {
                 for arg in &mut args {
                     if type_of(arg) == Some(DataType::Boolean) {
                         *arg = letter(std::mem::take(arg));
                     } else if type_of(arg).is_some_and(|found| is_other_text(&found)) {
                         *arg = text_of(zone, std::mem::take(arg));
+                    } else {
+                        name_object(arg, schema);
                     }
                 }
+            }
+            "to_json" | "to_jsonb" | "json_build_array" | "jsonb_build_array"
+            | "json_build_object" | "jsonb_build_object" => {
+                args.iter_mut().for_each(|arg| name_object(arg, schema));
             }
             _ => {}
         }
         Ok(Expr::ScalarFunction(ScalarFunction::new_udf(func, args)))
+    }
+}
+
+/// Shows an object by its name, of which the value is a number.
+fn name_object(arg: &mut Expr, schema: &DFSchema) {
+    if arg.to_field(schema).is_ok_and(|(_, field)| is_object(&field)) {
+        let object = Box::new(std::mem::take(arg));
+        *arg = Expr::Cast(Cast::new(object, DataType::Utf8));
     }
 }
 

@@ -1,0 +1,129 @@
+//! Windows with names: `OVER w`, `OVER (w ORDER BY x)` and `WINDOW o AS (w ORDER BY x)`, written out where they are used.
+//!
+//! DataFusion knows names in the select list alone, and passes over the one that a window begins with.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    Expr, Ident, NamedWindowExpr, OrderBy, Query, Select, VisitMut, VisitorMut, WindowSpec,
+    WindowType,
+};
+
+use super::normal;
+use crate::error::{Error, Result};
+
+/// Writes out the windows of a select, and of the order that its rows are in.
+///
+/// # Errors
+/// SQLSTATE 42704 for a window that is not there, and 42P20 for one that is there twice or cannot be copied so.
+pub(super) fn write_out(select: &mut Select, order: Option<&mut OrderBy>) -> Result<()> {
+    let mut windows = Windows { known: Vec::new(), depth: 0 };
+    for definition in std::mem::take(&mut select.named_window) {
+        let name = normal(&definition.0);
+        if windows.known.iter().any(|(known, _)| *known == name) {
+            return Err(refused(format!("window \"{name}\" is already defined")));
+        }
+        let window = match definition.1 {
+            NamedWindowExpr::NamedWindow(name) => windows.named(&name)?.clone(),
+            NamedWindowExpr::WindowSpec(window) => windows.written_out(&window)?,
+        };
+        windows.known.push((name, window));
+    }
+    let mut visited = select.projection.visit(&mut windows);
+    if let (true, Some(order)) = (visited.is_continue(), order) {
+        visited = order.visit(&mut windows);
+    }
+    match visited {
+        ControlFlow::Break(error) => Err(error),
+        ControlFlow::Continue(()) => Ok(()),
+    }
+}
+
+/// The windows of a select by their names, outside of the subqueries in it.
+struct Windows {
+    known: Vec<(String, WindowSpec)>,
+    depth: usize,
+}
+
+impl Windows {
+    fn named(&self, name: &Ident) -> Result<&WindowSpec> {
+        let name = normal(name);
+        let found = self.known.iter().find(|(known, _)| *known == name);
+        found.map(|(_, window)| window).ok_or_else(|| Error::Missing {
+            kind: "window",
+            name,
+            hint: "Define it behind WINDOW: WINDOW w AS (ORDER BY column).".into(),
+        })
+    }
+
+    /// A window that may begin with the name of another.
+    fn written_out(&self, window: &WindowSpec) -> Result<WindowSpec> {
+        let Some(name) = &window.window_name else { return Ok(window.clone()) };
+        let (base, name) = (self.named(name)?, normal(name));
+        let overridden = match (base.order_by.is_empty(), window.order_by.is_empty()) {
+            _ if !window.partition_by.is_empty() => Some("PARTITION BY"),
+            (false, false) => Some("ORDER BY"),
+            _ => None,
+        };
+        if let Some(clause) = overridden {
+            return Err(refused(format!("cannot override {clause} clause of window \"{name}\"")));
+        }
+        if base.window_frame.is_some() {
+            return Err(refused(format!(
+                "cannot copy window \"{name}\" because it has a frame clause"
+            )));
+        }
+        let order_by = match window.order_by.is_empty() {
+            true => base.order_by.clone(),
+            false => window.order_by.clone(),
+        };
+        Ok(WindowSpec {
+            window_name: None,
+            partition_by: base.partition_by.clone(),
+            order_by,
+            window_frame: window.window_frame.clone(),
+        })
+    }
+}
+
+impl VisitorMut for Windows {
+    type Break = Error;
+
+    fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<Error> {
+        self.depth += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<Error> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
+        let Expr::Function(function) = expr else { return ControlFlow::Continue(()) };
+        let written = match &function.over {
+            Some(WindowType::NamedWindow(name)) if self.depth == 0 => self.named(name).cloned(),
+            Some(WindowType::WindowSpec(window))
+                if self.depth == 0 && window.window_name.is_some() =>
+            {
+                self.written_out(window)
+            }
+            _ => return ControlFlow::Continue(()),
+        };
+        match written {
+            Ok(window) => {
+                function.over = Some(WindowType::WindowSpec(window));
+                ControlFlow::Continue(())
+            }
+            Err(error) => ControlFlow::Break(error),
+        }
+    }
+}
+
+fn refused(message: String) -> Error {
+    Error::Standard {
+        sqlstate: "42P20",
+        message,
+        hint: "Write the window out where it is used: OVER (PARTITION BY ... ORDER BY ...).".into(),
+    }
+}
