@@ -67,6 +67,7 @@ fn invalid(message: &str) -> DataFusionError {
     failure(Error::Standard {
         sqlstate: "42601",
         message: message.to_owned(),
-        hint: "Unicode escapes must be \\XXXX, \\+XXXXXX, \\uXXXX, or \\UXXXXXXXX.".to_owned(),
+        hint: "Write \\ or \\u and four hexadecimal digits, \\+ and six, or \\U and eight."
+            .to_owned(),
     })
 }

@@ -128,7 +128,7 @@ fn lies_before(bound: &Expr) -> bool {
     }
 }
 
-/// `array_fill(x, ARRAY[3])`, of one dimension, and `array_remove(a, NULL)`.
+/// `array_fill(x, ARRAY[3, 2])`, the inner dimensions first, and `array_remove(a, NULL)`.
 pub(super) fn filled(name: &str, arguments: &[Expr]) -> Option<Expr> {
     match arguments {
         // Null is what nothing equals, and it is removed all the same.
@@ -136,8 +136,10 @@ pub(super) fn filled(name: &str, arguments: &[Expr]) -> Option<Expr> {
             Some(call("array_compact", vec![array.clone()]))
         }
         [value, Expr::Array(dimensions)] if name == "array_fill" => {
-            let [length] = dimensions.elem.as_slice() else { return None };
-            Some(call("array_repeat", vec![value.clone(), length.clone()]))
+            let repeated =
+                |value: Expr, length: &Expr| call("array_repeat", vec![value, length.clone()]);
+            let lengths = dimensions.elem.iter().rev();
+            (!dimensions.elem.is_empty()).then(|| lengths.fold(value.clone(), repeated))
         }
         _ => None,
     }
