@@ -50,9 +50,7 @@ async fn who_lives_together_has_one_household_and_stays_who_they_are() {
         "junior senior",
         "maiden-1 maiden-2",
         "pet-1 pet-2",
-        // In the town that this was learnt from it is the telephone that families have in common.
-        "twin-1",
-        "twin-2",
+        "twin-1 twin-2",
     ];
     assert_eq!(households(&engineer).await, together);
     // Each is counted once, everybody has one, and its id is no profile's.

@@ -8,7 +8,7 @@
 //!
 //! Without identifiers, blocks of names and birthdays do the same.
 
-use super::em::{CHANCE, Fit, HOUSEHOLD, Parameters, Patterns, SAME, shares};
+use super::em::{CHANCE, Constraints, Fit, HOUSEHOLD, Parameters, Patterns, SAME, shares};
 use super::levels::{
     ADDRESS, BIRTH, GIVEN, LEVELS_MAX, PERSON_COMPARISONS, SURNAME, address, birth, given,
     identifier, surname,
@@ -20,6 +20,10 @@ use super::training::{Evidence, constraints};
 /// With fewer pairs of one household than this, beside pairs of one person, a table has no families, and the class is left
 /// out: one in a hundred is what wrong names alone may look like.
 const HOUSEHOLDS_MIN: f64 = 0.01;
+
+/// The same where records of one person often differ in given name and birthday: those that differ in both look like two people
+/// of one household. Errors come together, so that there are more of them than chance makes.
+const ERRORS_TOGETHER: f64 = 2.0;
 
 /// More are not believed: people with one record each, in families of six, would show fifteen.
 const HOUSEHOLDS_MAX: f64 = 16.0;
@@ -90,10 +94,12 @@ pub(super) fn calibrate(
     health.prior_spread = spread(&priors);
     let prior = median(priors).unwrap_or(PRIOR_UNKNOWN);
     households.extend(house_prior(evidence, parameters, fits));
-    let prior_household = median(households).unwrap_or(prior).min(prior * HOUSEHOLDS_MAX);
+    let prior_household = median(households).unwrap_or_default().min(prior * HOUSEHOLDS_MAX);
     let at_home = |class: usize| parameters.tables[class][ADDRESS][address::SAME as usize];
+    let same = &parameters.tables[SAME];
+    let wrong = same[GIVEN][given::DIFFERENT as usize] * same[BIRTH][birth::DIFFERENT as usize];
     let households = evidence.households
-        && prior_household > prior * HOUSEHOLDS_MIN
+        && prior_household > prior * HOUSEHOLDS_MIN.max(wrong * ERRORS_TOGETHER)
         && at_home(HOUSEHOLD) >= at_home(SAME) * HOMES_MIN;
     Calibration {
         prior,
@@ -128,18 +134,22 @@ fn rule_of(evidence: &Evidence<'_>, kind: usize) -> Option<usize> {
     evidence.rules.iter().position(|rule| rule.parts[..] == [Part::Identifier(kind)])
 }
 
-/// Returns the prior of households that records of one surname at one address lead to.
+/// Returns the prior of households that records of one surname at one address lead to, or with one postal code where no record
+/// has a street.
 fn house_prior(
     evidence: &Evidence<'_>,
     parameters: &Parameters,
     fits: &[Option<Fit>],
 ) -> Option<f64> {
-    let rule =
-        evidence.rules.iter().position(|rule| rule.parts[..] == [Part::Surname, Part::House])?;
+    let homes = [(Part::House, address::SAME), (Part::PostalCode, address::POSTAL_CODE)];
+    let (rule, from) = homes.into_iter().find_map(|(home, from)| {
+        let is_of = |rule: &Rule| rule.parts[..] == [Part::Surname, home];
+        Some((evidence.rules.iter().position(is_of)?, from))
+    })?;
     let fit = fits[rule].as_ref()?;
     let household = &parameters.tables[HOUSEHOLD];
-    let agreement =
-        household[SURNAME][surname::SAME as usize] * household[ADDRESS][address::SAME as usize];
+    let at_home: f64 = household[ADDRESS][usize::from(from)..].iter().sum();
+    let agreement = household[SURNAME][surname::SAME as usize] * at_home;
     Some(fit.pairs * fit.shares[HOUSEHOLD] / agreement / evidence.comparable[rule])
 }
 
@@ -209,10 +219,11 @@ impl Calibration {
         }
     }
 
-    /// The same for households.
-    pub(super) fn apply_households(&self, parameters: &mut Parameters) {
+    /// The same for households, but for identifiers that are held to chance.
+    pub(super) fn apply_households(&self, parameters: &mut Parameters, constraints: &Constraints) {
         if self.prior_household > 0.0 {
-            for kind in 0..self.identifiers.len() {
+            let is_free = |kind: &usize| constraints.ties[PERSON_COMPARISONS + kind].is_none();
+            for kind in (0..self.identifiers.len()).filter(is_free) {
                 let household = self.levels(kind, HOUSEHOLD, self.prior_household, HOUSEHOLD_MAX);
                 set(&mut parameters.tables[HOUSEHOLD][PERSON_COMPARISONS + kind], household);
             }

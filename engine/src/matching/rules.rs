@@ -58,6 +58,14 @@ pub(super) enum Teaches {
     Nothing,
 }
 
+impl Rule {
+    /// Tells whether the key is something that two people of one household have in common as such. Those who share a given name
+    /// or a birthday are namesakes and twins, and no picture of a household; most such pairs are of strangers.
+    pub(super) fn finds_households(&self) -> bool {
+        self.parts.iter().all(|part| !matches!(part.comparison(), GIVEN | BIRTH))
+    }
+}
+
 impl Part {
     /// Returns the comparison that says nothing new about records that agree on this part.
     pub(super) fn comparison(self) -> usize {
@@ -115,6 +123,10 @@ pub(super) fn rules_for(records: &Records) -> Vec<Rule> {
         Birth, BirthDay, BirthYear, City, Given, House, Identifier, Initial, Local, PostalCode,
         Surname, SurnameInitial,
     };
+    let has = |place: usize| (0..records.len() as u32).any(|row| records.row(row)[place] != NONE);
+    let present: Vec<bool> = (0..ROW_IDENTIFIERS + records.kinds().len()).map(has).collect();
+    // Without streets, a postal code tells how many households there are.
+    let postal_code_teaches = if present[ROW_STREET] { Teaches::Nothing } else { Teaches::Rest };
     let mut rules = Vec::new();
     let mut add = |name: &str, parts: &[Part], refine: &[Part], teaches: Teaches| {
         rules.push(Rule {
@@ -133,7 +145,7 @@ pub(super) fn rules_for(records: &Records) -> Vec<Rule> {
     add("given name, street", &[Given, House], &[PostalCode], Teaches::All);
     add("surname, street", &[Surname, House], &[Initial], Teaches::All);
     add("surname", &[Surname], &[Initial, PostalCode], Teaches::Rest);
-    add("surname, postal code", &[Surname, PostalCode], &[Initial], Teaches::Nothing);
+    add("surname, postal code", &[Surname, PostalCode], &[Initial], postal_code_teaches);
     add("given name, postal code", &[Given, PostalCode], &[SurnameInitial], Teaches::Nothing);
     add("surname, birth year", &[Surname, BirthYear], &[Initial, City], Teaches::Nothing);
     add("given name, birth year", &[Given, BirthYear], &[SurnameInitial, City], Teaches::Nothing);
@@ -147,8 +159,6 @@ pub(super) fn rules_for(records: &Records) -> Vec<Rule> {
             add(&format!("{} before @", named.name), &[Local(kind)], &[Surname], Teaches::Nothing);
         }
     }
-    let has = |place: usize| (0..records.len() as u32).any(|row| records.row(row)[place] != NONE);
-    let present: Vec<bool> = (0..ROW_IDENTIFIERS + records.kinds().len()).map(has).collect();
     rules.retain(|rule| rule.parts.iter().all(|part| present[place(*part)]));
     for rule in &mut rules {
         rule.refine.retain(|part| present[place(*part)]);

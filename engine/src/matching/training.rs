@@ -97,8 +97,9 @@ pub(super) fn train(
         calibration = calibrate(&evidence, &parameters, &fits);
         correct(&mut parameters, &sampled, &calibration);
         calibration.apply(&mut parameters);
-        tie(&mut parameters, &constraints(&evidence, Vec::new()));
-        calibration.apply_households(&mut parameters);
+        let constraints = constraints(&evidence, Vec::new());
+        tie(&mut parameters, &constraints);
+        calibration.apply_households(&mut parameters, &constraints);
     }
     let name_dependence = name_dependence(full_name_rate(records), &parameters, &calibration);
     model(records, &parameters, calibration, name_dependence, Frequencies::count(records, classes))
@@ -273,6 +274,7 @@ fn averaged(
             let by = |teaches: Teaches| -> Vec<[f64; LEVELS_MAX]> {
                 let rules = evidence.rules.iter().zip(fits).filter(|(rule, _)| {
                     rule.teaches == teaches
+                        && (class == SAME || (teaches == Teaches::All && rule.finds_households()))
                         && rule.parts.iter().all(|part| part.comparison() != comparison)
                 });
                 rules
