@@ -185,6 +185,36 @@ async fn a_table_whose_columns_change_loses_nobodys_rows() {
 }
 
 #[tokio::test]
+async fn rows_of_an_open_transaction_are_not_those_that_a_table_asks_for_since() {
+    let lake = small().copied();
+    let server = lake.serve();
+    let (first, _) = writers(&server).await;
+    let second = server.session("mailer").await;
+    for (asks, row) in [
+        ("ADD PRIMARY KEY (n)", "(1, 'b')"),
+        ("ADD UNIQUE (n)", "(1, 'b')"),
+        ("ALTER COLUMN note SET NOT NULL", "(2, NULL)"),
+    ] {
+        first.rows("CREATE TABLE analytics.marks (n int, note text)").await;
+        first.rows("INSERT INTO analytics.marks VALUES (1, 'a')").await;
+        second.rows("BEGIN").await;
+        second.rows(&format!("INSERT INTO analytics.marks VALUES {row}")).await;
+        first.rows(&format!("ALTER TABLE analytics.marks {asks}")).await;
+        let failure = second.failure("COMMIT").await;
+        assert_eq!(failure.sqlstate, "40001", "{asks}: {failure}");
+        assert_eq!(first.number("SELECT count(*) FROM analytics.marks").await, 1);
+        first.rows("DROP TABLE analytics.marks").await;
+    }
+    // What asks for less is in nobody's way.
+    first.rows("CREATE TABLE analytics.marks (n int NOT NULL, note text)").await;
+    second.rows("BEGIN").await;
+    second.rows("INSERT INTO analytics.marks VALUES (1, 'a')").await;
+    first.rows("ALTER TABLE analytics.marks ALTER COLUMN n DROP NOT NULL").await;
+    second.rows("COMMIT").await;
+    assert_eq!(first.number("SELECT count(*) FROM analytics.marks").await, 1);
+}
+
+#[tokio::test]
 async fn a_table_is_in_a_schema_that_is_there() {
     let lake = small().copied();
     {

@@ -294,6 +294,37 @@ async fn decisions_are_part_of_explanations_which_are_on_record() {
     assert!(logged.parse::<i64>().unwrap() > 0, "{logged}");
 }
 
+#[tokio::test]
+async fn an_analysis_runs_the_query_and_counts_what_each_node_gave() {
+    let server = shared_server();
+    let marketer = server.session("marketer").await;
+    let lines = async |sql: &str| {
+        let rows = marketer.rows(sql).await;
+        rows.into_iter().map(|mut row| row.remove(0).unwrap()).collect::<Vec<String>>()
+    };
+    let only_rows = "EXPLAIN (ANALYZE, TIMING off, SUMMARY off)";
+    assert_eq!(
+        lines(&format!("{only_rows} SELECT 1")).await,
+        [
+            "ProjectionExec: expr=[1 as ?column?] (actual rows=1 loops=1)",
+            "  PlaceholderRowExec (actual rows=1 loops=1)"
+        ]
+    );
+    let count = marketer.number("SELECT count(*) FROM profiles").await;
+    let told = lines(&format!("{only_rows} SELECT count(*) FROM profiles")).await;
+    let scan = told.iter().find(|line| line.contains("GovernedScanExec")).unwrap();
+    assert!(scan.ends_with(&format!("(actual rows={count} loops=1)")), "{told:?}");
+    // The term of a recursive query runs again and again.
+    let counted = "WITH RECURSIVE t(n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM t WHERE n < 5) SELECT n FROM t";
+    let told = lines(&format!("{only_rows} {counted}")).await;
+    assert!(told[0].ends_with("(actual rows=5 loops=1)"), "{told:?}");
+    let again = told.iter().find(|line| line.contains("WorkTableExec")).unwrap();
+    assert!(again.ends_with("(actual rows=1 loops=5)"), "{told:?}");
+    let told = lines("EXPLAIN ANALYZE SELECT 1").await;
+    assert!(told[0].contains("(actual time="), "{told:?}");
+    assert!(told[2].starts_with("Planning Time: ") && told[3].ends_with(" ms"), "{told:?}");
+}
+
 /// A visitor, and somebody else.
 const VISITOR_FIRST: [(&str, &str); 7] = [
     ("purposes/service.sql", "CREATE PURPOSE service LEGAL BASIS contract;"),

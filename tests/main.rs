@@ -31,6 +31,7 @@ mod identifiers;
 mod impact;
 mod incremental;
 mod limits;
+mod literals;
 mod namesakes;
 mod noninterference;
 mod object_store;

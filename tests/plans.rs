@@ -2,7 +2,7 @@
 
 use tokio_postgres::types::ToSql;
 
-use crate::harness::{Server, Session, connect, small};
+use crate::harness::{Server, Session, connect, shared_server, small};
 
 /// Runs a statement so often that its plan is kept, and returns what it answered last.
 const RUNS: usize = 4;
@@ -233,4 +233,22 @@ async fn a_kept_plan_of_the_catalog_tells_what_is_there_now() {
         assert_eq!(count(name).await, 1, "a session sees its settings of now");
     }
     assert_eq!(count("one").await, 0);
+}
+
+#[tokio::test]
+async fn a_portal_that_is_half_way_is_shown_as_a_cursor() {
+    const OPEN: &str = "SELECT count(*) FROM pg_cursors \
+         WHERE statement LIKE 'SELECT g FROM%' AND NOT is_holdable AND NOT is_scrollable";
+    let server = shared_server();
+    let mut engineer = server.session("engineer").await;
+    let transaction = engineer.client.transaction().await.unwrap();
+    let series = transaction.prepare("SELECT g FROM generate_series(1, 3) g").await.unwrap();
+    let portal = transaction.bind(&series, &[]).await.unwrap();
+    assert_eq!(transaction.query_portal(&portal, 1).await.unwrap().len(), 1);
+    let open = transaction.query_one(OPEN, &[]).await.unwrap();
+    assert_eq!(open.get::<_, i64>(0), 1);
+    assert_eq!(transaction.query_portal(&portal, 0).await.unwrap().len(), 2);
+    drop(portal);
+    transaction.commit().await.unwrap();
+    assert_eq!(engineer.number(OPEN).await, 0);
 }

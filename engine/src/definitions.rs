@@ -246,6 +246,9 @@ fn put_all(
         if let Body::IdentityGraph(graph) = &definition.body {
             Rules::from_graph(graph)?;
         }
+        if let Body::ConsentFeed(feed) = &definition.body {
+            consent::check_feed(&definition.name, &feed.query)?;
+        }
         let kind = definition.body.kind();
         let there = state.get(kind, &definition.name).is_some();
         match put {

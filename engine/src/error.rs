@@ -139,7 +139,7 @@ pub enum Error {
         #[source]
         source: Box<Error>,
     },
-    /// A query failed. The SQLSTATE depends on the root cause.
+    /// A query failed. The SQLSTATE is that of the root cause, if it is one of these.
     #[error(transparent)]
     Query(#[from] DataFusionError),
     /// A connector failed. SQLSTATE 58030 or 22023.
@@ -168,7 +168,10 @@ impl Error {
                 failed.first().map_or("XX000", |(_, error)| error.sqlstate())
             }
             Error::Definition { source, .. } => source.sqlstate(),
-            Error::Query(_) => "XX000",
+            Error::Query(_) => match self.root() {
+                Error::Query(_) => "XX000",
+                root => root.sqlstate(),
+            },
             Error::Connector(connectors::Error::Invalid { .. }) => "22023",
             Error::Connector(_) => "58030",
         }
@@ -278,6 +281,10 @@ mod tests {
         assert_eq!(Error::Query(cast).without_values(), "XX000: the query failed");
         let denied = Error::Denied { message: "no purpose".into(), hint: "Declare one.".into() };
         let wrapped = DataFusionError::External(Box::new(denied)).context("planning");
-        assert_eq!(Error::Query(wrapped).without_values(), "42501: no purpose");
+        let wrapped = Error::Query(wrapped);
+        assert_eq!(
+            (wrapped.sqlstate(), wrapped.without_values().as_str()),
+            ("42501", "42501: no purpose")
+        );
     }
 }

@@ -262,6 +262,29 @@ def test_a_plan_comes_as_a_document(shop, binary):
     assert [node["Operator"] for node in found] == [line.split(":")[0].strip() for line in lines][: len(found)]
 
 
+@pytest.mark.parametrize("role", ["marketer", "engineer"])
+def test_an_analysis_counts_the_rows_that_there_are_for_the_role(shop, role):
+    def nodes(node):
+        yield node
+        for below in node.get("Plans", []):
+            yield from nodes(below)
+
+    query = "SELECT email FROM profiles WHERE email LIKE '%@a%'"
+    with shop.connect(role) as connection:
+        count = connection.execute(f"SELECT count(*) FROM ({query}) found").fetchone()[0]
+        everybody = connection.execute("SELECT count(*) FROM profiles").fetchone()[0]
+        [(document,)] = connection.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {query}")
+        lines = [line for (line,) in connection.execute(f"EXPLAIN (ANALYZE, VERBOSE) {query}")]
+    assert {"Plan", "Planning Time", "Triggers", "Execution Time"} == set(document[0])
+    found = list(nodes(document[0]["Plan"]))
+    assert all({"Actual Startup Time", "Actual Total Time", "Actual Rows", "Actual Loops"} <= set(node) for node in found)
+    assert found[0]["Actual Rows"] == count
+    [scan] = [node for node in found if node["Node Type"] == "Seq Scan"]
+    assert scan["Actual Rows"] == everybody
+    assert f"rows={count} loops=1)" in lines[0] and lines[1].strip() == "Output: email"
+    assert lines[-2].startswith("Planning Time: ") and lines[-1].startswith("Execution Time: ")
+
+
 def test_a_client_cursor_writes_its_values_into_the_text(shop):
     with shop.connect(cursor_factory=psycopg.ClientCursor) as connection:
         row = connection.execute(

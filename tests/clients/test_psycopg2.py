@@ -140,6 +140,22 @@ def test_values_are_read_as_a_relation(connection):
         psycopg2.extras.execute_batch(cursor, "SELECT %s", [(1,), (2,)])
 
 
+def test_many_rows_go_in_at_once(connection):
+    rows = [
+        (at, f"it's {at} \\ (x)", decimal.Decimal(at) / 8, datetime.date(2024, 2, 1 + at % 28), at % 2 == 0, None)
+        for at in range(10_000)
+    ]
+    with connection, connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE TEMP TABLE seed (id bigint, note text, price numeric(12, 3), day date, flag boolean, gone timestamptz)"
+        )
+        psycopg2.extras.execute_values(cursor, "INSERT INTO seed VALUES %s", rows, page_size=len(rows))
+        assert cursor.rowcount == len(rows)
+        cursor.execute("SELECT * FROM seed ORDER BY id")
+        assert cursor.fetchall() == rows
+    connection.rollback()
+
+
 def test_a_block_ends_its_transaction(connection):
     with connection, connection.cursor() as cursor:
         cursor.execute("SET LOCAL statement_timeout = '5s'")
@@ -200,7 +216,7 @@ def test_rows_are_copied_out(connection):
         assert file.getvalue().startswith("order_id,amount\n") and file.getvalue().count("\n") == 25660
         file = io.StringIO()
         cursor.copy_to(file, "profiles", columns=("profile_id", "email"))
-        assert file.getvalue().count("\n") == cursor.rowcount == 13937
+        assert file.getvalue().count("\n") == cursor.rowcount == 13947
 
 
 def test_a_query_is_cancelled(connection):

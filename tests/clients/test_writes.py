@@ -245,3 +245,83 @@ def test_what_comes_back_is_computed(sides):
         "SELECT * FROM w_back",
         "DROP TABLE w_back",
     )
+
+
+def test_columns_have_defaults_and_tables_get_keys(sides):
+    hold(
+        sides,
+        "CREATE TABLE w_notes (id int PRIMARY KEY, state text NOT NULL DEFAULT 'open', weight numeric(10,2) DEFAULT 1.5,"
+        " urgent boolean DEFAULT false, n bigint DEFAULT -1)",
+        "INSERT INTO w_notes (id) VALUES (1) RETURNING *",
+        "INSERT INTO w_notes VALUES (2, DEFAULT, NULL, DEFAULT), (3, 'x', 2, true) RETURNING *",
+        "INSERT INTO w_notes SELECT 4, 'y' RETURNING *",
+        ("INSERT INTO w_notes (id, weight) VALUES (%s, %s) RETURNING *", (5, 2.25)),
+        "INSERT INTO w_notes (id, state) VALUES (6, NULL)",
+        "UPDATE w_notes SET state = DEFAULT, n = DEFAULT WHERE id = 3 RETURNING *",
+        "INSERT INTO w_notes (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET n = EXCLUDED.n + 10, weight = DEFAULT RETURNING *",
+        "MERGE INTO w_notes w USING (VALUES (4), (7)) v(id) ON v.id = w.id WHEN MATCHED THEN UPDATE SET urgent = DEFAULT"
+        " WHEN NOT MATCHED THEN INSERT (id, n) VALUES (v.id, DEFAULT)",
+        "SELECT * FROM w_notes ORDER BY id",
+        "ALTER TABLE w_notes ALTER n SET DEFAULT 7, ALTER COLUMN urgent DROP DEFAULT",
+        "INSERT INTO w_notes (id) VALUES (8) RETURNING *",
+        "ALTER TABLE w_notes ALTER COLUMN n SET DEFAULT 'x'",
+        "ALTER TABLE w_notes ADD COLUMN kind text NOT NULL DEFAULT 'k', ADD COLUMN size int",
+        "SELECT id, kind, size FROM w_notes ORDER BY id",
+        "ALTER TABLE w_notes ALTER COLUMN weight SET NOT NULL",
+        "ALTER TABLE w_notes ALTER COLUMN state DROP NOT NULL",
+        "ALTER TABLE w_notes ALTER COLUMN id DROP NOT NULL",
+        "ALTER TABLE w_notes ALTER COLUMN nothing SET NOT NULL",
+        "SELECT column_name::text, is_nullable::text FROM information_schema.columns WHERE table_name = 'w_notes'"
+        " ORDER BY ordinal_position",
+        "SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = 'w_notes'::regclass AND a.atthasdef ORDER BY 1",
+        "UPDATE w_notes w SET state = v.s FROM (VALUES (2, 'z', 9)) v(i, s, n) WHERE v.i = w.id"
+        " RETURNING w.id, v.n, w.state || v.s, v.s AS other",
+        "UPDATE w_notes w SET (state, n) = (SELECT v.s, v.n FROM (VALUES (2, 'q', 5)) v(i, s, n) WHERE v.i = w.id)"
+        " WHERE w.id < 3 RETURNING id, state, n",
+        "UPDATE w_notes SET (state, n) = ('a', 1, 2)",
+        "DELETE FROM w_notes USING (VALUES (3)) v(i) WHERE v.i = w_notes.id RETURNING w_notes.*",
+        "ALTER TABLE w_notes ADD CONSTRAINT w_one UNIQUE (state)",
+        "ALTER TABLE w_notes ADD UNIQUE (n, id)",
+        "SELECT conname::text, contype::text FROM pg_constraint WHERE conrelid = 'w_notes'::regclass ORDER BY 1",
+        "ALTER TABLE w_notes ADD PRIMARY KEY (n)",
+        "ALTER TABLE w_notes DROP CONSTRAINT w_notes_n_id_key, DROP CONSTRAINT IF EXISTS w_nothing",
+        "ALTER TABLE w_notes DROP CONSTRAINT w_nothing",
+        "ALTER TABLE w_notes DROP CONSTRAINT w_notes_pkey",
+        "INSERT INTO w_notes (id) VALUES (1) RETURNING *",
+        "ALTER TABLE w_notes ADD PRIMARY KEY (id)",
+        "ALTER TABLE w_notes ADD PRIMARY KEY (nothing)",
+        "CREATE TABLE w_wrong (a int DEFAULT 'abc')",
+        "CREATE TABLE w_wrong (a int, b int DEFAULT a)",
+        "CREATE TABLE w_wrong (a int DEFAULT (SELECT 1))",
+        "CREATE TABLE w_wrong (a int) ON COMMIT DROP",
+        "CREATE TABLE w_twin AS TABLE w_notes",
+        "DROP TABLE w_notes, w_twin",
+    )
+
+
+def test_rows_that_are_copied_have_defaults(sides):
+    rows = []
+    for side in sides:
+        side.execute("CREATE TABLE w_copied (id int, state text DEFAULT 'open', made date DEFAULT '2026-01-02')")
+        with side.cursor() as cursor, cursor.copy("COPY w_copied (id) FROM STDIN") as copy:
+            copy.write("1\n2\n")
+        rows.append(side.execute("SELECT * FROM w_copied ORDER BY id").fetchall())
+        side.execute("DROP TABLE w_copied")
+    theirs, ours = rows
+    assert ours == theirs and len(ours) == 2
+
+
+def test_a_temporary_table_ends_with_its_transaction(sides):
+    for side in sides:
+        with side.transaction():
+            side.execute("CREATE TEMP TABLE w_incoming (id serial, name text) ON COMMIT DROP")
+            side.execute("INSERT INTO w_incoming (name) VALUES ('a')")
+            assert side.execute("SELECT count(*) FROM w_incoming").fetchone() == (1,)
+        with pytest.raises(psycopg.errors.UndefinedTable):
+            side.execute("SELECT * FROM w_incoming")
+        side.execute("CREATE TEMP TABLE w_emptied (id int) ON COMMIT DELETE ROWS")
+        with side.transaction():
+            side.execute("INSERT INTO w_emptied VALUES (1)")
+            assert side.execute("SELECT count(*) FROM w_emptied").fetchone() == (1,)
+        assert side.execute("SELECT count(*) FROM w_emptied").fetchone() == (0,)
+        side.execute("DROP TABLE w_emptied")

@@ -21,7 +21,7 @@ PROMISED = """
 """.split()
 
 CONSTRAINTS = "columns have no constraints but NOT NULL, a primary key and UNIQUE"
-DEFAULTS = "columns have no defaults but the numbers of sequences"
+DEFAULTS = "defaults are there, and not held to the suite yet; no column is computed"
 INDEXES = "files are sorted and have statistics: CREATE INDEX has nothing to do, and nothing is listed"
 YET = "they are there, and not held to the suite yet"
 NAMES = "names of columns are lower-case letters, digits and underscores, since they are those of the lake's files"

@@ -21,6 +21,7 @@ pub mod normalize {
     pub mod country;
     mod country_names;
     pub mod email;
+    pub mod family_name;
     mod fold;
     pub mod given_name;
     mod given_names;
@@ -33,6 +34,7 @@ pub mod normalize {
     pub mod street;
     pub mod surname;
     pub mod text;
+    pub mod titles;
 }
 
 /// How alike two texts are.
@@ -88,16 +90,18 @@ pub use json::write::{Spacing, TooLong, Writer, quote_json};
 pub use normalize::birth_date::{birth_number, eight_digits, normalize_birth_date};
 pub use normalize::country::normalize_country;
 pub use normalize::email::normalize_email;
+pub use normalize::family_name::{called_name, is_family_name, turn_family_name};
 pub use normalize::given_name::{
     GivenNames, given_name_key, is_given_name, relate_given_names, same_given_name,
 };
 pub use normalize::mojibake::repair_mojibake;
-pub use normalize::name::{SUFFIXES, normalize_name, take_suffix};
+pub use normalize::name::{SUFFIXES, normalize_name, take_suffix, writes_vowels};
 pub use normalize::phone::normalize_phone;
 pub use normalize::postal_code::normalize_postal_code;
 pub use normalize::street::normalize_street;
 pub use normalize::surname::surname_key;
 pub use normalize::text::normalize_text;
+pub use normalize::titles::is_title;
 pub use privacy::mask_email::mask_email;
 pub use privacy::mask_phone::mask_phone;
 pub use privacy::sha256_hex::sha256_hex;

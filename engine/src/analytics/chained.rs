@@ -292,12 +292,13 @@ fn keeps_keys(write: &Write, keys: &[UniqueConstraint]) -> bool {
 
 impl Seen {
     /// Returns what the parts of a statement see, none of which was run.
-    fn of_parts(&self) -> Seen {
+    pub(super) fn of_parts(&self) -> Seen {
         let returned = Some(self.returned.clone().unwrap_or_default());
         Seen { base: Arc::clone(&self.base), live: Arc::clone(&self.live), returned }
     }
 
-    fn give_back(&mut self, relation: Relation) {
+    /// Adds a relation for what is planned from now on.
+    pub(super) fn give_back(&mut self, relation: Relation) {
         self.returned.get_or_insert_default().push(relation);
     }
 }

@@ -35,6 +35,8 @@ pub(super) struct Change<'a> {
     /// The columns that `UPDATE` assigns.
     pub(super) assigned: &'a [String],
     pub(super) returning: Option<&'a [Item]>,
+    /// How many columns of other relations come back.
+    pub(super) others: usize,
 }
 
 /// Rows that change, by their number, and what they become.
@@ -106,7 +108,7 @@ impl QuerySession {
         change: &Change<'_>,
         plan: LogicalPlan,
     ) -> Result<Written> {
-        let Change { name, verb, assigned, returning } = *change;
+        let Change { name, verb, assigned, returning, others } = *change;
         let (relation, table) = seen.table(name, verb)?;
         self.require_owner(name, relation)?;
         let provenance = match assigned.is_empty() {
@@ -116,7 +118,9 @@ impl QuerySession {
         let (personal, apart) = (provenance.personal, provenance.of_one_person_each);
         let purpose = self.may_fill(seen, name, personal, apart)?;
         let returned = returning.map(|items| Returned::new(items, name, &seen.columns(table)));
-        let returned = returned.transpose()?;
+        let fields = plan.schema().fields();
+        let others = fields.get(fields.len().saturating_sub(others)..).unwrap_or_default();
+        let returned = returned.transpose()?.map(|returned| returned.with_others(others));
         let found = self.found(seen, name, plan).await?;
         let made = self.opened(&table.path).await?;
         let snapshot = seen.live.published.table(&table.path).ok_or_else(|| missing(name))?;
@@ -227,7 +231,8 @@ fn given_back(
     zone: &Zone,
 ) -> Result<Returned> {
     let order = changed.order();
-    let columns = assigned.iter().cloned().chain(returned.kept(assigned)).zip(1..);
+    let columns = assigned.iter().cloned().chain(returned.kept(assigned));
+    let columns = columns.chain(returned.others()).zip(1..);
     for (name, at) in columns {
         let Some(field) = returned.field_of(&name) else { continue };
         let values = take(found.column(at), &order, None).map_err(DataFusionError::from)?;

@@ -5,16 +5,18 @@
 
 use arrow::datatypes::Field;
 use datafusion::sql::sqlparser::ast::{
-    Assignment, AssignmentTarget, Delete, Expr, FromTable, Ident, ObjectName, SelectItem, SetExpr,
-    Statement, TableFactor, TableWithJoins, Update, UpdateTableFromKind, Value,
+    Assignment, AssignmentTarget, Delete, Expr, FromTable, FunctionArg, FunctionArgExpr,
+    FunctionArguments, Ident, ObjectName, Query, SelectItem, SetExpr, Statement, TableFactor,
+    TableWithJoins, Update, UpdateTableFromKind,
 };
 
+use super::defaults::Declared;
 use super::insert::typed;
 use super::returning::Returning;
 use super::rows::ROW;
 use super::statement::{Write, existing, normal, parts, unsupported};
 use crate::catalog::placed;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::query::governed::PROFILE_ID;
 use crate::query::planner::parse_one;
 use crate::query::postgres::SessionFacts;
@@ -46,8 +48,9 @@ pub(super) fn update(update: &Update, facts: &SessionFacts) -> Result<Write> {
         }
         None => None,
     };
+    let declared = Declared::shown(&target.name, facts)?;
     let (assigned, values): (Vec<String>, Vec<Expr>) =
-        assignments(&update.assignments)?.into_iter().unzip();
+        assignments(&update.assignments, &declared)?.into_iter().unzip();
     let query = target.query(&values, from, update.selection.as_ref())?;
     let returning = target.returning(update.returning.as_deref(), from.is_some())?;
     let Target { name, alias } = target;
@@ -55,36 +58,93 @@ pub(super) fn update(update: &Update, facts: &SessionFacts) -> Result<Write> {
     Ok(Write::Change { name, alias, verb, assigned, returning, query })
 }
 
-/// Reads what stands behind `SET`: columns, and what they become.
-pub(super) fn assignments(list: &[Assignment]) -> Result<Vec<(String, Expr)>> {
+/// Reads what stands behind `SET`: columns of a table with these defaults, and what they become.
+pub(super) fn assignments(list: &[Assignment], known: &Declared) -> Result<Vec<(String, Expr)>> {
     let mut assigned = Vec::with_capacity(list.len());
     for Assignment { target, value } in list {
-        match (target, value) {
-            (AssignmentTarget::ColumnName(column), value) => assigned.push((column, value)),
-            (AssignmentTarget::Tuple(columns), Expr::Tuple(values))
-                if columns.len() == values.len() =>
-            {
+        match target {
+            AssignmentTarget::ColumnName(column) => assigned.push((column, value.clone())),
+            AssignmentTarget::Tuple(columns) => {
+                let values = values_of(value)?;
+                if values.len() != columns.len() {
+                    return Err(Error::Standard {
+                        sqlstate: "42601",
+                        message: "number of columns does not match number of values".into(),
+                        hint: "Give one value for each column.".into(),
+                    });
+                }
                 assigned.extend(columns.iter().zip(values));
             }
-            _ => return Err(unsupported("SET (columns)", ONE_BY_ONE)),
         }
     }
-    let read = |(column, value): (&ObjectName, &Expr)| {
+    let read = |(column, value): (&ObjectName, Expr)| {
         let column = parts(column).pop().unwrap_or_default();
         if column == PROFILE_ID {
             let hint = "A row stays with its person: delete it, and insert another.";
             return Err(unsupported(format!("assigning \"{PROFILE_ID}\""), hint));
         }
-        Ok((column, defaulted(value)))
+        let value = known.value(&column, &value);
+        Ok((column, value))
     };
     assigned.into_iter().map(read).collect()
 }
 
-/// Adds columns of the table whose rows change to the query that finds them.
+/// Takes a row apart that is assigned to several columns. One that a query gives becomes a value of its own for each.
+fn values_of(row: &Expr) -> Result<Vec<Expr>> {
+    match row {
+        Expr::Tuple(values) => Ok(values.clone()),
+        Expr::Nested(value) => Ok(vec![value.as_ref().clone()]),
+        Expr::Function(function) if parts(&function.name) == ["row"] => {
+            let FunctionArguments::List(list) = &function.args else {
+                return Err(unsupported("SET (columns)", ONE_BY_ONE));
+            };
+            let value = |arg: &FunctionArg| match arg {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) => Ok(value.clone()),
+                _ => Err(unsupported("SET (columns)", ONE_BY_ONE)),
+            };
+            list.args.iter().map(value).collect()
+        }
+        Expr::Subquery(query) => values_of_query(query),
+        _ => Err(unsupported("SET (columns)", ONE_BY_ONE)),
+    }
+}
+
+/// Each of the queries of one value finds the same row, since there is one at most.
+fn values_of_query(query: &Query) -> Result<Vec<Expr>> {
+    let is_item = |item: &SelectItem| {
+        matches!(item, SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. })
+    };
+    let items = match query.body.as_ref() {
+        SetExpr::Select(select)
+            if select.distinct.is_none()
+                && query.order_by.is_none()
+                && query.limit_clause.is_none()
+                && query.fetch.is_none()
+                && select.projection.iter().all(is_item) =>
+        {
+            &select.projection
+        }
+        _ => {
+            let hint = "Name the query in FROM, and assign its columns one by one.";
+            return Err(unsupported("SET (columns) by this form of a query", hint));
+        }
+    };
+    let value = |item: &SelectItem| {
+        let mut query = query.clone();
+        if let SetExpr::Select(select) = query.body.as_mut() {
+            select.projection = vec![item.clone()];
+        }
+        Expr::Subquery(Box::new(query))
+    };
+    Ok(items.iter().map(value).collect())
+}
+
+/// Adds columns of the table whose rows change to the query that finds them, and those of `others` behind them.
 pub(super) fn with_columns(
     query: &Statement,
     alias: &Ident,
     columns: impl Iterator<Item = String>,
+    others: &[Expr],
 ) -> Statement {
     let mut query = query.clone();
     if let Statement::Query(query) = &mut query
@@ -95,6 +155,11 @@ pub(super) fn with_columns(
             SelectItem::UnnamedExpr(Expr::CompoundIdentifier(vec![alias.clone(), name]))
         };
         select.projection.extend(columns.map(column));
+        let named = others.iter().enumerate().map(|(at, expr)| {
+            let alias = Ident::new(format!("other_{at}"));
+            SelectItem::ExprWithAlias { expr: expr.clone(), alias }
+        });
+        select.projection.extend(named);
     }
     query
 }
@@ -110,14 +175,6 @@ pub(super) fn type_values(query: &mut Statement, targets: &[Field]) {
                 *expr = typed(expr.clone(), target);
             }
         }
-    }
-}
-
-/// `DEFAULT` is null, since columns have no other.
-pub(super) fn defaulted(value: &Expr) -> Expr {
-    match is_default(value) {
-        true => Expr::Value(Value::Null.into()),
-        false => value.clone(),
     }
 }
 

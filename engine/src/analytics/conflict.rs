@@ -15,6 +15,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::changes::assignments;
+use super::defaults::Declared;
 use super::insert::{self, sql_type, typed};
 use super::keys::refuse_changed;
 use super::rows::ROW;
@@ -243,7 +244,11 @@ impl Proposed<'_> {
         let quoted = |name: &str| Ident::with_quote('"', name);
         let column = |column: &Field| {
             let at = self.targets.iter().position(|target| target.name() == column.name());
-            let value = at.map_or_else(|| "NULL".to_owned(), |at| format!("given.c{at}"));
+            let value = match (at, self.table.defaults.get(column.name())) {
+                (Some(at), _) => format!("given.c{at}"),
+                (None, Some(default)) => format!("({default})"),
+                (None, None) => "NULL".to_owned(),
+            };
             match sql_type(column) {
                 Some(to) => format!("CAST({value} AS {to}) AS {}", quoted(column.name())),
                 None => format!("{value} AS {}", quoted(column.name())),
@@ -308,7 +313,8 @@ impl Proposed<'_> {
             },
         };
         let mut assigned = Vec::with_capacity(list.len());
-        for (name, value) in assignments(list)? {
+        let declared = Declared::made(self.table, self.shown)?;
+        for (name, value) in assignments(list, &declared)? {
             let targets =
                 insert::targets(self.name, self.shown, Some(std::slice::from_ref(&name)))?;
             // The key that was met is the same.

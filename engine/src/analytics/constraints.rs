@@ -11,6 +11,7 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
+use super::defaults;
 use super::keys::may_be_key;
 use super::numbers::{numbered, whole};
 use super::sequence_options::SequenceChanges;
@@ -23,13 +24,15 @@ use crate::query::planner::parse_one;
 use crate::query::postgres::SessionFacts;
 
 /// Which constraints there are. No others are checked, so that none is promised.
-const CONSTRAINTS: &str = "Columns may be NOT NULL, and those of whole numbers, texts, uuids, dates and timestamps may be UNIQUE or the PRIMARY KEY; leave other constraints and defaults out.";
+pub(super) const CONSTRAINTS: &str = "Columns may be NOT NULL, and those of whole numbers, texts, uuids, dates and timestamps may be UNIQUE or the PRIMARY KEY; leave other constraints out.";
 
 /// What holds for the columns of a table that is made with them.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ColumnRules {
     pub(super) not_null: BTreeSet<String>,
     pub(super) numbered: BTreeMap<String, NumberedBy>,
+    /// The defaults of columns, as SQL.
+    pub(super) defaults: BTreeMap<String, String>,
     pub(super) primary_key: Vec<String>,
     pub(super) unique: Vec<UniqueConstraint>,
     /// The comments on columns.
@@ -37,12 +40,9 @@ pub(crate) struct ColumnRules {
 }
 
 impl ColumnRules {
-    /// Tells whether nothing holds.
-    pub(super) fn is_empty(&self) -> bool {
-        self.not_null.is_empty()
-            && self.numbered.is_empty()
-            && self.primary_key.is_empty()
-            && self.unique.is_empty()
+    /// Tells whether columns are neither numbered nor keys.
+    pub(super) fn is_plain(&self) -> bool {
+        self.numbered.is_empty() && self.primary_key.is_empty() && self.unique.is_empty()
     }
 }
 
@@ -105,9 +105,10 @@ impl Reading<'_> {
                 ColumnOption::Unique(unique) if is_kept(unique) => {
                     self.unique.push((option.name.as_ref().map(normal), vec![name.clone()]));
                 }
-                other => match self.numbering(column, other)? {
-                    Some(by) => self.number(&name, by)?,
-                    None => {
+                other => match (self.numbering(column, other)?, other) {
+                    (Some(by), _) => self.number(&name, by)?,
+                    (None, ColumnOption::Default(value)) => self.default(&name, value)?,
+                    (None, _) => {
                         let what = format!("\"{option}\" of column \"{name}\"");
                         return Err(unsupported(what, CONSTRAINTS));
                     }
@@ -162,19 +163,35 @@ impl Reading<'_> {
         }
     }
 
+    /// Reads the default of a column.
+    fn default(&mut self, name: &str, value: &Expr) -> Result<()> {
+        let Some(default) = defaults::read(name, value)? else { return Ok(()) };
+        let is_numbered = self.rules.numbered.contains_key(name);
+        match self.rules.defaults.insert(name.to_owned(), default) {
+            None if !is_numbered => Ok(()),
+            _ => Err(self.several_defaults(name)),
+        }
+    }
+
     /// Numbers the rows of a column.
     fn number(&mut self, column: &str, by: NumberedBy) -> Result<()> {
-        if self.rules.numbered.insert(column.to_owned(), by).is_none() {
-            return Ok(());
+        let has_default = self.rules.defaults.contains_key(column);
+        match self.rules.numbered.insert(column.to_owned(), by) {
+            None if !has_default => Ok(()),
+            _ => Err(self.several_defaults(column)),
         }
+    }
+
+    /// The answer to a column with two defaults.
+    fn several_defaults(&self, column: &str) -> Error {
         let table = placed(self.name).1;
-        Err(Error::Standard {
+        Error::Standard {
             sqlstate: "42601",
             message: format!(
                 "multiple default values specified for column \"{column}\" of table \"{table}\""
             ),
             hint: "Number its rows in one way: by serial, as an identity or by DEFAULT.".into(),
-        })
+        }
     }
 
     /// Reads a constraint of the table.
@@ -286,18 +303,18 @@ fn check_column(column: &str, columns: &[ColumnDef], what: &str) -> Result<()> {
 }
 
 /// Tells whether a constraint is checked at once, as all are.
-fn is_plain(characteristics: Option<&ConstraintCharacteristics>) -> bool {
+pub(super) fn is_plain(characteristics: Option<&ConstraintCharacteristics>) -> bool {
     characteristics.is_none()
 }
 
 /// Tells whether a unique constraint is one that is kept: nulls are different from each other.
-fn is_kept(unique: &Unique) -> bool {
+pub(super) fn is_kept(unique: &Unique) -> bool {
     is_plain(unique.characteristics.as_ref())
         && unique.nulls_distinct != NullsDistinctOption::NotDistinct
 }
 
 /// Returns the names of the columns of a constraint; `None` if there are expressions among them.
-fn names(columns: &[IndexColumn]) -> Option<Vec<String>> {
+pub(super) fn names(columns: &[IndexColumn]) -> Option<Vec<String>> {
     let name = |column: &IndexColumn| match &column.column.expr {
         Expr::Identifier(name) => Some(normal(name)),
         _ => None,

@@ -12,7 +12,7 @@ use datafusion::error::DataFusionError;
 use crate::error::{Error, Result};
 use crate::query::postgres::input::{self, Refusal};
 use crate::query::postgres::types::{arrow_type, pg_type_of};
-use crate::query::postgres::{Zone, array_elements};
+use crate::query::postgres::{ArrayText, Zone};
 
 /// Reads the texts of a column; those of types that need no reading stay as they are.
 pub(super) fn read(texts: &ArrayRef, field: &Field, zone: &Zone) -> Result<ArrayRef> {
@@ -30,7 +30,7 @@ fn lists(texts: &ArrayRef, item: &FieldRef, zone: &Zone) -> Result<ArrayRef> {
     let mut parts = StringBuilder::new();
     for text in &texts {
         let found = match text {
-            Some(text) => array_elements(text).ok_or_else(malformed)?,
+            Some(text) => parts_of(text)?,
             None => vec![],
         };
         lengths.push(found.len());
@@ -42,6 +42,18 @@ fn lists(texts: &ArrayRef, item: &FieldRef, zone: &Zone) -> Result<ArrayRef> {
     let nulls: Option<NullBuffer> = texts.nulls().cloned();
     let lists = ListArray::try_new(item, OffsetBuffer::from_lengths(lengths), values, nulls);
     Ok(Arc::new(lists.map_err(DataFusionError::from)?))
+}
+
+/// Takes the text of an array of one dimension apart.
+fn parts_of(text: &str) -> Result<Vec<Option<String>>> {
+    let ArrayText { lengths, elements } = ArrayText::read(text).ok_or_else(malformed)?;
+    if lengths.len() > 1 {
+        return Err(Error::Unsupported {
+            what: "an array of several dimensions in a column".into(),
+            hint: "Put each of its parts into a row of its own.".into(),
+        });
+    }
+    Ok(elements)
 }
 
 /// Reads the elements of arrays.
@@ -103,7 +115,9 @@ mod tests {
             Ok(read) => {
                 (0..read.len()).map(|row| array_value_to_string(&read, row).unwrap()).collect()
             }
-            Err(Error::Standard { sqlstate, .. }) => vec![sqlstate.to_owned()],
+            Err(error @ (Error::Standard { .. } | Error::Unsupported { .. })) => {
+                vec![error.sqlstate().to_owned()]
+            }
             Err(other) => vec![other.to_string()],
         }
     }
@@ -118,6 +132,7 @@ mod tests {
         for wrong in ["1,2", "{x}"] {
             assert_eq!(shown(&[Some(wrong)], list(DataType::Int32)), ["22P02"], "{wrong}");
         }
+        assert_eq!(shown(&[Some("{{1},{2}}")], list(DataType::Int32)), ["0A000"]);
         assert_eq!(shown(&[Some("{a,\"b c\"}")], list(DataType::Utf8)), ["[a, b c]"]);
         let decimals = list(DataType::Decimal128(8, 2));
         assert_eq!(shown(&[Some("{1.5,2}")], decimals), ["[1.50, 2.00]"]);

@@ -289,7 +289,7 @@ pub(super) fn typed(expr: Expr, target: &Field) -> Expr {
     cast(expr, data_type)
 }
 
-fn cast(expr: Expr, data_type: SqlType) -> Expr {
+pub(super) fn cast(expr: Expr, data_type: SqlType) -> Expr {
     let (kind, array, format) = (CastKind::Cast, false, None);
     Expr::Cast { kind, expr: Box::new(expr), data_type, array, format }
 }

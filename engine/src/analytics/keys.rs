@@ -189,6 +189,11 @@ impl BroughtKeys {
         Ok(())
     }
 
+    /// Tells whether two rows have the same.
+    pub(super) fn are_same(&self) -> bool {
+        self.twice.is_some()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.keys.values().all(HashSet::is_empty)
     }

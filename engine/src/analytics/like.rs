@@ -17,7 +17,7 @@ use crate::lake::COMMENT;
 use crate::query::DATABASE;
 use crate::query::planner::parse_one;
 use crate::query::postgres::types::{format_type, pg_type_of};
-use crate::query::postgres::{Relation, RelationKind, SessionFacts, Snapshot};
+use crate::query::postgres::{DEFAULT, Relation, RelationKind, SessionFacts, Snapshot};
 
 /// The name of the column that stands for another relation's. No text of a statement has it.
 pub const LIKE: &str = "\u{1}like";
@@ -154,7 +154,12 @@ fn definition(column: &Field, relation: &Relation, taken: Taken, snapshot: &Snap
     if !column.is_nullable() {
         text.push_str(" NOT NULL");
     }
-    let Some(numbered) = relation.numbered.get(column.name()) else { return text };
+    let Some(numbered) = relation.numbered.get(column.name()) else {
+        if let Some(default) = column.metadata().get(DEFAULT).filter(|_| taken.defaults) {
+            text.push_str(&format!(" DEFAULT {default}"));
+        }
+        return text;
+    };
     let (schema, name) = placed(&numbered.sequence);
     let who = match numbered.identity {
         None if taken.defaults => {

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use arrow::datatypes::Schema;
+use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
 
 use super::constraints::ColumnRules;
+use super::defaults::Defaults;
 use super::keys::Key;
 use super::numbers::Brought;
 use super::provenance::Provenance;
@@ -15,6 +17,7 @@ use crate::catalog::{AnalyticsBody, AnalyticsRelation, AnalyticsTable, LegalBasi
 use crate::error::{Error, Result};
 use crate::lake::{FileEntry, Table};
 use crate::query::postgres::zone_of;
+use crate::query::relations::columns_of;
 use crate::query::session::QuerySession;
 
 impl QuerySession {
@@ -29,7 +32,8 @@ impl QuerySession {
     ) -> Result<Written> {
         let viewer = self.viewer(&seen.live)?;
         let (layout, of_persons) = rows::layout(columns)?;
-        let ColumnRules { not_null, numbered, primary_key, unique, comments } = rules.clone();
+        let ColumnRules { not_null, numbered, defaults, primary_key, unique, comments } =
+            rules.clone();
         if of_persons && let Some(column) = numbered.keys().next() {
             return Err(Error::Unsupported {
                 what: format!("numbered column \"{column}\" of rows of persons"),
@@ -48,6 +52,10 @@ impl QuerySession {
                 hint: "Keys would tell of persons who are hidden: leave UNIQUE out.".into(),
             });
         }
+        for (column, default) in &defaults {
+            let field = columns.field_with_name(column).map_err(DataFusionError::from)?;
+            self.default_of(seen, default, field).await?;
+        }
         let apart = match &plan {
             Some(plan) => Provenance::of(plan, of_persons)?.of_one_person_each,
             None => false,
@@ -65,6 +73,7 @@ impl QuerySession {
             of_persons,
             not_null,
             numbered,
+            defaults,
             primary_key,
             unique,
             definition,
@@ -101,7 +110,7 @@ impl QuerySession {
 
     /// Returns what turns rows into those of the table that is kept under `name`.
     pub(super) fn shaper<'a>(
-        &self,
+        &'a self,
         seen: &Seen,
         (name, table): (&str, &'a AnalyticsTable),
         made: &Table,
@@ -116,9 +125,13 @@ impl QuerySession {
         let next_row = (rand::random::<u64>() >> 2) as i64;
         let numbers = self.numbers(seen, table)?;
         let keys = Key::all(name, table, &stored)?;
+        let is_given = |column: &str| sources.iter().any(|(source, _)| source == column);
+        let columns = columns_of(&stored, table);
+        let defaults = Defaults::of(self, seen, table, &columns, is_given)?;
         Ok(Shaper {
             stored,
             sources,
+            defaults,
             table,
             persons,
             next_row,
@@ -147,6 +160,8 @@ impl QuerySession {
         removes: &[FileEntry],
     ) {
         let read = seen.base.published.table(made.path()).unwrap_or_else(|| made.snapshot());
-        self.staged().lock().change_table(made, &read, adds, removes);
+        let mut staged = self.staged().lock();
+        staged.changed(&seen.base.published, made.path());
+        staged.change_table(made, &read, adds, removes);
     }
 }

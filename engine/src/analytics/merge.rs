@@ -14,7 +14,8 @@ use datafusion::sql::sqlparser::ast::{
     visit_expressions_mut,
 };
 
-use super::changes::{ONE_BY_ONE, Target, defaulted};
+use super::changes::{ONE_BY_ONE, Target};
+use super::defaults::Declared;
 use super::rows::ROW;
 use super::statement::{Write, parts, unsupported};
 use crate::error::Result;
@@ -54,6 +55,7 @@ pub(super) fn merge(merge: &Merge, facts: &SessionFacts) -> Result<Write> {
     }
     let chosen = case(None, chosen);
     let source = source_name(&merge.source);
+    let declared = Declared::shown(&target.name, facts)?;
     let mut values = Vec::new();
     let mut steps = Vec::with_capacity(merge.clauses.len());
     for (number, clause) in merge.clauses.iter().enumerate() {
@@ -68,7 +70,7 @@ pub(super) fn merge(merge: &Merge, facts: &SessionFacts) -> Result<Write> {
             });
             VALUES + values.len() - 1
         };
-        steps.push(step(clause, &person, source.as_ref(), &mut add)?);
+        steps.push(step(clause, &person, source.as_ref(), &declared, &mut add)?);
     }
     let Statement::Query(query_of) = &mut query else { return Err(not_read()) };
     let SetExpr::Select(select) = query_of.body.as_mut() else { return Err(not_read()) };
@@ -140,12 +142,13 @@ fn of_source(mut value: Expr, source: Option<&Ident>) -> Expr {
     value
 }
 
-/// Reads what a clause does; `person` is whose the row of the target is, `source` is what the rows of the source go by, and
-/// `add` adds a value to the query and returns its column.
+/// Reads what a clause does; `person` is whose the row of the target is, `source` is what the rows of the source go by,
+/// `declared` are the defaults of the target, and `add` adds a value to the query and returns its column.
 fn step(
     clause: &MergeClause,
     person: &Expr,
     source: Option<&Ident>,
+    declared: &Declared,
     add: &mut impl FnMut(&Expr) -> usize,
 ) -> Result<MergeStep> {
     match &clause.action {
@@ -161,11 +164,12 @@ fn step(
                     return Err(unsupported("SET (columns)", ONE_BY_ONE));
                 };
                 let column = parts(column).pop().unwrap_or_default();
+                let value = declared.value(&column, value);
                 if column == PROFILE_ID {
-                    whose = Some((add(&defaulted(value)), add(person)));
+                    whose = Some((add(&value), add(person)));
                     continue;
                 }
-                assigned.push((column, add(&defaulted(value))));
+                assigned.push((column, add(&value)));
             }
             Ok(MergeStep::Update { assigned, person: whose })
         }
@@ -180,11 +184,18 @@ fn step(
             let [row] = rows.rows.as_slice() else {
                 return Err(unsupported("INSERT of several rows in MERGE", "Write one row."));
             };
-            let places: Vec<usize> =
-                row.content.iter().map(|value| add(&of_source(defaulted(value), source))).collect();
-            let first = places.first().copied().unwrap_or(VALUES);
             let names = insert.columns.iter().filter_map(|column| parts(column).pop());
             let columns: Vec<String> = names.collect();
+            let mut places = Vec::with_capacity(row.content.len());
+            for (at, value) in row.content.iter().enumerate() {
+                let column = match columns.is_empty() {
+                    true => declared.name_at(at),
+                    false => columns.get(at).map(String::as_str),
+                };
+                let value = declared.value(column.unwrap_or_default(), value);
+                places.push(add(&of_source(value, source)));
+            }
+            let first = places.first().copied().unwrap_or(VALUES);
             let columns = (!columns.is_empty()).then_some(columns);
             Ok(MergeStep::Insert { columns, values: first..first + places.len() })
         }

@@ -7,6 +7,7 @@
 //! whether the row exists. `provenance` says when that is enough, and when a table is bound to the purpose that it was
 //! made for as well; the first rows in which several people meet bind one that was open.
 
+mod altered_keys;
 mod chained;
 mod changed;
 mod changes;
@@ -17,11 +18,13 @@ mod constraints;
 mod copied;
 mod copy;
 mod counted;
+mod defaults;
 mod insert;
 mod inserted;
 mod into;
 mod keys;
 mod like;
+mod literals;
 mod made;
 mod materialized;
 mod merge;

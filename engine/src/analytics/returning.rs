@@ -44,6 +44,8 @@ pub(crate) struct Returning {
     pub(super) items: Vec<Item>,
     /// The query over them, if they do not come back as they are.
     computed: Option<Box<Statement>>,
+    /// The columns of other relations of the statement that the query takes, too.
+    pub(super) others: Vec<Expr>,
 }
 
 /// A part of what stands behind `RETURNING`.
@@ -59,38 +61,61 @@ impl Returning {
     /// Reads what stands behind `RETURNING` of a statement that calls its table `table`; `has_others` if it names others.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for columns of other relations.
+    /// [`Error::Unsupported`] for all columns of other relations, and for columns of these beside queries.
     pub(super) fn read(list: &[SelectItem], table: &str, has_others: bool) -> Result<Self> {
         let plain: Option<Vec<Item>> = list.iter().map(|item| plain(item, table)).collect();
         let is_whole = |item: &SelectItem| {
             matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..))
         };
-        if has_others && list.iter().any(is_whole) {
-            let hint = "Name the columns of the table that changes.";
-            return Err(unsupported("\"*\" in RETURNING beside other relations", hint));
+        let all = || {
+            let hint = "Name the columns, those of the table that changes and those of others.";
+            unsupported("\"*\" in RETURNING beside other relations", hint)
+        };
+        let is_all = |item: &SelectItem| is_whole(item) && !is_whole_table(item, table);
+        if has_others && list.iter().any(is_all) {
+            return Err(all());
         }
         if let Some(items) = plain {
-            return Ok(Self { items, computed: None });
+            return Ok(Self { items, computed: None, others: vec![] });
         }
         let mut list = list.to_vec();
-        let mut other = None;
+        let mut others: Vec<Expr> = vec![];
+        let mut has_query = false;
+        if has_others {
+            list.iter_mut().for_each(|item| name_item(item, table));
+        }
         // The visitor never breaks off.
         let _: ControlFlow<()> = visit_expressions_mut(&mut list, |expr| {
+            has_query |=
+                matches!(expr, Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. });
             if let Expr::CompoundIdentifier(parts) = expr
                 && let [.., of, _] = parts.as_slice()
             {
                 match normal(of) == table {
                     // The schema is known.
                     true => drop(parts.drain(..parts.len() - 2)),
-                    false if has_others => other = Some(expr.to_string()),
+                    false if has_others => {
+                        let at = others.iter().position(|other| other == &*expr);
+                        let at = at.unwrap_or(others.len());
+                        let name = Ident::with_quote('"', other_name(at));
+                        let other = std::mem::replace(expr, Expr::Identifier(name));
+                        if at == others.len() {
+                            others.push(other);
+                        }
+                    }
                     false => {}
                 }
             }
             ControlFlow::Continue(())
         });
-        if let Some(other) = other {
-            let hint = "Name columns of the table that changes, and read others with a SELECT.";
-            return Err(unsupported(format!("\"{other}\" in RETURNING"), hint));
+        if let Some(other) = others.first() {
+            if has_query {
+                let hint = "Name columns alone, or read others with a SELECT.";
+                return Err(unsupported(format!("\"{other}\" beside a query in RETURNING"), hint));
+            }
+            if list.iter().any(is_whole) {
+                return Err(all());
+            }
         }
         let (rows, alias) = (Ident::with_quote('"', ROWS), Ident::with_quote('"', table));
         let mut computed = parse_one(&format!("SELECT 1 FROM {TEMPORARY}.{rows} AS {alias}"))?;
@@ -99,7 +124,50 @@ impl Returning {
         {
             select.projection = list;
         }
-        Ok(Self { items: vec![Item::All], computed: Some(Box::new(computed)) })
+        Ok(Self { items: vec![Item::All], computed: Some(Box::new(computed)), others })
+    }
+}
+
+/// What the columns of other relations go by among those of the table: no text of a statement has such a name.
+const OTHER: &str = "\u{1}other_";
+
+fn other_name(at: usize) -> String {
+    format!("{OTHER}{at}")
+}
+
+/// Returns the columns that come back, with those of other relations behind them.
+pub(super) fn with_others(columns: &Schema, others: &[FieldRef]) -> SchemaRef {
+    let named = others.iter().enumerate();
+    let named = named.map(|(at, field)| Arc::new(field.as_ref().clone().with_name(other_name(at))));
+    Arc::new(Schema::new(columns.fields().iter().cloned().chain(named).collect::<Vec<_>>()))
+}
+
+/// Tells whether an item is all columns of the table.
+fn is_whole_table(item: &SelectItem, table: &str) -> bool {
+    match item {
+        SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _) => {
+            parts(name).pop().is_some_and(|name| name == table)
+        }
+        _ => false,
+    }
+}
+
+/// Gives an item that is a column of another relation the name of that column, which it loses.
+fn name_item(item: &mut SelectItem, table: &str) {
+    fn name_of<'a>(expr: &'a Expr, table: &str) -> Option<&'a Ident> {
+        match expr {
+            Expr::CompoundIdentifier(parts) => match parts.as_slice() {
+                [.., of, name] if normal(of) != table => Some(name),
+                _ => None,
+            },
+            Expr::Cast { expr, .. } | Expr::Nested(expr) => name_of(expr, table),
+            _ => None,
+        }
+    }
+    if let SelectItem::UnnamedExpr(expr) = item
+        && let Some(alias) = name_of(expr, table).cloned()
+    {
+        *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
     }
 }
 
@@ -174,6 +242,11 @@ impl QuerySession {
         own: Origin,
         types: &[Option<DataType>],
     ) -> Result<Origin> {
+        if let Some(other) = returning.others.first() {
+            let hint = "Name columns of the table that changes, and join the others behind it.";
+            let what = format!("\"{other}\" in RETURNING of a part of WITH");
+            return Err(unsupported(what, hint));
+        }
         let returned = Returned::new(&returning.items, name, shown)?;
         let own = Origin { ids: returned.ids(), ..own };
         let Some(query) = &returning.computed else { return Ok(own) };
@@ -264,10 +337,24 @@ impl Returned {
         Ok(Self { schema, sources, next, batches: vec![], bytes: 0 })
     }
 
+    /// The same with columns of other relations behind them.
+    pub(super) fn with_others(mut self, others: &[FieldRef]) -> Self {
+        self.schema = with_others(&self.schema, others);
+        self.sources.extend((0..others.len()).map(other_name));
+        self.next.resize(self.sources.len(), None);
+        self
+    }
+
+    /// Returns what columns of other relations go by, in their order.
+    pub(super) fn others(&self) -> Vec<String> {
+        self.sources.iter().filter(|source| source.starts_with(OTHER)).cloned().collect()
+    }
+
     /// Returns the columns of the table that come back and are not among `assigned`, each once.
     pub(super) fn kept(&self, assigned: &[String]) -> Vec<String> {
+        let own = self.sources.iter().filter(|source| !source.starts_with(OTHER));
         let mut kept: Vec<String> =
-            self.sources.iter().filter(|source| !assigned.contains(source)).cloned().collect();
+            own.filter(|source| !assigned.contains(source)).cloned().collect();
         kept.sort_unstable();
         kept.dedup();
         kept

@@ -14,8 +14,10 @@ use arrow::compute::{
 };
 use arrow::datatypes::{DataType, Field, FieldRef, Float64Type, Int64Type, Schema, SchemaRef};
 use datafusion::error::DataFusionError;
+use futures::FutureExt;
 use uuid::Uuid;
 
+use super::defaults::Defaults;
 use super::keys::Key;
 use super::numbers::{Brought, Numbering};
 use super::returning::Returned;
@@ -27,7 +29,7 @@ use crate::query::access::Access;
 use crate::query::governed::{PROFILE_ID, SUBJECT};
 use crate::query::postgres::input::{Kept, documents};
 use crate::query::postgres::types::{format_type, pg_type_of};
-use crate::query::postgres::{Zone, assigned_moments, input};
+use crate::query::postgres::{Zone, assigned_arrays, assigned_moments, input};
 use crate::segment::anchor_of;
 
 /// The system column that tells the rows of a table apart.
@@ -160,6 +162,9 @@ pub(crate) fn assigned(array: &ArrayRef, field: &Field, zone: &Zone) -> Result<A
     if let Some(turned) = assigned_moments(array, target, zone) {
         return Ok(turned?);
     }
+    if let Some(arrays) = assigned_arrays(array, target, zone) {
+        return Ok(arrays?);
+    }
     if target.is_temporal()
         && array.data_type().is_string()
         && let Some(read) = input::times(&crate::tables::texts(array)?, target, zone)
@@ -212,9 +217,11 @@ fn uuids(array: &ArrayRef) -> Result<ArrayRef> {
     Ok(Arc::new(read.collect::<Result<StringArray>>()?))
 }
 
-/// Fails if a text is longer than its column allows.
+/// Fails if a text is longer than its column allows, or one of an array.
 fn check_length(array: &ArrayRef, field: &Field) -> Result<()> {
-    let logical = field.metadata().get(lake::LOGICAL_TYPE).map(String::as_str);
+    let logical = field.metadata().get(lake::LOGICAL_TYPE);
+    let logical = logical.map(|logical| logical.strip_suffix("[]").unwrap_or(logical));
+    let array = array.as_list_opt::<i32>().map_or(array, |lists| lists.values());
     let most = logical.and_then(|logical| {
         let (base, rest) = logical.split_once('(')?;
         let counted = matches!(base, "varchar" | "character varying" | "bpchar" | "character");
@@ -225,9 +232,12 @@ fn check_length(array: &ArrayRef, field: &Field) -> Result<()> {
     if texts.iter().flatten().all(|text| text.chars().count() <= most) {
         return Ok(());
     }
+    let (pg_type, modifier) = pg_type_of(field);
+    let data_type = format_type(i64::from(pg_type.oid), i64::from(modifier));
+    let of_value = data_type.strip_suffix("[]").unwrap_or(&data_type);
     Err(Error::Standard {
         sqlstate: "22001",
-        message: format!("value too long for column \"{}\" of {most} characters", field.name()),
+        message: format!("value too long for type {of_value}"),
         hint: "Cut the value with left(value, n), or make the column text.".into(),
     })
 }
@@ -255,6 +265,8 @@ pub(crate) struct Shaper<'a> {
     pub(crate) stored: SchemaRef,
     /// For each column that queries see by name: which column of the query it comes from.
     pub(crate) sources: Vec<(String, usize)>,
+    /// The columns that come from their defaults.
+    pub(crate) defaults: Defaults<'a>,
     /// What holds for its columns.
     pub(crate) table: &'a AnalyticsTable,
     /// Who may be written about, if rows belong to persons.
@@ -285,6 +297,7 @@ impl Shaper<'_> {
     /// Brings rows of the query into the stored columns.
     pub(crate) async fn shape(&mut self, batch: &RecordBatch) -> Result<RecordBatch> {
         let rows = batch.num_rows();
+        let defaults = self.defaults.take(rows).boxed().await?;
         let mut columns = Vec::with_capacity(self.stored.fields().len());
         for field in self.stored.fields() {
             columns.push(match field.name().as_str() {
@@ -321,7 +334,10 @@ impl Shaper<'_> {
                         (None, Some(numbers)) => {
                             assigned(&numbers.take(rows).await?, &logical, &self.zone)?
                         }
-                        (None, None) => new_null_array(logical.data_type(), rows),
+                        (None, None) => match defaults.get(name) {
+                            Some(array) => assigned(array, &logical, &self.zone)?,
+                            None => new_null_array(logical.data_type(), rows),
+                        },
                     };
                     check_not_null(&array, name, self.table.not_null.contains(name))?;
                     if given.is_some() && numbering.is_some() {

@@ -11,8 +11,8 @@ use parking_lot::Mutex;
 
 use super::numbers::Numbering;
 use crate::catalog::{
-    AnalyticsRelation, AnalyticsSchema, CatalogState, Published, TEMPORARY, TableState, placed,
-    qualified,
+    AnalyticsRelation, AnalyticsSchema, AnalyticsTable, CatalogState, Published, TEMPORARY,
+    TableState, placed, qualified,
 };
 use crate::error::{Error, Result};
 use crate::lake::{Commit, FileEntry, Table, TableSnapshot};
@@ -31,8 +31,21 @@ pub struct Staged {
     copied: BTreeMap<String, u64>,
     /// The numbers that are keys and were given to rows, by the path of their table and their column.
     numbered: BTreeMap<(String, String), Numbering>,
+    /// The published tables whose rows are others, as they were when that began, by path.
+    changed: BTreeMap<String, AnalyticsTable>,
+    /// What the end of a transaction makes of temporary tables, by name.
+    endings: BTreeMap<String, Ending>,
     /// Another number after each change; 0 for none. A plan is good for one number.
     pub(crate) version: u64,
+}
+
+/// What the end of a transaction makes of a temporary table: `ON COMMIT`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// It is gone.
+    Drop,
+    /// It is empty.
+    DeleteRows,
 }
 
 /// A schema or a relation before and after.
@@ -134,12 +147,15 @@ impl Staged {
             version: self.version,
             ..Self::default()
         };
-        if !temporary {
+        if temporary {
+            part.endings = self.endings.clone();
+        } else {
             let made = self.schemas.iter();
             let made = made.filter(|(_, one)| one.before.is_some() || one.after.is_some());
             part.schemas = made.map(|(name, one)| (name.clone(), one.clone())).collect();
             part.copied = self.copied.clone();
             part.numbered = self.numbered.clone();
+            part.changed = self.changed.clone();
         }
         part
     }
@@ -163,7 +179,45 @@ impl Staged {
         relation: Option<AnalyticsRelation>,
     ) {
         self.version = next_version();
+        if relation.is_none() {
+            self.endings.remove(name);
+        }
         Touched::put(&mut self.relations, &published.state.analytics, name, relation);
+    }
+
+    /// Notes what the end of a transaction makes of the temporary table that is kept under `name`.
+    pub(super) fn end_with(&mut self, name: &str, ending: Ending) {
+        self.endings.insert(name.to_owned(), ending);
+    }
+
+    /// Returns temporary tables as the end of a transaction leaves them.
+    pub(super) fn ended(mut self) -> Self {
+        if self.endings.is_empty() {
+            return self;
+        }
+        self.version = next_version();
+        for (name, ending) in std::mem::take(&mut self.endings) {
+            let table = self.relations.get(&name).and_then(|one| one.after.as_ref()?.table());
+            let path = table.map(|table| table.path.clone()).unwrap_or_default();
+            match ending {
+                Ending::Drop => {
+                    let goes_with = |one: &AnalyticsRelation| {
+                        let owner = one.sequence().and_then(|sequence| sequence.owned_by.as_ref());
+                        owner.is_some_and(|owner| owner.table == name)
+                    };
+                    self.relations.remove(&name);
+                    self.relations.retain(|_, one| !one.after.as_ref().is_some_and(goes_with));
+                    self.tables.remove(&path);
+                }
+                Ending::DeleteRows => {
+                    if let Some(staged) = self.tables.get_mut(&path) {
+                        staged.adds.clear();
+                    }
+                    self.endings.insert(name, ending);
+                }
+            }
+        }
+        self
     }
 
     /// Notes that the rows of the table at `path` were copied as `published` has them, to another that takes its place, or
@@ -171,6 +225,15 @@ impl Staged {
     pub(crate) fn copied(&mut self, published: &Published, path: &str) {
         if let Some(table) = published.state.tables.get(path) {
             self.copied.entry(path.to_owned()).or_insert(table.version);
+        }
+    }
+
+    /// Notes that rows of the table at `path` are others, by the rules that `published` has for them.
+    pub(super) fn changed(&mut self, published: &Published, path: &str) {
+        if !self.changed.contains_key(path)
+            && let Some(table) = table_at(&published.state, path)
+        {
+            self.changed.insert(path.to_owned(), table.clone());
         }
     }
 
@@ -267,7 +330,11 @@ impl Staged {
         let numbered = numbered
             .find(|(_, numbering)| numbering.is_overtaken() || numbering.is_replaced(state));
         let numbered = numbered.map(|((path, _), _)| path);
-        if let Some(path) = copied.map(|(path, _)| path).or(numbered) {
+        let mut changed = self.changed.iter();
+        let changed = changed
+            .find(|(path, then)| table_at(state, path).is_some_and(|now| asks_more(now, then)));
+        let changed = changed.map(|(path, _)| path);
+        if let Some(path) = copied.map(|(path, _)| path).or(numbered).or(changed) {
             return Err(overtaken(path));
         }
         match Touched::overtaken(&self.relations, &state.analytics) {
@@ -330,6 +397,20 @@ impl Staged {
         kept.filter_map(|(_, staged)| staged.fresh.as_ref())
             .for_each(|fresh| fresh.kept.store(true, Ordering::SeqCst));
     }
+}
+
+/// Returns the table of a state whose rows lie at `path`.
+fn table_at<'a>(state: &'a CatalogState, path: &str) -> Option<&'a AnalyticsTable> {
+    state.analytics.values().filter_map(AnalyticsRelation::table).find(|table| table.path == path)
+}
+
+/// Tells whether a table asks more of its rows than it did `then`: they were never held against that.
+fn asks_more(now: &AnalyticsTable, then: &AnalyticsTable) -> bool {
+    let is_new_key = !now.primary_key.is_empty() && now.primary_key != then.primary_key;
+    let is_known = |columns: &[String]| then.unique.iter().any(|key| key.columns == columns);
+    is_new_key
+        || !now.not_null.is_subset(&then.not_null)
+        || now.unique.iter().any(|key| !is_known(&key.columns))
 }
 
 /// Returns a number that no other change of the process has.

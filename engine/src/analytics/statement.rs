@@ -16,6 +16,7 @@ use super::merge::{self, MergeStep};
 use super::returning::Returning;
 use super::sequence_objects::{self, Owner};
 use super::sequence_options::{SequenceChanges, of_type};
+use super::staged::Ending;
 use super::{changes, insert, objects, schemas, with};
 use crate::catalog::{ANALYTICS, TEMPORARY, is_reserved, keyed, placed};
 use crate::error::{Error, Result};
@@ -34,6 +35,7 @@ pub(crate) enum Write {
         query: Box<Statement>,
         rules: ColumnRules,
         of_columns: bool,
+        ending: Option<Ending>,
     },
     /// `CREATE VIEW name AS query`.
     CreateView { name: String, replace: bool, if_not_exists: bool, query: Box<Statement> },
@@ -346,10 +348,9 @@ fn create_table(table: &CreateTable, facts: &SessionFacts) -> Result<Write> {
             "Leave the clause out: files are sorted and merged in the background.",
         ),
         (
-            table.table_options != CreateTableOptions::None
-                || !matches!(table.on_commit, None | Some(OnCommit::PreserveRows)),
+            table.table_options != CreateTableOptions::None,
             "options of a table",
-            "Leave WITH (...) and ON COMMIT out.",
+            "Leave WITH (...) out.",
         ),
         (
             table.query.is_some() && !table.columns.is_empty(),
@@ -364,19 +365,33 @@ fn create_table(table: &CreateTable, facts: &SessionFacts) -> Result<Write> {
         true => new_temporary(&table.name)?,
         false => new(&table.name, "CREATE TABLE", facts)?,
     };
+    let ending = match &table.on_commit {
+        None => None,
+        Some(_) if !table.temporary => {
+            return Err(Error::Standard {
+                sqlstate: "42P16",
+                message: "ON COMMIT can only be used on temporary tables".into(),
+                hint: "Leave it out, or make a temporary table.".into(),
+            });
+        }
+        Some(OnCommit::PreserveRows) => None,
+        Some(OnCommit::DeleteRows) => Some(Ending::DeleteRows),
+        Some(OnCommit::Drop) => Some(Ending::Drop),
+    };
     let if_not_exists = table.if_not_exists;
     if let Some(query) = &table.query {
         let query = Box::new(Statement::Query(query.clone()));
-        let rules = ColumnRules::default();
-        return Ok(Write::CreateTable { name, if_not_exists, query, rules, of_columns: false });
+        let (rules, of_columns) = (ColumnRules::default(), false);
+        let made = Write::CreateTable { name, if_not_exists, query, rules, of_columns, ending };
+        return Ok(made);
     }
     let WrittenOut { columns, constraints, comments } = like::written_out(table, facts)?;
     if columns.is_empty() {
         return Err(unsupported("a table without columns", HERE));
     }
     let (query, rules) = constraints::read(&name, &columns, &constraints, facts)?;
-    let rules = ColumnRules { comments, ..rules };
-    Ok(Write::CreateTable { name, if_not_exists, query, rules, of_columns: true })
+    let (rules, of_columns) = (ColumnRules { comments, ..rules }, true);
+    Ok(Write::CreateTable { name, if_not_exists, query, rules, of_columns, ending })
 }
 
 /// Reads what `SELECT ... INTO` makes.
@@ -386,7 +401,8 @@ fn create_of_rows(into: &SelectInto, query: Query, facts: &SessionFacts) -> Resu
         false => new(&into.name, "SELECT INTO", facts)?,
     };
     let (query, rules) = (Box::new(Statement::Query(Box::new(query))), ColumnRules::default());
-    Ok(Write::CreateTable { name, if_not_exists: false, query, rules, of_columns: false })
+    let (if_not_exists, of_columns, ending) = (false, false, None);
+    Ok(Write::CreateTable { name, if_not_exists, query, rules, of_columns, ending })
 }
 
 fn create_sequence(statement: &Statement, facts: &SessionFacts) -> Result<Write> {

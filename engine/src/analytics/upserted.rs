@@ -158,10 +158,13 @@ fn chosen(rows: &RecordBatch, mask: &BooleanArray) -> Result<RecordBatch> {
 
 /// Fails if a row that is proposed lacks a value that rows of the table have, also if it does not go in.
 fn check_proposed(table: &AnalyticsTable, upsert: &Upsert, found: &RecordBatch) -> Result<()> {
+    let is_made = |column: &String| {
+        table.numbered.contains_key(column) || table.defaults.contains_key(column)
+    };
     for column in &table.not_null {
         match upsert.inserted.iter().find(|(name, _)| name == column) {
             Some((_, at)) => check_not_null(found.column(*at), column, true)?,
-            None if table.numbered.contains_key(column) || found.num_rows() == 0 => {}
+            None if is_made(column) || found.num_rows() == 0 => {}
             None => return Err(null_value(column)),
         }
     }

@@ -9,17 +9,19 @@ use datafusion::sql::sqlparser::ast::Statement;
 
 use super::chained::Chain;
 use super::changed::Change;
+use super::defaults::Declared;
 use super::into::is_into;
 use super::keys::refuse_changed;
-use super::returning::{Returned, parameters_with};
+use super::returning::{Returned, parameters_with, with_others};
 use super::staged::{Staged, exists};
 use super::statement::Write;
-use super::{changes, insert, materialized, merged, personal, with};
+use super::{changes, insert, literals, materialized, merged, personal, with};
 use crate::catalog::{AnalyticsRelation, AnalyticsTable, TEMPORARY, placed, qualified};
 use crate::engine::Live;
 use crate::error::{Error, Result};
 use crate::query::kept::Context;
 use crate::query::planned::Planned;
+use crate::query::postgres::zone_of;
 use crate::query::relations::{Relation, Relations, columns_of};
 use crate::query::session::QuerySession;
 
@@ -171,14 +173,22 @@ impl QuerySession {
         let returning = planned.write.returning();
         let items = returning.map(|returning| returning.items.as_slice());
         let mut written = match (&planned.write, plan) {
-            (Write::CreateTable { name, if_not_exists, rules, of_columns, .. }, Some(plan)) => {
+            (
+                Write::CreateTable { name, if_not_exists, rules, of_columns, ending, .. },
+                Some(plan),
+            ) => {
                 if seen.find(name).is_some() {
                     let tag = if *of_columns { "CREATE TABLE" } else { "CREATE TABLE AS" };
                     return already_there(name, *if_not_exists, tag);
                 }
                 let columns = planned.query.as_ref().map(|query| Arc::clone(&query.schema));
                 let columns = columns.ok_or_else(not_planned)?;
-                self.create_table(seen, name, &columns, rules, (!of_columns).then_some(plan)).await
+                let plan = (!of_columns).then_some(plan);
+                let made = self.create_table(seen, name, &columns, rules, plan).await;
+                if let (Ok(_), Some(ending)) = (&made, ending) {
+                    self.staged().lock().end_with(name, *ending);
+                }
+                made
             }
             (Write::CreateMaterialized { name, if_not_exists, query }, Some(plan)) => {
                 if seen.find(name).is_some() {
@@ -196,7 +206,8 @@ impl QuerySession {
                 self.upsert_rows(seen, name, upsert, items, plan).await
             }
             (Write::Change { name, verb, assigned, .. }, Some(plan)) => {
-                let what = Change { name, verb, assigned, returning: items };
+                let others = returning.map_or(0, |returning| returning.others.len());
+                let what = Change { name, verb, assigned, returning: items, others };
                 self.change_rows(seen, &what, plan).await
             }
             (Write::Merge { name, steps, .. }, Some(plan)) => {
@@ -241,6 +252,7 @@ impl QuerySession {
             self.rollback();
             return Err(error);
         }
+        let temporary = temporary.ended();
         *self.temporary().lock() = temporary.clone();
         drop(self.save_and_replace(temporary));
         Ok(())
@@ -310,12 +322,27 @@ impl QuerySession {
             return self.plan_chain(seen, statement, chain, types).await.map(Some);
         }
         // Names are found by what the catalog functions know.
-        let context = self.context_of(seen)?;
+        let with_rows;
+        let mut seen = seen;
+        let mut context = self.context_of(seen)?;
         let Some(mut write) = Write::of(statement, self.facts())? else { return Ok(None) };
         let mut returns = Arc::new(Schema::empty());
         if let Write::Insert { name, columns, query, .. } = &mut write {
             let (_, table) = seen.table(name, "INSERT")?;
-            insert::leave_out_numbers(&table.numbered, &seen.columns(table), columns, query)?;
+            let shown = seen.columns(table);
+            if !table.defaults.is_empty() {
+                Declared::made(table, &shown)?.write_into(columns.as_deref(), query);
+            }
+            insert::leave_out_numbers(&table.numbered, &shown, columns, query)?;
+            let targets = insert::targets(name, &shown, columns.as_deref())?;
+            let (all_named, zone) = (columns.is_some(), zone_of(self.facts()));
+            if let Some(rows) = literals::gathered(query, &targets, all_named, &zone)? {
+                let mut parts = seen.of_parts();
+                parts.give_back(rows);
+                with_rows = parts;
+                seen = &with_rows;
+                context = self.context_of(seen)?;
+            }
         }
         let write = self.arbitrated(seen, &context, write, types).await?;
         let mut adds_persons = false;
@@ -360,18 +387,23 @@ impl QuerySession {
                 let shown = seen.columns(table);
                 let targets = insert::targets(name, &shown, Some(assigned))?;
                 refuse_changed(table, &targets)?;
-                let returned = returning.as_ref();
-                let returned = returned.map(|list| Returned::new(&list.items, name, &shown));
+                let returning = returning.as_ref();
+                let returned = returning.map(|list| Returned::new(&list.items, name, &shown));
+                let others = returning.map_or(&[][..], |list| &list.others);
                 let mut wanted = vec![];
                 if let Some(returned) = returned.transpose()? {
                     wanted = returned.kept(assigned);
                     returns = returned.schema;
                 }
-                let mut query = changes::with_columns(query, alias, wanted.into_iter());
+                let mut query = changes::with_columns(query, alias, wanted.into_iter(), others);
                 changes::type_values(&mut query, &targets);
                 let numbered = self.context_of_change(seen, name)?;
                 let planned = self.plan_with(&seen.live, &numbered, &query, types).await?;
-                insert::check(&planned.schema.fields()[1..][..targets.len()], &targets, true)?;
+                let fields = planned.schema.fields();
+                insert::check(&fields[1..][..targets.len()], &targets, true)?;
+                if !others.is_empty() {
+                    returns = with_others(&returns, &fields[fields.len() - others.len()..]);
+                }
                 Some(planned)
             }
             Write::Upsert { name, upsert, returning, query } => {

@@ -103,6 +103,9 @@ pub struct AnalyticsTable {
         deserialize_with = "named_or_listed"
     )]
     pub numbered: BTreeMap<String, NumberedColumn>,
+    /// What columns are in rows that have no value for them, as SQL.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub defaults: BTreeMap<String, String>,
     /// The columns that are the primary key, in order; none if there is no key.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_more")]
     pub primary_key: Vec<String>,

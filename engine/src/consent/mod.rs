@@ -16,12 +16,14 @@
 mod book;
 mod deleted;
 mod feed;
+mod ground;
 mod learnt;
 mod ledger;
 mod record;
 
 pub use book::{Answer, ConsentBook, FeedCounts, Holder, Holding, Status};
 pub use feed::{FeedReport, feed_coverage, refresh_feeds};
+pub use ground::check_feed;
 pub use ledger::{Answers, LedgerRow, Normalizer, append_recorded, graph_version, normalizer};
 
 use crate::catalog::LegalBasis;

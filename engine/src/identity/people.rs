@@ -58,7 +58,7 @@ impl People {
             .map(|country| country.to_string());
         let name = match (&fields.name, &fields.first_name, &fields.last_name) {
             (Some(name), ..) => udfs::normalize_name(name),
-            (None, Some(first), Some(last)) => udfs::normalize_name(&format!("{first} {last}")),
+            (None, Some(first), Some(last)) => udfs::normalize_name(&whole_name(first, last)),
             (None, first, last) => {
                 first.as_deref().or(last.as_deref()).and_then(udfs::normalize_name)
             }
@@ -235,7 +235,10 @@ impl People {
     }
 
     fn compare_names(&self, left: &Person, right: &Person) -> NameAgreement {
-        if left.given == right.given && left.surname == right.surname && left.given != NONE {
+        let is_one = left.given == right.given && left.surname == right.surname;
+        let has_second = |person: &Person| person.middle[0] != NONE;
+        let may_differ = left.middle != right.middle && has_second(left) && has_second(right);
+        if is_one && left.given != NONE && !may_differ {
             return NameAgreement { given: Agreement::Same, surname: Agreement::Same };
         }
         udfs::compare_names(&self.name_parts(left), &self.name_parts(right))
@@ -326,6 +329,17 @@ impl People {
     }
 }
 
+/// Returns a name of two columns as one. A comma among given names turns nothing round (`Mary, Ann`), unless the column holds the
+/// whole name.
+fn whole_name(first: &str, last: &str) -> String {
+    match first.split_once(',') {
+        Some((before, _)) if before.trim() != last.trim() => {
+            format!("{} {last}", first.replace(',', " "))
+        }
+        _ => format!("{first} {last}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -364,6 +378,11 @@ mod tests {
         check(("Jennifer Linwood", "1980-05-06"), ("Jwnnifer Linwodo", "1981-05-06"), None, true);
         check(("Robert L. Jones", "1980-01-01"), ("Bob Jones", "1980-12-24"), None, true);
         check(("Anna Nowak-Zając", ""), ("Anna Nowak", ""), None, true);
+        check(("Nowak Anna", ""), ("Nowak Ania", ""), None, true);
+        check(("Nguyễn Văn Minh", ""), ("Minh Nguyen", ""), None, true);
+        check(("Nguyễn Thị Lan Anh", ""), ("Lan Anh Nguyen", ""), None, true);
+        check(("Mary Ann Smith", ""), ("Maryann Smith", ""), None, true);
+        check(("Sir Thomas Hall, 2nd Baronet", ""), ("Hall, Thomas", ""), None, true);
         check(("P. Nowak", ""), ("Paulina Nowak", ""), None, false);
         check(("Nowak", ""), ("Paulina Nowak", ""), None, false);
         check(("", ""), ("Paulina Nowak", ""), None, false);
@@ -375,9 +394,27 @@ mod tests {
         use Contradiction::{BirthDate, GivenName, Suffix};
         check(("John Smith", ""), ("Mary Smith", ""), Some(GivenName), false);
         check(("K. Nowak", ""), ("Paulina Nowak", ""), Some(GivenName), false);
+        check(("Nowak Anna", ""), ("Nowak Piotr", ""), Some(GivenName), false);
+        check(("Nguyễn Văn Minh", ""), ("Nguyễn Thị Lan", ""), Some(GivenName), false);
+        check(("Hanna Kot", ""), ("Anna Kot", ""), Some(GivenName), false);
+        check(("Jean-Luc Kot", ""), ("Jean-Pierre Kot", ""), Some(GivenName), false);
+        check(("Abdul Rahman Khan", ""), ("Abdul Aziz Khan", ""), Some(GivenName), false);
         check(("David Lars Sr", ""), ("David Lars, Jr.", ""), Some(Suffix), true);
         check(("David Lars", "1950-02-03"), ("David Lars", "1980-07-08"), Some(BirthDate), true);
         check(("David Lars", "1950-02-03"), ("David Lars", "1975-02-03"), Some(BirthDate), true);
+    }
+
+    #[test]
+    fn columns_make_one_name() {
+        for (first, last, expected) in [
+            ("Anna", "Nowak", "Anna Nowak"),
+            ("John, 5th Baronet", "Smith", "John  5th Baronet Smith"),
+            ("Mary, Ann", "Smith Jr", "Mary  Ann Smith Jr"),
+            ("Smith, John", "Smith", "Smith, John Smith"),
+            ("John", "Smith, Jr", "John Smith, Jr"),
+        ] {
+            assert_eq!(whole_name(first, last), expected);
+        }
     }
 
     #[test]

@@ -116,8 +116,8 @@ impl Graph {
         }
     }
 
-    /// Judges two people of one block: names agree, nothing contradicts, and where namesakes are known, birth or suffix
-    /// decides.
+    /// Judges two people of one block: names agree, nothing contradicts, and where namesakes are known, or one of the two has a
+    /// suffix, birth or suffix decides.
     fn judge_block(&self, left: u32, right: u32, namesakes: impl FnOnce() -> bool) -> Verdict {
         let names = self.people.names(left, right);
         if !names.is_alike() {
@@ -128,7 +128,9 @@ impl Graph {
         }
         let (left, right) = (self.people.get(left), self.people.get(right));
         let birth = left.birth_agreement(right);
-        if birth < Agreement::Similar && !left.same_suffix(right) && namesakes() {
+        // Whoever is called senior or junior has a namesake, mostly at the same address, whether or not anybody knows him.
+        let has_namesake = || (left.suffix == 0) != (right.suffix == 0) || namesakes();
+        if birth < Agreement::Similar && !left.same_suffix(right) && has_namesake() {
             return Verdict::Ignore;
         }
         Verdict::Propose(names.strength() + birth as u8)

@@ -28,8 +28,9 @@ const ERRORS_TOGETHER: f64 = 2.0;
 /// More are not believed: people with one record each, in families of six, would show fifteen.
 const HOUSEHOLDS_MAX: f64 = 16.0;
 
-/// Where two people of what looks like one household have one address so many times less often than two records of one person,
-/// they are none: records with a wrong name and a wrong birthday look like them.
+/// Where two people of what looks like one household have one address less often, by this factor, than two records of one person,
+/// they are none: records with a wrong name and a wrong birthday look like them, and those who share a home nearly always have
+/// its address in common.
 const HOMES_MIN: f64 = 0.1;
 
 /// Probabilities of an identifier's levels at most: some records of one person carry another value.
@@ -98,6 +99,12 @@ pub(super) fn calibrate(
     let at_home = |class: usize| parameters.tables[class][ADDRESS][address::SAME as usize];
     let same = &parameters.tables[SAME];
     let wrong = same[GIVEN][given::DIFFERENT as usize] * same[BIRTH][birth::DIFFERENT as usize];
+    // They are at home more often than a family is, which is reckoned from those who are.
+    let more_at_home = home_rule(evidence).map_or(1.0, |(_, from)| {
+        let of = |class: usize| agreement_at_home(&parameters.tables[class], from);
+        (of(SAME) / of(HOUSEHOLD)).max(1.0)
+    });
+    let wrong = wrong * more_at_home;
     let households = evidence.households
         && prior_household > prior * HOUSEHOLDS_MIN.max(wrong * ERRORS_TOGETHER)
         && at_home(HOUSEHOLD) >= at_home(SAME) * HOMES_MIN;
@@ -141,16 +148,25 @@ fn house_prior(
     parameters: &Parameters,
     fits: &[Option<Fit>],
 ) -> Option<f64> {
+    let (rule, from) = home_rule(evidence)?;
+    let fit = fits[rule].as_ref()?;
+    let agreement = agreement_at_home(&parameters.tables[HOUSEHOLD], from);
+    Some(fit.pairs * fit.shares[HOUSEHOLD] / agreement / evidence.comparable[rule])
+}
+
+/// Returns the rule whose key is a surname and a home, and the least level at which addresses are one home.
+fn home_rule(evidence: &Evidence<'_>) -> Option<(usize, u8)> {
     let homes = [(Part::House, address::SAME), (Part::PostalCode, address::POSTAL_CODE)];
-    let (rule, from) = homes.into_iter().find_map(|(home, from)| {
+    homes.into_iter().find_map(|(home, from)| {
         let is_of = |rule: &Rule| rule.parts[..] == [Part::Surname, home];
         Some((evidence.rules.iter().position(is_of)?, from))
-    })?;
-    let fit = fits[rule].as_ref()?;
-    let household = &parameters.tables[HOUSEHOLD];
-    let at_home: f64 = household[ADDRESS][usize::from(from)..].iter().sum();
-    let agreement = household[SURNAME][surname::SAME as usize] * at_home;
-    Some(fit.pairs * fit.shares[HOUSEHOLD] / agreement / evidence.comparable[rule])
+    })
+}
+
+/// Returns how often pairs of a class agree on surname and home.
+fn agreement_at_home(table: &[[f64; LEVELS_MAX]], from: u8) -> f64 {
+    let at_home: f64 = table[ADDRESS][usize::from(from)..].iter().sum();
+    table[SURNAME][surname::SAME as usize] * at_home
 }
 
 /// Returns the priors that blocks of names and birthdays lead to.

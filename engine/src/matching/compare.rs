@@ -241,7 +241,8 @@ impl<'a> Comparer<'a> {
 }
 
 /// Tells whether two records of one surname have it first: `Nowak Anna` and `Nowak Piotr`, who would be one person with two
-/// surnames else. Only where tables know what comes last as given names, and what comes first as none.
+/// surnames else. Only where tables know what comes last as given names or what comes first as a family's, and nothing speaks
+/// against it.
 pub(super) fn are_turned(records: &Records, left: &[u32], right: &[u32]) -> bool {
     let names = &records.names;
     let (first, other) = (left[ROW_GIVEN], right[ROW_GIVEN]);
@@ -254,7 +255,10 @@ pub(super) fn are_turned(records: &Records, left: &[u32], right: &[u32]) -> bool
     }
     let is_turned = |row: &[u32]| {
         let (first, last) = (row[ROW_GIVEN], row[ROW_SURNAME]);
-        last != NONE && names.is_given(last) && !names.is_given(first)
+        last != NONE
+            && !names.is_given(first)
+            && !names.is_family(last)
+            && (names.is_given(last) || names.is_family(first))
     };
     is_turned(left) && is_turned(right)
 }

@@ -171,6 +171,7 @@ impl Normal {
         let Some(normal) = udfs::normalize_name(text) else { return Name::default() };
         let mut words: Vec<&str> = normal.split(' ').collect();
         let suffix = udfs::take_suffix(&mut words).map_or(NONE, u32::from);
+        udfs::turn_family_name(&mut words);
         let Some(surname) = words.pop() else { return Name::default() };
         let mut rest = words.into_iter();
         let given = self.part(rest.next());
@@ -182,9 +183,13 @@ impl Normal {
         }
     }
 
+    /// Reads `Given Middle`; a title alone says nothing.
     fn first_name(&mut self, text: &str) -> Name {
         let normal = udfs::normalize_name(text);
-        let given = normal.as_deref().and_then(|normal| normal.split(' ').next());
+        let given = normal
+            .as_deref()
+            .and_then(udfs::called_name)
+            .filter(|given| !udfs::is_title(given) || !udfs::writes_vowels(text));
         Name { given: self.part(given), ..Name::default() }
     }
 
@@ -270,7 +275,12 @@ mod tests {
     fn names_come_in_parts() {
         check(Some("Wójcik-Zając, Łukasz Jr."), None, None, ["lukasz", "zajac", "wojcik"], 0);
         check(None, Some("Mary Ann"), Some("Nowak-Zając sr"), ["mary", "zajac", "nowak"], 1);
+        check(None, Some("Thị Lan"), Some("Nguyễn"), ["lan", "nguyen", ""], NONE);
         check(None, Some("Jan Kowalski"), None, ["jan", "kowalski", ""], NONE);
+        check(None, Some("Sir Thomas"), Some("Smith"), ["thomas", "smith", ""], NONE);
+        check(None, Some("Sir"), Some("Smith"), ["", "smith", ""], NONE);
+        check(Some("Sir T. Hall, 2nd Baronet"), None, None, ["t", "hall", ""], NONE);
+        check(Some("Nguyễn Văn Minh"), None, None, ["minh", "nguyen", "van"], NONE);
         check(None, None, Some("Kowalski"), ["", "kowalski", ""], NONE);
         check(Some("Kowalski"), None, None, ["", "kowalski", ""], NONE);
         check(Some("x".repeat(1_000_000).as_str()), None, None, ["", "", ""], NONE);

@@ -288,6 +288,9 @@ fn averaged(
                 taught = by(Teaches::Rest);
             }
             averaged.tables[class][comparison] = match taught.len() {
+                0 if class == HOUSEHOLD && comparison == SURNAME => {
+                    written_alike(before, &averaged)
+                }
                 0 => before.tables[class][comparison],
                 count => {
                     let mut sum = [0.0; LEVELS_MAX];
@@ -302,6 +305,20 @@ fn averaged(
         }
     }
     averaged
+}
+
+/// Returns how two people of one household agree on the surname where nobody shows it: as is usual, but that nobody writes it
+/// worse beside another one than beside oneself.
+fn written_alike(before: &Parameters, learnt: &Parameters) -> [f64; LEVELS_MAX] {
+    let mut table = before.tables[HOUSEHOLD][SURNAME];
+    let same = &learnt.tables[SAME][SURNAME];
+    let alike = 1.0 - table[surname::DIFFERENT as usize];
+    for level in surname::DIFFERENT as usize + 1..surname::SAME as usize {
+        let less = (table[level] - same[level] * alike).max(0.0);
+        table[level] -= less;
+        table[surname::SAME as usize] += less;
+    }
+    table
 }
 
 /// Takes people and households out of the sampled chances: a few of the random pairs were some.

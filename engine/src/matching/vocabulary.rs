@@ -41,6 +41,8 @@ pub(super) struct Names {
     surname_keys: Vec<u32>,
     /// Whether each part is known as a given name.
     are_given: Vec<bool>,
+    /// Whether each part is known as the name of a family.
+    are_family: Vec<bool>,
 }
 
 impl Names {
@@ -51,6 +53,7 @@ impl Names {
             self.given_keys.push(number);
             self.surname_keys.push(number);
             self.are_given.push(udfs::is_given_name(part));
+            self.are_family.push(udfs::is_family_name(part));
             let given = self.intern_key(udfs::given_name_key(part), number);
             let surname = self.intern_key(&udfs::surname_key(part), number);
             self.given_keys[number as usize] = given;
@@ -83,6 +86,11 @@ impl Names {
     /// Tells whether a part is known as a given name.
     pub(super) fn is_given(&self, part: u32) -> bool {
         self.are_given[part as usize]
+    }
+
+    /// Tells whether a part is known as the name of a family, and as no given name.
+    pub(super) fn is_family(&self, part: u32) -> bool {
+        self.are_family[part as usize]
     }
 
     /// Returns a hash that all forms of a given name share.

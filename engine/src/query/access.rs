@@ -10,6 +10,7 @@ use std::sync::{Arc, OnceLock};
 use datafusion::catalog::Session;
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
 
+use super::directory::Directory;
 use crate::error::Error;
 use crate::identity::{Households, ProfileIds, Tie};
 
@@ -26,9 +27,22 @@ pub struct People {
     /// By subject: the anchor, the oldest subject of the profile, or [`NO_SUBJECT`].
     anchors: Vec<u32>,
     /// The subjects that have a profile, in the order of its id, once somebody asks for a few.
-    by_profile: OnceLock<Vec<u32>>,
+    by_profile: OnceLock<ByProfile>,
     /// Who may live with whom, and what makes ids of households, if the graph asks for them.
     households: Option<(Arc<Households>, ProfileIds)>,
+}
+
+/// The subjects that have a profile, in the order of its id.
+#[derive(Debug)]
+struct ByProfile {
+    subjects: Vec<u32>,
+    /// The directory of their ids.
+    directory: Directory,
+}
+
+/// Returns a number that is as much larger than another one's as the id is.
+fn ordered(id: i64) -> u64 {
+    id.cast_unsigned() ^ (1 << 63)
 }
 
 impl People {
@@ -66,13 +80,15 @@ impl People {
             let all = 0..u32::try_from(self.profile_ids.len()).unwrap_or(NO_SUBJECT);
             let mut subjects: Vec<u32> = all.filter(|subject| id_of(subject) != 0).collect();
             subjects.sort_unstable_by_key(id_of);
-            subjects
+            let count = u32::try_from(subjects.len()).unwrap_or(NO_SUBJECT);
+            let directory = Directory::of(count, |at| ordered(id_of(&subjects[at])));
+            ByProfile { subjects, directory }
         });
         let mut found = Vec::new();
         for id in ids {
-            let from = by_profile.partition_point(|subject| id_of(subject) < *id);
-            let of_profile = by_profile[from..].iter().take_while(|subject| id_of(subject) == *id);
-            found.extend(of_profile);
+            let near = &by_profile.subjects[by_profile.directory.around(ordered(*id))];
+            let from = near.partition_point(|subject| id_of(subject) < *id);
+            found.extend(near[from..].iter().take_while(|subject| id_of(subject) == *id));
         }
         found.sort_unstable();
         found.dedup();
@@ -265,5 +281,6 @@ mod tests {
         assert_eq!(people.anchor(2), Some(0));
         assert_eq!(people.profiles().collect::<Vec<_>>(), [(0, 7)]);
         assert_eq!(people.subjects(&[7, 9, 0]), [0, 2]);
+        assert_eq!(people.subjects(&[i64::MIN, 8, 6, i64::MAX]), [0_u32; 0]);
     }
 }

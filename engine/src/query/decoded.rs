@@ -9,12 +9,13 @@
 //! dictionary that all of its pages need. So the rest of a file is read ahead once a few blocks of it were asked for. What
 //! scans read is kept once it was decoded [`DECODED_TIMES`] over, if it is small enough to stay.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, SchemaRef};
+use datafusion::common::HashMap;
 use datafusion::error::DataFusionError;
 use datafusion::parquet::arrow::ProjectionMask;
 use datafusion::parquet::arrow::arrow_reader::{ArrowReaderMetadata, RowSelection, RowSelector};

@@ -8,6 +8,7 @@
 pub mod access;
 mod blooms;
 mod decoded;
+mod directory;
 mod expansion;
 mod generic;
 pub mod governed;

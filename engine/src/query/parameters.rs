@@ -5,14 +5,16 @@
 //! the value is there: a cast to plain `numeric` that stands around it would only cut it, and is left out. So it is with
 //! arrays of that type.
 
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
-use datafusion::common::{DFSchema, ParamValues, ScalarValue};
+use datafusion::common::utils::list_ndims;
+use datafusion::common::{DFSchema, ParamValues, Result as PlanResult, ScalarValue};
 use datafusion::error::DataFusionError;
-use datafusion::logical_expr::expr::{Cast, Placeholder, ScalarFunction};
+use datafusion::logical_expr::expr::{Between, Cast, InList, Placeholder, ScalarFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::type_coercion::functions::fields_with_udf;
 use datafusion::logical_expr::utils::merge_schema;
@@ -31,7 +33,7 @@ use crate::error::Result;
 
 /// The parameters of a statement that are cast to plain `numeric`, or to an array of it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Numerics(Vec<String>);
+pub(super) struct Numerics(HashSet<String>);
 
 impl Numerics {
     pub(super) fn of(statement: &Statement) -> Self {
@@ -45,7 +47,7 @@ impl Numerics {
     fn within<'a>(&self, expr: &'a PlannedExpr) -> Option<&'a str> {
         let PlannedExpr::Cast(Cast { expr, field }) = expr else { return None };
         let PlannedExpr::Placeholder(Placeholder { id, .. }) = expr.as_ref() else { return None };
-        let to = element_of(field.data_type()).unwrap_or(field.data_type());
+        let to = leaf_of(field.data_type());
         (self.0.contains(id) && *to == arrow_type("numeric")).then_some(id.as_str())
     }
 }
@@ -58,7 +60,7 @@ impl Visitor for Numerics {
             && let Some(name) = placeholder(expr)
             && is_plain_numeric(data_type)
         {
-            self.0.push(name.to_owned());
+            self.0.insert(name.to_owned());
         }
         ControlFlow::Continue(())
     }
@@ -91,10 +93,11 @@ fn is_plain_numeric(data_type: &SqlType) -> bool {
     }
 }
 
-fn element_of(data_type: &DataType) -> Option<&DataType> {
+/// The type of the elements of arrays, in however many dimensions; of other values their own.
+fn leaf_of(data_type: &DataType) -> &DataType {
     match data_type {
-        DataType::List(element) => Some(element.data_type()),
-        _ => None,
+        DataType::List(element) => leaf_of(element.data_type()),
+        other => other,
     }
 }
 
@@ -104,27 +107,32 @@ pub(super) fn with_values(
     numerics: &Numerics,
     values: Vec<ScalarValue>,
 ) -> Result<LogicalPlan> {
-    let exact: Vec<String> = values
+    let exact: HashSet<String> = values
         .iter()
         .enumerate()
-        .filter(|(_, value)| {
-            let data_type = value.data_type();
-            !value.is_null() && element_of(&data_type).unwrap_or(&data_type).is_decimal()
-        })
+        .filter(|(_, value)| !value.is_null() && leaf_of(&value.data_type()).is_decimal())
         .map(|(at, _)| format!("${}", at + 1))
         .collect();
     let plan = match exact.is_empty() || numerics.0.is_empty() {
         true => plan,
         false => without_casts(plan, numerics, &exact)?,
     };
+    let plan = match values.iter().any(|value| list_ndims(&value.data_type()) > 1) {
+        true => with_dimensions(plan, &values)?,
+        false => plan,
+    };
     Ok(plan.with_param_values(ParamValues::List(values.into_iter().map(Into::into).collect()))?)
 }
 
 /// Leaves out the casts around the parameters in `exact`. What type an expression then has is told by the values that are
 /// put in next.
-fn without_casts(plan: LogicalPlan, numerics: &Numerics, exact: &[String]) -> Result<LogicalPlan> {
+fn without_casts(
+    plan: LogicalPlan,
+    numerics: &Numerics,
+    exact: &HashSet<String>,
+) -> Result<LogicalPlan> {
     let bare = |expr: PlannedExpr| {
-        let needless = numerics.within(&expr).is_some_and(|id| exact.iter().any(|name| name == id));
+        let needless = numerics.within(&expr).is_some_and(|id| exact.contains(id));
         Ok(match expr {
             PlannedExpr::Cast(Cast { expr, field }) if needless => {
                 Transformed::yes(with_type(*expr, field))
@@ -132,14 +140,50 @@ fn without_casts(plan: LogicalPlan, numerics: &Numerics, exact: &[String]) -> Re
             other => Transformed::no(other),
         })
     };
+    with_expressions(plan, bare)
+}
+
+/// Changes each part of each expression of a plan, which keeps its name.
+fn with_expressions(
+    plan: LogicalPlan,
+    change: impl Fn(PlannedExpr) -> PlanResult<Transformed<PlannedExpr>>,
+) -> Result<LogicalPlan> {
     let plan = plan.transform_up_with_subqueries(|node| {
         let names = NamePreserver::new(&node);
         node.map_expressions(|expr| {
             let name = names.save(&expr);
-            Ok(expr.transform_up(bare)?.update_data(|expr| name.restore(expr)))
+            Ok(expr.transform_up(&change)?.update_data(|expr| name.restore(expr)))
         })
     });
     Ok(plan.data()?)
+}
+
+/// Gives the casts around parameters as many dimensions as their values have: PostgreSQL's types do not tell of them.
+fn with_dimensions(plan: LogicalPlan, values: &[ScalarValue]) -> Result<LogicalPlan> {
+    let dimensions = |id: &str| {
+        let at = id.strip_prefix('$').and_then(|at| at.parse::<usize>().ok()?.checked_sub(1));
+        at.and_then(|at| values.get(at)).map_or(0, |value| list_ndims(&value.data_type()))
+    };
+    let deep = |expr: PlannedExpr| {
+        let (expr, field) = match expr {
+            PlannedExpr::Cast(Cast { expr, field }) => (expr, field),
+            other => return Ok(Transformed::no(other)),
+        };
+        let given = match expr.as_ref() {
+            PlannedExpr::Placeholder(parameter) => dimensions(&parameter.id),
+            PlannedExpr::Cast(inner) => list_ndims(inner.field.data_type()),
+            _ => 0,
+        };
+        let known = list_ndims(field.data_type());
+        if known == 0 || given <= known {
+            return Ok(Transformed::no(PlannedExpr::Cast(Cast { expr, field })));
+        }
+        let known = (known..given)
+            .fold(field.data_type().clone(), |inner, _| DataType::new_list(inner, true));
+        let field = Arc::new(field.as_ref().clone().with_data_type(known));
+        Ok(Transformed::yes(PlannedExpr::Cast(Cast { expr, field })))
+    };
+    with_expressions(plan, deep)
 }
 
 /// Keeps the type at a parameter: without one it is looked for in what stands beside the parameter, among the columns that
@@ -158,7 +202,7 @@ pub(super) fn with_declared_types(
     statement: &Statement,
     declared: &[Option<DataType>],
 ) -> Result<Statement> {
-    let mut types = Vec::new();
+    let mut types = HashMap::new();
     for (at, data_type) in declared.iter().enumerate() {
         let Some(data_type) = data_type.as_ref().filter(|declared| is_telling(declared)) else {
             continue;
@@ -168,7 +212,7 @@ pub(super) fn with_declared_types(
         let name = format_type(i64::from(pg_type.oid), -1);
         let mut parser = Parser::new(&PostgreSqlDialect {});
         parser = parser.try_with_sql(&name).map_err(sql_error)?;
-        types.push((format!("${}", at + 1), parser.parse_data_type().map_err(sql_error)?));
+        types.insert(format!("${}", at + 1), parser.parse_data_type().map_err(sql_error)?);
     }
     let mut statement = statement.clone();
     if !types.is_empty() {
@@ -200,7 +244,7 @@ fn sql_error(error: datafusion::sql::sqlparser::parser::ParserError) -> DataFusi
 }
 
 struct Casts {
-    types: Vec<(String, SqlType)>,
+    types: HashMap<String, SqlType>,
 }
 
 impl VisitorMut for Casts {
@@ -227,7 +271,7 @@ impl VisitorMut for Casts {
             **inner = bare;
         } else if let Expr::Value(value) = expr
             && let Value::Placeholder(name) = &value.value
-            && let Some((_, data_type)) = self.types.iter().find(|(declared, _)| declared == name)
+            && let Some(data_type) = self.types.get(name)
         {
             *expr = Expr::Cast {
                 kind: CastKind::Cast,
@@ -248,8 +292,7 @@ impl Casts {
             Expr::Nested(inner) => self.without_cast(inner),
             Expr::Cast { expr: inner, data_type, .. } => {
                 let name = placeholder(inner)?;
-                let ours =
-                    self.types.iter().any(|(declared, of)| declared == name && of == data_type);
+                let ours = self.types.get(name) == Some(data_type);
                 ours.then(|| inner.as_ref().clone())
             }
             _ => None,
@@ -270,10 +313,15 @@ pub(super) fn fields_of(
     // Parts of a statement that are never evaluated are in no plan, and a client binds their parameters all the same.
     let count = last_parameter(statement).max(declared.len());
     let open = || Field::new("", DataType::Utf8, true);
+    let wanted = |at: usize| inferred.get(&format!("${}", at + 1)).cloned().flatten();
+    let is_array = |field: &FieldRef| matches!(field.data_type(), DataType::List(_));
     let field_of = |at: usize| {
         let field = match declared.get(at).cloned().flatten() {
+            // The text of an array is read as one.
+            Some(DataType::Utf8) if wanted(at).is_some_and(|field| is_array(&field)) => wanted(at)
+                .map_or_else(open, |field| as_sent(field.as_ref().clone().with_nullable(true))),
             Some(declared) => declared_as(&declared),
-            None => match inferred.get(&format!("${}", at + 1)).cloned().flatten() {
+            None => match wanted(at) {
                 Some(inferred) => as_sent(inferred.as_ref().clone().with_nullable(true)),
                 None => open(),
             },
@@ -340,6 +388,19 @@ fn used(plan: &LogicalPlan) -> Result<Vec<(String, FieldRef)>> {
                         }
                     }
                     PlannedExpr::ScalarFunction(function) => found.extend(taken(function, &schema)),
+                    PlannedExpr::InList(InList { expr, list, .. }) => {
+                        found.extend(compared(expr, &mut list.iter(), &schema));
+                    }
+                    PlannedExpr::Between(Between { expr, low, high, .. }) => {
+                        let bounds = [low.as_ref(), high.as_ref()];
+                        found.extend(compared(expr, &mut bounds.into_iter(), &schema));
+                    }
+                    PlannedExpr::Case(case) if case.expr.is_none() => {
+                        let conditions =
+                            case.when_then_expr.iter().filter_map(|(when, _)| open(when));
+                        let boolean = || Arc::new(Field::new("", DataType::Boolean, true));
+                        found.extend(conditions.map(|id| (id, boolean())));
+                    }
                     _ => {}
                 }
                 Ok(TreeNodeRecursion::Continue)
@@ -347,6 +408,34 @@ fn used(plan: &LogicalPlan) -> Result<Vec<(String, FieldRef)>> {
         })
     })?;
     Ok(found)
+}
+
+/// The name of a parameter whose type nothing told yet.
+fn open(expr: &PlannedExpr) -> Option<String> {
+    match expr {
+        PlannedExpr::Placeholder(placeholder) if placeholder.field.is_none() => {
+            Some(placeholder.id.clone())
+        }
+        _ => None,
+    }
+}
+
+/// A parameter that is compared with others, as in `$1 BETWEEN a AND b`: it is what they are, of whole numbers the widest. Of
+/// decimals each has its own digits, and is sent as text.
+fn compared(
+    value: &PlannedExpr,
+    others: &mut dyn Iterator<Item = &PlannedExpr>,
+    schema: &DFSchema,
+) -> Option<(String, FieldRef)> {
+    let id = open(value)?;
+    let fields = others.filter_map(|other| Some(other.to_field(schema).ok()?.1));
+    let fields: Vec<FieldRef> = fields.filter(|field| !field.data_type().is_null()).collect();
+    let is_sent_as_text = |data_type: &DataType| data_type.is_string() || data_type.is_decimal();
+    if fields.iter().any(|field| is_sent_as_text(field.data_type())) {
+        return None;
+    }
+    let widest = fields.into_iter().max_by_key(|field| field.data_type().primitive_width())?;
+    Some((id, widest))
 }
 
 /// The list of values that are compared with one. It holds uuids if that is one; a client takes other texts as texts.
@@ -362,12 +451,6 @@ fn list_of(item: &Field) -> FieldRef {
 
 /// The parameters that stand where a function takes a whole number or a boolean, as in `pg_advisory_lock($1)`.
 fn taken(function: &ScalarFunction, schema: &DFSchema) -> Vec<(String, FieldRef)> {
-    let open = |arg: &PlannedExpr| match arg {
-        PlannedExpr::Placeholder(placeholder) if placeholder.field.is_none() => {
-            Some(placeholder.id.clone())
-        }
-        _ => None,
-    };
     if !function.args.iter().any(|arg| open(arg).is_some()) {
         return Vec::new();
     }

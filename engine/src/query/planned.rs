@@ -69,10 +69,46 @@ pub(super) struct Stamp {
     pub(super) time_zone: Option<String>,
 }
 
+impl Stamp {
+    /// Tells whether it stands for the purpose that was `declared` when something was begun, which has the access of that
+    /// purpose or none.
+    pub(super) fn is_of(&self, declared: Option<&str>, access: Option<&str>) -> bool {
+        let purpose = self.purpose.as_deref();
+        purpose == declared && access.is_none_or(|access| purpose == Some(access))
+    }
+}
+
 /// Returns the columns of a plan's rows under the names that a client sees.
 pub(super) fn columns_of(plan: &LogicalPlan) -> SchemaRef {
     let named = |field: &Arc<arrow::datatypes::Field>| {
         field.as_ref().clone().with_name(postgres::column_name(field.name()))
     };
     Arc::new(Schema::new(plan.schema().fields().iter().map(named).collect::<Vec<_>>()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_stands_for_another_purpose_than_it_was_made_under() {
+        let of = |purpose: Option<&str>| Stamp {
+            sequence: 1,
+            staged: 0,
+            purpose: purpose.map(str::to_owned),
+            search_path: Vec::new(),
+            time_zone: None,
+        };
+        let marketing = of(Some("marketing"));
+        assert!(marketing.is_of(Some("marketing"), Some("marketing")));
+        assert!(marketing.is_of(Some("marketing"), None), "it was taken back from the role");
+        assert!(of(None).is_of(None, None));
+        // The purpose changed before, between and behind.
+        assert!(!marketing.is_of(Some("support"), Some("marketing")));
+        assert!(!marketing.is_of(Some("marketing"), Some("support")));
+        assert!(!marketing.is_of(Some("support"), Some("support")));
+        assert!(!marketing.is_of(None, None));
+        assert!(!of(None).is_of(Some("support"), Some("support")));
+        assert!(!of(None).is_of(None, Some("support")));
+    }
 }

@@ -319,11 +319,23 @@ pub(super) async fn plan_own(
     facts: &Arc<SessionFacts>,
     mut statement: Statement,
 ) -> Result<LogicalPlan> {
+    let comes_sorted = postgres::comes_sorted(&statement);
     postgres::rewrite(&mut statement, facts)?;
-    let plan = state.statement_to_plan(ParsedStatement::Statement(Box::new(statement))).await?;
+    let statement = ParsedStatement::Statement(Box::new(statement));
+    let plan = match comes_sorted {
+        true => with_orders(state).statement_to_plan(statement).await?,
+        false => state.statement_to_plan(statement).await?,
+    };
     check(&plan)?;
     diagnosis::check_choices(&plan)?;
     Ok(postgres::ObjectNames::new(facts).present(postgres::settle(plan, facts)?)?)
+}
+
+/// A state that plans the order of queries in `FROM`, too.
+fn with_orders(state: &SessionState) -> SessionState {
+    let mut state = state.clone();
+    state.config_mut().options_mut().sql_parser.enable_subquery_sort_elimination = false;
+    state
 }
 
 /// Optimizes a plan, makes the physical plan and checks it: no scan but ours is visible in it.

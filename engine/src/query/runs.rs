@@ -27,8 +27,8 @@ pub struct Run {
     pub rows: u32,
 }
 
-/// How many runs lie between two whose first rows are known.
-const STEP: usize = 256;
+/// How many runs lie between two whose first rows are known: few, since those between are looked through.
+const STEP: usize = 64;
 
 /// The runs of one file.
 #[derive(Debug)]
@@ -36,6 +36,10 @@ pub struct Runs {
     runs: Box<[Run]>,
     /// The first row of every [`STEP`]th run.
     starts: Box<[u64]>,
+    /// Whose it is. They lie close together, so that who looks for a subject waits for memory once or twice.
+    subjects: Box<[u32]>,
+    /// The subjects of the first and of the last run.
+    pub(super) ends: Option<(u32, u32)>,
     /// Whether each subject has one run, and those are in the order of subjects.
     pub(super) sorted: bool,
 }
@@ -48,17 +52,24 @@ impl Runs {
             starts.push(at);
             at += step.iter().map(|run| u64::from(run.rows)).sum::<u64>();
         }
+        let subjects = runs.iter().step_by(STEP).map(|run| run.subject).collect();
+        let ends = runs.first().zip(runs.last()).map(|(first, last)| (first.subject, last.subject));
         let sorted = runs.is_sorted_by(|a, b| a.subject < b.subject);
-        Self { runs: runs.into(), starts: starts.into(), sorted }
+        Self { runs: runs.into(), starts: starts.into(), subjects, ends, sorted }
     }
 
     /// Returns the rows of `subject` in a file where each subject has one run.
     pub(super) fn range_of(&self, subject: u32) -> Option<Range> {
-        let at = self.runs.binary_search_by_key(&subject, |run| run.subject).ok()?;
-        let before = &self.runs[at / STEP * STEP..at];
-        let start =
-            self.starts[at / STEP] + before.iter().map(|run| u64::from(run.rows)).sum::<u64>();
-        Some(Range { start, rows: u64::from(self.runs[at].rows) })
+        let step = self.subjects.partition_point(|first| *first <= subject).checked_sub(1)?;
+        let mut start = self.starts[step];
+        for run in self.runs[step * STEP..].iter().take(STEP) {
+            if run.subject >= subject {
+                let rows = u64::from(run.rows);
+                return (run.subject == subject).then_some(Range { start, rows });
+            }
+            start += u64::from(run.rows);
+        }
+        None
     }
 }
 
@@ -151,5 +162,24 @@ mod tests {
         }
         assert_eq!(runs.subject_at(subjects.len() as u64), None);
         assert_eq!(runs_of(std::iter::empty()).subject_at(0), None);
+    }
+
+    #[test]
+    fn the_rows_of_each_subject_are_found_where_each_has_one_run() {
+        // Every third subject is there, from 30 on.
+        let of = |run: u32| Run { subject: 30 + run * 3, rows: run % 5 + 1 };
+        let runs = Runs::new((0..1_000).map(of).collect());
+        assert!(runs.sorted);
+        assert_eq!(runs.ends, Some((30, 30 + 999 * 3)));
+        let mut start = 0;
+        for run in (0..1_000).map(of) {
+            let rows = u64::from(run.rows);
+            assert_eq!(runs.range_of(run.subject), Some(Range { start, rows }));
+            assert_eq!(runs.range_of(run.subject + 1), None);
+            assert_eq!(runs.range_of(run.subject - 1), None);
+            start += rows;
+        }
+        let none = Runs::new(Vec::new());
+        assert_eq!((none.ends, none.range_of(0)), (None, None));
     }
 }

@@ -7,6 +7,7 @@
 mod explained;
 mod held;
 pub(crate) mod isolation;
+mod parts;
 mod running;
 
 use std::sync::Arc;
@@ -44,6 +45,8 @@ pub struct QuerySession {
     temporary: parking_lot::Mutex<Staged>,
     /// For which catalog version and purpose the facts describe relations.
     described: parking_lot::Mutex<Option<Stamp>>,
+    /// What plans were made for the last time that somebody asked, and the count of changes of its facts then.
+    stamped: parking_lot::Mutex<Option<(u64, Arc<Stamp>)>>,
     /// What its transaction reads.
     reading: parking_lot::Mutex<isolation::Reading>,
     kept: Arc<Kept>,
@@ -79,6 +82,7 @@ impl QuerySession {
             staged: parking_lot::Mutex::default(),
             temporary: parking_lot::Mutex::default(),
             described: parking_lot::Mutex::new(None),
+            stamped: parking_lot::Mutex::default(),
             reading: parking_lot::Mutex::default(),
             kept,
         })
@@ -174,7 +178,7 @@ impl QuerySession {
         parameter_types: &[Option<DataType>],
     ) -> Option<Arc<Planned>> {
         let live = self.live();
-        self.kept.plan(&live, &self.stamp(&live), text, parameter_types)
+        self.kept.plan(&live, &self.shared_stamp(&live), text, parameter_types)
     }
 
     /// Keeps the plan of `text` for the next time that it is sent.
@@ -232,7 +236,7 @@ impl QuerySession {
 
     /// Tells whether a plan is one for what the session sees in `live`.
     pub(crate) fn is_current(&self, planned: &Planned, live: &Live) -> bool {
-        planned.stamp == self.stamp(live)
+        planned.stamp == *self.shared_stamp(live)
     }
 
     async fn plan_now(
@@ -242,6 +246,8 @@ impl QuerySession {
         statement: &Statement,
     ) -> Result<(LogicalPlan, Stamp)> {
         context.relations.begin_statement();
+        // Before it is planned: a plan that was made while the purpose changed is of neither.
+        let stamp = self.stamp(live);
         let state = context.state();
         let (facts, statement, stop) =
             (Arc::clone(&self.facts), explained::in_lines(statement.clone()), self.running.begin());
@@ -253,19 +259,25 @@ impl QuerySession {
                 during(stop, plan(&state, &facts, statement)).await
             })
             .await?;
-        Ok((plan, self.stamp(live)))
+        Ok((plan, stamp))
     }
 
     /// Returns what statements are planned and run with that see `live`, and shows its relations to the catalog
     /// functions, by which names are found.
     pub(crate) fn context(&self, live: &Arc<Live>) -> Result<Arc<Context>> {
-        if let Some(context) = self.kept.context(live, &self.stamp(live)) {
+        if let Some(context) = self.kept.context(live, &self.shared_stamp(live)) {
             self.describe(live, &context.relations);
             return Ok(context);
         }
+        let declared = self.purpose();
         let context = self.shaped_context(live, |relations| relations)?;
-        if Arc::ptr_eq(live, &self.engine.live()) {
-            let crowded = self.kept.keep(Arc::clone(live), self.stamp(live), Arc::clone(&context));
+        let stamp = self.stamp(live);
+        // What is left of a statement that was stopped runs beside the next one, which may declare another purpose: what is
+        // seen for the one is not kept for the other.
+        let access = context.relations.access.as_deref().map(|access| access.purpose.as_str());
+        let is_for_one = stamp.is_of(declared.as_deref(), access);
+        if is_for_one && Arc::ptr_eq(live, &self.engine.live()) {
+            let crowded = self.kept.keep(Arc::clone(live), stamp, Arc::clone(&context));
             if crowded {
                 self.engine.all_kept().forget();
             }
@@ -351,13 +363,29 @@ impl QuerySession {
     }
 
     pub(super) fn stamp(&self, live: &Live) -> Stamp {
-        Stamp {
-            sequence: live.published.state.sequence,
-            staged: self.staged.lock().version,
+        self.shared_stamp(live).as_ref().clone()
+    }
+
+    /// As [`QuerySession::stamp`], for who only compares it. It is put together again when something has changed.
+    pub(super) fn shared_stamp(&self, live: &Live) -> Arc<Stamp> {
+        let (sequence, staged) = (live.published.state.sequence, self.staged.lock().version);
+        // Counted before it is read: what changes meanwhile makes this one stale.
+        let changes = self.facts.changes();
+        let mut stamped = self.stamped.lock();
+        if let Some((known, stamp)) = stamped.as_ref()
+            && (*known, stamp.sequence, stamp.staged) == (changes, sequence, staged)
+        {
+            return Arc::clone(stamp);
+        }
+        let stamp = Arc::new(Stamp {
+            sequence,
+            staged,
             purpose: self.purpose(),
             search_path: self.facts.search_path(),
             time_zone: self.facts.setting("TimeZone"),
-        }
+        });
+        *stamped = Some((changes, Arc::clone(&stamp)));
+        stamp
     }
 
     /// Shows the catalog functions the relations of this statement.

@@ -4,21 +4,42 @@
 //! address, and is kept for as long as there is room: a few bytes a row, no value among them. Files are immutable, so it
 //! never goes stale. It tells of the rows of everybody, like the file; which of them exist is asked afterwards.
 
-use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{DataType, Int64Type};
-use datafusion::common::ScalarValue;
+use datafusion::common::{HashMap, ScalarValue};
 use parking_lot::Mutex;
+
+use super::directory::Directory;
 
 /// Bytes of indexes that are kept at most; all are dropped beyond that.
 const BYTES_MAX: usize = 64 << 20;
 
 /// The rows of one column by the hashes of their values. Rows without a value are in none.
 #[derive(Debug)]
-pub(super) struct ValueIndex(Box<[(u32, u32)]>);
+pub(super) struct ValueIndex {
+    entries: Box<[(u32, u32)]>,
+    directory: Directory,
+}
+
+/// What a value is looked for by, which is the same in every index.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ValueHash(u32);
+
+impl ValueHash {
+    /// Returns that of `value`; `None` if nothing is known of values of its type.
+    pub(super) fn of(value: &ScalarValue) -> Option<Self> {
+        match value {
+            ScalarValue::Utf8(Some(text))
+            | ScalarValue::Utf8View(Some(text))
+            | ScalarValue::LargeUtf8(Some(text)) => Some(Self(hash(text.as_str()))),
+            ScalarValue::Int64(Some(number)) => Some(Self(hash(number))),
+            _ => None,
+        }
+    }
+}
 
 impl ValueIndex {
     /// Tells whether columns of this type have one.
@@ -41,25 +62,21 @@ impl ValueIndex {
             _ => return None,
         };
         entries.sort_unstable();
-        Some(Self(entries.into()))
+        let count = u32::try_from(entries.len()).ok()?;
+        let directory = Directory::of(count, |at| u64::from(entries[at].0));
+        Some(Self { entries: entries.into(), directory })
     }
 
-    /// Returns the rows that may hold `value`, in order; `None` if nothing is known of values of its type.
-    pub(super) fn rows(&self, value: &ScalarValue) -> Option<impl Iterator<Item = u32>> {
-        let wanted = match value {
-            ScalarValue::Utf8(Some(text))
-            | ScalarValue::Utf8View(Some(text))
-            | ScalarValue::LargeUtf8(Some(text)) => hash(text.as_str()),
-            ScalarValue::Int64(Some(number)) => hash(number),
-            _ => return None,
-        };
-        let from = self.0.partition_point(|(hash, _)| *hash < wanted);
-        let found = self.0[from..].iter().take_while(move |(hash, _)| *hash == wanted);
-        Some(found.map(|(_, row)| *row))
+    /// Returns the rows that may hold the value of this hash, in order.
+    pub(super) fn rows(&self, value: ValueHash) -> impl Iterator<Item = u32> {
+        let near = &self.entries[self.directory.around(u64::from(value.0))];
+        let from = near.partition_point(|(hash, _)| *hash < value.0);
+        let found = near[from..].iter().take_while(move |(hash, _)| *hash == value.0);
+        found.map(|(_, row)| *row)
     }
 
     fn bytes(&self) -> usize {
-        size_of_val(&*self.0)
+        size_of_val(&*self.entries) + self.directory.bytes()
     }
 }
 
@@ -81,9 +98,14 @@ struct Kept {
 }
 
 impl IndexCache {
-    /// Returns the index of a column of a file, if there is one.
-    pub(super) fn get(&self, path: &str, column: usize) -> Option<Arc<ValueIndex>> {
-        self.0.lock().files.get(path)?.get(&column).cloned()
+    /// Returns the index of a column of each of some files, if there is one.
+    pub(super) fn of_files<'a>(
+        &self,
+        paths: impl Iterator<Item = &'a str>,
+        column: usize,
+    ) -> Vec<Option<Arc<ValueIndex>>> {
+        let kept = self.0.lock();
+        paths.map(|path| kept.files.get(path)?.get(&column).cloned()).collect()
     }
 
     /// Keeps an index.
@@ -109,15 +131,16 @@ mod tests {
         let texts =
             StringViewArray::from(vec![Some("ada"), None, Some("bob"), Some("ada"), Some("")]);
         let index = ValueIndex::of(&texts).unwrap();
-        let rows = |value: ScalarValue| index.rows(&value).unwrap().collect::<Vec<_>>();
+        let hash_of = |value: ScalarValue| ValueHash::of(&value).unwrap();
+        let rows = |value: ScalarValue| index.rows(hash_of(value)).collect::<Vec<_>>();
         assert_eq!(rows(ScalarValue::Utf8(Some("ada".into()))), [0, 3]);
         assert_eq!(rows(ScalarValue::Utf8View(Some(String::new()))), [4]);
         assert_eq!(rows(ScalarValue::Utf8(Some("eve".into()))), [0_u32; 0]);
-        assert!(index.rows(&ScalarValue::Utf8(None)).is_none());
+        assert!(ValueHash::of(&ScalarValue::Utf8(None)).is_none());
 
         let numbers =
             ValueIndex::of(&Int64Array::from_iter_values((0..1_000).map(|n| n % 10))).unwrap();
-        let sevens: Vec<u32> = numbers.rows(&ScalarValue::Int64(Some(7))).unwrap().collect();
+        let sevens: Vec<u32> = numbers.rows(hash_of(ScalarValue::Int64(Some(7)))).collect();
         assert_eq!(sevens.len(), 100);
         assert!(sevens.iter().all(|row| row % 10 == 7) && sevens.is_sorted());
         assert!(ValueIndex::of(&BooleanArray::from(vec![true])).is_none());
@@ -129,9 +152,10 @@ mod tests {
         let numbers = Int64Array::from_iter_values(0..100_000);
         for file in 0..(2 * BYTES_MAX / (8 * 100_000)) {
             cache.insert(&format!("file {file}"), 3, ValueIndex::of(&numbers).unwrap());
-            assert!(cache.get(&format!("file {file}"), 3).is_some());
+            let path = format!("file {file}");
+            assert!(cache.of_files([path.as_str()].into_iter(), 3)[0].is_some());
             assert!(cache.0.lock().bytes <= BYTES_MAX);
         }
-        assert!(cache.get("file 0", 3).is_none());
+        assert!(cache.of_files(["file 0"].into_iter(), 3)[0].is_none());
     }
 }

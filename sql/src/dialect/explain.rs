@@ -7,7 +7,7 @@ use super::cursor::Cursor;
 use super::error::{FEATURE_NOT_SUPPORTED, INVALID_PARAMETER_VALUE, ParseError};
 use super::inner;
 use super::overrides::{pair, profile_id};
-use super::statement::{ExplainFormat, Statement};
+use super::statement::{Analyze, ExplainFormat, Statement};
 
 /// Reads the rest of `EXPLAIN`.
 pub(crate) fn explain(cursor: &mut Cursor<'_>) -> Result<Statement, ParseError> {
@@ -27,7 +27,38 @@ pub(crate) fn explain(cursor: &mut Cursor<'_>) -> Result<Statement, ParseError> 
         let hint = "Query segment_members, and profiles for the values that the condition sees.";
         return Ok(Statement::Unsupported { what: "EXPLAIN SEGMENT".into(), hint: hint.into() });
     }
+    let options = options(cursor)?;
+    let start = cursor.start();
+    let statement = inner(cursor)?;
+    match statement.statement {
+        Statement::Query { .. }
+        | Statement::Execute { .. }
+        | Statement::Unsupported { .. }
+        | Statement::Refused { .. } => {}
+        Statement::Write { .. } => {
+            return Ok(Statement::Unsupported {
+                what: "EXPLAIN of a statement that writes".into(),
+                hint: "Explain the query that it reads: nothing is written then.".into(),
+            });
+        }
+        _ => return Err(cursor.error_at(start, "only a query can be explained")),
+    }
+    let Options { analyze, verbose, format } = options;
+    Ok(Statement::Explain { analyze, verbose, format, statement: Box::new(statement) })
+}
+
+/// What stands between `EXPLAIN` and its statement.
+struct Options {
+    analyze: Option<Analyze>,
+    verbose: bool,
+    format: ExplainFormat,
+}
+
+/// Reads the options of `EXPLAIN`, in brackets or without.
+fn options(cursor: &mut Cursor<'_>) -> Result<Options, ParseError> {
     let (mut analyze, mut verbose, mut format) = (false, false, ExplainFormat::Text);
+    let (mut timing, mut summary, mut wal) = (None, None, false);
+    let start = cursor.start();
     if has_options(cursor) {
         cursor.list(|cursor| {
             if cursor.accept("analyze") {
@@ -36,10 +67,13 @@ pub(crate) fn explain(cursor: &mut Cursor<'_>) -> Result<Statement, ParseError> 
                 verbose = boolean(cursor)?;
             } else if cursor.accept("format") {
                 format = plan_format(cursor)?;
-            } else if ["costs", "settings", "buffers", "wal", "timing", "summary"]
-                .iter()
-                .any(|word| cursor.accept(word))
-            {
+            } else if cursor.accept("timing") {
+                timing = Some(boolean(cursor)?);
+            } else if cursor.accept("summary") {
+                summary = Some(boolean(cursor)?);
+            } else if cursor.accept("wal") {
+                wal = boolean(cursor)?;
+            } else if ["costs", "settings", "buffers"].iter().any(|word| cursor.accept(word)) {
                 boolean(cursor)?;
             } else {
                 return Err(cursor
@@ -51,16 +85,16 @@ pub(crate) fn explain(cursor: &mut Cursor<'_>) -> Result<Statement, ParseError> 
         analyze = cursor.accept("analyze");
         verbose = cursor.accept("verbose");
     }
-    let start = cursor.start();
-    let statement = inner(cursor)?;
-    match statement.statement {
-        Statement::Query { .. }
-        | Statement::Execute { .. }
-        | Statement::Unsupported { .. }
-        | Statement::Refused { .. } => {}
-        _ => return Err(cursor.error_at(start, "only a query can be explained")),
+    for (name, is_on) in [("WAL", wal), ("TIMING", timing == Some(true))] {
+        if is_on && !analyze {
+            let message = format!("EXPLAIN option {name} requires ANALYZE");
+            let error = cursor.error_at(start, message).sqlstate(INVALID_PARAMETER_VALUE);
+            return Err(error.hint("EXPLAIN (ANALYZE, ...) runs the query."));
+        }
     }
-    Ok(Statement::Explain { analyze, verbose, format, statement: Box::new(statement) })
+    let (timing, summary) = (timing.unwrap_or(true), summary.unwrap_or(true));
+    let analyze = analyze.then_some(Analyze { timing, summary });
+    Ok(Options { analyze, verbose, format })
 }
 
 /// Reads the rest of `EXPLAIN MERGE id, id` or `EXPLAIN MERGE (source, key), (source, key)`.

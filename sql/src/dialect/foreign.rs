@@ -43,10 +43,7 @@ const UNSUPPORTED: [(&str, &str); 24] = [
     ),
     ("create temporary", "Use WITH queries."),
     ("create temp", "Use WITH queries."),
-    (
-        "create unique index",
-        "Declare it with the table: CREATE TABLE name (..., UNIQUE (columns)).",
-    ),
+    ("create unique index", "Declare it with the table, or ALTER TABLE name ADD UNIQUE (columns)."),
     ("create database", "There is one database, onefold; use another --dir for another lake."),
     ("create user", "Use CREATE ROLE name LOGIN PASSWORD '...' PURPOSES (...)."),
     ("create connection", "Name the files in CREATE SOURCE and CREATE DESTINATION."),

@@ -13,10 +13,11 @@ use super::error::{
     INVALID_ESCAPE_SEQUENCE, PROGRAM_LIMIT_EXCEEDED, ParseError, STATEMENT_TOO_COMPLEX,
     UNDEFINED_PARAMETER,
 };
+use super::rows;
 
-/// Bytes of one input at most.
+/// Bytes of one input at most, rows of literals in an `INSERT` not counted.
 pub(crate) const SQL_BYTES_MAX: usize = 256 * 1024;
-/// Tokens of one input at most, white space and comments not counted.
+/// Tokens of one input at most, white space, comments and rows of literals not counted.
 pub(crate) const TOKENS_MAX: usize = 20_000;
 /// Square brackets in each other at most.
 const ARRAY_DEPTH_MAX: usize = 12;
@@ -38,7 +39,9 @@ pub(crate) struct Lexeme {
 
 /// Returns the tokens of an input without white space and comments, or the bound that it is beyond.
 pub(crate) fn tokenize(input: &str) -> Result<Vec<Lexeme>, ParseError> {
-    if input.len() > SQL_BYTES_MAX {
+    let long = input.len() > SQL_BYTES_MAX;
+    let rows = if long { rows::of(input) } else { None };
+    if long && input.len() - rows.as_ref().map_or(0, |rows| rows.len()) > SQL_BYTES_MAX {
         return Err(ParseError::at(
             input,
             0,
@@ -61,8 +64,9 @@ pub(crate) fn tokenize(input: &str) -> Result<Vec<Lexeme>, ParseError> {
         }
         lexemes.push(Lexeme { token: token.token, start, end });
     }
-    if lexemes.len() > TOKENS_MAX {
-        let byte = lexemes[TOKENS_MAX].start;
+    if lexemes.len() > TOKENS_MAX
+        && let Some(byte) = beyond_tokens(&lexemes, rows.or_else(|| rows::of(input)))
+    {
         return Err(ParseError::at(
             input,
             byte,
@@ -75,6 +79,13 @@ pub(crate) fn tokenize(input: &str) -> Result<Vec<Lexeme>, ParseError> {
     check_chains(input, &lexemes)?;
     check_arrays(input, &lexemes)?;
     Ok(lexemes)
+}
+
+/// Returns where the first token stands that is beyond the bound; those of `rows` have one of their own.
+fn beyond_tokens(lexemes: &[Lexeme], rows: Option<Range<usize>>) -> Option<usize> {
+    let rows = rows.unwrap_or_default();
+    let mut others = lexemes.iter().filter(|lexeme| !rows.contains(&lexeme.start));
+    others.nth(TOKENS_MAX).map(|lexeme| lexeme.start)
 }
 
 /// Fails if square brackets stand in each other too often: an array of arrays has a type as deep, which the planner
@@ -390,6 +401,7 @@ mod tests {
             (chain("1", " union all select ", 1_001), "54001"),
             (format!("select 1{}", "::int".repeat(1_001)), "54001"),
             (chain("case when a then b end", "+", 1_001), "54001"),
+            (format!("insert into t values {}", vec!["(1 + 1)"; 5_000].join(",")), "54001"),
             (format!("select a{}", " is distinct from b".repeat(1_001)), "54001"),
         ] {
             assert_eq!(tokenize(&input).unwrap_err().sqlstate, sqlstate, "{}", &input[..40]);
@@ -399,6 +411,7 @@ mod tests {
             chain("a = 1", " or ", 1_000),
             chain("1", " union all select ", 1_000),
             format!("select a in ({})", vec!["1"; 9_000].join(",")),
+            format!("insert into t values {}", vec!["(1, 'a', null)"; 20_000].join(",")),
             chain("a + b + c", ", ", 2_000),
         ] {
             assert!(tokenize(&input).is_ok(), "{}", &input[..40]);

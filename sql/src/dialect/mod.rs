@@ -23,6 +23,7 @@ mod objects;
 mod overrides;
 pub(crate) mod password;
 mod prepared;
+mod rows;
 mod sequence;
 mod settings;
 mod statement;
@@ -43,8 +44,8 @@ pub(crate) use create::{PERSON_FIELDS, ParsedDefinition, same};
 pub(crate) use error::{ParseError, position_of};
 pub(crate) use lexer::SQL_BYTES_MAX;
 pub(crate) use statement::{
-    CopyFormat, CopyInput, CopyOptions, CreateMode, DiscardTarget, ExplainFormat, FetchDirection,
-    ForceQuote, Parsed, RefreshTarget, Statement, TransactionModes,
+    Analyze, CopyFormat, CopyInput, CopyOptions, CreateMode, DiscardTarget, ExplainFormat,
+    FetchDirection, ForceQuote, Parsed, RefreshTarget, Statement, TransactionModes,
 };
 pub(crate) use tuning::LOCK;
 pub(crate) use write::{readable, refreshed_view};

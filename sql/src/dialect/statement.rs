@@ -250,8 +250,8 @@ pub(crate) enum Statement {
     },
     /// `EXPLAIN [ANALYZE] [VERBOSE] [(option, ...)] statement`.
     Explain {
-        /// It is run, too.
-        analyze: bool,
+        /// What is told of running it, if it is run, too.
+        analyze: Option<Analyze>,
         /// With every detail.
         verbose: bool,
         /// How the plan is written.
@@ -417,6 +417,15 @@ pub(crate) enum ForceQuote {
     All,
     /// These.
     Columns(Vec<String>),
+}
+
+/// What `EXPLAIN ANALYZE` tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Analyze {
+    /// How long each node took.
+    pub(crate) timing: bool,
+    /// How long the whole took.
+    pub(crate) summary: bool,
 }
 
 /// How `EXPLAIN` writes a plan.

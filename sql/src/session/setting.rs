@@ -125,8 +125,7 @@ fn rule(listed: &'static settings::Setting) -> Rule {
 
 /// Returns the place of a setting in the table.
 pub(super) fn index_of(name: &str) -> Result<usize, WireError> {
-    if let Some(index) = SETTINGS.iter().position(|setting| setting.name.eq_ignore_ascii_case(name))
-    {
+    if let Ok(index) = SETTINGS.binary_search_by(|setting| settings::by_name(setting.name, name)) {
         return Ok(index);
     }
     let lower = name.to_ascii_lowercase();
@@ -271,8 +270,8 @@ fn elsewhere(name: &str, value: &str) -> Option<&'static str> {
             (&["escape"], "Bytes are shown in hex: encode(column, 'escape') escapes them.")
         }
         "IntervalStyle" => (
-            &["sql_standard", "postgres_verbose", "iso_8601"],
-            "Intervals are shown in the style postgres: to_char and extract write them otherwise.",
+            &["sql_standard", "postgres_verbose"],
+            "Intervals are shown in the styles postgres and iso_8601; to_char writes them otherwise.",
         ),
         _ => return None,
     };

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::setting::{Rule, SETTINGS, accept_custom, index_of, milliseconds};
 use super::values::{Change, Place, Values};
-use crate::wire::{WireError, Zone, sqlstate};
+use crate::wire::{IntervalStyle, WireError, Zone, sqlstate};
 
 /// Settings that a client makes up in one session, at most.
 const CUSTOM_SETTINGS_MAX: usize = 1_000;
@@ -25,6 +25,10 @@ pub(crate) struct Settings {
     start: Values,
     /// What the client was last told.
     reported: Vec<Cow<'static, str>>,
+    /// Whether something has changed since.
+    changed: bool,
+    /// The time zone of the current values.
+    zone: Zone,
 }
 
 impl Settings {
@@ -38,10 +42,18 @@ impl Settings {
         Settings {
             session: values.clone(),
             start: values.clone(),
+            zone: zone_of(&values),
             current: values,
             before: None,
             reported: unreported,
+            changed: true,
         }
+    }
+
+    /// Notes that the current values have changed.
+    fn note_change(&mut self) {
+        self.changed = true;
+        self.zone = zone_of(&self.current);
     }
 
     /// Returns the value of a setting.
@@ -123,6 +135,7 @@ impl Settings {
             self.session.put(&change.place, change.value.clone());
         }
         self.current.put(&change.place, change.value);
+        self.note_change();
     }
 
     /// Stores a value of the start-up, which `RESET` will go back to.
@@ -153,6 +166,7 @@ impl Settings {
         self.session.remember(&self.current);
         let changes = self.current.differences(&self.session);
         self.current = self.session.clone();
+        self.note_change();
         changes
     }
 
@@ -167,12 +181,16 @@ impl Settings {
         session.remember(&self.current);
         let changes = self.current.differences(&current);
         (self.current, self.session) = (current, session);
+        self.note_change();
         changes
     }
 
     /// Returns the reported settings that the client has an old value of, and counts them as told.
     pub(crate) fn take_reports(&mut self) -> Vec<(&'static str, String)> {
         let mut reports = Vec::new();
+        if !std::mem::take(&mut self.changed) {
+            return reports;
+        }
         for ((setting, value), reported) in
             SETTINGS.iter().zip(&self.current.listed).zip(&mut self.reported)
         {
@@ -186,7 +204,12 @@ impl Settings {
 
     /// Returns the time zone that times are shown in.
     pub(crate) fn zone(&self) -> Zone {
-        self.get("TimeZone").ok().and_then(Zone::parse).unwrap_or_else(Zone::utc)
+        self.zone.clone()
+    }
+
+    /// Returns the style that intervals are shown in.
+    pub(crate) fn intervals(&self) -> IntervalStyle {
+        self.get("IntervalStyle").map_or(IntervalStyle::Postgres, IntervalStyle::named)
     }
 
     /// Returns a timeout, if it is not 0.
@@ -204,6 +227,11 @@ impl Settings {
     pub(crate) fn wants_notices(&self) -> bool {
         !self.get("client_min_messages").is_ok_and(|level| matches!(level, "warning" | "error"))
     }
+}
+
+fn zone_of(values: &Values) -> Zone {
+    let value = Place::named("TimeZone").ok().and_then(|place| values.get(&place));
+    value.and_then(|value| Zone::parse(value)).unwrap_or_else(Zone::utc)
 }
 
 #[cfg(test)]
@@ -230,6 +258,7 @@ mod tests {
             ("statement_timeout", "0", "0"),
             ("standard_conforming_strings", "true", "on"),
             ("search_path", "Sales", "\"Sales\""),
+            ("intervalstyle", "ISO_8601", "iso_8601"),
         ] {
             set(&mut settings, name, value, false);
             assert_eq!(settings.get(name).unwrap(), shown, "{name} = {value}");
@@ -257,7 +286,7 @@ mod tests {
             ("extra_float_digits", "4", "22023"),
             ("bytea_output", "escape", "0A000"),
             ("bytea_output", "base64", "22023"),
-            ("IntervalStyle", "iso_8601", "0A000"),
+            ("IntervalStyle", "sql_standard", "0A000"),
             ("max_connections", "5", "55P02"),
             ("app.9", "5", "42704"),
             ("transaction_isolation", "chaos", "22023"),

@@ -7,7 +7,10 @@
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::error::{Severity, WireError, sqlstate};
-use super::limits::{BIND_MESSAGE_BYTES_MAX, SMALL_MESSAGE_BYTES_MAX, TEXT_MESSAGE_BYTES_MAX};
+use super::limits::{
+    BIND_MESSAGE_BYTES_MAX, COPY_MESSAGE_BYTES_MAX, READ_BYTES_MIN, SMALL_MESSAGE_BYTES_MAX,
+    TEXT_MESSAGE_BYTES_MAX,
+};
 
 /// A message of a client that has logged in.
 #[derive(Debug, PartialEq, Eq)]
@@ -61,6 +64,13 @@ pub(crate) enum Target {
     Portal,
 }
 
+/// Makes room for a read at the end of `inbox`. What was taken off its front leaves room that is used again, and left to
+/// itself a buffer goes on with what little is left of it, so that one request takes several reads.
+pub(crate) fn with_room(inbox: &mut BytesMut) -> &mut BytesMut {
+    inbox.reserve(READ_BYTES_MIN);
+    inbox
+}
+
 /// Takes one message off the front of `inbox`, or returns `None` if it has not come whole.
 pub(crate) fn take(inbox: &mut BytesMut) -> Result<Option<Frontend>, WireError> {
     let Some((kind, length)) = header(inbox, bound_of)? else { return Ok(None) };
@@ -100,7 +110,7 @@ fn bound_of(kind: u8) -> usize {
     match kind {
         b'Q' | b'P' => TEXT_MESSAGE_BYTES_MAX,
         b'B' => BIND_MESSAGE_BYTES_MAX,
-        b'd' => TEXT_MESSAGE_BYTES_MAX,
+        b'd' => COPY_MESSAGE_BYTES_MAX,
         _ => SMALL_MESSAGE_BYTES_MAX,
     }
 }
@@ -228,6 +238,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_read_again_and_again_is_read_into_one_buffer() {
+        let mut inbox = BytesMut::new();
+        for _ in 0..1_000 {
+            let room = with_room(&mut inbox);
+            assert!(room.capacity() - room.len() >= READ_BYTES_MIN);
+            room.extend_from_slice(b"Q\0\0\0\x0dselect 1\0S\0\0\0\x04X\0");
+            assert_eq!(take(&mut inbox), Ok(Some(Frontend::Query("select 1".into()))));
+            assert_eq!(take(&mut inbox), Ok(Some(Frontend::Sync)));
+            assert_eq!(take(&mut inbox), Ok(None));
+            with_room(&mut inbox).extend_from_slice(b"\0\0\x04");
+            assert_eq!(take(&mut inbox), Ok(Some(Frontend::Terminate)));
+            assert!(inbox.capacity() <= 4 * READ_BYTES_MIN);
+        }
+    }
+
+    #[test]
     fn every_broken_message_is_an_error_and_never_a_panic() {
         for bytes in [
             &b"Q\0\0\0\x03"[..],
@@ -258,6 +284,17 @@ mod tests {
             assert_eq!((found, error.sqlstate), (of_query, "22021"));
         }
         assert_eq!(take(&mut inbox), Ok(Some(Frontend::Sync)));
+    }
+
+    #[test]
+    fn what_is_copied_may_be_longer_than_what_is_said() {
+        let megabytes = |kind: u8, count: u8| take_of(&[kind, 0, count << 4, 0, 4]);
+        assert_eq!(megabytes(b'd', 2), Ok(None));
+        for (kind, count) in [(b'Q', 2), (b'f', 1)] {
+            assert_eq!(megabytes(kind, count).expect_err("must be refused").sqlstate, "54000");
+        }
+        let more = take_of(&[b'd', 1, 0, 0, 5]).expect_err("must be refused");
+        assert_eq!(more.sqlstate, "54000");
     }
 
     #[test]

@@ -6,14 +6,24 @@ use std::time::Duration;
 pub(crate) const FLUSH_BYTES: usize = 64 * 1024;
 /// Chunks of rows that wait between the query and the socket.
 pub(crate) const CHUNKS_IN_FLIGHT_MAX: usize = 2;
+/// Rows that another task writes ahead at least: fewer are written before it wakes up.
+pub(crate) const AHEAD_ROWS_MIN: usize = 1_024;
+/// Bytes that such a task writes, up to the row that goes beyond them.
+pub(crate) const AHEAD_BYTES_MAX: usize = 1024 * 1024;
+/// Such tasks of one statement at a time.
+pub(crate) const AHEAD_TASKS_MAX: usize = 3;
 /// Bytes of further messages that are read while a statement runs.
 pub(crate) const READ_AHEAD_BYTES_MAX: usize = 64 * 1024;
+/// Room that a read of messages has at least: as much as PostgreSQL has, so that a Bind comes with what follows it.
+pub(crate) const READ_BYTES_MIN: usize = 8 * 1024;
 /// Capacity that an empty buffer of a connection keeps.
 pub(crate) const IDLE_BUFFER_BYTES_MAX: usize = 64 * 1024;
-/// Bytes of a Query or Parse message: larger than [`crate::dialect::SQL_BYTES_MAX`], so that a long text gets an answer.
-pub(crate) const TEXT_MESSAGE_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of a Query or Parse message: more than a text may have with its rows of literals, so that a long one gets an answer.
+pub(crate) const TEXT_MESSAGE_BYTES_MAX: usize = 17 * 1024 * 1024;
 /// Bytes of a Bind message.
 pub(crate) const BIND_MESSAGE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes of a piece of `COPY ... FROM STDIN`: as many as a client puts into one.
+pub(crate) const COPY_MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Bytes of every other message.
 pub(crate) const SMALL_MESSAGE_BYTES_MAX: usize = 10_000;
 /// Bytes of a start-up packet.
@@ -24,6 +34,8 @@ pub(crate) const AUTHENTICATION_BYTES_MAX: usize = 16 * 1024;
 pub(crate) const NEGOTIATIONS_MAX: usize = 4;
 /// Prepared statements of one session.
 pub(crate) const STATEMENTS_MAX: usize = 1_000;
+/// Bytes of the texts of all of them: what is kept of a text takes some ten times as much.
+pub(crate) const STATEMENTS_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Portals of one session.
 pub(crate) const PORTALS_MAX: usize = 100;
 /// Cursors of one session.

@@ -6,9 +6,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use pgwire::messages::Message;
 use pgwire::messages::copy::{CopyInResponse, CopyOutResponse};
 use pgwire::messages::data::ParameterDescription;
-use pgwire::messages::response::{
-    CommandComplete, ErrorResponse, NoticeResponse, ReadyForQuery, TransactionStatus,
-};
+use pgwire::messages::response::{ErrorResponse, NoticeResponse, ReadyForQuery, TransactionStatus};
 use pgwire::messages::startup::{
     Authentication, BackendKeyData, NegotiateProtocolVersion, ParameterStatus, SecretKey,
 };
@@ -19,6 +17,12 @@ use super::error::WireError;
 
 /// Characters of a notice at most.
 const NOTICE_CHARS_MAX: usize = 8_000;
+/// The end of a statement.
+const COMMAND_COMPLETE: u8 = b'C';
+/// The row of a result.
+pub(super) const DATA_ROW: u8 = b'D';
+/// A piece of a COPY.
+pub(super) const COPY_DATA: u8 = b'd';
 /// Messages without a body.
 const PARSE_COMPLETE: u8 = b'1';
 const BIND_COMPLETE: u8 = b'2';
@@ -69,7 +73,13 @@ pub(crate) fn ready(status: TransactionStatus, out: &mut BytesMut) {
 
 /// Says what a statement did.
 pub(crate) fn complete(tag: &str, out: &mut BytesMut) {
-    put(&CommandComplete::new(tag.to_owned()), out);
+    out.put_u8(COMMAND_COMPLETE);
+    let at = out.len();
+    out.put_i32(0);
+    // A zero byte would end the tag early.
+    out.extend(tag.bytes().filter(|byte| *byte != 0));
+    out.put_u8(0);
+    set_length(out, at, 0);
 }
 
 /// Appends an error.
@@ -140,7 +150,7 @@ pub(crate) fn row_description(encoder: &RowEncoder, out: &mut BytesMut) {
 
 /// Appends one row of texts.
 pub(crate) fn text_row<'a>(values: impl IntoIterator<Item = &'a str>, out: &mut BytesMut) {
-    out.put_u8(b'D');
+    out.put_u8(DATA_ROW);
     let at = out.len();
     out.put_i32(0);
     out.put_i16(0);
@@ -172,7 +182,7 @@ pub(crate) fn copy_data<B: BufMut + DerefMut<Target = [u8]>>(
     out: &mut B,
     body: impl FnOnce(&mut B),
 ) {
-    out.put_u8(b'd');
+    out.put_u8(COPY_DATA);
     let at = out.len();
     out.put_i32(0);
     body(out);

@@ -1,18 +1,23 @@
 //! The way of rows from a query, on a runtime for statements, to the socket, on the network runtime.
 
+use std::task::Poll;
+
 use arrow::array::RecordBatch;
 use bytes::{Bytes, BytesMut};
 use datafusion::common::ScalarValue;
+use datafusion::error::Result as DataFusionResult;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use engine::lanes;
 use futures::StreamExt;
 use tokio::sync::mpsc;
 
+use super::ahead::Ahead;
 use super::copy::CopyEncoder;
 use super::encode::RowEncoder;
 use super::error::{Phase, WireError, sqlstate};
 use super::limits::FLUSH_BYTES;
+use super::message::DATA_ROW;
 
 /// Why work on a runtime for statements ended without an answer.
 #[derive(Debug)]
@@ -95,15 +100,39 @@ impl Output {
         start: usize,
         rows_max: usize,
     ) -> usize {
-        match framing {
-            Framing::Rows(encoder) => {
-                encoder.data_rows(batch, start, rows_max, FLUSH_BYTES, &mut self.rows)
-            }
-            Framing::Copy(encoder) => {
-                encoder.copy_rows(batch, start, rows_max, FLUSH_BYTES, &mut self.rows)
-            }
-            Framing::Skipped => rows_max.min(batch.num_rows() - start),
+        framing.write(batch, start, rows_max, &mut self.rows)
+    }
+
+    /// Writes the rows of a batch from `start` to `end`, and hands them over as they become many. Returns how many bytes each
+    /// of the last of them took.
+    pub(super) async fn write_all(
+        &mut self,
+        framing: &mut Framing,
+        batch: &RecordBatch,
+        (start, end): (usize, usize),
+    ) -> Result<Option<usize>, WorkError> {
+        let (mut row, mut row_bytes) = (start, None);
+        while row < end {
+            let before = self.rows.len();
+            let written = self.write_rows(framing, batch, row, end - row);
+            row += written;
+            row_bytes = Some((self.rows.len() - before).div_ceil(written.max(1)));
+            self.relieve().await?;
         }
+        Ok(row_bytes)
+    }
+
+    /// Hands over what there is, and takes rows that were written elsewhere behind it.
+    pub(super) async fn append(&mut self, rows: Vec<u8>) -> Result<(), WorkError> {
+        if !self.buffer.is_empty() {
+            let chunk = self.buffer.split().freeze();
+            self.hand_over(chunk).await?;
+        }
+        let before = std::mem::replace(&mut self.rows, rows);
+        if !before.is_empty() {
+            self.hand_over(before.into()).await?;
+        }
+        Ok(())
     }
 
     /// Hands rows over once they are many.
@@ -132,6 +161,35 @@ pub(crate) enum Framing {
     Skipped,
 }
 
+impl Framing {
+    /// Writes rows of a batch from `start` on at the end of `out`, `rows_max` at most, until there are many bytes. Returns how
+    /// many it wrote: at least one when there is one.
+    pub(super) fn write(
+        &mut self,
+        batch: &RecordBatch,
+        start: usize,
+        rows_max: usize,
+        out: &mut Vec<u8>,
+    ) -> usize {
+        match self {
+            Framing::Rows(encoder) => {
+                encoder.sized_rows(DATA_ROW, batch, start, rows_max, FLUSH_BYTES, out)
+            }
+            Framing::Copy(encoder) => encoder.copy_rows(batch, start, rows_max, FLUSH_BYTES, out),
+            Framing::Skipped => rows_max.min(batch.num_rows() - start),
+        }
+    }
+
+    /// Returns what another task writes rows with, besides this one; `None` if there is nothing to be written now.
+    pub(super) fn for_another(&self) -> Option<Framing> {
+        match self {
+            Framing::Rows(encoder) => Some(Framing::Rows(encoder.clone())),
+            Framing::Copy(encoder) => encoder.for_another().map(Framing::Copy),
+            Framing::Skipped => None,
+        }
+    }
+}
+
 /// A result that is being sent: its stream, and the batch of which some rows were sent already.
 pub(crate) struct RowRun {
     stream: SendableRecordBatchStream,
@@ -140,6 +198,19 @@ pub(crate) struct RowRun {
     pub(crate) epoch: u64,
     /// Whether it was started as a heavy statement, and so goes on as one.
     heavy: bool,
+    /// How many bytes a row took, the last time that some were written.
+    row_bytes: Option<usize>,
+    /// What the stream gave when it was asked for a batch in advance and had none.
+    given: Option<Option<DataFusionResult<RecordBatch>>>,
+}
+
+/// Rows of a batch that are about to be sent: from `start` to `own` by the statement itself, and to `end` by others.
+struct Due {
+    batch: RecordBatch,
+    start: usize,
+    own: usize,
+    end: usize,
+    ahead: Ahead,
 }
 
 /// How far sending came.
@@ -154,13 +225,15 @@ pub(crate) struct Sent {
 impl RowRun {
     /// Takes a stream that has not been read.
     pub(crate) fn new(stream: SendableRecordBatchStream, epoch: u64) -> RowRun {
-        RowRun { stream, batch: None, epoch, heavy: lanes::is_heavy() }
+        let (batch, row_bytes, given) = (None, None, None);
+        RowRun { stream, batch, epoch, heavy: lanes::is_heavy(), row_bytes, given }
     }
 
     /// Takes rows that are all there.
     pub(crate) fn of(batch: RecordBatch, epoch: u64) -> RowRun {
         let rest = RecordBatchStreamAdapter::new(batch.schema(), futures::stream::empty());
-        RowRun { stream: Box::pin(rest), batch: Some((batch, 0)), epoch, heavy: false }
+        let (stream, batch) = (Box::pin(rest), Some((batch, 0)));
+        RowRun { stream, batch, epoch, heavy: false, row_bytes: None, given: None }
     }
 
     /// Writes rows that are all there, as many as `rows_max`.
@@ -174,7 +247,8 @@ impl RowRun {
         if let Some((batch, start)) = self.batch.take() {
             let left = usize::try_from(rows_max).unwrap_or(usize::MAX);
             let mut messages = Vec::new();
-            let written = encoder.data_rows(&batch, start, left, usize::MAX, &mut messages);
+            let written =
+                encoder.sized_rows(DATA_ROW, &batch, start, left, usize::MAX, &mut messages);
             buffer.extend_from_slice(&messages);
             rows = u64::try_from(written).unwrap_or(0);
             if start + written < batch.num_rows() {
@@ -194,24 +268,41 @@ impl RowRun {
         if self.heavy {
             lanes::go_heavy().await;
         }
-        let mut rows = 0;
+        let (mut rows, mut next) = (0, None);
         while rows < rows_max {
-            let (batch, start) = match self.batch.take() {
-                Some(rest) => rest,
-                None => match self.next_batch(output).await? {
-                    Some(batch) => (batch, 0),
+            let due = match (next.take(), self.batch.take()) {
+                (Some(due), _) => due,
+                (None, Some((batch, start))) => self.due(framing, batch, start, rows_max - rows),
+                (None, None) => match self.next_batch(output).await? {
+                    Some(batch) => self.due(framing, batch, 0, rows_max - rows),
                     None => return Ok(Sent { rows, finished: true }),
                 },
             };
-            let left = usize::try_from(rows_max - rows).unwrap_or(usize::MAX);
-            let encoded = output.write_rows(framing, &batch, start, left);
-            rows += u64::try_from(encoded).unwrap_or(0);
-            if start + encoded < batch.num_rows() {
-                self.batch = Some((batch, start + encoded));
+            let Due { batch, start, own, end, ahead } = due;
+            self.row_bytes = output.write_all(framing, &batch, (start, own)).await?;
+            rows += u64::try_from(end - start).unwrap_or(0);
+            // Whoever has written its part goes on with the next batch, and need not be woken for it.
+            if ahead.is_shared()
+                && rows < rows_max
+                && let Some(batch) = self.batch_at_hand().await
+            {
+                next = Some(self.due(framing, batch, 0, rows_max - rows));
             }
+            ahead.send(framing, &batch, output).await?;
             output.relieve().await?;
+            if end < batch.num_rows() {
+                self.batch = Some((batch, end));
+            }
         }
         Ok(Sent { rows, finished: false })
+    }
+
+    /// Deals out the rows of `batch` from `start` on, `rows_max` at most, to those who write them.
+    fn due(&self, framing: &Framing, batch: RecordBatch, start: usize, rows_max: u64) -> Due {
+        let rows_max = usize::try_from(rows_max).unwrap_or(usize::MAX);
+        let end = batch.num_rows().min(start.saturating_add(rows_max));
+        let (own, ahead) = Ahead::begin(framing, &batch, (start, end), self.row_bytes);
+        Due { batch, start, own, end, ahead }
     }
 
     /// Reads the next batch of rows, of which none is sent.
@@ -243,12 +334,15 @@ impl RowRun {
     /// Waits for the next batch. If it is not there at once, the client first gets the rows that are.
     async fn next_batch(&mut self, output: &mut Output) -> Result<Option<RecordBatch>, WorkError> {
         loop {
-            let next = match futures::poll!(self.stream.next()) {
-                std::task::Poll::Ready(next) => next,
-                std::task::Poll::Pending => {
-                    output.flush().await?;
-                    self.stream.next().await
-                }
+            let next = match self.given.take() {
+                Some(given) => given,
+                None => match futures::poll!(self.stream.next()) {
+                    Poll::Ready(next) => next,
+                    Poll::Pending => {
+                        output.flush().await?;
+                        self.stream.next().await
+                    }
+                },
             };
             match next {
                 None => return Ok(None),
@@ -256,6 +350,21 @@ impl RowRun {
                 Some(Ok(batch)) => return Ok(Some(batch)),
                 Some(Err(error)) => return Err(WorkError::running(error.into())),
             }
+        }
+    }
+
+    /// Returns the next batch of rows if it is there at once.
+    async fn batch_at_hand(&mut self) -> Option<RecordBatch> {
+        if self.given.is_some() {
+            return None;
+        }
+        match futures::poll!(self.stream.next()) {
+            Poll::Ready(Some(Ok(batch))) if batch.num_rows() > 0 => Some(batch),
+            Poll::Ready(given) => {
+                self.given = Some(given);
+                None
+            }
+            Poll::Pending => None,
         }
     }
 }

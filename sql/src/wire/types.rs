@@ -154,6 +154,10 @@ impl Logical {
     }
 
     fn parse(word: &str) -> Logical {
+        // An array is what its elements are, whose length is not its own.
+        if word.ends_with("[]") {
+            return Logical::Plain;
+        }
         let (name, argument) = match word.split_once('(') {
             Some((name, rest)) => {
                 (name.trim_end(), rest.trim_end_matches(')').trim().parse::<i32>().ok())

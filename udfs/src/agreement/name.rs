@@ -9,7 +9,8 @@ use arrow::datatypes::DataType;
 
 use super::slip::{SLIP_LENGTH_MIN, is_slip};
 use crate::column::{Specification, text, texts};
-use crate::normalize::given_name::{GivenNames, given_name_key, relate_given_names};
+use crate::normalize::family_name::{is_family_name, is_vietnamese, turn_family_name};
+use crate::normalize::given_name::{GivenNames, given_name_key, is_given_name, relate_given_names};
 use crate::normalize::name::{compared, normalize_name, take_suffix};
 use crate::normalize::surname::surname_key;
 
@@ -65,7 +66,7 @@ impl NameAgreement {
 /// The words of a normalised name.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct NameWords<'a> {
-    /// The first of several.
+    /// The first of several; of a Vietnamese name the one that somebody is called by.
     pub given: Option<&'a str>,
     /// Those between.
     pub middle: [Option<&'a str>; MIDDLE_WORDS_MAX],
@@ -80,6 +81,7 @@ impl<'a> NameWords<'a> {
     pub fn of(name: &'a str) -> Self {
         let mut words: Vec<&str> = name.split_ascii_whitespace().collect();
         let mut found = Self { suffix: take_suffix(&mut words), ..Self::default() };
+        turn_family_name(&mut words);
         let Some((surname, others)) = words.split_last() else { return found };
         found.surname = Some(compared(surname));
         if let Some((given, middle)) = others.split_first() {
@@ -164,13 +166,32 @@ impl<'a> Keyed<'a> {
     }
 }
 
-/// Compares names, as they stand and with given name and surname swapped, and returns the better reading.
+/// Compares names, as they stand and with given name and surname swapped, and returns the better reading. Where both begin with
+/// the family's name, what comes last is compared as given names.
 pub fn compare_names(left: &NameParts<'_>, right: &NameParts<'_>) -> NameAgreement {
-    let straight = NameAgreement {
+    let mut straight = NameAgreement {
         given: given_names(left.given, right.given),
         surname: surnames(left, right),
     };
+    if straight.given == Agreement::Same {
+        if have_other_second_names(left, right) {
+            straight.given = Agreement::Different;
+        }
+    } else if are_given_as_one(left, right)
+        || are_given_as_one(right, left)
+        || are_turned_within(left, right)
+    {
+        straight.given = Agreement::Same;
+    }
+    let is_of_family = straight.given == Agreement::Same && straight.surname < Agreement::Same;
+    if is_of_family && are_family_first(left, right) {
+        let given = given_names(left.surname, right.surname);
+        return NameAgreement { given, surname: Agreement::Same };
+    }
     if left.given.is_none() || right.given.is_none() {
+        if have_other_given_names(left, right) || have_other_given_names(right, left) {
+            straight.given = Agreement::Different;
+        }
         return straight;
     }
     let turned = |(given, other), (surname, other_surname)| NameAgreement {
@@ -185,6 +206,95 @@ pub fn compare_names(left: &NameParts<'_>, right: &NameParts<'_>) -> NameAgreeme
     .filter(|turned| turned.is_alike() && turned.strength() > straight.strength())
     .max_by_key(|turned| turned.strength())
     .unwrap_or(straight)
+}
+
+/// Tells whether a name of one word that tables know as a given name is none of the other one's words: `Anna` beside `Piotr` or
+/// `Piotr Nowak`.
+fn have_other_given_names(lone: &NameParts<'_>, other: &NameParts<'_>) -> bool {
+    let Some(word) = lone.surname.filter(|word| is_given_name(word.text)) else { return false };
+    let differs = |part| given_names(Some(word), Some(part)) == Agreement::Different;
+    match (lone.given, other.given, other.surname) {
+        (None, Some(given), Some(surname)) => {
+            let mut all = [given, surname].into_iter().chain(other.middle.into_iter().flatten());
+            all.all(differs)
+        }
+        (None, None, Some(surname)) => is_given_name(surname.text) && differs(surname),
+        _ => false,
+    }
+}
+
+/// Tells whether one given name is two of the other's without the space: `Maryann` is `Mary Ann`, `Karlheinz` is `Karl-Heinz`.
+fn are_given_as_one(one: &NameParts<'_>, words: &NameParts<'_>) -> bool {
+    let [second, _] = words.middle;
+    let (Some(one), Some(first), Some(second)) = (one.given, words.given, second) else {
+        return false;
+    };
+    let are_initials = first.text.len() == 1 || second.text.len() == 1;
+    !are_initials && one.text.strip_prefix(first.text) == Some(second.text)
+}
+
+/// Tells whether two Vietnamese names have the same given names in another order: what is called Lan Anh is `Nguyễn Thị Lan Anh`,
+/// of which the last word counts, and `Lan Anh Nguyen`.
+fn are_turned_within(left: &NameParts<'_>, right: &NameParts<'_>) -> bool {
+    let is_of = |name: &NameParts<'_>| name.surname.is_some_and(|last| is_vietnamese(last.text));
+    let stands_within = |one: &NameParts<'_>, other: &NameParts<'_>| {
+        one.given.is_some() && other.middle.contains(&one.given)
+    };
+    stands_within(left, right) && stands_within(right, left) && is_of(left) && is_of(right)
+}
+
+/// First words of given names that say little without the next one: `Abdul Rahman`, `Abu Bakr`, `Mohammed Ali`. As the keys of
+/// given names, and as what Arabic script is folded to.
+const BEGINNINGS: [&str; 5] = ["abdul", "abu", "bd", "mhmd", "muhammad"];
+
+/// The longest word that is an article or an initial rather than a second name: `al`, `el`.
+const ARTICLE_LENGTH_MAX: usize = 2;
+
+/// Tells whether two people of one first name have second names that differ: `Jean-Pierre` and `Jean-Luc`, `Abdul Rahman` and
+/// `Abdul Aziz`. Each of the one has to differ from each of the other, and has to be known as a name; half a surname is none.
+fn have_other_second_names(left: &NameParts<'_>, right: &NameParts<'_>) -> bool {
+    let is_beginning = left.given.is_some_and(|given| BEGINNINGS.contains(&given.key));
+    let differ = |one: NamePart<'_>, other: NamePart<'_>| {
+        one.key != other.key
+            && match relate_given_names(one.text, other.text) {
+                GivenNames::One => false,
+                GivenNames::Two => {
+                    is_beginning || is_given_name(one.text) && is_given_name(other.text)
+                }
+                GivenNames::Open => is_beginning && !is_slip(one.text, other.text),
+            }
+    };
+    let mut compared = false;
+    for one in second_names(left) {
+        for other in second_names(right) {
+            if !differ(one, other) {
+                return false;
+            }
+            compared = true;
+        }
+    }
+    compared
+}
+
+/// Returns the words between first name and surname that may be names.
+fn second_names<'a>(name: &NameParts<'a>) -> impl Iterator<Item = NamePart<'a>> + use<'a> {
+    name.middle.into_iter().flatten().filter(|word| word.text.len() > ARTICLE_LENGTH_MAX)
+}
+
+/// Tells whether two names that begin with one word begin with the family's: `Nowak Anna` and `Nowak Piotr`, who would be one
+/// person with two surnames else.
+fn are_family_first(left: &NameParts<'_>, right: &NameParts<'_>) -> bool {
+    let is_turned = |name: &NameParts<'_>| match (name.given, name.surname) {
+        (Some(first), Some(last)) => are_turned(first.text, last.text),
+        _ => false,
+    };
+    is_turned(left) && is_turned(right)
+}
+
+/// Tells whether the first word of a name is the family's, and the last one a given name: one of the two is known, and nothing
+/// speaks against it.
+fn are_turned(first: &str, last: &str) -> bool {
+    !is_given_name(first) && !is_family_name(last) && (is_family_name(first) || is_given_name(last))
 }
 
 fn given_names(left: Option<NamePart<'_>>, right: Option<NamePart<'_>>) -> Agreement {
@@ -296,11 +406,76 @@ mod tests {
             ("Kamil Nowak", "Kamila Nowak", Some(Different)),
             ("Zbigor Nowak", "Zbigora Nowak", Some(Different)),
             ("John Smith", "Mary Smith", Some(Different)),
+            ("Nowak Anna", "Nowak Piotr", Some(Different)),
+            ("Nowak Marta", "Nowak Maria", Some(Different)),
+            ("Nowak Anna", "Nowak Ania", Some(Same)),
+            ("Nowak Marai", "Nowak Maria", Some(Similar)),
+            ("Yılmaz Gülizar", "Yılmaz Mehmetcan", Some(Different)),
+            ("Kowalska Zbigora", "Kowalski Adalmira", Some(Different)),
+            ("Nguyễn Văn Minh", "Nguyễn Thị Lan", Some(Different)),
+            ("Nguyễn Văn Minh", "Minh Nguyen", Some(Same)),
+            ("Nowak Jan Piotr", "Jan Nowak", Some(Same)),
+            ("Шевченко Оксана Петрівна", "Oksana Shevchenko", Some(Same)),
+            ("Сидоров Иван Петрович", "Сидоров Тарас Петрович", Some(Different)),
+            ("Nowak Jan Piotr", "Nowak Jan Adam", Some(Different)),
+            ("Thi Lan Nguyen", "Thi Mai Nguyen", Some(Different)),
+            ("Nguyễn Thị Lan", "Lan Thi Nguyen", Some(Same)),
             ("Anna Nowak", "Anna Zielińska", Some(Different)),
             ("Anna Nowak", "-", None),
         ] {
             assert_eq!(name_agreement(left, right), expected, "{left} {right}");
             assert_eq!(name_agreement(right, left), expected, "{right} {left}");
+        }
+    }
+
+    #[test]
+    fn who_has_two_surnames_is_told_from_two_who_share_one() {
+        use Agreement::{Different, Same, Similar, Unknown};
+        let names = |left: &str, right: &str| {
+            let (left, right) = (Keyed::of(left), Keyed::of(right));
+            compare_names(&left.parts(), &right.parts())
+        };
+        let said = |given, surname| NameAgreement { given, surname };
+        for (left, right, expected) in [
+            ("nowak anna", "nowak piotr", said(Different, Same)),
+            ("anna", "piotr nowak", said(Different, Different)),
+            ("anna", "piotr", said(Different, Different)),
+            ("marta", "maria", said(Different, Similar)),
+            ("anna", "ania nowak", said(Unknown, Same)),
+            ("anna", "nowak anna", said(Unknown, Same)),
+            ("anna", "a nowak", said(Unknown, Unknown)),
+            ("anna", "maria anna nowak", said(Unknown, Same)),
+            ("adam", "ewa adam", said(Unknown, Same)),
+            ("nowak", "anna kot", said(Unknown, Different)),
+            ("jean luc picard", "jean pierre picard", said(Different, Same)),
+            ("jan piotr kot", "jan adam kot", said(Different, Same)),
+            ("maria jose garcia", "maria teresa garcia", said(Different, Same)),
+            ("abdul rahman khan", "abdul aziz khan", said(Different, Same)),
+            ("abd al rahman khan", "abd al aziz khan", said(Different, Same)),
+            ("mohammed ali khan", "muhammad usman khan", said(Different, Same)),
+            ("abdul rahman khan", "abdul rehman khan", said(Same, Same)),
+            ("mohammed ali khan", "mohammed khan", said(Same, Same)),
+            ("md ali khan", "mohammed ali khan", said(Same, Same)),
+            ("abd al rahman khan", "abdul rahman khan", said(Same, Same)),
+            ("abdulrahman khan", "abdul rahman khan", said(Same, Same)),
+            ("maryann smith", "mary ann smith", said(Same, Same)),
+            ("karlheinz kot", "karl heinz kot", said(Same, Same)),
+            ("maryann smith", "mary lou smith", said(Different, Same)),
+            ("nguyen thi lan anh", "lan anh nguyen", said(Same, Same)),
+            ("nguyen thi lan anh", "nguyen thi lan", said(Different, Same)),
+            ("anna maria kot", "maria anna kot", said(Different, Same)),
+            ("jan piotr kot", "jan p kot", said(Same, Same)),
+            ("jan piotr adam kot", "jan adam kot", said(Same, Same)),
+            ("anna maria kot", "anna marie kot", said(Same, Same)),
+            ("anna maria kot", "anna zajac kot", said(Same, Same)),
+            ("anna nowak", "anna zielinska", said(Same, Different)),
+            // Adam is a surname, too, but Anna is none that a family has.
+            ("anna adam", "anna zielinska", said(Same, Different)),
+            ("zbigora adam", "zbigora zielinska", said(Same, Different)),
+            ("zbigora lis", "zbigora kot", said(Same, Different)),
+        ] {
+            assert_eq!(names(left, right), expected, "{left} {right}");
+            assert_eq!(names(right, left), expected, "{right} {left}");
         }
     }
 
@@ -311,6 +486,8 @@ mod tests {
         assert_eq!(words.middle, [Some("maria"), Some("nowak")]);
         assert_eq!(words.suffix, Some(0));
         assert_eq!(NameWords::of("jr").surname, Some("jr"));
+        let words = NameWords::of("nguyen van minh");
+        assert_eq!((words.given, words.surname), (Some("minh"), Some("nguyen")));
         let long = format!("{} {}", "a".repeat(40_000), "b".repeat(40_000));
         let words = NameWords::of(&long);
         assert_eq!([words.given, words.surname].map(|word| word.map(str::len)), [Some(100); 2]);

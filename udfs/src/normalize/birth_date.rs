@@ -20,30 +20,35 @@ const UNKNOWN: [(i32, i32, i32); 4] =
 /// Countries that write the month first.
 const MONTH_FIRST: [&str; 9] = ["US", "PH", "FM", "MH", "PW", "PR", "GU", "VI", "AS"];
 
-/// What months are called in English, German and Polish, where they are written out, in lower case.
+/// What months are called where they are written out, in lower case: English, German, Polish; French, Spanish, Italian, Dutch;
+/// Turkish, with and without the dots that capitals lose; Ukrainian, Russian.
 const MONTHS: [&str; 12] = [
-    "january jan januar jänner stycznia styczeń sty",
-    "february feb februar lutego luty lut",
-    "march mar märz maerz mrz marca marzec",
-    "april apr kwietnia kwiecień kwi",
-    "may mai maja maj",
-    "june jun juni czerwca czerwiec cze",
-    "july jul juli lipca lipiec lip",
-    "august aug sierpnia sierpień sie",
-    "september sept sep września wrzesień wrz",
-    "october oct oktober okt października październik paź",
-    "november nov listopada listopad lis",
-    "december dec dezember dez grudnia grudzień gru",
+    "january jan januar jänner stycznia styczeń sty janvier enero gennaio januari ocak січня января",
+    "february feb februar lutego luty lut février fevrier febrero febbraio februari şubat subat лютого февраля",
+    "march mar märz maerz mrz marca marzec mars marzo maart mart березня марта",
+    "april apr kwietnia kwiecień kwi avril abril aprile nisan квітня апреля",
+    "may mai maja maj mayo maggio mei mayıs mayis травня мая",
+    "june jun juni czerwca czerwiec cze juin junio giugno haziran червня июня",
+    "july jul juli lipca lipiec lip juillet julio luglio temmuz липня июля",
+    "august aug sierpnia sierpień sie août aout agosto augustus ağustos agustos серпня августа",
+    "september sept sep września wrzesień wrz septembre septiembre settembre eylül eylul вересня сентября",
+    "october oct oktober okt października październik paź octobre octubre ottobre ekim жовтня октября",
+    "november nov listopada listopad lis novembre noviembre kasım kasim листопада ноября",
+    "december dec dezember dez grudnia grudzień gru décembre decembre diciembre dicembre aralık aralik грудня декабря",
 ];
+
+/// Words that stand between the parts of a date, and behind it: `6 de mayo de 1980`, `6 maja 1980 r.`, `6 травня 1980 року`.
+const BETWEEN: [&str; 6] = ["de", "r", "roku", "р", "року", "года"];
 
 pub(crate) fn specification() -> Specification {
     Specification {
         name: "normalize_birth_date",
         section: "Normalisation",
         description: "Reads a date of birth written as `yyyy-mm-dd`, `yyyymmdd`, `dd.mm.yyyy`, `dd/mm/yyyy` or, in the United States \
-                      and some other countries, `mm/dd/yyyy`, or with the name of the month, as in `4 Dec 1997`, in English, German \
-                      or Polish. Where only one reading is a date, that one is taken. Null for what is no date, for the first \
-                      of January of 1900 and of years before, which stands for unknown, and for years before 1600 or after 2035.",
+                      and some other countries, `mm/dd/yyyy`, or with the name of the month, as in `4 Dec 1997`, in English, German, \
+                      Polish, French, Spanish, Italian, Dutch, Turkish, Ukrainian or Russian. Where only one reading is a date, \
+                      that one is taken. Null for what is no date, for the first of January of 1900 and of years before, which \
+                      stands for unknown, and for years before 1600 or after 2035.",
         parameters: const {
             &[
                 text("birth_date", "The date."),
@@ -74,7 +79,7 @@ pub fn normalize_birth_date(text: &str, country: Option<&str>) -> Option<i32> {
     if text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return days(number(&text[..4])?, number(&text[4..6])?, number(&text[6..])?);
     }
-    let has_letters = text.bytes().any(|byte| byte.is_ascii_alphabetic());
+    let has_letters = text.bytes().any(|byte| byte.is_ascii_alphabetic() || !byte.is_ascii());
     if has_letters && let Some(named) = with_month_name(text) {
         return Some(named);
     }
@@ -82,10 +87,11 @@ pub fn normalize_birth_date(text: &str, country: Option<&str>) -> Option<i32> {
         text.chars().find(|c| !c.is_ascii_digit()).filter(|c| matches!(c, '-' | '.' | '/'))?;
     let mut parts = text.splitn(3, separator).map(str::trim);
     let (first, second, third) = (parts.next()?, parts.next()?, parts.next()?);
+    // "1980.05.06." in Hungarian, "06.05.1980r." in Polish.
+    let third = without_time(third).trim_end_matches(['r', '.']);
     if first.len() == 4 {
-        return days(number(first)?, number(second)?, number(without_time(third))?);
+        return days(number(first)?, number(second)?, number(third)?);
     }
-    let third = without_time(third);
     if third.len() != 4 {
         return None;
     }
@@ -106,7 +112,12 @@ pub fn normalize_birth_date(text: &str, country: Option<&str>) -> Option<i32> {
 
 /// Reads `4 December 1997`, `04-DEC-1997`, `Dec 4th, 1997`, `1997 Dec 4` and `4. Dezember 1997`.
 fn with_month_name(text: &str) -> Option<i32> {
-    let mut words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    let is_between = |word: &str| {
+        let lower = || word.chars().flat_map(char::to_lowercase);
+        BETWEEN.iter().any(|between| lower().eq(between.chars()))
+    };
+    let is_word = |word: &&str| !word.is_empty() && !is_between(word);
+    let mut words = text.split(|c: char| !c.is_alphanumeric()).filter(is_word);
     let (first, second, third) = (words.next()?, words.next()?, words.next()?);
     if words.next().is_some() {
         return None;
@@ -251,6 +262,21 @@ mod tests {
             ("Dec 4th, 1997", None, Some("1997-12-04")),
             ("1997 Dec 4", None, Some("1997-12-04")),
             ("4. Dezember 1997", Some("DE"), Some("1997-12-04")),
+            ("6 maja 1980 r.", None, Some("1980-05-06")),
+            ("6 de mayo de 1980", None, Some("1980-05-06")),
+            ("6 DE MAYO DE 1980", None, Some("1980-05-06")),
+            ("6 MAJA 1980 R.", None, Some("1980-05-06")),
+            ("6 ТРАВНЯ 1980 РОКУ", None, Some("1980-05-06")),
+            ("6 février 1980", None, Some("1980-02-06")),
+            ("6 Mayıs 1980", None, Some("1980-05-06")),
+            ("6 MAYIS 1980", None, Some("1980-05-06")),
+            ("6 ŞUBAT 1980", None, Some("1980-02-06")),
+            ("6 травня 1980 року", None, Some("1980-05-06")),
+            ("6 мая 1980", None, Some("1980-05-06")),
+            ("06.05.1980r.", None, Some("1980-05-06")),
+            ("06.05.1980 r.", None, Some("1980-05-06")),
+            ("1980.05.06.", Some("HU"), Some("1980-05-06")),
+            ("6 жовтня", None, None),
             ("4 PAŹDZIERNIKA 1997", Some("PL"), Some("1997-10-04")),
             ("31 April 1990", None, None),
             ("4 Dec 97", None, None),

@@ -38,11 +38,12 @@ fn one_more_in_a_large_house_looks_at_few() {
 #[test]
 fn a_namesake_in_a_large_house_is_found() {
     let mut rows: Vec<Row> = (0..200).map(neighbour).collect();
-    rows.push(Row::record("father", "Dawid Lars Sr").lives("Polna 1", "00-001"));
-    rows.push(Row::record("nobody", "Dawid Lars").lives("Polna 1", "00-001"));
+    let lars = |key: &str| Row::record(key, "Dawid Lars").lives("Polna 1", "00-001");
+    rows.push(lars("father").born("1950-03-04"));
+    rows.push(lars("nobody"));
     let mut resolver = resolve_by(homes(), &rows);
     assert_eq!(resolver.anchor_of(201), Some(200));
-    rows.push(Row::record("son", "Dawid Lars Jr").lives("Polna 1", "00-001"));
+    rows.push(lars("son").born("1985-11-12"));
     rows[202].add_to(&mut resolver);
     resolver.resolve();
     assert_eq!(resolver.anchor_of(201), Some(201), "nothing tells whose it is");

@@ -9,6 +9,7 @@ mod figures;
 mod fuzzy;
 mod households;
 mod limits;
+mod names;
 mod overrides;
 mod properties;
 mod review;

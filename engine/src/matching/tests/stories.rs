@@ -125,26 +125,6 @@ fn families_are_known_by_their_homes_where_nobody_shares_a_mailbox() {
 }
 
 #[test]
-fn wrong_names_and_birthdays_make_no_families() {
-    let (rows, truth) = town(2 * HOUSEHOLDS, 7);
-    let firsts = rows.into_iter().zip(truth).filter(|(_, person)| person % 10 == 0);
-    let rows: Vec<_> = firsts
-        .zip(0_u32..)
-        .map(|(((key, mut row), _), at)| {
-            if at % 6 == 0 {
-                row[0] = "Kunegunda".to_owned();
-            }
-            if at % 9 == 0 {
-                row[2] = format!("1{:03}-03-04", at % 1000);
-            }
-            (key, row)
-        })
-        .collect();
-    let (model, ..) = resolve(&records(&rows, 1000), 2);
-    assert_eq!(model.prior_household, 0.0);
-}
-
-#[test]
 fn twins_and_namesakes_stay_apart() {
     check(
         &[

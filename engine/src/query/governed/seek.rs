@@ -19,7 +19,7 @@ use crate::query::blooms::Wanted;
 use crate::query::decoded::{BLOCK_ROWS, BlockFile};
 use crate::query::scan::OutputColumn;
 use crate::query::selection::in_visible_order;
-use crate::query::value_index::ValueIndex;
+use crate::query::value_index::{ValueHash, ValueIndex};
 
 /// Rows that are found so at most.
 pub(in crate::query) const ROWS_MAX: u64 = 256;
@@ -67,7 +67,33 @@ struct Stretch {
     rows: u64,
 }
 
+/// How the columns of an answer are taken out of blocks, which is the same for every run of a statement.
+#[derive(Debug)]
+pub(in crate::query) struct Taking {
+    /// The columns of the answer.
+    pub(in crate::query) output: SchemaRef,
+    /// For each what it is made of; of what is stored, the place in `stored`.
+    columns: Vec<OutputColumn>,
+    /// The columns of the files that are taken.
+    stored: Vec<usize>,
+}
+
 impl GovernedTable {
+    /// Finds out how these columns, of those that are shown, are taken out of blocks.
+    pub(in crate::query) fn taking(&self, output: SchemaRef) -> Option<Taking> {
+        let (mut columns, mut stored) = (Vec::new(), Vec::new());
+        for field in output.fields() {
+            columns.push(match self.made(field.name()) {
+                Some(made) => made,
+                None => {
+                    stored.push(self.physical.index_of(field.name()).ok()?);
+                    OutputColumn::Stored(stored.len() - 1)
+                }
+            });
+        }
+        Some(Taking { output, columns, stored })
+    }
+
     /// Returns the place in the files of a column that can be looked for values in.
     pub(in crate::query) fn indexed_column(&self, name: &str) -> Option<usize> {
         let rows: u64 = self.files.iter().map(|file| file.rows).sum();
@@ -79,13 +105,12 @@ impl GovernedTable {
         fits.then_some(at)
     }
 
-    /// Finds rows and returns `columns` of them, as many of those that are shown, in the order in which a scan gives them.
+    /// Finds rows and takes columns of them, in the order in which a scan gives them.
     pub(in crate::query) fn seek(
         &self,
         access: DataFusionResult<Arc<Access>>,
         sought: &Sought<'_>,
-        columns: &[usize],
-        output: &SchemaRef,
+        taking: &Taking,
     ) -> Found {
         // Whoever may not read it is told so by the plan.
         let Ok(access) = self.access(access) else { return Found::Unfit };
@@ -94,7 +119,7 @@ impl GovernedTable {
             Sought::Values(column, values) => self.of_values(&access, *column, values),
         };
         match located {
-            Ok(stretches) => self.rows_of(&access, stretches, columns, output),
+            Ok(stretches) => self.rows_of(&access, stretches, taking),
             Err(found) => found,
         }
     }
@@ -183,12 +208,9 @@ impl GovernedTable {
             if !runs.sorted {
                 return Err(Found::Unfit);
             }
-            let (Some(first), Some(last)) = (runs.first(), runs.last()) else { continue };
+            let Some((first, last)) = runs.ends else { continue };
             for subject in subjects.iter().copied() {
-                if subject < first.subject
-                    || subject > last.subject
-                    || !access.visible.contains(subject)
-                {
+                if !(first..=last).contains(&subject) || !access.visible.contains(subject) {
                     continue;
                 }
                 if let Some(range) = runs.range_of(subject) {
@@ -211,24 +233,28 @@ impl GovernedTable {
         }
         let all_runs = self.runs.get().ok_or(Found::Cold(Cold::Runs))?;
         let wanted = Wanted::any_of(self.physical.field(column).name(), values);
-        let (mut stretches, mut absent) = (Vec::new(), Vec::new());
-        for (file, (scanned, runs)) in self.files.iter().zip(all_runs).enumerate() {
-            let Some(index) = self.store.indexes.get(&scanned.path, column) else {
-                if !self.store.blooms.is_known_to_lack(&scanned.path, &wanted) {
+        let hashes: Option<Vec<ValueHash>> = values.iter().map(ValueHash::of).collect();
+        let hashes = hashes.ok_or(Found::Unfit)?;
+        let (mut stretches, mut absent, mut rows) = (Vec::new(), Vec::new(), Vec::new());
+        let paths = self.files.iter().map(|file| file.path.as_str());
+        let indexes = self.store.indexes.of_files(paths, column);
+        for (file, (index, runs)) in indexes.into_iter().zip(all_runs).enumerate() {
+            let Some(index) = index else {
+                if !self.store.blooms.is_known_to_lack(&self.files[file].path, &wanted) {
                     absent.push(file);
                 }
                 continue;
             };
-            let mut rows = Vec::new();
-            for value in values {
-                rows.extend(index.rows(value).ok_or(Found::Unfit)?.take(ROWS_MAX as usize + 1));
+            rows.clear();
+            for hash in &hashes {
+                rows.extend(index.rows(*hash).take(ROWS_MAX as usize + 1));
             }
             if rows.len() as u64 > ROWS_MAX {
                 return Err(Found::Unfit);
             }
             rows.sort_unstable();
             rows.dedup();
-            for row in rows.into_iter().map(u64::from) {
+            for row in rows.drain(..).map(u64::from) {
                 let subject = runs.subject_at(row).ok_or(Found::Unfit)?;
                 if access.visible.contains(subject) {
                     stretches.push(Stretch { file, subject, start: row, rows: 1 });
@@ -251,10 +277,17 @@ impl GovernedTable {
         }
         let mut files: Vec<usize> = stretches.iter().map(|stretch| stretch.file).collect();
         files.dedup();
-        let runs = self.runs.get().ok_or(Found::Unfit)?;
-        let of_files: Vec<_> = files.iter().map(|file| Arc::clone(&runs[*file])).collect();
+        let order = match files.len() {
+            // Most answers are of one file, for which there is no order to find.
+            count @ (0 | 1) => (0..count).collect(),
+            _ => {
+                let runs = self.runs.get().ok_or(Found::Unfit)?;
+                let of_files: Vec<_> = files.iter().map(|file| Arc::clone(&runs[*file])).collect();
+                in_visible_order(&of_files, &access.visible)
+            }
+        };
         let mut ordered = Vec::with_capacity(stretches.len());
-        for at in in_visible_order(&of_files, &access.visible) {
+        for at in order {
             for mut stretch in stretches.iter().copied().filter(|found| found.file == files[at]) {
                 while stretch.rows > 0 {
                     let room = BLOCK_ROWS - stretch.start % BLOCK_ROWS;
@@ -269,27 +302,17 @@ impl GovernedTable {
     }
 
     /// Takes rows out of the blocks that they are in.
-    fn rows_of(
-        &self,
-        access: &Access,
-        stretches: Vec<Stretch>,
-        columns: &[usize],
-        output: &SchemaRef,
-    ) -> Found {
-        let physical = |field: &arrow::datatypes::FieldRef| self.physical.index_of(field.name());
-        let stored = columns.iter().map(|column| self.shown.field(*column));
-        let stored: Result<Vec<usize>, _> = stored
-            .filter(|field| self.made(field.name()).is_none())
-            .map(|field| self.physical.index_of(field.name()))
-            .collect();
-        let Ok(stored) = stored else { return Found::Unfit };
-        let (mut parts, mut absent) = (vec![Vec::new(); stored.len()], Vec::new());
+    fn rows_of(&self, access: &Access, stretches: Vec<Stretch>, taking: &Taking) -> Found {
+        let Taking { output, columns, stored } = taking;
+        // The parts of each stretch lie behind those of the one before.
+        let mut parts = Vec::with_capacity(stretches.len() * stored.len());
+        let mut absent = Vec::new();
         let mut blocks: Option<((usize, u64), Vec<ArrayRef>)> = None;
         for stretch in &stretches {
             let place = (stretch.file, stretch.start / BLOCK_ROWS);
             if blocks.as_ref().is_none_or(|(known, _)| *known != place) {
                 let path = &self.files[stretch.file].path;
-                match self.store.decoded.get(path, place.1, &stored) {
+                match self.store.decoded.get(path, place.1, stored) {
                     Some(values) => blocks = Some((place, values)),
                     None if stored.is_empty() => blocks = Some((place, Vec::new())),
                     None => {
@@ -300,28 +323,23 @@ impl GovernedTable {
             }
             let Some((_, values)) = &blocks else { continue };
             let start = (stretch.start % BLOCK_ROWS) as usize;
-            for (part, values) in parts.iter_mut().zip(values) {
-                part.push(values.slice(start, stretch.rows as usize));
-            }
+            parts.extend(values.iter().map(|part| part.slice(start, stretch.rows as usize)));
         }
         if !absent.is_empty() {
             absent.dedup();
-            return Found::Cold(Cold::Blocks(absent, stored));
+            return Found::Cold(Cold::Blocks(absent, stored.clone()));
         }
-        let mut parts = parts.into_iter();
         let mut made: Vec<ArrayRef> = Vec::with_capacity(columns.len());
-        for field in output.fields() {
-            let values = match self.made(field.name()) {
-                Some(OutputColumn::ProfileId) => Ok(profile_ids(access, &stretches)),
-                Some(OutputColumn::HouseholdId) => Ok(household_ids(access, &stretches)),
-                Some(OutputColumn::Stored(_)) | None => {
-                    let parts = parts.next().unwrap_or_default();
-                    physical(field).and_then(|at| {
-                        let whole = joined(&parts, self.physical.field(at).data_type())?;
-                        match whole.data_type() == field.data_type() {
-                            true => Ok(whole),
-                            false => cast(&whole, field.data_type()),
-                        }
+        for (field, column) in output.fields().iter().zip(columns) {
+            let values = match column {
+                OutputColumn::ProfileId => Ok(profile_ids(access, &stretches)),
+                OutputColumn::HouseholdId => Ok(household_ids(access, &stretches)),
+                OutputColumn::Stored(at) => {
+                    let parts = parts.iter().skip(*at).step_by(stored.len());
+                    let whole = joined(parts, self.physical.field(stored[*at]).data_type());
+                    whole.and_then(|whole| match whole.data_type() == field.data_type() {
+                        true => Ok(whole),
+                        false => cast(&whole, field.data_type()),
                     })
                 }
             };
@@ -353,16 +371,17 @@ fn household_ids(access: &Access, stretches: &[Stretch]) -> ArrayRef {
     Arc::new(ids.collect::<Int64Array>())
 }
 
-fn joined(
-    parts: &[ArrayRef],
+fn joined<'a>(
+    mut parts: impl ExactSizeIterator<Item = &'a ArrayRef>,
     data_type: &arrow::datatypes::DataType,
 ) -> Result<ArrayRef, arrow::error::ArrowError> {
-    match parts {
-        [] => Ok(arrow::array::new_empty_array(data_type)),
-        [one] => Ok(Arc::clone(one)),
-        many => {
-            let many: Vec<&dyn Array> = many.iter().map(AsRef::as_ref).collect();
+    match (parts.len(), parts.next()) {
+        (1, Some(one)) => Ok(Arc::clone(one)),
+        (_, Some(first)) => {
+            let many: Vec<&dyn Array> =
+                std::iter::once(first).chain(parts).map(AsRef::as_ref).collect();
             concat(&many)
         }
+        (_, None) => Ok(arrow::array::new_empty_array(data_type)),
     }
 }

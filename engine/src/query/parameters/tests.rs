@@ -88,3 +88,17 @@ async fn a_parameter_is_of_the_type_that_it_was_declared_with() {
         assert_eq!(found, expected, "{sql}");
     }
 }
+
+#[tokio::test]
+async fn a_parameter_is_what_it_is_compared_with() {
+    let long = || ScalarValue::Int64(Some(2));
+    for (sql, value, found) in [
+        ("SELECT $1 IN (1, 2)", long(), DataType::Int64),
+        ("SELECT $1 BETWEEN 1 AND 3", long(), DataType::Int64),
+        ("SELECT CASE WHEN $1 THEN true END", ScalarValue::Boolean(Some(true)), DataType::Boolean),
+        ("SELECT $1 IN ('2', '3')", ScalarValue::Utf8(Some("2".into())), DataType::Utf8),
+    ] {
+        let (types, answered) = answer(sql, &[], vec![value]).await;
+        assert_eq!((types, answered.as_str()), (vec![found], "true"), "{sql}");
+    }
+}

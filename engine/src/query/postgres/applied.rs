@@ -8,6 +8,7 @@
 
 mod rows;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use datafusion::common::config::ConfigOptions;
@@ -231,24 +232,42 @@ fn beside(join: &Join) -> Option<&Subquery> {
 fn lateral(join: &Join) -> Result<Option<LogicalPlan>> {
     let keeps = join.join_type == JoinType::Left;
     let Some(subquery) = beside(join) else { return Ok(None) };
-    if !is_stuck(subquery) || keeps && !is_always(join) {
+    if !is_stuck(subquery) {
         return Ok(None);
     }
     let rows = Rows::of(&join.left, keeps);
-    let Some(beside) = rows.beside(&subquery.subquery)? else { return Ok(None) };
+    let Some(mut beside) = rows.beside(&subquery.subquery)? else { return Ok(None) };
     let mut columns = rows.columns();
     let found = subquery.subquery.schema().columns();
+    let equal = join.on.iter().map(|(left, right)| left.clone().eq(right.clone()));
+    let condition = conjunction(equal.chain(join.filter.clone()));
+    if keeps
+        && !is_always(join)
+        && let Some(condition) = &condition
+    {
+        let mut known = HashMap::new();
+        for (column, shown) in found.iter().zip(join.right.schema().columns()) {
+            let Some(value) = beside.value(column) else { return Ok(None) };
+            known.insert(shown, value?);
+        }
+        if has_subquery(condition) {
+            return Ok(None);
+        }
+        let condition = condition.clone().transform_up(|part| match &part {
+            Expr::Column(column) => match known.get(column) {
+                Some(value) => Ok(Transformed::yes(value.clone())),
+                None => Ok(Transformed::no(part)),
+            },
+            _ => Ok(Transformed::no(part)),
+        });
+        beside = rows.kept_where(beside, condition.data()?)?;
+    }
     for (column, (relation, field)) in found.iter().zip(join.right.schema().iter()) {
         let Some(value) = beside.value(column) else { return Ok(None) };
         columns.push(value?.alias_qualified(relation.cloned(), field.name()));
     }
     let plan = LogicalPlanBuilder::from(beside.plan).project(columns)?;
-    let equal = join.on.iter().map(|(left, right)| left.clone().eq(right.clone()));
-    let condition = match keeps {
-        true => None,
-        false => conjunction(equal.chain(join.filter.clone())),
-    };
-    match condition {
+    match condition.filter(|_| !keeps) {
         Some(condition) => plan.filter(condition)?.build().map(Some),
         None => plan.build().map(Some),
     }

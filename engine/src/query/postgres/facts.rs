@@ -5,6 +5,7 @@
 //! session: who, where, its settings and the snapshot it reads now.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::RwLock;
@@ -34,6 +35,8 @@ pub struct SessionFacts {
     settings: RwLock<BTreeMap<&'static str, String>>,
     custom: RwLock<BTreeMap<String, String>>,
     snapshot: RwLock<Arc<Snapshot>>,
+    /// Counts what has changed of these.
+    changes: AtomicU64,
     /// What functions set.
     pub(super) configured: Configuration,
     /// The advisory locks of the session.
@@ -78,6 +81,7 @@ impl SessionFacts {
             settings: RwLock::default(),
             custom: RwLock::default(),
             snapshot: RwLock::new(snapshot),
+            changes: AtomicU64::new(0),
             configured: Configuration::default(),
             locks: SessionLocks::new(locks),
             place: Place::default(),
@@ -100,6 +104,17 @@ impl SessionFacts {
     /// Shows the session a newer catalog version.
     pub fn set_snapshot(&self, snapshot: Arc<Snapshot>) {
         *self.snapshot.write() = snapshot;
+        self.note_change();
+    }
+
+    /// Counts the changes of settings and of the relations that are seen: as long as it is the same, so are these.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
+    /// Notes a change, after it was made: who has counted before asks anew.
+    fn note_change(&self) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Returns the value of a setting; `None` when there is no such setting. Dotted names are those shared by
@@ -129,6 +144,8 @@ impl SessionFacts {
             Some(value) => settings.insert(known.name, value.to_string()),
             None => settings.remove(known.name),
         };
+        drop(settings);
+        self.note_change();
         true
     }
 
@@ -161,6 +178,7 @@ impl SessionFacts {
     /// changed from here by a statement.
     pub fn share(&self, name: &str, value: &str) {
         self.custom.write().insert(name.to_lowercase(), value.to_string());
+        self.note_change();
     }
 
     /// Returns how many such settings there are.

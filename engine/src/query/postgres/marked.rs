@@ -64,8 +64,12 @@ impl OptimizerRule for MarkedRows {
             LogicalPlan::Filter(filter) if has_exists_behind_alias(&filter.predicate) => {
                 let columns = filter.input.schema().columns().into_iter().map(Expr::Column);
                 let columns: Vec<Expr> = columns.collect();
-                let mut input = Arc::unwrap_or_clone(filter.input);
-                let predicate = with_marks(filter.predicate, &mut input, config)?;
+                let mut input = filter.input.as_ref().clone();
+                let predicate = with_marks(filter.predicate.clone(), &mut input, config)?;
+                // The rule would come to what it makes nothing of again and again.
+                if has_exists_behind_alias(&predicate) {
+                    return Ok(Transformed::no(LogicalPlan::Filter(filter)));
+                }
                 let kept = LogicalPlanBuilder::from(input).filter(predicate)?;
                 Ok(Transformed::yes(kept.project(columns)?.build()?))
             }

@@ -4,7 +4,7 @@
 //! syntax that only PostgreSQL has. While it is planned, `MergedJoins` plans joins by `USING`, `OperatorRelations` plans
 //! the operators of identity resolution, and [`PostgresTypes`] and [`PostgresOperators`] give types and literals PostgreSQL's
 //! meaning. [`settle()`] then gives its expressions their types, and reads its literals. `WindowedSubqueries` puts subqueries of a row
-//! below windows. [`CorrelatedSubqueries`] and [`ObjectNames`] change the plan, `DocumentOrder` what `jsonb` is compared by, `CheckedIntegers` its arithmetic,
+//! below windows, `JoinedValues` those in conditions of joins above or below these. [`CorrelatedSubqueries`] and [`ObjectNames`] change the plan, `DocumentOrder` what `jsonb` is compared by, `CheckedIntegers` its arithmetic,
 //! `MarkedRows` makes joins of `EXISTS`, `AppliedRows` of other subqueries of a row, and [`ObjectNames::present`] changes its result. Relations of [`pg_catalog`] and [`information_schema`] and the [`functions()`]
 //! read one [`SessionFacts`], whose [`Snapshot`] holds what the role can see: nothing here names a relation that the
 //! snapshot does not hold.
@@ -29,6 +29,7 @@ mod given;
 mod held;
 pub mod input;
 mod intervals;
+mod joined_values;
 mod json_operators;
 mod lateral;
 mod locks;
@@ -65,6 +66,7 @@ pub(in crate::query) use catalog::OfSession;
 pub use catalog::{information_schema, pg_catalog};
 pub use configured::{CheckSetting, Configured};
 pub use facts::SessionFacts;
+pub(crate) use functions::assigned_arrays;
 pub use functions::{AllowedFunctions, aggregates, allowed_functions, functions};
 pub(in crate::query) use functions::{follows_from_catalog, is_in_zone, known_in_zone, own};
 pub use held::{OpenCursor, PreparedStatement};
@@ -73,9 +75,10 @@ pub(crate) use moments::{assigned as assigned_moments, zone_of};
 pub use object_names::ObjectNames;
 pub use origins::{origin_of, with_origins};
 pub use planners::{PostgresOperators, PostgresTypes};
-pub(crate) use rewrite::{array_elements, normal, parts};
-pub use rewrite::{column_name, qualify, rewrite};
+pub use rewrite::{ArrayText, column_name, comes_sorted, qualify, rewrite};
+pub(crate) use rewrite::{normal, parts};
 pub use settled::settle;
+pub(crate) use snapshot::DEFAULT;
 pub use snapshot::{Relation, RelationKind, Sequence, Snapshot};
 pub use subqueries::CorrelatedSubqueries;
 pub use zone::Zone;
@@ -105,6 +108,7 @@ pub fn extend(
         Arc::new(lateral::LateralRows),
         Arc::new(ordered::OrderedSubqueries),
         Arc::new(windowed::WindowedSubqueries),
+        Arc::new(joined_values::JoinedValues),
         Arc::new(CorrelatedSubqueries::new()),
         Arc::new(applied::AppliedRows),
         Arc::new(counted_sets::CountedSets),

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use datafusion::common::utils::list_ndims;
 use datafusion::common::{DFSchema, Result, ScalarValue};
-use datafusion::functions_nested::expr_fn::{array_element, array_has_any};
+use datafusion::functions_nested::expr_fn::{array_compact, array_has_any};
+use datafusion::logical_expr::binary::type_union_coercion;
 use datafusion::logical_expr::expr::Cast;
 use datafusion::logical_expr::planner::{
     ExprPlanner, PlannerResult, RawAggregateExpr, RawBinaryExpr, RawFieldAccessExpr, TypePlanner,
@@ -21,14 +22,14 @@ use datafusion::sql::sqlparser::ast::{
 use super::diagnosis;
 use super::facts::SessionFacts;
 use super::functions::{
-    Matching, arithmetic, bounded, divided, extract, failure, grown, is_object, is_other_text,
-    matching, object_named, times,
+    Matching, arithmetic, bounded, divided, extract, failure, flat, grown, has_dimensions,
+    is_object, is_other_text, matching, object_named, subscript, times,
 };
 use super::json_operators;
 use super::moments;
 use super::rewrite::element_type;
 use super::types::{self, TYPE_KEY};
-use super::unknown::Meaning;
+use super::unknown::{Meaning, with_moments};
 use crate::Error;
 
 /// Plans the types of SQL as PostgreSQL means them.
@@ -194,6 +195,9 @@ impl ExprPlanner for PostgresOperators {
                 left = typed;
             }
         }
+        if Meaning::of(&op) == Some(Meaning::Contains) {
+            (left, right) = held(&op, left, right, schema);
+        }
         let is_list = |expr: &Expr| expr.get_type(schema).is_ok_and(|found| found.is_list());
         if op == BinaryOperator::PGOverlap && is_list(&left) && is_list(&right) {
             return Ok(PlannerResult::Planned(array_has_any(left, right)));
@@ -215,9 +219,11 @@ impl ExprPlanner for PostgresOperators {
         }
         if op == BinaryOperator::StringConcat
             && let Some(function) = makes_array(&left, &right, schema)
-            && let Some(call) = bounded::call(function, vec![left.clone(), right.clone()])
         {
-            return Ok(PlannerResult::Planned(call));
+            let sides = alike([left.clone(), right.clone()], schema);
+            if let Some(call) = bounded::call(function, sides.to_vec()) {
+                return Ok(PlannerResult::Planned(call));
+            }
         }
         if let Some(planned) = moments::arithmetic(&op, &left, &right, schema, &self.facts) {
             return Ok(PlannerResult::Planned(planned));
@@ -282,8 +288,9 @@ impl ExprPlanner for PostgresOperators {
     fn plan_array_literal(
         &self,
         elements: Vec<Expr>,
-        _: &DFSchema,
+        schema: &DFSchema,
     ) -> Result<PlannerResult<Vec<Expr>>> {
+        let elements = with_moments(elements, schema);
         Ok(match bounded::call("make_array", elements.clone()) {
             Some(call) => PlannerResult::Planned(call),
             None => PlannerResult::Original(elements),
@@ -299,7 +306,6 @@ impl ExprPlanner for PostgresOperators {
         if let Some(part) = json_operators::subscript(&field_access, &expr, schema)? {
             return Ok(PlannerResult::Planned(part));
         }
-        let is_list = expr.get_type(schema).is_ok_and(|found| found.is_list());
         // Vectors of the catalog count from 0.
         let field_access = match field_access {
             GetFieldAccess::ListIndex { key } if is_vector(&expr, schema) => {
@@ -307,13 +313,9 @@ impl ExprPlanner for PostgresOperators {
             }
             other => other,
         };
-        Ok(match field_access {
-            // DataFusion would make another aggregate of `(array_agg(x))[1]`, and count what is negative from the end.
-            GetFieldAccess::ListIndex { key } if is_list => {
-                let key = if is_negative(&key) { lit(0_i64) } else { *key };
-                PlannerResult::Planned(array_element(expr, key))
-            }
-            field_access => PlannerResult::Original(RawFieldAccessExpr { field_access, expr }),
+        Ok(match subscript(&field_access, &expr, schema)? {
+            Some(call) => PlannerResult::Planned(call),
+            None => PlannerResult::Original(RawFieldAccessExpr { field_access, expr }),
         })
     }
 }
@@ -348,12 +350,72 @@ fn makes_array(left: &Expr, right: &Expr, schema: &DFSchema) -> Option<&'static 
     }
 }
 
-fn is_negative(number: &Expr) -> bool {
-    match number {
-        Expr::Literal(ScalarValue::Int64(Some(number)), _) => *number < 0,
-        Expr::Cast(cast) => is_negative(&cast.expr),
+/// The sides of `@>`, `<@` and `&&`: their elements, in however many dimensions they are. A null is like no other, so the nulls
+/// of one side are left out where both may have some.
+fn held(op: &BinaryOperator, left: Expr, right: Expr, schema: &DFSchema) -> (Expr, Expr) {
+    let (left, right) = (in_one_dimension(left, schema), in_one_dimension(right, schema));
+    let may_have_nulls = |side: &Expr| {
+        side.get_type(schema).is_ok_and(|found| found.is_list()) && !is_without_nulls(side)
+    };
+    if !may_have_nulls(&left) || !may_have_nulls(&right) {
+        return (left, right);
+    }
+    match op {
+        BinaryOperator::ArrowAt => (left, array_compact(right)),
+        _ => (array_compact(left), right),
+    }
+}
+
+/// Tells whether an array is written, and without nulls. Nobody asks for what is like a null.
+fn is_without_nulls(array: &Expr) -> bool {
+    match array {
+        Expr::Cast(cast) => is_without_nulls(&cast.expr),
+        Expr::Literal(ScalarValue::Utf8(Some(text)), _) => {
+            !text.to_ascii_lowercase().contains("null")
+        }
+        Expr::ScalarFunction(call) if call.name() == "make_array" => {
+            call.args.iter().all(is_written)
+        }
+        Expr::Placeholder(_) => true,
         _ => false,
     }
+}
+
+/// Tells whether an element is a literal other than null.
+fn is_written(element: &Expr) -> bool {
+    match element {
+        Expr::Cast(cast) => is_written(&cast.expr),
+        Expr::Literal(value, _) => !value.is_null(),
+        _ => false,
+    }
+}
+
+fn in_one_dimension(array: Expr, schema: &DFSchema) -> Expr {
+    match array.get_type(schema) {
+        Ok(data_type) if has_dimensions(&data_type) => flat(array),
+        _ => array,
+    }
+}
+
+/// An array and what is joined to it, numbers both of them, in the type that has room for each where one of them is a decimal.
+fn alike(sides: [Expr; 2], schema: &DFSchema) -> [Expr; 2] {
+    let types = [&sides[0], &sides[1]].map(|side| side.get_type(schema).unwrap_or(DataType::Null));
+    let element = |data_type: &DataType| match data_type {
+        DataType::List(item) => item.data_type().clone(),
+        other => other.clone(),
+    };
+    let (one, other) = (element(&types[0]), element(&types[1]));
+    let mixed = one.is_numeric() && other.is_numeric() && one.is_decimal() != other.is_decimal();
+    let Some(common) = type_union_coercion(&one, &other).filter(|_| mixed) else { return sides };
+    let [left, right] = sides;
+    let cast = |side: Expr, found: &DataType| {
+        let to = match found {
+            DataType::List(_) => DataType::new_list(common.clone(), true),
+            _ => common.clone(),
+        };
+        if *found == to { side } else { Expr::Cast(Cast::new(Box::new(side), to)) }
+    };
+    [cast(left, &types[0]), cast(right, &types[1])]
 }
 
 fn is_vector(expr: &Expr, schema: &DFSchema) -> bool {

@@ -7,12 +7,14 @@
 
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{DFSchemaRef, JoinType, ScalarValue};
+use datafusion::logical_expr::expr::{Cast, TryCast};
 use datafusion::logical_expr::{
-    Distinct, Expr, ExprSchemable, LogicalPlan, Unnest, WindowFunctionDefinition,
+    BinaryExpr, Distinct, Expr, ExprSchemable, LogicalPlan, Operator, Unnest,
+    WindowFunctionDefinition,
 };
 
-use super::functions::{FLAT_ARRAY, REG_TYPES};
-use super::types::{QUOTIENT, TYPE_KEY, arrow_type, by_name};
+use super::functions::{ARRAY_ELEMENT, ARRAY_PART, FLAT_ARRAY, REG_TYPES, plain_numeric};
+use super::types::{PLAIN, QUOTIENT, TYPE_KEY, arrow_type, by_name};
 
 /// A number with as many digits as it needs, where the values have so many behind the point.
 const NUMERIC: &str = "numeric";
@@ -138,7 +140,7 @@ fn common(all: impl Iterator<Item = Found>) -> Option<String> {
         }
     }
     let logical = first.flatten()?;
-    let takes_numbers = ["oid", NUMERIC, OPEN_NUMERIC, QUOTIENT].contains(&logical.as_str());
+    let takes_numbers = ["oid", NUMERIC, OPEN_NUMERIC, QUOTIENT, PLAIN].contains(&logical.as_str());
     (!numbers || takes_numbers || REG_TYPES.contains(&logical.as_str())).then_some(logical)
 }
 
@@ -168,6 +170,11 @@ fn array(element: Option<&str>) -> Option<String> {
         (0, _) => None,
         _ => Some(format!("_{}", known.name)),
     }
+}
+
+/// The type of a numeric that is read of texts or floats.
+fn read_numeric(own: &DataType) -> Option<String> {
+    (plain_numeric(&DataType::Utf8).as_ref() == Some(own)).then(|| PLAIN.to_string())
 }
 
 /// The type of the elements of an array.
@@ -244,7 +251,9 @@ impl<'a> Input<'a> {
         };
         own.is_decimal()
             && match expr {
-                Expr::Cast(_) | Expr::TryCast(_) => own == arrow_type(NUMERIC),
+                Expr::Cast(Cast { expr, .. }) | Expr::TryCast(TryCast { expr, .. }) => {
+                    own == arrow_type(NUMERIC) || self.is_plain_of(expr, &own)
+                }
                 Expr::Case(case) => {
                     let branches = case.when_then_expr.iter().map(|(_, then)| then.as_ref());
                     !branches.chain(case.else_expr.as_deref()).all(is_declared)
@@ -260,6 +269,25 @@ impl<'a> Input<'a> {
                 }
                 _ => true,
             }
+    }
+
+    /// Tells whether a type is that of a plain numeric which is made of an expression.
+    fn is_plain_of(&self, expr: &Expr, own: &DataType) -> bool {
+        let found = expr.get_type(self.schema.as_ref()).ok();
+        found.as_ref().and_then(plain_numeric).is_some_and(|plain| plain == *own)
+    }
+
+    /// The type of a number that is worked out of others: a plain one if one of them is.
+    fn worked_out<'e>(
+        &self,
+        expr: &Expr,
+        sides: impl IntoIterator<Item = &'e Expr>,
+    ) -> Option<String> {
+        let plain = Found::Known(Some(PLAIN.to_string()));
+        let has_plain = sides.into_iter().any(|side| self.known(side) == plain);
+        let is_numeric =
+            || expr.get_type(self.schema.as_ref()).is_ok_and(|found| found.is_decimal());
+        (has_plain && is_numeric()).then(|| PLAIN.to_string())
     }
 
     fn known(&self, expr: &Expr) -> Found {
@@ -284,7 +312,15 @@ impl<'a> Input<'a> {
                     None => None,
                 }
             }
-            Expr::Cast(cast) => of_field(&cast.field),
+            Expr::Cast(cast) => {
+                of_field(&cast.field).or_else(|| read_numeric(cast.field.data_type()))
+            }
+            Expr::Negative(inner) => self.worked_out(expr, [inner.as_ref()]),
+            Expr::BinaryExpr(BinaryExpr {
+                left,
+                op: Operator::Plus | Operator::Minus | Operator::Multiply,
+                right,
+            }) => self.worked_out(expr, [left.as_ref(), right.as_ref()]),
             Expr::TryCast(cast) => of_field(&cast.field),
             Expr::Case(case) => {
                 let branches = case.when_then_expr.iter().map(|(_, then)| then.as_ref());
@@ -292,11 +328,21 @@ impl<'a> Input<'a> {
                 return self.common(case.else_expr.as_deref().into_iter().chain(branches));
             }
             Expr::ScalarFunction(function) => match function.func.name() {
-                "nullif" | "array_or_empty" | FLAT_ARRAY => self.first(&function.args),
+                "nullif" | "array_or_empty" | "array_whole" | ARRAY_PART | FLAT_ARRAY => {
+                    self.first(&function.args)
+                }
                 "numeric_divide" => Some(QUOTIENT.to_string()),
+                "numeric_times" | "abs" => {
+                    self.worked_out(expr, &function.args).or_else(|| self.stated(expr))
+                }
+                "numeric_of" => {
+                    expr.get_type(self.schema.as_ref()).ok().as_ref().and_then(read_numeric)
+                }
                 "coalesce" | "greatest" | "least" | "nvl" => return self.common(&function.args),
                 "make_array" => array(self.common(&function.args).logical().as_deref()),
-                "array_element" => function.args.first().and_then(|array| self.element(array)),
+                "array_element" | ARRAY_ELEMENT => {
+                    function.args.first().and_then(|array| self.element(array))
+                }
                 _ => self.stated(expr),
             },
             Expr::AggregateFunction(aggregate) => {
@@ -338,7 +384,8 @@ impl<'a> Input<'a> {
             "sum" => {
                 let values = args.first()?.get_type(self.schema.as_ref()).ok()?;
                 let is_sum = values.is_decimal() && first.as_deref() == Some(NUMERIC);
-                (values == DataType::Int64 || is_sum).then(|| NUMERIC.to_string())
+                let whole = (values == DataType::Int64 || is_sum).then(|| NUMERIC.to_string());
+                whole.or_else(|| first.filter(|logical| logical == PLAIN))
             }
             _ => None,
         }

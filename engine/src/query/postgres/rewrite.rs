@@ -9,22 +9,29 @@ mod arrays;
 mod columns;
 mod dependent;
 mod distinct;
+mod elements;
 mod empty;
 mod expressions;
+mod gathered;
 mod joins;
 mod json;
+mod kept_order;
 mod limits;
+mod lists_beside;
 mod literals;
 mod matches;
 mod numbered;
+mod object_arrays;
 mod overlapping;
 mod qualified;
 mod records;
+mod recursive;
 mod relations;
 mod row_in;
 mod rows;
 mod sampled;
 mod scope;
+mod system_columns;
 mod times;
 mod unpivoted;
 mod values;
@@ -40,10 +47,12 @@ use datafusion::sql::sqlparser::ast::{
     VisitorMut,
 };
 
-pub(super) use array_text::ArrayText;
+pub use array_text::ArrayText;
+pub(super) use array_text::malformed as malformed_array;
 pub(crate) use arrays::elements as array_elements;
 pub use columns::column_name;
 pub(super) use expressions::element_type;
+pub use kept_order::comes_sorted;
 pub use qualified::qualify;
 pub(super) use relations::LISTS;
 pub(super) use rows::width as row_width;
@@ -124,6 +133,8 @@ impl VisitorMut for Rewriter<'_> {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
         self.queries += 1;
+        recursive::widen(query);
+        kept_order::keep_of_named(query);
         self.open(query);
         if let Err(error) = self.check_size() {
             return ControlFlow::Break(error);
@@ -155,9 +166,12 @@ impl VisitorMut for Rewriter<'_> {
             return ControlFlow::Break(error);
         }
         columns::name(select, &self.scope());
+        kept_order::keep(select);
+        gathered::by_position(select);
+        lists_beside::move_out(select);
         json::name_values(select);
         whole_rows::replace(select, &self.scope());
-        relations::replace_table_oids(select, self.facts);
+        system_columns::replace(select, self.facts);
         empty::prune(select, self.facts);
         row_in::rewrite(select);
         rows::flatten(select);
@@ -181,6 +195,7 @@ impl VisitorMut for Rewriter<'_> {
             return ControlFlow::Break(error);
         }
         self.scope().keep_apart(factor);
+        self.scope().name_rest(factor);
         unpivoted::relation(factor);
         relations::rewrite(factor, self.facts, &self.ctes);
         ControlFlow::Continue(())
@@ -189,7 +204,10 @@ impl VisitorMut for Rewriter<'_> {
     fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
         literals::widen_table(factor);
         if let TableFactor::UNNEST { array_exprs, .. } = factor {
-            array_exprs.iter_mut().for_each(arrays::flatten);
+            for array in array_exprs {
+                arrays::flatten_rows(array);
+                arrays::call_for_columns(array);
+            }
         }
         ControlFlow::Continue(())
     }

@@ -4,6 +4,7 @@
 //! `current_setting`, `set_config` and `pg_settings` read the same list, so that they cannot disagree. A setting that tunes
 //! what onefold does not have, such as `jit`, takes the values that PostgreSQL takes and says that it has no effect.
 
+use std::cmp::Ordering;
 use std::sync::LazyLock;
 
 /// One setting.
@@ -135,7 +136,14 @@ pub fn is_custom(name: &str) -> bool {
 
 /// Returns the setting with this name, whatever its case.
 pub fn find(name: &str) -> Option<&'static Setting> {
-    SETTINGS.iter().find(|s| s.name.eq_ignore_ascii_case(name))
+    let at = SETTINGS.binary_search_by(|setting| by_name(setting.name, name));
+    at.ok().map(|at| &SETTINGS[at])
+}
+
+/// Compares the names of settings, which are the same in any case.
+pub fn by_name(one: &str, other: &str) -> Ordering {
+    let (one, other) = (one.bytes(), other.bytes());
+    one.map(|byte| byte.to_ascii_lowercase()).cmp(other.map(|byte| byte.to_ascii_lowercase()))
 }
 
 /// Splits a `search_path` into schema names: commas outside quotes, `$user` as the role.
@@ -183,6 +191,12 @@ mod tests {
         assert_eq!(find("JIT").map(|s| (s.default, s.kind, s.user)), Some(("on", "bool", true)));
         assert!(find("server_version").is_some_and(|s| s.default.starts_with(SERVER_VERSION)));
         assert_eq!(find("timezone").map(|s| s.name), Some("TimeZone"));
+        for setting in SETTINGS.iter() {
+            for name in [setting.name.to_owned(), setting.name.to_uppercase()] {
+                assert_eq!(find(&name), Some(setting), "{name}");
+            }
+            assert_eq!(find(&format!("{}_", setting.name)), None);
+        }
         assert!(find("datafusion.execution.batch_size").is_none());
         for (name, own) in [("app.tenant", true), ("a.b.c", true), ("CDP.purpose", false)] {
             assert_eq!(is_custom(name), own, "{name}");

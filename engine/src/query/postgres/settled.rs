@@ -10,9 +10,11 @@
 //! time, are [read](super::input) here as PostgreSQL reads them, and what is cast to an integer is rounded. Where floats
 //! meet decimals, floats win.
 
+mod arrays;
 mod choices;
 mod literals;
 mod moments;
+mod recursive;
 mod unnested;
 
 use std::sync::Arc;
@@ -54,6 +56,8 @@ struct Types {
 
 impl Types {
     fn plan(&mut self, plan: LogicalPlan) -> Result<LogicalPlan> {
+        // What a recursive query begins with has its types before its steps are looked at.
+        self.changed |= plan.exists(|node| Ok(matches!(node, LogicalPlan::RecursiveQuery(_))))?;
         plan.transform_up(|node| self.node(node)).data()
     }
 
@@ -69,6 +73,7 @@ impl Types {
             LogicalPlan::Union(union) => self.union(union)?,
             LogicalPlan::Join(join) => LogicalPlan::Join(self.join(join)),
             LogicalPlan::Unnest(unnest) => self.unnest(unnest)?,
+            LogicalPlan::RecursiveQuery(query) => recursive::with_types(query)?,
             other => other,
         };
         let node = if self.changed { node.recompute_schema()? } else { node };
@@ -195,7 +200,11 @@ impl Types {
         let known = union.schema.fields();
         let settled = union.inputs.iter().all(|input| {
             let found = input.schema().fields().iter();
-            found.zip(known).all(|(found, known)| !differs(found.data_type(), known.data_type()))
+            found.zip(known).all(|(found, known)| {
+                let (found, known) = (found.data_type(), known.data_type());
+                // A union around this one would cut the digits that it does not know of.
+                !differs(found, known) && (found == known || !found.is_decimal())
+            })
         });
         if settled {
             return Ok(LogicalPlan::Union(union));

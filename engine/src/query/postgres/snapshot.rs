@@ -3,12 +3,16 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use datafusion::arrow::datatypes::Fields;
 
 use super::catalog::Tables;
 use crate::analytics::Counted;
 use crate::catalog::{ANALYTICS, NumberedColumn, SequenceOwner, UniqueConstraint, keyed, placed};
+
+/// The key in the metadata of a column under which its default stands, as SQL.
+pub(crate) const DEFAULT: &str = "default";
 
 /// What a relation is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -93,7 +97,7 @@ pub struct Numbered {
     pub row_type: u32,
     /// Its keys, the primary key first.
     pub keys: Vec<NumberedKey>,
-    /// The columns that have a default, which is the next number of a sequence, with the oids of those.
+    /// The columns that have a default, such as the next number of a sequence, with the oids of those.
     pub defaults: Vec<(String, u32)>,
 }
 
@@ -102,6 +106,12 @@ impl Numbered {
     pub(super) fn column(&self, name: &str) -> i64 {
         let mut columns = self.relation.columns.iter();
         columns.position(|column| column.name() == name).map_or(0, |at| at as i64 + 1)
+    }
+
+    /// Returns the default of a column that is not the number of a sequence.
+    pub(super) fn default_of(&self, name: &str) -> Option<&str> {
+        let column = self.relation.columns.iter().find(|column| column.name() == name)?;
+        column.metadata().get(DEFAULT).map(String::as_str)
     }
 }
 
@@ -140,6 +150,8 @@ pub struct Snapshot {
     by_key: HashMap<u32, (usize, usize)>,
     /// Whether there are sequences.
     pub(super) has_sequences: bool,
+    /// How many were made in this process before.
+    number: u32,
     /// Catalog relations, built when first read.
     pub(super) tables: Tables,
 }
@@ -198,7 +210,9 @@ impl Snapshot {
         });
         let by_owner = owners_of_sequences.collect();
         let has_sequences = numbered.iter().any(|r| r.relation.sequence.is_some());
+        static NUMBERS: AtomicU32 = AtomicU32::new(0);
         Arc::new(Snapshot {
+            number: NUMBERS.fetch_add(1, Ordering::Relaxed),
             relations: numbered,
             schemas,
             owners,
@@ -210,6 +224,13 @@ impl Snapshot {
             has_sequences,
             tables: Tables::default(),
         })
+    }
+
+    /// Returns a number that grows with each version of the catalog that a server sees, also if it is started anew: clients
+    /// take what has the number that they know for unchanged.
+    pub(super) fn changed_at(&self, started_at_us: i64) -> u32 {
+        let started = u32::try_from(started_at_us.max(0) / 1_000_000 % i64::from(OID_MAX));
+        started.unwrap_or(0).saturating_add(self.number)
     }
 
     /// Returns the relation with this oid.
@@ -323,8 +344,12 @@ impl Oids {
             });
         }
         let has_default = |(_, by): &(&String, &NumberedColumn)| by.identity.is_none();
-        let defaults = relation.numbered.iter().filter(has_default);
-        let defaults = defaults.map(|(column, _)| column.clone()).collect::<Vec<_>>();
+        let numbered = relation.numbered.iter().filter(has_default);
+        let declared =
+            relation.columns.iter().filter(|column| column.metadata().contains_key(DEFAULT));
+        let declared = declared.map(|column| column.name().clone());
+        let defaults = numbered.map(|(column, _)| column.clone()).chain(declared);
+        let defaults = defaults.collect::<Vec<_>>();
         let defaults = defaults.into_iter().map(|column| {
             let oid = self.next(&["default", schema, name, &column]);
             (column, oid)

@@ -373,7 +373,7 @@ async fn names_columns_as_postgres_does() {
     .await;
     check(
         "SELECT 1::bigint, now()::date, CASE WHEN true THEN 1 END, true, ARRAY[1]",
-        &["int8", "now", "case", "bool", "array"],
+        &["int8", "now", "case", "?column?", "array"],
     )
     .await;
     check(

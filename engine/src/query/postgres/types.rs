@@ -16,6 +16,9 @@ pub const TYPE_KEY: &str = "onefold.type";
 /// The logical type of a numeric that is a quotient: clients see as many digits of each as PostgreSQL gives it.
 pub const QUOTIENT: &str = "numeric(quotient)";
 
+/// The logical type of a numeric that was read of floats or texts: clients see no more digits of each than it needs.
+pub const PLAIN: &str = "numeric(plain)";
+
 /// The metadata key of a column's comment.
 pub const COMMENT_KEY: &str = "comment";
 
@@ -182,9 +185,10 @@ fn modifier(logical: &str, found: &PgType) -> i32 {
     };
     let mut numbers = inner.split(',').map(|n| n.trim().parse::<i32>().unwrap_or(0));
     let first = numbers.next().unwrap_or(0);
-    match found.name.as_str() {
+    // An array has the modifier of its elements.
+    match found.name.trim_start_matches('_') {
         "varchar" | "bpchar" => first + 4,
-        // A quotient has no declared number of digits.
+        // A quotient and a plain number have no declared number of digits.
         "numeric" if first == 0 => -1,
         "numeric" => ((first << 16) | (numbers.next().unwrap_or(0) & 0x7ff)) + 4,
         _ => first,
@@ -365,12 +369,18 @@ mod tests {
         );
         check(&Field::new("c", arrow_type("_text"), true), "_text", "text[]");
         check(&with_type(DataType::Utf8, "varchar(20)"), "varchar", "character varying(20)");
+        check(
+            &with_type(arrow_type("_varchar"), "varchar(20)[]"),
+            "_varchar",
+            "character varying(20)[]",
+        );
         check(&with_type(DataType::FixedSizeBinary(16), "uuid"), "uuid", "uuid");
         check(&with_type(DataType::Utf8, "jsonb"), "jsonb", "jsonb");
         check(&with_type(DataType::Int64, "timestamp"), "timestamp", "timestamp without time zone");
         check(&with_type(arrow_type("int2vector"), "int2vector"), "int2vector", "int2vector");
         check(&with_type(DataType::Utf8, "char"), "char", "\"char\"");
         check(&with_type(DataType::Decimal128(38, 16), QUOTIENT), "numeric", "numeric");
+        check(&with_type(DataType::Decimal128(38, 16), PLAIN), "numeric", "numeric");
     }
 
     #[test]

@@ -25,6 +25,7 @@ pub(super) enum Meaning {
     Subtracts,
     Multiplies,
     Contains,
+    Joins,
 }
 
 impl Meaning {
@@ -37,6 +38,7 @@ impl Meaning {
             Op::Minus => Meaning::Subtracts,
             Op::Multiply | Op::Divide => Meaning::Multiplies,
             Op::AtArrow | Op::ArrowAt | Op::PGOverlap => Meaning::Contains,
+            Op::StringConcat => Meaning::Joins,
             _ => return None,
         })
     }
@@ -53,15 +55,15 @@ impl Meaning {
         if let Expr::Placeholder(parameter) = literal {
             return Ok(self.take_parameter(parameter, other, schema));
         }
+        if matches!(self, Meaning::Joins | Meaning::Contains) {
+            return Ok(array(literal, other, schema));
+        }
         let Expr::Literal(ScalarValue::Utf8(Some(text)), None) = uncast(literal) else {
             return Ok(None);
         };
         let Ok((_, field)) = other.to_field(schema) else { return Ok(None) };
         let data_type = field.data_type();
         let same = std::ptr::eq(uncast(literal), literal);
-        if self == Meaning::Contains {
-            return Ok(list(text, data_type));
-        }
         Ok(match data_type {
             DataType::Boolean if same => boolean(text).map(lit),
             integer if integer.is_integer() && same => Some(cast(lit(text.trim()), integer)),
@@ -93,7 +95,9 @@ impl Meaning {
     ) -> Option<Expr> {
         let wanted = match (self, other.get_type(schema).ok()?) {
             (Meaning::Compares, _) => None,
-            (Meaning::Contains, list) => matches!(list, DataType::List(_)).then_some(list),
+            (Meaning::Contains | Meaning::Joins, list) => {
+                matches!(list, DataType::List(_)).then_some(list)
+            }
             (_, beside) => self.moment(&beside),
         };
         let field = Arc::new(Field::new("", wanted.filter(|_| parameter.field.is_none())?, true));
@@ -143,6 +147,31 @@ fn list(text: &str, data_type: &DataType) -> Option<Expr> {
     let elements: Vec<Expr> = array_elements(text)?.into_iter().map(value).collect();
     let array = datafusion::functions_nested::expr_fn::make_array(elements);
     Some(cast(array, data_type))
+}
+
+/// A text or a null beside an array that it is joined to or held against: it is one, too, and no element.
+fn array(literal: &Expr, other: &Expr, schema: &DFSchema) -> Option<Expr> {
+    let Expr::Literal(value, None) = literal else { return None };
+    if !value.is_null() && !matches!(value, ScalarValue::Utf8(_)) {
+        return None;
+    }
+    let to = other.get_type(schema).ok()?;
+    matches!(to, DataType::List(_)).then(|| cast(literal.clone(), &to))
+}
+
+/// The texts among the elements of an array that hold days or times are such, too.
+pub(super) fn with_moments(elements: Vec<Expr>, schema: &DFSchema) -> Vec<Expr> {
+    let is_open = |element: &Expr| matches!(element, Expr::Literal(ScalarValue::Utf8(_), None));
+    if !elements.iter().any(is_open) {
+        return elements;
+    }
+    let known = elements.iter().filter(|element| !is_open(element));
+    let mut known = known.filter_map(|element| element.get_type(schema).ok());
+    let Some(to) = known.find(DataType::is_temporal) else {
+        return elements;
+    };
+    let read = |element: Expr| if is_open(&element) { cast(element, &to) } else { element };
+    elements.into_iter().map(read).collect()
 }
 
 /// A literal behind a cast to text or uuid.

@@ -1,9 +1,9 @@
 //! From a generic plan to its short way, if it has one.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, OnceLock};
 
-use arrow::datatypes::{DataType, Field, FieldRef, Schema};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::catalog::TableProvider;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{Column, DFSchema, TableReference};
@@ -14,7 +14,7 @@ use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext
 use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator, TableScan};
 use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
 
-use super::{By, Constant, Leaf, Quick, Rows, Step};
+use super::{By, Constant, Input, Leaf, Quick, Rows, Step};
 use crate::query::governed::{GovernedTable, PROFILE_ID};
 use crate::query::reads::Reads;
 
@@ -22,7 +22,7 @@ use crate::query::reads::Reads;
 const PARAMETERS: &str = "$";
 
 /// Returns the column that holds the value of a parameter.
-pub(super) fn parameter_field(at: usize, data_type: DataType) -> Field {
+fn parameter_field(at: usize, data_type: DataType) -> Field {
     Field::new(format!("${}", at + 1), data_type, true)
 }
 
@@ -33,7 +33,8 @@ impl Quick {
         plan: &LogicalPlan,
         parameters: &[FieldRef],
     ) -> Option<Quick> {
-        let mut compiler = Compiler { state, parameters, steps: Vec::new() };
+        let rows = Arc::new(Schema::empty());
+        let mut compiler = Compiler { state, parameters, steps: Vec::new(), rows };
         let leaf = compiler.descend(plan)?;
         let steps = compiler.steps;
         // An answer without columns is nobody's question.
@@ -43,7 +44,8 @@ impl Quick {
         let (parameters, reads) = (parameters.to_vec(), Reads::of(plan).ok()?);
         // The long way says what is wrong with it.
         reads.check_counts().ok()?;
-        Some(Quick { leaf, steps, parameters, reads, misses: AtomicUsize::new(0) })
+        let (noted, misses) = (OnceLock::new(), AtomicUsize::new(0));
+        Some(Quick { leaf, steps, parameters, reads, noted, misses })
     }
 }
 
@@ -52,6 +54,8 @@ struct Compiler<'a> {
     parameters: &'a [FieldRef],
     /// What is done to rows by the nodes that were met, the lowest first.
     steps: Vec<Step>,
+    /// The columns of the rows that come of these.
+    rows: SchemaRef,
 }
 
 impl Compiler<'_> {
@@ -61,12 +65,22 @@ impl Compiler<'_> {
                 let one = empty.produce_one_row && empty.schema.fields().is_empty();
                 one.then_some(Leaf::Row)
             }
-            LogicalPlan::TableScan(scan) => self.sought(scan).map(Leaf::Rows),
+            LogicalPlan::TableScan(scan) => {
+                let rows = self.sought(scan)?;
+                self.rows = Arc::clone(&rows.taking.output);
+                Some(Leaf::Rows(rows))
+            }
             LogicalPlan::SubqueryAlias(alias) => self.descend(&alias.input),
             LogicalPlan::Filter(filter) => {
                 let leaf = self.descend(&filter.input)?;
+                if matches!(*filter.input, LogicalPlan::TableScan(_))
+                    && self.is_sought_by(&leaf, &filter.predicate)
+                {
+                    return Some(leaf);
+                }
                 let predicate = self.physical(&filter.predicate, filter.input.schema())?;
-                self.steps.push(Step::Filter(predicate));
+                let input = self.input([&filter.predicate]);
+                self.steps.push(Step::Filter(predicate, input));
                 Some(leaf)
             }
             LogicalPlan::Projection(projection) => {
@@ -78,7 +92,9 @@ impl Compiler<'_> {
                 let fields = projection.schema.fields().iter();
                 let fields = fields.map(|field| field.as_ref().clone().with_nullable(true));
                 let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-                self.steps.push(Step::Project(columns?, schema));
+                let input = self.input(&projection.expr);
+                self.steps.push(Step::Project(columns?, input, Arc::clone(&schema)));
+                self.rows = schema;
                 Some(leaf)
             }
             LogicalPlan::Limit(limit) => {
@@ -93,6 +109,18 @@ impl Compiler<'_> {
             }
             _ => None,
         }
+    }
+
+    /// Returns what expressions are evaluated on: the rows of the steps so far.
+    fn input<'a>(&self, exprs: impl IntoIterator<Item = &'a Expr>) -> Input {
+        if !exprs.into_iter().any(has_parameter) {
+            return Input::Rows;
+        }
+        let parameters = self.parameters.iter().enumerate();
+        let parameters =
+            parameters.map(|(at, field)| Arc::new(parameter_field(at, field.data_type().clone())));
+        let fields = self.rows.fields().iter().cloned().chain(parameters);
+        Input::WithParameters(Arc::new(Schema::new(fields.collect::<Vec<_>>())))
     }
 
     /// Compiles an expression over rows of `input` and, behind their columns, the parameters.
@@ -127,7 +155,7 @@ impl Compiler<'_> {
         let shown = table.schema();
         let columns: Vec<usize> =
             scan.projection.clone().unwrap_or_else(|| (0..shown.fields().len()).collect());
-        let output = Arc::new(shown.project(&columns).ok()?);
+        let taking = table.taking(Arc::new(shown.project(&columns).ok()?))?;
         let equals = || scan.filters.iter().filter_map(|filter| self.equals(filter));
         let on_profile = equals().find(|(column, _)| column == PROFILE_ID);
         let by = match on_profile {
@@ -141,7 +169,24 @@ impl Compiler<'_> {
                 By::Values(at, in_type(constants, field.data_type()))
             }
         };
-        Some(Rows { table: provider, columns, output, by })
+        Some(Rows { table: provider, taking, by })
+    }
+
+    /// Tells whether the rows that are sought are those that a filter takes: rows of one profile are. What is found by a value
+    /// is found by its hash.
+    fn is_sought_by(&self, leaf: &Leaf, filter: &Expr) -> bool {
+        let Leaf::Rows(Rows { by: By::Profiles(sought), .. }) = leaf else { return false };
+        let Some((column, taken)) = self.equals(filter) else { return false };
+        let (
+            [Constant::Parameter(one, DataType::Int64)],
+            [Constant::Parameter(other, DataType::Int64)],
+        ) = (sought.as_slice(), taken.as_slice())
+        else {
+            return false;
+        };
+        column == PROFILE_ID
+            && one == other
+            && self.parameters.get(*one).is_some_and(|field| *field.data_type() == DataType::Int64)
     }
 
     /// Returns the column and the values that a filter takes, if it takes no others.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use datafusion::error::DataFusionError;
 use futures::FutureExt;
 use parking_lot::Mutex;
@@ -165,6 +165,7 @@ impl Made<'_> {
             owner: Some(made.owner.clone()),
             comment: made.comment.clone(),
             numbered: table.map(|table| table.numbered.clone()).unwrap_or_default(),
+            defaults: table.map(|table| table.defaults.clone()).unwrap_or_default(),
             materialized: table.and_then(|table| table.definition.clone()),
             primary_key: table.map(|table| table.primary_key.clone()).unwrap_or_default(),
             unique: table.map(|table| table.unique.clone()).unwrap_or_default(),
@@ -261,6 +262,28 @@ fn commented(field: Field, made: &AnalyticsRelation) -> Field {
     field.with_metadata(metadata)
 }
 
+impl Relation {
+    /// Leaves it out of the lists of relations.
+    pub(super) fn unlisted(mut self) -> Self {
+        self.unlisted = true;
+        self
+    }
+
+    /// Returns its columns with what the catalog shows of their defaults.
+    pub(super) fn columns_with_defaults(&self) -> Fields {
+        if self.defaults.is_empty() {
+            return self.columns.fields().clone();
+        }
+        let columns = self.columns.fields().iter().map(|column| {
+            let Some(default) = self.defaults.get(column.name()) else { return Arc::clone(column) };
+            let mut metadata = column.metadata().clone();
+            metadata.insert(postgres::DEFAULT.to_owned(), default.clone());
+            Arc::new(column.as_ref().clone().with_metadata(metadata))
+        });
+        columns.collect()
+    }
+}
+
 /// The answer to a statement that reads too many views.
 pub(super) fn too_many_views() -> Error {
     Error::Limit {
@@ -297,6 +320,7 @@ mod tests {
             of_persons: false,
             not_null: BTreeSet::new(),
             numbered: BTreeMap::new(),
+            defaults: BTreeMap::new(),
             primary_key: vec![],
             unique: vec![],
             definition: None,

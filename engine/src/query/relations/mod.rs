@@ -83,6 +83,8 @@ pub struct Relation {
     pub unique: Vec<UniqueConstraint>,
     /// The columns whose rows are numbered as they are put in, and by what.
     pub numbered: BTreeMap<String, NumberedColumn>,
+    /// What columns are in rows that have no value for them, as SQL.
+    pub defaults: BTreeMap<String, String>,
     /// What it is if it is a sequence.
     pub sequence: Option<postgres::Sequence>,
     /// The query that its rows were made by, if it is a materialized view.
@@ -118,7 +120,7 @@ enum RelationSource {
 pub struct Relations {
     planner: Planner,
     store: ScanStore,
-    access: Option<Arc<Access>>,
+    pub(in crate::query) access: Option<Arc<Access>>,
     facts: Arc<SessionFacts>,
     functions: SessionFunctions,
     relations: BTreeMap<(String, String), Relation>,
@@ -346,7 +348,7 @@ impl Relations {
                     _ => postgres::RelationKind::Table,
                 },
                 comment: relation.comment.clone(),
-                columns: relation.columns.fields().clone(),
+                columns: relation.columns_with_defaults(),
                 primary_key: relation.primary_key.clone(),
                 unique: relation.unique.clone(),
                 numbered: relation.numbered.clone(),
@@ -445,6 +447,7 @@ impl Relation {
             primary_key: vec![],
             unique: vec![],
             numbered: BTreeMap::new(),
+            defaults: BTreeMap::new(),
             sequence: None,
             materialized: None,
             columns,
@@ -455,12 +458,6 @@ impl Relation {
 
     fn with_comment(mut self, comment: impl Into<String>) -> Self {
         self.comment = Some(comment.into());
-        self
-    }
-
-    /// Leaves it out of the lists of relations.
-    fn unlisted(mut self) -> Self {
-        self.unlisted = true;
         self
     }
 

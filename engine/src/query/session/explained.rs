@@ -1,5 +1,6 @@
 //! `EXPLAIN` as PostgreSQL answers it: one column, with a row for each line, or one row with a document.
 
+mod analysis;
 mod document;
 
 use std::sync::Arc;
@@ -7,14 +8,16 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::error::{DataFusionError, Result};
-use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::{SendableRecordBatchStream, SessionState};
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::sql::sqlparser::ast::{AnalyzeFormat, AnalyzeFormatKind, Statement, UtilityOption};
 use futures::StreamExt;
 
+use self::analysis::Analysis;
 use crate::lake::LOGICAL_TYPE;
-pub(super) use document::explain;
+use crate::query::planner::physical;
 
 /// What DataFusion calls the plan that is run.
 const PHYSICAL: &str = "physical_plan";
@@ -29,6 +32,19 @@ pub(super) enum Form {
     Lines,
     /// With a document.
     Document(Document),
+    /// With what running it came to.
+    Analysis(Analysis),
+}
+
+impl Form {
+    /// Returns the document that it is answered with, if it is one.
+    fn document(self) -> Option<Document> {
+        match self {
+            Form::Lines => None,
+            Form::Document(document) => Some(document),
+            Form::Analysis(analysis) => analysis.document,
+        }
+    }
 }
 
 /// What a document of a plan is.
@@ -49,40 +65,58 @@ enum Markup {
 impl Document {
     /// Returns what document an `EXPLAIN` asks for, if it asks for one.
     fn of(statement: &Statement) -> Option<Self> {
-        let Statement::Explain { verbose, format, options, .. } = statement else { return None };
-        let option = |name: &str| {
-            let mut options = options.iter().flatten();
-            options.find(|option| option.name.value.eq_ignore_ascii_case(name))
-        };
-        let said = |option: &UtilityOption| {
-            let arg = option.arg.as_ref().map(ToString::to_string).unwrap_or_default();
-            arg.trim_matches(['\'', '"']).to_lowercase()
-        };
-        let markup = match (format, option("format").map(said).as_deref()) {
+        let Statement::Explain { format, options, .. } = statement else { return None };
+        let markup = match (format, said(options.as_deref(), "format").as_deref()) {
             (_, Some("json")) | (Some(AnalyzeFormatKind::Keyword(AnalyzeFormat::JSON)), _) => {
                 Markup::Json
             }
             (_, Some("xml")) => Markup::Xml,
             _ => return None,
         };
-        let is_on = |text: String| ["", "true", "on", "1"].contains(&text.as_str());
-        let verbose = *verbose || option("verbose").map(said).is_some_and(is_on);
-        Some(Self { markup, verbose })
+        Some(Self { markup, verbose: is_verbose(statement) })
+    }
+}
+
+/// Returns what the options of an `EXPLAIN` say of `name`, nothing if it stands alone.
+fn said(options: Option<&[UtilityOption]>, name: &str) -> Option<String> {
+    let mut options = options.into_iter().flatten();
+    let option = options.find(|option| option.name.value.eq_ignore_ascii_case(name))?;
+    let arg = option.arg.as_ref().map(ToString::to_string).unwrap_or_default();
+    Some(arg.trim_matches(['\'', '"']).to_lowercase())
+}
+
+/// Tells whether what is said of an option, if anything is, turns it on.
+fn is_on(said: Option<String>, otherwise: bool) -> bool {
+    said.map_or(otherwise, |text| ["", "true", "on", "1"].contains(&text.as_str()))
+}
+
+/// Tells whether an `EXPLAIN` asks for every detail.
+fn is_verbose(statement: &Statement) -> bool {
+    match statement {
+        Statement::Explain { verbose, options, .. } => {
+            *verbose || is_on(said(options.as_deref(), "verbose"), false)
+        }
+        _ => false,
     }
 }
 
 /// Returns how a statement is answered whose plan is `plan`, if it is an `EXPLAIN`.
 pub(super) fn form_of(statement: &Statement, plan: &LogicalPlan) -> Option<Form> {
     let LogicalPlan::Explain(_) = plan else { return None };
+    if let Some(analysis) = Analysis::of(statement) {
+        return Some(Form::Analysis(analysis));
+    }
     Some(Document::of(statement).map_or(Form::Lines, Form::Document))
 }
 
 /// Returns the statement that DataFusion is to plan for `statement`: documents it knows of plans as they were understood
-/// alone, and not of those that are run.
+/// alone, and not of those that are run, and what it measures of a plan tells of rows that are hidden.
 pub(super) fn in_lines(mut statement: Statement) -> Statement {
-    if Document::of(&statement).is_some()
-        && let Statement::Explain { verbose, format, options, .. } = &mut statement
-    {
+    if Document::of(&statement).is_none() && Analysis::of(&statement).is_none() {
+        return statement;
+    }
+    if let Statement::Explain { analyze, verbose, format, options, .. } = &mut statement {
+        *analyze = false;
         *verbose = false;
         *format = None;
         *options = None;
@@ -92,14 +126,29 @@ pub(super) fn in_lines(mut statement: Statement) -> Statement {
 
 /// Returns the column of an answer.
 pub(super) fn columns_of(form: Form) -> SchemaRef {
-    let logical = match form {
-        Form::Lines => None,
-        Form::Document(Document { markup: Markup::Json, .. }) => Some("json"),
-        Form::Document(Document { markup: Markup::Xml, .. }) => Some("xml"),
-    };
+    let logical = form.document().map(|document| match document.markup {
+        Markup::Json => "json",
+        Markup::Xml => "xml",
+    });
     let metadata = logical.map(|name| (LOGICAL_TYPE.to_owned(), name.to_owned()));
     let column = Field::new("QUERY PLAN", DataType::Utf8, true);
     Arc::new(Schema::new(vec![column.with_metadata(metadata.into_iter().collect())]))
+}
+
+/// Returns a plan whose rows [`answer`] makes the answer to `plan` of, which is an `EXPLAIN`.
+pub(super) async fn explain(
+    state: &SessionState,
+    plan: &LogicalPlan,
+    form: Form,
+) -> crate::error::Result<Arc<dyn ExecutionPlan>> {
+    let LogicalPlan::Explain(explain) = plan else {
+        return Err(DataFusionError::Internal("EXPLAIN has another plan".into()).into());
+    };
+    match form {
+        Form::Lines => physical(state, plan).await,
+        Form::Document(document) => document::explain(state, explain, document).await,
+        Form::Analysis(analysis) => analysis::explain(state, explain, analysis).await,
+    }
 }
 
 /// Makes the answer of the rows of DataFusion's `EXPLAIN`, each of which is a kind of plan and its text.
@@ -120,9 +169,9 @@ fn answer_of(batch: &RecordBatch, form: Form) -> Result<RecordBatch> {
     for row in 0..batch.num_rows() {
         let text = if texts.is_null(row) { "" } else { texts.value(row) };
         let text = text.replace(MARK, "");
-        match (kinds.value(row), form) {
-            (PHYSICAL, Form::Document(_)) => run.push(text),
-            (PHYSICAL, Form::Lines) => run.extend(text.lines().map(str::to_owned)),
+        match (kinds.value(row), form.document()) {
+            (PHYSICAL, Some(_)) => run.push(text),
+            (PHYSICAL, None) => run.extend(text.lines().map(str::to_owned)),
             _ => understood.extend(text.lines().map(|line| format!("  {line}"))),
         }
     }

@@ -6,12 +6,13 @@ use arrow::array::RecordBatch;
 use datafusion::common::ScalarValue;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::{FutureExt, StreamExt, stream};
 
 use super::QuerySession;
 use super::explained::{self, Form};
+use super::parts;
 use crate::audit::{Class, Entry};
 use crate::engine::Live;
 use crate::error::{Error, Result};
@@ -19,7 +20,7 @@ use crate::lanes;
 use crate::query::access::{Access, no_purpose};
 use crate::query::kept::Context;
 use crate::query::parameters;
-use crate::query::planned::{Planned, columns_of};
+use crate::query::planned::{Planned, Stamp, columns_of};
 use crate::query::planner::{checked_physical, physical};
 use crate::query::quick::Quick;
 use crate::query::reads::Reads;
@@ -49,16 +50,16 @@ impl QuerySession {
         let live = self.live();
         // What is refused is refused by `execute`.
         self.admit_reading(&live).ok()?;
-        let stamp = self.stamp(&live);
+        let stamp = self.shared_stamp(&live);
         let renewed;
-        let planned = if planned.stamp == stamp {
+        let planned = if planned.stamp == *stamp {
             planned
         } else {
             renewed = planned.renewed(&stamp)?;
             renewed.as_ref()
         };
         let quick = planned.generic.quick()?;
-        let Admitted { access, entry } = self.admitted(&live, quick)?;
+        let Admitted { access, entry } = self.admitted(&live, &stamp, quick)?;
         let batch = quick.answer_at_once(access.as_ref(), values)?;
         if let Some(entry) = entry {
             self.engine.audit().begin_covered(&entry)?.rows(batch.num_rows() as u64);
@@ -77,9 +78,9 @@ impl QuerySession {
     ) -> Result<SendableRecordBatchStream> {
         let live = self.live();
         self.admit_reading(&live)?;
-        let stamp = self.stamp(&live);
+        let stamp = self.shared_stamp(&live);
         let renewed;
-        let planned = if planned.stamp == stamp {
+        let planned = if planned.stamp == *stamp {
             planned
         } else {
             renewed = match planned.renewed(&stamp) {
@@ -119,7 +120,8 @@ impl QuerySession {
         values: &[ScalarValue],
     ) -> Result<Option<SendableRecordBatchStream>> {
         let Some(quick) = planned.generic.quick() else { return Ok(None) };
-        let Some(Admitted { access, entry }) = self.admitted(live, quick) else { return Ok(None) };
+        let admitted = self.admitted(live, &self.shared_stamp(live), quick);
+        let Some(Admitted { access, entry }) = admitted else { return Ok(None) };
         let Some(batch) = quick.answer(access.as_ref(), values).await else { return Ok(None) };
         if let Some(entry) = entry {
             let mut statement = self.engine.audit().begin(entry.as_ref().clone()).await?;
@@ -130,24 +132,23 @@ impl QuerySession {
         Ok(Some(Box::pin(RecordBatchStreamAdapter::new(schema, batches))))
     }
 
-    /// Lets a statement go the short way with what this session may see in `live`; `None` if it is to be refused, which
-    /// the long way does.
-    fn admitted(&self, live: &Live, quick: &Quick) -> Option<Admitted> {
+    /// Lets a statement go the short way with what this session may see in `live`, which `stamp` stands for; `None` if it is
+    /// to be refused, which the long way does.
+    fn admitted(&self, live: &Live, stamp: &Stamp, quick: &Quick) -> Option<Admitted> {
         if quick.reads.relations.is_empty() && !quick.reads.personal {
             return Some(Admitted { access: None, entry: None });
         }
-        let access = self.access(live, &self.viewer(live).ok()?).ok()?;
+        let access = match self.kept.context(live, stamp) {
+            // What it plans with in this state has the same access.
+            Some(context) => context.relations.access.clone(),
+            None => self.access(live, &self.viewer(live).ok()?).ok()?,
+        };
         if quick.reads.personal && access.is_none() {
             return None;
         }
-        let entry = (!quick.reads.relations.is_empty()).then(|| {
-            Arc::new(Entry {
-                role: self.role.clone(),
-                purpose: self.purpose().unwrap_or_default(),
-                class: Class::Read,
-                relations: quick.reads.relations.clone(),
-            })
-        });
+        let purpose = stamp.purpose.as_deref().unwrap_or_default();
+        let is_noted = !quick.reads.relations.is_empty();
+        let entry = is_noted.then(|| quick.entry(&self.role, purpose));
         Some(Admitted { access, entry })
     }
 
@@ -164,14 +165,14 @@ impl QuerySession {
         let form = explained::form_of(&planned.statement, &planned.plan);
         let planned = planned.clone();
         self.run_reading(live, reads, None, manner, move |context| async move {
-            if let Some(Form::Document(document)) = form {
+            if let Some(form) = form.filter(|form| *form != Form::Lines) {
                 let plan = Self::with_values(&planned, values)?;
                 let mut state = context.state();
                 // As the text has it.
                 if in_memory {
                     state.config_mut().options_mut().execution.target_partitions = 1;
                 }
-                return explained::explain(&state, &plan, document).await;
+                return explained::explain(&state, &plan, form).await;
             }
             let Planned { plan, parameters, declared_types, numerics, generic, .. } = planned;
             // What is in memory is not worth dealing out, which binds it to the runtime that it began on, too.
@@ -234,16 +235,18 @@ impl QuerySession {
         let make = async move {
             asked.check()?;
             let made = during(Arc::clone(&asked), make(context)).await?;
-            Ok::<_, Error>(stoppable(made, &asked)?)
+            let parts = parts::of(&made)?;
+            let in_parts = parts.is_some();
+            Ok::<_, Error>((stoppable(parts.unwrap_or(made), &asked)?, in_parts))
         };
-        let physical = match manner.here {
+        let (physical, in_parts) = match manner.here {
             true => make.boxed().await?,
             false => self.engine.planner().aside(make).await?,
         };
         if weight::is_heavy(&physical, manner.in_memory) {
             lanes::go_heavy().await;
         }
-        let stream = self.running.rows(execute_stream(physical, task)?, stop);
+        let stream = self.running.rows(parts::rows(physical, in_parts, task)?, stop);
         if reads.relations.is_empty() {
             return Ok(stream);
         }

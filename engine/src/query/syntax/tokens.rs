@@ -17,18 +17,20 @@ pub(super) fn readable(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     if !tokens.iter().any(is_concerned) {
         return tokens;
     }
+    let made_as = query_of_made(&tokens);
     let mut written = Vec::with_capacity(tokens.len() + 8);
     // The token before, white space and comments left out.
     let mut before: Option<usize> = None;
     let mut at = 0;
     while at < tokens.len() {
         let token = &tokens[at];
+        let is_made = before.is_some() && before == made_as;
         let previous = before.map(|before| &tokens[before].token);
         if !is_space(token) {
             before = Some(at);
         }
         match keyword(&token.token) {
-            Keyword::TABLE if begins_query(previous) && names(&tokens, at) => {
+            Keyword::TABLE if (is_made || begins_query(previous)) && names(&tokens, at) => {
                 let (select, from) = (Token::make_keyword("SELECT"), Token::make_keyword("FROM"));
                 let all = [select, Token::Mul, from];
                 written.extend(all.map(|part| TokenWithSpan::new(part, token.span)));
@@ -84,6 +86,13 @@ fn is_space(token: &TokenWithSpan) -> bool {
 /// Where the token behind another stands.
 fn following(tokens: &[TokenWithSpan], at: usize) -> Option<usize> {
     (at + 1..tokens.len()).find(|at| !is_space(&tokens[*at]))
+}
+
+/// Where the `AS` stands in a statement that makes something of a query.
+fn query_of_made(tokens: &[TokenWithSpan]) -> Option<usize> {
+    let first = tokens.iter().find(|token| !is_space(token))?;
+    let is_as = |token: &TokenWithSpan| keyword(&token.token) == Keyword::AS;
+    tokens.iter().position(is_as).filter(|_| keyword(&first.token) == Keyword::CREATE)
 }
 
 /// Tells whether a query may begin behind a token.
@@ -171,6 +180,11 @@ mod tests {
             ("TABLE emp", "SELECT * FROM emp"),
             ("TABLE hr.emp ORDER BY id LIMIT 1", "SELECT * FROM hr.emp ORDER BY id LIMIT 1"),
             ("SELECT 1 UNION ALL TABLE emp", "SELECT 1 UNION ALL SELECT * FROM emp"),
+            ("CREATE TABLE t AS TABLE emp", "CREATE TABLE t AS SELECT * FROM emp"),
+            (
+                "CREATE VIEW t AS SELECT a AS table FROM u",
+                "CREATE VIEW t AS SELECT a AS table FROM u",
+            ),
             (
                 "SELECT a FROM t ORDER BY a USING >, b USING <",
                 "SELECT a FROM t ORDER BY a DESC, b ASC",

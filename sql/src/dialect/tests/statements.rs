@@ -296,10 +296,26 @@ fn explanations() {
         else {
             panic!("{sql}")
         };
-        assert_eq!((a, v, f), (analyze, verbose, format), "{sql}");
+        assert_eq!((a.is_some(), v, f), (analyze, verbose, format), "{sql}");
         assert!(matches!(statement.statement, Statement::Query { .. }), "{sql}");
         assert_eq!(statement.text, sql[statement.offset..], "{sql}");
     }
+}
+
+#[test]
+fn what_an_analysis_tells() {
+    for (options, timing, summary) in [
+        ("ANALYZE", true, true),
+        ("(ANALYZE, BUFFERS, WAL)", true, true),
+        ("(ANALYZE, TIMING off, SUMMARY off)", false, false),
+        ("(TIMING, ANALYZE true, SUMMARY 1)", true, true),
+    ] {
+        let sql = format!("EXPLAIN {options} SELECT 1");
+        let Statement::Explain { analyze, .. } = one(&sql).statement else { panic!("{sql}") };
+        assert_eq!(analyze, Some(Analyze { timing, summary }), "{sql}");
+    }
+    let writes = one("EXPLAIN ANALYZE DELETE FROM a").statement;
+    assert!(matches!(writes, Statement::Unsupported { what, .. } if what.contains("writes")));
 }
 
 #[test]

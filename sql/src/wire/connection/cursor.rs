@@ -114,12 +114,13 @@ impl Connection {
         direction: FetchDirection,
         delivery: Delivery,
     ) -> Run<Sent> {
-        let zone = self.session.settings.zone();
+        let (zone, intervals) = (self.session.settings.zone(), self.session.settings.intervals());
         let cursor = self.cursor(name)?;
         // In the extended protocol the Bind says how rows are written, whatever the cursor was declared as.
         let binary = cursor.shown.is_binary && delivery.describe;
         let formats = if binary { vec![Format::Binary] } else { delivery.formats };
-        let encoder = RowEncoder::new(&cursor.plan.schema, &formats, zone);
+        let encoder =
+            RowEncoder::new(&cursor.plan.schema, &formats, zone).with_intervals(intervals);
         // What is refused has no columns either.
         if cursor.scroll.is_none() {
             cursor.ahead(direction, false)?;

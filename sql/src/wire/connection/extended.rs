@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
+use engine::query::postgres::OpenCursor;
 
 use super::cursor::rows_of;
-use super::portal::{PortalState, Prepared, formats_of, place_of};
+use super::portal::{PortalState, Prepared, Written, formats_of, place_of};
 use super::query::{Delivery, Planned, planned_text, unsupported};
 use super::setting::{show_all_schema, show_schema};
 use super::statement::{How, nested_execute, no_statement, oid_of, parse, place_of_start, tag_of};
@@ -76,7 +77,8 @@ impl Connection {
             }
         }
         let parameters = Prepared::parameters_of(plan.as_ref(), &types);
-        let prepared = Prepared { source: text.into(), parsed, plan, parameters, _shown: None };
+        let (source, written) = (text.into(), Written::default());
+        let prepared = Prepared { source, parsed, plan, parameters, _shown: None, written };
         self.keep(name, prepared, false)?;
         message::parse_complete(&mut self.outbox);
         Ok(())
@@ -136,7 +138,19 @@ impl Connection {
                 .hint("Close those that are done.")
                 .into());
         }
-        self.session.portals.insert(bind.portal, Self::portal(prepared, values, result_formats));
+        let statement = Arc::clone(&prepared.source);
+        let mut portal = Self::portal(prepared, values, result_formats);
+        if !bind.portal.is_empty() {
+            portal._shown = Some(self.session.engine.show_cursor(OpenCursor {
+                name: bind.portal.clone(),
+                statement,
+                is_holdable: false,
+                is_binary: false,
+                is_scrollable: false,
+                created_at_us: 0,
+            }));
+        }
+        self.session.portals.insert(bind.portal, portal);
         message::bind_complete(&mut self.outbox);
         Ok(())
     }
@@ -169,7 +183,9 @@ impl Connection {
     fn describe(&mut self, prepared: &Prepared, formats: &[Format]) -> Run<()> {
         match self.columns_of(prepared)? {
             Some(schema) => {
-                let encoder = RowEncoder::new(&schema, formats, self.session.settings.zone());
+                let settings = &self.session.settings;
+                let encoder =
+                    prepared.encoder(&schema, formats, settings.zone(), settings.intervals());
                 message::row_description(&encoder, &mut self.outbox);
             }
             None => message::no_data(&mut self.outbox),
@@ -212,8 +228,9 @@ impl Connection {
             return Err(no_portal(name).into());
         };
         let state = std::mem::replace(&mut portal.state, PortalState::Done);
-        let (prepared, values, formats) =
-            (portal.prepared.clone(), portal.values.clone(), portal.formats.clone());
+        // It is run once with its values; whoever executes it again has the rest of its rows.
+        let values = std::mem::take(&mut portal.values);
+        let (prepared, formats) = (portal.prepared.clone(), portal.formats.clone());
         let Some(parsed) = &prepared.parsed else {
             message::empty_query(&mut self.outbox);
             return Ok(());
@@ -246,7 +263,11 @@ impl Connection {
                 | Statement::ExplainIdentity { .. },
             ) => {
                 let Some(plan) = prepared.plan.clone() else { return Err(no_statement("").into()) };
-                let delivery = Delivery { formats, describe: false, rows_max, followed: false };
+                let (zone, intervals) =
+                    (self.session.settings.zone(), self.session.settings.intervals());
+                let encoder = Some(prepared.encoder(&plan.schema, &formats, zone, intervals));
+                let (describe, followed) = (false, false);
+                let delivery = Delivery { formats, encoder, describe, rows_max, followed };
                 let started = self.send_rows(Planned::Plan(plan, values), delivery).await;
                 let (sent, run, encoder) = started.map_err(|halt| halt.at(prepared.place()))?;
                 let next = (!sent.finished).then(|| PortalState::Suspended(run, encoder));
@@ -258,7 +279,8 @@ impl Connection {
                     _ => rows_of(*direction),
                 };
                 let rows_max = rows_max.min(left);
-                let delivery = Delivery { formats, describe: false, rows_max, followed: false };
+                let (describe, followed) = (false, false);
+                let delivery = Delivery { formats, encoder: None, describe, rows_max, followed };
                 let sent = self.fetch(cursor, *direction, delivery).await?;
                 let left = left.saturating_sub(sent.rows);
                 let next = (!sent.finished && left > 0).then_some(PortalState::Fetching(left));

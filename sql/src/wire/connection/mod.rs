@@ -225,7 +225,7 @@ impl Connection {
                     ))));
                 }
                 heard = self.session.listening.hear(), if self.at_rest => self.tell(heard)?,
-                read = self.reader.read_buf(&mut self.inbox) => match read {
+                read = self.reader.read_buf(frame::with_room(&mut self.inbox)) => match read {
                     Ok(0) | Err(_) => return Err(Stop::Closed(None)),
                     Ok(_) => {}
                 },

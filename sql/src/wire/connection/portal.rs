@@ -1,15 +1,15 @@
 //! Prepared statements, and portals: statements with values, about to run or half-way.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use datafusion::common::ScalarValue;
-use engine::query::postgres::PreparedStatement;
+use engine::query::postgres::{OpenCursor, PreparedStatement};
 
 use super::query::explain_prefix;
 use crate::dialect::{Parsed, Statement};
 use crate::session::backend::Plan;
-use crate::wire::encode::{Format, RowEncoder};
+use crate::wire::encode::{Format, IntervalStyle, RowEncoder, Zone};
 use crate::wire::error::{Place, WireError, sqlstate};
 use crate::wire::output::RowRun;
 use crate::wire::parameter::both_decimal;
@@ -27,7 +27,13 @@ pub(super) struct Prepared {
     pub(super) parameters: Vec<Parameter>,
     /// As the session is shown it, if it has a name.
     pub(super) _shown: Option<Arc<PreparedStatement>>,
+    /// What its rows were written with the last time.
+    pub(super) written: Written,
 }
+
+/// What rows were written with the last time: of which columns, in which formats.
+#[derive(Default)]
+pub(super) struct Written(Mutex<Option<(SchemaRef, Vec<Format>, RowEncoder)>>);
 
 /// A parameter of a prepared statement.
 #[derive(Debug, Clone)]
@@ -61,6 +67,27 @@ impl Prepared {
             .collect()
     }
 
+    /// Returns what writes rows of these columns in these formats. It is made once for who runs the statement again.
+    pub(super) fn encoder(
+        &self,
+        schema: &SchemaRef,
+        formats: &[Format],
+        zone: Zone,
+        intervals: IntervalStyle,
+    ) -> RowEncoder {
+        let mut written = self.written.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((columns, known, encoder)) = written.as_ref()
+            && Arc::ptr_eq(columns, schema)
+            && known == formats
+            && encoder.is_in(&zone, intervals)
+        {
+            return encoder.clone();
+        }
+        let encoder = RowEncoder::new(schema, formats, zone).with_intervals(intervals);
+        *written = Some((schema.clone(), formats.to_vec(), encoder.clone()));
+        encoder
+    }
+
     /// Returns the columns of its plan.
     pub(super) fn schema(&self) -> Option<&SchemaRef> {
         self.plan.as_ref().map(|plan| &plan.schema)
@@ -77,9 +104,10 @@ impl Prepared {
 pub(super) fn place_of<'a>(source: &'a str, parsed: Option<&'a Parsed>) -> Place<'a> {
     match parsed {
         Some(Parsed {
-            statement: Statement::Explain { verbose, format, statement, .. }, ..
+            statement: Statement::Explain { analyze, verbose, format, statement },
+            ..
         }) => {
-            let prefix = explain_prefix(*verbose, *format).len();
+            let prefix = explain_prefix(*analyze, *verbose, *format).len();
             Place { source, offset: statement.offset, text: &statement.text, prefix }
         }
         Some(parsed) => Place { source, offset: parsed.offset, text: &parsed.text, prefix: 0 },
@@ -97,6 +125,8 @@ pub(super) struct Portal {
     pub(super) formats: Vec<Format>,
     /// How far it is.
     pub(super) state: PortalState,
+    /// As the session is shown it, if it has a name.
+    pub(super) _shown: Option<Arc<OpenCursor>>,
 }
 
 /// How far a portal is.

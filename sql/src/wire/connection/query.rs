@@ -5,7 +5,7 @@ use futures::FutureExt;
 
 use super::portal::same_columns;
 use super::{Connection, Halt};
-use crate::dialect::{CopyOptions, ExplainFormat, Parsed, Statement};
+use crate::dialect::{Analyze, CopyOptions, ExplainFormat, Parsed, Statement};
 use crate::session::backend::{Plan, QuerySession};
 use crate::wire::copy::CopyEncoder;
 use crate::wire::encode::{Format, RowEncoder};
@@ -26,6 +26,8 @@ pub(super) enum Planned {
 pub(super) struct Delivery {
     /// How its columns are written.
     pub(super) formats: Vec<Format>,
+    /// What writes them so, if somebody has it.
+    pub(super) encoder: Option<RowEncoder>,
     /// Whether it is described first.
     pub(super) describe: bool,
     /// Rows at most.
@@ -48,12 +50,14 @@ impl Connection {
             return Ok(done);
         }
         let engine = self.session.engine.clone();
-        let zone = self.session.settings.zone();
+        let (zone, intervals) = (self.session.settings.zone(), self.session.settings.intervals());
         let verdict = self.verdict(delivery.followed);
         let done = self.on_cpu(move |output| {
             async move {
                 let (plan, mut run) = start(engine.as_ref(), planned, verdict).await?;
-                let encoder = RowEncoder::new(&plan.schema, &delivery.formats, zone);
+                let encoder = delivery.encoder.unwrap_or_else(|| {
+                    RowEncoder::new(&plan.schema, &delivery.formats, zone).with_intervals(intervals)
+                });
                 if delivery.describe {
                     message::row_description(&encoder, output.messages());
                 }
@@ -88,8 +92,10 @@ impl Connection {
         if !same_columns(&plan.schema, &batch.schema()) {
             return None;
         }
-        let zone = self.session.settings.zone();
-        let encoder = RowEncoder::new(&plan.schema, &delivery.formats, zone);
+        let (zone, intervals) = (self.session.settings.zone(), self.session.settings.intervals());
+        let encoder = delivery.encoder.clone().unwrap_or_else(|| {
+            RowEncoder::new(&plan.schema, &delivery.formats, zone).with_intervals(intervals)
+        });
         if delivery.describe {
             message::row_description(&encoder, &mut self.outbox);
         }
@@ -106,12 +112,13 @@ impl Connection {
         followed: bool,
     ) -> Result<u64, Halt> {
         let engine = self.session.engine.clone();
-        let zone = self.session.settings.zone();
+        let (zone, intervals) = (self.session.settings.zone(), self.session.settings.intervals());
         let verdict = self.verdict(followed);
         let done = self.on_cpu(move |output| {
             async move {
                 let (plan, mut run) = start(engine.as_ref(), planned, verdict).await?;
-                let mut framing = Framing::Copy(CopyEncoder::new(&plan.schema, options, zone));
+                let encoder = CopyEncoder::new(&plan.schema, options, zone, intervals);
+                let mut framing = Framing::Copy(encoder);
                 if let Framing::Copy(encoder) = &framing {
                     encoder.begin(output.messages());
                 }
@@ -275,29 +282,34 @@ pub(super) fn planned_text(parsed: &Parsed) -> Result<Option<String>, WireError>
                     ));
                 }
             }
-            if *analyze {
-                return Err(unsupported(
-                    "EXPLAIN ANALYZE",
-                    "It would count rows that are hidden from you: EXPLAIN shows the plan.",
-                ));
-            }
-            Ok(Some(explain_prefix(*verbose, *format) + &statement.text))
+            Ok(Some(explain_prefix(*analyze, *verbose, *format) + &statement.text))
         }
         _ => Ok(None),
     }
 }
 
 /// Returns what stands before a statement in the text that its `EXPLAIN` is planned from.
-pub(super) fn explain_prefix(verbose: bool, format: ExplainFormat) -> String {
-    let document = match format {
-        ExplainFormat::Text => {
+pub(super) fn explain_prefix(
+    analyze: Option<Analyze>,
+    verbose: bool,
+    format: ExplainFormat,
+) -> String {
+    let mut options = Vec::new();
+    if let Some(Analyze { timing, summary }) = analyze {
+        options.push("ANALYZE");
+        options.extend((!timing).then_some("TIMING false"));
+        options.extend((!summary).then_some("SUMMARY false"));
+    }
+    match format {
+        ExplainFormat::Text if options.is_empty() => {
             return format!("EXPLAIN {}", if verbose { "VERBOSE " } else { "" });
         }
-        ExplainFormat::Json => "json",
-        ExplainFormat::Xml => "xml",
-    };
-    let verbose = if verbose { ", VERBOSE" } else { "" };
-    format!("EXPLAIN (FORMAT '{document}'{verbose}) ")
+        ExplainFormat::Text => {}
+        ExplainFormat::Json => options.push("FORMAT 'json'"),
+        ExplainFormat::Xml => options.push("FORMAT 'xml'"),
+    }
+    options.extend(verbose.then_some("VERBOSE"));
+    format!("EXPLAIN ({}) ", options.join(", "))
 }
 
 /// The answer to what is recognised and not built.

@@ -96,17 +96,31 @@ impl Connection {
         Ok(())
     }
 
-    /// Tells the engine of changes that the end of a transaction made, and which it had accepted before.
+    /// Tells the engine of changes that the end of a transaction made, and which it had accepted before. All are told, also
+    /// behind one that it accepts no more: who was to go back to a purpose that was taken from the role goes on without one.
     pub(super) async fn tell_engine_all(&mut self, changes: Vec<Change>) -> Run<()> {
+        let mut refused = None;
         for change in changes {
             let told = self.session.engine.set(change.name(), &change.value).await;
-            told.map_err(|error| from_engine(&error, Phase::Planning, place_of("", None)))?;
+            let refusal =
+                |error: engine::Error| from_engine(&error, Phase::Planning, place_of("", None));
+            let error = told.err().map(refusal);
             if change.is_purpose() {
                 self.session.portals.clear();
                 self.session.cursors.clear();
+                if error.is_some() {
+                    let none = Settings::checked(change.name(), String::new())?;
+                    let told = self.session.engine.set(none.name(), &none.value).await;
+                    told.map_err(refusal)?;
+                    self.session.settings.store(none, false);
+                }
             }
+            refused = refused.or(error);
         }
-        Ok(())
+        match refused {
+            Some(error) => Err(error.into()),
+            None => Ok(()),
+        }
     }
 
     /// Sends the value of a setting.

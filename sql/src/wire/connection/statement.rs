@@ -7,16 +7,15 @@ use engine::query::postgres::PreparedStatement;
 use futures::FutureExt;
 
 use super::cursor::Declared;
-use super::portal::{Parameter, Portal, PortalState, Prepared, place_of};
+use super::portal::{Parameter, Portal, PortalState, Prepared, Written, place_of};
 use super::query::{Delivery, Planned, planned_text, refused, unsupported};
 use super::{Connection, Run};
-use crate::dialect::SQL_BYTES_MAX;
 use crate::dialect::{self, CopyInput, CopyOptions, Parsed, Statement};
 use crate::session::backend::Outcome;
 use crate::session::{changes_the_lake, inside_block};
-use crate::wire::encode::{Format, RowEncoder, Zone};
+use crate::wire::encode::{Format, IntervalStyle, RowEncoder, Zone};
 use crate::wire::error::{Place, WireError, sqlstate};
-use crate::wire::limits::STATEMENTS_MAX;
+use crate::wire::limits::{STATEMENTS_BYTES_MAX, STATEMENTS_MAX};
 use crate::wire::message;
 use crate::wire::output::{Framing, Output, RowRun, WorkError};
 use crate::wire::parameter;
@@ -40,6 +39,7 @@ impl How<'_> {
     fn delivery(&self) -> Delivery {
         Delivery {
             formats: self.formats.to_vec(),
+            encoder: None,
             describe: self.describe,
             rows_max: u64::MAX,
             followed: self.followed,
@@ -52,6 +52,7 @@ pub(super) struct Answer {
     formats: Vec<Format>,
     describe: bool,
     zone: Zone,
+    intervals: IntervalStyle,
 }
 
 impl Answer {
@@ -64,7 +65,8 @@ impl Answer {
         match outcome {
             Outcome::Done { tag, notices } => Ok((tag, notices)),
             Outcome::Rows { tag, rows } => {
-                let encoder = RowEncoder::new(&rows.schema(), &self.formats, self.zone);
+                let encoder = RowEncoder::new(&rows.schema(), &self.formats, self.zone)
+                    .with_intervals(self.intervals);
                 if self.describe {
                     message::row_description(&encoder, output.messages());
                 }
@@ -78,8 +80,8 @@ impl Answer {
 impl Connection {
     /// Returns how the outcome of a statement is told.
     pub(super) fn answer(&self, how: &How<'_>) -> Answer {
-        let zone = self.session.settings.zone();
-        Answer { formats: how.formats.to_vec(), describe: how.describe, zone }
+        let (zone, intervals) = (self.session.settings.zone(), self.session.settings.intervals());
+        Answer { formats: how.formats.to_vec(), describe: how.describe, zone, intervals }
     }
 
     /// Runs a text of statements, one after the other.
@@ -287,8 +289,9 @@ impl Connection {
             None => None,
         };
         let parameters = Prepared::parameters_of(plan.as_ref(), &[]);
-        let parsed = Some(statement.clone());
-        let prepared = Prepared { source: source.into(), parsed, plan, parameters, _shown: None };
+        let (source, parsed) = (source.into(), Some(statement.clone()));
+        let written = Written::default();
+        let prepared = Prepared { source, parsed, plan, parameters, _shown: None, written };
         self.keep(name, prepared, true)?;
         Ok("PREPARE".to_owned())
     }
@@ -308,6 +311,14 @@ impl Connection {
             let message = format!("too many prepared statements: the bound is {STATEMENTS_MAX}");
             return Err(WireError::new(sqlstate::LIMIT_EXCEEDED, message)
                 .hint("Use DEALLOCATE for those that are done."));
+        }
+        let kept = self.session.statements.values().map(|kept| kept.source.len());
+        if kept.sum::<usize>() + prepared.source.len() > STATEMENTS_BYTES_MAX {
+            let mib = STATEMENTS_BYTES_MAX >> 20;
+            let message =
+                format!("prepared statements are too long: all of a session have {mib} MiB");
+            return Err(WireError::new(sqlstate::LIMIT_EXCEEDED, message)
+                .hint("Use DEALLOCATE for those that are done, or COPY for many rows."));
         }
         if !name.is_empty() {
             prepared._shown = Some(self.session.engine.show_prepared(PreparedStatement {
@@ -376,18 +387,12 @@ impl Connection {
         values: Vec<ScalarValue>,
         formats: Vec<Format>,
     ) -> Portal {
-        Portal { prepared, values, formats, state: PortalState::Ready }
+        Portal { prepared, values, formats, state: PortalState::Ready, _shown: None }
     }
 }
 
-/// Reads a text of statements, within its bound.
+/// Reads a text of statements, within its bounds.
 pub(super) fn parse(text: &str) -> Result<Vec<Parsed>, WireError> {
-    if text.len() > SQL_BYTES_MAX {
-        let message = format!("the statement is too long: the bound is {SQL_BYTES_MAX} bytes");
-        return Err(
-            WireError::new(sqlstate::LIMIT_EXCEEDED, message).hint("Pass values as parameters.")
-        );
-    }
     Ok(dialect::parse(text)?)
 }
 

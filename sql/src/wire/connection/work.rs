@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::{Connection, Stop, shutting_down, sleep};
 use crate::wire::error::{Phase, Place, WireError, from_engine, sqlstate};
+use crate::wire::frame;
 use crate::wire::limits::{ANSWER_PATIENCE, CHUNKS_IN_FLIGHT_MAX, READ_AHEAD_BYTES_MAX};
 use crate::wire::output::{Output, WorkError};
 use crate::wire::server::Socket;
@@ -107,7 +108,7 @@ impl Connection {
                         }
                     }
                 }
-                read = self.reader.read_buf(&mut self.inbox), if self.inbox.len() < READ_AHEAD_BYTES_MAX => {
+                read = self.reader.read_buf(frame::with_room(&mut self.inbox)), if self.inbox.len() < READ_AHEAD_BYTES_MAX => {
                     match read {
                         Ok(0) | Err(_) => break Stop::Closed(None),
                         // The first byte is that of a message: a goodbye ends what runs.

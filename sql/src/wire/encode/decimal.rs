@@ -14,6 +14,14 @@ use super::{Column, Format, cell};
 const DIGITS_MAX: usize = 80;
 /// The sign word of a negative numeric.
 const NEGATIVE: u16 = 0x4000;
+/// What a group counts up to.
+const GROUP: u64 = 10_000;
+/// Decimal digits of a group.
+const GROUP_DIGITS: u16 = 4;
+/// Bytes of what a binary numeric has before its groups.
+const HEADER_BYTES: usize = 8;
+/// Groups of the largest 64-bit number.
+const NARROW_GROUPS_MAX: usize = 5;
 
 /// Writes any decimal array.
 pub(super) fn decimal(array: &dyn Array, format: Format) -> Box<dyn Column + '_> {
@@ -53,18 +61,46 @@ pub(super) fn decimal(array: &dyn Array, format: Format) -> Box<dyn Column + '_>
 
 /// Writes quotients, each with as many digits behind the point as PostgreSQL gives it.
 pub(super) fn quotient(array: &dyn Array, scale: i32, format: Format) -> Box<dyn Column + '_> {
+    as_shown(array, format, move |value| without_zeros(value, scale))
+}
+
+/// Writes numbers that have no more digits behind the point than they need.
+pub(super) fn plain(array: &dyn Array, scale: i32, format: Format) -> Box<dyn Column + '_> {
+    as_shown(array, format, move |value| trimmed(value, scale))
+}
+
+/// Writes numbers with the digits that `shown` gives for each, and with how many of them are behind the point.
+fn as_shown<'a>(
+    array: &'a dyn Array,
+    format: Format,
+    shown: impl Fn(i128) -> (i128, i32) + Send + 'a,
+) -> Box<dyn Column + 'a> {
     let values = array.as_primitive::<Decimal128Type>();
-    let shown = move |row: usize| without_zeros(values.value(row), scale);
     match format {
         Format::Text => cell(array, move |row, out| {
-            let (value, scale) = shown(row);
+            let (value, scale) = shown(values.value(row));
             put_text(value, scale, out);
         }),
         Format::Binary => cell(array, move |row, out| {
-            let (value, scale) = shown(row);
+            let (value, scale) = shown(values.value(row));
             put_binary(value, scale, out);
         }),
     }
+}
+
+/// Leaves out the zeros at the end of what is behind the point.
+fn trimmed(mut value: i128, mut scale: i32) -> (i128, i32) {
+    if value == 0 {
+        return (0, 0);
+    }
+    for step in [32, 16, 8, 4, 2, 1_u32] {
+        let zeros = 10_i128.pow(step);
+        if scale >= step as i32 && value % zeros == 0 {
+            value /= zeros;
+            scale -= step as i32;
+        }
+    }
+    (value, scale)
 }
 
 /// Leaves out zeros behind the sixteenth digit of a quotient, counted in groups of four from the point.
@@ -76,6 +112,13 @@ fn without_zeros(value: i128, scale: i32) -> (i128, i32) {
     // PostgreSQL knows no better than that a quotient of two numbers with the same first group is below one.
     let first = u32::try_from(scale + 4 * position).ok().map(|below| 10_u128.pow(below));
     let least = if first == Some(magnitude) { own + 4 } else { own };
+    // Digits for which a column has no room are zeros where those before them are.
+    if least > scale && value % 10_000 == 0 {
+        let zeros = 10_i128.checked_pow((least - scale).unsigned_abs());
+        if let Some(shown) = zeros.and_then(|zeros| value.checked_mul(zeros)) {
+            return (shown, least);
+        }
+    }
     for own in [least, least + 4].map(|own| own.clamp(0, scale)) {
         let zeros = 10_i128.pow((scale - own).unsigned_abs());
         if value % zeros == 0 {
@@ -93,6 +136,11 @@ pub(super) fn put_text(value: i128, scale: i32, out: &mut Vec<u8>) {
 
 /// Appends a decimal as a binary numeric.
 pub(super) fn put_binary(value: i128, scale: i32, out: &mut Vec<u8>) {
+    if let (Ok(magnitude), Ok(scale)) = (u64::try_from(value.unsigned_abs()), u16::try_from(scale))
+        && put_narrow(value < 0, magnitude, scale, out)
+    {
+        return;
+    }
     let mut buffer = itoa::Buffer::new();
     put_groups(value < 0, digits_of(value, &mut buffer), scale, out);
 }
@@ -140,6 +188,42 @@ fn put_digits(negative: bool, digits: &[u8], scale: i32, out: &mut Vec<u8>) {
         out.put_bytes(b'0', scale - digits.len());
         out.put_slice(digits);
     }
+}
+
+/// Writes what [`put_groups`] does of a number of which the groups are found by division, as nearly all are. Returns whether it
+/// is one.
+fn put_narrow(negative: bool, magnitude: u64, scale: u16, out: &mut Vec<u8>) -> bool {
+    // The groups are aligned at the decimal point.
+    let padding = (GROUP_DIGITS - scale % GROUP_DIGITS) % GROUP_DIGITS;
+    let Some(mut rest) = magnitude.checked_mul(10_u64.pow(u32::from(padding))) else {
+        return false;
+    };
+    let mut bytes = [0; HEADER_BYTES + 2 * NARROW_GROUPS_MAX];
+    let (mut start, mut end, mut groups) = (bytes.len(), bytes.len(), 0);
+    while rest > 0 {
+        let group = (rest % GROUP) as u16;
+        rest /= GROUP;
+        groups += 1;
+        start -= 2;
+        bytes[start..start + 2].copy_from_slice(&group.to_be_bytes());
+        // Zero groups at the end are not sent.
+        if group == 0 && end == start + 2 {
+            end = start;
+        }
+    }
+    let behind = (scale + padding) / GROUP_DIGITS;
+    let weight = if groups == 0 { 0 } else { groups - 1 - i32::from(behind) };
+    let (Ok(weight), Ok(count)) = (i16::try_from(weight), i16::try_from((end - start) / 2)) else {
+        return false;
+    };
+    let sign = if negative { NEGATIVE } else { 0 };
+    start -= HEADER_BYTES;
+    let [count, weight] = [count, weight].map(i16::to_be_bytes);
+    let [sign, scale] = [sign, scale].map(u16::to_be_bytes);
+    let header = [count, weight, sign, scale];
+    bytes[start..start + HEADER_BYTES].copy_from_slice(header.as_flattened());
+    out.extend_from_slice(&bytes[start..end]);
+    true
 }
 
 /// Writes count, weight, sign, display scale and groups of four digits, aligned at the decimal point.
@@ -202,5 +286,40 @@ mod tests {
         check(350_000_000_000_000_000_000, "3.5000000000000000");
         check(100_000_000_000_000_000_000, "1.00000000000000000000");
         check(0, "0.00000000000000000000");
+    }
+
+    #[test]
+    fn narrow_numbers_are_written_as_wide_ones_are() {
+        let powers = (0..19).map(|power| 10_i128.pow(power));
+        let around = powers.flat_map(|one| [one - 1, one, one + 1, one * 12, one * 305]);
+        let widest = [0, i128::from(u64::MAX), i128::from(u64::MAX) - 7, i128::from(i64::MAX)];
+        for value in around.chain(widest).flat_map(|value| [value, -value]) {
+            for scale in 0..=38 {
+                let (mut found, mut expected) = (Vec::new(), Vec::new());
+                put_binary(value, scale, &mut found);
+                let mut buffer = itoa::Buffer::new();
+                put_groups(value < 0, digits_of(value, &mut buffer), scale, &mut expected);
+                assert_eq!(found, expected, "{value} with {scale} digits behind the point");
+            }
+        }
+    }
+
+    #[test]
+    fn quotients_for_which_a_column_has_no_room_end_in_zeros() {
+        assert_eq!(without_zeros(50 * 10_i128.pow(14), 14), (50 * 10_i128.pow(16), 16));
+        assert_eq!(without_zeros(5 * 10_i128.pow(15), 16), (5 * 10_i128.pow(19), 20));
+        assert_eq!(without_zeros(3_333_333_333_333_333, 16), (3_333_333_333_333_333, 16));
+    }
+
+    #[test]
+    fn plain_numbers_end_with_their_last_digit() {
+        for (value, expected) in [
+            (52_500_000_000_000_000, (525, 2)),
+            (-200_000_000_000_000_000, (-20, 0)),
+            (1, (1, 16)),
+            (0, (0, 0)),
+        ] {
+            assert_eq!(trimmed(value, 16), expected, "{value}");
+        }
     }
 }

@@ -4,6 +4,7 @@ use arrow::array::{Array, AsArray};
 use arrow::datatypes::{DataType, Float16Type, Float32Type, Float64Type};
 use bytes::BufMut;
 
+use super::whole::fixed;
 use super::{Column, Format, cell};
 
 /// From this decimal exponent on PostgreSQL writes a `real` with an exponent.
@@ -22,7 +23,7 @@ pub(super) fn float(array: &dyn Array, format: Format) -> Box<dyn Column + '_> {
         }
         (DataType::Float16, Format::Binary) => {
             let values = array.as_primitive::<Float16Type>();
-            cell(array, move |row, out: &mut Vec<u8>| out.put_f32(values.value(row).to_f32()))
+            fixed(array, move |row| values.value(row).to_f32().to_be_bytes())
         }
         (DataType::Float32, Format::Text) => {
             let values = array.as_primitive::<Float32Type>();
@@ -30,7 +31,7 @@ pub(super) fn float(array: &dyn Array, format: Format) -> Box<dyn Column + '_> {
         }
         (DataType::Float32, Format::Binary) => {
             let values = array.as_primitive::<Float32Type>();
-            cell(array, move |row, out: &mut Vec<u8>| out.put_f32(values.value(row)))
+            fixed(array, move |row| values.value(row).to_be_bytes())
         }
         (_, Format::Text) => {
             let values = array.as_primitive::<Float64Type>();
@@ -38,7 +39,7 @@ pub(super) fn float(array: &dyn Array, format: Format) -> Box<dyn Column + '_> {
         }
         (_, Format::Binary) => {
             let values = array.as_primitive::<Float64Type>();
-            cell(array, move |row, out: &mut Vec<u8>| out.put_f64(values.value(row)))
+            fixed(array, move |row| values.value(row).to_be_bytes())
         }
     }
 }

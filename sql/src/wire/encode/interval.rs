@@ -1,4 +1,5 @@
-//! Intervals and durations: months, days and microseconds, each with its own sign, in PostgreSQL's own style.
+//! Intervals and durations: months, days and microseconds, each with its own sign, in PostgreSQL's own style unless a
+//! session asked for another.
 
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{
@@ -19,10 +20,18 @@ const DAY_US: i64 = 86_400 * SECOND_US;
 
 /// Writes interval and duration arrays.
 pub(super) fn interval(array: &dyn Array, format: Format) -> Box<dyn Column + '_> {
+    written(array, move |span, out| put(span, format, out))
+}
+
+/// Writes interval and duration arrays by what writes one span.
+pub(super) fn written<'a>(
+    array: &'a dyn Array,
+    put: impl Fn(Span, &mut Vec<u8>) + Send + 'a,
+) -> Box<dyn Column + 'a> {
     macro_rules! arm {
         ($arrow:ty, $span:expr) => {{
             let values = array.as_primitive::<$arrow>();
-            cell(array, move |row, out| put($span(values.value(row)), format, out))
+            cell(array, move |row, out| put($span(values.value(row)), out))
         }};
     }
     // The time between two points in time has days.

@@ -10,6 +10,7 @@
 mod decimal;
 mod float;
 mod interval;
+mod interval_style;
 mod json;
 mod list;
 mod nested;
@@ -17,9 +18,13 @@ mod number;
 mod record;
 mod text;
 mod time;
+mod whole;
 
 pub(crate) use engine::query::postgres::Zone;
+pub(crate) use interval_style::IntervalStyle;
 pub(crate) use time::{EPOCH_SHIFT_DAYS, EPOCH_SHIFT_US};
+
+use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch, make_array, new_null_array};
 use arrow::buffer::NullBuffer;
@@ -27,7 +32,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use bytes::BufMut;
 use engine::query::postgres::origin_of;
-use engine::query::postgres::types::{QUOTIENT, TYPE_KEY};
+use engine::query::postgres::types::{PLAIN, QUOTIENT, TYPE_KEY};
 
 use super::types::{Logical, PgType, elements_of, is_view};
 
@@ -46,6 +51,14 @@ pub(crate) trait Column: Send {
     fn is_null(&self, row: usize) -> bool;
     /// Writes the body of the value of `row`, which is not null, at the end of `out`.
     fn write(&self, row: usize, out: &mut Vec<u8>);
+    /// Writes the body of the value of `row` unless it is null, and tells whether it did.
+    fn write_unless_null(&self, row: usize, out: &mut Vec<u8>) -> bool {
+        let writes = !self.is_null(row);
+        if writes {
+            self.write(row, out);
+        }
+        writes
+    }
     /// Writes the value of `row` with its length before it, which is -1 for null.
     fn write_sized(&self, row: usize, out: &mut Vec<u8>) {
         if self.is_null(row) {
@@ -95,15 +108,21 @@ pub(crate) fn set_length(out: &mut [u8], at: usize, less: usize) {
 /// Writes rows of one result.
 #[derive(Debug, Clone)]
 pub(crate) struct RowEncoder {
-    fields: Vec<EncodedField>,
+    fields: Arc<[EncodedField]>,
     zone: Zone,
+    intervals: IntervalStyle,
 }
 
 #[derive(Debug, Clone)]
 struct EncodedField {
     field: FieldRef,
+    logical: Logical,
     pg_type: PgType,
+    /// The column of a relation that it is; nothing for what is computed.
+    origin: (u32, i16),
     format: Format,
+    /// Whether its intervals are texts by now, and `field` says so.
+    has_texts: bool,
 }
 
 impl RowEncoder {
@@ -116,10 +135,28 @@ impl RowEncoder {
         };
         let fields = schema.fields().iter().enumerate().map(|(index, field)| EncodedField {
             field: field.clone(),
+            logical: Logical::of(field),
             pg_type: PgType::of(field),
+            origin: origin_of(field).unwrap_or_default(),
             format: format(index),
+            has_texts: false,
         });
-        RowEncoder { fields: fields.collect(), zone }
+        RowEncoder { fields: fields.collect(), zone, intervals: IntervalStyle::Postgres }
+    }
+
+    /// Has intervals that go out as text written in a style.
+    pub(crate) fn with_intervals(mut self, style: IntervalStyle) -> RowEncoder {
+        if style == IntervalStyle::Iso8601 {
+            let columns = Arc::make_mut(&mut self.fields).iter_mut();
+            for column in columns.filter(|column| column.format == Format::Text) {
+                if let Some(field) = interval_style::field_of_texts(&column.field) {
+                    (column.logical, column.has_texts) = (Logical::of(&field), true);
+                    column.field = field;
+                }
+            }
+        }
+        self.intervals = style;
+        self
     }
 
     /// Returns how many columns a row has.
@@ -134,31 +171,40 @@ impl RowEncoder {
 
     /// Returns name, origin, type and format of each column, for RowDescription.
     pub(crate) fn description(&self) -> impl Iterator<Item = (&str, (u32, i16), PgType, Format)> {
-        self.fields.iter().map(|field| {
-            // What is computed is of no relation.
-            let origin = origin_of(&field.field).unwrap_or_default();
-            (field.field.name().as_str(), origin, field.pg_type, field.format)
-        })
+        self.fields
+            .iter()
+            .map(|field| (field.field.name().as_str(), field.origin, field.pg_type, field.format))
+    }
+
+    /// Tells whether times are written in this zone, and intervals in this style.
+    pub(crate) fn is_in(&self, zone: &Zone, intervals: IntervalStyle) -> bool {
+        self.zone.name() == zone.name() && self.intervals == intervals
     }
 
     /// Makes the columns of a batch. The arrays are held by the result, since some must be unpacked first.
     pub(crate) fn unpack(&self, batch: &RecordBatch) -> Vec<ArrayRef> {
-        batch.columns().iter().map(unpacked).collect()
+        let arrays = batch.columns().iter().map(unpacked).zip(self.fields.iter());
+        let shown = |(array, column): (ArrayRef, &EncodedField)| match column.has_texts {
+            true => interval_style::texts(&array, column.field.data_type()),
+            false => array,
+        };
+        arrays.map(shown).collect()
     }
 
     /// Makes one writer for each of the arrays that [`RowEncoder::unpack`] gave.
     pub(crate) fn columns<'a>(&'a self, arrays: &'a [ArrayRef]) -> Vec<Box<dyn Column + 'a>> {
-        self.fields
-            .iter()
-            .zip(arrays)
-            .map(|(field, array)| column(array.as_ref(), &field.field, field.format, &self.zone))
-            .collect()
+        let of = |(field, array): (&EncodedField, &'a ArrayRef)| {
+            logical_column(array.as_ref(), &field.field, field.logical, field.format, &self.zone)
+        };
+        self.fields.iter().zip(arrays).map(of).collect()
     }
 
-    /// Appends DataRow messages for the rows of `batch` from `start` on, until `rows_max` are written or `out` holds
-    /// `bytes_max`. Returns how many it wrote, at least one when there is one.
-    pub(crate) fn data_rows(
+    /// Appends messages of this kind for the rows of `batch` from `start` on, until `rows_max` are written or `out` holds
+    /// `bytes_max`: each has the number of its columns and their values with their lengths, as DataRow has and a row of a
+    /// binary COPY. Returns how many it wrote, at least one when there is one.
+    pub(crate) fn sized_rows(
         &self,
+        kind: u8,
         batch: &RecordBatch,
         start: usize,
         rows_max: usize,
@@ -167,14 +213,12 @@ impl RowEncoder {
     ) -> usize {
         let arrays = self.unpack(batch);
         let columns = self.columns(&arrays);
-        let width = i16::try_from(columns.len()).unwrap_or(i16::MAX);
+        let [high, low] = i16::try_from(columns.len()).unwrap_or(i16::MAX).to_be_bytes();
         let end = batch.num_rows().min(start.saturating_add(rows_max));
         let mut row = start;
         while row < end {
-            out.put_u8(b'D');
-            let at = out.len();
-            out.put_i32(0);
-            out.put_i16(width);
+            let at = out.len() + 1;
+            out.extend_from_slice(&[kind, 0, 0, 0, 0, high, low]);
             for column in &columns {
                 column.write_sized(row, out);
             }
@@ -207,7 +251,17 @@ fn column<'a>(
     format: Format,
     zone: &Zone,
 ) -> Box<dyn Column + 'a> {
-    let logical = Logical::of(field);
+    logical_column(array, field, Logical::of(field), format, zone)
+}
+
+/// Makes the writer of one array, of which the logical type is known.
+fn logical_column<'a>(
+    array: &'a dyn Array,
+    field: &Field,
+    logical: Logical,
+    format: Format,
+    zone: &Zone,
+) -> Box<dyn Column + 'a> {
     if let DataType::Dictionary(_, _) = array.data_type() {
         return text::dictionary(array, field, format, zone);
     }
@@ -245,8 +299,11 @@ fn column<'a>(
         DataType::Boolean => text::boolean(array, format),
         data_type if data_type.is_integer() => number::integer(array, format),
         data_type if data_type.is_floating() => float::float(array, format),
-        DataType::Decimal128(_, scale) if is_quotient(field) => {
+        DataType::Decimal128(_, scale) if is_logical(field, QUOTIENT) => {
             decimal::quotient(array, i32::from(*scale), format)
+        }
+        DataType::Decimal128(_, scale) if is_logical(field, PLAIN) => {
+            decimal::plain(array, i32::from(*scale), format)
         }
         DataType::Decimal32(_, _)
         | DataType::Decimal64(_, _)
@@ -275,8 +332,8 @@ fn column<'a>(
     }
 }
 
-fn is_quotient(field: &Field) -> bool {
-    field.metadata().get(TYPE_KEY).is_some_and(|logical| logical == QUOTIENT)
+fn is_logical(field: &Field, name: &str) -> bool {
+    field.metadata().get(TYPE_KEY).is_some_and(|logical| logical == name)
 }
 
 /// Makes a writer that owns its array, for arrays that were unpacked on the way.

@@ -7,29 +7,30 @@ use arrow::datatypes::{
 };
 use bytes::BufMut;
 
+use super::whole::fixed;
 use super::{Column, Format, cell, decimal};
 
 /// Writes any integer array; unsigned ones are widened, and `UInt64` is a numeric.
 pub(super) fn integer(array: &dyn Array, format: Format) -> Box<dyn Column + '_> {
-    /// One arm: the array, the type it is read as, and how that is put.
+    /// One arm: the array, and the type it is read as.
     macro_rules! arm {
-        ($arrow:ty, $wide:ty, $put:ident) => {{
+        ($arrow:ty, $wide:ty) => {{
             let values = array.as_primitive::<$arrow>();
             match format {
                 Format::Text => cell(array, move |row, out| put_number(values.value(row), out)),
-                Format::Binary => cell(array, move |row, out: &mut Vec<u8>| {
-                    out.$put(<$wide>::from(values.value(row)))
-                }),
+                Format::Binary => {
+                    fixed(array, move |row| <$wide>::from(values.value(row)).to_be_bytes())
+                }
             }
         }};
     }
     match array.data_type() {
-        DataType::Int8 => arm!(Int8Type, i16, put_i16),
-        DataType::Int16 => arm!(Int16Type, i16, put_i16),
-        DataType::Int32 => arm!(Int32Type, i32, put_i32),
-        DataType::UInt8 => arm!(UInt8Type, i16, put_i16),
-        DataType::UInt16 => arm!(UInt16Type, i32, put_i32),
-        DataType::UInt32 => arm!(UInt32Type, i64, put_i64),
+        DataType::Int8 => arm!(Int8Type, i16),
+        DataType::Int16 => arm!(Int16Type, i16),
+        DataType::Int32 => arm!(Int32Type, i32),
+        DataType::UInt8 => arm!(UInt8Type, i16),
+        DataType::UInt16 => arm!(UInt16Type, i32),
+        DataType::UInt32 => arm!(UInt32Type, i64),
         DataType::UInt64 => {
             let values = array.as_primitive::<UInt64Type>();
             match format {
@@ -39,7 +40,7 @@ pub(super) fn integer(array: &dyn Array, format: Format) -> Box<dyn Column + '_>
                 }),
             }
         }
-        _ => arm!(Int64Type, i64, put_i64),
+        _ => arm!(Int64Type, i64),
     }
 }
 
@@ -52,9 +53,7 @@ pub(super) fn unsigned_32(array: &dyn Array, format: Format) -> Option<Box<dyn C
             let number = move |row: usize| u32::try_from(values.value(row)).unwrap_or(0);
             Some(match format {
                 Format::Text => cell(array, move |row, out| put_number(number(row), out)),
-                Format::Binary => {
-                    cell(array, move |row, out: &mut Vec<u8>| out.put_u32(number(row)))
-                }
+                Format::Binary => fixed(array, move |row| number(row).to_be_bytes()),
             })
         }};
     }

@@ -26,11 +26,12 @@ fn written(
     let columns = encoder.columns(&arrays);
     (0..array.len())
         .map(|row| {
-            (!columns[0].is_null(row)).then(|| {
-                let mut out = Vec::new();
-                columns[0].write(row, &mut out);
-                out
-            })
+            let (mut body, mut sized) = (Vec::new(), Vec::new());
+            let is_some = columns[0].write_unless_null(row, &mut body);
+            columns[0].write_sized(row, &mut sized);
+            let length = if is_some { i32::try_from(body.len()).unwrap() } else { NULL_LENGTH };
+            assert_eq!(sized, [&length.to_be_bytes()[..], &body[..]].concat());
+            is_some.then_some(body)
         })
         .collect()
 }
@@ -472,14 +473,14 @@ fn rows_are_framed_and_stop_at_their_bounds() {
     .unwrap();
     let encoder = RowEncoder::new(&batch.schema(), &[], Zone::utc());
     let mut out = Vec::new();
-    assert_eq!(encoder.data_rows(&batch, 0, 2, usize::MAX, &mut out), 2);
+    assert_eq!(encoder.sized_rows(b'D', &batch, 0, 2, usize::MAX, &mut out), 2);
     assert_eq!(
         out,
         b"D\0\0\0\x10\0\x02\0\0\0\x017\0\0\0\x01aD\0\0\0\x0f\0\x02\xff\xff\xff\xff\0\0\0\x01b"
     );
     out.clear();
     assert_eq!(
-        encoder.data_rows(&batch, 1, usize::MAX, 1, &mut out),
+        encoder.sized_rows(b'D', &batch, 1, usize::MAX, 1, &mut out),
         1,
         "one row fills the buffer"
     );

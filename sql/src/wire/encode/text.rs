@@ -4,6 +4,7 @@ use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{DataType, Field};
 use bytes::BufMut;
 
+use super::whole::{fixed, slices};
 use super::{Cell, Column, Format, Zone, cell, child};
 
 /// The version byte before the text of a binary jsonb.
@@ -13,12 +14,8 @@ pub(super) const JSONB_VERSION: u8 = 1;
 pub(super) fn boolean(array: &dyn Array, format: Format) -> Box<dyn Column + '_> {
     let values = array.as_boolean();
     match format {
-        Format::Text => cell(array, move |row, out: &mut Vec<u8>| {
-            out.put_u8(if values.value(row) { b't' } else { b'f' })
-        }),
-        Format::Binary => {
-            cell(array, move |row, out: &mut Vec<u8>| out.put_u8(u8::from(values.value(row))))
-        }
+        Format::Text => fixed(array, move |row| [if values.value(row) { b't' } else { b'f' }]),
+        Format::Binary => fixed(array, move |row| [u8::from(values.value(row))]),
     }
 }
 
@@ -27,15 +24,15 @@ pub(super) fn string(array: &dyn Array) -> Box<dyn Column + '_> {
     match array.data_type() {
         DataType::LargeUtf8 => {
             let values = array.as_string::<i64>();
-            cell(array, move |row, out: &mut Vec<u8>| out.put_slice(values.value(row).as_bytes()))
+            slices(array, move |row| values.value(row).as_bytes())
         }
         DataType::Utf8View => {
             let values = array.as_string_view();
-            cell(array, move |row, out: &mut Vec<u8>| out.put_slice(values.value(row).as_bytes()))
+            slices(array, move |row| values.value(row).as_bytes())
         }
         _ => {
             let values = array.as_string::<i32>();
-            cell(array, move |row, out: &mut Vec<u8>| out.put_slice(values.value(row).as_bytes()))
+            slices(array, move |row| values.value(row).as_bytes())
         }
     }
 }
@@ -85,7 +82,7 @@ pub(super) fn bytea(array: &dyn Array, format: Format) -> Box<dyn Column + '_> {
             out.put_slice(b"\\x");
             put_hex(bytes(row), out);
         }),
-        Format::Binary => cell(array, move |row, out: &mut Vec<u8>| out.put_slice(bytes(row))),
+        Format::Binary => slices(array, bytes),
     }
 }
 
@@ -95,9 +92,7 @@ pub(super) fn uuid(array: &dyn Array, format: Format) -> Box<dyn Column + '_> {
         matches!(array.data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
     let Some(bytes) = bytes_of(array) else { return cell(array, |_, _| {}) };
     match (is_text, format) {
-        (true, Format::Text) | (false, Format::Binary) => {
-            cell(array, move |row, out: &mut Vec<u8>| out.put_slice(bytes(row)))
-        }
+        (true, Format::Text) | (false, Format::Binary) => slices(array, bytes),
         (true, Format::Binary) => {
             cell(array, move |row, out: &mut Vec<u8>| put_uuid_bytes(bytes(row), out))
         }

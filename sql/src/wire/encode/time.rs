@@ -8,6 +8,7 @@ use arrow::datatypes::{
 };
 use bytes::BufMut;
 
+use super::whole::fixed;
 use super::{Column, Format, Zone, cell};
 
 /// Days from 1970-01-01 to 2000-01-01, where Postgres begins to count.
@@ -41,9 +42,9 @@ fn of_days<'a>(
 ) -> Box<dyn Column + 'a> {
     match format {
         Format::Text => cell(array, move |row, out| put_date(days(row), out)),
-        Format::Binary => cell(array, move |row, out: &mut Vec<u8>| {
-            out.put_i32(days(row).saturating_sub(EPOCH_SHIFT_DAYS))
-        }),
+        Format::Binary => {
+            fixed(array, move |row| days(row).saturating_sub(EPOCH_SHIFT_DAYS).to_be_bytes())
+        }
     }
 }
 
@@ -80,7 +81,7 @@ fn of_time<'a>(
 ) -> Box<dyn Column + 'a> {
     match format {
         Format::Text => cell(array, move |row, out| put_time(micros(row), out)),
-        Format::Binary => cell(array, move |row, out: &mut Vec<u8>| out.put_i64(micros(row))),
+        Format::Binary => fixed(array, move |row| micros(row).to_be_bytes()),
     }
 }
 
@@ -124,11 +125,12 @@ fn of_timestamp<'a>(
     zone: Option<Zone>,
 ) -> Box<dyn Column + 'a> {
     match (format, zone) {
-        (Format::Binary, _) => cell(array, move |row, out: &mut Vec<u8>| {
-            out.put_i64(match micros(row) {
+        (Format::Binary, _) => fixed(array, move |row| {
+            let shifted = match micros(row) {
                 infinite @ (i64::MAX | i64::MIN) => infinite,
                 finite => finite.saturating_sub(EPOCH_SHIFT_US),
-            });
+            };
+            shifted.to_be_bytes()
         }),
         (Format::Text, None) => cell(array, move |row, out| put_timestamp(micros(row), None, out)),
         (Format::Text, Some(zone)) => cell(array, move |row, out| {

@@ -33,13 +33,26 @@ pub(crate) fn from_engine(error: &engine::Error, phase: Phase, place: Place<'_>)
     let mut wire = WireError::new(sqlstate, error.to_string());
     wire.detail = error.detail().map(str::to_owned);
     wire.hint = hint.filter(|hint| !hint.is_empty()).map(Cow::Owned);
-    // A setting is named by a text, at which PostgreSQL does not point.
-    if let engine::Error::Missing { kind, name, .. } = error
-        && *kind != "setting"
-    {
-        wire.position = place.of_word(name);
+    match error {
+        // A setting is named by a text, at which PostgreSQL does not point.
+        engine::Error::Missing { kind, name, .. } if *kind != "setting" => {
+            // A statement that writes names it with its schema or without.
+            let last = || place.of_word(name.rsplit('.').next().filter(|_| writes(place.text))?);
+            wire.position = place.of_word(name).or_else(last);
+        }
+        engine::Error::Standard { sqlstate: "42703", message, .. } if writes(place.text) => {
+            let column = message.strip_prefix("column \"").and_then(|rest| rest.split('"').next());
+            wire.position = column.and_then(|column| place.of_word(column));
+        }
+        _ => {}
     }
     wire
+}
+
+/// Tells whether a statement changes rows: PostgreSQL points into those, and not into statements that change tables.
+fn writes(text: &str) -> bool {
+    let word = text.split_whitespace().next().unwrap_or_default();
+    ["insert", "update", "delete"].iter().any(|verb| word.eq_ignore_ascii_case(verb))
 }
 
 /// Turns the failures of a refresh into one: the first decides what kind it is, the detail says each.
@@ -207,5 +220,28 @@ mod tests {
         assert_eq!((wire.sqlstate, wire.position), ("42703", Some(8)));
         assert_eq!(wire.hint.as_deref(), Some("Did you mean \"email\"?"));
         assert_eq!(wire.message, "column \"emial\" does not exist");
+    }
+
+    #[test]
+    fn what_a_statement_that_writes_misses_is_pointed_at() {
+        let position = |error: engine::Error, text: &'static str| {
+            let place = Place { source: text, offset: 0, text, prefix: 0 };
+            from_engine(&error, Phase::Planning, place).position
+        };
+        let relation = || engine::Error::Missing {
+            kind: "relation",
+            name: "analytics.nope".into(),
+            hint: "Look.".into(),
+        };
+        assert_eq!(position(relation(), "UPDATE nope SET a = 1"), Some(8));
+        assert_eq!(position(relation(), "DELETE FROM analytics.nope"), Some(13));
+        assert_eq!(position(relation(), "TRUNCATE nope"), None);
+        let column = || engine::Error::Standard {
+            sqlstate: "42703",
+            message: "column \"nope\" of relation \"odd\" does not exist".into(),
+            hint: "Look.".into(),
+        };
+        assert_eq!(position(column(), "insert into odd (id, nope) values (1, 2)"), Some(22));
+        assert_eq!(position(column(), "ALTER TABLE odd DROP COLUMN nope"), None);
     }
 }

@@ -15,7 +15,7 @@ use datafusion::common::ScalarValue;
 use self::declared::held_as;
 use super::encode::{Format, Zone};
 use super::error::{WireError, sqlstate};
-use super::types::{Logical, element_of, oid};
+use super::types::{Logical, PgType, element_of, oid};
 
 /// Reads the value of the parameter at `index`, counted from 0; `zone` is that of times that come without one.
 pub(crate) fn decode(
@@ -27,13 +27,15 @@ pub(crate) fn decode(
     zone: &Zone,
 ) -> Result<ScalarValue, WireError> {
     let Some(bytes) = value else { return null(field) };
-    let value = match (format, element_of(oid)) {
-        (Format::Text, Some(element)) => {
+    let value = match (format, element_of(oid), written_array(oid, field)) {
+        (Format::Text, Some(element), _) | (_, None, Some(element)) => {
             text::utf8(bytes).and_then(|text| array::from_text(text, element, zone))
         }
-        (Format::Text, None) => text::utf8(bytes).and_then(|text| text::scalar(text, oid, zone)),
-        (Format::Binary, Some(element)) => array::from_binary(bytes, element),
-        (Format::Binary, None) => binary::scalar(bytes, oid),
+        (Format::Text, None, None) => {
+            text::utf8(bytes).and_then(|text| text::scalar(text, oid, zone))
+        }
+        (Format::Binary, Some(element), _) => array::from_binary(bytes, element),
+        (Format::Binary, None, None) => binary::scalar(bytes, oid),
     };
     value.and_then(|value| cast(value, field)).map_err(|mut error| {
         error.detail = Some(format!("It is the value of parameter ${}.", index + 1));
@@ -41,13 +43,27 @@ pub(crate) fn decode(
     })
 }
 
+/// The type of the elements of an array that is sent as a text.
+fn written_array(oid: u32, field: &Field) -> Option<u32> {
+    let is_text = matches!(oid, 0 | oid::TEXT | oid::VARCHAR | oid::BPCHAR | oid::UNKNOWN);
+    let is_array = is_text && matches!(field.data_type(), DataType::List(_));
+    if is_array { element_of(PgType::of(field).oid) } else { None }
+}
+
 /// Casts a value to the type of a parameter. Decimals stay as they are, whatever precision and scale the plan has found:
 /// a parameter of type numeric has neither, and what it is compared with or added to must meet all of its digits.
 pub(crate) fn cast(value: ScalarValue, field: &Field) -> Result<ScalarValue, WireError> {
-    let target = field.data_type();
     if value.is_null() {
         return null(field);
     }
+    let with_dimensions;
+    let target = match &value {
+        ScalarValue::List(_) => {
+            with_dimensions = array::with_dimensions(field.data_type(), &value.data_type());
+            &with_dimensions
+        }
+        _ => field.data_type(),
+    };
     // Texts of a uuid are compared as texts, so they have its one form.
     let value = match &value {
         ScalarValue::Utf8(Some(text)) if Logical::of(field) == Logical::Uuid => {

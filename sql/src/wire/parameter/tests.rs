@@ -117,8 +117,42 @@ fn arrays_of_both_formats_are_read() {
     let texts = from_text(r#"{a,"b c","x\"y",NULL,"NULL",""}"#, 1009, &natural(1009)).unwrap();
     assert_eq!(texts.to_string(), r#"[a, b c, x"y, , NULL, ]"#);
     assert_eq!(from_text("{}", 1007, &field).unwrap().to_string(), "[]");
-    assert_eq!(from_text("{{1},{2}}", 1007, &field).unwrap_err().sqlstate, "0A000");
     assert_eq!(from_text("{1", 1007, &field).unwrap_err().sqlstate, "22P02");
+}
+
+#[test]
+fn arrays_have_the_dimensions_that_they_are_sent_with() {
+    let field = natural(1007);
+    let text = from_text("{{1,2,3},{4,NULL,6}}", 1007, &field).unwrap();
+    assert_eq!(text.to_string(), "[[1, 2, 3], [4, , 6]]");
+    let mut bytes =
+        b"\0\0\0\x02\0\0\0\x01\0\0\0\x17\0\0\0\x02\0\0\0\x01\0\0\0\x03\0\0\0\x01".to_vec();
+    for number in [Some(1), Some(2), Some(3), Some(4), None, Some(6)] {
+        match number {
+            Some(number) => bytes.extend([0, 0, 0, 4, 0, 0, 0, number]),
+            None => bytes.extend([0xff; 4]),
+        }
+    }
+    let binary = |bytes: &[u8]| decode(Some(bytes), Format::Binary, 1007, &field, 0, &Zone::utc());
+    assert_eq!(binary(&bytes).unwrap(), text);
+    // One element too few, and more dimensions than there are.
+    assert_eq!(binary(&bytes[..bytes.len() - 8]).unwrap_err().sqlstate, "22P03");
+    let deep: &[u8] = b"\0\0\0\x07\0\0\0\0\0\0\0\x17";
+    assert_eq!(binary(deep).unwrap_err().sqlstate, "54000");
+    // The values of a parameter that is planned as bigints are such.
+    let wide = from_text("{{1},{2}}", 1007, &natural(1016)).unwrap();
+    let bigints = DataType::new_list(DataType::new_list(DataType::Int64, true), true);
+    assert_eq!(wide.data_type(), bigints);
+    assert_eq!(from_text("{{1},{2,3}}", 1007, &field).unwrap_err().sqlstate, "22P02");
+}
+
+#[test]
+fn the_text_of_an_array_is_one_whatever_it_is_declared_as() {
+    let field = natural(1007);
+    for format in [Format::Text, Format::Binary] {
+        let value = decode(Some(b"{1,2}"), format, oid::TEXT, &field, 0, &Zone::utc()).unwrap();
+        assert_eq!(value.to_string(), "[1, 2]");
+    }
 }
 
 #[test]

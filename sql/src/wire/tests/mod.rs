@@ -10,8 +10,8 @@ mod stopping;
 mod tls;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
@@ -48,6 +48,10 @@ struct Facts {
     planned: AtomicUsize,
     streams: AtomicUsize,
     epoch: AtomicU64,
+    /// Whether all purposes were taken from the role.
+    has_no_purpose: AtomicBool,
+    /// The settings that it was told.
+    told: Mutex<Vec<(String, String)>>,
 }
 
 impl Facts {
@@ -118,10 +122,16 @@ impl QuerySession for TestSession {
     }
 
     async fn set(&self, name: &str, value: &str) -> engine::Result<()> {
-        if name == "cdp.purpose" && value == "forbidden" {
+        let is_refused = match value {
+            "" => false,
+            "forbidden" => true,
+            _ => self.facts.has_no_purpose.load(Ordering::SeqCst),
+        };
+        if name == "cdp.purpose" && is_refused {
             let message = format!("purpose \"{value}\" is not granted");
             return Err(engine::Error::Denied { message, hint: "Ask the privacy officer.".into() });
         }
+        self.facts.told.lock().unwrap().push((name.to_owned(), value.to_owned()));
         Ok(())
     }
 

@@ -240,6 +240,32 @@ async fn cursors_go_forward() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_goes_back_to_a_purpose_that_was_taken_back() {
+    let harness = Harness::start().await;
+    let mut wire = harness.wire().await;
+    check(&mut wire, "SET cdp.purpose = 'first'", "SET", 'I').await;
+    for sql in ["BEGIN", "SET cdp.purpose = 'second'", "SET TimeZone = 'Europe/Warsaw'"] {
+        wire.query(sql).await;
+    }
+    harness.facts.has_no_purpose.store(true, Ordering::SeqCst);
+    check(&mut wire, "ROLLBACK", "42501", 'I').await;
+    let last_told = |name: &str| {
+        let told = harness.facts.told.lock().unwrap();
+        let last = told.iter().rev().find(|(setting, _)| setting == name);
+        last.map(|(_, value)| value.clone()).unwrap()
+    };
+    // Neither the one nor the other; and what else was to go back went back.
+    assert_eq!(last_told("cdp.purpose"), "");
+    assert_eq!(last_told("TimeZone"), "UTC");
+    let shown = wire.query("SHOW cdp.purpose").await;
+    assert!(!shown.iter().find(|reply| reply.0 == 'D').unwrap().text().contains("first"));
+    check(&mut wire, "SET cdp.purpose = 'first'", "42501", 'I').await;
+    harness.facts.has_no_purpose.store(false, Ordering::SeqCst);
+    check(&mut wire, "SET cdp.purpose = 'first'", "SET", 'I').await;
+    assert_eq!(last_told("cdp.purpose"), "first");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_text_that_is_no_utf8_fails_alone() {
     let harness = Harness::start().await;
     let mut wire = harness.wire().await;

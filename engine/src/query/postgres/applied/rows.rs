@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{Column, JoinType, Result, TableReference};
+use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::functions_window::expr_fn::row_number;
 use datafusion::logical_expr::utils::split_conjunction_owned;
 use datafusion::logical_expr::{
@@ -105,23 +106,43 @@ impl<'a> Rows<'a> {
                 let Some(mut found) = self.beside(&filter.input)? else { return Ok(None) };
                 let condition = self.settled(&filter.predicate, &found.columns)?;
                 let Some(condition) = condition else { return Ok(None) };
-                match (self.keeps, found.is_one) {
-                    (true, true) => {
-                        found.is_there = Some(match found.is_there {
-                            Some(is_there) => is_there.and(condition),
-                            None => condition,
-                        });
-                    }
-                    (true, false) => return Ok(None),
-                    (false, _) => {
-                        found.plan =
-                            LogicalPlanBuilder::from(found.plan).filter(condition)?.build()?;
-                    }
+                if self.keeps {
+                    return self.kept_where(found, condition).map(Some);
                 }
+                found.plan = LogicalPlanBuilder::from(found.plan).filter(condition)?.build()?;
                 Ok(Some(found))
             }
             _ => Ok(None),
         }
+    }
+
+    /// Of what the rows around see that which fulfils a condition; where nothing does, a row stays that sees none.
+    pub(super) fn kept_where(&self, found: Beside, condition: Expr) -> Result<Beside> {
+        let fulfilled = match found.is_there {
+            Some(is_there) => is_there.and(condition),
+            None => condition,
+        };
+        let (columns, is_one) = (found.columns, found.is_one);
+        if is_one {
+            return Ok(Beside { plan: found.plan, columns, is_one, is_there: Some(fulfilled) });
+        }
+        // Of each row around the first stays in any case, those that fulfil the condition before the others.
+        let count = found.plan.schema().fields().len();
+        let mut shown: Vec<Expr> =
+            found.plan.schema().columns().into_iter().map(Expr::Column).collect();
+        let name = format!("{MATCHED}_{count}");
+        let is_there = own(&name);
+        shown.push(fulfilled.is_true().alias_qualified(Some(relation()), &name));
+        let order = vec![SortExpr::new(is_there.clone(), false, false)];
+        let place = row_number().partition_by(vec![own(ROW)]).order_by(order).build()?;
+        let name = format!("{NUMBER}_{count}");
+        let is_first = Expr::Column(Column::new_unqualified(&name)).eq(lit(1_u64));
+        let plan = LogicalPlanBuilder::from(found.plan)
+            .project(shown)?
+            .window([place.alias(&name)])?
+            .filter(is_there.clone().or(is_first))?
+            .build()?;
+        Ok(Beside { plan, columns, is_one, is_there: Some(is_there) })
     }
 
     /// The rows of a subquery without groups and limits.
@@ -184,11 +205,10 @@ impl<'a> Rows<'a> {
     /// An aggregate for each of the rows around.
     fn aggregated(&self, aggregate: &Aggregate) -> Result<Option<Beside>> {
         let is_one = aggregate.group_expr.is_empty();
-        if !is_one && self.keeps {
-            return Ok(None);
-        }
         // An aggregate without groups has a value of no rows, too.
-        let Some(seen) = self.seen(&aggregate.input, is_one)? else { return Ok(None) };
+        let Some(seen) = self.seen(&aggregate.input, is_one || self.keeps)? else {
+            return Ok(None);
+        };
         let mut groups = self.columns();
         groups.push(own(ROW));
         let (mut values, mut found) = (Vec::new(), Vec::new());
@@ -217,9 +237,17 @@ impl<'a> Rows<'a> {
             values.push(value.alias_qualified(Some(relation()), &name));
             found.push(own(&name));
         }
+        // A row around that sees none is a group of its own.
+        let mut is_there = None;
+        if let (false, Some(seen)) = (is_one, seen.is_there) {
+            let name = format!("{MATCHED}_{}", values.len());
+            let matched = count(when(seen, lit(true)).end()?);
+            values.push(matched.alias_qualified(Some(relation()), &name));
+            is_there = Some(own(&name).gt(lit(0_i64)));
+        }
         let columns = aggregate.schema.columns().into_iter().zip(found).collect();
         let plan = LogicalPlanBuilder::from(seen.plan).aggregate(groups, values)?.build()?;
-        Ok(Some(Beside { plan, columns, is_one, is_there: None }))
+        Ok(Some(Beside { plan, columns, is_one, is_there }))
     }
 
     /// The first rows for each of the rows around.
@@ -256,7 +284,12 @@ impl<'a> Rows<'a> {
                 let Some(expr) = self.settled(&by.expr, &found.columns)? else { return Ok(None) };
                 order.push(SortExpr { expr, ..by.clone() });
             }
-            let place = row_number().partition_by(vec![own(ROW)]).order_by(order).build()?;
+            let mut place = row_number().partition_by(vec![own(ROW)]);
+            // With an order of nothing its window would have bounds that only an order gives.
+            if !order.is_empty() {
+                place = place.order_by(order);
+            }
+            let place = place.build()?;
             // A limit within this one has numbered them, too, by fewer columns.
             let name = format!("{NUMBER}_{}", found.plan.schema().fields().len());
             let place = place.alias(&name);

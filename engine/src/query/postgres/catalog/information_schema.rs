@@ -215,7 +215,10 @@ struct Numbers {
 impl Numbers {
     fn of(snapshot: &Snapshot, r: &Numbered, column: &str) -> Self {
         let identity = r.relation.numbered.get(column).and_then(|numbered| numbered.identity);
-        let Some(found) = snapshot.numbering(r, column) else { return Self::default() };
+        let Some(found) = snapshot.numbering(r, column) else {
+            let default = r.default_of(column).map(str::to_owned);
+            return Self { default, ..Self::default() };
+        };
         let (schema, name) = (&found.relation.schema, &found.relation.name);
         let generation = match (identity, &found.relation.sequence) {
             (Some(Identity::Always), Some(sequence)) => ("ALWAYS", sequence),

@@ -14,6 +14,7 @@ mod rows;
 mod sequences;
 mod server;
 mod session;
+mod statistics;
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -28,8 +29,9 @@ use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::logical_expr::Expr;
 use datafusion::physical_plan::ExecutionPlan;
 
-use definition::Definition;
-pub(super) use definition::{DEFINITIONS, definition, procedure_name, procedure_oid, stored_rows};
+pub(super) use definition::{
+    DEFINITIONS, Definition, definition, procedure_name, procedure_oid, stored_rows,
+};
 pub(super) use functions::{Procedure, procedure, procedures};
 pub(super) use sequences::DEFAULT_BY;
 

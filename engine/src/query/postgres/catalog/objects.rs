@@ -6,7 +6,7 @@ use datafusion::common::Result;
 use super::definition::{DEFINITIONS, Definition, stored_rows};
 use super::keys::key_columns;
 use super::rows::{Cell, Rows};
-use super::{functions, keys, sequences, server};
+use super::{functions, keys, sequences, server, statistics};
 use crate::catalog::Identity;
 use crate::query::postgres::snapshot::{Numbered, OWNER_OID, RelationKind, Snapshot};
 use crate::query::postgres::types::{self, PgType, pg_type_of};
@@ -42,6 +42,9 @@ pub(super) fn build(
         "pg_indexes" => keys::index_definitions(definition, snapshot),
         "pg_rewrite" => server::view_rules(definition, snapshot),
         name => {
+            if let Some(listed) = statistics::build(definition, snapshot, database) {
+                return listed;
+            }
             let mut rows = Rows::all(definition)?;
             stored_rows(name).iter().for_each(|row| rows.push_copy(row));
             rows.finish()
@@ -215,7 +218,8 @@ fn attributes(definition: &'static Definition, snapshot: &Snapshot) -> Result<Re
             let given = Given {
                 not_null: r.relation.primary_key.contains(name)
                     || (!column.is_nullable() && has_rows),
-                default: numbered.is_some_and(|numbered| numbered.identity.is_none()),
+                default: numbered.is_some_and(|numbered| numbered.identity.is_none())
+                    || r.default_of(name).is_some(),
                 identity: match numbered.and_then(|numbered| numbered.identity) {
                     Some(Identity::Always) => "a",
                     Some(Identity::ByDefault) => "d",

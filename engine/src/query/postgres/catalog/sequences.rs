@@ -75,7 +75,7 @@ pub(super) fn sequences_now(
     rows.finish()
 }
 
-/// Builds `pg_attrdef`: the defaults of columns, which are numbers of sequences.
+/// Builds `pg_attrdef`: the defaults of columns, those that are numbers of sequences among them.
 pub(super) fn defaults(
     definition: &'static Definition,
     snapshot: &Snapshot,
@@ -83,8 +83,13 @@ pub(super) fn defaults(
     let mut rows = Rows::all(definition)?;
     for r in &snapshot.relations {
         for (column, oid) in &r.defaults {
-            let Some(sequence) = snapshot.numbering(r, column) else { continue };
-            let text = format!("{DEFAULT_BY}{}", sequence.oid);
+            let text = match snapshot.numbering(r, column) {
+                Some(sequence) => format!("{DEFAULT_BY}{}", sequence.oid),
+                None => match r.default_of(column) {
+                    Some(default) => default.to_owned(),
+                    None => continue,
+                },
+            };
             rows.push(&[
                 (*oid).into(),
                 r.oid.into(),

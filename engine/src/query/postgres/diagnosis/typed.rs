@@ -189,6 +189,10 @@ fn choice_fault(part: &Expr, schema: &Columns<'_>) -> Option<Fault> {
             let arguments: Vec<&Expr> = call.args.iter().collect();
             match_fault(&call.name().to_uppercase(), &arguments, schema)
         }
+        Expr::ScalarFunction(call) if call.name() == "make_array" => {
+            let elements: Vec<&Expr> = call.args.iter().collect();
+            match_fault("ARRAY", &elements, schema)
+        }
         _ => None,
     }
 }

@@ -139,7 +139,6 @@ const SCALAR: &[&str] = &[
     "array_slice",
     "array_sort",
     "array_sum",
-    "array_to_string",
     "array_union",
     "arrays_zip",
     "cardinality",

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, Int32Array, Int32Builder, ListArray, ListBuilder,
+    Array, ArrayRef, AsArray, Int32Array, Int32Builder, Int64Builder, ListArray, ListBuilder,
 };
 use datafusion::arrow::buffer::{NullBuffer, OffsetBuffer};
 use datafusion::arrow::compute::take;
@@ -32,8 +32,19 @@ pub(super) const FUNCTIONS: &[Function] = &[
         .with(Volatility::Immutable),
     Function::new("trim_array", ARRAY_AND_DIMENSION, "", Body::Column(trim))
         .with(Volatility::Immutable),
-    Function::new("array_subscripts", ARRAY_AND_DIMENSION, "_int4", Body::Column(subscripts))
+    Function::new(
+        "array_subscripts",
+        &[Kind::Any, Kind::Int, Kind::Bool],
+        "_int4",
+        Body::Column(subscripts),
+    )
+    .at_least(2)
+    .with(Volatility::Immutable),
+    Function::new("array_ordinals", &[Kind::Any], "_int8", Body::Column(ordinals))
+        .variadic()
+        .with_nulls()
         .with(Volatility::Immutable),
+    Function::new("array_whole", &[Kind::Any], "", Body::Column(whole)).with(Volatility::Immutable),
     Function::new("array_or_empty", &[Kind::Any], "", Body::Column(or_empty))
         .with_nulls()
         .with(Volatility::Immutable),
@@ -83,6 +94,36 @@ pub(super) fn check_even(arrays: &[ColumnarValue], rows: usize) -> Result<()> {
                     message: "multidimensional arrays must have array expressions with matching dimensions".to_owned(),
                     hint: "Make the inner arrays as long as each other.".to_owned(),
                 }));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Fails where arrays that were gathered as parts of one cannot be that: they are null, empty, or not as long as each other.
+pub(super) fn check_parts(gathered: &ArrayRef) -> Result<()> {
+    let Some(lists) = gathered.as_list_opt::<i32>() else { return Ok(()) };
+    let refused = |sqlstate, message: &str| {
+        Err(failure(Error::Standard {
+            sqlstate,
+            message: message.to_owned(),
+            hint: "Gather arrays of one length, or their elements: array_agg(element).".to_owned(),
+        }))
+    };
+    let parts = lists.values();
+    for row in 0..lists.len() {
+        let mut first: Option<Vec<i64>> = None;
+        let place = |at: usize| usize::try_from(lists.value_offsets()[at]).unwrap_or(0);
+        for at in place(row)..place(row + 1) {
+            if parts.is_null(at) {
+                return refused("22004", "cannot accumulate null arrays");
+            }
+            let found = lengths(parts, at)?;
+            if found.is_empty() {
+                return refused("2202E", "cannot accumulate empty arrays");
+            }
+            if *first.get_or_insert_with(|| found.clone()) != found {
+                return refused("2202E", "cannot accumulate arrays of different dimensionality");
             }
         }
     }
@@ -159,13 +200,44 @@ fn subscripts(call: &Call<'_>) -> Result<ArrayRef> {
     let first = i32::try_from(first(call)).unwrap_or(1);
     let mut lists = ListBuilder::new(Int32Builder::new()).with_field(Arc::clone(item));
     for row in 0..call.rows {
-        let valid = call.arguments[0].is_valid(row);
+        let valid = call.arguments.iter().all(|argument| argument.is_valid(row));
         let length = if valid { dimension(call, row)?.unwrap_or(0) } else { 0 };
-        (0..i32::try_from(length).unwrap_or(0))
-            .for_each(|at| lists.values().append_value(first + at));
+        let length = i32::try_from(length).unwrap_or(0);
+        let is_backward = call.bool(2, row) == Some(true);
+        (0..length).for_each(|at| {
+            let at = if is_backward { length - 1 - at } else { at };
+            lists.values().append_value(first + at);
+        });
         lists.append(valid);
     }
     Ok(Arc::new(lists.finish()))
+}
+
+/// The places of the elements of the longest array, in however many dimensions they are: what numbers the rows that are made
+/// of them.
+fn ordinals(call: &Call<'_>) -> Result<ArrayRef> {
+    let DataType::List(item) = call.result.data_type() else {
+        return plan_err!("array_ordinals returns a list");
+    };
+    let arrays: Vec<&ArrayRef> =
+        call.arguments.iter().filter(|array| !array.data_type().is_null()).collect();
+    let mut lists = ListBuilder::new(Int64Builder::new()).with_field(Arc::clone(item));
+    for row in 0..call.rows {
+        let mut most = 0;
+        for array in &arrays {
+            // An empty array has no dimension, whose product would be one.
+            let count = lengths(array, row)?.into_iter().reduce(|one, other| one * other);
+            most = most.max(count.unwrap_or(0));
+        }
+        (1..=most).for_each(|place| lists.values().append_value(place));
+        lists.append(arrays.iter().any(|array| array.is_valid(row)));
+    }
+    Ok(Arc::new(lists.finish()))
+}
+
+/// An array as it is. A subscript behind it is none of the subscripts within.
+fn whole(call: &Call<'_>) -> Result<ArrayRef> {
+    Ok(Arc::clone(&call.arguments[0]))
 }
 
 /// An array, empty where it is null: `ARRAY(SELECT ...)` over no rows is an empty array.

@@ -12,8 +12,8 @@ use super::arrays::check_even;
 use super::checked::{Check, checked};
 use super::failure;
 use super::sizes::{
-    Arguments, Sizes, array_repeated, array_replaced, array_resized, gathered, joined, listed,
-    padded, repeated, replaced, separated, series, split, substituted,
+    Arguments, Sizes, array_repeated, array_replaced, array_resized, gathered, joined, padded,
+    repeated, replaced, separated, series, split, substituted,
 };
 use crate::Error;
 use crate::query::stop::fold;
@@ -28,7 +28,7 @@ const ELEMENTS_MAX: u64 = 1_000_000;
 /// Computes the sizes of the results from the arguments.
 type Measure = fn(&Arguments) -> Result<Sizes>;
 
-const BOUNDED: [(&str, Measure); 23] = [
+const BOUNDED: [(&str, Measure); 22] = [
     ("concat", joined),
     ("concat_ws", separated),
     ("overlay", joined),
@@ -48,7 +48,6 @@ const BOUNDED: [(&str, Measure); 23] = [
     ("array_replace", array_replaced),
     ("array_replace_n", array_replaced),
     ("array_replace_all", array_replaced),
-    ("array_to_string", listed),
     ("string_to_array", split),
     ("range", series),
     ("generate_series", series),

@@ -16,6 +16,9 @@ use datafusion::logical_expr::{
     Volatility,
 };
 
+use super::array_casts::{array_of, leaf_of};
+use super::flat::{flattened, has_dimensions};
+
 /// Its name.
 pub(in crate::query) const NAME: &str = "array_has";
 
@@ -52,6 +55,14 @@ impl ScalarUDFImpl for Contains {
         let fields: Vec<FieldRef> = types.iter().map(field).collect();
         match (fields_with_udf(&fields, self.inner.as_ref()), types) {
             (Ok(fields), _) => Ok(fields.iter().map(|field| field.data_type().clone()).collect()),
+            (Err(error), [DataType::List(element), item])
+                if has_dimensions(&types[0]) && !item.is_nested() =>
+            {
+                let leaf = leaf_of(element);
+                let common = common(leaf.data_type(), item).ok_or(error)?;
+                let leaf = Arc::new(leaf.as_ref().clone().with_data_type(common.clone()));
+                Ok(vec![array_of(&leaf, &types[0]), common])
+            }
             (Err(error), [DataType::List(element), item]) => {
                 let common = common(element.data_type(), item).ok_or(error)?;
                 let element = Arc::new(element.as_ref().clone().with_data_type(common.clone()));
@@ -70,11 +81,26 @@ impl ScalarUDFImpl for Contains {
         Ok(Arc::new(field.as_ref().clone().with_nullable(true)))
     }
 
-    fn simplify(&self, args: Vec<Expr>, info: &SimplifyContext) -> Result<ExprSimplifyResult> {
+    fn simplify(&self, mut args: Vec<Expr>, info: &SimplifyContext) -> Result<ExprSimplifyResult> {
+        if let [Expr::Literal(lists, _), item] = args.as_slice()
+            && has_dimensions(&lists.data_type())
+            && !info.get_data_type(item)?.is_nested()
+            && let ColumnarValue::Scalar(flat) =
+                flattened(&ColumnarValue::Scalar(lists.clone()), 1)?
+        {
+            args[0] = Expr::Literal(flat, None);
+        }
         self.inner.simplify(args, info)
     }
 
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+    fn invoke_with_args(&self, mut args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        // A value is looked for among the elements of an array, in however many dimensions they are.
+        if let [lists, item] = args.args.as_slice()
+            && has_dimensions(&lists.data_type())
+            && !item.data_type().is_nested()
+        {
+            args.args[0] = flattened(lists, args.number_rows)?;
+        }
         let (lists, rows) = (args.args.first().cloned(), args.number_rows);
         let found = self.inner.invoke_with_args(args)?;
         match lists {

@@ -68,20 +68,25 @@ impl ScalarUDFImpl for Flat {
         let Some(argument) = args.args.first() else {
             return internal_err!("{NAME} takes one argument");
         };
-        let constant = matches!(argument, ColumnarValue::Scalar(_));
-        let mut array = argument.to_array(if constant { 1 } else { args.number_rows })?;
-        while has_dimensions(array.data_type()) {
-            array = without_outermost(&array)?;
-        }
-        Ok(match (constant, array.as_list_opt::<i32>()) {
-            (true, Some(list)) => ColumnarValue::Scalar(ScalarValue::List(Arc::new(list.clone()))),
-            _ => ColumnarValue::Array(array),
-        })
+        flattened(argument, args.number_rows)
     }
 }
 
+/// Arrays as those of one dimension; a constant stays one.
+pub(super) fn flattened(arrays: &ColumnarValue, rows: usize) -> Result<ColumnarValue> {
+    let constant = matches!(arrays, ColumnarValue::Scalar(_));
+    let mut array = arrays.to_array(if constant { 1 } else { rows })?;
+    while has_dimensions(array.data_type()) {
+        array = without_outermost(&array)?;
+    }
+    Ok(match (constant, array.as_list_opt::<i32>()) {
+        (true, Some(list)) => ColumnarValue::Scalar(ScalarValue::List(Arc::new(list.clone()))),
+        _ => ColumnarValue::Array(array),
+    })
+}
+
 /// The lists within each list, one behind the other.
-fn without_outermost(array: &ArrayRef) -> Result<ArrayRef> {
+pub(super) fn without_outermost(array: &ArrayRef) -> Result<ArrayRef> {
     let Some(outer) = array.as_list_opt::<i32>() else { return Ok(Arc::clone(array)) };
     let Some(inner) = outer.values().as_list_opt::<i32>() else { return Ok(Arc::clone(array)) };
     let DataType::List(item) = inner.data_type() else { return internal_err!("a list is one") };

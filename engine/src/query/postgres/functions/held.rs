@@ -21,11 +21,14 @@ use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, GroupsAccumulator, ReversedUDAF, Signature,
 };
 use datafusion::physical_expr::expressions::Literal;
+use datafusion::physical_expr::{PhysicalSortExpr, ScalarFunctionExpr};
 
 use self::groups::BoundedGroups;
 use self::measure::{bytes, compacted, elements};
+use super::arrays::check_parts;
 use super::failure;
 use crate::Error;
+use crate::query::postgres::types::TYPE_KEY;
 use crate::query::stop::check_current;
 
 /// Bytes that are held for one value at most: by each partition of its rows, and once more for all of them.
@@ -34,6 +37,8 @@ pub(super) const HELD_BYTES_MAX: usize = 64 << 20;
 const DISTINCT_BYTES: usize = 64;
 
 const HOLDING: [&str; 2] = ["array_agg", "string_agg"];
+/// What documents and intervals are compared by.
+const KEYS: [&str; 2] = ["jsonb_order", "interval_span"];
 
 /// Returns the functions.
 pub(super) fn functions() -> Vec<AggregateUDF> {
@@ -41,7 +46,7 @@ pub(super) fn functions() -> Vec<AggregateUDF> {
         let all = SessionStateDefaults::default_aggregate_functions().into_iter();
         let holding = all.filter_map(|inner| {
             let name = HOLDING.into_iter().find(|name| *name == inner.name())?;
-            Some(AggregateUDF::from(Holding { name, inner }))
+            Some(AggregateUDF::from(Holding { name, inner, is_reversed: false }))
         });
         holding.collect()
     });
@@ -52,6 +57,8 @@ pub(super) fn functions() -> Vec<AggregateUDF> {
 struct Holding {
     name: &'static str,
     inner: Arc<AggregateUDF>,
+    /// Whether it stands for one with the order turned round.
+    is_reversed: bool,
 }
 
 /// What bounds one value.
@@ -62,6 +69,8 @@ struct Bound {
     between: usize,
     /// Whether it is held as the arrays that were given.
     of_arrays: bool,
+    /// Whether arrays are the parts of one, which must have the same dimensions.
+    of_parts: bool,
     /// Whether only some of what is given is held, so that how much it is has to be asked for.
     is_distinct: bool,
 }
@@ -74,7 +83,8 @@ impl Bound {
         });
         let of_arrays = function == "array_agg" && !args.is_distinct && args.order_bys.is_empty();
         let between = delimiter.map_or(0, str::len);
-        Self { function, between, of_arrays, is_distinct: args.is_distinct }
+        let of_parts = function == "array_agg" && args.expr_fields.first().is_some_and(is_array);
+        Self { function, between, of_arrays, of_parts, is_distinct: args.is_distinct }
     }
 
     /// Fails if so many bytes are too much for one value.
@@ -99,6 +109,28 @@ impl Bound {
         }
         values.iter().map(compacted).collect()
     }
+
+    /// Fails if the parts that were held cannot be those of the values.
+    fn check_made(self, values: &ArrayRef) -> Result<()> {
+        if self.of_parts { check_parts(values) } else { Ok(()) }
+    }
+}
+
+/// Tells whether values are arrays; vectors of the catalog are none.
+fn is_array(field: &FieldRef) -> bool {
+    let is_vector =
+        field.metadata().get(TYPE_KEY).is_some_and(|logical| logical.ends_with("vector"));
+    matches!(field.data_type(), DataType::List(_)) && !is_vector
+}
+
+/// The order of distinct values where it is that of their keys: documents and intervals are sorted by what they say, and the
+/// inner function takes values that are sorted by themselves alone.
+fn order_of_values(args: &AccumulatorArgs<'_>) -> Option<Vec<PhysicalSortExpr>> {
+    let ([by], Some(value)) = (args.order_bys, args.exprs.first()) else { return None };
+    let key: &dyn Any = by.expr.as_ref();
+    let key = key.downcast_ref::<ScalarFunctionExpr>().filter(|_| args.is_distinct)?;
+    let is_key = KEYS.contains(&key.fun().name()) && key.args().iter().any(|arg| arg.eq(value));
+    is_key.then(|| vec![PhysicalSortExpr { expr: Arc::clone(value), options: by.options }])
 }
 
 impl AggregateUDFImpl for Holding {
@@ -128,7 +160,14 @@ impl AggregateUDFImpl for Holding {
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
         let bound = Bound::of(self.name, &args);
-        let inner = self.inner.inner().accumulator(args)?;
+        let mut order = order_of_values(&args);
+        if self.is_reversed && args.is_distinct {
+            // They are sorted when all are there: as was asked, whatever order their rows have.
+            let order = order.get_or_insert_with(|| args.order_bys.to_vec());
+            order.iter_mut().for_each(|by| by.options = !by.options);
+        }
+        let order_bys = order.as_deref().unwrap_or(args.order_bys);
+        let inner = self.inner.inner().accumulator(AccumulatorArgs { order_bys, ..args })?;
         Ok(Box::new(Bounded { bound, inner, held: 0 }))
     }
 
@@ -156,21 +195,30 @@ impl AggregateUDFImpl for Holding {
         beneficial_ordering: bool,
     ) -> Result<Option<Arc<dyn AggregateUDFImpl>>> {
         let inner = AggregateUDF::clone(&self.inner);
-        let ordered = inner.with_beneficial_ordering(beneficial_ordering)?;
-        Ok(ordered.map(|inner| {
-            let ordered = Holding { name: self.name, inner: Arc::new(inner) };
-            Arc::new(ordered) as Arc<dyn AggregateUDFImpl>
-        }))
+        let inner = match inner.with_beneficial_ordering(beneficial_ordering)? {
+            Some(ordered) => Arc::new(ordered),
+            // It sorts what it is given, in whatever order that comes.
+            None => Arc::clone(&self.inner),
+        };
+        let ordered = Holding { name: self.name, inner, is_reversed: self.is_reversed };
+        Ok(Some(Arc::new(ordered) as Arc<dyn AggregateUDFImpl>))
     }
 
     fn order_sensitivity(&self) -> AggregateOrderSensitivity {
-        self.inner.inner().order_sensitivity()
+        match self.inner.inner().order_sensitivity() {
+            // A string is put together of an array, and that is sorted where its rows are not: so two of them may have an
+            // order each.
+            AggregateOrderSensitivity::HardRequirement => {
+                AggregateOrderSensitivity::SoftRequirement
+            }
+            other => other,
+        }
     }
 
     fn reverse_expr(&self) -> ReversedUDAF {
         match self.inner.inner().reverse_expr() {
             ReversedUDAF::Reversed(inner) => {
-                let reversed = Holding { name: self.name, inner };
+                let reversed = Holding { name: self.name, inner, is_reversed: !self.is_reversed };
                 ReversedUDAF::Reversed(Arc::new(AggregateUDF::from(reversed)))
             }
             other => other,
@@ -261,7 +309,11 @@ impl Accumulator for Bounded {
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
         check_current()?;
-        self.inner.evaluate()
+        let value = self.inner.evaluate()?;
+        if let ScalarValue::List(list) = &value {
+            self.bound.check_made(&(Arc::clone(list) as ArrayRef))?;
+        }
+        Ok(value)
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {

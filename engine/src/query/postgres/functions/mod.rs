@@ -7,6 +7,7 @@
 mod advisory;
 mod age;
 mod allowed;
+mod array_casts;
 mod arrays;
 mod average;
 pub(super) mod bounded;
@@ -32,6 +33,7 @@ pub(super) mod grown;
 mod held;
 mod identifiers;
 mod interval_totals;
+mod joined_arrays;
 mod json;
 mod jsonb;
 mod keywords;
@@ -51,6 +53,7 @@ mod regexp;
 mod rounded;
 mod sequences;
 mod series;
+mod server;
 mod session;
 mod similar;
 mod single_value;
@@ -58,10 +61,12 @@ mod sizes;
 mod sleep;
 mod spans;
 mod split;
+mod subscripts;
 mod sum;
 mod text;
 mod text_of;
 mod times_made;
+mod times_read;
 mod timezone;
 mod to_char;
 mod type_of;
@@ -75,6 +80,8 @@ use datafusion::arrow::datatypes::Field;
 use datafusion::logical_expr::{AggregateUDF, Expr, ScalarUDF};
 
 pub use allowed::{AllowedFunctions, allowed_functions};
+pub(crate) use array_casts::assigned_arrays;
+pub(super) use array_casts::{array_cast, array_of, is_other_cast, leaf_of};
 pub(super) use call::{Body, Call, Function, Kind, failure};
 pub(super) use chosen::NAMES as CHOOSING;
 pub(in crate::query) use compared::own;
@@ -90,17 +97,22 @@ pub(super) use moment_series::NAME as MOMENT_SERIES;
 use names::NAME_SUFFIX;
 pub(super) use names::REG_TYPES;
 pub(super) use now::call as now;
-pub(super) use numeric::{arithmetic, from_float, numeric_call};
+pub(super) use numeric::{
+    arithmetic, from_float, numeric_call, plain_numeric, rounds_twice, to_float,
+};
 pub(super) use overlaps::NAME as OVERLAPS;
 pub(super) use part::extract;
 pub(super) use patterns::{Matching, matching};
 pub(super) use record::NAME as RECORD;
 pub(super) use rounded::rounded;
+pub(super) use server::TRANSACTION_AGE;
 pub(super) use spans::{divided, times};
+pub(super) use subscripts::{ELEMENT as ARRAY_ELEMENT, PART as ARRAY_PART, subscript};
 pub(super) use sum::added_again;
 pub(super) use text::quote_ident;
 pub(super) use text_of::{is_other_text, text_of};
 pub(super) use times_made::TIME_ROUNDED;
+pub(super) use times_read::{read_as as read_as_times, read_times};
 pub(super) use timezone::in_zone;
 pub(in crate::query) use timezone::{is_in_zone, known_in_zone};
 pub(super) use type_of::NAME as TYPE_OF;
@@ -111,14 +123,16 @@ use call::PgFunction;
 
 /// Returns the scalar functions of a session. They replace DataFusion's functions of the same name.
 pub fn functions(facts: &Arc<SessionFacts>) -> Vec<ScalarUDF> {
-    let lists: [&'static [Function]; 27] = [
+    let lists: [&'static [Function]; 29] = [
         session::FUNCTIONS,
+        server::FUNCTIONS,
         visibility::FUNCTIONS,
         describe::FUNCTIONS,
         names::FUNCTIONS,
         privileges::FUNCTIONS,
         text::FUNCTIONS,
         arrays::FUNCTIONS,
+        joined_arrays::FUNCTIONS,
         to_char::FUNCTIONS,
         age::FUNCTIONS,
         from_text::FUNCTIONS,
@@ -155,6 +169,7 @@ pub fn functions(facts: &Arc<SessionFacts>) -> Vec<ScalarUDF> {
         ])
         .chain(part::parts())
         .chain(bounded::functions())
+        .chain(subscripts::functions())
         .chain(patterns::functions())
         .chain(bytes::length())
         .chain([Arc::unwrap_or_clone(contains())])

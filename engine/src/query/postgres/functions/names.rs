@@ -149,7 +149,10 @@ pub(super) fn object(
     let parts = split(text);
     Ok(match (kind, parts.as_slice()) {
         ("regtype", _) => {
-            types::by_name(text).map(|t| i64::from(t.oid)).or_else(|| row_type(call, &parts))
+            // A name in quotes is that of the catalog.
+            let quoted = || types::by_name(&parts.join(".")).filter(|_| text.contains('"'));
+            let known = types::by_name(text).or_else(quoted);
+            known.map(|t| i64::from(t.oid)).or_else(|| row_type(call, &parts))
         }
         ("regproc", [name]) => procedure_oid(name).or_else(|| own_procedure(name)),
         ("regproc", [schema, name]) if schema == "public" => own_procedure(name),

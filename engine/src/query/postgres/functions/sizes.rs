@@ -14,8 +14,6 @@ use super::bounded::{BATCH_BYTES_MAX, VALUE_BYTES_MAX};
 
 /// What an element of an array takes beside its content.
 const ELEMENT_BYTES: u64 = 8;
-/// The longest text of a number or a time.
-const NUMBER_BYTES: u64 = 40;
 
 /// Bytes and elements of the result for each row.
 pub(super) type Sizes = Vec<(u64, u64)>;
@@ -253,16 +251,6 @@ pub(super) fn substituted(args: &Arguments) -> Result<Sizes> {
                 .count()
         });
         (size(row, Some(matches as u64)), 0)
-    }))
-}
-
-/// Elements one after the other as texts, with a text between them and one in place of nulls.
-pub(super) fn listed(args: &Arguments) -> Result<Sizes> {
-    let (bytes, leaves) = (args.bytes(0), args.leaves(0));
-    let (between, null) = (args.bytes(1), args.bytes(2));
-    Ok(args.each_row(|row| {
-        let each = between.of(row).saturating_add(null.of(row)).saturating_add(NUMBER_BYTES);
-        (bytes.of(row).saturating_add(leaves.of(row).saturating_mul(each)), 0)
     }))
 }
 

@@ -191,6 +191,13 @@ fn format(call: &Call<'_>, row: usize) -> Result<Option<String>> {
             next = rest[..digits].parse().unwrap_or(0);
             rest = &rest[digits + 1..];
         }
+        let is_left = rest.starts_with('-');
+        rest = rest.trim_start_matches('-');
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let (width, after) = rest.split_at(digits);
+        let width: usize =
+            if width.is_empty() { 0 } else { width.parse().map_err(|_| too_large("format"))? };
+        rest = after;
         let Some(kind) = rest.chars().next() else {
             return Err(invalid("unterminated format() type specifier".to_string()));
         };
@@ -203,11 +210,11 @@ fn format(call: &Call<'_>, row: usize) -> Result<Option<String>> {
             return Err(too_large("format"));
         }
         next += 1;
-        match (kind, value) {
-            ('s', value) => out.push_str(&value.unwrap_or_default()),
-            ('I', Some(value)) => out.push_str(&quote_ident(&value)),
-            ('L', Some(value)) => out.push_str(&quote_literal(&value)),
-            ('L', None) => out.push_str("NULL"),
+        let text = match (kind, value) {
+            ('s', value) => value.unwrap_or_default(),
+            ('I', Some(value)) => quote_ident(&value),
+            ('L', Some(value)) => quote_literal(&value),
+            ('L', None) => "NULL".to_string(),
             ('I', None) => {
                 return Err(invalid(
                     "null values cannot be formatted as an SQL identifier".to_string(),
@@ -216,7 +223,14 @@ fn format(call: &Call<'_>, row: usize) -> Result<Option<String>> {
             (other, _) => {
                 return Err(invalid(format!("unrecognized format() type specifier \"{other}\"")));
             }
+        };
+        let blanks = width.saturating_sub(text.chars().count());
+        if blanks as u64 > VALUE_BYTES_MAX {
+            return Err(too_large("format"));
         }
+        let blanks = " ".repeat(blanks);
+        let (before, after) = if is_left { ("", blanks.as_str()) } else { (blanks.as_str(), "") };
+        [before, text.as_str(), after].into_iter().for_each(|part| out.push_str(part));
     }
     out.push_str(rest);
     Ok(Some(out))

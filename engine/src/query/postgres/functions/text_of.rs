@@ -137,13 +137,7 @@ pub(super) fn texts(array: &ArrayRef, zone: &Zone) -> Result<StringArray> {
             let lists = array.as_list::<i32>();
             let (offsets, is_nested) =
                 (lists.value_offsets(), lists.values().data_type().is_nested());
-            let elements = match lists.values().as_boolean_opt() {
-                Some(flags) => {
-                    let letter = |flag| if flag { "t" } else { "f" };
-                    flags.iter().map(|flag| flag.map(letter)).collect()
-                }
-                None => texts(lists.values(), zone)?,
-            };
+            let elements = element_texts(lists.values(), zone)?;
             let at = |row: usize| usize::try_from(offsets[row]).unwrap_or(0);
             each(array, |row, out| {
                 out.push('{');
@@ -161,6 +155,13 @@ pub(super) fn texts(array: &ArrayRef, zone: &Zone) -> Result<StringArray> {
         }
         _ => cast(array, &DataType::Utf8)?.as_string::<i32>().clone(),
     })
+}
+
+/// As [`texts`], of the elements of arrays, among which a boolean is a letter.
+pub(super) fn element_texts(elements: &ArrayRef, zone: &Zone) -> Result<StringArray> {
+    let Some(flags) = elements.as_boolean_opt() else { return texts(elements, zone) };
+    let letter = |flag| if flag { "t" } else { "f" };
+    Ok(flags.iter().map(|flag| flag.map(letter)).collect())
 }
 
 /// Writes each value that is not null.

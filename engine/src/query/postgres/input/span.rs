@@ -1,5 +1,7 @@
 //! Intervals, in PostgreSQL's own style, in words, or by ISO 8601.
 
+use std::borrow::Cow;
+
 const SECOND_US: i64 = 1_000_000;
 const HOUR_US: i64 = 3600 * SECOND_US;
 const DAY_US: i64 = 24 * HOUR_US;
@@ -89,6 +91,7 @@ fn parse_words(text: &str) -> Option<Span> {
         Some(rest) => (rest, true),
         None => (text, false),
     };
+    let text = with_signs(text);
     let mut span = Span::default();
     let mut words = text.split_ascii_whitespace().filter(|word| *word != "@").peekable();
     words.peek()?;
@@ -116,6 +119,22 @@ fn parse_words(text: &str) -> Option<Span> {
         span = Span { months: -span.months, days: -span.days, micros: -span.micros };
     }
     Some(span)
+}
+
+/// Puts signs that stand alone before the numbers behind them, as in `1 month - 1 day`.
+fn with_signs(text: &str) -> Cow<'_, str> {
+    let is_sign = |word: &str| matches!(word, "-" | "+");
+    if !text.split_ascii_whitespace().any(is_sign) {
+        return Cow::Borrowed(text);
+    }
+    let mut joined = String::with_capacity(text.len());
+    for word in text.split_ascii_whitespace() {
+        joined.push_str(word);
+        if !is_sign(word) {
+            joined.push(' ');
+        }
+    }
+    Cow::Owned(joined)
 }
 
 /// Reads `[-]years-months`; `None` for other words.

@@ -121,6 +121,9 @@ fn intervals_are_read_as_they_are_written() {
         ("3 4:05:06", span(0, 3, 14_706_000_000)),
         ("P1Y2M3DT4H5M6S", span(14, 3, 14_706_000_000)),
         ("1 day ago", span(0, -1, 0)),
+        ("1 month - 1 day", span(1, -1, 0)),
+        ("- 2 days + 3:00", span(0, -2, 10_800_000_000)),
+        ("1 day -", None),
         ("x", None),
     ] {
         assert_eq!(Span::parse(text), expected, "{text}");

@@ -3,21 +3,23 @@
 use std::iter::Peekable;
 use std::str::Chars;
 
+use crate::error::Error;
+
 /// How many dimensions an array may have.
 const DIMENSIONS_MAX: usize = 6;
 
 /// The text of an array: how long each dimension is, and all elements in order.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct ArrayText {
+pub struct ArrayText {
     /// From the outermost dimension to the innermost.
-    pub(crate) lengths: Vec<usize>,
+    pub lengths: Vec<usize>,
     /// The elements; `None` is null.
-    pub(crate) elements: Vec<Option<String>>,
+    pub elements: Vec<Option<String>>,
 }
 
 impl ArrayText {
     /// Reads a text; `None` if it is no array, or one whose parts are not as long as each other.
-    pub(crate) fn read(text: &str) -> Option<ArrayText> {
+    pub fn read(text: &str) -> Option<ArrayText> {
         let letters = text.trim().chars().peekable();
         let (lengths, elements) = (Vec::new(), Vec::new());
         let mut reader = ArrayReader { letters, lengths, innermost: None, elements };
@@ -33,6 +35,15 @@ impl ArrayText {
         };
         (lengths.iter().product::<usize>() == elements.len())
             .then_some(ArrayText { lengths, elements })
+    }
+}
+
+/// Says that a text is no array.
+pub(crate) fn malformed() -> Error {
+    Error::Standard {
+        sqlstate: "22P02",
+        message: "malformed array literal".to_owned(),
+        hint: "Write '{1,2}', or '{{1,2},{3,4}}' with parts as long as each other.".to_owned(),
     }
 }
 

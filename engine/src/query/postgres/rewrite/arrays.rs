@@ -1,10 +1,13 @@
 //! Arrays that only PostgreSQL writes: as text, and as the rows of a subquery.
 
+use std::ops::ControlFlow;
+
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, Array, ArrayElemTypeDef, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentClause, FunctionArguments, GroupByExpr, Ident, LambdaFunction,
+    AccessExpr, Array, ArrayElemTypeDef, BinaryOperator, DataType, Expr, Function, FunctionArg,
+    FunctionArgExpr, FunctionArgumentClause, FunctionArguments, GroupByExpr, Ident, LambdaFunction,
     LambdaFunctionParameter, LambdaSyntax, OneOrManyWithParens, OrderByExpr, OrderByKind, Query,
     SelectItem, SetExpr, Subscript, TableFactor, UnaryOperator, Value, ValueWithSpan,
+    visit_expressions,
 };
 
 use super::array_text::ArrayText;
@@ -13,9 +16,16 @@ use super::{call, function_name, json, normal, null, numbered, parts, relations}
 use crate::query::postgres::facts::SessionFacts;
 use crate::query::postgres::functions::FLAT_ARRAY;
 
-/// What is cast to an array: the type gets as many dimensions as are written, which PostgreSQL does not tell apart, and JSON
-/// is read element by element.
-pub(super) fn cast(expr: &mut Expr, data_type: &mut DataType) {
+/// What is cast to an array: the type gets as many dimensions as are written, which PostgreSQL does not tell apart, and what
+/// is written of it is cast element by element. `CAST(x AS integer ARRAY)` is one to `integer[]`.
+pub(super) fn cast(expr: &mut Expr, data_type: &mut DataType, is_array: &mut bool) {
+    if std::mem::take(is_array) {
+        let element = Box::new(data_type.clone());
+        *data_type = DataType::Array(ArrayElemTypeDef::SquareBracket(element, None));
+    }
+    if element_type(data_type).is_none() {
+        return;
+    }
     let mut leaf = &*data_type;
     while let Some(inner) = element_type(leaf) {
         leaf = inner;
@@ -25,8 +35,56 @@ pub(super) fn cast(expr: &mut Expr, data_type: &mut DataType) {
         let array = |inner| DataType::Array(ArrayElemTypeDef::SquareBracket(Box::new(inner), None));
         *data_type = (0..dimensions).fold(leaf.clone(), |inner, _| array(inner));
     }
-    if matches!(leaf, DataType::JSON | DataType::JSONB) {
-        cast_elements(expr, &leaf);
+    if let Some(is_cast) = casts_elements(&leaf) {
+        cast_elements(expr, &leaf, is_cast);
+    }
+}
+
+/// Tells which elements that are written are cast before the array is, if any are.
+fn casts_elements(leaf: &DataType) -> Option<fn(&Expr) -> bool> {
+    Some(match leaf {
+        // A number has the digits that it is written with, and gets no more of them.
+        DataType::JSON
+        | DataType::JSONB
+        | DataType::Numeric(_)
+        | DataType::Decimal(_)
+        | DataType::Dec(_) => is_text,
+        DataType::SmallInt(_)
+        | DataType::Int2(_)
+        | DataType::Int(_)
+        | DataType::Int4(_)
+        | DataType::Integer(_)
+        | DataType::BigInt(_)
+        | DataType::Int8(_)
+        | DataType::Real
+        | DataType::Float4
+        | DataType::Float(_)
+        | DataType::DoublePrecision
+        | DataType::Float8
+        | DataType::Double(_)
+        | DataType::Bool
+        | DataType::Boolean
+        | DataType::Date
+        | DataType::Time(..)
+        | DataType::Timestamp(..)
+        | DataType::Interval { .. }
+        | DataType::Bytea
+        | DataType::Varchar(Some(_))
+        | DataType::CharacterVarying(Some(_)) => is_written,
+        _ => return None,
+    })
+}
+
+/// Tells whether an expression is one value that is written, as it is or with a cast.
+fn is_written(expr: &Expr) -> bool {
+    match expr {
+        Expr::Value(value) => !matches!(value.value, Value::Placeholder(_) | Value::Null),
+        Expr::Nested(inner) | Expr::UnaryOp { op: UnaryOperator::Minus, expr: inner } => {
+            is_written(inner)
+        }
+        Expr::Cast { expr, data_type, .. } => element_type(data_type).is_none() && is_written(expr),
+        Expr::TypedString(_) | Expr::Interval(_) => true,
+        _ => false,
     }
 }
 
@@ -48,10 +106,58 @@ fn dimensions(expr: &Expr) -> Option<usize> {
     }
 }
 
-/// Makes an array of several dimensions one of one, of whose elements there are rows.
+/// Makes an array of several dimensions one of one, among whose elements something is looked for.
 pub(super) fn flatten(array: &mut Expr) {
     if is_of_arrays(array) {
         *array = call(FLAT_ARRAY, vec![take(array)]);
+    }
+}
+
+/// Makes an array that is written out of columns, such as `ARRAY[t.a, t.b]`, a call: DataFusion plans the elements of one that
+/// is written without the row around it.
+pub(super) fn call_for_columns(array: &mut Expr) {
+    match array {
+        Expr::Nested(inner) | Expr::Cast { expr: inner, .. } => call_for_columns(inner),
+        Expr::Function(Function { args: FunctionArguments::List(list), .. }) => {
+            for arg in &mut list.args {
+                if let FunctionArg::Unnamed(FunctionArgExpr::Expr(inner)) = arg {
+                    call_for_columns(inner);
+                }
+            }
+        }
+        Expr::Array(written) if has_column(written) => {
+            let mut elements = std::mem::take(&mut written.elem);
+            elements.iter_mut().for_each(call_for_columns);
+            *array = call("make_array", elements);
+        }
+        _ => {}
+    }
+}
+
+fn has_column(array: &Array) -> bool {
+    let named = visit_expressions(array, |expr| match expr {
+        Expr::Identifier(_) | Expr::CompoundIdentifier(_) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    named.is_break()
+}
+
+/// As [`flatten`], of an array of whose elements there are rows. How many dimensions a parameter has is known when its value
+/// is there.
+pub(super) fn flatten_rows(array: &mut Expr) {
+    if is_of_arrays(array) || is_given(array) {
+        *array = call(FLAT_ARRAY, vec![take(array)]);
+    }
+}
+
+/// Tells whether an array is a parameter.
+fn is_given(expr: &Expr) -> bool {
+    match expr {
+        Expr::Nested(inner) => is_given(inner),
+        Expr::Cast { expr, data_type: DataType::Array(_), .. } => {
+            numbered::is_parameter(expr) || is_given(expr)
+        }
+        _ => false,
     }
 }
 
@@ -64,14 +170,14 @@ fn is_of_arrays(expr: &Expr) -> bool {
     }
 }
 
-fn cast_elements(expr: &mut Expr, to: &DataType) {
+fn cast_elements(expr: &mut Expr, to: &DataType, is_cast: fn(&Expr) -> bool) {
     match expr {
-        Expr::Nested(inner) => cast_elements(inner, to),
+        Expr::Nested(inner) => cast_elements(inner, to, is_cast),
         Expr::Array(array) => {
             for item in &mut array.elem {
-                match is_text(item) {
+                match is_cast(item) {
                     true => *item = relations::cast(take(item), to.clone()),
-                    false => cast_elements(item, to),
+                    false => cast_elements(item, to, is_cast),
                 }
             }
         }
@@ -105,6 +211,22 @@ pub(crate) fn elements(text: &str) -> Option<Vec<Option<String>>> {
     (lengths.len() == 1).then_some(elements)
 }
 
+/// Keeps subscripts apart: those of `(a[2:3])[1]` are of a part, and those of `a[2:3][1]` of one array.
+pub(super) fn keep_apart(root: &mut Expr, access_chain: &[AccessExpr]) {
+    let is_subscript =
+        |access: Option<&AccessExpr>| matches!(access, Some(AccessExpr::Subscript(_)));
+    let is_part = match &*root {
+        Expr::Nested(inner) => match inner.as_ref() {
+            Expr::CompoundFieldAccess { access_chain, .. } => is_subscript(access_chain.last()),
+            _ => false,
+        },
+        _ => false,
+    };
+    if is_part && is_subscript(access_chain.first()) {
+        *root = call("array_whole", vec![take(root)]);
+    }
+}
+
 /// Writes the bounds of `a[:2]` and `a[2:]`, which DataFusion demands. No array has more elements than the upper one.
 pub(super) fn bound_slice(access: &mut AccessExpr) {
     let AccessExpr::Subscript(Subscript::Slice { lower_bound, upper_bound, .. }) = access else {
@@ -128,7 +250,7 @@ fn lies_before(bound: &Expr) -> bool {
     }
 }
 
-/// `array_fill(x, ARRAY[3, 2])`, the inner dimensions first, and `array_remove(a, NULL)`.
+/// `array_fill(x, ARRAY[3, 2])`, the inner dimensions first, `array_remove(a, NULL)`, and `array_cat(a, b)`.
 pub(super) fn filled(name: &str, arguments: &[Expr]) -> Option<Expr> {
     match arguments {
         // Null is what nothing equals, and it is removed all the same.
@@ -140,6 +262,13 @@ pub(super) fn filled(name: &str, arguments: &[Expr]) -> Option<Expr> {
                 |value: Expr, length: &Expr| call("array_repeat", vec![value, length.clone()]);
             let lengths = dimensions.elem.iter().rev();
             (!dimensions.elem.is_empty()).then(|| lengths.fold(value.clone(), repeated))
+        }
+        // A text or a null beside an array is one, too, as it is beside the operator.
+        [left, right] if name == "array_cat" => {
+            let nested = |side: &Expr| Box::new(Expr::Nested(Box::new(side.clone())));
+            let (left, right) = (nested(left), nested(right));
+            let joined = Expr::BinaryOp { left, op: BinaryOperator::StringConcat, right };
+            Some(Expr::Nested(Box::new(joined)))
         }
         _ => None,
     }
@@ -320,6 +449,8 @@ fn transformed(query: &Query) -> Option<Expr> {
         }
         _ => return None,
     };
+    let mut array = array;
+    flatten_rows(&mut array);
     if matches!(&body, Expr::Identifier(ident) if normal(ident) == normal(&element)) {
         return Some(array);
     }

@@ -222,6 +222,12 @@ fn strong(expr: &Expr) -> Option<String> {
 fn weak(expr: &Expr) -> Option<String> {
     let name = match expr {
         Expr::Nested(inner) => return weak(inner),
+        // An element is called as its array is.
+        Expr::CompoundFieldAccess { root, access_chain }
+            if access_chain.iter().all(|access| matches!(access, AccessExpr::Subscript(_))) =>
+        {
+            return weak(root);
+        }
         Expr::Cast { data_type, .. } => {
             let text = data_type.to_string();
             let name = text.split(['(', '[']).next().unwrap_or(&text).trim();
@@ -231,7 +237,6 @@ fn weak(expr: &Expr) -> Option<String> {
         Expr::Case { .. } => "case",
         Expr::Interval(_) => "interval",
         Expr::Tuple(_) => "row",
-        Expr::Value(value) if matches!(value.value, Value::Boolean(_)) => "bool",
         _ => return None,
     };
     Some(name.to_string())

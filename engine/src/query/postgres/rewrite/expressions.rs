@@ -10,8 +10,9 @@ use datafusion::sql::sqlparser::parser::Parser;
 
 use super::arrays::{array_literal, array_of};
 use super::{
-    arguments, arrays, call, distinct, empty, function_name, json, matches, normal, null, numbered,
-    overlapping, parts, row_in, rows, times, unpivoted,
+    arguments, arrays, call, distinct, elements, empty, function_name, gathered, json, matches,
+    normal, null, numbered, object_arrays, overlapping, parts, row_in, rows, times, unpivoted,
+    windows,
 };
 use crate::query::postgres::facts::SessionFacts;
 use crate::query::postgres::functions::{EXPAND_ARRAY, REG_TYPES, TYPE_OF};
@@ -24,8 +25,11 @@ pub(super) fn take(expr: &mut Expr) -> Expr {
 /// Rewrites that must come before the parts of an expression are visited.
 pub(super) fn before(expr: &mut Expr, facts: &SessionFacts) {
     within(expr);
+    elements::exists(expr);
+    elements::among(expr);
     distinct::tie(expr);
     name_types(expr);
+    object_arrays::replace(expr);
     unpivoted::list(expr);
     overlapping::replace(expr);
     rows::compare(expr);
@@ -40,12 +44,15 @@ pub(super) fn before(expr: &mut Expr, facts: &SessionFacts) {
             if let FunctionArguments::Subquery(query) = &mut function.args
                 && function_name(&function.name).as_deref() == Some("array")
             {
+                elements::filter(query);
                 *expr = array_of(std::mem::replace(query.as_mut(), select(vec![])), facts);
                 return;
             }
             count_rows(function);
+            gathered::sort_distinct(function);
         }
         Expr::Subquery(query) => {
+            elements::filter(query);
             if let Some(value) = empty::base_type(query).or_else(|| empty::value(query, facts)) {
                 *expr = value;
             }
@@ -65,11 +72,11 @@ pub(super) fn before(expr: &mut Expr, facts: &SessionFacts) {
             let (op, right) = (BinaryOperator::PGBitwiseXor, Box::new(all));
             *expr = Expr::Nested(Box::new(Expr::BinaryOp { left, op, right }));
         }
-        Expr::Cast { expr: inner, data_type: data_type @ DataType::Array(_), .. } => {
-            arrays::cast(inner, data_type);
-        }
+        Expr::Cast { expr: inner, data_type, array, .. } => arrays::cast(inner, data_type, array),
         Expr::AnyOp { right, .. } | Expr::AllOp { right, .. } => {
+            object_arrays::replace(right);
             array_literal(right);
+            arrays::flatten(right);
             matches::any_of(expr);
             matches::among(expr);
         }
@@ -178,7 +185,7 @@ pub(super) fn after(expr: &mut Expr) {
                 && let [FunctionArg::Unnamed(FunctionArgExpr::Expr(array))] =
                     list.args.as_mut_slice()
             {
-                arrays::flatten(array);
+                arrays::flatten_rows(array);
             }
             if let Some(gathered) = json::gathered(&name, function) {
                 *expr = gathered;
@@ -190,6 +197,10 @@ pub(super) fn after(expr: &mut Expr) {
             }
             let Expr::Function(function) = expr else { return };
             if function.over.is_some() {
+                if let Some(chosen) = windows::or_of_row(&name, function) {
+                    *expr = chosen;
+                    return;
+                }
                 function.name = ObjectName::from(vec![Ident::new(other_name(&name))]);
                 *expr = of_type_of_postgres(&name, take(expr));
                 return;
@@ -240,6 +251,7 @@ pub(super) fn after(expr: &mut Expr) {
         // `(record).field`, which DataFusion takes of columns alone.
         Expr::CompoundFieldAccess { root, access_chain } => {
             access_chain.iter_mut().for_each(arrays::bound_slice);
+            arrays::keep_apart(root, access_chain);
             if let ([AccessExpr::Dot(Expr::Identifier(field))], Expr::Nested(_)) =
                 (access_chain.as_slice(), root.as_ref())
             {
@@ -354,7 +366,6 @@ fn other_name(name: &str) -> &str {
         "char_length" => "character_length",
         "gen_random_uuid" => "uuid",
         "ceiling" => "ceil",
-        "array_cat" => "array_concat",
         // DataFusion's own of these names change the first one alone.
         "array_remove" => "array_remove_all",
         "array_replace" => "array_replace_all",
@@ -441,7 +452,7 @@ fn json_function(op: &BinaryOperator) -> Option<&'static str> {
 }
 
 /// The function for a cast to a type whose values are shown as names.
-fn reg_type(data_type: &DataType) -> Option<&'static str> {
+pub(super) fn reg_type(data_type: &DataType) -> Option<&'static str> {
     let name = match data_type {
         DataType::Regclass => "regclass".to_string(),
         DataType::Custom(name, _) => function_name(name)?,

@@ -6,7 +6,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::relations::{self, cast};
-use super::{call, function_name, json, literals, unnamed};
+use super::{arrays, call, function_name, json, literals, unnamed};
 
 /// What the column of numbers is called.
 pub(super) const ORDINALITY: &str = "ordinality";
@@ -28,9 +28,26 @@ pub(super) fn with_ordinality(factor: &TableFactor) -> Option<TableFactor> {
     if json::parts_of(&function).is_some() {
         return relations::json_rows(&function, values, alias.clone(), true);
     }
+    if function == "unnest" {
+        return elements(values, alias.clone());
+    }
     let list = list_of(&function, values)?;
     let numbers = numbers(&list);
     Some(unnest(alias.clone(), &function, vec![list, numbers], &[function.as_str(), ORDINALITY]))
+}
+
+/// The elements of arrays side by side, with their numbers. Those of several arrays have names of their own.
+fn elements(mut lists: Vec<Expr>, alias: Option<TableAlias>) -> Option<TableFactor> {
+    let count = lists.len();
+    let named = alias.as_ref().map_or(0, |alias| alias.columns.len());
+    if count == 0 || count > 1 && named < count {
+        return None;
+    }
+    let places = call("array_ordinals", lists.clone());
+    lists.iter_mut().for_each(arrays::flatten_rows);
+    lists.push(cast(places, array(DataType::BigInt(None))));
+    let names: Vec<&str> = std::iter::repeat_n("unnest", count).chain([ORDINALITY]).collect();
+    Some(unnest(alias, "unnest", lists, &names))
 }
 
 fn arguments(args: &[FunctionArg]) -> Option<Vec<Expr>> {
@@ -39,9 +56,8 @@ fn arguments(args: &[FunctionArg]) -> Option<Vec<Expr>> {
 }
 
 /// The list whose parts are the rows of a function.
-fn list_of(function: &str, mut values: Vec<Expr>) -> Option<Expr> {
+fn list_of(function: &str, values: Vec<Expr>) -> Option<Expr> {
     match function {
-        "unnest" if values.len() == 1 => values.pop(),
         "generate_series" => Some(series(function, values)),
         _ => Some(call(rows_of(function)?, values)),
     }

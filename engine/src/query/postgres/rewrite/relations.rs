@@ -1,17 +1,15 @@
 //! Names and functions in `FROM`.
 
-use std::ops::ControlFlow;
-
 use datafusion::sql::sqlparser::ast::{
     CastKind, DataType, Expr, FunctionArg, FunctionArgExpr, Ident, ObjectName, Select, SelectItem,
     SelectItemQualifiedWildcardKind, SetExpr, TableAlias, TableAliasColumnDef, TableFactor,
-    TableFunctionArgs, TableWithJoins, Value, VisitMut, VisitorMut,
+    TableFunctionArgs, TableWithJoins,
 };
 
 use super::json::{self, Part};
 use super::numbered::{self, ORDINALITY, numbers};
 use super::scope::Cte;
-use super::{call, expressions, function_name, literals, normal, parts, records, times, unnamed};
+use super::{call, expressions, function_name, literals, parts, records, times, unnamed};
 use crate::query::postgres::catalog::definition;
 use crate::query::postgres::facts::SessionFacts;
 use crate::query::postgres::functions::{KEYWORDS, MOMENT_SERIES};
@@ -32,8 +30,15 @@ pub(super) fn rewrite(factor: &mut TableFactor, facts: &SessionFacts, ctes: &[Ve
     }
     match factor {
         TableFactor::Table { name, args: None, .. } => resolve(name, facts, ctes),
-        TableFactor::Table { name, args: Some(args), alias, with_ordinality: false, .. } => {
+        TableFactor::Table { name, args: given, alias, with_ordinality: false, .. } => {
             let Some(function) = function_name(name) else { return };
+            let Some(args) = given else { return };
+            if let Some(relation) = of_catalog(&function).filter(|_| args.args.is_empty()) {
+                *name = ObjectName::from(vec![Ident::new("pg_catalog"), Ident::new(relation)]);
+                *given = None;
+                alias.get_or_insert_with(|| named(&function));
+                return;
+            }
             let explains = explains(&function, facts);
             if !explains && let Some(relation) = relation(&function, args, alias) {
                 *factor = relation;
@@ -69,6 +74,18 @@ pub(super) fn rewrite(factor: &mut TableFactor, facts: &SessionFacts, ctes: &[Ve
         }
         _ => {}
     }
+}
+
+/// The relation of the catalog whose rows a function gives.
+fn of_catalog(function: &str) -> Option<&'static str> {
+    Some(match function {
+        "pg_cursor" => "pg_cursors",
+        "pg_lock_status" => "pg_locks",
+        "pg_prepared_statement" => "pg_prepared_statements",
+        "pg_show_all_settings" => "pg_settings",
+        "pg_timezone_names" => "pg_timezone_names",
+        _ => return None,
+    })
 }
 
 /// Tells whether a function gives a row for each part of its argument.
@@ -228,7 +245,7 @@ pub(super) fn cast(expr: Expr, data_type: DataType) -> Expr {
     Expr::Cast { kind, expr, data_type, array: false, format: None }
 }
 
-fn is_constant(expr: &Expr) -> bool {
+pub(super) fn is_constant(expr: &Expr) -> bool {
     match expr {
         Expr::Value(_) if numbered::is_parameter(expr) => false,
         Expr::Value(_) | Expr::TypedString(_) | Expr::Interval(_) => true,
@@ -303,61 +320,4 @@ fn with_column(alias: Option<TableAlias>, function: &str) -> TableAlias {
         alias.columns = vec![TableAliasColumnDef { name: alias.name.clone(), data_type: None }];
     }
     alias
-}
-
-/// Replaces `t.tableoid` by the oid of the relation: every row of a relation has the same.
-pub(super) fn replace_table_oids(select: &mut Select, facts: &SessionFacts) {
-    let mut oids: Vec<(String, u32)> = Vec::new();
-    let snapshot = facts.snapshot();
-    let factors = select.from.iter().flat_map(|from| {
-        std::iter::once(&from.relation).chain(from.joins.iter().map(|j| &j.relation))
-    });
-    for factor in factors {
-        let TableFactor::Table { name, alias, args: None, .. } = factor else { continue };
-        let names = parts(name);
-        let found = match names.as_slice() {
-            [.., schema, table] => definition(schema, table)
-                .map(|known| known.oid)
-                .or_else(|| snapshot.named(schema, table).map(|relation| relation.oid)),
-            [table] => definition("pg_catalog", table).map(|known| known.oid),
-            [] => None,
-        };
-        if let (Some(oid), Some(table)) = (found, names.last()) {
-            oids.push((
-                alias.as_ref().map_or_else(|| table.clone(), |alias| normal(&alias.name)),
-                oid,
-            ));
-        }
-    }
-    if !oids.is_empty() {
-        let _ = select.visit(&mut TableOids { oids });
-    }
-}
-
-struct TableOids {
-    oids: Vec<(String, u32)>,
-}
-
-impl VisitorMut for TableOids {
-    type Break = ();
-
-    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        let found = match expr {
-            Expr::CompoundIdentifier(parts) => match parts.as_slice() {
-                [.., alias, column] if normal(column) == "tableoid" => {
-                    let alias = normal(alias);
-                    self.oids.iter().find(|(known, _)| *known == alias)
-                }
-                _ => None,
-            },
-            Expr::Identifier(column) if normal(column) == "tableoid" => {
-                self.oids.first().filter(|_| self.oids.len() == 1)
-            }
-            _ => None,
-        };
-        if let Some((_, oid)) = found {
-            *expr = Expr::Value(Value::Number(oid.to_string(), false).into());
-        }
-        ControlFlow::Continue(())
-    }
 }

@@ -296,15 +296,51 @@ impl Scope<'_> {
             name_apart(alias, names);
         }
     }
+
+    /// Gives names to the columns of a relation or query in `FROM` that its alias leaves without.
+    pub(super) fn name_rest(&self, factor: &mut TableFactor) {
+        let known = match &*factor {
+            TableFactor::Table { name, alias: Some(alias), args: None, .. }
+                if !alias.columns.is_empty() =>
+            {
+                self.table(&parts(name))
+            }
+            TableFactor::Derived { subquery, alias: Some(alias), .. }
+                if !alias.columns.is_empty() =>
+            {
+                self.query(subquery)
+            }
+            _ => return,
+        };
+        let (TableFactor::Table { alias: Some(alias), .. }
+        | TableFactor::Derived { alias: Some(alias), .. }) = factor
+        else {
+            return;
+        };
+        if let Some(known) = known {
+            name_rest(alias, known);
+        }
+    }
 }
 
 impl Cte {
-    /// Gives its columns names of their own if two of them have one.
+    /// Gives its columns names of their own if two of them have one, and names to those that its alias leaves without.
     pub(super) fn keep_apart(&self, alias: &mut TableAlias) {
         if let Some(columns) = &self.columns {
             name_apart(alias, columns.clone());
+            name_rest(alias, columns.clone());
         }
     }
+}
+
+/// Gives columns that an alias with names leaves without one their own: DataFusion wants names for all or for none.
+fn name_rest(alias: &mut TableAlias, known: Vec<String>) {
+    if alias.columns.is_empty() {
+        return;
+    }
+    let rest = known.into_iter().skip(alias.columns.len());
+    let named = |name| TableAliasColumnDef { name: Ident::with_quote('"', name), data_type: None };
+    alias.columns.extend(rest.map(named));
 }
 
 fn name_apart(alias: &mut TableAlias, names: Vec<String>) {

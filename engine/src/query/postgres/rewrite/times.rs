@@ -3,12 +3,14 @@
 
 use datafusion::sql::sqlparser::ast::{
     CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident,
-    ObjectName,
+    ObjectName, Value,
 };
 
 use super::expressions::{is_text, niladic, number, take};
+use super::system_columns::is_transaction;
 use super::{arguments, call, function_name, normal};
-use crate::query::postgres::functions::{MOMENT_SERIES, TIME_ROUNDED};
+use crate::query::postgres::functions::{MOMENT_SERIES, TIME_ROUNDED, TRANSACTION_AGE};
+use crate::query::postgres::input::Span;
 
 /// The parameters of `make_interval`, in order.
 const UNITS: [&str; 7] = ["years", "months", "weeks", "days", "hours", "mins", "secs"];
@@ -41,6 +43,9 @@ fn of_function(function: &mut Function) -> Option<Expr> {
     match (name.as_str(), arguments(&function.args).as_slice()) {
         ("current_timestamp" | "localtimestamp" | "localtime", [digits]) => {
             Some(call(TIME_ROUNDED, vec![niladic(&name)?, digits.clone()]))
+        }
+        ("age", [number]) if is_transaction(number) => {
+            Some(call(TRANSACTION_AGE, vec![number.clone()]))
         }
         ("age", [since]) => Some(call("age", vec![now_as(DataType::Date), since.clone()])),
         ("generate_series", series) if are_times(series) => {
@@ -75,7 +80,7 @@ fn units(given: &FunctionArguments) -> Option<Vec<Expr>> {
     Some(units)
 }
 
-/// Tells whether the arguments of a series are times: its step is an interval, or its start says so.
+/// Tells whether the arguments of a series are times: its step is an interval, or a text and its start says so.
 pub(super) fn are_times(series: &[Expr]) -> bool {
     fn is_of(expr: &Expr, is_type: fn(&DataType) -> bool) -> bool {
         match expr {
@@ -93,7 +98,13 @@ pub(super) fn are_times(series: &[Expr]) -> bool {
             other => is_of(other, |found| matches!(found, DataType::Interval { .. })),
         }
     }
+    // Whatever the bounds are, a text that is no number can be nothing else.
+    fn is_written_interval(expr: &Expr) -> bool {
+        let Expr::Value(value) = expr else { return false };
+        let Value::SingleQuotedString(text) = &value.value else { return false };
+        text.trim().parse::<f64>().is_err() && Span::parse(text).is_some()
+    }
     let [start, _, step] = series else { return false };
     let is_time = |found: &DataType| matches!(found, DataType::Date | DataType::Timestamp(..));
-    is_interval(step) || is_text(step) && is_of(start, is_time)
+    is_interval(step) || is_written_interval(step) || is_text(step) && is_of(start, is_time)
 }

@@ -4,11 +4,11 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    DataType, Expr, Ident, Query, SelectItem, SetExpr, SetOperator, SetQuantifier, UnaryOperator,
-    Value, VisitMut, VisitorMut,
+    ArrayElemTypeDef, DataType, Expr, Ident, Query, SelectItem, SetExpr, SetOperator,
+    SetQuantifier, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
 };
 
-use super::expressions;
+use super::{expressions, literals, null, relations};
 
 /// Gives literals the type of their column, and turns lists of rows with subqueries into selects.
 pub(super) fn unfold(body: &mut SetExpr) {
@@ -45,9 +45,17 @@ fn cast_alike(cells: Vec<&mut Expr>) {
         cast @ Expr::Cast { data_type, .. } if !data_type.to_string().contains('(') => {
             Some(cast.clone())
         }
+        Expr::TypedString(typed) if !typed.data_type.to_string().contains('(') => {
+            Some(relations::cast(null(), typed.data_type.clone()))
+        }
+        Expr::Interval(_) => {
+            let interval = DataType::Interval { fields: None, precision: None };
+            Some(relations::cast(null(), interval))
+        }
         _ => None,
     });
-    let Some(cast) = cast else { return };
+    let as_array = || cells.iter().find_map(|cell| element_of(cell)).map(cast_to_array);
+    let Some(cast) = cast.or_else(as_array) else { return };
     // Beside floats decimals are floats.
     let float = matches!(&cast, Expr::Cast { data_type, .. } if is_float(data_type));
     for cell in cells {
@@ -67,6 +75,24 @@ fn cast_alike(cells: Vec<&mut Expr>) {
             }
         }
     }
+}
+
+/// The type of the elements of an array that is written; `None` where they do not say it.
+fn element_of(expr: &Expr) -> Option<DataType> {
+    let Expr::Array(array) = expr else { return None };
+    array.elem.iter().find_map(|element| match element {
+        Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(_), .. }) => {
+            Some(DataType::Text)
+        }
+        number if literals::is_integer(number) => Some(literals::INTEGER),
+        inner => element_of(inner),
+    })
+}
+
+/// A cast of null to an array.
+fn cast_to_array(element: DataType) -> Expr {
+    let array = ArrayElemTypeDef::SquareBracket(Box::new(element), None);
+    relations::cast(null(), DataType::Array(array))
 }
 
 /// What stands behind a sign.

@@ -1,15 +1,18 @@
 //! Windows with names: `OVER w`, `OVER (w ORDER BY x)` and `WINDOW o AS (w ORDER BY x)`, written out where they are used.
 //!
-//! DataFusion knows names in the select list alone, and passes over the one that a window begins with.
+//! DataFusion knows names in the select list alone, and passes over the one that a window begins with. Nor does it know a value
+//! of the row in the place of what `lag` and `lead` do not find.
 
 use std::ops::ControlFlow;
 
+use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, NamedWindowExpr, OrderBy, Query, Select, VisitMut, VisitorMut, WindowSpec,
-    WindowType,
+    CaseWhen, Expr, Function, Ident, NamedWindowExpr, OrderBy, Query, Select, VisitMut, VisitorMut,
+    WindowSpec, WindowType,
 };
 
-use super::normal;
+use super::expressions::number;
+use super::{arguments, call, normal, relations};
 use crate::error::{Error, Result};
 
 /// Writes out the windows of a select, and of the order that its rows are in.
@@ -118,6 +121,36 @@ impl VisitorMut for Windows {
             Err(error) => ControlFlow::Break(error),
         }
     }
+}
+
+/// `lag(x, n, y)` where `y` is of the row: what the row that many places away has, and `y` where there is none. `None` for all
+/// other calls.
+pub(super) fn or_of_row(name: &str, function: &Function) -> Option<Expr> {
+    if !matches!(name, "lag" | "lead") || function.null_treatment.is_some() {
+        return None;
+    }
+    let args = arguments(&function.args);
+    let [value, places, other] = args.as_slice() else { return None };
+    if relations::is_constant(other) || !relations::is_constant(places) {
+        return None;
+    }
+    let away = |value: &Expr| {
+        let mut away = call(name, vec![value.clone(), places.clone()]);
+        if let Expr::Function(away) = &mut away {
+            away.filter.clone_from(&function.filter);
+            away.over.clone_from(&function.over);
+        }
+        Box::new(away)
+    };
+    // The number one is null where there is no row.
+    let condition = Expr::IsNull(away(&number(1)));
+    Some(Expr::Case {
+        case_token: AttachedToken::empty(),
+        end_token: AttachedToken::empty(),
+        operand: None,
+        conditions: vec![CaseWhen { condition, result: other.clone() }],
+        else_result: Some(away(value)),
+    })
 }
 
 fn refused(message: String) -> Error {

@@ -150,13 +150,20 @@ impl Types {
         Ok(())
     }
 
-    /// As [`Types::choose`], of the branches of a `CASE`; and what decides between them is compared.
+    /// As [`Types::choose`], of the branches of a `CASE`; and what decides between them is compared, literals being read as what
+    /// they are compared with.
     fn choose_branch(&mut self, case: &mut Case, schema: &DFSchema) -> Result<()> {
         if let Some(operand) = &mut case.expr {
             let whens = case.when_then_expr.iter_mut().map(|(when, _)| when.as_mut());
             let mut compared: Vec<&mut Expr> =
                 std::iter::once(operand.as_mut()).chain(whens).collect();
             compare(&mut compared, schema);
+            // A literal beside decimals has digits of its own.
+            let is_decimal =
+                |value: &&mut Expr| value.get_type(schema).is_ok_and(|found| found.is_decimal());
+            if !compared.iter().any(is_decimal) {
+                self.choose(&mut compared, schema)?;
+            }
         }
         let thens = case.when_then_expr.iter_mut().map(|(_, then)| then.as_mut());
         let mut chosen: Vec<&mut Expr> = thens.chain(case.else_expr.as_deref_mut()).collect();

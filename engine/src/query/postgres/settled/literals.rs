@@ -12,12 +12,15 @@ use datafusion::logical_expr::{Expr, ExprSchemable};
 use datafusion::sql::utils::UNNEST_PLACEHOLDER;
 
 use super::Types;
+use super::arrays::decimal_for;
 use super::choices::float_of;
-use crate::Error;
 use crate::query::postgres::diagnosis;
-use crate::query::postgres::functions::{document, from_float, rounded};
+use crate::query::postgres::functions::{
+    document, from_float, leaf_of, plain_numeric, read_as_times, read_times, rounded, rounds_twice,
+    to_float,
+};
 use crate::query::postgres::input::{self, Kept, Refusal};
-use crate::query::postgres::rewrite::{ArrayText, LISTS};
+use crate::query::postgres::rewrite::{ArrayText, LISTS, malformed_array};
 use crate::query::postgres::types::{TYPE_KEY, arrow_type, pg_type_of};
 
 impl Types {
@@ -28,6 +31,9 @@ impl Types {
             && let Some(literal) = self.read(text, &cast.field)?
         {
             return Ok(literal);
+        }
+        if matches!(cast.field.data_type(), DataType::List(_)) {
+            return Ok(self.cast_array(cast, schema));
         }
         if let Some(kept) = kept(&cast, schema) {
             return Ok(read_as(cast, kept));
@@ -46,15 +52,52 @@ impl Types {
             };
             return Ok(Expr::Cast(Cast { expr: Box::new(whole), field: cast.field }));
         }
+        let (to, metadata) = (cast.field.data_type(), cast.field.metadata());
+        if let Some(read) = read_as_times(to)
+            && (metadata.is_empty() || matches!(to, DataType::Time64(_)))
+            && !is_known(&cast.expr)
+            && cast.expr.get_type(schema).is_ok_and(|found| found.is_string())
+        {
+            let is_whole = metadata.is_empty() && *to == read;
+            let times = read_times(*cast.expr, read, self.zone.name());
+            return Ok(match is_whole {
+                true => times,
+                false => Expr::Cast(Cast { expr: Box::new(times), field: cast.field }),
+            });
+        }
+        let cast = self.plain(cast, schema);
         if let DataType::Decimal128(digits, scale) = *cast.field.data_type()
             && cast.field.metadata().is_empty()
-            && let Ok(DataType::Float32 | DataType::Float64) = cast.expr.get_type(schema)
+            && let Ok(found) = cast.expr.get_type(schema)
+            && (matches!(found, DataType::Float32 | DataType::Float64)
+                || found.is_string() && !is_known(&cast.expr))
         {
             return Ok(from_float(*cast.expr, digits, scale));
+        }
+        if *cast.field.data_type() == DataType::Float64
+            && cast.field.metadata().is_empty()
+            && let Ok(found) = cast.expr.get_type(schema)
+            && rounds_twice(&cast.expr, &found)
+        {
+            return Ok(to_float(*cast.expr));
         }
         match value(&cast) {
             Some(value) => Ok(Expr::Literal(value, None)),
             None => Ok(self.cast_moment(cast, schema)),
+        }
+    }
+
+    /// Gives a cast to a plain numeric the digits of what is cast: a column of them would cut some, and add others.
+    fn plain(&mut self, cast: Cast, schema: &DFSchema) -> Cast {
+        if *cast.field.data_type() != arrow_type("numeric") || !cast.field.metadata().is_empty() {
+            return cast;
+        }
+        match cast.expr.get_type(schema).ok().as_ref().and_then(plain_numeric) {
+            Some(to) if to != *cast.field.data_type() => {
+                self.changed = true;
+                Cast::new(cast.expr, to)
+            }
+            _ => cast,
         }
     }
 
@@ -92,53 +135,63 @@ impl Types {
 
     /// Reads the text of an array, which has as many dimensions as are written, whatever its type says.
     fn read_list(&mut self, text: &str, item: &FieldRef, field: &Field) -> Result<Expr> {
-        let malformed = || diagnosis::about_text(text, &malformed());
+        let malformed = || diagnosis::about_text(text, &malformed_array());
         let ArrayText { lengths, elements } = ArrayText::read(text).ok_or_else(malformed)?;
-        let mut leaf = item;
-        while let DataType::List(inner) = leaf.data_type() {
-            leaf = inner;
-        }
-        let to = leaf.data_type();
+        let mut leaf = Arc::clone(leaf_of(item));
         let mut values = Vec::with_capacity(elements.len());
         for element in elements {
             let value = match &element {
-                None => ScalarValue::try_from(to)?,
-                Some(element) => match self.read(element, leaf)? {
+                None => ScalarValue::try_from(leaf.data_type())?,
+                Some(element) => match self.read(element, &leaf)? {
                     Some(Expr::Literal(value, _)) => value,
-                    None if is_json(leaf) => {
+                    None if is_json(&leaf) => {
                         return Err(diagnosis::about_text(text, &Refusal::Form.error("json")));
                     }
-                    _ => ScalarValue::from(element.as_str()),
+                    _ => ScalarValue::from(cut(element, &leaf)),
                 },
             };
-            // Decimals of one list have one number of digits.
-            values.push(if value.data_type() == *to { value } else { value.cast_to(to)? });
+            values.push(value);
+        }
+        // Decimals of one list have one number of digits: as many as are written.
+        if *leaf.data_type() == arrow_type("numeric")
+            && let Some(digits) = decimal_for(&values)
+        {
+            leaf = Arc::new(leaf.as_ref().clone().with_data_type(digits));
+        }
+        let to = leaf.data_type();
+        for value in &mut values {
+            if value.data_type() != *to {
+                *value = value.cast_to(to)?;
+            }
         }
         let values = match values.is_empty() {
             true => new_empty_array(to),
             false => ScalarValue::iter_to_array(values)?,
         };
-        let list = in_dimensions(values, leaf, &lengths)?;
+        let list = in_dimensions(values, &leaf, &lengths)?;
         self.changed |= list.data_type() != field.data_type();
         let metadata = Some(FieldMetadata::from(field)).filter(|_| !field.metadata().is_empty());
         Ok(Expr::Literal(ScalarValue::List(Arc::new(list)), metadata))
     }
 
-    /// A literal in the type of what it stands beside: an integer as a bigint, a text that is compared as a date or a time.
+    /// A literal in the type of what it stands beside: an integer as a bigint, a text that is compared as a date, a time or an
+    /// array.
     pub(super) fn beside(
         &mut self,
         literal: Expr,
         other: Option<&DataType>,
         compared: bool,
     ) -> Result<Expr> {
-        let is_moment =
-            |other: &DataType| other.is_temporal() && !matches!(other, DataType::Duration(_));
+        let is_read = |other: &DataType| {
+            matches!(other, DataType::List(_))
+                || other.is_temporal() && !matches!(other, DataType::Duration(_))
+        };
         match (literal, other) {
             (Expr::Literal(ScalarValue::Int32(Some(number)), None), Some(DataType::Int64)) => {
                 Ok(Expr::Literal(ScalarValue::Int64(Some(number.into())), None))
             }
             (Expr::Literal(ScalarValue::Utf8(Some(text)), None), Some(other))
-                if compared && is_moment(other) =>
+                if compared && is_read(other) =>
             {
                 let read = self.read(&text, &Field::new("", other.clone(), true))?;
                 Ok(read.unwrap_or(Expr::Literal(ScalarValue::Utf8(Some(text)), None)))
@@ -146,6 +199,11 @@ impl Types {
             (other, _) => Ok(other),
         }
     }
+}
+
+/// Tells whether a value is the same for all rows, and read before they are.
+fn is_known(expr: &Expr) -> bool {
+    matches!(expr, Expr::Literal(..) | Expr::Placeholder(_))
 }
 
 /// A cast to text under no name where there is no other type to forget: a cast to a name is never left out, nor looked through.
@@ -179,12 +237,12 @@ fn in_dimensions(elements: ArrayRef, leaf: &FieldRef, lengths: &[usize]) -> Resu
     list.map_or_else(|| internal_err!("an array has dimensions"), Ok)
 }
 
-fn malformed() -> Error {
-    Error::Standard {
-        sqlstate: "22P02",
-        message: "malformed array literal".to_owned(),
-        hint: "Write '{1,2}', or '{{1,2},{3,4}}' with parts as long as each other.".to_owned(),
-    }
+/// A text as long as a type of texts allows: a cast cuts what is behind.
+fn cut<'a>(text: &'a str, field: &Field) -> &'a str {
+    let (of, modifier) = pg_type_of(field);
+    let most = usize::try_from(modifier - 4).ok().filter(|_| of.name == "varchar");
+    let end = most.and_then(|most| text.char_indices().nth(most));
+    end.map_or(text, |(at, _)| &text[..at])
 }
 
 fn is_json(field: &Field) -> bool {

@@ -5,13 +5,13 @@
 use std::sync::Arc;
 
 use datafusion::common::display::{PlanType, StringifiedPlan};
-use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::Explain;
 use datafusion::physical_plan::explain::ExplainExec;
 use datafusion::physical_plan::{ExecutionPlan, displayable};
 use serde_json::{Map, Value, json};
 
+use super::analysis::Measure;
 use super::{Document, MARK, Markup};
 use crate::error::Result;
 use crate::query::planner::physical;
@@ -19,27 +19,53 @@ use crate::query::planner::physical;
 /// The namespace of the elements of a document.
 const NAMESPACE: &str = "http://www.postgresql.org/2009/explain";
 
-/// Returns a plan whose one row is the document of what `plan`, an `EXPLAIN`, explains.
-pub(in super::super) async fn explain(
+/// Returns a plan whose one row is the document of what is explained.
+pub(super) async fn explain(
     state: &SessionState,
-    plan: &LogicalPlan,
-    Document { markup, verbose }: Document,
+    explain: &Explain,
+    document: Document,
 ) -> Result<Arc<dyn ExecutionPlan>> {
-    let LogicalPlan::Explain(explain) = plan else {
-        return Err(DataFusionError::Internal("EXPLAIN has another plan".into()).into());
-    };
     let run = physical(state, &explain.plan).await?;
-    let root = node(&run, verbose, None);
-    let document = match markup {
-        Markup::Json => format!("{:#}", json!([{ "Plan": root }])),
-        Markup::Xml => {
-            let mut document = format!("<explain xmlns=\"{NAMESPACE}\">\n  <Query>\n");
-            write_xml("Plan", &root, 4, &mut document);
-            document + "  </Query>\n</explain>"
-        }
-    };
+    let document = written(document, &run, &mut std::iter::empty::<Measure>(), vec![]);
     let text = StringifiedPlan::new(PlanType::FinalPhysicalPlan, document);
     Ok(Arc::new(ExplainExec::new(Arc::clone(explain.schema.inner()), vec![text], false)))
+}
+
+/// Writes the document of a plan; `measures` are those of its nodes from the first line of its text to the last, if it was
+/// run, and `totals` what is told besides of the whole.
+pub(super) fn written(
+    Document { markup, verbose }: Document,
+    plan: &Arc<dyn ExecutionPlan>,
+    measures: &mut dyn Iterator<Item = Measure>,
+    totals: Vec<(&str, Value)>,
+) -> String {
+    let mut told = Map::new();
+    told.insert("Plan".to_owned(), node(plan, verbose, None, measures));
+    told.extend(totals.into_iter().map(|(name, value)| (name.to_owned(), value)));
+    match markup {
+        Markup::Json => format!("{:#}", json!([told])),
+        Markup::Xml => {
+            let mut document = format!("<explain xmlns=\"{NAMESPACE}\">\n  <Query>\n");
+            for (name, value) in &told {
+                write_xml(name, value, 4, &mut document);
+            }
+            document + "  </Query>\n</explain>"
+        }
+    }
+}
+
+/// Returns the line that the text of a plan has for a node.
+pub(super) fn line_of(plan: &Arc<dyn ExecutionPlan>) -> String {
+    let line = displayable(plan.as_ref()).one_line().to_string();
+    line.replace(MARK, "").trim_end().to_owned()
+}
+
+/// Returns the columns of a node that may be part of an answer: those of the system are none.
+pub(super) fn columns_of(plan: &Arc<dyn ExecutionPlan>) -> Vec<String> {
+    let schema = plan.schema();
+    let columns = schema.fields().iter().map(|field| field.name().as_str());
+    let columns = columns.filter(|column| !column.starts_with('_'));
+    columns.map(|column| column.replace(MARK, "")).collect()
 }
 
 /// Writes a value as the element `name`, as PostgreSQL writes those of its JSON.
@@ -71,10 +97,14 @@ fn escaped(text: &str) -> String {
 }
 
 /// Returns an operator and those below it.
-fn node(plan: &Arc<dyn ExecutionPlan>, verbose: bool, relationship: Option<&str>) -> Value {
-    let (name, line) = (plan.name(), displayable(plan.as_ref()).one_line().to_string());
-    let line = line.replace(MARK, "");
-    let line = line.trim_end();
+fn node(
+    plan: &Arc<dyn ExecutionPlan>,
+    verbose: bool,
+    relationship: Option<&str>,
+    measures: &mut dyn Iterator<Item = Measure>,
+) -> Value {
+    let (name, line) = (plan.name(), line_of(plan));
+    let line = line.as_str();
     let detail = line.strip_prefix(name).map_or(line, |rest| rest.trim_start_matches([':', ' ']));
     let mut node = Map::new();
     let mut tell = |key: &str, value: Value| drop(node.insert(key.to_owned(), value));
@@ -85,23 +115,23 @@ fn node(plan: &Arc<dyn ExecutionPlan>, verbose: bool, relationship: Option<&str>
     for (key, value) in facts(name, detail) {
         tell(key, json!(value));
     }
+    if let Some(measure) = measures.next() {
+        measure.facts().into_iter().for_each(|(key, value)| tell(key, value));
+    }
     tell("Operator", json!(name));
     if !detail.is_empty() {
         tell("Detail", json!(detail));
     }
     if verbose {
-        let schema = plan.schema();
-        let columns = schema.fields().iter().map(|field| field.name().as_str());
-        // Those of the system are no part of an answer.
-        let columns = columns.filter(|column| !column.starts_with('_'));
-        let columns: Vec<String> = columns.map(|column| column.replace(MARK, "")).collect();
-        tell("Output", json!(columns));
+        tell("Output", json!(columns_of(plan)));
     }
     let below = plan.children();
     if !below.is_empty() {
-        let below = below.into_iter().enumerate();
-        let plans = below.map(|(at, child)| self::node(child, verbose, Some(place(name, at))));
-        tell("Plans", Value::Array(plans.collect()));
+        let mut plans = Vec::with_capacity(below.len());
+        for (at, child) in below.into_iter().enumerate() {
+            plans.push(self::node(child, verbose, Some(place(name, at)), measures));
+        }
+        tell("Plans", Value::Array(plans));
     }
     Value::Object(node)
 }

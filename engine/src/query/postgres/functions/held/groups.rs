@@ -110,6 +110,7 @@ impl GroupsAccumulator for BoundedGroups {
         check_current()?;
         let values = self.inner.evaluate(emit_to)?;
         self.forget(emit_to);
+        self.bound.check_made(&values)?;
         Ok(values)
     }
 

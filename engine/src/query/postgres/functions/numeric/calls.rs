@@ -33,9 +33,12 @@ static FUNCTIONS: LazyLock<Vec<ScalarUDF>> = LazyLock::new(|| {
     let checked = domain::functions().into_iter().chain(numbers::functions()).map(Arc::new);
     let all: Vec<_> = checked.chain(SessionStateDefaults::default_scalar_functions()).collect();
     let of_numerics = KINDS.into_iter().filter_map(|(name, kind)| {
-        let inner = Arc::clone(all.iter().find(|function| function.name() == name)?);
+        let named = |name: &str| all.iter().find(|function| function.name() == name).cloned();
+        let inner = named(name)?;
+        // A quotient of two logarithms is less than three for a thousand.
+        let of_one = if kind == Kind::Log { named("log10")? } else { Arc::clone(&inner) };
         let signature = Signature::user_defined(Volatility::Immutable);
-        Some(ScalarUDF::from(OfNumerics { inner, kind, signature }))
+        Some(ScalarUDF::from(OfNumerics { inner, of_one, kind, signature }))
     });
     of_numerics.collect()
 });
@@ -187,6 +190,8 @@ fn are_numeric(kind: Kind, types: &[DataType]) -> bool {
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct OfNumerics {
     inner: Arc<ScalarUDF>,
+    /// What one argument is given to.
+    of_one: Arc<ScalarUDF>,
     kind: Kind,
     signature: Signature,
 }
@@ -239,7 +244,8 @@ impl ScalarUDFImpl for OfNumerics {
             if self.kind == Kind::Power {
                 check_power(&args)?;
             }
-            return self.inner.invoke_with_args(args);
+            let function = if args.args.len() == 1 { &self.of_one } else { &self.inner };
+            return function.invoke_with_args(args);
         };
         let is_constant = args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
         let rows = if is_constant { 1 } else { args.number_rows };

@@ -1,10 +1,11 @@
 //! A cast of a floating-point number to a numeric: as many digits of it as are sure, six of a `real` and fifteen of a
-//! `double precision`.
+//! `double precision`; and one of a text, which is read as a literal is, exponents included.
 
 use std::fmt::Write;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, AsArray, Decimal128Array};
+use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Float32Type, Float64Type};
 use datafusion::common::{Result, ScalarValue, internal_err};
 use datafusion::logical_expr::{
@@ -13,13 +14,14 @@ use datafusion::logical_expr::{
 
 use super::{DIGITS_MAX, Number, out_of_range};
 use crate::query::postgres::functions::failure;
-use crate::query::postgres::input::Refusal;
+use crate::query::postgres::input::{self, Refusal};
+use crate::query::postgres::zone::Zone;
 
 /// Digits behind the first of a number that are sure.
 const REAL_DIGITS: usize = 5;
 const DOUBLE_DIGITS: usize = 14;
 
-/// Makes a numeric of so many digits, some of them behind the point, of an expression of a floating-point type.
+/// Makes a numeric of so many digits, some of them behind the point, of an expression of a floating-point type or of texts.
 pub(in crate::query::postgres) fn from_float(number: Expr, digits: u8, scale: i8) -> Expr {
     let signature = Signature::any(1, Volatility::Immutable);
     ScalarUDF::from(FromFloat { digits, scale, signature }).call(vec![number])
@@ -69,6 +71,60 @@ impl FromFloat {
     }
 }
 
+impl FromFloat {
+    fn texts(&self, texts: &ArrayRef) -> Result<ArrayRef> {
+        let texts = cast(texts, &DataType::Utf8)?;
+        let numerics = texts.as_string::<i32>().iter().map(|text| -> Result<Option<i128>> {
+            let Some(text) = text else { return Ok(None) };
+            let value = written(text.trim())?.rounded(self.scale.into());
+            let fits = |value: &i128| {
+                Number { value: *value, scale: 0 }.digits() <= i32::from(self.digits)
+            };
+            value.filter(fits).map(Some).ok_or_else(out_of_range)
+        });
+        let numerics = numerics.collect::<Result<Decimal128Array>>()?;
+        Ok(Arc::new(numerics.with_precision_and_scale(self.digits, self.scale)?))
+    }
+}
+
+/// The number that a text is.
+fn written(text: &str) -> Result<Number> {
+    if let Some(number) = of_digits(text) {
+        return Ok(number);
+    }
+    match input::read(text, "numeric", &Zone::utc()) {
+        Some(Ok(ScalarValue::Decimal128(Some(value), _, scale))) => {
+            Ok(Number { value, scale: scale.into() })
+        }
+        Some(Err(refusal)) => Err(failure(refusal.error("numeric"))),
+        _ => internal_err!("a numeric is read as one"),
+    }
+}
+
+/// The number that digits with a point among them are, as nearly all texts have it; `None` for what is written otherwise.
+fn of_digits(text: &str) -> Option<Number> {
+    let (is_negative, digits) = match text.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, text),
+    };
+    let fits = i32::try_from(digits.len()).is_ok_and(|length| length <= DIGITS_MAX);
+    if !fits || !digits.bytes().any(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let (mut value, mut scale, mut is_behind) = (0_i128, 0, false);
+    for byte in digits.bytes() {
+        match byte {
+            b'0'..=b'9' => {
+                value = value * 10 + i128::from(byte - b'0');
+                scale += i32::from(is_behind);
+            }
+            b'.' if !is_behind => is_behind = true,
+            _ => return None,
+        }
+    }
+    Some(Number { value: if is_negative { -value } else { value }, scale })
+}
+
 impl ScalarUDFImpl for FromFloat {
     fn name(&self) -> &str {
         "numeric_of"
@@ -95,7 +151,8 @@ impl ScalarUDFImpl for FromFloat {
             DataType::Float64 => {
                 self.numerics(numbers.as_primitive::<Float64Type>().iter(), DOUBLE_DIGITS)?
             }
-            other => return internal_err!("a floating-point number was expected, found {other}"),
+            found if found.is_string() => self.texts(&numbers)?,
+            other => return internal_err!("a number or a text was expected, found {other}"),
         };
         Ok(match is_constant {
             true => ColumnarValue::Scalar(ScalarValue::try_from_array(&numerics, 0)?),
@@ -121,5 +178,24 @@ mod tests {
         ] {
             assert_eq!(cast.read(text), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn texts_are_read_with_their_digits() -> Result<()> {
+        for (text, value, scale) in [
+            ("12", 12, 0),
+            ("-1.50", -150, 2),
+            (".5", 5, 1),
+            ("5.", 5, 0),
+            ("+2", 2, 0),
+            ("1e3", 1000, 0),
+            ("1.2E-5", 12, 6),
+        ] {
+            assert_eq!(written(text)?, Number { value, scale }, "{text}");
+        }
+        for text in ["", ".", "-", "1,5", "1.2.3", "x"] {
+            assert!(written(text).is_err(), "{text}");
+        }
+        Ok(())
     }
 }

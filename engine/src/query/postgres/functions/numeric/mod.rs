@@ -4,13 +4,15 @@
 //! A numeric of PostgreSQL has a number of digits behind the point of its own, a column of decimals has one for all rows.
 //! What is known when a statement is planned is worked out there, with exactly its digits. A quotient of columns is rounded
 //! to the digits that PostgreSQL gives it and stands in a column of twenty, or of as many as fit beside the digits before
-//! the point. Where nobody said how many these are, as in a sum, it has sixteen.
+//! the point, but at least sixteen: the number of digits that a product of columns could have is none that it has.
+//! A cast to a plain numeric keeps the digits of exact numbers, and sixteen behind the point of others.
 
 mod calls;
 mod floats;
 mod from_float;
 mod powers;
 mod quotient;
+mod to_float;
 mod to_number;
 mod whole;
 
@@ -36,6 +38,7 @@ pub(in crate::query::postgres) use from_float::from_float;
 pub(super) use powers::{narrow, whole_root};
 use quotient::quotient_alone;
 pub(super) use quotient::{DIGITS_MAX, Number, quotient_within, wide_power};
+pub(in crate::query::postgres) use to_float::{rounds_twice, to_float};
 
 use crate::query::postgres::types::arrow_type;
 
@@ -43,6 +46,8 @@ use crate::query::postgres::types::arrow_type;
 const QUOTIENT_SCALE: i32 = 20;
 /// Digits behind the point where nobody said how many are before it.
 const OPEN_SCALE: i32 = 16;
+/// Digits before the point of dividends whose quotients have room for all digits behind it.
+const DIVIDEND_WHOLE_MAX: i32 = 18;
 
 /// Returns the functions of numerics.
 pub(super) fn functions() -> Vec<ScalarUDF> {
@@ -116,6 +121,31 @@ pub(super) fn column_scale(whole: i32, is_open: bool, least: i32) -> i32 {
     let wanted = QUOTIENT_SCALE.max(least);
     let fitting = (DIGITS_MAX - whole).clamp(0, wanted);
     if is_open { fitting.max(OPEN_SCALE.max(least)).min(DIGITS_MAX) } else { fitting }
+}
+
+/// Returns how many digits behind the point a column of quotients has.
+///
+/// What is divided by the least fraction that its type has would need as many more digits before the point. Hardly any column
+/// does so, and digits that are kept for it are missed behind the point of all the others: a quotient that does need them is
+/// out of range.
+fn quotient_scale(dividend: (i32, i32), divisor: (i32, i32)) -> i32 {
+    let ((digits, scale), (_, divisor_scale)) = (dividend, divisor);
+    let (whole, least) = (digits - scale, scale.max(divisor_scale));
+    let is_narrow = digits < DIGITS_MAX && whole <= DIVIDEND_WHOLE_MAX;
+    let usual = if is_narrow { QUOTIENT_SCALE } else { OPEN_SCALE };
+    column_scale(whole + divisor_scale, false, least).max(usual.max(least)).min(DIGITS_MAX)
+}
+
+/// Returns the type of a plain numeric that is made of values of a type: exactly the digits of exact numbers, and of others
+/// as many behind the point as nobody said.
+pub(in crate::query::postgres) fn plain_numeric(found: &DataType) -> Option<DataType> {
+    match found {
+        DataType::Null => None,
+        found if found.is_floating() || found.is_string() => {
+            Some(decimal(DIGITS_MAX - OPEN_SCALE, OPEN_SCALE))
+        }
+        found => digits_of(found).map(|(digits, scale)| decimal(digits - scale, scale)),
+    }
 }
 
 /// Returns the type of decimals with so many digits before and behind the point.
@@ -272,17 +302,15 @@ impl ScalarUDFImpl for Arithmetic {
         else {
             return internal_err!("numbers were expected, found {left} and {right}");
         };
-        let least = scale.max(other_scale);
         Ok(match self.operation {
             Operation::Divide => {
+                let of_column = quotient_scale((digits, scale), (other, other_scale));
                 // What is divided by the least fraction grows by the digits of that.
-                let whole = digits - scale + other_scale;
-                let is_open = digits >= DIGITS_MAX || other >= DIGITS_MAX;
-                decimal(whole, column_scale(whole, is_open, least))
+                decimal(digits - scale + other_scale, of_column)
             }
             Operation::Times => {
                 let whole = digits - scale + other - other_scale;
-                let fitting = (DIGITS_MAX - whole).max(least);
+                let fitting = (DIGITS_MAX - whole).max(scale).max(other_scale);
                 decimal(whole, (scale + other_scale).min(fitting).min(DIGITS_MAX))
             }
         })

@@ -61,6 +61,14 @@ fn parse(pattern: &str) -> Result<Pattern> {
                 taken = (text.len() + 2).min(rest.len());
                 if digits { parsed.after.push_str(text) } else { parsed.before.push_str(text) }
             }
+            // There is no currency, as in PostgreSQL's own locale.
+            ('L' | 'l', _) => {
+                if digits {
+                    parsed.after.push(' ')
+                } else {
+                    parsed.before.push(' ')
+                }
+            }
             (other, _) if !other.is_ascii_alphanumeric() => {
                 if digits {
                     parsed.after.push(other)
@@ -219,5 +227,8 @@ mod tests {
         check("1e3", "9999", " 1000");
         check("99.99", "FM99.9", "##.#");
         check("0.1", "9.99", "  .10");
+        check("12", "L999", "   12");
+        check("-12", "L999", "  -12");
+        check("12", "FM999L", "12 ");
     }
 }

@@ -1,0 +1,77 @@
+//! Functions of those who watch a server. What onefold does not have or does not count, files of relations and scans of indexes
+//! say, is null; so is where the other end of a connection is, which sessions are not told.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, Int32Builder, ListBuilder};
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::{Result, internal_err};
+
+use super::privileges::held;
+use super::{Body, Call, Function, Kind, failure, names};
+use crate::query::postgres::configured::unknown_setting;
+use crate::query::postgres::settings;
+
+/// What `age` of the number of a transaction is called here: it has a parameter of another type in common with the other.
+pub(crate) const TRANSACTION_AGE: &str = "transaction_age";
+
+const OID: &[Kind] = &[Kind::Int];
+/// Text that there is none of.
+const NO_TEXT: Body = Body::Text(|_, _| Ok(None));
+/// A number that nobody counts.
+const NO_NUMBER: Body = Body::Int(|_, _| Ok(None));
+
+pub(super) const FUNCTIONS: &[Function] = &[
+    Function::new("inet_client_addr", &[], "inet", NO_TEXT),
+    Function::new("inet_client_port", &[], "int4", NO_NUMBER),
+    Function::new("inet_server_addr", &[], "inet", NO_TEXT),
+    Function::new("inet_server_port", &[], "int4", NO_NUMBER),
+    Function::new("pg_blocking_pids", OID, "_int4", Body::Column(no_pids)),
+    Function::new("txid_current_if_assigned", &[], "int8", NO_NUMBER),
+    Function::new("pg_trigger_depth", &[], "int4", Body::Int(|_, _| Ok(Some(0)))),
+    Function::new("pg_relation_filenode", &[Kind::Object], "oid", NO_NUMBER),
+    Function::new("pg_relation_filepath", &[Kind::Object], "text", NO_TEXT),
+    Function::new("pg_stat_get_numscans", OID, "int8", NO_NUMBER),
+    Function::new("pg_stat_get_live_tuples", OID, "int8", NO_NUMBER),
+    Function::new("pg_stat_get_dead_tuples", OID, "int8", NO_NUMBER),
+    Function::new("row_security_active", &[Kind::Object], "bool", Body::Bool(row_security)),
+    Function::new(
+        "has_parameter_privilege",
+        &[Kind::Object, Kind::Object, Kind::Object],
+        "bool",
+        Body::Bool(parameter),
+    )
+    .at_least(2),
+    // Numbers of transactions never run out here, so that none of them grows old.
+    Function::new(TRANSACTION_AGE, &[Kind::Any], "int4", Body::Int(|_, _| Ok(Some(0)))),
+];
+
+/// Statements wait for no other session, but for whoever has an advisory lock; and who that is, is that session's business.
+fn no_pids(call: &Call<'_>) -> Result<ArrayRef> {
+    let DataType::List(item) = call.result.data_type() else {
+        return internal_err!("pg_blocking_pids returns a list");
+    };
+    let mut lists = ListBuilder::new(Int32Builder::new()).with_field(Arc::clone(item));
+    for row in 0..call.rows {
+        lists.append(call.int(0, row).is_some());
+    }
+    Ok(Arc::new(lists.finish()))
+}
+
+/// Rows are governed by purposes, not by policies.
+fn row_security(call: &Call<'_>, row: usize) -> Result<Option<bool>> {
+    Ok(names::object(call, 0, row, "regclass")?.map(|_| false))
+}
+
+/// A session sets what is its own, and changes nothing for others.
+fn parameter(call: &Call<'_>, row: usize) -> Result<Option<bool>> {
+    let last = call.arguments.len() - 1;
+    let name = call.text(last - 1, row).unwrap_or_default();
+    let known = match settings::find(name) {
+        Some(known) => known.user,
+        None if settings::is_custom(name) => true,
+        None => return Err(failure(unknown_setting(name))),
+    };
+    let privileges: &[&str] = if known { &["set"] } else { &[] };
+    held(call, row, 1, &["set", "alter system"], privileges)
+}
