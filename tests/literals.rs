@@ -65,7 +65,9 @@ async fn many_rows_of_literals_go_in_at_once() {
         literals(ROWS + 1..2 * ROWS + 1)
     );
     let returned = builder.client.query(&more, &[]).await.unwrap();
-    let ids: Vec<i64> = returned.iter().map(|row| row.get(0)).collect();
+    // More than one batch comes back in any order.
+    let mut ids: Vec<i64> = returned.iter().map(|row| row.get(0)).collect();
+    ids.sort_unstable();
     assert_eq!(ids, (ROWS + 1..2 * ROWS + 1).collect::<Vec<_>>());
     assert_eq!(returned[0].get::<_, String>(1), "NEW");
 }
