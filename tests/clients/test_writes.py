@@ -276,8 +276,11 @@ def test_columns_have_defaults_and_tables_get_keys(sides):
         "SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = 'w_notes'::regclass AND a.atthasdef ORDER BY 1",
         "UPDATE w_notes w SET state = v.s FROM (VALUES (2, 'z', 9)) v(i, s, n) WHERE v.i = w.id"
         " RETURNING w.id, v.n, w.state || v.s, v.s AS other",
-        "UPDATE w_notes w SET (state, n) = (SELECT v.s, v.n FROM (VALUES (2, 'q', 5)) v(i, s, n) WHERE v.i = w.id)"
-        " WHERE w.id < 3 RETURNING id, state, n",
+        *[
+            "UPDATE w_notes w SET (state, n) = (SELECT v.s, v.n FROM (VALUES (2, 'q', 5)) v(i, s, n) WHERE v.i = w.id)"
+            f" WHERE w.id = {number} RETURNING id, state, n"
+            for number in (1, 2)
+        ],
         "UPDATE w_notes SET (state, n) = ('a', 1, 2)",
         "DELETE FROM w_notes USING (VALUES (3)) v(i) WHERE v.i = w_notes.id RETURNING w_notes.*",
         "ALTER TABLE w_notes ADD CONSTRAINT w_one UNIQUE (state)",
