@@ -287,14 +287,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_copied_may_be_longer_than_what_is_said() {
-        let megabytes = |kind: u8, count: u8| take_of(&[kind, 0, count << 4, 0, 4]);
-        assert_eq!(megabytes(b'd', 2), Ok(None));
-        for (kind, count) in [(b'Q', 2), (b'f', 1)] {
-            assert_eq!(megabytes(kind, count).expect_err("must be refused").sqlstate, "54000");
+    fn a_message_is_as_long_as_one_of_its_kind_may_be() {
+        let mebibytes = |kind: u8, count: u32| {
+            let [first, second, third, fourth] = ((count << 20) + 4).to_be_bytes();
+            take_of(&[kind, first, second, third, fourth])
+        };
+        for (kind, longest, longer) in [(b'Q', 17, 18), (b'd', 16, 17), (b'B', 64, 65)] {
+            assert_eq!(mebibytes(kind, longest), Ok(None));
+            let refused = mebibytes(kind, longer).expect_err("must be refused");
+            assert_eq!(refused.sqlstate, "54000");
         }
-        let more = take_of(&[b'd', 1, 0, 0, 5]).expect_err("must be refused");
-        assert_eq!(more.sqlstate, "54000");
+        assert_eq!(mebibytes(b'f', 1).expect_err("must be refused").sqlstate, "54000");
     }
 
     #[test]
