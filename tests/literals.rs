@@ -125,3 +125,21 @@ async fn many_parameters_go_in_at_once() {
     assert_eq!(builder.client.execute(&insert, &values).await.unwrap(), 1_000);
     assert_eq!(builder.number("SELECT sum(c1 + c12) FROM analytics.wide").await, 11_999_000);
 }
+
+#[tokio::test]
+async fn long_statements_are_prepared_up_to_a_bound() {
+    let lake = small().copied();
+    let server = lake.serve();
+    let builder = builder(&server).await;
+    builder.rows("CREATE TABLE analytics.long (note text)").await;
+    let text = format!("INSERT INTO analytics.long VALUES ('{}')", "x".repeat(3 << 20));
+    let one = builder.client.prepare(&text).await.unwrap();
+    let other = builder.client.prepare(&text).await.unwrap();
+    let refused = builder.client.prepare(&text).await.unwrap_err();
+    assert_eq!(refused.code().unwrap().code(), "54000", "{refused}");
+    drop(one);
+    let again = builder.client.prepare(&text).await.unwrap();
+    assert_eq!(builder.client.execute(&again, &[]).await.unwrap(), 1);
+    assert_eq!(builder.client.execute(&other, &[]).await.unwrap(), 1);
+    assert_eq!(builder.number("SELECT sum(length(note)) FROM analytics.long").await, 6 << 20);
+}

@@ -37,6 +37,9 @@ pub(crate) struct Lexeme {
     pub(crate) end: usize,
 }
 
+/// What helps against a text that is too long.
+const LONG_HINT: &str = "Send fewer statements or rows at once, or COPY the rows. Rows of literals in an INSERT may be much longer than other text.";
+
 /// Returns the tokens of an input without white space and comments, or the bound that it is beyond.
 pub(crate) fn tokenize(input: &str) -> Result<Vec<Lexeme>, ParseError> {
     let long = input.len() > SQL_BYTES_MAX;
@@ -48,7 +51,7 @@ pub(crate) fn tokenize(input: &str) -> Result<Vec<Lexeme>, ParseError> {
             format!("statement text is longer than {SQL_BYTES_MAX} bytes"),
         )
         .sqlstate(PROGRAM_LIMIT_EXCEEDED)
-        .hint("Send fewer statements at once, or move long lists of values into a source."));
+        .hint(LONG_HINT));
     }
     let mut tokens = Vec::new();
     Tokenizer::new(&PostgreSqlDialect {}, input)
@@ -73,7 +76,7 @@ pub(crate) fn tokenize(input: &str) -> Result<Vec<Lexeme>, ParseError> {
             format!("statement has more than {TOKENS_MAX} tokens"),
         )
         .sqlstate(STATEMENT_TOO_COMPLEX)
-        .hint("Send fewer statements at once, or move long lists of values into a source."));
+        .hint(LONG_HINT));
     }
     check_parameters(input, &lexemes)?;
     check_chains(input, &lexemes)?;

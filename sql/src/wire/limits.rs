@@ -34,8 +34,8 @@ pub(crate) const AUTHENTICATION_BYTES_MAX: usize = 16 * 1024;
 pub(crate) const NEGOTIATIONS_MAX: usize = 4;
 /// Prepared statements of one session.
 pub(crate) const STATEMENTS_MAX: usize = 1_000;
-/// Bytes of the texts of all of them: what is kept of a text takes some ten times as much.
-pub(crate) const STATEMENTS_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Bytes of the texts of all that have names: what is kept of a text takes some twenty times as much.
+pub(crate) const STATEMENTS_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Portals of one session.
 pub(crate) const PORTALS_MAX: usize = 100;
 /// Cursors of one session.

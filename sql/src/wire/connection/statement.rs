@@ -312,8 +312,9 @@ impl Connection {
             return Err(WireError::new(sqlstate::LIMIT_EXCEEDED, message)
                 .hint("Use DEALLOCATE for those that are done."));
         }
-        let kept = self.session.statements.values().map(|kept| kept.source.len());
-        if kept.sum::<usize>() + prepared.source.len() > STATEMENTS_BYTES_MAX {
+        let named = self.session.statements.iter().filter(|(name, _)| !name.is_empty());
+        let bytes: usize = named.map(|(_, kept)| kept.source.len()).sum();
+        if !name.is_empty() && bytes + prepared.source.len() > STATEMENTS_BYTES_MAX {
             let mib = STATEMENTS_BYTES_MAX >> 20;
             let message =
                 format!("prepared statements are too long: all of a session have {mib} MiB");
