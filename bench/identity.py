@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Measures the probabilistic matcher beside Splink 5 on labelled data, in one job, and prints one table; behind it how time
-grows with records, the million within a gigabyte, and what new records cost a resolver that knows a million.
+grows with records, the million within a gigabyte, what new records cost a resolver that knows a million, and the components of plain edges.
 
 Nothing but Python is needed to start this: what it needs besides is installed into bench/.venv-identity, and what cannot be
 installed is passed over. People come from the generator and the shop from the corpus that lie beside the project.
@@ -51,11 +51,14 @@ def main():
         lines += scaling(known, matcher, arguments.threads)
         lines += limited(known, matcher, arguments.threads)
         lines += newcomers(known, matcher.parent / "cores")
+        lines += components(matcher.parent / "cores")
     (arguments.work / "identity.json").write_text(json.dumps(lines, indent=1))
 
 
 SCALES = {"people_100k": 100_000, "people_1m": 1_000_000, "people_5m": 5_000_000}
 LIMIT = 1 << 30
+EDGES = 20_000_000
+REPEAT = 3
 
 
 def scaling(known, matcher, threads):
@@ -84,14 +87,25 @@ def limited(known, matcher, threads):
     return [{"limit_bytes": LIMIT, "seconds": figures["seconds"]["total"]}]
 
 
+def components(cores):
+    """How long it takes to find who hangs together by twenty million plain edges."""
+    line = core(cores, "union", "--edges", str(EDGES), "--repeat", str(REPEAT))["union"]
+    print(f"components of {EDGES:,} edges between 64-bit ids: {statistics.median(line['seconds']):.2f} s", flush=True)
+    return [line]
+
+
+def core(cores, *arguments):
+    """The lines of a core by name."""
+    done = subprocess.run([str(cores), *arguments], check=True, timeout=TIMEOUT_S, capture_output=True, text=True)
+    return {line["name"]: line for line in map(json.loads, done.stdout.splitlines())}
+
+
 def newcomers(known, cores):
     """What the resolver of identity graphs with a FUZZY rule takes for the million, and for records that come later."""
     data = made(known, "people_1m")
     if data is None:
         return []
-    done = subprocess.run([str(cores), "weigh", "--records", str(data.path), "--truth", "truth"],
-                          check=True, timeout=TIMEOUT_S, capture_output=True, text=True)
-    lines = {line["name"]: line for line in map(json.loads, done.stdout.splitlines())}
+    lines = core(cores, "weigh", "--records", str(data.path), "--truth", "truth")
     for name, line in lines.items():
         facts = ", ".join(f"{fact} {value:.4f}" if isinstance(value, float) else f"{fact} {value}" for fact, value in line["facts"].items())
         print(f"{name:20}{facts}", flush=True)

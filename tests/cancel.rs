@@ -127,6 +127,7 @@ async fn nothing_is_computed_any_more_for_a_statement_that_was_cancelled() {
             format!("SELECT count(*) {rows} WHERE jsonb_build_object('a', repeat('x', 1000000)) #>> ARRAY['b', g::text] = 'x'"),
         ),
         ("planning", planned),
+        ("a chain of operators", format!("SELECT email{} FROM profiles", " || email".repeat(400))),
     ] {
         let session = server.session("engineer").await;
         let statement = session.run(&statement);
@@ -199,6 +200,10 @@ async fn a_session_stops_and_ends_others_of_its_role_alone() {
     assert_eq!(stranger.value(&state).await, "", "others are not seen");
     assert_eq!([stranger.value(&cancel).await, stranger.value(&end).await], ["f", "f"]);
     assert_eq!(other.value(&state).await, "active");
+    let text = format!("SELECT string_agg(query, '') FROM pg_stat_activity WHERE pid = {pid}");
+    assert_eq!(other.value(&text).await, ENDLESS);
+    other.rows("SET cdp.purpose = ''").await;
+    assert_eq!(other.value(&text).await, "<insufficient privilege>", "its purpose is another");
     assert_eq!(other.value(&cancel).await, "t");
     let failure = statement.await.expect_err("the statement was cancelled");
     assert_eq!(failure.sqlstate, CANCELED, "{failure}");

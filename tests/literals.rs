@@ -65,11 +65,46 @@ async fn many_rows_of_literals_go_in_at_once() {
         literals(ROWS + 1..2 * ROWS + 1)
     );
     let returned = builder.client.query(&more, &[]).await.unwrap();
-    // More than one batch comes back in any order.
-    let mut ids: Vec<i64> = returned.iter().map(|row| row.get(0)).collect();
-    ids.sort_unstable();
+    let ids: Vec<i64> = returned.iter().map(|row| row.get(0)).collect();
     assert_eq!(ids, (ROWS + 1..2 * ROWS + 1).collect::<Vec<_>>());
     assert_eq!(returned[0].get::<_, String>(1), "NEW");
+}
+
+#[tokio::test]
+async fn many_rows_are_numbered_and_come_back_in_their_order() {
+    let lake = small().copied();
+    let server = lake.serve();
+    let builder = builder(&server).await;
+    builder.rows("CREATE TABLE analytics.queue (id bigserial PRIMARY KEY, n int UNIQUE)").await;
+    let written: Vec<i32> = (0..20_000).map(|at| at * 7_919 % 20_011).collect();
+    let values = written.iter().map(|n| format!("({n})")).collect::<Vec<_>>().join(",");
+    let looked_up = "(SELECT max(q.id) FROM analytics.queue q WHERE q.n = queue.n - 30000)";
+    for (rows, returning, expected) in [
+        (format!("VALUES {values}"), "id, n, n::text || '!'".to_owned(), written),
+        (
+            "SELECT -g FROM generate_series(1, 20000) g ORDER BY g DESC".into(),
+            "*, upper(n::text)".into(),
+            (-20_000..0).collect(),
+        ),
+        (
+            "SELECT g FROM generate_series(30001, 50000) g".into(),
+            format!("*, {looked_up}"),
+            (30_001..=50_000).collect(),
+        ),
+        (
+            "SELECT g AS n FROM generate_series(50001, 70000) g ORDER BY n DESC ON CONFLICT (n) DO NOTHING"
+                .into(),
+            "id, n".into(),
+            (50_001..=70_000).rev().collect(),
+        ),
+    ] {
+        let insert = format!("INSERT INTO analytics.queue (n) {rows} RETURNING {returning}");
+        let returned = builder.client.query(&insert, &[]).await.unwrap();
+        let numbers: Vec<i32> = returned.iter().map(|row| row.get(1)).collect();
+        assert_eq!(numbers, expected, "{returning}");
+        let ids: Vec<i64> = returned.iter().map(|row| row.get(0)).collect();
+        assert!(ids.windows(2).all(|pair| pair[0] < pair[1]), "{returning}");
+    }
 }
 
 #[tokio::test]

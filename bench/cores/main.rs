@@ -27,6 +27,10 @@ use report::Report;
 /// What goes wrong in a benchmark ends it.
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
+/// As in the product.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> Outcome<()> {
     let mut arguments = Arguments::parse(std::env::args().skip(1))?;
     let core = arguments.next().ok_or("name a core: union, resolve, weigh, commit or scan")?;

@@ -11,7 +11,7 @@ use arrow::array::{Array, AsArray, RecordBatch, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use engine::catalog::{IdentifierRule, IdentityGraph, MatchRule, Normalizer};
-use engine::identity::union_find::components_from_u64_edges;
+use engine::identity::components::components_from_u64_edges;
 use engine::identity::{NewSubject, PersonFields, Resolver, Rules};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 

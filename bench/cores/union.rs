@@ -4,7 +4,7 @@
 //! no giant component, and one edge of a hundred is part of a chain of [`CHAIN_EDGES`], which is what methods that spread
 //! labels in rounds suffer from. Edges come in random order.
 
-use engine::identity::union_find::components_from_u64_edges;
+use engine::identity::components::components_from_u64_edges;
 
 use crate::{Arguments, Outcome, Report};
 

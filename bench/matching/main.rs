@@ -6,9 +6,9 @@
 //!          [--threshold P] [--seed N] [--threads N] [--model trained-before] [--explain N]
 //! ```
 //!
-//! `FILE` is Parquet or CSV. Fields of a person are those of [`engine::matching::PersonField`]; the forms of identifiers are `email`, `phone`,
-//! `code` and `opaque`. Rows that agree on `--record` are versions of one record and always belong together. With `--truth`
-//! the clusters are compared with the people of that column: pairs, B-cubed, the largest cluster.
+//! `FILE` is Parquet or CSV. Fields of a person are those of [`engine::matching::PersonField`]; the forms of identifiers
+//! are `email`, `phone`, `code` and `opaque`. Rows that agree on `--record` are versions of one record and always belong
+//! together. With `--truth` the clusters are compared with the people of that column: pairs, B-cubed, the largest cluster.
 
 #[path = "../cores/arguments.rs"]
 mod arguments;
@@ -28,6 +28,10 @@ use table::Table;
 
 /// What goes wrong in a benchmark ends it.
 type Outcome<T> = Result<T, Box<dyn Error>>;
+
+/// As in the product.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> Outcome<()> {
     let mut arguments = Arguments::parse(std::env::args().skip(1))?;

@@ -5,7 +5,8 @@ use std::hash::Hash;
 
 use serde_json::{Value, json};
 
-/// Compares clusters with people, of which each record has one of each: pairwise over all pairs, B-cubed over records, and the largest cluster.
+/// Compares clusters with people, of which each record has one of each: pairwise over all pairs, B-cubed over records, and
+/// the largest cluster.
 pub(crate) fn score(records: &[(u32, &str)]) -> Value {
     let mut cells: HashMap<(u32, &str), u64> = HashMap::new();
     for record in records {

@@ -10,7 +10,7 @@ from measure import Line, Sample, count_text, seconds_of, seconds_text
 
 TIMEOUT_S = 1_800
 UNION_EDGES, UNION_EDGES_QUICK = 20_000_000, 2_000_000
-UNION_AIM_S = 4.0
+UNION_AIM_S = 3.0
 COMMIT_FILES = (10, 1_000)
 COMMITS = 100
 MEMORY = pathlib.Path("/dev/shm")

@@ -32,6 +32,7 @@ use crate::error::{Error, Result};
 use crate::identity::ProfileIds;
 use crate::jobs::{Record, Run, Step, Trigger};
 use crate::query::governed::PROFILE_ID;
+use crate::query::postgres::has_ends;
 use crate::query::reads::Reads;
 use crate::tables;
 use query::SyncQuery;
@@ -222,6 +223,7 @@ impl Outgoing {
     async fn deliver(&self) -> Result<SyncReport> {
         let (engine, sync) = (&self.engine, &self.sync);
         let (batches, people, held_back) = still_allowed(engine, sync, &self.found)?;
+        batches.iter().try_for_each(check_ends)?;
         let segment = match &sync.input {
             SyncInput::Segment { segment, .. } => Some(segment.clone()),
             SyncInput::Query(_) => None,
@@ -256,6 +258,21 @@ impl Outgoing {
         });
         change
     }
+}
+
+/// Fails if a batch has an infinite date or timestamp, which is a day far away in a file.
+fn check_ends(batch: &RecordBatch) -> Result<()> {
+    let schema = batch.schema_ref();
+    let found = batch.columns().iter().position(has_ends);
+    found.map_or(Ok(()), |at| {
+        Err(Error::Unsupported {
+            what: format!(
+                "an infinite date or timestamp in column \"{}\"",
+                schema.field(at).name()
+            ),
+            hint: "Send null for no end: nullif(column, 'infinity').".into(),
+        })
+    })
 }
 
 fn new_run() -> String {

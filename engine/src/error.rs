@@ -96,6 +96,18 @@ pub enum Error {
         /// What to do.
         hint: String,
     },
+    /// A row is not what those of its table are to be. SQLSTATE 23502 or 23514.
+    #[error("{message}")]
+    Row {
+        /// The SQLSTATE.
+        sqlstate: &'static str,
+        /// Which constraint it violates.
+        message: String,
+        /// Its values, as far as they are known.
+        detail: Option<String>,
+        /// What to do.
+        hint: String,
+    },
     /// Not built. SQLSTATE 0A000.
     #[error("{what} is not supported")]
     Unsupported {
@@ -159,7 +171,9 @@ impl Error {
             Error::InUse { .. } => "2BP01",
             Error::Denied { .. } => "42501",
             Error::Conflict { .. } => "55006",
-            Error::Limit { sqlstate, .. } | Error::Standard { sqlstate, .. } => sqlstate,
+            Error::Limit { sqlstate, .. }
+            | Error::Standard { sqlstate, .. }
+            | Error::Row { sqlstate, .. } => sqlstate,
             Error::Duplicate { .. } => "23505",
             Error::Unsupported { .. } => "0A000",
             Error::Unavailable { .. } => "58030",
@@ -201,6 +215,7 @@ impl Error {
     pub fn detail(&self) -> Option<&str> {
         match self {
             Error::Duplicate { detail, .. } => Some(detail),
+            Error::Row { detail, .. } => detail.as_deref(),
             Error::Definition { source, .. } => source.detail(),
             Error::Invalid { .. }
             | Error::Missing { .. }
@@ -229,6 +244,7 @@ impl Error {
             | Error::Limit { hint, .. }
             | Error::Standard { hint, .. }
             | Error::Duplicate { hint, .. }
+            | Error::Row { hint, .. }
             | Error::Unsupported { hint, .. } => Some(hint.clone()),
             Error::Exists { kind, .. } => Some(format!(
                 "CREATE OR REPLACE {} puts this one in its place.",
@@ -254,6 +270,11 @@ impl Error {
             Error::Unavailable { .. } | Error::Corrupt { .. } | Error::Query(_) => None,
         }
     }
+}
+
+/// Makes an error of the engine an error of DataFusion, from which the wire takes the SQLSTATE.
+pub(crate) fn failure(error: Error) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
 }
 
 /// Lists objects: `role "analyst", segment "lapsed"`.

@@ -1,8 +1,9 @@
 //! The refresher: brings derived tables up to date, in the order in which they depend on each other.
 //!
 //! Sources come first, then the consent ledger and identity overrides that are followed, then identity and profiles in one
-//! publication, then segments, then syncs that are due. One refresh runs at a time; what falls due meanwhile is done once, afterwards. Each step writes a row to
-//! `cdp.refreshes` before it starts and another when it ends, so that a run that was killed is seen as one that never ended.
+//! publication, then segments, then syncs that are due. One refresh runs at a time; what falls due meanwhile is done once,
+//! afterwards. Each step writes a row to `cdp.refreshes` before it starts and another when it ends, so that a run that was
+//! killed is seen as one that never ended.
 //!
 //! A step that fails fails alone: what it had published before stays, and the others go on with that. Only segments wait
 //! when consent, profiles or a segment that they read failed, since their members would be those of another moment.

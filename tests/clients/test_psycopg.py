@@ -377,6 +377,13 @@ def test_sessions_of_a_role_hear_what_others_have_committed(shop):
         speaker.commit()
         heard = list(listener.notifies(timeout=30, stop_after=1))
         assert [(each.channel, each.payload, each.pid) for each in heard] == [("refreshed", "profiles", speaker.info.backend_pid)]
+        # A function says it, too, with what only a parameter tells.
+        speaker.execute("SELECT pg_notify('refreshed', 'never')")
+        speaker.rollback()
+        speaker.execute("SELECT pg_notify(%s, %s)", ("refreshed", "segments"))
+        assert list(listener.notifies(timeout=0)) == []
+        speaker.commit()
+        assert [each.payload for each in listener.notifies(timeout=30, stop_after=1)] == ["segments"]
         assert list(stranger.notifies(timeout=0)) == []
         listener.execute("UNLISTEN *")
         speaker.execute("NOTIFY refreshed")

@@ -1,7 +1,8 @@
 //! Whether these statements would notice: the same questions over a plain filter in place of the governed leaf.
 //!
-//! Profiles of both lakes, hidden people included, are put behind an ordinary view with a `WHERE` over their consents, which the
-//! optimizer may move things through. What the analyst then learns from errors and plans must tell the lakes apart, or the test tests nothing.
+//! Profiles of both lakes, hidden people included, are put behind an ordinary view with a `WHERE` over their consents,
+//! which the optimizer may move things through. What the analyst then learns from errors and plans must tell the lakes
+//! apart, or the test tests nothing.
 
 use std::sync::Arc;
 

@@ -20,17 +20,20 @@ pub mod normalize {
     pub mod birth_date;
     pub mod country;
     mod country_names;
+    pub mod east_asian;
     pub mod email;
     pub mod family_name;
     mod fold;
     pub mod given_name;
     mod given_names;
+    mod kana;
     pub mod mojibake;
     mod more_given_names;
     pub mod name;
     pub mod phone;
     pub mod postal_code;
     mod punycode;
+    mod scripts;
     pub mod street;
     pub mod surname;
     pub mod text;
@@ -49,6 +52,7 @@ pub mod agreement {
     pub mod given_name;
     pub mod identifier;
     pub mod name;
+    pub mod second_name;
     pub mod slip;
     pub mod surname;
     pub mod weight;
@@ -79,6 +83,7 @@ pub use agreement::name::{
     Agreement, MIDDLE_WORDS_MAX, NameAgreement, NamePart, NameParts, NameWords, compare_names,
     name_agreement, name_key,
 };
+pub use agreement::second_name::level_with_second_names;
 pub use agreement::slip::{is_name_slip, is_one_slip, is_slip};
 pub use agreement::surname::{surname_agreement, surname_level};
 pub use agreement::weight::match_weight;
@@ -89,13 +94,17 @@ pub use json::tree::{Elements, Json, Keeping, Members, Value, View, name_order};
 pub use json::write::{Spacing, TooLong, Writer, quote_json};
 pub use normalize::birth_date::{birth_number, eight_digits, normalize_birth_date};
 pub use normalize::country::normalize_country;
+pub use normalize::east_asian::spelled_family;
 pub use normalize::email::normalize_email;
 pub use normalize::family_name::{called_name, is_family_name, turn_family_name};
 pub use normalize::given_name::{
     GivenNames, given_name_key, is_given_name, relate_given_names, same_given_name,
 };
 pub use normalize::mojibake::repair_mojibake;
-pub use normalize::name::{SUFFIXES, normalize_name, take_suffix, writes_vowels};
+pub use normalize::name::{
+    SUFFIXES, normalize_family_name, normalize_name, normalize_name_part, take_suffix,
+    writes_vowels,
+};
 pub use normalize::phone::normalize_phone;
 pub use normalize::postal_code::normalize_postal_code;
 pub use normalize::street::normalize_street;

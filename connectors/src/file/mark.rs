@@ -91,7 +91,7 @@ impl At {
     /// The beginning of a file.
     pub(super) const START: At = At { offset: 0, line: 1, open: None };
     /// The beginning of a file that counts rows.
-    pub(super) const ROW_ZERO: At = At { offset: 0, line: 0, open: None };
+    const ROW_ZERO: At = At { offset: 0, line: 0, open: None };
 }
 
 /// A row that ended with the file and not with a line.

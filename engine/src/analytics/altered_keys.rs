@@ -1,18 +1,24 @@
-//! Keys of tables that are there: `ALTER TABLE ... ADD PRIMARY KEY`, `ADD UNIQUE` and `DROP CONSTRAINT`.
+//! Keys and checks of tables that are there: `ALTER TABLE ... ADD PRIMARY KEY`, `ADD UNIQUE`, `ADD CHECK` and
+//! `DROP CONSTRAINT`.
 //!
-//! A key is added once all rows that are there have been held against each other; whoever changes rows in the meantime makes
-//! the commit fail.
+//! A key is added once all rows that are there have been held against each other, and a check once each fulfils it; whoever
+//! changes rows in the meantime makes the commit fail.
 
 use arrow::array::Array;
+use arrow::datatypes::Field;
 use datafusion::sql::sqlparser::ast::TableConstraint;
+use futures::FutureExt;
 
+use super::check_constraints;
+use super::checks::Checks;
 use super::columns::ColumnChange;
-use super::constraints::{CONSTRAINTS, is_kept, is_plain, names};
+use super::constraint_names;
+use super::constraints::{CONSTRAINTS, REFERENCES, is_kept, is_plain, names};
 use super::keys::{BroughtKeys, Key};
 use super::statement::{normal, unsupported};
 use super::write::{Seen, missing};
 use crate::catalog::{
-    AnalyticsBody, AnalyticsRelation, AnalyticsTable, UniqueConstraint, object_name, placed,
+    AnalyticsBody, AnalyticsRelation, AnalyticsTable, CheckConstraint, UniqueConstraint, placed,
 };
 use crate::error::{Error, Result};
 use crate::lake::TableSnapshot;
@@ -22,15 +28,29 @@ use crate::query::session::QuerySession;
 use crate::table_read;
 
 /// Types whose values may be a key.
-const TYPES: [&str; 9] =
-    ["int2", "int4", "int8", "text", "varchar", "uuid", "date", "timestamp", "timestamptz"];
+const TYPES: [&str; 10] = [
+    "int2",
+    "int4",
+    "int8",
+    "text",
+    "varchar",
+    "bpchar",
+    "uuid",
+    "date",
+    "timestamp",
+    "timestamptz",
+];
 
 /// Reads a constraint that is added.
 pub(super) fn added(constraint: &TableConstraint) -> Result<ColumnChange> {
-    let refused = || unsupported(format!("\"{constraint}\""), CONSTRAINTS);
+    let hint = match constraint {
+        TableConstraint::ForeignKey(_) => REFERENCES,
+        _ => CONSTRAINTS,
+    };
+    let refused = || unsupported(format!("\"{constraint}\""), hint);
     let (name, columns, is_primary) = match constraint {
         TableConstraint::PrimaryKey(key) if is_plain(key.characteristics.as_ref()) => {
-            (None, names(&key.columns), true)
+            (key.name.as_ref().map(normal), names(&key.columns), true)
         }
         TableConstraint::Unique(unique) if is_kept(unique) => {
             (unique.name.as_ref().map(normal), names(&unique.columns), false)
@@ -54,6 +74,28 @@ impl QuerySession {
         let AnalyticsBody::Table(changed) = &mut after.body else { return Err(missing(name)) };
         let (constraint, columns, is_primary) = match change {
             ColumnChange::AddKey { name, columns, is_primary } => (name, columns, *is_primary),
+            ColumnChange::AddCheck(check) => {
+                let check = check.clone();
+                let known = check_constraints::names_of(name, changed);
+                let check = check.named(name, &known, self.facts())?;
+                changed.checks.push(check.clone());
+                self.refuse_unfulfilled(seen, (name, table), before, check).await?;
+                return Ok(None);
+            }
+            ColumnChange::Validate { name: constraint } => {
+                let found = changed.checks.iter_mut().find(|check| check.name == *constraint);
+                let check = found.ok_or_else(|| no_check(name, table, constraint))?;
+                if check.not_valid {
+                    check.not_valid = false;
+                    let check = check.clone();
+                    self.refuse_unfulfilled(seen, (name, table), before, check).await?;
+                }
+                return Ok(None);
+            }
+            ColumnChange::RenameKey { name: constraint, to } => {
+                self.rename_constraint(name, changed, constraint, to)?;
+                return Ok(None);
+            }
             ColumnChange::DropKey { name: constraint, if_exists } => {
                 return dropped(name, changed, constraint, *if_exists);
             }
@@ -64,10 +106,7 @@ impl QuerySession {
         self.may_fill(seen, name, false, false)?;
         let named = self.name_of_key(name, changed, constraint.as_deref(), columns, is_primary)?;
         match is_primary {
-            true => {
-                changed.primary_key = columns.clone();
-                changed.not_null.extend(columns.iter().cloned());
-            }
+            true => changed.set_primary_key(name, columns.clone(), named.clone()),
             false => {
                 let (name, columns) = (named.clone(), columns.clone());
                 changed.unique.push(UniqueConstraint { name, columns });
@@ -78,6 +117,70 @@ impl QuerySession {
         self.refuse_same((name, table), before, key, is_primary).await?;
         self.staged().lock().copied(&seen.base.published, &table.path);
         Ok(None)
+    }
+
+    /// Gives a constraint of a table another name.
+    fn rename_constraint(
+        &self,
+        name: &str,
+        table: &mut AnalyticsTable,
+        constraint: &str,
+        to: &str,
+    ) -> Result<()> {
+        let known = check_constraints::names_of(name, table);
+        if !known.iter().any(|known| known == constraint) {
+            let relation = placed(name).1;
+            return Err(Error::Standard {
+                sqlstate: "42704",
+                message: format!(
+                    "constraint \"{constraint}\" for table \"{relation}\" does not exist"
+                ),
+                hint: "\\d shows the constraints of a table.".into(),
+            });
+        }
+        if known.iter().any(|known| known == to) {
+            return Err(check_constraints::taken(name, to));
+        }
+        if let Some(check) = table.checks.iter_mut().find(|check| check.name == constraint) {
+            to.clone_into(&mut check.name);
+            return Ok(());
+        }
+        let key = self.name_of_key(name, table, Some(to), &[], false)?;
+        match table.unique.iter_mut().find(|key| key.name == constraint) {
+            Some(unique) => unique.name = key,
+            None => table.primary_key_name = Some(key),
+        }
+        Ok(())
+    }
+
+    /// Fails if a row that is there does not fulfil a check, unless only those that come are to.
+    async fn refuse_unfulfilled(
+        &self,
+        seen: &Seen,
+        (name, table): (&str, &AnalyticsTable),
+        before: &TableSnapshot,
+        check: CheckConstraint,
+    ) -> Result<()> {
+        let not_valid = check.not_valid;
+        let checked = AnalyticsTable { checks: vec![check], ..table.clone() };
+        let mut checks = Checks::of(self, seen, (name, &checked), &before.schema);
+        checks.check().boxed().await?;
+        if not_valid {
+            return Ok(());
+        }
+        if table.of_persons {
+            let hint = "Whether those that are there fulfil it would tell of persons who are hidden: add it with NOT VALID, for those that come.";
+            return Err(unsupported("a check of rows of persons that are there", hint));
+        }
+        self.may_fill(seen, name, false, false)?;
+        let lake = self.engine().catalog().lake();
+        for file in before.files.iter() {
+            for batch in table_read::read_file(lake, &table.path, file, &before.schema).await? {
+                checks.hold_there(&batch).boxed().await?;
+            }
+        }
+        self.staged().lock().copied(&seen.base.published, &table.path);
+        Ok(())
     }
 
     /// Fails if two rows that are there have the same key, or one has a null where there may be none.
@@ -106,14 +209,7 @@ impl QuerySession {
         if !known.are_same() {
             return Ok(());
         }
-        Err(Error::Standard {
-            sqlstate: "23505",
-            message: format!("could not create unique index \"{}\"", key.constraint()),
-            hint: format!(
-                "Rows have the same values: GROUP BY {} HAVING count(*) > 1 finds them.",
-                columns.join(", ")
-            ),
-        })
+        Err(not_unique(key))
     }
 
     /// Returns the name of a new key, which no other relation or constraint of its schema has.
@@ -127,34 +223,33 @@ impl QuerySession {
     ) -> Result<String> {
         let (schema, relation) = placed(name);
         let keys = table.keys(name);
-        if is_primary {
-            let wanted = format!("{relation}_pkey");
-            return match keys.iter().any(|key| key.name == wanted) {
-                true => Err(taken(&wanted)),
-                false => Ok(wanted),
-            };
-        }
         let snapshot = self.facts().snapshot();
+        let is_others = |wanted: &str| {
+            let found = snapshot.index(schema, wanted);
+            // Its own may be gone by the same statement.
+            found.is_some_and(|(other, _)| other.relation.name != relation)
+        };
         let is_taken = |wanted: &str| {
             wanted == relation
                 || keys.iter().any(|key| key.name == wanted)
                 || self.facts().has_relation(schema, wanted)
-                || snapshot.index(schema, wanted).is_some()
+                || is_others(wanted)
         };
-        match wanted {
-            Some(wanted) if is_taken(wanted) => Err(taken(wanted)),
-            Some(wanted) => Ok(wanted.to_owned()),
-            None => {
-                let labels = (1..).map(|pass| format!("key{pass}"));
-                let mut labels = std::iter::once("key".to_owned()).chain(labels);
-                let free = labels.find_map(|label| {
-                    let name = object_name(relation, &columns.join("_"), &label);
-                    (!is_taken(&name)).then_some(name)
-                });
-                free.ok_or_else(|| missing(name))
-            }
-        }
+        constraint_names::of_key((relation, columns, is_primary), wanted, is_taken)
     }
+}
+
+/// The answer to whoever validates a constraint that is no check.
+fn no_check(name: &str, table: &AnalyticsTable, constraint: &str) -> Error {
+    let relation = placed(name).1;
+    let of_relation = format!("constraint \"{constraint}\" of relation \"{relation}\"");
+    let is_key = table.keys(name).iter().any(|key| key.name == constraint);
+    let (sqlstate, message) = match is_key {
+        true => ("42809", format!("{of_relation} is not a foreign key or check constraint")),
+        false => ("42704", format!("{of_relation} does not exist")),
+    };
+    let hint = "\\d shows the constraints of a table.".into();
+    Error::Standard { sqlstate, message, hint }
 }
 
 /// Fails unless columns may be a new key of a table.
@@ -195,13 +290,31 @@ fn check(
                 hint: "Name it once.".into(),
             });
         }
-        let data_type = pg_type_of(field).0.name.as_str();
-        if !TYPES.contains(&data_type) {
-            let what = format!("column \"{column}\" of type {data_type} in a key");
-            return Err(unsupported(what, CONSTRAINTS));
-        }
+        check_type(field)?;
     }
     Ok(())
+}
+
+/// Fails unless values of a column may be in a key.
+pub(super) fn check_type(column: &Field) -> Result<()> {
+    let data_type = pg_type_of(column).0.name.as_str();
+    if TYPES.contains(&data_type) {
+        return Ok(());
+    }
+    let what = format!("column \"{}\" of type {data_type} in a key", column.name());
+    Err(unsupported(what, CONSTRAINTS))
+}
+
+/// The answer to rows of which two have the same key.
+pub(super) fn not_unique(key: &Key) -> Error {
+    Error::Standard {
+        sqlstate: "23505",
+        message: format!("could not create unique index \"{}\"", key.constraint()),
+        hint: format!(
+            "Rows have the same values: GROUP BY {} HAVING count(*) > 1 finds them.",
+            key.columns().join(", ")
+        ),
+    }
 }
 
 /// The answer to rows in which a column is null that is never to be.
@@ -214,15 +327,6 @@ pub(super) fn contains_nulls(name: &str, column: &str) -> Error {
     }
 }
 
-/// The answer to a name that another relation or constraint has.
-fn taken(name: &str) -> Error {
-    Error::Standard {
-        sqlstate: "42P07",
-        message: format!("relation \"{name}\" already exists"),
-        hint: "Give the constraint another name, or none.".into(),
-    }
-}
-
 /// Takes a constraint from a table.
 fn dropped(
     name: &str,
@@ -231,13 +335,14 @@ fn dropped(
     if_exists: bool,
 ) -> Result<Option<String>> {
     let relation = placed(name).1;
-    if !table.primary_key.is_empty() && constraint == format!("{relation}_pkey") {
-        table.primary_key.clear();
+    if !table.primary_key.is_empty() && constraint == table.name_of_primary_key(name) {
+        table.drop_primary_key();
         return Ok(None);
     }
-    let before = table.unique.len();
+    let before = table.unique.len() + table.checks.len();
     table.unique.retain(|key| key.name != constraint);
-    if table.unique.len() < before {
+    table.checks.retain(|check| check.name != constraint);
+    if table.unique.len() + table.checks.len() < before {
         return Ok(None);
     }
     let message = format!("constraint \"{constraint}\" of relation \"{relation}\" does not exist");

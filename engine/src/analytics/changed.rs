@@ -3,27 +3,29 @@
 //! Rows of hidden people in these files go into the new ones as they are. Keys that change are held against others once all
 //! rows have changed, so that rows may pass keys on to each other.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch};
 use arrow::compute::{concat_batches, filter_record_batch, interleave, take};
-use arrow::datatypes::{Int64Type, Schema};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use datafusion::error::DataFusionError;
+use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::logical_expr::LogicalPlan;
-use futures::TryStreamExt;
+use futures::{FutureExt, TryStreamExt};
 
+use super::checks::Checks;
 use super::keys::Key;
-use super::numbers::Brought;
+use super::numbers::{Brought, Numbering};
 use super::provenance::Provenance;
 use super::returning::{Item, Returned};
-use super::rows::{self, FileWriter, ROW, check_not_null};
+use super::rows::{self, FileWriter, ROW};
 use super::write::{Seen, Written, missing};
 use crate::catalog::{AnalyticsTable, placed, qualified};
 use crate::error::Result;
 use crate::lake::{FileEntry, Table, TableSnapshot};
 use crate::query::kept::Context;
-use crate::query::postgres::{Zone, zone_of};
+use crate::query::postgres::{Zone, bytes_held, zone_of};
 use crate::query::session::QuerySession;
 use crate::table_read;
 
@@ -34,6 +36,8 @@ pub(super) struct Change<'a> {
     pub(super) verb: &'a str,
     /// The columns that `UPDATE` assigns.
     pub(super) assigned: &'a [String],
+    /// Those of them that become the next number of their sequence.
+    pub(super) numbered: &'a [String],
     pub(super) returning: Option<&'a [Item]>,
     /// How many columns of other relations come back.
     pub(super) others: usize,
@@ -67,6 +71,12 @@ impl Changed {
     /// Tells whether the row of this number has a key no more, since it goes or has another one.
     pub(super) fn frees(&self, key: &Key, row: i64) -> bool {
         (self.values.is_none() || self.assigns(key)) && self.places.contains_key(&row)
+    }
+
+    /// Tells whether a value is null in a column that never is.
+    fn brings_null(&self, table: &AnalyticsTable) -> bool {
+        let mut values = self.values.iter().flatten();
+        values.any(|(name, array)| table.not_null.contains(name) && array.logical_null_count() > 0)
     }
 
     /// Tells whether a key becomes another one.
@@ -108,7 +118,7 @@ impl QuerySession {
         change: &Change<'_>,
         plan: LogicalPlan,
     ) -> Result<Written> {
-        let Change { name, verb, assigned, returning, others } = *change;
+        let Change { name, verb, assigned, numbered, returning, others } = *change;
         let (relation, table) = seen.table(name, verb)?;
         self.require_owner(name, relation)?;
         let provenance = match assigned.is_empty() {
@@ -125,14 +135,16 @@ impl QuerySession {
         let made = self.opened(&table.path).await?;
         let snapshot = seen.live.published.table(&table.path).ok_or_else(|| missing(name))?;
         let places: Vec<(&String, usize)> = assigned.iter().zip(1..).collect();
+        let numbers = self.numbers(seen, table)?;
+        let found = with_next_numbers(found, &places, numbered, &numbers).await?;
         let zone = zone_of(self.facts());
         let values = match assigned.is_empty() {
             true => None,
-            false => Some(new_values(&snapshot.schema, table, &places, &found, &zone)?),
+            false => Some(new_values(&snapshot.schema, &places, &found, &zone)?),
         };
         let mut brought = Brought::default();
         for (column, array) in values.iter().flatten() {
-            if table.numbered.contains_key(column) {
+            if table.numbered.contains_key(column) && !numbered.contains(column) {
                 brought.take(column, array)?;
             }
         }
@@ -142,9 +154,9 @@ impl QuerySession {
         let returned = returned.transpose()?;
         let count = changed.len();
         let (keys, changes) = (Key::all(name, table, &snapshot.schema)?, [changed]);
-        let rows = (&made, snapshot.as_ref(), table);
-        let (adds, removes) = self.written_anew(rows, &changes, &keys, &mut brought).await?;
-        let numbers = self.numbers(seen, table)?;
+        let of_table = (name, &made, snapshot.as_ref(), table);
+        let anew = self.written_anew(seen, of_table, &changes, &keys, &mut brought);
+        let (adds, removes) = anew.await?;
         self.settle_rows(seen, (name, table), &numbers, brought, &changes).await?;
         if !removes.is_empty() {
             self.stage_rows(seen, &made, adds, &removes);
@@ -165,24 +177,36 @@ impl QuerySession {
         if is_there { Ok(context) } else { Err(missing(name)) }
     }
 
-    /// Runs a plan that finds rows of a table, and returns what it found.
+    /// Runs a plan that finds rows of a table, and returns what it found. A row may be found as often as others join it.
     pub(super) async fn found(
         &self,
         seen: &Seen,
         name: &str,
         plan: LogicalPlan,
     ) -> Result<RecordBatch> {
-        let stream = self.run(&seen.live, plan, Some(&qualified(name))).await?;
+        let mut stream = self.run(&seen.live, plan, Some(&qualified(name))).await?;
         let schema = stream.schema();
-        let found: Vec<RecordBatch> = stream.try_collect().await?;
+        let memory = MemoryConsumer::new("rows that change").register(&self.memory());
+        let mut found: Vec<RecordBatch> = vec![];
+        while let Some(batch) = stream.try_next().await? {
+            let bytes: usize =
+                batch.columns().iter().map(|column| bytes_held(column.as_ref())).sum();
+            // They are there twice while they are put together.
+            memory.try_grow(2 * bytes)?;
+            found.push(batch);
+        }
         Ok(concat_batches(&schema, &found).map_err(DataFusionError::from)?)
     }
 
     /// Writes the files of a table anew that hold rows which change, and takes the keys that become others. Returns the new
     /// files, and those in whose places they come.
+    ///
+    /// # Errors
+    /// [`Error::Row`](crate::Error::Row) for a row that becomes one which its table may not have.
     pub(super) async fn written_anew(
         &self,
-        (made, snapshot, table): (&Table, &TableSnapshot, &AnalyticsTable),
+        seen: &Seen,
+        (name, made, snapshot, table): (&str, &Table, &TableSnapshot, &AnalyticsTable),
         changes: &[Changed],
         keys: &[Key],
         brought: &mut Brought,
@@ -192,6 +216,7 @@ impl QuerySession {
         if changes.iter().all(|changed| changed.places.is_empty()) {
             return Ok((adds, removes));
         }
+        let mut checks = Checks::of(self, seen, (name, table), &snapshot.schema);
         let numbers_only = table_read::project(&snapshot.schema, &[ROW])?;
         for file in snapshot.files.iter() {
             let rows = table_read::read_file(lake, made.path(), file, &numbers_only).await?;
@@ -210,6 +235,10 @@ impl QuerySession {
             for mut batch in batches {
                 for changed in changes {
                     batch = changed.make_in(&batch)?;
+                    if changed.brings_null(table) || checks.are_there() && changed.values.is_some()
+                    {
+                        checks.hold_stored(&changed.among(&batch)?).boxed().await?;
+                    }
                     for key in keys.iter().filter(|key| changed.assigns(key)) {
                         brought.keys.take(key, &changed.among(&batch)?, table)?;
                     }
@@ -220,6 +249,26 @@ impl QuerySession {
         }
         Ok((adds, removes))
     }
+}
+
+/// Puts the next numbers into the columns of `found` that become these; each of `assigned` stands at a place of it.
+pub(super) async fn with_next_numbers(
+    found: RecordBatch,
+    assigned: &[(&String, usize)],
+    numbered: &[String],
+    numbers: &BTreeMap<String, Numbering>,
+) -> Result<RecordBatch> {
+    if numbered.is_empty() {
+        return Ok(found);
+    }
+    let (mut fields, mut columns) = (found.schema().fields().to_vec(), found.columns().to_vec());
+    for (column, at) in assigned.iter().filter(|(column, _)| numbered.contains(column)) {
+        let numbering = numbers.get(*column).ok_or_else(|| missing(column))?;
+        columns[*at] = numbering.take(found.num_rows()).await?;
+        fields[*at] = Arc::new(Field::new(fields[*at].name(), DataType::Int64, true));
+    }
+    let schema = Arc::new(Schema::new(fields));
+    Ok(RecordBatch::try_new(schema, columns).map_err(DataFusionError::from)?)
 }
 
 /// Takes what comes back of the rows that change: their new values where they are `assigned`, and those they have.
@@ -245,7 +294,6 @@ fn given_back(
 /// Returns the new values of each assigned column, as they are stored; each comes from a column of what was found.
 pub(super) fn new_values(
     stored: &Schema,
-    table: &AnalyticsTable,
     assigned: &[(&String, usize)],
     found: &RecordBatch,
     zone: &Zone,
@@ -254,7 +302,6 @@ pub(super) fn new_values(
         let (_, field) = stored.fields().find(name).ok_or_else(|| missing(name))?;
         let logical = crate::lake::logical_field(field);
         let array = rows::assigned(found.column(*at), &logical, zone)?;
-        check_not_null(&array, name, table.not_null.contains(*name))?;
         Ok(((*name).clone(), rows::stored(&array, &logical, field)?))
     };
     assigned.iter().map(value).collect()

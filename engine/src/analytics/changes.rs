@@ -35,8 +35,8 @@ pub(super) fn delete(delete: &Delete, facts: &SessionFacts) -> Result<Write> {
     let query = target.query(&[], delete.using.as_deref(), delete.selection.as_ref())?;
     let returning = target.returning(delete.returning.as_deref(), delete.using.is_some())?;
     let Target { name, alias } = target;
-    let (verb, assigned, query) = ("DELETE", vec![], Box::new(query));
-    Ok(Write::Change { name, alias, verb, assigned, returning, query })
+    let (verb, assigned, numbered, query) = ("DELETE", vec![], vec![], Box::new(query));
+    Ok(Write::Change { name, alias, verb, assigned, numbered, returning, query })
 }
 
 /// Reads an `UPDATE`.
@@ -49,17 +49,30 @@ pub(super) fn update(update: &Update, facts: &SessionFacts) -> Result<Write> {
         None => None,
     };
     let declared = Declared::shown(&target.name, facts)?;
-    let (assigned, values): (Vec<String>, Vec<Expr>) =
-        assignments(&update.assignments, &declared)?.into_iter().unzip();
+    let (mut assigned, mut values) = (vec![], vec![]);
+    let mut numbered: Vec<String> = vec![];
+    for Assigned { column, value, is_numbered } in assignments(&update.assignments, &declared)? {
+        numbered.extend(is_numbered.then(|| column.clone()));
+        assigned.push(column);
+        values.push(value);
+    }
     let query = target.query(&values, from, update.selection.as_ref())?;
     let returning = target.returning(update.returning.as_deref(), from.is_some())?;
     let Target { name, alias } = target;
     let (verb, query) = ("UPDATE", Box::new(query));
-    Ok(Write::Change { name, alias, verb, assigned, returning, query })
+    Ok(Write::Change { name, alias, verb, assigned, numbered, returning, query })
+}
+
+/// A column, and what it becomes.
+pub(super) struct Assigned {
+    pub(super) column: String,
+    pub(super) value: Expr,
+    /// Whether it becomes the next number of its sequence, in whose place `value` is null.
+    pub(super) is_numbered: bool,
 }
 
 /// Reads what stands behind `SET`: columns of a table with these defaults, and what they become.
-pub(super) fn assignments(list: &[Assignment], known: &Declared) -> Result<Vec<(String, Expr)>> {
+pub(super) fn assignments(list: &[Assignment], known: &Declared) -> Result<Vec<Assigned>> {
     let mut assigned = Vec::with_capacity(list.len());
     for Assignment { target, value } in list {
         match target {
@@ -83,8 +96,9 @@ pub(super) fn assignments(list: &[Assignment], known: &Declared) -> Result<Vec<(
             let hint = "A row stays with its person: delete it, and insert another.";
             return Err(unsupported(format!("assigning \"{PROFILE_ID}\""), hint));
         }
+        let is_numbered = known.is_numbered_by(&column, &value);
         let value = known.value(&column, &value);
-        Ok((column, value))
+        Ok(Assigned { column, value, is_numbered })
     };
     assigned.into_iter().map(read).collect()
 }

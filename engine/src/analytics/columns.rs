@@ -6,27 +6,24 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
-use arrow::datatypes::{DataType, Field, FieldRef, Schema};
-use datafusion::error::DataFusionError;
+use arrow::datatypes::{FieldRef, Schema};
 use datafusion::sql::sqlparser::ast::{
-    AlterColumnOperation, AlterTableOperation, ColumnDef, Ident,
+    AlterColumnOperation, AlterTableOperation, ColumnDef, Expr, Ident, TableConstraint,
 };
 
-use super::insert::no_column;
+use super::check_constraints::{self, NewCheck};
+use super::column_changes::{Column, apply};
 use super::objects::{definition_over, used};
-use super::rows::{FileWriter, ROW, layout, stored};
 use super::sequence_objects::{OwnedSequences, without_sequences};
 use super::statement::{Write, normal, unsupported};
 use super::write::{Seen, Written, missing};
-use super::{altered_keys, constraints, defaults};
-use crate::catalog::{AnalyticsBody, AnalyticsRelation, AnalyticsTable, placed};
-use crate::error::{Error, Result};
-use crate::lake::{self, FileEntry, Table, TableSchema, TableSnapshot};
+use super::{altered_keys, constraints, defaults, retyped};
+use crate::catalog::{AnalyticsBody, CheckConstraint, placed};
+use crate::error::Result;
+use crate::lake::{self, TableSchema};
 use crate::query::governed::{PROFILE_ID, SUBJECT};
 use crate::query::postgres::SessionFacts;
 use crate::query::session::QuerySession;
-use crate::table_read;
 
 /// What to do in the place of other changes of a table.
 const ANEW: &str = "Make the table anew: CREATE TABLE ... AS SELECT, then rename it.";
@@ -35,17 +32,31 @@ const ANEW: &str = "Make the table anew: CREATE TABLE ... AS SELECT, then rename
 #[derive(Debug, Clone)]
 pub(crate) enum ColumnChange {
     /// `ADD COLUMN name type`: it has its default in the rows that are there.
-    Add { name: String, if_not_exists: bool, default: Option<String>, not_null: bool },
+    Add {
+        name: String,
+        if_not_exists: bool,
+        default: Option<String>,
+        not_null: bool,
+        checks: Vec<CheckConstraint>,
+    },
     /// `DROP COLUMN name`.
     Drop { name: String, if_exists: bool },
     /// `RENAME COLUMN name TO to`.
     Rename { name: String, to: String },
+    /// `ALTER COLUMN name TYPE type [USING expression]`.
+    Type { name: String, using: Option<Expr> },
     /// `ALTER COLUMN name SET` or `DROP DEFAULT`.
     Default { name: String, default: Option<String> },
     /// `ALTER COLUMN name SET` or `DROP NOT NULL`.
     NotNull { name: String, not_null: bool },
     /// `ADD PRIMARY KEY` or `UNIQUE`, with its name if it is given one.
     AddKey { name: Option<String>, columns: Vec<String>, is_primary: bool },
+    /// `ADD CHECK`.
+    AddCheck(NewCheck),
+    /// `VALIDATE CONSTRAINT name`.
+    Validate { name: String },
+    /// `RENAME CONSTRAINT name TO to`.
+    RenameKey { name: String, to: String },
     /// `DROP CONSTRAINT name`.
     DropKey { name: String, if_exists: bool },
 }
@@ -59,8 +70,16 @@ impl ColumnChange {
         }
     }
 
+    /// Tells whether it is of constraints of the table.
     fn is_of_keys(&self) -> bool {
-        matches!(self, ColumnChange::AddKey { .. } | ColumnChange::DropKey { .. })
+        matches!(
+            self,
+            ColumnChange::AddKey { .. }
+                | ColumnChange::AddCheck(_)
+                | ColumnChange::Validate { .. }
+                | ColumnChange::RenameKey { .. }
+                | ColumnChange::DropKey { .. }
+        )
     }
 }
 
@@ -77,8 +96,9 @@ pub(super) fn alter(
         match operation {
             AlterTableOperation::AddColumn { if_not_exists, column_def, .. } => {
                 let (name, if_not_exists) = (own(&column_def.name)?, *if_not_exists);
-                let (default, not_null) = (None, false);
-                changes.push(ColumnChange::Add { name, if_not_exists, default, not_null });
+                let (default, not_null, checks) = (None, false, vec![]);
+                let add = ColumnChange::Add { name, if_not_exists, default, not_null, checks };
+                changes.push(add);
                 definitions.push(column_def.clone());
             }
             AlterTableOperation::DropColumn { column_names, if_exists, .. } => {
@@ -91,11 +111,34 @@ pub(super) fn alter(
                 let (name, to) = (own(old_column_name)?, own(new_column_name)?);
                 changes.push(ColumnChange::Rename { name, to });
             }
+            AlterTableOperation::AlterColumn {
+                column_name,
+                op: AlterColumnOperation::SetDataType { data_type, using, .. },
+            } => {
+                definitions.push(retyped::definition(column_name, data_type)?);
+                let (name, using) = (own(column_name)?, using.clone());
+                changes.push(ColumnChange::Type { name, using });
+            }
             AlterTableOperation::AlterColumn { column_name, op } => {
                 changes.push(altered(own(column_name)?, op)?);
             }
+            AlterTableOperation::AddConstraint {
+                constraint: TableConstraint::Check(check),
+                not_valid,
+            } => {
+                let mut check = check_constraints::read(&name, None, check)?;
+                check.not_valid = *not_valid;
+                changes.push(ColumnChange::AddCheck(check));
+            }
+            AlterTableOperation::ValidateConstraint { name } => {
+                changes.push(ColumnChange::Validate { name: normal(name) });
+            }
             AlterTableOperation::AddConstraint { constraint, not_valid: false } => {
                 changes.push(altered_keys::added(constraint)?);
+            }
+            AlterTableOperation::RenameConstraint { old_name, new_name } => {
+                let (name, to) = (normal(old_name), normal(new_name));
+                changes.push(ColumnChange::RenameKey { name, to });
             }
             AlterTableOperation::DropConstraint { if_exists, name, .. } => {
                 let (name, if_exists) = (normal(name), *if_exists);
@@ -108,26 +151,29 @@ pub(super) fn alter(
         true => None,
         false => Some(constraints::read(&name, &definitions, &[], facts)?),
     };
-    let Some((added, rules)) = added else {
+    let Some((added, _)) = added else {
         return Ok(Write::Columns { name, if_exists, changes, added: None });
     };
     for change in &mut changes {
-        if let ColumnChange::Add { name, default, not_null, .. } = change {
-            *default = rules.defaults.get(name).cloned();
-            *not_null = rules.not_null.contains(name);
+        if let ColumnChange::Add { name: column, default, not_null, checks, .. } = change {
+            let own = definitions.iter().filter(|one| normal(&one.name) == *column).cloned();
+            let (_, rules) = constraints::read(&name, &own.collect::<Vec<_>>(), &[], facts)?;
+            *default = rules.defaults.get(column).cloned();
+            *not_null = rules.not_null.contains(column);
             if !rules.is_plain() || *not_null && default.is_none() {
                 let hint =
                     "Add the column without constraints: it is null in the rows that are there.";
                 let what = "ADD COLUMN with keys, numbers, or NOT NULL without a default";
                 return Err(unsupported(what, hint));
             }
+            *checks = rules.checks;
         }
     }
     Ok(Write::Columns { name, if_exists, changes, added: Some(added) })
 }
 
 /// What there is of `ALTER TABLE`.
-const BUT_FOR: &str = "ALTER TABLE but for RENAME TO, ADD, DROP and RENAME COLUMN, ALTER COLUMN with NOT NULL or a default, and keys";
+const BUT_FOR: &str = "ALTER TABLE but for RENAME TO, ADD, DROP and RENAME COLUMN, ALTER COLUMN with a type, NOT NULL or a default, and constraints";
 
 /// Reads what `ALTER COLUMN` of `name` says.
 fn altered(name: String, operation: &AlterColumnOperation) -> Result<ColumnChange> {
@@ -148,18 +194,10 @@ fn own(name: &Ident) -> Result<String> {
     let name = normal(name);
     if name == PROFILE_ID {
         let hint = format!("It says whose a row is. {ANEW}");
-        return Err(unsupported(format!("adding, dropping or renaming \"{PROFILE_ID}\""), &hint));
+        let what = format!("adding, dropping, renaming or retyping \"{PROFILE_ID}\"");
+        return Err(unsupported(what, &hint));
     }
     Ok(name)
-}
-
-/// A column of the table as it becomes.
-struct Column {
-    field: FieldRef,
-    /// The stored column that its values come from; none for one that is added.
-    from: Option<usize>,
-    /// The value that one that is added has in all rows, if it is not null.
-    filled: Option<ArrayRef>,
 }
 
 impl QuerySession {
@@ -182,20 +220,14 @@ impl QuerySession {
         self.require_owner(name, relation)?;
         let before = seen.live.published.table(&table.path).ok_or_else(|| missing(name))?;
         let mut after = relation.clone();
-        let mut columns: Vec<Column> = before
-            .schema
-            .fields()
-            .iter()
-            .enumerate()
-            .map(|(at, field)| Column { field: Arc::clone(field), from: Some(at), filled: None })
-            .collect();
+        let mut columns = Column::all(&before.schema);
         let mut added = added.fields().iter();
         let state = &seen.live.published.state;
         let mut sequences = OwnedSequences::of(state, name);
         let keeps_rows = changes.iter().all(ColumnChange::keeps_rows);
         if !keeps_rows && changes.iter().any(ColumnChange::is_of_keys) {
-            let hint = "Change the keys in a statement of its own.";
-            return Err(unsupported("ALTER TABLE of keys and of columns at once", hint));
+            let hint = "Change the constraints in a statement of its own.";
+            return Err(unsupported("ALTER TABLE of constraints and of columns at once", hint));
         }
         for change in changes {
             if change.is_of_keys() {
@@ -219,6 +251,14 @@ impl QuerySession {
             written.notices.extend(notice);
             let of_table = (name.as_str(), table);
             self.check_and_fill(seen, of_table, &before, change, &mut columns).await?;
+            if let ColumnChange::Type { name: changed, .. } = change
+                && let Some(column) = columns.iter().find(|one| one.field.name() == changed)
+                && let Some(from) = column.from
+            {
+                let from = lake::logical_field(before.schema.field(from));
+                let of_column = (from.as_ref(), column);
+                self.check_retyped(seen, of_table, of_column, &mut sequences).await?;
+            }
         }
         if keeps_rows {
             self.note(seen, name).await?;
@@ -237,10 +277,10 @@ impl QuerySession {
         };
         self.note(seen, name).await?;
         let (made, fresh) = self.engine().fresh_table(layout).await?;
-        let files = self.copy_files(&table.path, &before, &made, &columns).await?;
-        if let AnalyticsBody::Table(table) = &mut after.body {
-            table.path = made.path().to_owned();
-        }
+        let AnalyticsBody::Table(changed) = &mut after.body else { return Err(missing(name)) };
+        changed.path = made.path().to_owned();
+        let of_table = (name.as_str(), table, &*changed);
+        let files = self.copy_files(seen, of_table, &before, &made, &columns).await?;
         let mut staged = self.staged().lock();
         staged.copied(&seen.base.published, &table.path);
         staged.add_table(made, fresh, files);
@@ -249,243 +289,5 @@ impl QuerySession {
             staged.put(&seen.base.published, &name, sequence);
         }
         Ok(written)
-    }
-
-    /// Computes the default of a column that is added, or sees whether one is what it is to be in all rows that are there.
-    async fn check_and_fill(
-        &self,
-        seen: &Seen,
-        (name, table): (&str, &AnalyticsTable),
-        before: &TableSnapshot,
-        change: &ColumnChange,
-        columns: &mut [Column],
-    ) -> Result<()> {
-        let changed = match change {
-            ColumnChange::Add { name, .. }
-            | ColumnChange::Default { name, .. }
-            | ColumnChange::NotNull { name, .. } => name,
-            _ => return Ok(()),
-        };
-        let found = columns.iter_mut().find(|column| column.field.name() == changed);
-        let column = found.ok_or_else(|| no_column(name, changed))?;
-        let shown = lake::logical_field(&column.field);
-        match change {
-            ColumnChange::Add { default: Some(default), not_null, .. } if column.from.is_none() => {
-                let (value, differs) = self.default_of(seen, default, &shown).await?;
-                if *not_null && value.logical_null_count() > 0 {
-                    return Err(altered_keys::contains_nulls(name, changed));
-                }
-                if differs {
-                    let hint = "Add the column without it, UPDATE the rows, and then SET DEFAULT.";
-                    let what = "ADD COLUMN with a default that differs from row to row";
-                    return Err(unsupported(what, hint));
-                }
-                column.filled = Some(stored(&value, &shown, &column.field)?);
-            }
-            ColumnChange::Default { default: Some(default), .. } => {
-                self.default_of(seen, default, &shown).await?;
-            }
-            ColumnChange::NotNull { not_null: true, .. } => {
-                if table.of_persons {
-                    let hint = "Whether one is null would tell of persons who are hidden.";
-                    return Err(unsupported("SET NOT NULL of rows of persons", hint));
-                }
-                self.may_fill(seen, name, false, false)?;
-                self.refuse_nulls((name, table), before, column).await?;
-                self.staged().lock().copied(&seen.base.published, &table.path);
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    /// Fails if a column is null in a row that is there.
-    async fn refuse_nulls(
-        &self,
-        (name, table): (&str, &AnalyticsTable),
-        before: &TableSnapshot,
-        column: &Column,
-    ) -> Result<()> {
-        let lake = self.engine().catalog().lake();
-        let mut has_null = column.from.is_none() && column.filled.is_none();
-        has_null &= !before.files.is_empty();
-        if let Some(from) = column.from {
-            let stored = before.schema.field(from).name().as_str();
-            let read = table_read::project(&before.schema, &[stored])?;
-            for file in before.files.iter() {
-                let batches = table_read::read_file(lake, &table.path, file, &read).await?;
-                has_null |= batches.iter().any(|batch| batch.column(0).logical_null_count() > 0);
-            }
-        }
-        match has_null {
-            true => Err(altered_keys::contains_nulls(name, column.field.name())),
-            false => Ok(()),
-        }
-    }
-
-    /// Writes the rows of `before`, a version of the table at `path`, to files of `made` with these columns.
-    async fn copy_files(
-        &self,
-        path: &str,
-        before: &TableSnapshot,
-        made: &Table,
-        columns: &[Column],
-    ) -> Result<Vec<FileEntry>> {
-        let lake = self.engine().catalog().lake();
-        let stored = Arc::clone(&made.snapshot().schema);
-        let mut writer = FileWriter::new(made);
-        for file in before.files.iter() {
-            for batch in table_read::read_file(lake, path, file, &before.schema).await? {
-                let rows = batch.num_rows();
-                let arrays: Vec<ArrayRef> = columns
-                    .iter()
-                    .map(|column| match (column.from, &column.filled) {
-                        (Some(at), _) => Ok(Arc::clone(batch.column(at))),
-                        (None, Some(value)) => defaults::repeated(value, rows),
-                        (None, None) => Ok(new_null_array(column.field.data_type(), rows)),
-                    })
-                    .collect::<Result<_>>()?;
-                let options = RecordBatchOptions::new().with_row_count(Some(rows));
-                let copied =
-                    RecordBatch::try_new_with_options(Arc::clone(&stored), arrays, &options)
-                        .map_err(DataFusionError::from)?;
-                writer.push(copied).await?;
-            }
-        }
-        writer.finish().await
-    }
-}
-
-/// Applies one change to the columns of a table and to what the catalog says of it. Returns what the client should know.
-fn apply<'a>(
-    relation: &str,
-    columns: &mut Vec<Column>,
-    after: &mut AnalyticsRelation,
-    change: &ColumnChange,
-    added: &mut impl Iterator<Item = &'a FieldRef>,
-) -> Result<Option<String>> {
-    let AnalyticsRelation { column_comments, body: AnalyticsBody::Table(table), .. } = after else {
-        return Err(missing(relation));
-    };
-    let place = |columns: &[Column], name: &str| {
-        let found = columns.iter().position(|column| column.field.name() == name);
-        found.filter(|_| !name.starts_with('_'))
-    };
-    let name_of = placed(relation).1;
-    match change {
-        ColumnChange::Add { name, if_not_exists, default, not_null } => {
-            let field = added.next().ok_or_else(|| missing(relation))?;
-            if place(columns, name).is_some() {
-                return match if_not_exists {
-                    true => Ok(Some(format!(
-                        "column \"{name}\" of relation \"{name_of}\" already exists, skipping"
-                    ))),
-                    false => Err(taken(name_of, name)),
-                };
-            }
-            // The number of a row stays behind all columns.
-            let end = columns.iter().position(|column| column.field.name() == ROW);
-            let end = end.unwrap_or(columns.len());
-            columns.insert(end, Column { field: storable(field)?, from: None, filled: None });
-            table.defaults.extend(default.clone().map(|default| (name.clone(), default)));
-            table.not_null.extend(not_null.then(|| name.clone()));
-        }
-        ColumnChange::Drop { name, if_exists } => match place(columns, name) {
-            Some(at) => {
-                columns.remove(at);
-                table.not_null.remove(name);
-                table.numbered.remove(name);
-                table.defaults.remove(name);
-                if table.primary_key.contains(name) {
-                    table.primary_key.clear();
-                }
-                table.unique.retain(|key| !key.columns.contains(name));
-                column_comments.remove(name);
-            }
-            None if *if_exists => {
-                return Ok(Some(format!(
-                    "column \"{name}\" of relation \"{name_of}\" does not exist, skipping"
-                )));
-            }
-            None => return Err(no_column(relation, name)),
-        },
-        ColumnChange::Rename { name, to } => {
-            let at = place(columns, name).ok_or_else(|| no_column(relation, name))?;
-            if place(columns, to).is_some() {
-                return Err(taken(name_of, to));
-            }
-            let renamed = columns[at].field.as_ref().clone().with_name(to);
-            // Its name has to be one that can be kept, as that of a new column.
-            layout(&Schema::new(vec![Field::new(to, DataType::Boolean, true)]))?;
-            columns[at].field = Arc::new(renamed);
-            rename(table, column_comments, name, to);
-        }
-        ColumnChange::Default { name, default } => {
-            place(columns, name).ok_or_else(|| no_column(relation, name))?;
-            if table.numbered.contains_key(name) {
-                let hint = "Make the table anew with a column that is not numbered.";
-                return Err(unsupported(format!("another default of \"{name}\""), hint));
-            }
-            match default {
-                Some(default) => drop(table.defaults.insert(name.clone(), default.clone())),
-                None => drop(table.defaults.remove(name)),
-            }
-        }
-        ColumnChange::NotNull { name, not_null } => {
-            place(columns, name).ok_or_else(|| no_column(relation, name))?;
-            if !not_null && (table.primary_key.contains(name) || table.numbered.contains_key(name))
-            {
-                return Err(Error::Standard {
-                    sqlstate: "42P16",
-                    message: format!("column \"{name}\" is in a primary key"),
-                    hint: "Columns of a primary key, and those that are numbered, are never null."
-                        .into(),
-                });
-            }
-            match not_null {
-                true => drop(table.not_null.insert(name.clone())),
-                false => drop(table.not_null.remove(name)),
-            }
-        }
-        ColumnChange::AddKey { .. } | ColumnChange::DropKey { .. } => {}
-    }
-    Ok(None)
-}
-
-fn rename(
-    table: &mut AnalyticsTable,
-    comments: &mut std::collections::BTreeMap<String, String>,
-    name: &str,
-    to: &str,
-) {
-    if table.not_null.remove(name) {
-        table.not_null.insert(to.to_owned());
-    }
-    if let Some(default) = table.defaults.remove(name) {
-        table.defaults.insert(to.to_owned(), default);
-    }
-    if let Some(numbered) = table.numbered.remove(name) {
-        table.numbered.insert(to.to_owned(), numbered);
-    }
-    let unique = table.unique.iter_mut().flat_map(|key| &mut key.columns);
-    for key in table.primary_key.iter_mut().chain(unique).filter(|key| key.as_str() == name) {
-        *key = to.to_owned();
-    }
-    if let Some(comment) = comments.remove(name) {
-        comments.insert(to.to_owned(), comment);
-    }
-}
-
-/// Returns the stored form of a new column, whose name has to be one that can be kept.
-fn storable(field: &FieldRef) -> Result<FieldRef> {
-    let (layout, _) = layout(&Schema::new(vec![Arc::clone(field)]))?;
-    Ok(Arc::clone(&layout.fields.fields()[0]))
-}
-
-fn taken(relation: &str, column: &str) -> Error {
-    Error::Standard {
-        sqlstate: "42701",
-        message: format!("column \"{column}\" of relation \"{relation}\" already exists"),
-        hint: "Use another name, or ADD COLUMN IF NOT EXISTS.".into(),
     }
 }

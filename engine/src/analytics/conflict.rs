@@ -5,16 +5,19 @@
 //! the name of the table, the one that is proposed by `excluded`.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CaseWhen, ConflictTarget, DoUpdate, Expr, Ident, OnConflict, OnConflictAction,
-    Query, SelectItem, SetExpr, Statement, TableFactor, Value,
+    BinaryOperator, CaseWhen, ConflictTarget, DoUpdate, Expr, Function, FunctionArgumentList,
+    FunctionArguments, Ident, ObjectName, OnConflict, OnConflictAction, OrderBy, OrderByExpr,
+    OrderByKind, Query, Select, SelectItem, SetExpr, Statement, TableFactor, Value, WindowSpec,
+    WindowType, visit_expressions,
 };
 
-use super::changes::assignments;
+use super::changes::{Assigned, assignments};
 use super::defaults::Declared;
 use super::insert::{self, sql_type, typed};
 use super::keys::refuse_changed;
@@ -49,6 +52,8 @@ pub(crate) struct Upsert {
     pub(super) inserted: Vec<(String, usize)>,
     /// What rows that are there become; `None` if they stay as they are.
     pub(super) assigned: Option<Vec<(String, usize)>>,
+    /// Those of the columns that are assigned which become the next number of their sequence.
+    pub(super) numbered: Vec<String>,
     /// The other columns of rows that change.
     pub(super) kept: Vec<(String, usize)>,
 }
@@ -172,9 +177,6 @@ fn arbiters(
     }
 }
 
-/// Columns, and what they become.
-type Assigned = Vec<(String, Expr)>;
-
 /// The rows that a statement proposes for a table.
 struct Proposed<'a> {
     name: &'a str,
@@ -210,6 +212,9 @@ impl Proposed<'_> {
         });
         *innermost.ok_or_else(|| missing(self.name))? = *given;
         let (changes, assigned) = self.changes(conflict)?;
+        let is_numbered = |one: &&Assigned| one.is_numbered;
+        let numbered = assigned.iter().flatten().filter(is_numbered);
+        let numbered = numbered.map(|one| one.column.clone()).collect();
         let mut values = vec![changes];
         let mut add = |name: &str, value: Expr| {
             values.push(value);
@@ -220,7 +225,7 @@ impl Proposed<'_> {
             self.targets.iter().map(|column| add(column.name(), of(&excluded, column.name())));
         let inserted = inserted.collect();
         let assigned: Option<Vec<(String, usize)>> =
-            assigned.map(|list| list.into_iter().map(|(name, value)| add(&name, value)).collect());
+            assigned.map(|list| list.into_iter().map(|one| add(&one.column, one.value)).collect());
         let is_kept =
             |column: &&Field| !assigned.iter().flatten().any(|(name, _)| name == column.name());
         let kept: Vec<&Field> = match assigned.is_some() {
@@ -235,7 +240,7 @@ impl Proposed<'_> {
         };
         select.projection.extend(values.into_iter().enumerate().map(named));
         let met = self.met.iter().map(|key| key.name.clone()).collect();
-        Ok((Upsert { met, inserted, assigned, kept }, statement))
+        Ok((Upsert { met, inserted, assigned, numbered, kept }, statement))
     }
 
     /// Returns the query without its source and its values: the rows that are proposed in the types of their columns, each
@@ -256,7 +261,7 @@ impl Proposed<'_> {
         };
         let columns: Vec<String> = self.shown.iter().map(column).collect();
         let mut names: Vec<String> = (0..self.width).map(|at| format!("c{at}")).collect();
-        if place == OF_VALUES {
+        if place == OF_ROWS {
             names.push(PLACE.into());
         }
         let (row, joins) = self.joins();
@@ -297,7 +302,7 @@ impl Proposed<'_> {
     }
 
     /// Returns whether the row that is there changes, and what its columns become.
-    fn changes(&self, conflict: &OnConflict) -> Result<(Expr, Option<Assigned>)> {
+    fn changes(&self, conflict: &OnConflict) -> Result<(Expr, Option<Vec<Assigned>>)> {
         let OnConflictAction::DoUpdate(DoUpdate { assignments: list, selection }) =
             &conflict.action
         else {
@@ -314,15 +319,17 @@ impl Proposed<'_> {
         };
         let mut assigned = Vec::with_capacity(list.len());
         let declared = Declared::made(self.table, self.shown)?;
-        for (name, value) in assignments(list, &declared)? {
+        for Assigned { column, value, is_numbered } in assignments(list, &declared)? {
             let targets =
-                insert::targets(self.name, self.shown, Some(std::slice::from_ref(&name)))?;
+                insert::targets(self.name, self.shown, Some(std::slice::from_ref(&column)))?;
             // The key that was met is the same.
-            let is_met = self.met.iter().any(|key| key.columns.contains(&name));
-            if is_met && is_excluded(&value, &name) {
+            let is_met = self.met.iter().any(|key| key.columns.contains(&column));
+            if is_met && is_excluded(&value, &column) {
                 continue;
             }
-            refuse_changed(self.table, &targets)?;
+            if !is_numbered {
+                refuse_changed(self.table, &targets, &[])?;
+            }
             let value = targets.iter().fold(value, typed);
             // Nothing is computed for rows that stay as they are.
             let value = Expr::Case {
@@ -332,24 +339,102 @@ impl Proposed<'_> {
                 conditions: vec![CaseWhen { condition: changes.clone(), result: value }],
                 else_result: None,
             };
-            assigned.push((name, value));
+            assigned.push(Assigned { column, value, is_numbered });
         }
         Ok((changes, Some(assigned)))
     }
 }
 
-/// How rows are numbered that are no `VALUES`.
+/// How rows are numbered as they come.
 const OF_QUERY: &str = "row_number() OVER ()";
-/// How rows of `VALUES` are: in a column of their own.
-const OF_VALUES: &str = "given._place";
+/// How rows are that bring their numbers in a column of their own: those of `VALUES`, and those that are sorted.
+const OF_ROWS: &str = "given._place";
 
-/// Numbers the rows of a source, if they are written out. Returns what their numbers are.
+/// Functions that make several rows of one, which are sorted when they are made.
+const OF_SEVERAL: [&str; 3] = ["generate_series", "generate_subscripts", "unnest"];
+
+/// Numbers the rows of a source, if they are written out or sorted. Returns what their numbers are.
 fn number_rows(source: &mut Query) -> &'static str {
-    let SetExpr::Values(values) = source.body.as_mut() else { return OF_QUERY };
-    for (at, row) in values.rows.iter_mut().enumerate() {
-        row.content.push(Expr::Value(Value::Number(at.to_string(), false).into()));
+    let Query { body, order_by, .. } = source;
+    match body.as_mut() {
+        SetExpr::Values(values) => {
+            for (at, row) in values.rows.iter_mut().enumerate() {
+                row.content.push(Expr::Value(Value::Number(at.to_string(), false).into()));
+            }
+            OF_ROWS
+        }
+        SetExpr::Select(select) => match order_by.as_ref().and_then(|order| place(select, order)) {
+            Some(place) => {
+                let alias = Ident::new(PLACE);
+                select.projection.push(SelectItem::ExprWithAlias { expr: place, alias });
+                OF_ROWS
+            }
+            None => OF_QUERY,
+        },
+        _ => OF_QUERY,
     }
-    OF_VALUES
+}
+
+/// Returns the place of each row of a select that is sorted; `None` if it is not known what by.
+fn place(select: &Select, order: &OrderBy) -> Option<Expr> {
+    let OrderByKind::Expressions(keys) = &order.kind else { return None };
+    let makes_rows = visit_expressions(&select.projection, |expr| match expr {
+        Expr::Function(call) if is_of_several(&call.name) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    if select.distinct.is_some() || makes_rows.is_break() {
+        return None;
+    }
+    let key = |key: &OrderByExpr| {
+        Some(OrderByExpr { expr: sorted_by(&key.expr, &select.projection)?, ..key.clone() })
+    };
+    let order_by = keys.iter().map(key).collect::<Option<Vec<_>>>()?;
+    let spec = WindowSpec { window_name: None, partition_by: vec![], order_by, window_frame: None };
+    let none = FunctionArgumentList { duplicate_treatment: None, args: vec![], clauses: vec![] };
+    Some(Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::new("row_number")]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(none),
+        filter: None,
+        null_treatment: None,
+        over: Some(WindowType::WindowSpec(spec)),
+        within_group: vec![],
+    }))
+}
+
+fn is_of_several(function: &ObjectName) -> bool {
+    parts(function).last().is_some_and(|name| OF_SEVERAL.contains(&name.as_str()))
+}
+
+/// Returns what a select is sorted by where `ORDER BY` has `key`: the place or the name of one of its columns, or an expression.
+fn sorted_by(key: &Expr, columns: &[SelectItem]) -> Option<Expr> {
+    match key {
+        Expr::Value(value) => {
+            let Value::Number(digits, _) = &value.value else { return None };
+            let at = digits.parse::<usize>().ok()?.checked_sub(1)?;
+            // Behind a star nobody knows which column that is.
+            let known = columns.get(..=at)?.iter().map(value_of).collect::<Option<Vec<&Expr>>>()?;
+            known.last().map(|value| (*value).clone())
+        }
+        Expr::Identifier(name) => {
+            let named = columns.iter().find_map(|item| match item {
+                SelectItem::ExprWithAlias { expr, alias } if normal(alias) == normal(name) => {
+                    Some(expr.clone())
+                }
+                _ => None,
+            });
+            Some(named.unwrap_or_else(|| key.clone()))
+        }
+        other => Some(other.clone()),
+    }
+}
+
+fn value_of(item: &SelectItem) -> Option<&Expr> {
+    match item {
+        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => Some(expr),
+        _ => None,
+    }
 }
 
 fn derived(relation: &mut TableFactor) -> Option<&mut Query> {
@@ -367,4 +452,41 @@ fn of(relation: &Ident, column: &str) -> Expr {
 fn is_excluded(value: &Expr, column: &str) -> bool {
     matches!(value, Expr::CompoundIdentifier(parts) if matches!(parts.as_slice(),
         [relation, name] if normal(relation) == EXCLUDED && normal(name) == column))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_that_are_sorted_have_places() {
+        for (source, expected) in [
+            ("SELECT a, b FROM s ORDER BY b DESC", "row_number() OVER (ORDER BY b DESC)"),
+            ("SELECT a, b + 1 FROM s ORDER BY 2, a", "row_number() OVER (ORDER BY b + 1, a)"),
+            ("SELECT a AS c FROM s ORDER BY c LIMIT 3", "row_number() OVER (ORDER BY a)"),
+        ] {
+            let Statement::Query(mut query) = parse_one(source).unwrap() else {
+                panic!("{source}")
+            };
+            assert_eq!(number_rows(&mut query), OF_ROWS, "{source}");
+            let SetExpr::Select(select) = *query.body else { panic!("{source}") };
+            let last = select.projection.last().unwrap().to_string();
+            assert_eq!(last, format!("{expected} AS {PLACE}"), "{source}");
+        }
+    }
+
+    #[test]
+    fn other_rows_are_numbered_as_they_come() {
+        for source in [
+            "SELECT a FROM s",
+            "SELECT * FROM s ORDER BY 1",
+            "SELECT DISTINCT a FROM s ORDER BY a",
+            "SELECT unnest(a) FROM s ORDER BY 1",
+        ] {
+            let Statement::Query(mut query) = parse_one(source).unwrap() else {
+                panic!("{source}")
+            };
+            assert_eq!(number_rows(&mut query), OF_QUERY, "{source}");
+        }
+    }
 }

@@ -11,20 +11,28 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
+use super::check_constraints::{self, NewCheck};
+use super::constraint_names;
 use super::defaults;
 use super::keys::may_be_key;
 use super::numbers::{numbered, whole};
 use super::sequence_options::SequenceChanges;
 use super::statement::{normal, parts, unsupported};
 use crate::catalog::{
-    Identity, SequenceRange, TEMPORARY, UniqueConstraint, keyed, object_name, placed, qualified,
+    CheckConstraint, Identity, SequenceRange, TEMPORARY, UniqueConstraint, keyed, placed, qualified,
 };
 use crate::error::{Error, Result};
 use crate::query::planner::parse_one;
 use crate::query::postgres::SessionFacts;
 
 /// Which constraints there are. No others are checked, so that none is promised.
-pub(super) const CONSTRAINTS: &str = "Columns may be NOT NULL, and those of whole numbers, texts, uuids, dates and timestamps may be UNIQUE or the PRIMARY KEY; leave other constraints out.";
+pub(super) const CONSTRAINTS: &str = "Columns may be NOT NULL and have a CHECK, and those of whole numbers, texts, uuids, dates and timestamps may be UNIQUE or the PRIMARY KEY; leave other constraints out.";
+
+/// What to do in the place of a foreign key.
+pub(super) const REFERENCES: &str = "Rows of other tables are not asked about: leave it out, and find rows without one by WHERE NOT EXISTS (SELECT ...).";
+/// What to do in the place of a column that is generated.
+const GENERATED: &str =
+    "Only whole numbers are generated, as identities: make a view that computes the column.";
 
 /// What holds for the columns of a table that is made with them.
 #[derive(Debug, Clone, Default)]
@@ -34,7 +42,9 @@ pub(crate) struct ColumnRules {
     /// The defaults of columns, as SQL.
     pub(super) defaults: BTreeMap<String, String>,
     pub(super) primary_key: Vec<String>,
+    pub(super) primary_key_name: Option<String>,
     pub(super) unique: Vec<UniqueConstraint>,
+    pub(super) checks: Vec<CheckConstraint>,
     /// The comments on columns.
     pub(super) comments: BTreeMap<String, String>,
 }
@@ -63,8 +73,9 @@ pub(super) fn read(
     constraints: &[TableConstraint],
     facts: &SessionFacts,
 ) -> Result<(Box<Statement>, ColumnRules)> {
-    let mut read =
-        Reading { name, facts, rules: ColumnRules::default(), primary: vec![], unique: vec![] };
+    let rules = ColumnRules::default();
+    let (primary, unique, checks) = (vec![], vec![], vec![]);
+    let mut read = Reading { name, facts, rules, primary, unique, checks };
     let mut list = Vec::with_capacity(columns.len());
     for column in columns {
         list.push(read.column(column)?);
@@ -73,6 +84,7 @@ pub(super) fn read(
         read.constraint(constraint)?;
     }
     read.keys(columns)?;
+    read.checks()?;
     let query = parse_one(&format!("SELECT {} WHERE false", list.join(", ")))?;
     Ok((Box::new(query), read.rules))
 }
@@ -83,10 +95,11 @@ struct Reading<'a> {
     name: &'a str,
     facts: &'a SessionFacts,
     rules: ColumnRules,
-    /// Primary keys: there may be one.
-    primary: Vec<Vec<String>>,
+    /// Primary keys, with their names if they are given ones: there may be one.
+    primary: Vec<(Option<String>, Vec<String>)>,
     /// Unique constraints, with their names if they are given ones.
     unique: Vec<(Option<String>, Vec<String>)>,
+    checks: Vec<NewCheck>,
 }
 
 impl Reading<'_> {
@@ -100,17 +113,26 @@ impl Reading<'_> {
                 ColumnOption::PrimaryKey(PrimaryKeyConstraint { characteristics, .. })
                     if is_plain(characteristics.as_ref()) =>
                 {
-                    self.primary.push(vec![name.clone()]);
+                    self.primary.push((option.name.as_ref().map(normal), vec![name.clone()]));
                 }
                 ColumnOption::Unique(unique) if is_kept(unique) => {
                     self.unique.push((option.name.as_ref().map(normal), vec![name.clone()]));
                 }
+                ColumnOption::Check(check) => {
+                    let name = option.name.as_ref();
+                    self.checks.push(check_constraints::read(self.name, name, check)?);
+                }
                 other => match (self.numbering(column, other)?, other) {
                     (Some(by), _) => self.number(&name, by)?,
                     (None, ColumnOption::Default(value)) => self.default(&name, value)?,
-                    (None, _) => {
+                    (None, other) => {
                         let what = format!("\"{option}\" of column \"{name}\"");
-                        return Err(unsupported(what, CONSTRAINTS));
+                        let hint = match other {
+                            ColumnOption::ForeignKey(_) => REFERENCES,
+                            ColumnOption::Generated { .. } => GENERATED,
+                            _ => CONSTRAINTS,
+                        };
+                        return Err(unsupported(what, hint));
                     }
                 },
             }
@@ -196,23 +218,44 @@ impl Reading<'_> {
 
     /// Reads a constraint of the table.
     fn constraint(&mut self, constraint: &TableConstraint) -> Result<()> {
-        let refused = || unsupported(format!("\"{constraint}\""), CONSTRAINTS);
+        let hint = match constraint {
+            TableConstraint::ForeignKey(_) => REFERENCES,
+            _ => CONSTRAINTS,
+        };
+        let refused = || unsupported(format!("\"{constraint}\""), hint);
         match constraint {
             TableConstraint::PrimaryKey(key) if is_plain(key.characteristics.as_ref()) => {
-                self.primary.push(names(&key.columns).ok_or_else(refused)?);
+                let columns = names(&key.columns).ok_or_else(refused)?;
+                self.primary.push((key.name.as_ref().map(normal), columns));
             }
             TableConstraint::Unique(unique) if is_kept(unique) => {
                 let columns = names(&unique.columns).ok_or_else(refused)?;
                 self.unique.push((unique.name.as_ref().map(normal), columns));
+            }
+            TableConstraint::Check(check) => {
+                self.checks.push(check_constraints::read(self.name, None, check)?);
             }
             _ => return Err(refused()),
         }
         Ok(())
     }
 
+    /// Names the checks, as the keys are named already.
+    fn checks(&mut self) -> Result<()> {
+        let keys = self.rules.unique.iter().map(|key| key.name.clone());
+        let mut known: Vec<String> =
+            self.rules.primary_key_name.iter().cloned().chain(keys).collect();
+        for check in std::mem::take(&mut self.checks) {
+            let check = check.named(self.name, &known, self.facts)?;
+            known.push(check.name.clone());
+            self.rules.checks.push(check);
+        }
+        Ok(())
+    }
+
     /// Makes keys of what was read of them.
     fn keys(&mut self, columns: &[ColumnDef]) -> Result<()> {
-        let (schema, table) = placed(self.name);
+        let ((schema, table), facts) = (placed(self.name), self.facts);
         if self.primary.len() > 1 {
             return Err(Error::Standard {
                 sqlstate: "42P16",
@@ -220,7 +263,7 @@ impl Reading<'_> {
                 hint: "A key of several columns is one: PRIMARY KEY (a, b).".into(),
             });
         }
-        let primary = self.primary.pop().unwrap_or_default();
+        let (primary_name, primary) = self.primary.pop().unwrap_or_default();
         check_key(&primary, columns, "PRIMARY KEY")?;
         self.rules.not_null.extend(primary.iter().cloned());
         let mut unique: Vec<(Option<String>, Vec<String>)> = vec![];
@@ -233,36 +276,29 @@ impl Reading<'_> {
                 None => unique.push((name, key)),
             }
         }
+        let snapshot = facts.snapshot();
+        // Of a table that is there already nothing is made.
+        let is_new = !facts.has_relation(schema, table);
+        let is_taken = |name: &str, known: &[String]| {
+            let is_known = name == table || known.iter().any(|known| known == name);
+            let is_others =
+                || facts.has_relation(schema, name) || snapshot.index(schema, name).is_some();
+            is_known || is_new && is_others()
+        };
+        let mut known: Vec<String> = vec![];
+        if !primary.is_empty() {
+            let of_key = (table, primary.as_slice(), true);
+            let name = constraint_names::of_key(of_key, primary_name.as_deref(), |name| {
+                is_taken(name, &known)
+            })?;
+            known.push(name.clone());
+            self.rules.primary_key_name = Some(name);
+        }
         self.rules.primary_key = primary;
-        let mut known = vec![format!("{table}_pkey")];
         for (name, key) in unique {
-            let is_taken = |name: &String| {
-                let other = || {
-                    self.facts.has_relation(schema, name)
-                        || self.facts.snapshot().index(schema, name).is_some()
-                };
-                known.contains(name) || *name == table || other()
-            };
-            let name = match name {
-                Some(name) if is_taken(&name) => {
-                    return Err(Error::Standard {
-                        sqlstate: "42P07",
-                        message: format!("relation \"{name}\" already exists"),
-                        hint: "Give the constraint another name, or none.".into(),
-                    });
-                }
-                Some(name) => name,
-                None => {
-                    let named = |label: &str| object_name(table, &key.join("_"), label);
-                    let labels = (1..).map(|pass| format!("key{pass}"));
-                    let mut labels = std::iter::once("key".to_owned()).chain(labels);
-                    let free = labels.find_map(|label| {
-                        let name = named(&label);
-                        (!is_taken(&name)).then_some(name)
-                    });
-                    free.unwrap_or_else(|| named("key"))
-                }
-            };
+            let of_key = (table, key.as_slice(), false);
+            let name =
+                constraint_names::of_key(of_key, name.as_deref(), |name| is_taken(name, &known))?;
             known.push(name.clone());
             self.rules.unique.push(UniqueConstraint { name, columns: key });
         }

@@ -3,7 +3,7 @@
 //! A default is kept as the SQL that it was declared with. The word `DEFAULT` in a statement is written out as it; the columns
 //! that a statement does not name are computed when their rows are put in, once for all rows unless each has another value.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -83,7 +83,7 @@ fn refusal(part: &Expr) -> Option<Error> {
 }
 
 /// Returns what is kept as `sql`.
-fn parsed(sql: &str) -> Result<Expr> {
+pub(super) fn parsed(sql: &str) -> Result<Expr> {
     let expr = match parse_one(&format!("SELECT {sql}"))? {
         Statement::Query(query) => match *query.body {
             SetExpr::Select(select) => match select.projection.into_iter().next() {
@@ -110,6 +110,8 @@ fn expression(sql: &str, target: &Field) -> Result<Expr> {
 pub(super) struct Declared {
     /// All columns of the table, in order.
     columns: Vec<(String, Option<Expr>)>,
+    /// Those whose rows are numbered.
+    numbered: BTreeSet<String>,
 }
 
 impl Declared {
@@ -119,20 +121,26 @@ impl Declared {
         let snapshot = facts.snapshot();
         let found = snapshot.named(schema, table);
         let columns = found.iter().flat_map(|found| found.relation.columns.iter());
-        Self::of(columns.map(|column| (column.as_ref(), column.metadata().get(DEFAULT))))
+        let numbered = found.iter().flat_map(|found| found.relation.numbered.keys());
+        let columns = columns.map(|column| (column.as_ref(), column.metadata().get(DEFAULT)));
+        Self::of(columns, numbered)
     }
 
     /// Returns those of a table with these columns.
     pub(super) fn made(table: &AnalyticsTable, columns: &[Field]) -> Result<Self> {
-        Self::of(columns.iter().map(|column| (column, table.defaults.get(column.name()))))
+        let columns = columns.iter().map(|column| (column, table.defaults.get(column.name())));
+        Self::of(columns, table.numbered.keys())
     }
 
-    fn of<'a>(columns: impl Iterator<Item = (&'a Field, Option<&'a String>)>) -> Result<Self> {
+    fn of<'a>(
+        columns: impl Iterator<Item = (&'a Field, Option<&'a String>)>,
+        numbered: impl Iterator<Item = &'a String>,
+    ) -> Result<Self> {
         let columns = columns.map(|(column, sql)| {
             let default = sql.map(|sql| expression(sql, column)).transpose()?;
             Ok((column.name().clone(), default))
         });
-        Ok(Self { columns: columns.collect::<Result<_>>()? })
+        Ok(Self { columns: columns.collect::<Result<_>>()?, numbered: numbered.cloned().collect() })
     }
 
     /// Returns the name of the column at a place.
@@ -140,7 +148,13 @@ impl Declared {
         self.columns.get(at).map(|(name, _)| name.as_str())
     }
 
-    /// Returns what a column becomes by `value`: that, and its default or null where the word `DEFAULT` is written.
+    /// Tells whether a column becomes the next number by `value`, the word `DEFAULT`.
+    pub(super) fn is_numbered_by(&self, column: &str, value: &Expr) -> bool {
+        is_default(value) && self.numbered.contains(column)
+    }
+
+    /// Returns what a column becomes by `value`: that, and its default where the word `DEFAULT` is written. Null stands for
+    /// one that has none, and for a number that is still to be taken.
     pub(super) fn value(&self, column: &str, value: &Expr) -> Expr {
         if !is_default(value) {
             return value.clone();
@@ -351,10 +365,12 @@ mod tests {
     #[test]
     fn the_word_stands_for_the_default_or_null() {
         let columns = vec![("a".to_owned(), Some(written("7"))), ("b".to_owned(), None)];
-        let declared = Declared { columns };
+        let declared = Declared { columns, numbered: BTreeSet::from(["b".to_owned()]) };
         let word = Expr::Identifier(Ident::new("DEFAULT"));
         assert_eq!(declared.value("a", &word).to_string(), "7");
         assert_eq!(declared.value("b", &word).to_string(), "NULL");
+        assert!(declared.is_numbered_by("b", &word) && !declared.is_numbered_by("a", &word));
+        assert!(!declared.is_numbered_by("b", &written("8")));
         assert_eq!(declared.value("a", &written("8")).to_string(), "8");
         let Statement::Query(mut query) = parse_one("VALUES (1, DEFAULT), (DEFAULT, 2)").unwrap()
         else {

@@ -11,11 +11,12 @@ use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
 use super::changes::is_default;
+use super::defaults;
 use super::keys::is_always_given;
 use super::returning::Returning;
 use super::rows::check_assignable;
 use super::statement::{HERE, Write, existing, normal, parts, unsupported};
-use crate::catalog::{AnalyticsTable, NumberedColumn, placed, qualified};
+use crate::catalog::{AnalyticsTable, Identity, NumberedColumn, placed, qualified};
 use crate::error::{Error, Result};
 use crate::query::planner::parse_one;
 use crate::query::postgres::SessionFacts;
@@ -172,10 +173,8 @@ fn one_row() -> Result<Box<Query>> {
     }
 }
 
-/// Leaves the columns out of an `INSERT` that are numbered and have `DEFAULT` in each row.
-///
-/// # Errors
-/// [`Error::Unsupported`] if one has `DEFAULT` in some rows and numbers in others.
+/// Leaves the columns out of an `INSERT` that are numbered and have `DEFAULT` in each row. Where others bring numbers, the rows
+/// that do not take theirs from the sequence.
 pub(super) fn leave_out_numbers(
     numbered: &BTreeMap<String, NumberedColumn>,
     columns: &[Field],
@@ -199,8 +198,14 @@ pub(super) fn leave_out_numbers(
         .collect();
     for (at, defaults) in found.into_iter().rev() {
         if defaults < values.rows.len() {
-            let hint = "Put in the rows that are to be numbered by another INSERT.";
-            return Err(unsupported("DEFAULT beside numbers in one column", hint));
+            let Some(by) = numbered.get(&names[at]) else { continue };
+            // One that takes no other numbers is refused for those.
+            if by.identity != Some(Identity::Always) {
+                let next = next_number(&by.sequence)?;
+                let cells = values.rows.iter_mut().map(|row| &mut row.content[at]);
+                cells.filter(|cell| is_default(cell)).for_each(|cell| *cell = next.clone());
+            }
+            continue;
         }
         names.remove(at);
         for row in &mut values.rows {
@@ -213,6 +218,14 @@ pub(super) fn leave_out_numbers(
         *named = Some(names.clone());
     }
     Ok(())
+}
+
+/// Returns the call that takes a number from the sequence that is kept under `key`.
+fn next_number(key: &str) -> Result<Expr> {
+    let (schema, name) = placed(key);
+    let quoted = |name: &str| Ident::with_quote('"', name).to_string();
+    let sequence = format!("{}.{}", quoted(schema), quoted(name)).replace('\'', "''");
+    defaults::parsed(&format!("nextval('{sequence}')"))
 }
 
 /// Fails unless rows with the columns `given` can be put into the columns `targets`.

@@ -33,6 +33,8 @@ pub(super) fn may_be_key(data_type: &SqlType) -> bool {
             SqlType::Text
                 | SqlType::Varchar(_)
                 | SqlType::CharacterVarying(_)
+                | SqlType::Char(_)
+                | SqlType::Character(_)
                 | SqlType::Uuid
                 | SqlType::Date
                 | SqlType::Timestamp(..)
@@ -199,12 +201,17 @@ impl BroughtKeys {
     }
 }
 
-/// Fails if a statement changes what a sequence alone gives to rows.
+/// Fails if a statement changes what a sequence alone gives to rows, and does not take it from there, as it does for the
+/// columns `numbered`.
 pub(super) fn refuse_changed<'a>(
     table: &AnalyticsTable,
     targets: impl IntoIterator<Item = &'a Field>,
+    numbered: &[String],
 ) -> Result<()> {
-    match targets.into_iter().find(|target| is_always_given(table, target.name())) {
+    let is_brought = |target: &&Field| {
+        is_always_given(table, target.name()) && !numbered.contains(target.name())
+    };
+    match targets.into_iter().find(is_brought) {
         None => Ok(()),
         Some(target) => Err(Error::Standard {
             sqlstate: "428C9",

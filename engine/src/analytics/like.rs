@@ -35,6 +35,7 @@ pub(super) struct WrittenOut {
 #[derive(Debug, Default, Clone, Copy)]
 struct Taken {
     comments: bool,
+    constraints: bool,
     defaults: bool,
     identity: bool,
     indexes: bool,
@@ -51,17 +52,19 @@ impl Taken {
                 "all" => {
                     taken = Self {
                         comments: wanted,
+                        constraints: wanted,
                         defaults: wanted,
                         identity: wanted,
                         indexes: wanted,
                     };
                 }
                 "comments" => taken.comments = wanted,
+                "constraints" => taken.constraints = wanted,
                 "defaults" => taken.defaults = wanted,
                 "identity" => taken.identity = wanted,
                 "indexes" => taken.indexes = wanted,
                 // There is nothing of these kinds to be taken.
-                "constraints" | "compression" | "generated" | "statistics" | "storage" => {}
+                "compression" | "generated" | "statistics" | "storage" => {}
                 _ => return Err(unsupported("this form of LIKE", FORM)),
             }
         }
@@ -69,7 +72,8 @@ impl Taken {
     }
 }
 
-const FORM: &str = "Write LIKE name INCLUDING ALL, or DEFAULTS, IDENTITY, INDEXES or COMMENTS.";
+const FORM: &str =
+    "Write LIKE name INCLUDING ALL, or DEFAULTS, CONSTRAINTS, IDENTITY, INDEXES or COMMENTS.";
 
 /// Writes out what stands for columns of other relations.
 pub(super) fn written_out(table: &CreateTable, facts: &SessionFacts) -> Result<WrittenOut> {
@@ -101,9 +105,12 @@ impl WrittenOut {
             if !relation.primary_key.is_empty() {
                 items.push(format!("PRIMARY KEY ({})", listed(&relation.primary_key)));
             }
-            for key in &relation.unique {
+            for key in &relation.constraints.unique {
                 items.push(format!("UNIQUE ({})", listed(&key.columns)));
             }
+        }
+        for check in relation.constraints.checks.iter().filter(|_| taken.constraints) {
+            items.push(format!("CONSTRAINT {} CHECK ({})", quoted(&check.name), check.condition));
         }
         let Statement::CreateTable(written) =
             parse_one(&format!("CREATE TABLE t ({})", items.join(", ")))?

@@ -6,6 +6,7 @@ use arrow::datatypes::Schema;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
 
+use super::checks::Checks;
 use super::constraints::ColumnRules;
 use super::defaults::Defaults;
 use super::keys::Key;
@@ -32,8 +33,16 @@ impl QuerySession {
     ) -> Result<Written> {
         let viewer = self.viewer(&seen.live)?;
         let (layout, of_persons) = rows::layout(columns)?;
-        let ColumnRules { not_null, numbered, defaults, primary_key, unique, comments } =
-            rules.clone();
+        let ColumnRules {
+            not_null,
+            numbered,
+            defaults,
+            primary_key,
+            primary_key_name,
+            unique,
+            checks,
+            comments,
+        } = rules.clone();
         if of_persons && let Some(column) = numbered.keys().next() {
             return Err(Error::Unsupported {
                 what: format!("numbered column \"{column}\" of rows of persons"),
@@ -67,17 +76,23 @@ impl QuerySession {
         let path = made.path().to_owned();
         let definition = None;
         let (numbered, sequences) = self.numbered_columns(seen, name, numbered);
-        let table = AnalyticsTable {
+        let mut table = AnalyticsTable {
             path,
             purpose,
             of_persons,
             not_null,
             numbered,
             defaults,
-            primary_key,
+            primary_key: vec![],
+            primary_key_name: None,
             unique,
+            checks,
             definition,
         };
+        if let Some(key) = primary_key_name {
+            table.set_primary_key(name, primary_key, key);
+        }
+        Checks::of(self, seen, (name, &table), &made.snapshot().schema).check().await?;
         let mut files = vec![];
         let tag = match plan {
             None => {
@@ -126,6 +141,7 @@ impl QuerySession {
         let numbers = self.numbers(seen, table)?;
         let keys = Key::all(name, table, &stored)?;
         let is_given = |column: &str| sources.iter().any(|(source, _)| source == column);
+        let checks = Checks::of(self, seen, (name, table), &stored);
         let columns = columns_of(&stored, table);
         let defaults = Defaults::of(self, seen, table, &columns, is_given)?;
         Ok(Shaper {
@@ -138,6 +154,7 @@ impl QuerySession {
             numbers,
             keys,
             brought: Brought::default(),
+            checks,
             returned: None,
             zone: zone_of(self.facts()),
         })

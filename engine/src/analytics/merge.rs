@@ -21,6 +21,7 @@ use super::statement::{Write, parts, unsupported};
 use crate::error::Result;
 use crate::query::governed::PROFILE_ID;
 use crate::query::postgres::SessionFacts;
+use crate::query::syntax::NOTHING;
 
 /// The first columns of the query: the number of the row of the target, and which clause is followed.
 pub(super) const ACTION: usize = 1;
@@ -30,10 +31,13 @@ const VALUES: usize = 2;
 /// What a clause of `MERGE` does. Values are columns of the query.
 #[derive(Debug, Clone)]
 pub(crate) enum MergeStep {
-    /// `UPDATE SET column = value, ...`; if `profile_id` is among them, its value and the one that the row has.
-    Update { assigned: Vec<(String, usize)>, person: Option<(usize, usize)> },
+    /// `UPDATE SET column = value, ...`; if `profile_id` is among them, its value and the one that the row has. The columns
+    /// `numbered` become the next number of their sequence.
+    Update { assigned: Vec<(String, usize)>, numbered: Vec<String>, person: Option<(usize, usize)> },
     /// `DELETE`.
     Delete,
+    /// `DO NOTHING`.
+    Nothing,
     /// `INSERT [(columns)] VALUES (...)`.
     Insert { columns: Option<Vec<String>>, values: std::ops::Range<usize> },
 }
@@ -151,6 +155,9 @@ fn step(
     declared: &Declared,
     add: &mut impl FnMut(&Expr) -> usize,
 ) -> Result<MergeStep> {
+    if does_nothing(&clause.action) {
+        return Ok(MergeStep::Nothing);
+    }
     match &clause.action {
         MergeAction::Delete { .. } => Ok(MergeStep::Delete),
         MergeAction::Update(update) => {
@@ -158,12 +165,14 @@ fn step(
                 return Err(unsupported("WHERE of UPDATE in MERGE", "Write WHEN MATCHED AND ..."));
             }
             let mut assigned = Vec::with_capacity(update.assignments.len());
+            let mut numbered: Vec<String> = vec![];
             let mut whose = None;
             for Assignment { target, value } in &update.assignments {
                 let AssignmentTarget::ColumnName(column) = target else {
                     return Err(unsupported("SET (columns)", ONE_BY_ONE));
                 };
                 let column = parts(column).pop().unwrap_or_default();
+                numbered.extend(declared.is_numbered_by(&column, value).then(|| column.clone()));
                 let value = declared.value(&column, value);
                 if column == PROFILE_ID {
                     whose = Some((add(&value), add(person)));
@@ -171,7 +180,7 @@ fn step(
                 }
                 assigned.push((column, add(&value)));
             }
-            Ok(MergeStep::Update { assigned, person: whose })
+            Ok(MergeStep::Update { assigned, numbered, person: whose })
         }
         MergeAction::Insert(insert) => {
             if insert.insert_predicate.is_some() {
@@ -187,19 +196,46 @@ fn step(
             let names = insert.columns.iter().filter_map(|column| parts(column).pop());
             let columns: Vec<String> = names.collect();
             let mut places = Vec::with_capacity(row.content.len());
+            let (mut given, mut is_short): (Vec<String>, bool) = (vec![], false);
             for (at, value) in row.content.iter().enumerate() {
                 let column = match columns.is_empty() {
                     true => declared.name_at(at),
                     false => columns.get(at).map(String::as_str),
                 };
+                // It is numbered as any that is left out.
+                if column.is_some_and(|column| declared.is_numbered_by(column, value)) {
+                    is_short = true;
+                    continue;
+                }
+                given.extend(column.map(str::to_owned));
                 let value = declared.value(column.unwrap_or_default(), value);
                 places.push(add(&of_source(value, source)));
             }
             let first = places.first().copied().unwrap_or(VALUES);
-            let columns = (!columns.is_empty()).then_some(columns);
+            let columns = match is_short {
+                true => {
+                    // Names without a value are refused all the same.
+                    given.extend(columns.into_iter().skip(row.content.len()));
+                    Some(given)
+                }
+                false => (!columns.is_empty()).then_some(columns),
+            };
             Ok(MergeStep::Insert { columns, values: first..first + places.len() })
         }
     }
+}
+
+/// Tells whether an action is what `DO NOTHING` is read as.
+fn does_nothing(action: &MergeAction) -> bool {
+    let column = match action {
+        MergeAction::Update(update) => match update.assignments.first() {
+            Some(Assignment { target: AssignmentTarget::ColumnName(column), .. }) => Some(column),
+            _ => None,
+        },
+        MergeAction::Insert(insert) => insert.columns.first(),
+        MergeAction::Delete { .. } => None,
+    };
+    column.is_some_and(|column| parts(column) == [NOTHING])
 }
 
 fn case(operand: Option<Expr>, conditions: Vec<CaseWhen>) -> Expr {

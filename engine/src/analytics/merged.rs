@@ -7,7 +7,7 @@ use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::sqlparser::ast::{CaseWhen, Expr, SelectItem, SetExpr, Statement};
 
-use super::changed::{Changed, new_values};
+use super::changed::{Changed, new_values, with_next_numbers};
 use super::insert;
 use super::keys::{Key, refuse_changed};
 use super::merge::{ACTION, MergeStep};
@@ -30,7 +30,7 @@ pub(super) fn check(
 ) -> Result<()> {
     for step in steps {
         match step {
-            MergeStep::Delete => {}
+            MergeStep::Delete | MergeStep::Nothing => {}
             MergeStep::Update { assigned, .. } => {
                 let names: Vec<String> = assigned.iter().map(|(name, _)| name.clone()).collect();
                 let targets = insert::targets(name, columns, Some(&names))?;
@@ -59,7 +59,7 @@ pub(super) fn with_types(
     let SetExpr::Select(select) = typed.body.as_mut() else { return Ok(query) };
     for step in steps {
         let (targets, places): (Vec<Field>, Vec<usize>) = match step {
-            MergeStep::Delete => continue,
+            MergeStep::Delete | MergeStep::Nothing => continue,
             MergeStep::Update { assigned, .. } => {
                 let (names, places): (Vec<String>, Vec<usize>) = assigned.iter().cloned().unzip();
                 (insert::targets(name, columns, Some(&names))?, places)
@@ -119,20 +119,22 @@ impl QuerySession {
         let mut brought = Brought::default();
         for (number, step) in steps.iter().enumerate() {
             let rows = of_step(&found, actions, number)?;
-            count += rows.num_rows();
+            let followed = rows.num_rows();
             match step {
+                MergeStep::Nothing => continue,
                 MergeStep::Delete => changes.push(Changed::new(&row_numbers(&rows), None)),
-                MergeStep::Update { assigned, person } => {
+                MergeStep::Update { assigned, numbered, person } => {
                     let is_assigned =
                         |column: &&Field| assigned.iter().any(|(name, _)| name == column.name());
-                    refuse_changed(table, columns.iter().filter(is_assigned))?;
+                    refuse_changed(table, columns.iter().filter(is_assigned), numbered)?;
                     person.map_or(Ok(()), |(new, old)| check_person(&rows, new, old))?;
                     let assigned: Vec<(&String, usize)> =
                         assigned.iter().map(|(column, at)| (column, *at)).collect();
+                    let rows = with_next_numbers(rows, &assigned, numbered, &numbers).await?;
                     let zone = zone_of(self.facts());
-                    let values = new_values(&snapshot.schema, table, &assigned, &rows, &zone)?;
+                    let values = new_values(&snapshot.schema, &assigned, &rows, &zone)?;
                     for (column, array) in &values {
-                        if table.numbered.contains_key(column) {
+                        if table.numbered.contains_key(column) && !numbered.contains(column) {
                             brought.take(column, array)?;
                         }
                     }
@@ -149,12 +151,14 @@ impl QuerySession {
                     brought = shaper.brought;
                 }
             }
+            count += followed;
         }
         check_once(&row_numbers(&found), actions, steps)?;
         let mut adds = writer.finish().await?;
         let keys = Key::all(name, table, &snapshot.schema)?;
-        let of_table = (&made, snapshot.as_ref(), table);
-        let (anew, removes) = self.written_anew(of_table, &changes, &keys, &mut brought).await?;
+        let of_table = (name, &made, snapshot.as_ref(), table);
+        let anew = self.written_anew(seen, of_table, &changes, &keys, &mut brought);
+        let (anew, removes) = anew.await?;
         self.settle_rows(seen, (name, table), &numbers, brought, &changes).await?;
         adds.extend(anew);
         if !adds.is_empty() || !removes.is_empty() {

@@ -263,9 +263,15 @@ impl QuerySession {
         }
         self.note(seen, name).await?;
         let tag = format!("ALTER {}", relation.word().to_uppercase());
-        let moved = Some(relation.clone());
+        let mut moved = relation.clone();
+        if let AnalyticsBody::Table(table) = &mut moved.body
+            && !table.primary_key.is_empty()
+        {
+            // The key keeps its name.
+            table.primary_key_name = Some(table.name_of_primary_key(name));
+        }
         let others = renamed(&seen.live.published.state, name, &to).into_iter();
-        let mut relations = vec![(name.to_owned(), None), (to, moved)];
+        let mut relations = vec![(name.to_owned(), None), (to, Some(moved))];
         relations.extend(others.map(|(name, relation)| (name, Some(relation))));
         self.put_checked(seen, relations)?;
         Ok(Written::tagged(tag))

@@ -2,6 +2,7 @@
 //! that are gone as they were. What is computed of them is a query over these rows, with what the session may see beside
 //! them.
 
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -19,9 +20,10 @@ use datafusion::sql::sqlparser::ast::{
 use futures::{FutureExt, TryStreamExt};
 
 use super::insert::no_column;
-use super::provenance;
+use super::returned_names::has_bare_name;
 use super::statement::{normal, parts, unsupported};
 use super::write::Seen;
+use super::{provenance, returned_order};
 use crate::catalog::TEMPORARY;
 use crate::error::{Error, Result};
 use crate::query::governed::PROFILE_ID;
@@ -44,8 +46,12 @@ pub(crate) struct Returning {
     pub(super) items: Vec<Item>,
     /// The query over them, if they do not come back as they are.
     computed: Option<Box<Statement>>,
+    /// Whether it sorts them by their places.
+    sorts: bool,
     /// The columns of other relations of the statement that the query takes, too.
     pub(super) others: Vec<Expr>,
+    /// The list as it is written, until it is known whose columns it names.
+    pub(super) open: Option<Vec<SelectItem>>,
 }
 
 /// A part of what stands behind `RETURNING`.
@@ -61,22 +67,29 @@ impl Returning {
     /// Reads what stands behind `RETURNING` of a statement that calls its table `table`; `has_others` if it names others.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for all columns of other relations, and for columns of these beside queries.
+    /// [`Error::Unsupported`] for columns of other relations beside queries.
     pub(super) fn read(list: &[SelectItem], table: &str, has_others: bool) -> Result<Self> {
-        let plain: Option<Vec<Item>> = list.iter().map(|item| plain(item, table)).collect();
-        let is_whole = |item: &SelectItem| {
-            matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..))
+        let is_plain = list.iter().all(|item| plain(item, table).is_some());
+        let is_open = |item: &SelectItem| match item {
+            SelectItem::Wildcard(_) => true,
+            SelectItem::QualifiedWildcard(..) => !is_plain,
+            item => has_bare_name(item),
         };
-        let all = || {
-            let hint = "Name the columns, those of the table that changes and those of others.";
-            unsupported("\"*\" in RETURNING beside other relations", hint)
-        };
-        let is_all = |item: &SelectItem| is_whole(item) && !is_whole_table(item, table);
-        if has_others && list.iter().any(is_all) {
-            return Err(all());
+        if has_others && list.iter().any(is_open) {
+            return Ok(Self { open: Some(list.to_vec()), ..Self::plain(vec![]) });
         }
-        if let Some(items) = plain {
-            return Ok(Self { items, computed: None, others: vec![] });
+        Self::of_list(list, table, has_others)
+    }
+
+    fn plain(items: Vec<Item>) -> Self {
+        Self { items, computed: None, sorts: false, others: vec![], open: None }
+    }
+
+    /// As [`Returning::read`], where each column of another relation is named with that one.
+    pub(super) fn of_list(list: &[SelectItem], table: &str, has_others: bool) -> Result<Self> {
+        let items: Option<Vec<Item>> = list.iter().map(|item| plain(item, table)).collect();
+        if let Some(items) = items {
+            return Ok(Self::plain(items));
         }
         let mut list = list.to_vec();
         let mut others: Vec<Expr> = vec![];
@@ -108,28 +121,46 @@ impl Returning {
             }
             ControlFlow::Continue(())
         });
-        if let Some(other) = others.first() {
-            if has_query {
-                let hint = "Name columns alone, or read others with a SELECT.";
-                return Err(unsupported(format!("\"{other}\" beside a query in RETURNING"), hint));
-            }
-            if list.iter().any(is_whole) {
-                return Err(all());
-            }
+        if let Some(other) = others.first().filter(|_| has_query) {
+            let hint = "Name columns alone, or read others with a SELECT.";
+            return Err(unsupported(format!("{} beside a query in RETURNING", told(other)), hint));
         }
         let (rows, alias) = (Ident::with_quote('"', ROWS), Ident::with_quote('"', table));
-        let mut computed = parse_one(&format!("SELECT 1 FROM {TEMPORARY}.{rows} AS {alias}"))?;
+        let order = match has_query {
+            true => format!(" ORDER BY {alias}.{}", returned_order::PLACE),
+            false => String::new(),
+        };
+        let frame = format!("SELECT 1 FROM {TEMPORARY}.{rows} AS {alias}{order}");
+        let mut computed = parse_one(&frame)?;
         if let Statement::Query(query) = &mut computed
             && let SetExpr::Select(select) = query.body.as_mut()
         {
             select.projection = list;
         }
-        Ok(Self { items: vec![Item::All], computed: Some(Box::new(computed)), others })
+        let (items, computed) = (vec![Item::All], Some(Box::new(computed)));
+        Ok(Self { items, computed, sorts: has_query, others, open: None })
+    }
+
+    /// Returns the query over rows that have these columns, and the columns that it reads.
+    fn query(&self, columns: SchemaRef) -> Option<(Cow<'_, Statement>, SchemaRef)> {
+        let query = self.computed.as_deref()?;
+        if !self.sorts {
+            return Some((Cow::Borrowed(query), columns));
+        }
+        let of_table = columns.fields().iter().map(|field| field.name().clone());
+        let of_table: Vec<String> = of_table.filter(|name| !name.starts_with(OTHER)).collect();
+        let query = returned_order::without_stars(query, &of_table);
+        Some((Cow::Owned(query), returned_order::columns(&columns)))
     }
 }
 
 /// What the columns of other relations go by among those of the table: no text of a statement has such a name.
 const OTHER: &str = "\u{1}other_";
+
+/// How messages name a column of another relation.
+fn told(other: &Expr) -> String {
+    format!("\"{}\"", other.to_string().replace('"', ""))
+}
 
 fn other_name(at: usize) -> String {
     format!("{OTHER}{at}")
@@ -140,16 +171,6 @@ pub(super) fn with_others(columns: &Schema, others: &[FieldRef]) -> SchemaRef {
     let named = others.iter().enumerate();
     let named = named.map(|(at, field)| Arc::new(field.as_ref().clone().with_name(other_name(at))));
     Arc::new(Schema::new(columns.fields().iter().cloned().chain(named).collect::<Vec<_>>()))
-}
-
-/// Tells whether an item is all columns of the table.
-fn is_whole_table(item: &SelectItem, table: &str) -> bool {
-    match item {
-        SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _) => {
-            parts(name).pop().is_some_and(|name| name == table)
-        }
-        _ => false,
-    }
 }
 
 /// Gives an item that is a column of another relation the name of that column, which it loses.
@@ -204,13 +225,17 @@ impl QuerySession {
         rows: Vec<RecordBatch>,
         types: &[Option<DataType>],
     ) -> Result<Option<Planned>> {
-        let Some(query) = &returning.computed else { return Ok(None) };
+        let Some((query, columns)) = returning.query(columns) else { return Ok(None) };
+        let rows = match returning.sorts {
+            true => returned_order::rows(&rows, &columns)?,
+            false => rows,
+        };
         let rows: Rows = Arc::new(move || {
             let rows = rows.clone();
             async move { Ok(rows) }.boxed()
         });
         let relation = Relation::system(TEMPORARY, ROWS, "", columns, rows);
-        let planned = self.plan_over(seen, query, relation, types).await?;
+        let planned = self.plan_over(seen, &query, relation, types).await?;
         // The rows may be those of persons, which the plan does not tell any more.
         if let Some(function) = planned.reads()?.counts {
             let hint = "Call it in a statement of its own; a column of type serial numbers rows.";
@@ -244,15 +269,16 @@ impl QuerySession {
     ) -> Result<Origin> {
         if let Some(other) = returning.others.first() {
             let hint = "Name columns of the table that changes, and join the others behind it.";
-            let what = format!("\"{other}\" in RETURNING of a part of WITH");
+            let what = format!("{} in RETURNING of a part of WITH", told(other));
             return Err(unsupported(what, hint));
         }
         let returned = Returned::new(&returning.items, name, shown)?;
         let own = Origin { ids: returned.ids(), ..own };
-        let Some(query) = &returning.computed else { return Ok(own) };
+        let columns = Arc::clone(&returned.schema);
+        let Some((query, columns)) = returning.query(columns) else { return Ok(own) };
         let of = own.of.clone();
-        let relation = Relation::returned(ROWS, &returned.schema, &[], own)?;
-        let planned = self.plan_over(seen, query, relation, types).await?;
+        let relation = Relation::returned(ROWS, &columns, &[], own)?;
+        let planned = self.plan_over(seen, &query, relation, types).await?;
         provenance::origin(planned.plan(), &planned.schema, of)
     }
 
@@ -294,7 +320,8 @@ pub(super) fn parameters_with(own: Vec<FieldRef>, computed: Vec<FieldRef>) -> Ve
     parameters
 }
 
-/// Tells whether nothing says yet of which type a parameter is. One that is written as a text, such as a uuid, has a logical type.
+/// Tells whether nothing says yet of which type a parameter is. One that is written as a text, such as a uuid, has a
+/// logical type.
 fn is_open(parameter: &Field) -> bool {
     *parameter.data_type() == DataType::Utf8 && parameter.metadata().is_empty()
 }

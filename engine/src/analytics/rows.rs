@@ -17,6 +17,7 @@ use datafusion::error::DataFusionError;
 use futures::FutureExt;
 use uuid::Uuid;
 
+use super::checks::{Checks, check_not_null};
 use super::defaults::Defaults;
 use super::keys::Key;
 use super::numbers::{Brought, Numbering};
@@ -28,8 +29,8 @@ use crate::lake::{self, FileEntry, Table, TableSchema, WriteOptions};
 use crate::query::access::Access;
 use crate::query::governed::{PROFILE_ID, SUBJECT};
 use crate::query::postgres::input::{Kept, documents};
-use crate::query::postgres::types::{format_type, pg_type_of};
-use crate::query::postgres::{Zone, assigned_arrays, assigned_moments, input};
+use crate::query::postgres::types::{format_type, is_blank_padded, pg_type_of};
+use crate::query::postgres::{Zone, assigned_arrays, assigned_moments, has_ends, input};
 use crate::segment::anchor_of;
 
 /// The system column that tells the rows of a table apart.
@@ -158,6 +159,18 @@ fn binary(data_type: &DataType) -> bool {
 
 /// Brings a column into the type of a field as queries see it. Days, wall clocks and texts of times are those of `zone`.
 pub(crate) fn assigned(array: &ArrayRef, field: &Field, zone: &Zone) -> Result<ArrayRef> {
+    let array = converted(array, field, zone)?;
+    let elements = array.as_list_opt::<i32>().map_or(&array, |lists| lists.values());
+    if has_ends(elements) {
+        return Err(Error::Unsupported {
+            what: format!("an infinite date or timestamp in column \"{}\"", field.name()),
+            hint: "Store null for no end, and ask for coalesce(column, 'infinity').".into(),
+        });
+    }
+    Ok(array)
+}
+
+fn converted(array: &ArrayRef, field: &Field, zone: &Zone) -> Result<ArrayRef> {
     let target = field.data_type();
     if let Some(turned) = assigned_moments(array, target, zone) {
         return Ok(turned?);
@@ -189,7 +202,12 @@ pub(crate) fn assigned(array: &ArrayRef, field: &Field, zone: &Zone) -> Result<A
         }
         _ => Arc::clone(array),
     };
-    let array = cast(&rounded, target)?;
+    let mut array = cast(&rounded, target)?;
+    if is_blank_padded(field) {
+        let texts = crate::tables::texts(&array)?;
+        let bare = texts.iter().map(|text| text.map(|text| text.trim_end_matches(' ')));
+        array = cast(&(Arc::new(bare.collect::<StringArray>()) as ArrayRef), target)?;
+    }
     check_length(&array, field)?;
     let logical = field.metadata().get(lake::LOGICAL_TYPE).filter(|_| target.is_string());
     match logical.map(String::as_str) {
@@ -204,8 +222,8 @@ pub(crate) fn assigned(array: &ArrayRef, field: &Field, zone: &Zone) -> Result<A
 
 /// Brings texts of uuids into their one form.
 fn uuids(array: &ArrayRef) -> Result<ArrayRef> {
-    let uuid = |text: &str| match Uuid::parse_str(text.trim()) {
-        Ok(uuid) => Ok(uuid.to_string()),
+    let uuid = |text: &str| match input::uuid(text) {
+        Ok(bytes) => Ok(Uuid::from_bytes(bytes).to_string()),
         Err(_) => Err(Error::Standard {
             sqlstate: "22P02",
             message: format!("invalid input syntax for type uuid: \"{text}\""),
@@ -242,23 +260,6 @@ fn check_length(array: &ArrayRef, field: &Field) -> Result<()> {
     })
 }
 
-/// Fails if a column that is never null has one.
-pub(crate) fn check_not_null(array: &ArrayRef, name: &str, not_null: bool) -> Result<()> {
-    if !not_null || array.logical_null_count() == 0 {
-        return Ok(());
-    }
-    Err(null_value(name))
-}
-
-/// The answer to a null in a column that is never null.
-pub(crate) fn null_value(name: &str) -> Error {
-    Error::Standard {
-        sqlstate: "23502",
-        message: format!("null value in column \"{name}\" violates not-null constraint"),
-        hint: "Give the column a value, or leave such rows out.".into(),
-    }
-}
-
 /// What turns rows of a query into rows of a table.
 pub(crate) struct Shaper<'a> {
     /// The columns as they are stored.
@@ -279,6 +280,8 @@ pub(crate) struct Shaper<'a> {
     pub(crate) keys: Vec<Key>,
     /// The numbers and keys that rows brought.
     pub(crate) brought: Brought,
+    /// What rows are to be.
+    pub(crate) checks: Checks<'a>,
     /// The rows that come back.
     pub(crate) returned: Option<Returned>,
     /// The session's zone.
@@ -299,6 +302,8 @@ impl Shaper<'_> {
         let rows = batch.num_rows();
         let defaults = self.defaults.take(rows).boxed().await?;
         let mut columns = Vec::with_capacity(self.stored.fields().len());
+        // The same as queries see them.
+        let mut shown = Vec::with_capacity(self.stored.fields().len());
         for field in self.stored.fields() {
             columns.push(match field.name().as_str() {
                 ROW => {
@@ -311,18 +316,20 @@ impl Shaper<'_> {
                 }
                 SUBJECT => match &self.persons {
                     Some(persons) => {
-                        let ids = self.source(batch, PROFILE_ID);
-                        check_not_null(
-                            ids.unwrap_or(&new_null_array(&DataType::Int64, rows)),
-                            PROFILE_ID,
-                            !persons.nobody || self.table.not_null.contains(PROFILE_ID),
-                        )?;
-                        if let (Some(returned), Some(ids)) = (&mut self.returned, ids) {
-                            let bigint = Field::new(PROFILE_ID, DataType::Int64, true);
-                            let ids = assigned(ids, &bigint, &self.zone)?;
+                        let bigint = Field::new(PROFILE_ID, DataType::Int64, true);
+                        let ids = match self.source(batch, PROFILE_ID) {
+                            Some(ids) => assigned(ids, &bigint, &self.zone)?,
+                            None => new_null_array(&DataType::Int64, rows),
+                        };
+                        if !persons.nobody {
+                            check_not_null(self.checks.name(), PROFILE_ID, &ids)?;
+                        }
+                        if let Some(returned) = &mut self.returned {
                             returned.take_column(PROFILE_ID, &ids);
                         }
-                        persons.subjects(ids, rows)?
+                        let subjects = persons.subjects(&ids)?;
+                        shown.push(ids);
+                        subjects
                     }
                     None => new_null_array(&DataType::Int64, rows),
                 },
@@ -339,17 +346,19 @@ impl Shaper<'_> {
                             None => new_null_array(logical.data_type(), rows),
                         },
                     };
-                    check_not_null(&array, name, self.table.not_null.contains(name))?;
                     if given.is_some() && numbering.is_some() {
                         self.brought.take(name, &array)?;
                     }
                     if let Some(returned) = &mut self.returned {
                         returned.take_column(name, &array);
                     }
-                    stored(&array, &logical, field)?
+                    let stored = stored(&array, &logical, field)?;
+                    shown.push(array);
+                    stored
                 }
             });
         }
+        self.checks.hold(&shown).boxed().await?;
         if let Some(returned) = &mut self.returned {
             returned.end_batch(rows)?;
         }
@@ -394,10 +403,7 @@ pub(crate) fn stored(array: &ArrayRef, logical: &FieldRef, field: &FieldRef) -> 
 
 impl Persons {
     /// Returns the subject of each row; somebody hidden is refused like somebody who is not there.
-    fn subjects(&self, ids: Option<&ArrayRef>, rows: usize) -> Result<ArrayRef> {
-        let Some(ids) = ids else { return Ok(new_null_array(&DataType::Int64, rows)) };
-        let bigint = Field::new(PROFILE_ID, DataType::Int64, true);
-        let ids = assigned(ids, &bigint, &Zone::utc())?;
+    fn subjects(&self, ids: &ArrayRef) -> Result<ArrayRef> {
         let ids = ids.as_primitive::<Int64Type>();
         let subject = |id: i64| {
             let anchor = anchor_of(&self.ids, &self.access.people, id)

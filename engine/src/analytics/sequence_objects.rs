@@ -321,6 +321,22 @@ impl OwnedSequences {
         }
     }
 
+    /// The numbers of an identity column are of another type.
+    pub(super) fn retype(&mut self, column: &str, to: WholeNumber) -> Result<()> {
+        let mut changes = SequenceChanges::read(&[])?;
+        changes.data_type = Some(to);
+        for relation in self.0.values_mut().flatten() {
+            if let AnalyticsBody::Sequence(sequence) = &mut relation.body
+                && let Some(owner) = &sequence.owned_by
+                && owner.identity
+                && owner.column == column
+            {
+                sequence.range = changes.range(to, Some(&sequence.range))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Returns the names of those that go.
     pub(super) fn gone(&self) -> Vec<String> {
         let gone = self.0.iter().filter(|(_, relation)| relation.is_none());

@@ -407,10 +407,12 @@ fn table_at<'a>(state: &'a CatalogState, path: &str) -> Option<&'a AnalyticsTabl
 /// Tells whether a table asks more of its rows than it did `then`: they were never held against that.
 fn asks_more(now: &AnalyticsTable, then: &AnalyticsTable) -> bool {
     let is_new_key = !now.primary_key.is_empty() && now.primary_key != then.primary_key;
+    let is_checked = |check| then.checks.contains(check);
     let is_known = |columns: &[String]| then.unique.iter().any(|key| key.columns == columns);
     is_new_key
         || !now.not_null.is_subset(&then.not_null)
         || now.unique.iter().any(|key| !is_known(&key.columns))
+        || !now.checks.iter().all(is_checked)
 }
 
 /// Returns a number that no other change of the process has.

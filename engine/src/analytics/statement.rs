@@ -63,6 +63,8 @@ pub(crate) enum Write {
         alias: Ident,
         verb: &'static str,
         assigned: Vec<String>,
+        /// Those of the columns that are assigned which become the next number of their sequence.
+        numbered: Vec<String>,
         returning: Option<Returning>,
         query: Box<Statement>,
     },

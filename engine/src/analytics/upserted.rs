@@ -8,12 +8,13 @@ use arrow::datatypes::{Int64Type, SchemaRef};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
 
-use super::changed::{Changed, new_values};
+use super::changed::{Changed, new_values, with_next_numbers};
+use super::checks::{check_not_null, null_value};
 use super::conflict::{CHANGES, PLACED, Upsert};
 use super::keys::{Key, is_first};
 use super::provenance::Provenance;
 use super::returning::{Item, Returned};
-use super::rows::{self, FileWriter, Shaper, check_not_null, null_value};
+use super::rows::{self, FileWriter, Shaper};
 use super::write::{Seen, Written, missing};
 use crate::catalog::AnalyticsTable;
 use crate::error::{Error, Result};
@@ -41,16 +42,28 @@ impl QuerySession {
         let order = sort_to_indices(found.column(PLACED), None, None);
         let order = order.map_err(DataFusionError::from)?;
         let found = take_record_batch(&found, &order).map_err(DataFusionError::from)?;
-        check_proposed(table, upsert, &found)?;
-        let mut fate = Fate::of(&found, upsert)?;
         let made = self.opened(&table.path).await?;
+        let mut shaper = self.shaper(seen, (name, table), &made, upsert.inserted.clone())?;
+        if let Err(error) = check_proposed((name, table), upsert, &found) {
+            // It is told with the row that lacks the value.
+            shaper.shape(&found).await?;
+            return Err(error);
+        }
+        let mut fate = Fate::of(&found, upsert)?;
         let snapshot = seen.live.published.table(&table.path).ok_or_else(|| missing(name))?;
 
-        let mut shaper = self.shaper(seen, (name, table), &made, upsert.inserted.clone())?;
         shaper.returned = of_new;
         // Keys are held against each other first: of rows with the same one the first goes in.
         let keys = std::mem::take(&mut shaper.keys);
-        let mut stored = shaper.shape(&chosen(&found, &fate.is_new)?).await?;
+        let mut stored = match shaper.checks.are_there() {
+            false => shaper.shape(&chosen(&found, &fate.is_new)?).await?,
+            // A row is to fulfil the checks also if another one is there in its place.
+            true => {
+                let proposed = shaper.shape(&found).await?;
+                shaper.returned.as_mut().map_or(Ok(()), |one| one.keep(&fate.is_new))?;
+                chosen(&proposed, &fate.is_new)?
+            }
+        };
         let brought: Vec<&Key> = keys.iter().filter(|key| shaper.brings(key)).collect();
         let is_met = |key: &&Key| upsert.met.iter().any(|name| name == key.constraint());
         let met: Vec<&Key> = brought.iter().copied().filter(is_met).collect();
@@ -68,14 +81,16 @@ impl QuerySession {
         }
         let mut count = stored.num_rows();
 
-        let changed = chosen(&found, &fate.is_changed)?;
+        let mut changed = chosen(&found, &fate.is_changed)?;
         let mut changes = vec![];
         if let Some(assigned) = &upsert.assigned {
             let assigned: Vec<(&String, usize)> =
                 assigned.iter().map(|(column, at)| (column, *at)).collect();
-            let values = new_values(&snapshot.schema, table, &assigned, &changed, &shaper.zone)?;
+            let (numbered, numbers) = (&upsert.numbered, &shaper.numbers);
+            changed = with_next_numbers(changed, &assigned, numbered, numbers).await?;
+            let values = new_values(&snapshot.schema, &assigned, &changed, &shaper.zone)?;
             for (column, array) in &values {
-                if table.numbered.contains_key(column) {
+                if table.numbered.contains_key(column) && !upsert.numbered.contains(column) {
                     shaper.brought.take(column, array)?;
                 }
             }
@@ -86,9 +101,9 @@ impl QuerySession {
         let zone = &shaper.zone;
         let of_changed = of_changed.map(|returned| given_back(returned, upsert, &changed, zone));
         let Shaper { numbers, mut brought, returned: of_new, .. } = shaper;
-        let of_table = (&made, snapshot.as_ref(), table);
-        let (mut adds, removes) =
-            self.written_anew(of_table, &changes, &keys, &mut brought).await?;
+        let of_table = (name, &made, snapshot.as_ref(), table);
+        let anew = self.written_anew(seen, of_table, &changes, &keys, &mut brought);
+        let (mut adds, removes) = anew.await?;
         self.settle_rows(seen, (name, table), &numbers, brought, &changes).await?;
         let mut writer = FileWriter::new(&made);
         writer.push(stored).await?;
@@ -157,15 +172,19 @@ fn chosen(rows: &RecordBatch, mask: &BooleanArray) -> Result<RecordBatch> {
 }
 
 /// Fails if a row that is proposed lacks a value that rows of the table have, also if it does not go in.
-fn check_proposed(table: &AnalyticsTable, upsert: &Upsert, found: &RecordBatch) -> Result<()> {
+fn check_proposed(
+    (name, table): (&str, &AnalyticsTable),
+    upsert: &Upsert,
+    found: &RecordBatch,
+) -> Result<()> {
     let is_made = |column: &String| {
         table.numbered.contains_key(column) || table.defaults.contains_key(column)
     };
     for column in &table.not_null {
-        match upsert.inserted.iter().find(|(name, _)| name == column) {
-            Some((_, at)) => check_not_null(found.column(*at), column, true)?,
+        match upsert.inserted.iter().find(|(inserted, _)| inserted == column) {
+            Some((_, at)) => check_not_null(name, column, found.column(*at))?,
             None if is_made(column) || found.num_rows() == 0 => {}
-            None => return Err(null_value(column)),
+            None => return Err(null_value(name, column, None)),
         }
     }
     Ok(())

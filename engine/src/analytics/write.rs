@@ -205,9 +205,9 @@ impl QuerySession {
             (Write::Upsert { name, upsert, .. }, Some(plan)) => {
                 self.upsert_rows(seen, name, upsert, items, plan).await
             }
-            (Write::Change { name, verb, assigned, .. }, Some(plan)) => {
+            (Write::Change { name, verb, assigned, numbered, .. }, Some(plan)) => {
                 let others = returning.map_or(0, |returning| returning.others.len());
-                let what = Change { name, verb, assigned, returning: items, others };
+                let what = Change { name, verb, assigned, numbered, returning: items, others };
                 self.change_rows(seen, &what, plan).await
             }
             (Write::Merge { name, steps, .. }, Some(plan)) => {
@@ -344,7 +344,8 @@ impl QuerySession {
                 context = self.context_of(seen)?;
             }
         }
-        let write = self.arbitrated(seen, &context, write, types).await?;
+        let mut write = self.arbitrated(seen, &context, write, types).await?;
+        self.name_returned(seen, &mut write, types).await?;
         let mut adds_persons = false;
         let query = match &write {
             Write::CreateTable { name, query, of_columns: false, .. }
@@ -382,11 +383,11 @@ impl QuerySession {
                 insert::refuse_given(table, &targets, planned.schema.fields().len())?;
                 Some(planned)
             }
-            Write::Change { name, alias, verb, assigned, returning, query } => {
+            Write::Change { name, alias, verb, assigned, numbered, returning, query } => {
                 let (_, table) = seen.table(name, verb)?;
                 let shown = seen.columns(table);
                 let targets = insert::targets(name, &shown, Some(assigned))?;
-                refuse_changed(table, &targets)?;
+                refuse_changed(table, &targets, numbered)?;
                 let returning = returning.as_ref();
                 let returned = returning.map(|list| Returned::new(&list.items, name, &shown));
                 let others = returning.map_or(&[][..], |list| &list.others);

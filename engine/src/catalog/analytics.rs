@@ -109,9 +109,15 @@ pub struct AnalyticsTable {
     /// The columns that are the primary key, in order; none if there is no key.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_more")]
     pub primary_key: Vec<String>,
+    /// The name of the primary key, if it is another one than follows from that of the table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub primary_key_name: Option<String>,
     /// What else keeps rows apart.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unique: Vec<UniqueConstraint>,
+    /// What each row fulfils.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<CheckConstraint>,
     /// The query that `REFRESH MATERIALIZED VIEW` fills it with, if it is one. Names in it have their schema.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub definition: Option<String>,
@@ -126,15 +132,66 @@ pub struct UniqueConstraint {
     pub columns: Vec<String>,
 }
 
+/// A constraint by which a condition is true or unknown for each row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckConstraint {
+    /// Its name, which no other constraint of the table has.
+    pub name: String,
+    /// The condition, as SQL.
+    pub condition: String,
+    /// The columns that it is about, in order.
+    pub columns: Vec<String>,
+    /// Whether only rows that come fulfil it: those that were there were not looked at.
+    #[serde(default)]
+    pub not_valid: bool,
+}
+
+/// What holds for the rows of a relation beside that it has a primary key.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Constraints {
+    /// The name of the primary key, if it is another one than follows from that of the relation.
+    pub primary_key_name: Option<String>,
+    /// What else keeps rows apart.
+    pub unique: Vec<UniqueConstraint>,
+    /// What each row fulfils.
+    pub checks: Vec<CheckConstraint>,
+}
+
 impl AnalyticsTable {
+    /// Returns what holds for its rows beside that it has a primary key.
+    pub fn constraints(&self) -> Constraints {
+        let (primary_key_name, unique) = (self.primary_key_name.clone(), self.unique.clone());
+        Constraints { primary_key_name, unique, checks: self.checks.clone() }
+    }
+
     /// Returns what keeps the rows of the table apart that is kept under `name`: the primary key first.
     pub fn keys(&self, name: &str) -> Vec<UniqueConstraint> {
         let primary = UniqueConstraint {
-            name: format!("{}_pkey", placed(name).1),
+            name: self.name_of_primary_key(name),
             columns: self.primary_key.clone(),
         };
         let primary = Some(primary).filter(|key| !key.columns.is_empty());
         primary.into_iter().chain(self.unique.iter().cloned()).collect()
+    }
+
+    /// Returns the name that the primary key has, or would have, of the table that is kept under `name`.
+    pub fn name_of_primary_key(&self, name: &str) -> String {
+        let usual = || format!("{}_pkey", placed(name).1);
+        self.primary_key_name.clone().unwrap_or_else(usual)
+    }
+
+    /// Makes columns the primary key, which is called `key`, of the table that is kept under `name`.
+    pub fn set_primary_key(&mut self, name: &str, columns: Vec<String>, key: String) {
+        self.drop_primary_key();
+        self.primary_key_name = Some(key).filter(|key| *key != self.name_of_primary_key(name));
+        self.not_null.extend(columns.iter().cloned());
+        self.primary_key = columns;
+    }
+
+    /// Takes the primary key away. Its columns stay what they are.
+    pub fn drop_primary_key(&mut self) {
+        self.primary_key.clear();
+        self.primary_key_name = None;
     }
 }
 
@@ -360,6 +417,18 @@ mod tests {
     fn a_document_keeps_what_analysts_made() {
         let state = state(&[("a", "SELECT 1 AS one")]);
         assert_eq!(CatalogState::from_bytes(&state.to_bytes().unwrap()).unwrap(), state);
+    }
+
+    #[test]
+    fn a_primary_key_keeps_the_name_that_it_is_given() {
+        let text = r#"{"path":"analytics/1","purpose":null,"of_persons":false,"not_null":[]}"#;
+        let mut table: AnalyticsTable = serde_json::from_str(text).unwrap();
+        table.set_primary_key("marts.t", vec!["a".into()], "t_pkey".into());
+        assert_eq!((table.primary_key_name.clone(), table.not_null.len()), (None, 1));
+        table.set_primary_key("marts.t", vec!["b".into()], "own".into());
+        assert_eq!(table.keys("marts.u")[0].name, "own");
+        table.drop_primary_key();
+        assert!(table.keys("marts.t").is_empty());
     }
 
     #[test]

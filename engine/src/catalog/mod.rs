@@ -20,7 +20,8 @@ mod store;
 pub(crate) use analytics::reads_analytics;
 pub use analytics::{
     ANALYTICS, AnalyticsBody, AnalyticsRelation, AnalyticsSchema, AnalyticsTable, AnalyticsView,
-    TEMPORARY, UniqueConstraint, is_reserved, keyed, placed, qualified,
+    CheckConstraint, Constraints, TEMPORARY, UniqueConstraint, is_reserved, keyed, placed,
+    qualified,
 };
 pub use check::{check_identifiers, check_references, check_unused};
 pub use definition::*;

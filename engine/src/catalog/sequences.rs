@@ -176,12 +176,15 @@ pub(super) fn named_or_listed<'de, D: Deserializer<'de>>(
 /// Returns the name that PostgreSQL makes up for what belongs to columns of a table: of the table, the columns and `label`,
 /// cut to what a name may have.
 pub fn object_name(table: &str, columns: &str, label: &str) -> String {
-    let room = NAME_BYTES_MAX.saturating_sub(label.len() + 2);
+    let room = NAME_BYTES_MAX.saturating_sub(label.len() + 1 + usize::from(!columns.is_empty()));
     let (mut of_table, mut of_columns) = (table.len(), columns.len());
     while of_table + of_columns > room {
         if of_table > of_columns { of_table -= 1 } else { of_columns -= 1 }
     }
-    format!("{}_{}_{label}", cut(table, of_table), cut(columns, of_columns))
+    match columns.is_empty() {
+        true => format!("{}_{label}", cut(table, of_table)),
+        false => format!("{}_{}_{label}", cut(table, of_table), cut(columns, of_columns)),
+    }
 }
 
 /// Returns as much of a text as whole letters fit into `bytes`.
@@ -280,6 +283,8 @@ mod tests {
         let long = object_name(&"t".repeat(63), "id", "key");
         assert_eq!(long, format!("{}_id_key", "t".repeat(56)));
         assert_eq!(object_name(&"ł".repeat(40), "x", "seq").len(), 62);
+        assert_eq!(object_name("tickets", "", "pkey"), "tickets_pkey");
+        assert_eq!(object_name(&"t".repeat(63), "", "pkey"), format!("{}_pkey", "t".repeat(58)));
         let taken = ["marts.t_id_seq", "marts.t_id_seq1"];
         let name = sequence_of("marts.t", "id", |name| taken.contains(&name));
         assert_eq!(name, "marts.t_id_seq2");

@@ -59,8 +59,8 @@ pub(super) fn histories(
 }
 
 impl Feed<'_> {
-    /// Adds to the answers of a feed the refusals of records that are gone. `before` are rows of the ledger whose place they take,
-    /// as far as this feed gave them.
+    /// Adds to the answers of a feed the refusals of records that are gone. `before` are rows of the ledger whose place
+    /// they take, as far as this feed gave them.
     pub(super) async fn with_refusals(
         &self,
         answers: RecordBatch,

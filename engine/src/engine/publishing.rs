@@ -1,9 +1,10 @@
 //! Publishing: a change becomes the next document, and readers see it.
 //!
 //! Whoever changes the lake holds one of four locks, for derived tables, for answers, for the notes on runs or for what
-//! analysts make, from reading what is published until it has published. A statement that is cancelled gives its lock back at once, but what it publishes goes on to its end, and
-//! whoever takes a lock next waits for that and starts from what came of it. So a change that was broken off before its
-//! publication never was, and one that was broken off during it is made and seen.
+//! analysts make, from reading what is published until it has published. A statement that is cancelled gives its lock back
+//! at once, but what it publishes goes on to its end, and whoever takes a lock next waits for that and starts from what
+//! came of it. So a change that was broken off before its publication never was, and one that was broken off during it is
+//! made and seen.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;

@@ -110,7 +110,7 @@ impl Scales<'_> {
 
 impl Ground {
     /// Returns the scales for the edges of a profile.
-    pub(super) async fn scales(&self, profile: i64) -> Result<Scales<'_>> {
+    async fn scales(&self, profile: i64) -> Result<Scales<'_>> {
         let state = &self.published.state;
         let graph = state.graph_in_force.as_ref().map(|graph| &graph.graph);
         let trusts = state.of_kind(Kind::Source).filter_map(|source| match &source.body {

@@ -33,12 +33,12 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::{TableFunction, TableFunctionArgs, TableFunctionImpl, TableProvider};
-use datafusion::error::{DataFusionError, Result as DataFusionResult};
+use datafusion::error::Result as DataFusionResult;
 use datafusion::physical_plan::collect;
 
 use crate::catalog::Published;
 use crate::engine::{Engine, Live};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, failure};
 use crate::query::access::{Access, Visible};
 use crate::query::planner::{parse_one, physical, plan};
 use crate::query::system::{Rows, SystemTable};
@@ -141,7 +141,7 @@ impl TableFunctionImpl for Explaining {
             What::ProfileText => Arguments::one(name, args.exprs()),
             _ => Arguments::two(name, args.exprs()),
         };
-        let arguments = read.map_err(external)?;
+        let arguments = read.map_err(failure)?;
         let ground = Arc::clone(&self.ground);
         let rows: Rows = Arc::new(move || {
             let (ground, arguments) = (Arc::clone(&ground), arguments.clone());
@@ -150,10 +150,6 @@ impl TableFunctionImpl for Explaining {
         let reads = what.reads(&self.ground);
         Ok(Arc::new(SystemTable::new(name, what.columns(), rows).made_of(&reads)))
     }
-}
-
-fn external(error: Error) -> DataFusionError {
-    DataFusionError::External(Box::new(error))
 }
 
 /// Fails unless the statement sees everyone.

@@ -63,7 +63,8 @@ impl Ground {
             }
         }
         let weight: u64 = merged.cut.iter().map(|edge| edge.strength.weight).sum();
-        lines.push(format!("  Cheapest cut: {} edges, weight {weight}", merged.cut.len()));
+        let edges = if merged.cut.len() == 1 { "edge" } else { "edges" };
+        lines.push(format!("  Cheapest cut: {} {edges}, weight {weight}", merged.cut.len()));
         for edge in &merged.cut {
             let line = edge_line(edge);
             lines.push(format!("    -> {} to {}: {line}", edge.left, edge.right));

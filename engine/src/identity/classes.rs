@@ -37,7 +37,10 @@ pub(super) struct DecidedClasses {
     pub(super) changed: Vec<u32>,
 }
 
-/// With how many others of a group, or of a block, each person is compared at most.
+/// With how many others of a group, or of a block, each person is compared at most. It bounds the work of a value that a million
+/// carry: pairs grow with those who carry it, not with their square. Half of it would be enough where the first 32 descriptions
+/// of a block show what it is, and halves the work of large blocks; twice as much doubles it. Whoever comes behind the first 64
+/// different descriptions is still compared with each of them, and with all who say the same.
 pub(super) const COMPARED_MAX: usize = 64;
 
 impl ValueClass {
@@ -145,13 +148,39 @@ impl Graph {
     }
 
     /// Counts groups of records whose given names, suffixes and birthdays agree, and within each the people whom surnames tell
-    /// apart.
+    /// apart, or the profiles that they fill.
     fn different_people(&self, value: u32) -> usize {
+        let shared_limit = self.rules.shared_limit as usize;
         let groups = self.groups_of_people(value);
-        if groups.len() > self.rules.shared_limit as usize {
+        if groups.len() > shared_limit {
             return groups.len();
         }
-        groups.iter().map(|whos| self.people_of_one_given_name(value, whos)).sum()
+        let people = |whos: &Vec<u64>| match self.profiles_filled(value, whos) {
+            // That is enough to tell, and of so many records surnames and homes take longer.
+            filled if filled > shared_limit => filled,
+            filled => filled.max(self.people_of_one_given_name(value, whos)),
+        };
+        groups.iter().map(people).sum()
+    }
+
+    /// Counts the profiles that the records of a value fill which say that they are one of `whos`. A profile takes no more records
+    /// than `merge_limit`; which of many that are alike would be together, nothing would tell but a hash. So records that fill
+    /// more profiles than people may share the value are namesakes, or one placeholder of a name, and the value joins nobody.
+    fn profiles_filled(&self, value: u32, whos: &[u64]) -> usize {
+        let merge_limit = self.rules.merge_limit as usize;
+        // Nearly all values are carried by fewer.
+        if self.values.subjects(value).nth(merge_limit).is_none() {
+            return 1;
+        }
+        let is_of_them = |subject: &u32| {
+            let said = self.said(*subject);
+            said != NONE && whos.binary_search(&self.people.who(said)).is_ok()
+        };
+        let of_them = self.users(value).filter(is_of_them);
+        let mut records: Vec<RecordOf> = of_them.map(|subject| self.record_of(subject)).collect();
+        records.sort_unstable();
+        records.dedup();
+        records.len().div_ceil(merge_limit)
     }
 
     /// Returns such groups, in an order that does not depend on arrival: of each who its people say that they are, ascending.

@@ -90,6 +90,10 @@ pub(super) fn cluster(graph: &Graph, fuzzy: Option<&Fuzzy>, component: &mut Comp
     let Joining { mut sets, mut clusters, decisions, .. } = joining;
     decisions.link(&component.subjects, &mut sets, &mut clusters);
     let roots = sets.into_roots();
+    // Something else may tell that two namesakes are one person.
+    let root = |subject: u32| component.subjects.binary_search(&subject).map(|at| roots[at]);
+    let is_apart = |refused: &Violation| root(refused.left) != root(refused.right);
+    clusters.violations.retain(|refused| refused.reason != Refusal::Namesake || is_apart(refused));
     let of = component.subjects.iter().zip(roots);
     let is_somebodys = |subject: u32| !graph.is_linker(subject) && !graph.is_gone(subject);
     clusters.of = of.map(|(&subject, root)| is_somebodys(subject).then_some(root)).collect();

@@ -51,6 +51,9 @@ pub enum Refusal {
     Suffix,
     /// The birthdays differ by more than a slip.
     BirthDate,
+    /// Among those who agree there are two people of one name, such as a father and a son, or must be, and neither a birthday nor a
+    /// suffix says that the two records are of one person.
+    Namesake,
     /// The profile would have more values of this kind than its `LIMIT`.
     Limit(u16),
     /// The profile would have more records than `merge_limit`.
@@ -84,6 +87,7 @@ impl Refusal {
             Self::Unnamed => "unnamed",
             Self::Suffix => "suffix",
             Self::BirthDate => "birth_date",
+            Self::Namesake => "namesake",
             Self::Limit(_) => "limit",
             Self::MergeLimit => "merge_limit",
             Self::Override => "override",
@@ -110,6 +114,7 @@ impl Refusal {
             | Self::Unnamed
             | Self::Suffix
             | Self::BirthDate
+            | Self::Namesake
             | Self::Limit(_)
             | Self::MergeLimit
             | Self::Override

@@ -15,7 +15,8 @@ use super::resolver::Resolver;
 use super::values::ValueClass;
 
 /// Versions of records that are gone on one identifier or block at most that lead to each other: what more of them carry is no
-/// person's, though nobody is there any more to be counted on it.
+/// person's, though nobody is there any more to be counted on it. Far above what people have, since what it drops is a refusal: at
+/// half and at double of it, the same mailboxes of people lead to them, and a placeholder to nobody.
 const CARRIERS_MAX: usize = 1_024;
 
 impl Resolver {

@@ -5,7 +5,10 @@
 //! releases; the standard library's hashers don't promise that. The mixing step is the folded multiplication of wyhash
 //! (Wang Yi, 2019), two multiplications for eight bytes.
 
+/// What is mixed into one half, so that zeros do not stay zeros: the golden ratio as 64 bits. Any odd number whose bits have no
+/// pattern would do as well, but what is stored was ordered by this one.
 const SEED: u64 = 0x9e37_79b9_7f4a_7c15;
+/// The same for the other half.
 const STEP: u64 = 0xd6e8_feb8_6659_fd93;
 
 /// Combines two numbers; the order matters.

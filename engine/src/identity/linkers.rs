@@ -18,7 +18,9 @@ use super::cluster::{Clusters, Component};
 use super::edges::{Edge, Refusal, Violation};
 use super::graph::Graph;
 
-/// How often knowledge that one subject brings may lead the next one: device to mailbox to another device and so on.
+/// How often knowledge that one subject brings may lead the next one: device to mailbox to another device and so on. Each step is
+/// less certain than the one before, and costs a pass over those who still wait. Two steps lead from a device over a log-in to
+/// another device; with eight, a chain of as many visits that share a device two by two would be one customer's.
 const HOPS_MAX: usize = 4;
 
 /// A profile that a value leads to, and the subject that says so.

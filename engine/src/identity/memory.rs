@@ -1,4 +1,4 @@
-//! How much memory growing lists and tables take, to be reserved before they grow.
+//! How much memory growing lists and tables take, to be reserved before they grow, and how to wait for it once.
 //!
 //! While a list grows, the old one is there beside the new one; so it is with a table of slots.
 
@@ -18,6 +18,11 @@ pub(crate) fn table(slots: usize, wanted: usize, slot: usize) -> usize {
         true => slots * slot,
         false => (slots + needed) * slot,
     }
+}
+
+/// Brings what is read here into the cache. No read waits for another one, so that their misses overlap.
+pub(crate) fn warm(reads: impl Iterator<Item = u32>) {
+    std::hint::black_box(reads.fold(0, |sum, read| sum ^ read));
 }
 
 #[cfg(test)]

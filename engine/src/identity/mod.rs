@@ -38,6 +38,7 @@ mod between;
 mod blocks;
 mod classes;
 mod cluster;
+pub mod components;
 mod contraction;
 mod contradicted;
 mod edges;

@@ -58,10 +58,9 @@ impl People {
             .map(|country| country.to_string());
         let name = match (&fields.name, &fields.first_name, &fields.last_name) {
             (Some(name), ..) => udfs::normalize_name(name),
-            (None, Some(first), Some(last)) => udfs::normalize_name(&whole_name(first, last)),
-            (None, first, last) => {
-                first.as_deref().or(last.as_deref()).and_then(udfs::normalize_name)
-            }
+            (None, Some(first), Some(last)) => udfs::normalize_name_part(&whole_name(first, last)),
+            (None, Some(first), None) => udfs::normalize_name_part(first),
+            (None, None, last) => last.as_deref().and_then(udfs::normalize_family_name),
         };
         let birth = fields
             .birth_date
@@ -69,7 +68,7 @@ impl People {
             .and_then(|text| udfs::normalize_birth_date(text, country.as_deref()));
         let street = fields.street.as_deref().and_then(udfs::normalize_street);
         let postal_code = fields.postal_code.as_deref().and_then(udfs::normalize_postal_code);
-        let city = fields.city.as_deref().and_then(udfs::normalize_name);
+        let city = fields.city.as_deref().and_then(udfs::normalize_name_part);
         let mut text = |text: Option<&str>| text.map_or(NONE, |text| self.texts.intern(text));
         let mut person = Person {
             given: NONE,
@@ -244,6 +243,21 @@ impl People {
         udfs::compare_names(&self.name_parts(left), &self.name_parts(right))
     }
 
+    /// Tells whether two names, which agree as given, would be one but for second given names.
+    pub(super) fn differ_in_second_names(
+        &self,
+        left: u32,
+        right: u32,
+        names: NameAgreement,
+    ) -> bool {
+        if names.given != Agreement::Different || names.surname < Agreement::Similar {
+            return false;
+        }
+        let first_alone =
+            |number: u32| Person { middle: [NONE; MIDDLE_WORDS_MAX], ..*self.get(number) };
+        self.compare_names(&first_alone(left), &first_alone(right)).given >= Agreement::Similar
+    }
+
     fn name_parts(&self, person: &Person) -> NameParts<'_> {
         let part = |part: u32| {
             let text = (part != NONE).then(|| self.parts.text(part))?;
@@ -332,11 +346,12 @@ impl People {
 /// Returns a name of two columns as one. A comma among given names turns nothing round (`Mary, Ann`), unless the column holds the
 /// whole name.
 fn whole_name(first: &str, last: &str) -> String {
+    let family = udfs::spelled_family(last.trim());
     match first.split_once(',') {
         Some((before, _)) if before.trim() != last.trim() => {
-            format!("{} {last}", first.replace(',', " "))
+            format!("{} {family}", first.replace(',', " "))
         }
-        _ => format!("{first} {last}"),
+        _ => format!("{first} {family}"),
     }
 }
 
@@ -412,6 +427,7 @@ mod tests {
             ("Mary, Ann", "Smith Jr", "Mary  Ann Smith Jr"),
             ("Smith, John", "Smith", "Smith, John Smith"),
             ("John", "Smith, Jr", "John Smith, Jr"),
+            ("민수", "이", "민수 Lee"),
         ] {
             assert_eq!(whole_name(first, last), expected);
         }

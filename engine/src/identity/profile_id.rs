@@ -1,20 +1,21 @@
 //! Profile ids: a keyed permutation of log positions, so that an id tells nobody how many profiles came before it.
 //!
 //! The permutation is a balanced Feistel network of six rounds over 54 bits whose round function is SipHash-2-4, a keyed
-//! pseudo-random function of short inputs (Aumasson and Bernstein, 2012); results outside of 53 bits are permuted again until they fit ("cycle walking", Black and Rogaway, Ciphers with
-//! Arbitrary Finite Domains, 2002), which takes two permutations on average. Luby and Rackoff (1988) show that four
-//! rounds make a strong pseudo-random permutation. No table, no state, no collision: a lake's ids depend on its log and
-//! its key alone.
+//! pseudo-random function of short inputs (Aumasson and Bernstein, 2012); results outside of 53 bits are permuted again
+//! until they fit ("cycle walking", Black and Rogaway, Ciphers with Arbitrary Finite Domains, 2002), which takes two
+//! permutations on average. Luby and Rackoff (1988) show that four rounds make a strong pseudo-random permutation. No
+//! table, no state, no collision: a lake's ids depend on its log and its key alone.
 
 use siphasher::sip::SipHasher24;
 
 /// Ids are at most this, which every client can hold exactly, a 64-bit float included.
 pub const PROFILE_ID_MAX: i64 = 1 << 53;
 
-/// Rounds of the network.
+/// Rounds of the network: four make a strong permutation (Luby and Rackoff), two more are what they leave to chance. Another
+/// number of rounds makes other ids of every lake.
 const ROUNDS: u8 = 6;
 
-/// Bits of each half.
+/// Bits of each half: two of them are the 53 bits of an id, and one.
 const HALF_BITS: u32 = 27;
 
 const HALF_MASK: u32 = (1 << HALF_BITS) - 1;

@@ -6,6 +6,13 @@ use super::graph::Graph;
 use super::interner::NONE;
 use super::values::ValueClass;
 
+/// How far the names of two people agree at least whom an identifier joins, as [`NameAgreement::strength`] adds it up: an initial
+/// beside the same surname, or a slip in both. One level less would be an initial beside a surname that is only similar, and one more
+/// would keep J. Nowak from Jan Nowak's mailbox.
+///
+/// [`NameAgreement::strength`]: super::agreement::NameAgreement::strength
+const STRENGTH_MIN: u8 = Agreement::Unknown as u8 + Agreement::Same as u8;
+
 /// What two people who agree on a value are to each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
@@ -33,7 +40,13 @@ impl Graph {
             }
             Verdict::Refuse(reason) => {
                 let candidate = self.candidate(value, left, right, 0);
-                refused.push(candidate.refused(candidate.right, reason));
+                let has_suffix = |subject: u32| self.people.get(self.person(subject)).suffix != 0;
+                // Of two namesakes the one who is called senior or junior tells that there is another.
+                let is_left = reason == Refusal::Namesake
+                    && has_suffix(candidate.left)
+                    && !has_suffix(candidate.right);
+                let against = if is_left { candidate.left } else { candidate.right };
+                refused.push(candidate.refused(against, reason));
             }
             Verdict::Ignore => {}
         }
@@ -109,7 +122,7 @@ impl Graph {
         let tells = !shared
             || !self.several_surnames.contains_key(&value)
             || self.people.surnames(people.0, people.1) >= Agreement::Similar;
-        if names.strength() >= 4 && tells {
+        if names.strength() >= STRENGTH_MIN && tells {
             Verdict::Propose(strength)
         } else {
             Verdict::Refuse(Refusal::Name)
@@ -117,11 +130,15 @@ impl Graph {
     }
 
     /// Judges two people of one block: names agree, nothing contradicts, and where namesakes are known, or one of the two has a
-    /// suffix, birth or suffix decides.
+    /// suffix, birth or suffix decides. That people of other names share a block, such as an address, is no refusal; that second
+    /// given names tell people of one name apart is.
     fn judge_block(&self, left: u32, right: u32, namesakes: impl FnOnce() -> bool) -> Verdict {
         let names = self.people.names(left, right);
         if !names.is_alike() {
-            return Verdict::Ignore;
+            return match self.people.differ_in_second_names(left, right, names) {
+                true => Verdict::Refuse(Refusal::GivenName),
+                false => Verdict::Ignore,
+            };
         }
         if let Some(contradiction) = self.people.contradiction(left, right) {
             return Verdict::Refuse(contradiction.into());
@@ -131,7 +148,7 @@ impl Graph {
         // Whoever is called senior or junior has a namesake, mostly at the same address, whether or not anybody knows him.
         let has_namesake = || (left.suffix == 0) != (right.suffix == 0) || namesakes();
         if birth < Agreement::Similar && !left.same_suffix(right) && has_namesake() {
-            return Verdict::Ignore;
+            return Verdict::Refuse(Refusal::Namesake);
         }
         Verdict::Propose(names.strength() + birth as u8)
     }

@@ -28,7 +28,8 @@ use super::versions::Settled;
 use crate::matching::{Labels, Model};
 use crate::{Error, Result};
 
-/// Subjects from which no further component is walked to before those there are have been solved.
+/// Subjects from which no further component is walked to before those there are have been solved. It keeps what was walked to in
+/// the caches of a core, and results do not depend on it.
 const SUBJECTS_TOGETHER: usize = 1_024;
 
 /// Profiles over a log of subjects.

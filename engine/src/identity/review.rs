@@ -24,7 +24,9 @@ use super::rules::OVERRIDE_RULE;
 use super::union_find::UnionFind;
 use crate::matching::{Memories, Scorer};
 
-/// Refused joins and ties that are less uncertain than this are not worth a look.
+/// Refused joins and ties that are less uncertain than this, in bits, are not worth a look: the model and the graph agree on them
+/// to some one in a thousand. With half of it the list is a little longer at its end, with twice as much a little shorter; what is
+/// most useful comes first all the same.
 const UNCERTAINTY_MIN: f64 = 0.01;
 
 /// Records of a part that hangs by one tie at least: a lone record is no profile that was joined with another.
@@ -74,6 +76,7 @@ impl Question {
             | Refusal::Unnamed
             | Refusal::Suffix
             | Refusal::BirthDate
+            | Refusal::Namesake
             | Refusal::Limit(_)
             | Refusal::MergeLimit => Some(Self::Vetoed),
         }

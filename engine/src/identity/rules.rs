@@ -1,7 +1,8 @@
 //! The rules of an identity graph, checked and ready to use.
 //!
-//! Kinds of identifiers are numbered in the order of their definition; MATCH rules follow them, then the FUZZY rule if there
-//! is one, and the implicit rule that versions of one record are one person comes last. These numbers are what edges and values carry.
+//! Kinds of identifiers are numbered in the order of their definition; MATCH rules follow them, then the FUZZY rule if
+//! there is one, and the implicit rule that versions of one record are one person comes last. These numbers are what edges
+//! and values carry.
 
 use std::collections::HashSet;
 
@@ -16,8 +17,13 @@ use crate::catalog::{FuzzyRule, IdentifierRule, IdentityGraph, MatchRule, Normal
 use crate::matching::{self, Form};
 use crate::{Error, Result};
 
-/// Kinds and MATCH rules of a graph at most.
+/// Kinds and MATCH rules of a graph at most: each is a value or a block of every record, so that a definition that somebody
+/// generates fails before it is worked out for a million of them. Graphs have about ten.
 const RULES_MAX: usize = 256;
+
+/// Bytes of an identifier at most: a longer one is a text that went astray, and blocked. Mailboxes have 254, the longest tokens some
+/// hundred; half would be enough for those, and twice as much would let nothing in that is known to be an identifier.
+const IDENTIFIER_BYTES_MAX: usize = 1_024;
 
 /// The name of the implicit rule.
 pub const RECORD_RULE: &str = "record";
@@ -288,7 +294,8 @@ impl Kind {
 
     /// Tells whether the rule says that a normalised value identifies nobody.
     pub(super) fn blocks(&self, value: &str) -> bool {
-        self.block_values.contains(value)
+        value.len() > IDENTIFIER_BYTES_MAX
+            || self.block_values.contains(value)
             || self.block_matching.iter().any(|pattern| pattern.is_match(value))
     }
 }

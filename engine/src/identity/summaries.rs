@@ -6,7 +6,8 @@
 //! A value that identifies nobody proposes no edge, so that nothing of it is refused, and nothing would tell why those who carry
 //! it are apart. One row does, and says how many records carry it.
 //!
-//! Both are functions of what the rows are about, and of nothing that came before: of a component, and of those who carry a value.
+//! Both are functions of what the rows are about, and of nothing that came before: of a component, and of those who carry a
+//! value.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -18,11 +19,13 @@ use super::hash;
 use super::values::ValueClass;
 
 /// Refused edges of one value that are kept at most. It is as many as one description is compared with others: whoever reads
-/// them has long seen what the value does.
+/// them has long seen what the value does. It bounds a table and decides nothing: with more or fewer of them, the row that counts
+/// the others counts fewer or more.
 pub(super) const VIOLATIONS_MAX: usize = super::classes::COMPARED_MAX;
 
 /// Records are counted exactly below this, and by their first two digits from there on, so that one more record of a placeholder
-/// of thousands changes no row.
+/// of thousands changes no row. With a power of ten less there would be one digit, with one more three, and ten times as many
+/// rows that change.
 const EXACT_MAX: u32 = 100;
 
 /// The rows of values that identify nobody.

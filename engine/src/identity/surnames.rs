@@ -21,10 +21,14 @@ use super::union_find::UnionFind;
 use super::values::ValueClass;
 
 /// Homes that one person has at most, of those who share a value. Who moves takes mailbox and telephone along, a few times in
-/// the years that a customer stays; each home beyond that has nothing else in common with any other.
+/// the years that a customer stays; each home beyond that has nothing else in common with any other. It is no share of any data,
+/// but what one life holds: with half of it, somebody who moves three times and changes mailboxes each time would lose the
+/// telephone; with twice as many, ten namesakes at a kiosk would be one customer.
 const HOMES_MAX: usize = 5;
 
 /// Surnames that one person has had at most that have nothing to do with each other: a maiden name and those of two marriages.
+/// With one, each marriage would make a new customer where nothing but a postal code ties the two; with six, a firm's address
+/// would make one woman of six colleagues of one given name.
 const SURNAMES_MAX: usize = 3;
 
 /// Somebody who carries a value and describes a person.

@@ -54,7 +54,7 @@ const RESOLUTION_INPUT: &str = "resolution";
 
 /// Which resolution makes profiles: another number for each that may make others of the same subjects and rules, or tells more
 /// of them. Profiles that one made are not added to by another.
-const RESOLUTION: u64 = 4;
+const RESOLUTION: u64 = 5;
 
 /// The name under which a source's trust is kept in the graph's coverage.
 fn trust_input(source: &str) -> String {

@@ -373,7 +373,8 @@ impl Table {
         }
     }
 
-    /// Applies all commits that follow the current snapshot, in the caller's turn, and tells the one with the id `own` from others.
+    /// Applies all commits that follow the current snapshot, in the caller's turn, and tells the one with the id `own` from
+    /// others.
     async fn catch_up(&self, own: Option<&str>) -> Result<Met> {
         let mut met = Met::default();
         loop {

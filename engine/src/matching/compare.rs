@@ -9,18 +9,18 @@ use super::classes::Classes;
 use super::levels::{ADDRESS, BIRTH, GIVEN, Levels, PERSON_COMPARISONS, SURNAME};
 use super::levels::{address, given, identifier, surname};
 use super::records::{
-    Form, ROW_BIRTH, ROW_CITY, ROW_GIVEN, ROW_IDENTIFIERS, ROW_MIDDLE, ROW_POSTAL_CODE, ROW_STREET,
-    ROW_SURNAME, Records,
+    Form, ROW_BIRTH, ROW_CITY, ROW_GIVEN, ROW_IDENTIFIERS, ROW_MIDDLE, ROW_POSTAL_CODE, ROW_SECOND,
+    ROW_STREET, ROW_SURNAME, Records,
 };
 use super::vocabulary::split_house;
 use crate::identity::ValueClass;
 use crate::identity::hash;
 use crate::identity::interner::NONE;
 
-/// Remembered pairs of texts for each comparison of texts: 512 KB that stay in the cache of a core.
+/// Remembered pairs of texts for each comparison of texts: 512 KB that stay in the cache of a core. Results do not depend on it.
 const REMEMBERED: usize = 1 << 15;
 
-/// Rows that are compared each with each from which remembering is worth the room for it.
+/// Rows that are compared each with each from which remembering is worth the room for it. Results do not depend on it.
 const ROWS_REMEMBERED_MIN: usize = 16;
 
 /// Compares records of one table.
@@ -135,7 +135,9 @@ impl<'a> Comparer<'a> {
         }
         let given = has_given.then(|| {
             let memory = &mut self.memories.given;
-            memory.level(left[ROW_GIVEN], right[ROW_GIVEN], |l, r| given_level(records, l, r))
+            let first =
+                memory.level(left[ROW_GIVEN], right[ROW_GIVEN], |l, r| given_level(records, l, r));
+            with_second_names(records, first, left, right)
         });
         let mut surname = has_surname.then(|| {
             let memory = &mut self.memories.surname;
@@ -277,12 +279,32 @@ fn given_level(records: &Records, left: u32, right: u32) -> u8 {
     udfs::given_name_level(records.names.text(left), records.names.text(right))
 }
 
+/// Returns the level of given names whose first words have one. Most records say no second ones, or both the same. What is half of
+/// the other one's surname is none: of Luis Alberto Martín Gómez, Martín is.
+pub(super) fn with_second_names(records: &Records, first: u8, left: &[u32], right: &[u32]) -> u8 {
+    let (second, other) = (left[ROW_SECOND], right[ROW_SECOND]);
+    let are_compared = second != NONE && other != NONE;
+    let is_half = are_compared && (second == right[ROW_MIDDLE] || other == left[ROW_MIDDLE]);
+    if second == other || first >= given::SAME && (!are_compared || is_half) {
+        return first;
+    }
+    let names = |row: &[u32]| {
+        let text = |place: usize| match row[place] {
+            NONE => "",
+            part => records.names.text(part),
+        };
+        [text(ROW_GIVEN), text(ROW_SECOND)]
+    };
+    udfs::level_with_second_names(first, names(left), names(right))
+}
+
 fn surname_level(records: &Records, left: u32, right: u32) -> u8 {
     let names = &records.names;
     let key = |part: u32| names.text(names.surname_key(part));
     udfs::surname_level(key(left), key(right))
 }
 
+/// How two streets agree, as it is remembered: not, in all but a slip or an apartment that both say, or in street and house.
 const OTHER_HOUSE: u8 = 0;
 const ALIKE_HOUSE: u8 = 1;
 const SAME_HOUSE: u8 = 2;
@@ -294,6 +316,9 @@ fn street_level(records: &Records, left: u32, right: u32) -> u8 {
     if left_house == right_house {
         let without_apartment = left == left_house || right == right_house;
         return if without_apartment { SAME_HOUSE } else { ALIKE_HOUSE };
+    }
+    if !streets.may_share_number(left, right) {
+        return OTHER_HOUSE;
     }
     let (words, number) = split_house(streets.text(left_house));
     let (other_words, other_number) = split_house(streets.text(right_house));

@@ -16,23 +16,27 @@ pub(super) const SAME: usize = 0;
 pub(super) const HOUSEHOLD: usize = 1;
 pub(super) const CHANCE: usize = 2;
 
-/// Rounds at most, and the change of a share at which they end. Splink stops at the same change, after 25 rounds.
+/// Rounds at most, should shares not come to rest: Splink has 25 of them, and the same change at which they end.
 const ROUNDS_MAX: usize = 50;
+/// The change of a share at which rounds end. With half of it there are a few rounds more, which move no weight by more than some
+/// hundredths of a bit.
 const CHANGE_MIN: f64 = 1e-4;
 
-/// Pairs that the values before training count for (a Dirichlet prior): enough that no level becomes impossible.
+/// Pairs that the values before training count for (a Dirichlet prior): enough that no level becomes impossible. Beside the fifty
+/// pairs that teach a level at least, half a pair or two make no difference.
 const PRIOR_PAIRS: f64 = 1.0;
 
 /// Comparisons that have to speak within a block: by one alone, any share of people explains it.
 const COMPARISONS_MIN: usize = 2;
 
-/// Least probability of a level.
+/// Least probability of a level, so that its logarithm is finite: forty bits, far beyond what any weight says.
 const PROBABILITY_MIN: f64 = 1e-12;
 
 /// What is known of a pair that people decided to be of one person.
 const OF_ONE_PERSON: [f64; 3] = [1.0, 0.0, 0.0];
 
-/// Shares of the three classes before anything is known: neither of the others is ruled out.
+/// Shares of the three classes before anything is known: most pairs of a block are of one person, and neither of the others is ruled
+/// out. It is where expectation and maximisation begin; where they end is what the pairs say.
 const SHARES: [f64; 3] = [0.6, 0.2, 0.2];
 
 /// A pattern of agreement, and how many pairs show it.

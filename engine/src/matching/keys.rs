@@ -36,7 +36,7 @@ const KEYS: [&[Part]; 16] = [
     &[Part::Initial, Part::SurnameInitial, Part::BirthDay],
 ];
 
-/// Keys that a graph may name at most: each is looked up for every record.
+/// Keys that a graph may name at most: each is looked up for every record, and the usual ones are fifteen.
 const NAMED_MAX: usize = 32;
 
 /// What a record says of its person, as keys name it.

@@ -5,7 +5,7 @@ use super::classes::Classes;
 use super::clusters::{Clusters, Edge, Overrides, cluster};
 use super::labels::Labels;
 use super::model::Model;
-use super::records::Records;
+use super::records::{Records, both};
 use super::rules::{Rule, rules_for};
 use super::score::Scorer;
 use super::training::train;
@@ -76,12 +76,14 @@ impl<'a> Matcher<'a> {
     pub fn edges(&self, model: &Model) -> Vec<Edge> {
         let threshold = self.threshold_bits();
         let state = || (self.scorer(model), Vec::new());
-        let found =
-            self.blocks.visit(self.options.threads, state, |(scorer, edges), left, right| {
+        let found = self.blocks.visit(self.options.threads, state, |(scorer, edges), pairs| {
+            self.records.warm(both(pairs));
+            for &(left, right) in pairs {
                 if let Some(weight) = scorer.weigh_from(left, right, threshold) {
                     edges.push(Edge::new(left, right, weight));
                 }
-            });
+            }
+        });
         found.into_iter().flat_map(|(_, edges)| edges).collect()
     }
 

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::records::{Batch, Form, Kind, PersonField};
 use crate::identity::interner::NONE;
 
-/// Longer texts are no names, addresses or identifiers.
+/// Longer texts are no names, addresses or identifiers: the longest mailbox has 254 bytes. What is longer says nothing.
 const TEXT_BYTES_MAX: usize = 512;
 
 /// The slots of texts that seldom repeat.
@@ -32,8 +32,8 @@ pub(super) struct Normal {
     columns: Vec<Vec<Span>>,
     /// Parts of names.
     parts: Vec<Span>,
-    /// For each record the places of given name, surname and middle name among the parts, or [`NONE`].
-    pub(super) names: Vec<[u32; 3]>,
+    /// For each record the places of given name, surname, middle name and second given names among the parts, or [`NONE`].
+    pub(super) names: Vec<[u32; 4]>,
     towns: Vec<Span>,
     /// For each record the place of its town, or [`NONE`].
     pub(super) cities: Vec<u32>,
@@ -49,12 +49,13 @@ struct Name {
     given: u32,
     surname: u32,
     middle: u32,
+    second: u32,
     suffix: u32,
 }
 
 impl Default for Name {
     fn default() -> Self {
-        Self { given: NONE, surname: NONE, middle: NONE, suffix: NONE }
+        Self { given: NONE, surname: NONE, middle: NONE, second: NONE, suffix: NONE }
     }
 }
 
@@ -131,7 +132,7 @@ impl Normal {
                 (None, Some(first), Some(last)) => {
                     let given = once(self, first, Self::first_name, 1);
                     let surname = once(self, last, Self::last_name, 2);
-                    Name { given: given.given, ..surname }
+                    Name { given: given.given, second: given.second, ..surname }
                 }
                 (None, Some(first), None) if first.contains(' ') => {
                     once(self, first, Self::full_name, 0)
@@ -140,7 +141,7 @@ impl Normal {
                 (None, None, Some(last)) => once(self, last, Self::last_name, 2),
                 (None, None, None) => Name::default(),
             };
-            self.names.push([name.given, name.surname, name.middle]);
+            self.names.push([name.given, name.surname, name.middle, name.second]);
             self.suffixes.push(name.suffix);
         }
     }
@@ -155,7 +156,7 @@ impl Normal {
             let code = self.keep(code.as_deref());
             let city = field(batch, PersonField::City, row).map_or(NONE, |text| {
                 *known.entry(text).or_insert_with(|| {
-                    let city = udfs::normalize_name(text);
+                    let city = udfs::normalize_name_part(text);
                     let span = self.keep(city.as_deref());
                     place(&mut self.towns, span)
                 })
@@ -173,33 +174,52 @@ impl Normal {
         let suffix = udfs::take_suffix(&mut words).map_or(NONE, u32::from);
         udfs::turn_family_name(&mut words);
         let Some(surname) = words.pop() else { return Name::default() };
-        let mut rest = words.into_iter();
-        let given = self.part(rest.next());
+        let between = words.get(1..).unwrap_or_default();
         Name {
-            given,
+            given: self.part(words.first().copied()),
             surname: self.part(Some(surname)),
-            middle: self.part(rest.next_back()),
+            middle: self.part(between.last().copied()),
+            second: self.second_names(between),
             suffix,
         }
     }
 
     /// Reads `Given Middle`; a title alone says nothing.
     fn first_name(&mut self, text: &str) -> Name {
-        let normal = udfs::normalize_name(text);
+        let normal = udfs::normalize_name_part(text);
         let given = normal
             .as_deref()
             .and_then(udfs::called_name)
             .filter(|given| !udfs::is_title(given) || !udfs::writes_vowels(text));
-        Name { given: self.part(given), ..Name::default() }
+        let mut words: Vec<&str> = normal.as_deref().unwrap_or_default().split(' ').collect();
+        udfs::take_suffix(&mut words);
+        // Behind `Thị` the last word is the one that counts, and it is none that begins the names.
+        let second = match words.split_first() {
+            Some((first, rest)) if given == Some(*first) => self.second_names(rest),
+            _ => NONE,
+        };
+        Name { given: self.part(given), second, ..Name::default() }
+    }
+
+    /// Keeps the words behind a first name that are compared, and returns their place, or [`NONE`]; initials are none.
+    fn second_names(&mut self, words: &[&str]) -> u32 {
+        let names = words.iter().take(udfs::MIDDLE_WORDS_MAX).filter(|word| word.len() > 1);
+        let names: Vec<&str> = names.copied().collect();
+        self.part(Some(&names.join(" ")))
     }
 
     /// Reads `Surname`, `Half-Surname`, `Surname Jr`.
     fn last_name(&mut self, text: &str) -> Name {
-        let Some(normal) = udfs::normalize_name(text) else { return Name::default() };
+        let Some(normal) = udfs::normalize_family_name(text) else { return Name::default() };
         let mut words: Vec<&str> = normal.split(' ').collect();
         let suffix = udfs::take_suffix(&mut words).map_or(NONE, u32::from);
         let surname = words.pop();
-        Name { surname: self.part(surname), middle: self.part(words.pop()), suffix, given: NONE }
+        Name {
+            surname: self.part(surname),
+            middle: self.part(words.pop()),
+            suffix,
+            ..Name::default()
+        }
     }
 
     fn identifier(&mut self, form: Form, value: &str, country: Option<&str>) -> Span {
@@ -257,7 +277,7 @@ mod tests {
         full: Option<&str>,
         first: Option<&str>,
         last: Option<&str>,
-        expected: [&str; 3],
+        expected: [&str; 4],
         suffix: u32,
     ) {
         let mut batch = Batch { keys: vec![1], ..Batch::default() };
@@ -273,16 +293,33 @@ mod tests {
 
     #[test]
     fn names_come_in_parts() {
-        check(Some("Wójcik-Zając, Łukasz Jr."), None, None, ["lukasz", "zajac", "wojcik"], 0);
-        check(None, Some("Mary Ann"), Some("Nowak-Zając sr"), ["mary", "zajac", "nowak"], 1);
-        check(None, Some("Thị Lan"), Some("Nguyễn"), ["lan", "nguyen", ""], NONE);
-        check(None, Some("Jan Kowalski"), None, ["jan", "kowalski", ""], NONE);
-        check(None, Some("Sir Thomas"), Some("Smith"), ["thomas", "smith", ""], NONE);
-        check(None, Some("Sir"), Some("Smith"), ["", "smith", ""], NONE);
-        check(Some("Sir T. Hall, 2nd Baronet"), None, None, ["t", "hall", ""], NONE);
-        check(Some("Nguyễn Văn Minh"), None, None, ["minh", "nguyen", "van"], NONE);
-        check(None, None, Some("Kowalski"), ["", "kowalski", ""], NONE);
-        check(Some("Kowalski"), None, None, ["", "kowalski", ""], NONE);
-        check(Some("x".repeat(1_000_000).as_str()), None, None, ["", "", ""], NONE);
+        check(
+            Some("Wójcik-Zając, Łukasz Jr."),
+            None,
+            None,
+            ["lukasz", "zajac", "wojcik", "wojcik"],
+            0,
+        );
+        check(None, Some("Mary Ann"), Some("Nowak-Zając sr"), ["mary", "zajac", "nowak", "ann"], 1);
+        check(None, Some("Jean-Luc"), Some("Kot"), ["jean", "kot", "", "luc"], NONE);
+        check(None, Some("John R. Jr"), Some("Smith"), ["john", "smith", "", ""], NONE);
+        check(
+            Some("Anna Maria Ewa Nowak"),
+            None,
+            None,
+            ["anna", "nowak", "ewa", "maria ewa"],
+            NONE,
+        );
+        check(None, Some("민수"), Some("이"), ["minsu", "lee", "", ""], NONE);
+        check(Some("이민수"), None, None, ["minsu", "lee", "", ""], NONE);
+        check(None, Some("Thị Lan"), Some("Nguyễn"), ["lan", "nguyen", "", ""], NONE);
+        check(None, Some("Jan Kowalski"), None, ["jan", "kowalski", "", ""], NONE);
+        check(None, Some("Sir Thomas"), Some("Smith"), ["thomas", "smith", "", ""], NONE);
+        check(None, Some("Sir"), Some("Smith"), ["", "smith", "", ""], NONE);
+        check(Some("Sir T. Hall, 2nd Baronet"), None, None, ["t", "hall", "", ""], NONE);
+        check(Some("Nguyễn Văn Minh"), None, None, ["minh", "nguyen", "van", "van"], NONE);
+        check(None, None, Some("Kowalski"), ["", "kowalski", "", ""], NONE);
+        check(Some("Kowalski"), None, None, ["", "kowalski", "", ""], NONE);
+        check(Some("x".repeat(1_000_000).as_str()), None, None, ["", "", "", ""], NONE);
     }
 }

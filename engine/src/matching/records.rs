@@ -9,6 +9,7 @@ use super::normal::{Normal, Slot};
 use super::vocabulary::{Names, Streets, Values, Vocabulary};
 use crate::identity::hash;
 use crate::identity::interner::NONE;
+use crate::identity::memory::warm;
 use crate::{Error, Result};
 
 /// What a record may say about its person.
@@ -96,8 +97,13 @@ pub(super) const ROW_CITY: usize = 5;
 pub(super) const ROW_SUFFIX: usize = 6;
 /// The birthday as a number of eight digits.
 pub(super) const ROW_BIRTH: usize = 7;
+/// The given names behind the first one, as one text.
+pub(super) const ROW_SECOND: usize = 8;
 /// Where identifiers begin.
-pub(super) const ROW_IDENTIFIERS: usize = 8;
+pub(super) const ROW_IDENTIFIERS: usize = 9;
+
+/// The places of parts of names, in the order in which [`Normal`] has them.
+const NAMES: [usize; 4] = [ROW_GIVEN, ROW_SURNAME, ROW_MIDDLE, ROW_SECOND];
 
 /// Records, normalised.
 #[derive(Debug, Clone)]
@@ -196,7 +202,7 @@ impl Records {
                     column(chunks, Slot::POSTAL_CODE, |text| postal_codes.intern(text)),
                 ),
             ];
-            let mut named: [Vec<u32>; 3] = Default::default();
+            let mut named: [Vec<u32>; 4] = Default::default();
             let mut towns: Vec<u32> = Vec::new();
             for chunk in chunks {
                 let parts: Vec<u32> = chunk.parts().map(|part| names.intern(part)).collect();
@@ -206,7 +212,7 @@ impl Records {
                 let known: Vec<u32> = chunk.towns().map(|town| cities.intern(town)).collect();
                 towns.extend(chunk.cities.iter().map(|&place| at_place(&known, place)));
             }
-            columns.extend([ROW_GIVEN, ROW_SURNAME, ROW_MIDDLE].into_iter().zip(named));
+            columns.extend(NAMES.into_iter().zip(named));
             columns.push((ROW_CITY, towns));
             columns
         };
@@ -277,9 +283,7 @@ impl Records {
         let text =
             |number: u32, hash: &dyn Fn(u32) -> u64| if number == NONE { 0 } else { hash(number) };
         let name = |place: usize| text(row[place], &|part| self.names.hash(part));
-        let mut content = [name(ROW_GIVEN), name(ROW_SURNAME), name(ROW_MIDDLE)]
-            .into_iter()
-            .fold(u64::from(row[ROW_SUFFIX]), hash::mix);
+        let mut content = NAMES.into_iter().map(name).fold(u64::from(row[ROW_SUFFIX]), hash::mix);
         content = hash::mix(content, u64::from(row[ROW_BIRTH]));
         content = hash::mix(content, text(row[ROW_STREET], &|street| self.streets.hash(street)));
         content =
@@ -339,6 +343,17 @@ impl Records {
     pub(super) fn row(&self, row: u32) -> &[u32] {
         &self.rows[row as usize * self.stride..][..self.stride]
     }
+
+    /// Brings rows that are to be compared into the cache.
+    pub(crate) fn warm(&self, rows: impl Iterator<Item = u32>) {
+        // A row may begin in one line of the cache and end in the next.
+        warm(rows.map(|row| self.row(row)[0] ^ self.row(row)[self.stride - 1]));
+    }
+}
+
+/// Returns the rows of pairs.
+pub(super) fn both(pairs: &[(u32, u32)]) -> impl Iterator<Item = u32> {
+    pairs.iter().flat_map(|&(left, right)| [left, right])
 }
 
 /// Numbers the texts of one slot of all chunks.

@@ -15,7 +15,7 @@ use super::model::Model;
 use super::records::{ROW_GIVEN, ROW_SUFFIX, ROW_SURNAME, Records};
 use crate::identity::interner::NONE;
 
-/// Least probability of a level, so that every weight is finite.
+/// Least probability of a level, so that every weight is finite: forty bits.
 const PROBABILITY_MIN: f64 = 1e-12;
 
 /// What agreement of two records is worth, in bits.

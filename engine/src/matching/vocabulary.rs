@@ -112,7 +112,14 @@ impl Names {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Streets {
     lines: Vocabulary,
-    houses: Vec<u32>,
+    houses: Vec<House>,
+}
+
+/// A house: its line, and a hash of its number, by which most houses are told apart without looking at their lines.
+#[derive(Debug, Clone, Copy)]
+struct House {
+    line: u32,
+    number: u32,
 }
 
 impl Streets {
@@ -120,10 +127,11 @@ impl Streets {
     pub(super) fn intern(&mut self, line: &str) -> u32 {
         let number = self.lines.intern(line);
         if number as usize == self.houses.len() {
-            self.houses.push(number);
             let house = house_of(line);
+            let hash = hash::text(split_house(house).1) as u32;
+            self.houses.push(House { line: number, number: hash });
             if house.len() < line.len() {
-                self.houses[number as usize] = self.intern(house);
+                self.houses[number as usize].line = self.intern(house);
             }
         }
         number
@@ -135,7 +143,12 @@ impl Streets {
 
     /// Returns the street and house of a line: itself when it has no apartment.
     pub(super) fn house(&self, line: u32) -> u32 {
-        self.houses[line as usize]
+        self.houses[line as usize].line
+    }
+
+    /// Tells whether the houses of two lines may have one number.
+    pub(super) fn may_share_number(&self, line: u32, other: u32) -> bool {
+        self.houses[line as usize].number == self.houses[other as usize].number
     }
 
     pub(super) fn house_hash(&self, line: u32) -> u64 {

@@ -16,7 +16,6 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, TimeUnit};
 use datafusion::common::{Result, ScalarValue, internal_err, plan_err};
-use datafusion::error::DataFusionError;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::{AggregateOrderSensitivity, format_state_name};
 use datafusion::logical_expr::{
@@ -25,7 +24,7 @@ use datafusion::logical_expr::{
 };
 
 use crate::catalog::SurvivorshipRule;
-use crate::error::Error;
+use crate::error::{Error, failure};
 use groups::{Groups, One};
 
 /// The time zone of times.
@@ -55,10 +54,6 @@ enum Kind {
 struct Survivor {
     kind: Kind,
     signature: Signature,
-}
-
-fn external(error: Error) -> DataFusionError {
-    DataFusionError::External(Box::new(error))
 }
 
 fn time() -> DataType {
@@ -99,7 +94,7 @@ impl Survivor {
     /// Reads the rule; the sources of a priority are a constant.
     fn rule(&self, args: &AccumulatorArgs<'_>) -> Result<SurvivorshipRule> {
         if args.is_distinct {
-            return Err(external(Error::Unsupported {
+            return Err(failure(Error::Unsupported {
                 what: format!("DISTINCT in {}", self.name()),
                 hint: "Leave it out: each record counts once anyway.".into(),
             }));
@@ -120,7 +115,7 @@ impl Survivor {
             _ => None,
         };
         let sources = named.ok_or_else(|| {
-            external(Error::Invalid {
+            failure(Error::Invalid {
                 message: format!("the sources of {} are no constant list of names", self.name()),
                 hint: "Write them out, the best first: ARRAY['crm', 'shop'].".into(),
             })

@@ -14,6 +14,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::postgres::normal;
+use super::syntax::outside;
 use crate::error::{Error, Result};
 
 /// Relations that a statement reads at most.
@@ -139,10 +140,17 @@ impl Counter {
 
     /// The columns that a part of a statement names, written out.
     fn terms(&mut self, part: &impl Visit, reads: &Columns) -> u64 {
-        let mut terms = Terms { reads, depth: 0, count: 0 };
-        let _ = part.visit(&mut terms);
-        self.terms = self.terms.max(terms.count);
-        terms.count
+        let mut count: u64 = 0;
+        // Those of queries in it were counted for themselves. The visitor never breaks off.
+        let _: ControlFlow<()> = outside::see(part, |expr| {
+            if let Some(name) = name_of(expr) {
+                let terms = reads.get(&name).or_else(|| reads.get(UNNAMED));
+                count = count.saturating_add(terms.copied().unwrap_or(1));
+            }
+            ControlFlow::Continue(())
+        });
+        self.terms = self.terms.max(count);
+        count
     }
 }
 
@@ -260,37 +268,6 @@ impl Visitor for Counter {
         if let Some(query) = self.queries.last_mut().filter(|_| !columns.is_empty()) {
             let reads = query.reads.last().cloned().unwrap_or_default();
             query.read(renamed(reads, &columns));
-        }
-        ControlFlow::Continue(())
-    }
-}
-
-/// Counts the columns of one expression, without those of queries in it, which were counted for themselves.
-struct Terms<'a> {
-    reads: &'a Columns,
-    /// How many queries are open.
-    depth: u32,
-    count: u64,
-}
-
-impl Visitor for Terms<'_> {
-    type Break = ();
-
-    fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
-        self.depth += 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
-        self.depth -= 1;
-        ControlFlow::Continue(())
-    }
-
-    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-        if let Some(name) = name_of(expr).filter(|_| self.depth == 0) {
-            let terms = self.reads.get(&name).or_else(|| self.reads.get(UNNAMED));
-            let terms = terms.copied().unwrap_or(1);
-            self.count = self.count.saturating_add(terms);
         }
         ControlFlow::Continue(())
     }

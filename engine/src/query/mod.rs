@@ -1,9 +1,10 @@
 //! From text to rows: the planner, what a session may name, and the leaf below which consent is enforced.
 //!
-//! A [`QuerySession`](session::QuerySession) belongs to one connection. For each statement it takes one consistent state of the lake, builds the
-//! [`Relations`](relations::Relations) that its role may name for its purpose, and plans with the one [`Planner`](planner::Planner). Rows of persons come
-//! only from a [`GovernedTable`](governed::GovernedTable), which asks for the statement's [`Access`](access::Access): its
-//! leaf does, and so does the short way of statements that are run again and again for few rows.
+//! A [`QuerySession`](session::QuerySession) belongs to one connection. For each statement it takes one consistent state of
+//! the lake, builds the [`Relations`](relations::Relations) that its role may name for its purpose, and plans with the one
+//! [`Planner`](planner::Planner). Rows of persons come only from a [`GovernedTable`](governed::GovernedTable), which asks
+//! for the statement's [`Access`](access::Access): its leaf does, and so does the short way of statements that are run
+//! again and again for few rows.
 
 pub mod access;
 mod blooms;
@@ -15,6 +16,7 @@ pub mod governed;
 mod inner_scan;
 pub(crate) mod kept;
 mod leakproof;
+mod one_store;
 mod operators;
 mod parameters;
 pub mod planned;

@@ -27,7 +27,7 @@ use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
 use super::postgres::types::{
-    UUID_PARAMETER, arrow_type, field as column, format_type, pg_type_of,
+    UUID_PARAMETER, arrow_type, field as column, format_type, is_text_of_uuid, pg_type_of,
 };
 use crate::error::Result;
 
@@ -314,11 +314,12 @@ pub(super) fn fields_of(
     let count = last_parameter(statement).max(declared.len());
     let open = || Field::new("", DataType::Utf8, true);
     let wanted = |at: usize| inferred.get(&format!("${}", at + 1)).cloned().flatten();
-    let is_array = |field: &FieldRef| matches!(field.data_type(), DataType::List(_));
+    let is_read =
+        |field: &FieldRef| matches!(field.data_type(), DataType::List(_)) || is_text_of_uuid(field);
     let field_of = |at: usize| {
         let field = match declared.get(at).cloned().flatten() {
-            // The text of an array is read as one.
-            Some(DataType::Utf8) if wanted(at).is_some_and(|field| is_array(&field)) => wanted(at)
+            // The text of an array is read as one, and that of a uuid.
+            Some(DataType::Utf8) if wanted(at).is_some_and(|field| is_read(&field)) => wanted(at)
                 .map_or_else(open, |field| as_sent(field.as_ref().clone().with_nullable(true))),
             Some(declared) => declared_as(&declared),
             None => match wanted(at) {

@@ -14,9 +14,8 @@ use datafusion::catalog::memory::MemorySchemaProvider;
 use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider, TableProvider};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::datasource::{MemTable, source_as_provider};
-use datafusion::error::{DataFusionError, Result as DataFusionResult};
-use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
-use datafusion::execution::object_store::ObjectStoreRegistry;
+use datafusion::error::DataFusionError;
+use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::functions_table::generate_series::GenerateSeriesTable;
@@ -25,7 +24,6 @@ use datafusion::physical_plan::{ExecutionPlan, collect};
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement as ParsedStatement;
 use datafusion::sql::sqlparser::ast::Statement;
-use object_store::ObjectStore;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use url::Url;
@@ -33,6 +31,7 @@ use url::Url;
 use super::access::Access;
 use super::expansion;
 use super::governed::GovernedTable;
+use super::one_store::OneStore;
 use super::operators::{self, OperatorNode, OperatorQueries};
 use super::postgres::{self, AdvisoryLocks, Backends, SessionFacts, diagnosis};
 use super::relations::ReturnedTable;
@@ -100,6 +99,11 @@ impl Planner {
         })
     }
 
+    /// Returns where the memory of all statements of the process is counted.
+    pub(crate) fn memory(&self) -> &Arc<dyn MemoryPool> {
+        &self.runtime.memory_pool
+    }
+
     /// Returns the advisory locks of the process.
     pub(crate) fn locks(&self) -> &Arc<AdvisoryLocks> {
         &self.locks
@@ -146,6 +150,8 @@ impl Planner {
         options.sql_parser.parse_float_as_decimal = true;
         options.sql_parser.collect_spans = true;
         options.execution.time_zone = Some("+00:00".into());
+        // DataFusion itself is of two minds whether `x IS TRUE` below an aggregate can be null.
+        options.execution.skip_physical_aggregate_schema_check = true;
         options.execution.parquet.pushdown_filters = true;
         options.execution.parquet.reorder_filters = true;
         options.explain.logical_plan_only = false;
@@ -340,7 +346,8 @@ fn with_orders(state: &SessionState) -> SessionState {
 
 /// Optimizes a plan, makes the physical plan and checks it: no scan but ours is visible in it.
 pub async fn physical(state: &SessionState, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
-    checked_physical(state, &state.optimize(plan)?).await
+    let optimized = state.optimize(plan).map_err(|error| postgres::of_subqueries(error, plan))?;
+    checked_physical(state, &optimized).await
 }
 
 /// Makes the physical plan of an optimized plan and checks it.
@@ -429,29 +436,6 @@ fn check_physical(plan: &Arc<dyn ExecutionPlan>) -> Result<()> {
         }
     }
     plan.children().into_iter().try_for_each(check_physical)
-}
-
-/// A registry that knows the lake's store and no other, and learns none.
-#[derive(Debug)]
-struct OneStore {
-    url: Url,
-    store: Arc<dyn ObjectStore>,
-}
-
-impl ObjectStoreRegistry for OneStore {
-    fn register_store(&self, _: &Url, _: Arc<dyn ObjectStore>) -> Option<Arc<dyn ObjectStore>> {
-        None
-    }
-
-    fn get_store(&self, url: &Url) -> DataFusionResult<Arc<dyn ObjectStore>> {
-        if url.scheme() == self.url.scheme() && url.host_str() == self.url.host_str() {
-            return Ok(Arc::clone(&self.store));
-        }
-        Err(DataFusionError::External(Box::new(Error::Denied {
-            message: "no store but the lake's can be read".into(),
-            hint: "Load files with CREATE SOURCE.".into(),
-        })))
-    }
 }
 
 /// A list with one catalog, the database.

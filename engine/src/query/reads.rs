@@ -18,7 +18,9 @@ const FUNCTIONS: [(&str, &str); 2] =
     [("consent_allows", "public.consents"), ("resolve_profile", "public.profile_identifiers")];
 
 /// The functions that leave something behind which others read, whatever their purpose is.
-const COUNTING: [&str; 2] = ["nextval", "setval"];
+const COUNTING: [&str; 3] = ["nextval", "setval", NOTIFY];
+/// The one of them that other sessions of the role hear.
+const NOTIFY: &str = "pg_notify";
 
 /// What a plan reads of persons.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -56,8 +58,11 @@ impl Reads {
             None => Ok(()),
             Some(function) => Err(Error::Denied {
                 message: format!("{function} cannot be called where rows of persons are read"),
-                hint: "The sequence would tell how many there are: use row_number() OVER (), or a literal."
-                    .into(),
+                hint: match function {
+                    NOTIFY => "Other sessions of the role would hear of them, whatever they may see: call it by itself.",
+                    _ => "The sequence would tell how many there are: use row_number() OVER (), or a literal.",
+                }
+                .into(),
             }),
         }
     }

@@ -1,9 +1,9 @@
 //! The opaque leaf below which consent is enforced.
 //!
-//! [`GovernedScanExec`] has no children, so that neither `EXPLAIN` nor an optimizer rule can look at, move or measure
-//! what lies below. It takes the selected rows, and drops those between them where it is cheaper to read them, too; puts
-//! `profile_id` and the household in the place of the subject, applies the leakproof filters, and cuts whole batches, unless nobody is
-//! hidden: what comes out depends on visible rows alone.
+//! [`GovernedScanExec`] has no children, so that neither `EXPLAIN` nor an optimizer rule can look at, move or measure what
+//! lies below. It takes the selected rows, and drops those between them where it is cheaper to read them, too; puts
+//! `profile_id` and the household in the place of the subject, applies the leakproof filters, and cuts whole batches,
+//! unless nobody is hidden: what comes out depends on visible rows alone.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,11 +1,11 @@
 //! Which rows of a table exist for an access, worked out before a single page is read.
 //!
 //! Files are sorted by subject, so a file is a list of [`Run`]s: so many rows of one subject. The runs of a file never
-//! change and are kept in memory ([`RunCache`](super::runs::RunCache)); from them follow the visible rows, their exact number, and cuts that
-//! fall after every 8,192nd *visible* row. Files are read in the order of their visible subjects, so that one which was
-//! written anew, and so is the last of its table, for a row of somebody hidden is read where it was read before. What a
-//! hidden person adds to a file moves none of these, so batches and partitions, and with them sums of floating point
-//! numbers and the order of rows, are the same whether that person is there or not.
+//! change and are kept in memory ([`RunCache`](super::runs::RunCache)); from them follow the visible rows, their exact
+//! number, and cuts that fall after every 8,192nd *visible* row. Files are read in the order of their visible subjects, so
+//! that one which was written anew, and so is the last of its table, for a row of somebody hidden is read where it was read
+//! before. What a hidden person adds to a file moves none of these, so batches and partitions, and with them sums of
+//! floating point numbers and the order of rows, are the same whether that person is there or not.
 
 use std::borrow::Cow;
 use std::sync::Arc;

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
+use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::sqlparser::ast::Statement;
 
@@ -106,6 +107,11 @@ impl QuerySession {
     /// Returns the engine.
     pub fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// Returns where the memory of its statements is counted, with that of all others of the process.
+    pub fn memory(&self) -> Arc<dyn MemoryPool> {
+        Arc::clone(self.engine.planner().memory())
     }
 
     /// Returns the declared purpose.

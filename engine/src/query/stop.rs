@@ -9,7 +9,7 @@
 //!   for each batch of pairs.
 //! - Functions over JSON ask by what they have worked through, and PostgreSQL's functions that are computed row by row for
 //!   each row.
-//! - The planner asks before each rule, and for each node that a rule looks at.
+//! - The planner asks for each operator that it reads, before each rule, and for each node that a rule looks at.
 //! - Aggregate functions that hold all of their values ask for each batch of them.
 //! - The operators of identity resolution ask while they sort and while they cluster.
 

@@ -3,6 +3,8 @@
 //! [`parser`] reads tokens, writes what sqlparser has no syntax for in that which it has (`tokens`), and parses them in a dialect
 //! that adds operators: `ISNULL`, `BETWEEN SYMMETRIC`, `LIKE ANY`, and `VALUES` as a value.
 
+pub(crate) mod outside;
+mod rows_from;
 mod tokens;
 
 use std::any::TypeId;
@@ -12,6 +14,10 @@ use datafusion::sql::sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
+
+pub(crate) use tokens::NOTHING;
+/// What a call is named that holds the functions of `ROWS FROM`: no text of a statement has such a name.
+pub(in crate::query) const ROWS_FROM: &str = "\u{1}rows_from";
 
 /// Characters at most of what is compared by `BETWEEN SYMMETRIC`, which is written twice for it.
 const SYMMETRIC_CHARACTERS_MAX: usize = 4096;
@@ -23,7 +29,8 @@ const SYMMETRIC_CHARACTERS_MAX: usize = 4096;
 pub fn parser(sql: &str) -> Result<Parser<'static>, ParserError> {
     const DIALECT: &Postgres = &Postgres;
     let tokens = Tokenizer::new(DIALECT, sql).tokenize_with_location()?;
-    Ok(Parser::new(DIALECT).with_tokens_with_locations(tokens::readable(tokens)))
+    Ok(Parser::new(DIALECT)
+        .with_tokens_with_locations(tokens::readable(rows_from::readable(tokens))))
 }
 
 /// Reads all statements of a text.

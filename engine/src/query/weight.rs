@@ -9,7 +9,9 @@ use std::sync::Arc;
 use datafusion::catalog::memory::{DataSourceExec, MemorySourceConfig};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::datasource::{MemTable, source_as_provider};
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::error::Result as DataFusionResult;
+use datafusion::functions_table::generate_series::GenerateSeriesTable;
+use datafusion::logical_expr::{LogicalPlan, TableScan};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::joins::{CrossJoinExec, NestedLoopJoinExec};
@@ -18,6 +20,7 @@ use datafusion::physical_plan::placeholder_row::PlaceholderRowExec;
 
 use super::operators::PAIR_SCORING;
 use super::postgres::OfSession;
+use super::relations::ReturnedTable;
 use super::scan::GovernedScanExec;
 use super::system::SystemTable;
 
@@ -55,6 +58,35 @@ pub(super) fn reads_memory_alone(plan: &LogicalPlan) -> bool {
         Ok(if alone { TreeNodeRecursion::Continue } else { TreeNodeRecursion::Stop })
     });
     alone && visited.is_ok()
+}
+
+/// Tells whether the rows of a plan have an order of their own, in which they are written out, generated or held in memory, and
+/// keep it where they are worked through in one piece.
+pub(super) fn comes_in_order(plan: &LogicalPlan) -> bool {
+    let has_order = |scan: &TableScan| -> DataFusionResult<bool> {
+        let provider = source_as_provider(&scan.source)?;
+        let provider: &dyn Any = provider.as_ref();
+        Ok(provider.is::<ReturnedTable>()
+            || provider.is::<MemTable>()
+            || provider.is::<SystemTable>()
+            || provider.is::<GenerateSeriesTable>())
+    };
+    let mut in_order = true;
+    let visited = plan.apply_with_subqueries(|node| {
+        in_order &= match node {
+            LogicalPlan::TableScan(scan) => has_order(scan)?,
+            LogicalPlan::Projection(_)
+            | LogicalPlan::Filter(_)
+            | LogicalPlan::SubqueryAlias(_)
+            | LogicalPlan::Limit(_)
+            | LogicalPlan::Unnest(_)
+            | LogicalPlan::Values(_)
+            | LogicalPlan::EmptyRelation(_) => true,
+            _ => false,
+        };
+        Ok(if in_order { TreeNodeRecursion::Continue } else { TreeNodeRecursion::Stop })
+    });
+    in_order && visited.is_ok()
 }
 
 /// Returns about how many rows are worked through; a leaf that does not say how many it has may have any number.

@@ -13,18 +13,18 @@ use super::error::{
     INVALID_ESCAPE_SEQUENCE, PROGRAM_LIMIT_EXCEEDED, ParseError, STATEMENT_TOO_COMPLEX,
     UNDEFINED_PARAMETER,
 };
-use super::rows;
+use super::rows::{self, Beyond};
 
 /// Bytes of one input at most, rows of literals in an `INSERT` not counted.
 pub(crate) const SQL_BYTES_MAX: usize = 256 * 1024;
 /// Tokens of one input at most, white space, comments and rows of literals not counted.
-pub(crate) const TOKENS_MAX: usize = 20_000;
+const TOKENS_MAX: usize = 20_000;
 /// Square brackets in each other at most.
 const ARRAY_DEPTH_MAX: usize = 12;
 /// The highest number of a parameter: the protocol counts them in 16 bits.
-pub(crate) const PARAMETERS_MAX: usize = 65_535;
+const PARAMETERS_MAX: usize = 65_535;
 /// Terms of one flat chain of operators at most: such a chain is a tree as deep as it is long.
-pub(crate) const CHAIN_TERMS_MAX: usize = 1_000;
+const CHAIN_TERMS_MAX: usize = 1_000;
 
 /// One token and the bytes of the input that it stands at.
 #[derive(Debug, Clone)]
@@ -43,7 +43,7 @@ const LONG_HINT: &str = "Send fewer statements or rows at once, or COPY the rows
 /// Returns the tokens of an input without white space and comments, or the bound that it is beyond.
 pub(crate) fn tokenize(input: &str) -> Result<Vec<Lexeme>, ParseError> {
     let long = input.len() > SQL_BYTES_MAX;
-    let rows = if long { rows::of(input) } else { None };
+    let rows = if long { rows_of(input)? } else { None };
     if long && input.len() - rows.as_ref().map_or(0, |rows| rows.len()) > SQL_BYTES_MAX {
         return Err(ParseError::at(
             input,
@@ -67,21 +67,30 @@ pub(crate) fn tokenize(input: &str) -> Result<Vec<Lexeme>, ParseError> {
         }
         lexemes.push(Lexeme { token: token.token, start, end });
     }
-    if lexemes.len() > TOKENS_MAX
-        && let Some(byte) = beyond_tokens(&lexemes, rows.or_else(|| rows::of(input)))
-    {
-        return Err(ParseError::at(
-            input,
-            byte,
-            format!("statement has more than {TOKENS_MAX} tokens"),
-        )
-        .sqlstate(STATEMENT_TOO_COMPLEX)
-        .hint(LONG_HINT));
+    if lexemes.len() > TOKENS_MAX {
+        let rows = if long { rows } else { rows_of(input)? };
+        if let Some(byte) = beyond_tokens(&lexemes, rows) {
+            let message = format!("statement has more than {TOKENS_MAX} tokens");
+            let error = ParseError::at(input, byte, message);
+            return Err(error.sqlstate(STATEMENT_TOO_COMPLEX).hint(LONG_HINT));
+        }
     }
     check_parameters(input, &lexemes)?;
     check_chains(input, &lexemes)?;
     check_arrays(input, &lexemes)?;
     Ok(lexemes)
+}
+
+/// Returns where the rows of literals of an input stand, if it has some, or the bound that they are beyond.
+fn rows_of(input: &str) -> Result<Option<Range<usize>>, ParseError> {
+    rows::of(input).map_err(|beyond| {
+        let sqlstate = match beyond {
+            Beyond::Bytes => PROGRAM_LIMIT_EXCEEDED,
+            Beyond::Tokens | Beyond::ReadCells => STATEMENT_TOO_COMPLEX,
+        };
+        let error = ParseError::at(input, 0, beyond.message()).sqlstate(sqlstate);
+        error.hint("Put in fewer rows at once, or use COPY ... FROM STDIN.")
+    })
 }
 
 /// Returns where the first token stands that is beyond the bound; those of `rows` have one of their own.
@@ -208,7 +217,7 @@ pub(crate) fn byte_at(input: &str, location: Location) -> usize {
 }
 
 /// Makes a message of sqlparser one of ours.
-pub(crate) fn lower_first(message: &str) -> String {
+fn lower_first(message: &str) -> String {
     let mut chars = message.chars();
     match chars.next() {
         Some(first) => first.to_lowercase().chain(chars).collect(),
@@ -408,6 +417,17 @@ mod tests {
             (format!("select a{}", " is distinct from b".repeat(1_001)), "54001"),
         ] {
             assert_eq!(tokenize(&input).unwrap_err().sqlstate, sqlstate, "{}", &input[..40]);
+        }
+        // It says which bound it is.
+        let rows = format!("insert into t values {}", vec!["(1,'a',null,2,3)"; 80_000].join(","));
+        for (input, bound) in [
+            (rows.replace("null", "a+b"), "statement text is longer than 262144 bytes"),
+            (rows, "rows of literals have more than 800000 tokens"),
+            (chain("1", ", ", 10_001), "statement has more than 20000 tokens"),
+        ] {
+            let error = tokenize(&input).unwrap_err();
+            assert_eq!(error.message, bound);
+            assert!(error.hint.is_some_and(|hint| hint.contains("COPY")), "{bound}");
         }
         for input in [
             chain("1", "+", 1_000),

@@ -21,24 +21,48 @@ const CONSTANTS: [&str; 4] = ["null", "true", "false", "default"];
 /// Types whose names stand before a text.
 const TYPED: [&str; 5] = ["date", "time", "timestamp", "timestamptz", "interval"];
 
-/// Returns where the rows of literals stand in a text that begins with `INSERT`, if they are within their bounds.
-pub(super) fn of(input: &str) -> Option<Range<usize>> {
-    let mut walk = Walk { bytes: input.as_bytes(), at: 0, tokens: 0, cells: 0, read: false };
-    walk.head()?;
-    walk.space()?;
-    let start = walk.at;
-    loop {
-        walk.row()?;
-        let end = walk.at;
-        walk.space()?;
-        if !walk.accept(b',') {
-            let within = end - start <= ROWS_BYTES_MAX
-                && walk.tokens <= ROWS_TOKENS_MAX
-                && (walk.cells <= READ_CELLS_MAX || !walk.read && walk.ends());
-            return within.then_some(start..end);
+/// A bound that rows of literals are beyond.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Beyond {
+    Bytes,
+    Tokens,
+    /// That of the values of rows that a query reads.
+    ReadCells,
+}
+
+impl Beyond {
+    /// Says which bound it is.
+    pub(super) fn message(self) -> String {
+        match self {
+            Beyond::Bytes => format!("rows of literals are longer than {ROWS_BYTES_MAX} bytes"),
+            Beyond::Tokens => format!("rows of literals have more than {ROWS_TOKENS_MAX} tokens"),
+            Beyond::ReadCells => {
+                format!("rows that a query reads have more than {READ_CELLS_MAX} values")
+            }
         }
-        walk.space()?;
     }
+}
+
+/// Returns where the rows of literals stand in a text that begins with `INSERT`, if it has such rows, or the bound that they
+/// are beyond.
+pub(super) fn of(input: &str) -> Result<Option<Range<usize>>, Beyond> {
+    let mut walk = Walk { bytes: input.as_bytes(), at: 0, tokens: 0, cells: 0, read: false };
+    if walk.head().is_none() || walk.space().is_none() {
+        return Ok(None);
+    }
+    let start = walk.at;
+    let end = walk.rows();
+    if walk.tokens > ROWS_TOKENS_MAX {
+        return Err(Beyond::Tokens);
+    }
+    let Some(end) = end else { return Ok(None) };
+    if end - start > ROWS_BYTES_MAX {
+        return Err(Beyond::Bytes);
+    }
+    if walk.cells > READ_CELLS_MAX && (walk.read || !walk.ends()) {
+        return Err(Beyond::ReadCells);
+    }
+    Ok(Some(start..end))
 }
 
 /// A place in the text that only moves forward. A method that returns nothing has found something else than it reads.
@@ -103,6 +127,19 @@ impl<'a> Walk<'a> {
             }
         }
         None
+    }
+
+    /// Passes rows with commas between them, and returns where the last of them ends.
+    fn rows(&mut self) -> Option<usize> {
+        loop {
+            self.row()?;
+            let end = self.at;
+            self.space()?;
+            if !self.accept(b',') {
+                return Some(end);
+            }
+            self.space()?;
+        }
     }
 
     /// Tells whether nothing makes rows that end here a part of a query, as `UNION` would.
@@ -285,7 +322,8 @@ mod tests {
         ] {
             for behind in ["", ";", ") AS v (a)", " ON CONFLICT (a) DO NOTHING", "\nRETURNING a"] {
                 let found = of(&format!("{before}{rows}{behind}"));
-                assert_eq!(found, Some(before.len()..before.len() + rows.len()), "{rows}{behind}");
+                let range = before.len()..before.len() + rows.len();
+                assert_eq!(found, Ok(Some(range)), "{rows}{behind}");
             }
         }
     }
@@ -310,8 +348,12 @@ mod tests {
             "/* /* */ */ INSERT INTO t VALUES (1)",
             "INSERT INTO t VALUES ($a)",
         ] {
-            assert_eq!(of(text), None, "{text}");
+            assert_eq!(of(text), Ok(None), "{text}");
         }
+    }
+
+    #[test]
+    fn rows_have_bounds_of_their_own() {
         let cells = vec!["(1)"; READ_CELLS_MAX + 1].join(",");
         for (before, behind, is_found) in [
             ("INSERT INTO t (a) VALUES ", "", true),
@@ -322,9 +364,15 @@ mod tests {
             ("INSERT INTO t WITH v (a) AS (VALUES ", ") SELECT a FROM v", false),
         ] {
             let found = of(&format!("{before}{cells}{behind}"));
-            assert_eq!(found.is_some(), is_found, "{before}{behind}");
+            let beyond = found.err();
+            assert_eq!(beyond.is_none(), is_found, "{before}{behind}");
+            assert!(beyond.is_none_or(|beyond| beyond == Beyond::ReadCells), "{before}{behind}");
         }
-        let spaces = " ".repeat(ROWS_TOKENS_MAX);
-        assert_eq!(of(&format!("INSERT INTO t VALUES ({spaces}1)")), None);
+        let rows = |row: &str| of(&format!("INSERT INTO t VALUES ({row})"));
+        assert_eq!(rows(&format!("{}1", " ".repeat(ROWS_TOKENS_MAX))), Err(Beyond::Tokens));
+        assert_eq!(rows(&format!("'{}'", "x".repeat(ROWS_BYTES_MAX))), Err(Beyond::Bytes));
+        // What stands before the rows is not theirs.
+        let spaces = " ".repeat(ROWS_TOKENS_MAX + 1);
+        assert_eq!(of(&format!("{spaces}INSERT INTO t VALUES (1)")), Ok(None));
     }
 }

@@ -75,6 +75,12 @@ pub(crate) fn write(cursor: &Cursor<'_>) -> Result<Option<Statement>, ParseError
             hint: "Leave it out: a materialized view has the rows of its query.".into(),
         }));
     }
+    if matches!(*verb, "UPDATE" | "DELETE") && is_of_cursor(cursor.tokens()) {
+        return Ok(Some(Statement::Unsupported {
+            what: "WHERE CURRENT OF".into(),
+            hint: "Fetch the key of the row, too, and write WHERE key = value.".into(),
+        }));
+    }
     if *verb == REFRESH {
         return match refreshed_view(text) {
             Some(_) => Ok(Some(Statement::Write { verb })),
@@ -197,6 +203,14 @@ pub(crate) fn refreshed_view(text: &str) -> Option<&str> {
 fn begins(text: &str, word: &str) -> bool {
     let first = text.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
     first.eq_ignore_ascii_case(word)
+}
+
+/// Tells whether a statement changes the row that a cursor stands on.
+fn is_of_cursor(lexemes: &[Lexeme]) -> bool {
+    lexemes.windows(3).any(|three| {
+        let [first, current, of] = three else { return false };
+        is_word(first, "where") && is_word(current, "current") && is_word(of, "of")
+    })
 }
 
 /// Tells whether a statement ends with `WITH NO DATA`.

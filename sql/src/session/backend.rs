@@ -13,9 +13,10 @@ use arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use async_trait::async_trait;
 use datafusion::common::ScalarValue;
 use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::memory_pool::MemoryPool;
 use engine::Result;
 use engine::analytics::CopyTarget;
-use engine::query::postgres::{Configured, OpenCursor, PreparedStatement, Reachable};
+use engine::query::postgres::{Configured, OpenCursor, PreparedStatement, Reachable, Said};
 
 use crate::dialect::Statement;
 
@@ -42,6 +43,10 @@ pub(crate) struct Client {
 pub(crate) trait QuerySession: Send + Sync + 'static {
     /// Returns what the session stands on now.
     fn status(&self) -> Status;
+    /// Returns where the memory of its statements is counted. A session without it keeps no rows ahead of its client.
+    fn memory(&self) -> Option<Arc<dyn MemoryPool>> {
+        None
+    }
     /// Lets other sessions of the role reach this one. A session without others has nobody to be reached by.
     fn reached_through(&self, _session: Arc<dyn Reachable>) {}
     /// Takes the new value of a setting, among them `cdp.purpose`, which fails unless the role has that purpose and for
@@ -49,6 +54,10 @@ pub(crate) trait QuerySession: Send + Sync + 'static {
     async fn set(&self, name: &str, value: &str) -> Result<()>;
     /// Returns which settings functions have changed since this was asked last. A session without such functions has none.
     fn configured(&self) -> Vec<Configured> {
+        Vec::new()
+    }
+    /// Returns what functions have said in channels since this was asked last. A session without such functions says nothing.
+    fn said(&self) -> Vec<Said> {
         Vec::new()
     }
     /// Shows a prepared statement to the session for as long as what this returns is kept.

@@ -9,6 +9,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::common::ScalarValue;
 use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use engine::analytics::{CopyTarget, PlannedWrite, Staged};
 use engine::catalog::{Body, Capability, Definition, Kind};
@@ -16,7 +17,7 @@ use engine::identity_refresh::impact_columns;
 use engine::jobs::{Target, Trigger};
 use engine::lanes;
 use engine::query::planned::Planned;
-use engine::query::postgres::{Configured, OpenCursor, PreparedStatement, Reachable};
+use engine::query::postgres::{Configured, OpenCursor, PreparedStatement, Reachable, Said};
 use engine::{Engine, Error, FirstMembers, Put, Result};
 use futures::{FutureExt, stream};
 use sqlparser::ast::helpers::attached_token::AttachedToken;
@@ -78,6 +79,10 @@ impl QuerySession for EngineSession {
         Status { purpose: self.session.purpose(), epoch: self.session.engine().epoch() }
     }
 
+    fn memory(&self) -> Option<Arc<dyn MemoryPool>> {
+        Some(self.session.memory())
+    }
+
     fn reached_through(&self, session: Arc<dyn Reachable>) {
         self.session.reached_through(session);
     }
@@ -98,6 +103,10 @@ impl QuerySession for EngineSession {
 
     fn configured(&self) -> Vec<Configured> {
         self.session.facts().take_configured()
+    }
+
+    fn said(&self) -> Vec<Said> {
+        self.session.facts().take_said()
     }
 
     fn show_prepared(&self, statement: PreparedStatement) -> Arc<PreparedStatement> {

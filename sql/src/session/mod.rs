@@ -1,7 +1,8 @@
-//! The state of one connection's session: settings, transaction, prepared statements, portals and cursors.
+//! A session apart from its wire: its settings, where it stands in a transaction, and the engine behind it.
 //!
 //! Nothing here talks to a client and nothing here computes. [`backend`] is the whole of what the front needs of the
-//! engine; the Postgres front (`wire`) reads messages, changes this state and asks the backend.
+//! engine, and [`engine_backend`] how the engine gives it. The Postgres front (`wire`) reads messages, keeps prepared
+//! statements, portals and cursors, changes this state and asks the backend.
 //!
 //! Transactions are honest: what statements change in the schema `analytics` is seen by nobody else before the commit, and
 //! gone after a `ROLLBACK`. Each other statement that changes the lake commits by itself: inside of a block it is refused,

@@ -6,6 +6,8 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use engine::query::postgres::settings;
+
 use super::setting::{Rule, SETTINGS, accept_custom, index_of, milliseconds};
 use super::values::{Change, Place, Values};
 use crate::wire::{IntervalStyle, WireError, Zone, sqlstate};
@@ -59,12 +61,11 @@ impl Settings {
     /// Returns the value of a setting.
     pub(crate) fn get(&self, name: &str) -> Result<&str, WireError> {
         let place = Place::named(name)?;
-        let value = self.current.get(&place).ok_or_else(|| {
+        self.current.get(&place).ok_or_else(|| {
             let message = format!("unrecognized configuration parameter \"{}\"", place.name());
             WireError::new(sqlstate::UNDEFINED_OBJECT, message)
                 .hint("SET makes it: a name with a dot is a setting of your own.")
-        })?;
-        Ok(value.as_ref())
+        })
     }
 
     /// Returns the name as `SHOW` spells it.
@@ -92,7 +93,7 @@ impl Settings {
             {
                 SETTINGS[*index].accept(&[])?
             }
-            (_, None) => self.start.get(&place).cloned().unwrap_or_default(),
+            (_, None) => owned(self.start.get(&place)),
             (Place::Custom(name), Some(values)) => {
                 let known = self.current.get(&place).is_some();
                 if !known && self.current.custom_count() >= CUSTOM_SETTINGS_MAX {
@@ -101,7 +102,18 @@ impl Settings {
                     );
                     return Err(WireError::new(sqlstate::LIMIT_EXCEEDED, message));
                 }
-                Cow::Owned(accept_custom(name, &values.join(", "))?)
+                let value = accept_custom(name, &values.join(", "))?;
+                if self.current.custom_bytes(name) + name.len() + value.len()
+                    > settings::CUSTOM_BYTES_MAX
+                {
+                    let message = format!(
+                        "settings like \"{name}\" are too long: all of a session have {} bytes",
+                        settings::CUSTOM_BYTES_MAX
+                    );
+                    return Err(WireError::new(sqlstate::LIMIT_EXCEEDED, message)
+                        .hint("Keep them in a table."));
+                }
+                Cow::Owned(value)
             }
         };
         Ok(Change { place, value })
@@ -115,7 +127,7 @@ impl Settings {
     /// Returns the change to the value that a setting has; one of the client's own is empty if it never set it.
     pub(crate) fn kept(&self, name: &str) -> Result<Change, WireError> {
         let place = Place::named(name)?;
-        let value = self.current.get(&place).cloned().unwrap_or_default();
+        let value = owned(self.current.get(&place));
         Ok(Change { place, value })
     }
 
@@ -231,7 +243,11 @@ impl Settings {
 
 fn zone_of(values: &Values) -> Zone {
     let value = Place::named("TimeZone").ok().and_then(|place| values.get(&place));
-    value.and_then(|value| Zone::parse(value)).unwrap_or_else(Zone::utc)
+    value.and_then(Zone::parse).unwrap_or_else(Zone::utc)
+}
+
+fn owned(value: Option<&str>) -> Cow<'static, str> {
+    Cow::Owned(value.unwrap_or_default().to_owned())
 }
 
 #[cfg(test)]
@@ -294,6 +310,18 @@ mod tests {
             let error = settings.check(name, Some(&[value.to_owned()])).unwrap_err();
             assert_eq!(error.sqlstate, sqlstate, "{name} = {value}");
         }
+    }
+
+    #[test]
+    fn settings_of_the_clients_own_are_bounded_together() {
+        let mut settings = Settings::new("ada");
+        let long = "x".repeat(60 << 10);
+        for number in 0..17 {
+            set(&mut settings, &format!("app.s{number}"), &long, false);
+        }
+        set(&mut settings, "app.s1", &long, false);
+        let error = settings.check("app.more", Some(&[long])).unwrap_err();
+        assert_eq!(error.sqlstate, "54000");
     }
 
     #[test]

@@ -9,6 +9,8 @@ use crate::wire::{WireError, sqlstate};
 
 /// Savepoints of one transaction at most.
 const SAVEPOINTS_MAX: usize = 1_000;
+/// Bytes of their names.
+const SAVEPOINT_BYTES_MAX: usize = 1 << 20;
 
 /// Where a session stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +32,8 @@ pub(crate) struct Moment {
     pub(crate) changes: Changes,
     /// How much it has asked of channels.
     pub(crate) asked: usize,
+    /// How many portals and cursors its session had opened.
+    pub(crate) opened: u64,
 }
 
 /// A savepoint, with the moment that it goes back to.
@@ -88,6 +92,11 @@ impl Transaction {
             let message = format!("too many savepoints: the bound is {SAVEPOINTS_MAX}");
             return Err(WireError::new(sqlstate::LIMIT_EXCEEDED, message));
         }
+        let named: usize = self.savepoints.iter().map(|savepoint| savepoint.name.len()).sum();
+        if named + name.len() > SAVEPOINT_BYTES_MAX {
+            let message = "names of savepoints are too long: all of a transaction have 1 MiB";
+            return Err(WireError::new(sqlstate::LIMIT_EXCEEDED, message));
+        }
         self.savepoints.push(Savepoint { name: name.to_owned(), moment });
         Ok(())
     }
@@ -133,7 +142,12 @@ impl Transaction {
             statement,
             Statement::Commit { .. } | Statement::Rollback { .. } | Statement::RollbackTo { .. }
         );
-        if self.state == TransactionState::Failed && !ends { Err(aborted()) } else { Ok(()) }
+        if ends { Ok(()) } else { self.check_whole() }
+    }
+
+    /// Refuses everything in a block that has failed.
+    pub(crate) fn check_whole(&self) -> Result<(), WireError> {
+        if self.state == TransactionState::Failed { Err(aborted()) } else { Ok(()) }
     }
 
     /// Refuses to write to tables and views where that was ruled out.
@@ -168,7 +182,7 @@ fn read_only_transaction(what: &str) -> WireError {
 }
 
 /// The answer to statements of a block that has failed.
-pub(crate) fn aborted() -> WireError {
+fn aborted() -> WireError {
     WireError::new(
         sqlstate::IN_FAILED_SQL_TRANSACTION,
         "current transaction is aborted, commands ignored until end of transaction block",

@@ -62,8 +62,8 @@ impl Change {
 pub(crate) struct Values {
     /// In the order of the list.
     pub(super) listed: Vec<Cow<'static, str>>,
-    /// By name, in lower case.
-    custom: BTreeMap<Arc<str>, Cow<'static, str>>,
+    /// By name, in lower case. They may be long, and each savepoint has them.
+    custom: BTreeMap<Arc<str>, Arc<str>>,
 }
 
 impl Values {
@@ -74,10 +74,10 @@ impl Values {
     }
 
     /// Returns the value of a setting; `None` for one of the client's own that it never set.
-    pub(super) fn get(&self, place: &Place) -> Option<&Cow<'static, str>> {
+    pub(super) fn get(&self, place: &Place) -> Option<&str> {
         match place {
-            Place::Listed(index) => self.listed.get(*index),
-            Place::Custom(name) => self.custom.get(name),
+            Place::Listed(index) => self.listed.get(*index).map(AsRef::as_ref),
+            Place::Custom(name) => self.custom.get(name).map(AsRef::as_ref),
         }
     }
 
@@ -85,13 +85,19 @@ impl Values {
     pub(super) fn put(&mut self, place: &Place, value: Cow<'static, str>) {
         match place {
             Place::Listed(index) => self.listed[*index] = value,
-            Place::Custom(name) => drop(self.custom.insert(Arc::clone(name), value)),
+            Place::Custom(name) => drop(self.custom.insert(Arc::clone(name), Arc::from(&*value))),
         }
     }
 
     /// Returns how many settings the client has made up.
     pub(super) fn custom_count(&self) -> usize {
         self.custom.len()
+    }
+
+    /// Returns how many bytes these take, with their names, besides one of them.
+    pub(super) fn custom_bytes(&self, besides: &str) -> usize {
+        let others = self.custom.iter().filter(|(name, _)| ***name != *besides);
+        others.map(|(name, value)| name.len() + value.len()).sum()
     }
 
     /// Takes over the names of the client's own settings, which are empty here. Once it has set one, there is such a setting
@@ -109,9 +115,12 @@ impl Values {
             .filter(|(_, (from, to))| from != to)
             .map(|(index, (_, to))| Change { place: Place::Listed(index), value: to.clone() });
         let custom = to.custom.iter();
-        let custom = custom
-            .filter(|(name, value)| self.custom.get(*name) != Some(*value))
-            .map(|(name, to)| Change { place: Place::Custom(Arc::clone(name)), value: to.clone() });
+        let custom = custom.filter(|(name, value)| self.custom.get(*name) != Some(*value)).map(
+            |(name, to)| Change {
+                place: Place::Custom(Arc::clone(name)),
+                value: Cow::Owned(to.to_string()),
+            },
+        );
         let emptied = self.custom.iter();
         let emptied = emptied
             .filter(|(name, value)| !value.is_empty() && !to.custom.contains_key(*name))

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use engine::query::postgres::{Reachable, Signal};
+use engine::query::postgres::{Reachable, Shown, Signal};
 use tokio_util::sync::CancellationToken;
 
 /// Every connection that can be cancelled.
@@ -19,6 +19,8 @@ pub(crate) struct Cancels {
 struct Slot {
     secret: i32,
     running: Mutex<Option<CancellationToken>>,
+    /// What it runs, or ran last.
+    statement: Mutex<Shown>,
     ended: CancellationToken,
 }
 
@@ -39,7 +41,8 @@ impl Cancels {
     /// Enters a connection under a number that no other one has. It ends with the server.
     pub(crate) fn register(self: &Arc<Self>, shutdown: &CancellationToken) -> Registration {
         let (secret, running) = (rand::random(), Mutex::new(None));
-        let slot = Arc::new(Slot { secret, running, ended: shutdown.child_token() });
+        let (statement, ended) = (Mutex::default(), shutdown.child_token());
+        let slot = Arc::new(Slot { secret, running, statement, ended });
         let mut slots = lock(&self.slots);
         let pid = loop {
             let pid = rand::random_range(1..i32::MAX);
@@ -75,6 +78,10 @@ impl Reachable for Slot {
     fn is_busy(&self) -> bool {
         lock(&self.running).is_some()
     }
+
+    fn statement(&self) -> Shown {
+        lock(&self.statement).clone()
+    }
 }
 
 impl Registration {
@@ -91,6 +98,20 @@ impl Registration {
     /// Waits until the connection has to end: with the server, or because another session wants it.
     pub(crate) async fn ended(&self) {
         self.slot.ended.cancelled().await;
+    }
+
+    /// Shows others of the role what the connection runs, as long as they have this purpose, too.
+    pub(crate) fn show(&self, text: Arc<str>, purpose: &str) {
+        let mut shown = lock(&self.slot.statement);
+        shown.text = text;
+        if shown.purpose.as_deref() != Some(purpose) {
+            shown.purpose = Some(purpose.into());
+        }
+    }
+
+    /// Shows it to nobody any more, since the connection goes over to another purpose.
+    pub(crate) fn hide(&self) {
+        lock(&self.slot.statement).purpose = None;
     }
 
     /// Notes that a statement runs, and returns what will tell it to stop.
@@ -130,5 +151,18 @@ mod tests {
         assert!(token.is_cancelled());
         drop(one);
         assert!(lock(&cancels.slots).is_empty());
+    }
+
+    #[test]
+    fn what_is_shown_is_of_one_purpose() {
+        let one = Arc::new(Cancels::default()).register(&CancellationToken::new());
+        let purpose = || one.reachable().statement().purpose;
+        assert_eq!(purpose(), None);
+        one.show("SELECT 1".into(), "analytics");
+        assert_eq!(purpose().as_deref(), Some("analytics"));
+        one.hide();
+        assert_eq!((purpose(), &*one.reachable().statement().text), (None, "SELECT 1"));
+        one.show("SELECT 2".into(), "");
+        assert_eq!(purpose().as_deref(), Some(""));
     }
 }

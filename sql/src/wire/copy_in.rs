@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, StringBuilder};
 
 use super::error::{WireError, sqlstate};
+use super::limits::{COPIED_BYTES_MAX, COPIED_ROWS_MAX};
 use crate::dialect::{CopyFormat, CopyOptions};
 
 /// Bytes of one row at most.
@@ -15,6 +16,8 @@ pub(crate) struct CopyParser {
     options: CopyOptions,
     columns: Vec<StringBuilder>,
     rows: usize,
+    /// Bytes of the values of these.
+    bytes: usize,
     /// The number of the line that comes next, from 1.
     line: u64,
     /// The beginning of a row whose end has not come.
@@ -35,6 +38,7 @@ impl CopyParser {
             options,
             columns: (0..width).map(|_| StringBuilder::new()).collect(),
             rows: 0,
+            bytes: 0,
             line: 1,
             pending: Vec::new(),
             scanned: 0,
@@ -49,15 +53,23 @@ impl CopyParser {
         self.rows
     }
 
+    /// Tells whether so many wait that they are to be taken before others come.
+    pub(crate) fn is_full(&self) -> bool {
+        self.rows >= COPIED_ROWS_MAX || self.bytes >= COPIED_BYTES_MAX
+    }
+
     /// Takes the next piece.
     pub(crate) fn push(&mut self, piece: &[u8]) -> Result<(), WireError> {
-        self.pending.extend_from_slice(piece);
-        while let Some(end) = self.row_end() {
-            let rest = self.pending.split_off(end + 1);
-            let mut row = std::mem::replace(&mut self.pending, rest);
-            row.pop();
-            self.row(&row)?;
+        let mut pending = std::mem::take(&mut self.pending);
+        pending.extend_from_slice(piece);
+        let mut start = 0;
+        while let Some(end) = self.row_end(&pending) {
+            self.row(&pending[start..end])?;
+            start = end + 1;
         }
+        pending.drain(..start);
+        self.scanned -= start;
+        self.pending = pending;
         if self.pending.len() > ROW_BYTES_MAX {
             return Err(self.wrong(&format!("row is longer than {ROW_BYTES_MAX} bytes")));
         }
@@ -75,14 +87,14 @@ impl CopyParser {
 
     /// Returns the rows that were taken since the last time, column by column.
     pub(crate) fn take(&mut self) -> Vec<ArrayRef> {
-        self.rows = 0;
+        (self.rows, self.bytes) = (0, 0);
         self.columns.iter_mut().map(|column| Arc::new(column.finish()) as ArrayRef).collect()
     }
 
-    /// Returns where the row ends that the pending bytes begin with.
-    fn row_end(&mut self) -> Option<usize> {
+    /// Returns where the next row of the pending bytes ends.
+    fn row_end(&mut self, pending: &[u8]) -> Option<usize> {
         let csv = self.options.format == CopyFormat::Csv;
-        while let Some(byte) = self.pending.get(self.scanned) {
+        while let Some(byte) = pending.get(self.scanned) {
             let at = self.scanned;
             self.scanned += 1;
             // A doubled quote closes and opens; where the escape is another byte, what follows it is not looked at.
@@ -91,7 +103,6 @@ impl CopyParser {
             } else if csv && *byte == self.options.quote {
                 self.quoted = !self.quoted;
             } else if *byte == b'\n' && !self.quoted {
-                self.scanned = 0;
                 return Some(at);
             }
         }
@@ -99,7 +110,6 @@ impl CopyParser {
     }
 
     fn row(&mut self, row: &[u8]) -> Result<(), WireError> {
-        self.scanned = 0;
         let row = row.strip_suffix(b"\r").unwrap_or(row);
         let done = match () {
             () if self.ended => Ok(()),
@@ -215,7 +225,10 @@ impl CopyParser {
         if values.len() > self.columns.len() {
             return Err(self.wrong("extra data after last expected column"));
         }
-        self.columns.iter_mut().zip(values).for_each(|(column, value)| column.append_option(value));
+        for (column, value) in self.columns.iter_mut().zip(values) {
+            self.bytes += value.as_ref().map_or(0, String::len);
+            column.append_option(value);
+        }
         self.rows += 1;
         Ok(())
     }
@@ -292,6 +305,22 @@ mod tests {
             let found = rows(options(CopyFormat::Csv, true), input, size);
             assert_eq!(found.as_deref(), Ok("1|a,\"b\"\nc;NULL|;2|x"), "{size}");
         }
+    }
+
+    #[test]
+    fn long_rows_are_taken_before_there_are_many() {
+        let mut parser = CopyParser::new(options(CopyFormat::Text, false), 2);
+        let row = format!("{}\tb\n", "a".repeat(COPIED_BYTES_MAX / 4));
+        for _ in 0..4 {
+            assert!(!parser.is_full());
+            parser.push(row.as_bytes()).unwrap();
+        }
+        assert!(parser.is_full());
+        assert_eq!(parser.take().len(), 2);
+        assert!(!parser.is_full());
+        // A piece of very many rows is gone through once.
+        parser.push("a\tb\n".repeat(1 << 18).as_bytes()).unwrap();
+        assert_eq!(parser.rows(), 1 << 18);
     }
 
     #[test]

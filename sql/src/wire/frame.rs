@@ -1,8 +1,12 @@
 //! What a client says, read off its bytes.
 //!
 //! A frame is a type byte, a length and a body. The length is checked against a bound for the type before any byte of
-//! the body is waited for, and the body is read with checked reads only: a message that is too short is a protocol error
-//! and never a panic. (The decoders of pgwire index behind the end of short messages, which is why they are not used.)
+//! the body is waited for, and the body is read with checked reads only: a message that is too short is an error and never
+//! a panic. (The decoders of pgwire index behind the end of short messages, which is why they are not used.) A body that
+//! cannot be read fails as its statement would, since the next message can be found all the same; a type that is not known
+//! and a length that cannot be end the connection.
+
+use std::borrow::Cow;
 
 use bytes::{Buf, Bytes, BytesMut};
 
@@ -41,8 +45,8 @@ pub(crate) enum Frontend {
     CopyFail,
     /// The old function call.
     FunctionCall,
-    /// A message with a text that is not in the encoding: it fails as its statement would.
-    Unreadable { of_query: bool, error: WireError },
+    /// A message of this kind with a body that is broken, or has a text that is not in the encoding.
+    Unreadable { kind: u8, error: WireError },
 }
 
 /// The values of a Bind message, and how results are wanted.
@@ -80,16 +84,16 @@ pub(crate) fn take(inbox: &mut BytesMut) -> Result<Option<Frontend>, WireError> 
     }
     inbox.advance(5);
     let mut body = Body(inbox.split_to(length).freeze());
-    let message = match decode(kind, &mut body) {
+    let decoded = decode(kind, &mut body).and_then(|message| match body.0.has_remaining() {
+        true => Err(broken("invalid message format")),
+        false => Ok(message),
+    });
+    match decoded {
         Err(error) if error.severity == Severity::Error => {
-            return Ok(Some(Frontend::Unreadable { of_query: kind == b'Q', error }));
+            Ok(Some(Frontend::Unreadable { kind, error }))
         }
-        decoded => decoded?,
-    };
-    if body.0.has_remaining() {
-        return Err(WireError::protocol("invalid message format"));
+        decoded => decoded.map(Some),
     }
-    Ok(Some(message))
 }
 
 /// Reads the type and the length of the body at the front of `inbox`, and refuses what is too long.
@@ -99,9 +103,17 @@ pub(crate) fn header(
 ) -> Result<Option<(u8, usize)>, WireError> {
     let Some((kind, length)) = inbox.first().zip(inbox.get(1..5)) else { return Ok(None) };
     let length = i32::from_be_bytes([length[0], length[1], length[2], length[3]]);
+    let bound = bound_of(*kind);
     match usize::try_from(length).ok().and_then(|length| length.checked_sub(4)) {
-        Some(length) if length <= bound_of(*kind) => Ok(Some((*kind, length))),
-        Some(_) => Err(WireError::fatal(sqlstate::LIMIT_EXCEEDED, "message is too long")),
+        Some(length) if length <= bound => Ok(Some((*kind, length))),
+        Some(_) => {
+            let message = format!("message is too long: one of its kind has {bound} bytes at most");
+            let error = WireError::fatal(sqlstate::LIMIT_EXCEEDED, message);
+            Err(match kind {
+                b'Q' | b'P' => error.hint("Put in fewer rows at once, or use COPY ... FROM STDIN."),
+                _ => error,
+            })
+        }
         None => Err(WireError::protocol("invalid message length")),
     }
 }
@@ -125,22 +137,22 @@ fn decode(kind: u8, body: &mut Body) -> Result<Frontend, WireError> {
             Frontend::Parse { name, text, types }
         }
         b'B' => Frontend::Bind(decode_bind(body)?),
-        b'D' => Frontend::Describe { target: body.target()?, name: body.text()? },
+        b'D' => Frontend::Describe { target: body.target("DESCRIBE")?, name: body.text()? },
         b'E' => Frontend::Execute { portal: body.text()?, rows_max: body.u32()? },
-        b'C' => Frontend::Close { target: body.target()?, name: body.text()? },
+        b'C' => Frontend::Close { target: body.target("CLOSE")?, name: body.text()? },
         b'H' => Frontend::Flush,
         b'S' => Frontend::Sync,
-        b'X' => Frontend::Terminate,
         b'd' => Frontend::CopyData(body.bytes(body.0.len())?),
-        b'c' => Frontend::CopyDone,
-        b'f' => {
-            // The client's words may hold values of persons.
-            body.0.advance(body.0.len());
-            Frontend::CopyFail
-        }
-        b'F' => {
-            body.0.advance(body.0.len());
-            Frontend::FunctionCall
+        // Whatever else these say is not read, the client's words about a failed COPY included: they may hold values of
+        // persons.
+        b'X' | b'c' | b'f' | b'F' => {
+            body.0.clear();
+            match kind {
+                b'X' => Frontend::Terminate,
+                b'c' => Frontend::CopyDone,
+                b'f' => Frontend::CopyFail,
+                _ => Frontend::FunctionCall,
+            }
         }
         other => return Err(WireError::protocol(format!("invalid frontend message type {other}"))),
     })
@@ -160,8 +172,14 @@ fn decode_bind(body: &mut Body) -> Result<Bind, WireError> {
 /// A body, with reads that check its length.
 pub(crate) struct Body(pub(crate) Bytes);
 
-fn short() -> WireError {
-    WireError::protocol("insufficient data left in message")
+/// The error of a body that is not that of its kind.
+fn broken(message: impl Into<Cow<'static, str>>) -> WireError {
+    WireError::new(sqlstate::PROTOCOL_VIOLATION, message)
+}
+
+/// The error of a body that ends too early.
+pub(crate) fn short() -> WireError {
+    broken("insufficient data left in message")
 }
 
 impl Body {
@@ -200,7 +218,8 @@ impl Body {
 
     /// Reads a text that ends with a zero byte. One that is not in the encoding breaks no frame: what follows can be read.
     pub(crate) fn text(&mut self) -> Result<String, WireError> {
-        let end = self.0.iter().position(|byte| *byte == 0).ok_or_else(short)?;
+        let end = self.0.iter().position(|byte| *byte == 0);
+        let end = end.ok_or_else(|| broken("invalid string in message"))?;
         let text = self.bytes(end)?;
         self.0.advance(1);
         String::from_utf8(text.into()).map_err(|_| {
@@ -212,11 +231,11 @@ impl Body {
         })
     }
 
-    fn target(&mut self) -> Result<Target, WireError> {
-        match self.0.try_get_u8().map_err(|_| short())? {
+    fn target(&mut self, message: &str) -> Result<Target, WireError> {
+        match self.0.try_get_u8().map_err(|_| broken("no data left in message"))? {
             b'S' => Ok(Target::Statement),
             b'P' => Ok(Target::Portal),
-            other => Err(WireError::protocol(format!("invalid message subtype {other}"))),
+            other => Err(broken(format!("invalid {message} message subtype {other}"))),
         }
     }
 }
@@ -255,33 +274,42 @@ mod tests {
 
     #[test]
     fn every_broken_message_is_an_error_and_never_a_panic() {
-        for bytes in [
-            &b"Q\0\0\0\x03"[..],
-            b"Q\xff\xff\xff\xff",
-            b"Q\x7f\xff\xff\xff",
-            b"Q\0\0\0\x06ab",
-            b"B\0\0\0\x0c\0\0\0\0\0\0\xff\xff",
-            b"B\0\0\0\x0c\0\0\xff\xff\0\0\0\0",
-            b"B\0\0\0\x10\0\0\0\0\0\x01\0\0\0\x05ab",
-            b"P\0\0\0\x08\0\0\xff\xff",
-            b"D\0\0\0\x06Z\0",
-            b"S\0\0\0\x05\0",
-            b"?\0\0\0\x04",
-        ] {
+        for bytes in
+            [&b"Q\0\0\0\x03"[..], b"Q\xff\xff\xff\xff", b"Q\x7f\xff\xff\xff", b"?\0\0\0\x04"]
+        {
             let error = take_of(bytes).expect_err("must be refused");
             assert_eq!(error.severity, Severity::Fatal, "{bytes:?}");
         }
+        for (bytes, message) in [
+            (&b"Q\0\0\0\x06ab"[..], "invalid string in message"),
+            (b"Q\0\0\0\x07a\0b", "invalid message format"),
+            (b"B\0\0\0\x0c\0\0\0\0\0\0\xff\xff", "insufficient data left in message"),
+            (b"B\0\0\0\x0c\0\0\xff\xff\0\0\0\0", "insufficient data left in message"),
+            (b"B\0\0\0\x10\0\0\0\0\0\x01\0\0\0\x05ab", "insufficient data left in message"),
+            (b"B\0\0\0\x0e\0\0\0\0\0\x01\xff\xff\xff\xfe", "insufficient data left in message"),
+            (b"P\0\0\0\x08\0\0\xff\xff", "insufficient data left in message"),
+            (b"D\0\0\0\x06Z\0", "invalid DESCRIBE message subtype 90"),
+            (b"C\0\0\0\x04", "no data left in message"),
+            (b"S\0\0\0\x05\0", "invalid message format"),
+        ] {
+            let Ok(Some(Frontend::Unreadable { kind, error })) = take_of(bytes) else {
+                panic!("must fail alone: {bytes:?}");
+            };
+            assert_eq!((kind, error.sqlstate), (bytes[0], "08P01"));
+            assert_eq!(error.message, message, "{bytes:?}");
+        }
+        assert_eq!(take_of(b"X\0\0\0\x05x"), Ok(Some(Frontend::Terminate)));
     }
 
     #[test]
     fn a_text_that_is_no_utf8_fails_alone() {
         let mut inbox =
             BytesMut::from(&b"Q\0\0\0\x07\xff\xfe\0P\0\0\0\x0a\xc3\0\0\0\0\0S\0\0\0\x04"[..]);
-        for of_query in [true, false] {
-            let Ok(Some(Frontend::Unreadable { of_query: found, error })) = take(&mut inbox) else {
+        for kind in [b'Q', b'P'] {
+            let Ok(Some(Frontend::Unreadable { kind: found, error })) = take(&mut inbox) else {
                 panic!("must be told apart");
             };
-            assert_eq!((found, error.sqlstate), (of_query, "22021"));
+            assert_eq!((found, error.sqlstate), (kind, "22021"));
         }
         assert_eq!(take(&mut inbox), Ok(Some(Frontend::Sync)));
     }

@@ -34,26 +34,31 @@ pub(crate) const AUTHENTICATION_BYTES_MAX: usize = 16 * 1024;
 pub(crate) const NEGOTIATIONS_MAX: usize = 4;
 /// Prepared statements of one session.
 pub(crate) const STATEMENTS_MAX: usize = 1_000;
-/// Bytes of the texts of all that have names: what is kept of a text takes some twenty times as much.
+/// Bytes of the texts and names of all that have names: what is kept of a text takes some twenty times as much.
 pub(crate) const STATEMENTS_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Bytes of text that a parameter counts as, declared or written.
+pub(crate) const PARAMETER_BYTES: usize = 16;
 /// Portals of one session.
 pub(crate) const PORTALS_MAX: usize = 100;
 /// Cursors of one session.
 pub(crate) const CURSORS_MAX: usize = 100;
 /// Bytes of rows that the scroll cursors of one session keep, to go back to.
 pub(crate) const SCROLLED_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes of the values that the portals with names and the cursors of one session have: more than one Bind brings.
+pub(crate) const OPEN_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// Rows of a `COPY ... FROM STDIN` that are written at a time, if there are so many.
 pub(crate) const COPIED_ROWS_MAX: usize = 65_536;
+/// Bytes of their values, up to the piece that goes beyond them.
+pub(crate) const COPIED_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes of a piece that the connection itself takes apart: longer ones would keep others waiting.
+pub(crate) const PARSED_HERE_BYTES_MAX: usize = 64 * 1024;
 /// Notifications that wait for a session that listens: more than one transaction of its own makes.
 pub(crate) const NOTIFICATIONS_MAX: usize = 2_048;
 /// What one transaction may ask of channels.
-pub(crate) const NOTIFICATIONS_OF_TRANSACTION_MAX: usize = 1_024;
+pub(crate) const NOTIFICATIONS_OF_TRANSACTION_MAX: usize =
+    engine::query::postgres::NOTIFICATIONS_MAX;
 /// Channels that one session listens to.
 pub(crate) const CHANNELS_MAX: usize = 1_000;
-/// Bytes of the name of a channel.
-pub(crate) const CHANNEL_BYTES_MAX: usize = 63;
-/// Bytes of what is said in a channel.
-pub(crate) const PAYLOAD_BYTES_MAX: usize = 7_999;
 /// Addresses and users whose failed log-ins are remembered.
 pub(crate) const FAILURES_REMEMBERED_MAX: usize = 10_000;
 /// Clients at a time that are let in to cancel a statement when too many others are about to log in.

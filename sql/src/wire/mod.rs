@@ -10,8 +10,10 @@
 //! A connection is one task on the network runtime. It computes nothing but small answers that are at hand: planning,
 //! running and encoding happen in one task on the [runtimes for statements](engine::lanes), which hands over chunks of
 //! [`limits::FLUSH_BYTES`] through a channel of [`limits::CHUNKS_IN_FLIGHT_MAX`], so that a slow reader slows the query
-//! down and costs no memory. Of large results it has parts [written ahead](ahead) by others, within a bound. Meanwhile the connection goes on reading: a goodbye, a closed socket, a CancelRequest, a
-//! timeout or a shutdown aborts the task and drops its stream.
+//! down and costs little memory. Of large results it has parts [written ahead](ahead) by others, within a bound and as far
+//! as the memory of the statements has room. Meanwhile the connection goes on reading: a goodbye, a closed socket, a
+//! CancelRequest, a timeout or a shutdown aborts the task and drops its stream. What a session may keep from one statement
+//! to the next (statements, portals, cursors, settings, channels) is bounded in number and in bytes.
 //!
 //! Messages, their codec and SCRAM are pgwire's; the socket loop, the decoder, the row encoder and the SQLSTATE map are
 //! ours. Before a session exists, which only [`auth`] can lead to, no message but those of the start-up is understood.

@@ -1,5 +1,6 @@
 //! The way of rows from a query, on a runtime for statements, to the socket, on the network runtime.
 
+use std::sync::Arc;
 use std::task::Poll;
 
 use arrow::array::RecordBatch;
@@ -7,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use datafusion::common::ScalarValue;
 use datafusion::error::Result as DataFusionResult;
 use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use engine::lanes;
 use futures::StreamExt;
@@ -202,6 +204,8 @@ pub(crate) struct RowRun {
     row_bytes: Option<usize>,
     /// What the stream gave when it was asked for a batch in advance and had none.
     given: Option<Option<DataFusionResult<RecordBatch>>>,
+    /// Where rows count that are written ahead of the client. Without it none are.
+    memory: Option<Arc<dyn MemoryPool>>,
 }
 
 /// Rows of a batch that are about to be sent: from `start` to `own` by the statement itself, and to `end` by others.
@@ -225,15 +229,21 @@ pub(crate) struct Sent {
 impl RowRun {
     /// Takes a stream that has not been read.
     pub(crate) fn new(stream: SendableRecordBatchStream, epoch: u64) -> RowRun {
-        let (batch, row_bytes, given) = (None, None, None);
-        RowRun { stream, batch, epoch, heavy: lanes::is_heavy(), row_bytes, given }
+        let (batch, row_bytes, given, memory) = (None, None, None, None);
+        RowRun { stream, batch, epoch, heavy: lanes::is_heavy(), row_bytes, given, memory }
+    }
+
+    /// Lets rows be written ahead of the client, as far as there is room for them in `memory`.
+    pub(crate) fn within(mut self, memory: Option<Arc<dyn MemoryPool>>) -> RowRun {
+        self.memory = memory;
+        self
     }
 
     /// Takes rows that are all there.
     pub(crate) fn of(batch: RecordBatch, epoch: u64) -> RowRun {
         let rest = RecordBatchStreamAdapter::new(batch.schema(), futures::stream::empty());
         let (stream, batch) = (Box::pin(rest), Some((batch, 0)));
-        RowRun { stream, batch, epoch, heavy: false, row_bytes: None, given: None }
+        RowRun { stream, batch, epoch, heavy: false, row_bytes: None, given: None, memory: None }
     }
 
     /// Writes rows that are all there, as many as `rows_max`.
@@ -301,7 +311,8 @@ impl RowRun {
     fn due(&self, framing: &Framing, batch: RecordBatch, start: usize, rows_max: u64) -> Due {
         let rows_max = usize::try_from(rows_max).unwrap_or(usize::MAX);
         let end = batch.num_rows().min(start.saturating_add(rows_max));
-        let (own, ahead) = Ahead::begin(framing, &batch, (start, end), self.row_bytes);
+        let memory = self.memory.as_ref();
+        let (own, ahead) = Ahead::begin(framing, &batch, (start, end), self.row_bytes, memory);
         Due { batch, start, own, end, ahead }
     }
 

@@ -2,10 +2,11 @@
 
 use arrow::datatypes::DataType;
 
+use super::second_name::level_with_second_names;
 use super::slip::{is_alike, is_name_slip};
 use crate::column::{Specification, text, texts};
 use crate::normalize::given_name::{GivenNames, given_name_key, relate_given_names};
-use crate::normalize::name::{compared, normalize_name};
+use crate::normalize::name::{compared, normalize_name_part};
 
 /// Nothing speaks for one name.
 pub const DIFFERENT: u8 = 0;
@@ -41,7 +42,8 @@ pub(crate) fn specification() -> Specification {
         name: "given_name_agreement",
         section: "Agreement",
         description: "Returns how far two given names agree, in the levels of `cdp.match_weights`: `equal`, `forms of one name`, \
-                      `one slip`, `alike`, `initial` or `different`. Names are normalised first, and of several the first one counts. \
+                      `one slip`, `alike`, `initial` or `different`. Names are normalised first. Of several the first one counts, unless \
+                      both have second ones, known and different: `Jean-Luc` is not `Jean-Pierre`. `Maryann` is a form of `Mary Ann`. \
                       Two names that are known, such as `Marta` and `Maria`, are different however alike they are.",
         parameters: const { &[text("left", "One given name."), text("right", "The other given name.")] },
         required: 2,
@@ -58,10 +60,16 @@ pub(crate) fn specification() -> Specification {
 
 /// Returns how far two given names agree as they are written; `None` where one of them is none.
 pub fn given_name_agreement(left: &str, right: &str) -> Option<&'static str> {
-    let (left, right) = (normalize_name(left)?, normalize_name(right)?);
-    let (left, right) = (left.split(' ').next()?, right.split(' ').next()?);
-    let level = given_name_level(compared(left), compared(right));
+    let (left, right) = (normalize_name_part(left)?, normalize_name_part(right)?);
+    let (left, right) = (words(&left), words(&right));
+    let level = level_with_second_names(given_name_level(left[0], right[0]), left, right);
     LABELS.get(usize::from(level)).copied()
+}
+
+/// Returns the first word of normalised given names, and the rest of them.
+fn words(names: &str) -> [&str; 2] {
+    let (first, rest) = names.split_once(' ').unwrap_or((names, ""));
+    [compared(first), rest]
 }
 
 /// Returns the level of two normalised given names, each a single word.
@@ -95,6 +103,9 @@ mod tests {
         for (left, right, expected) in [
             ("Łukasz", "lukasz", Some("equal")),
             ("Dr. Mary Ann", "MARY", Some("equal")),
+            ("Mary Ann", "Maryann", Some("forms of one name")),
+            ("Jean-Luc", "Jean Pierre", Some("different")),
+            ("Anna Maria", "Anna-Maria", Some("equal")),
             ("Gosia", "Małgorzata", Some("forms of one name")),
             ("Chris", "Christopher", Some("forms of one name")),
             ("Jennifer", "Jwnnifer", Some("one slip")),

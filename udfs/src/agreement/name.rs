@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use arrow::datatypes::DataType;
 
+use super::second_name;
 use super::slip::{SLIP_LENGTH_MIN, is_slip};
 use crate::column::{Specification, text, texts};
 use crate::normalize::family_name::{is_family_name, is_vietnamese, turn_family_name};
@@ -223,14 +224,13 @@ fn have_other_given_names(lone: &NameParts<'_>, other: &NameParts<'_>) -> bool {
     }
 }
 
-/// Tells whether one given name is two of the other's without the space: `Maryann` is `Mary Ann`, `Karlheinz` is `Karl-Heinz`.
+/// Tells whether one given name is two of the other's without the space.
 fn are_given_as_one(one: &NameParts<'_>, words: &NameParts<'_>) -> bool {
     let [second, _] = words.middle;
     let (Some(one), Some(first), Some(second)) = (one.given, words.given, second) else {
         return false;
     };
-    let are_initials = first.text.len() == 1 || second.text.len() == 1;
-    !are_initials && one.text.strip_prefix(first.text) == Some(second.text)
+    second_name::is_written_as_one(one.text, first.text, second.text)
 }
 
 /// Tells whether two Vietnamese names have the same given names in another order: what is called Lan Anh is `Nguyễn Thị Lan Anh`,
@@ -243,42 +243,15 @@ fn are_turned_within(left: &NameParts<'_>, right: &NameParts<'_>) -> bool {
     stands_within(left, right) && stands_within(right, left) && is_of(left) && is_of(right)
 }
 
-/// First words of given names that say little without the next one: `Abdul Rahman`, `Abu Bakr`, `Mohammed Ali`. As the keys of
-/// given names, and as what Arabic script is folded to.
-const BEGINNINGS: [&str; 5] = ["abdul", "abu", "bd", "mhmd", "muhammad"];
-
-/// The longest word that is an article or an initial rather than a second name: `al`, `el`.
-const ARTICLE_LENGTH_MAX: usize = 2;
-
-/// Tells whether two people of one first name have second names that differ: `Jean-Pierre` and `Jean-Luc`, `Abdul Rahman` and
-/// `Abdul Aziz`. Each of the one has to differ from each of the other, and has to be known as a name; half a surname is none.
+/// Tells whether two people of one first name have [second names](second_name) that differ.
 fn have_other_second_names(left: &NameParts<'_>, right: &NameParts<'_>) -> bool {
-    let is_beginning = left.given.is_some_and(|given| BEGINNINGS.contains(&given.key));
-    let differ = |one: NamePart<'_>, other: NamePart<'_>| {
-        one.key != other.key
-            && match relate_given_names(one.text, other.text) {
-                GivenNames::One => false,
-                GivenNames::Two => {
-                    is_beginning || is_given_name(one.text) && is_given_name(other.text)
-                }
-                GivenNames::Open => is_beginning && !is_slip(one.text, other.text),
-            }
-    };
-    let mut compared = false;
-    for one in second_names(left) {
-        for other in second_names(right) {
-            if !differ(one, other) {
-                return false;
-            }
-            compared = true;
-        }
-    }
-    compared
+    let first = left.given.map_or("", |given| given.key);
+    second_name::differ(first, second_names(left), second_names(right))
 }
 
 /// Returns the words between first name and surname that may be names.
-fn second_names<'a>(name: &NameParts<'a>) -> impl Iterator<Item = NamePart<'a>> + use<'a> {
-    name.middle.into_iter().flatten().filter(|word| word.text.len() > ARTICLE_LENGTH_MAX)
+fn second_names<'a>(name: &NameParts<'a>) -> impl Iterator<Item = NamePart<'a>> + Clone + use<'a> {
+    name.middle.into_iter().flatten().filter(|word| second_name::may_be_second_name(word.text))
 }
 
 /// Tells whether two names that begin with one word begin with the family's: `Nowak Anna` and `Nowak Piotr`, who would be one

@@ -4,7 +4,7 @@ use arrow::datatypes::DataType;
 
 use super::slip::{is_alike, is_name_slip};
 use crate::column::{Specification, text, texts};
-use crate::normalize::name::{compared, normalize_name, take_suffix};
+use crate::normalize::name::{compared, normalize_family_name, take_suffix};
 use crate::normalize::surname::surname_key;
 
 /// Nothing speaks for one name.
@@ -51,7 +51,7 @@ pub(crate) fn specification() -> Specification {
 
 /// Returns how far two surnames agree as they are written; `None` where one of them is none.
 pub fn surname_agreement(left: &str, right: &str) -> Option<&'static str> {
-    let (left, right) = (normalize_name(left)?, normalize_name(right)?);
+    let (left, right) = (normalize_family_name(left)?, normalize_family_name(right)?);
     let ((surname, half), (other, other_half)) = (halves(&left)?, halves(&right)?);
     let (key, other_key) = (surname_key(surname), surname_key(other));
     let mut level = surname_level(&key, &other_key);
@@ -100,6 +100,7 @@ mod tests {
             ("Nowak-Zając", "Nowak", Some(half)),
             ("Nowak-Zając", "Zając", Some("equal")),
             ("N.", "Nowak", Some(half)),
+            ("이", "Lee", Some("equal")),
             ("Nowak", "Zając", Some("different")),
             ("Nowak", "?", None),
         ] {

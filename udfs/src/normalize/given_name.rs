@@ -10,7 +10,7 @@ use arrow::datatypes::DataType;
 
 use super::given_names::GIVEN_NAMES;
 use super::more_given_names::{MORE_NAMES, PLAIN_NAMES, RARE_NAMES, VARIANTS};
-use super::name::{compared, normalize_name};
+use super::name::{compared, normalize_name_part};
 use crate::column::{Specification, booleans, text};
 
 /// The shortest name in which a letter is taken for a slip where neither of two names is known.
@@ -127,7 +127,7 @@ pub(crate) fn specification() -> Specification {
 
 /// Returns the first word of a name, folded.
 fn first_word(name: &str) -> Option<String> {
-    let mut normal = normalize_name(name)?;
+    let mut normal = normalize_name_part(name)?;
     let first = normal.split(' ').next().map_or(0, |word| compared(word).len());
     normal.truncate(first);
     Some(normal)

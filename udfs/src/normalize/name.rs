@@ -2,8 +2,11 @@
 
 use arrow::datatypes::DataType;
 
+use super::east_asian::{family_last, spelled_family};
 use super::fold::{Fold, fold};
+use super::kana::in_latin;
 use super::mojibake::repair_mojibake;
+use super::scripts::romanize;
 use super::titles::{drop_degrees, is_degree, is_rank_part, title_length};
 use crate::column::{Specification, text};
 
@@ -33,7 +36,8 @@ pub(crate) fn specification() -> Specification {
         section: "Normalisation",
         description: "Returns a person's name as lower-case ASCII words, given name first: `Last, First` is turned, titles and \
                       punctuation go, broken encoding is repaired, a suffix such as `jr` stands last, also for `senior`, `starszy` \
-                      and `młodszy`, `jun.`, `d. Ä.` and `fils`; null when nothing is left.",
+                      and `młodszy`, `jun.`, `d. Ä.` and `fils`; in Chinese, Japanese and Korean letters the family's name is told from \
+                      the given name; null when nothing is left.",
         parameters: const { &[text("name", "The name, whole or in part.")] },
         required: 1,
         example: (&["Dr. Wójcik, Łukasz Jr."], "lukasz wojcik jr"),
@@ -47,10 +51,21 @@ pub(crate) fn specification() -> Specification {
 /// when nothing is left of it.
 ///
 /// Umlauts are folded as they are written, `müller` to `muller` and `mueller` to itself:
-/// [`surname_key`](crate::surname_key) and [`given_name_key`](crate::given_name_key) make them agree.
+/// [`surname_key`](crate::surname_key) and [`given_name_key`](crate::given_name_key) make them agree. In Chinese, Japanese and
+/// Korean letters the family's name is first, and is told from the given name: `王小明` is `xiaoming wang`.
 pub fn normalize_name(text: &str) -> Option<String> {
+    normalize_name_part(&family_last(text))
+}
+
+/// Does the same with a family's name alone: 이 is `lee`, as it is in 이민수.
+pub fn normalize_family_name(text: &str) -> Option<String> {
+    normalize_name_part(spelled_family(text.trim()))
+}
+
+/// Does the same with a part of a name, such as a given name alone, or with the name of a town: it has no family in it.
+pub fn normalize_name_part(text: &str) -> Option<String> {
     let has_titles = writes_vowels(text);
-    let words = words(&repair_mojibake(text));
+    let words = words(&romanize(&in_latin(&repair_mojibake(text))));
     let mut parts: Vec<Vec<&str>> =
         words.split(',').map(|part| part.split_ascii_whitespace().collect()).collect();
     parts.retain(|part| !part.is_empty());
@@ -304,7 +319,16 @@ mod tests {
             ("Rabbi David Cohen", Some("david cohen")),
             ("Sir", Some("sir")),
             ("Jr.", Some("jr")),
-            ("北京", Some("beijing")),
+            ("北京市", Some("jingshi bei")),
+            ("王小明", Some("xiaoming wang")),
+            ("김민수", Some("minsu kim")),
+            ("山田 太郎", Some("tailang shantian")),
+            ("ﾔﾏﾀﾞ ｼﾝｼﾞ", Some("shinji yamada")),
+            ("ジョン・スミス", Some("jon sumisu")),
+            ("王\u{301}\u{200d}小明", Some("wangxiaoming")),
+            ("\u{1100}\u{1161}\u{20bb7}\u{fe0f}\u{202e}", Some("gaji")),
+            ("مُحَمَّد عَلِيّ", Some("mhmd ly")),
+            ("Ευάγγελος Παπαδόπουλος", Some("evangelos papadopoulos")),
             ("Ada 😀", Some("ada")),
             ("", None),
             ("-", None),

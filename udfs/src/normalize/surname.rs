@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use arrow::datatypes::DataType;
 
 use super::fold::fold_umlauts;
-use super::name::{normalize_name, take_suffix};
+use super::name::{normalize_family_name, take_suffix};
 use crate::column::{Specification, text};
 
 /// The shortest surname whose ending is taken for a feminine one.
@@ -24,7 +24,7 @@ pub(crate) fn specification() -> Specification {
         logical_type: None,
         evaluate: |arguments| {
             arguments.map_text(|name| {
-                let normal = normalize_name(name)?;
+                let normal = normalize_family_name(name)?;
                 let mut words: Vec<&str> = normal.split(' ').collect();
                 take_suffix(&mut words);
                 Some(surname_key(words.pop()?).into_owned())

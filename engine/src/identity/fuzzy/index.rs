@@ -6,7 +6,8 @@
 use crate::identity::interner::{KeyTable, NONE};
 
 /// Rows that share a key at most. Whoever carries fifteen such keys is compared with fifteen hundred, which takes less than
-/// a millisecond; what a commoner key tells, one of the finer ones beside it tells better.
+/// a millisecond; what a commoner key tells, one of the finer ones beside it tells better. With half of it a new record takes half
+/// the time, and who agrees on a frequent name alone is found less often; with twice as much the contrary. It fits into eight bits.
 pub(crate) const BLOCK_ROWS_MAX: u8 = 100;
 
 /// The blocks of rows that share a key.

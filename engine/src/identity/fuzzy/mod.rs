@@ -20,6 +20,7 @@ use super::graph::{Graph, NewSubject};
 use super::halt::Halt;
 use super::hash;
 use super::interner::NONE;
+use super::memory::warm;
 use super::pool::Pool;
 use super::values::ValueClass;
 use crate::catalog::FuzzyRule;
@@ -34,10 +35,10 @@ use index::Index;
 /// Rows that are normalised together at most: what waits is text.
 const ROWS_PENDING_MAX: usize = 1 << 16;
 
-/// Rows from which weighing is work for all cores.
+/// Rows from which weighing is work for all cores: below, to begin a thread takes longer than to weigh. Results do not depend on it.
 const ROWS_SHARED_MIN: usize = 64;
 
-/// Rows that a core takes at a time.
+/// Rows that a core takes at a time: few enough that all cores end together. Results do not depend on it.
 const ROWS_PER_TASK: usize = 32;
 
 /// Memories of what was compared that are kept from one refresh to the next, each of one and a half megabytes.
@@ -384,6 +385,12 @@ impl Fuzzy {
         let record = |row: u32| graph.record_of(self.subjects[row as usize]);
         for &row in tasks.flatten() {
             self.index.neighbours(row, &mut neighbours);
+            warm(
+                neighbours
+                    .iter()
+                    .map(|&other| self.turns[other as usize] ^ self.subjects[other as usize]),
+            );
+            self.records.warm(neighbours.iter().copied());
             let comes_by_itself =
                 |other: u32| self.turns[other as usize] == self.turn && other < row;
             let own = record(row);

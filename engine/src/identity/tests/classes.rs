@@ -24,6 +24,48 @@ fn resolve_with(rows: &[Row], classes: &[Classed]) -> Resolver {
 }
 
 #[test]
+fn namesakes_who_fill_more_profiles_than_may_share_a_value_make_it_nobodys() {
+    const NUMBER: &str = "+48601123456";
+    let jan = |at: usize| Row::record(&at.to_string(), "Jan Nowak").with(PHONE, NUMBER);
+    let class = |count: usize| {
+        resolve(&(0..count).map(jan).collect::<Vec<_>>()).value_class(PHONE, NUMBER).unwrap()
+    };
+    // A profile takes twelve records, and three people may share a value here.
+    let classes = [12, 13, 36, 37].map(class);
+    let [personal, shared, nobody] = [ValueClass::Personal, ValueClass::Shared, ValueClass::Nobody];
+    assert_eq!(classes, [personal, shared, shared, nobody]);
+    let rows: Vec<Row> = (0..40).map(jan).collect();
+    let mut resolver = resolver();
+    for row in &rows {
+        row.add_to(&mut resolver);
+        resolver.resolve();
+    }
+    assert_eq!(state(&resolver), state(&resolve(&rows)));
+    assert_eq!(profiles(&resolver).len(), 40);
+    let told = resolver.violations().map(|row| resolver.explain_violation(row));
+    let told: Vec<_> = told.map(|told| (told.value, told.reason, told.figure)).collect();
+    assert_eq!(told, [(NUMBER.to_owned(), "nobody", Some(40))]);
+    // Versions of one record are one, and somebody may know that it is one man's all the same.
+    let versions = (0..40).map(|at| jan(7).lives(&format!("Polna {at}"), "00-001"));
+    let versions: Vec<Row> = versions.collect();
+    assert_eq!(resolve(&versions).value_class(PHONE, NUMBER), Some(personal));
+    resolver.set_classes(&[classed("phone", NUMBER, personal)]);
+    resolver.resolve();
+    assert_eq!(profiles(&resolver).len(), 4);
+}
+
+#[test]
+fn ten_thousand_namesakes_on_one_telephone_take_no_time() {
+    let jan = |at: usize| Row::record(&at.to_string(), "Jan Nowak").with(PHONE, "601123456");
+    let begun = std::time::Instant::now();
+    let mut resolver = resolve(&(0..10_000).map(jan).collect::<Vec<_>>());
+    assert_eq!(profiles(&resolver).len(), 10_000);
+    jan(10_000).add_to(&mut resolver);
+    assert!(resolver.resolve().subjects_resolved <= 3, "one more looks at few");
+    assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
+}
+
+#[test]
 fn a_value_that_is_said_to_be_nobodys_lets_go_of_those_it_joined_until_that_is_taken_back() {
     let rows = [
         mail("1", "Anna Nowak", "desk@x.example"),

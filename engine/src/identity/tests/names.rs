@@ -18,6 +18,27 @@ fn whoever_is_called_senior_has_a_namesake_whom_nobody_may_know() {
 }
 
 #[test]
+fn who_is_kept_from_a_namesake_has_a_row_that_says_so() {
+    let lars = |key: &str, name: &str| Row::record(key, name).lives("5 Elm St", "92660");
+    let (junior, silent) = (lars("a", "David Lars Jr"), lars("b", "David Lars"));
+    let told = |rows: &[Row]| -> Vec<(u32, &'static str)> {
+        let resolver = resolve(rows);
+        resolver.violations().map(|refused| (refused.against, refused.reason.word())).collect()
+    };
+    assert_eq!(told(&[junior.clone(), silent.clone()]), [(0, "namesake")]);
+    assert_eq!(told(&[silent.clone(), junior.clone()]), [(1, "namesake")]);
+    // What tells more than a name and an address leaves nothing to tell.
+    let mailed = |row: &Row| row.clone().with(EMAIL, "david@x.example");
+    assert!(told(&[mailed(&junior), mailed(&silent)]).is_empty());
+    // Of a thousand who may be the father or the son, as many rows are kept as of any value, and one says how many more.
+    let mut rows: Vec<Row> = (0..1_000).map(|at| lars(&at.to_string(), "David Lars")).collect();
+    rows.push(lars("father", "David Lars").born("1950-03-04"));
+    rows.push(lars("son", "David Lars").born("1985-11-12"));
+    let resolver = resolve(&rows);
+    assert_eq!((profiles(&resolver).len(), resolver.violations().count()), (1_002, 65));
+}
+
+#[test]
 fn a_family_whose_name_comes_first_is_no_one_person() {
     for (first, second) in [
         ("Nguyễn Văn Minh", "Nguyễn Thị Lan"),
@@ -29,6 +50,9 @@ fn a_family_whose_name_comes_first_is_no_one_person() {
         ("Nowak Anna Maria", "Nowak Piotr Adam"),
         ("Шевченко Тарас Петрович", "Шевченко Оксана Петрівна"),
         ("Сидоров Иван Петрович", "Сидоров Сергей Петрович"),
+        ("王伟", "王芳"),
+        ("山田太郎", "山田花子"),
+        ("김민수", "김영희"),
     ] {
         let home = |key: &str, name: &str| {
             Row::record(key, name).with(PHONE, "601123456").lives("Polna 1", "00-001")
@@ -43,6 +67,22 @@ fn a_family_whose_name_comes_first_is_no_one_person() {
         Row::record("d", "Ania Nowak").with(EMAIL, "anna@x.example"),
     ];
     check(&rows, &[&[0, 1], &[2, 3]]);
+}
+
+#[test]
+fn a_name_in_other_letters_is_that_of_the_passport() {
+    for (one, other) in [
+        ("王小明", "Xiaoming Wang"),
+        ("王小明", "Wang Xiaoming"),
+        ("김민수", "Min-su Kim"),
+        ("ﾔﾏﾀﾞ ｼﾝｼﾞ", "Shinji Yamada"),
+        ("Χρήστος Παπαδόπουλος", "Christos Papadopoulos"),
+        ("Сергій Грищенко", "Serhii Hryshchenko"),
+        ("مُحَمَّد حُسَيْن", "محمد حسين"),
+    ] {
+        let mail = |key: &str, name: &str| Row::record(key, name).with(EMAIL, "a@x.example");
+        check(&[mail("a", one), mail("b", other), mail("c", "Ewa Lis")], &[&[0, 1], &[2]]);
+    }
 }
 
 #[test]

@@ -107,6 +107,18 @@ fn a_value_that_turns_out_to_be_a_placeholder_lets_go_of_those_it_joined() {
 }
 
 #[test]
+fn a_text_that_went_astray_identifies_nobody() {
+    let mail = |key: &str, letters: usize| {
+        Row::record(key, "Jan Nowak").with(EMAIL, &format!("{}@x.example", "a".repeat(letters)))
+    };
+    check(&[mail("a", 1_014), mail("b", 1_014)], &[&[0, 1]]);
+    let resolver = check(&[mail("a", 1_000_000), mail("b", 1_000_000)], &[&[0], &[1]]);
+    let told = resolver.violations().map(|row| resolver.explain_violation(row));
+    let told: Vec<_> = told.map(|told| (told.reason, told.figure)).collect();
+    assert_eq!(told, [("blocked", Some(2))]);
+}
+
+#[test]
 fn blocked_values_identify_nobody() {
     let mut graph = definition();
     graph.identifiers[1].block_values = vec!["Me@X.example".to_owned()];
@@ -447,6 +459,10 @@ fn an_agreement_without_an_edge_has_a_row_that_says_why() {
         Row::record(key, "David Lars").born(birth).lives("5 Elm St", "92660")
     };
     assert_eq!(reason(&[at_home("a", "1950-03-04"), at_home("b", "1985-11-12")]), ["birth_date"]);
+    let at_home = |key: &str, name: &str| Row::record(key, name).lives("5 Elm St", "92660");
+    assert_eq!(reason(&[at_home("a", "David Lars Jr"), at_home("b", "David Lars")]), ["namesake"]);
+    let second = [at_home("a", "Jean-Luc Kot"), at_home("b", "Jean-Pierre Kot")];
+    assert_eq!(reason(&second), ["given_name"]);
 }
 
 #[test]

@@ -72,12 +72,29 @@ fn one_person_is_put_together() {
     );
     check(
         &[
+            ["Luis Alberto", "Martín Gómez", "1980-05-06", "Polna 3", "00-001", "", "", "", "", ""],
+            ["Luis Martín Gómez", "", "1980-05-06", "Polna 3", "00-001", "", "", "", "", ""],
+        ],
+        &[0, 0],
+    );
+    check(
+        &[
             ["Maria", "Gralipowska", "1970-03-04", "", "", "", "maria@example.org", "", "", ""],
             ["Maria", "Gralipowski", "", "", "", "", "Maria@Example.org", "", "", ""],
             ["", "", "", "", "", "", "maria@example.org", "", "", ""],
         ],
         &[0, 0, 0],
     );
+}
+
+#[test]
+fn second_given_names_tell_brothers_apart_and_one_written_as_two_is_one() {
+    let home = |first: &'static str, born: &'static str| {
+        [first, "Kostorek", born, "Polna 3", "00-001", "", "", "", "", ""]
+    };
+    let born = "1980-05-06";
+    check(&[home("Mary Ann", born), home("Maryann", born), home("Mary-Ann", born)], &[0, 0, 0]);
+    check(&[home("Jean-Luc", born), home("Jean-Pierre", born), home("Jean Luc", born)], &[0, 1, 0]);
 }
 
 #[test]

@@ -14,8 +14,9 @@ use datafusion::common::{HashMap, Result, ScalarValue, internal_err};
 use datafusion::logical_expr::{Accumulator, EmitTo, GroupsAccumulator};
 
 use super::super::survivorship::{Said, Standing, place_of, rule_word};
-use super::{UTC, external, kept_field, time};
+use super::{UTC, kept_field, time};
 use crate::catalog::SurvivorshipRule;
+use crate::error::failure;
 use crate::tables;
 
 /// What a record says, or several records that say the same.
@@ -282,9 +283,9 @@ impl<'a> Offered<'a> {
         let [values, times, ..] = columns else {
             return internal_err!("value and time were not given");
         };
-        let text = |at: usize| columns.get(at).map(tables::texts).transpose().map_err(external);
+        let text = |at: usize| columns.get(at).map(tables::texts).transpose().map_err(failure);
         let times = cast(times, &time())?;
-        let texts = tables::texts(values).map_err(external)?;
+        let texts = tables::texts(values).map_err(failure)?;
         Ok(Self { values, texts, times, sources: text(2)?, keys: text(3)? })
     }
 
@@ -340,7 +341,7 @@ impl GroupsAccumulator for Groups {
         let [values, sources, keys, times, votes] = kept.columns() else {
             return internal_err!("what was kept has other columns");
         };
-        let texts = tables::texts(values).map_err(external)?;
+        let texts = tables::texts(values).map_err(failure)?;
         let (sources, keys) = (sources.as_string::<i32>(), keys.as_string::<i32>());
         let (times, votes) = (times.as_primitive::<Int64Type>(), votes.as_primitive::<Int64Type>());
         let offsets = lists.value_offsets();

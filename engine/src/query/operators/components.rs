@@ -10,61 +10,67 @@ use super::asking::each;
 use super::exec::{Batches, Work};
 use super::ids::{Names, text_bytes};
 use crate::identity::Interner;
-use crate::identity::union_find::{Components, EdgeComponents};
+use crate::identity::components::{self, Components, components_asking};
+use crate::identity::memory;
+use crate::identity::union_find::UnionFind;
 use crate::query::stop::check_current;
 
-/// Edges that are taken in together: enough for a second thread to be worth its start.
-const EDGES_TOGETHER: usize = 1 << 17;
+/// Edges while they come.
+enum Edges {
+    /// Between bigints.
+    Numbers(Vec<(u64, u64)>),
+    /// Texts are numbered one after the other, so that they can be joined at once.
+    Texts(Interner, UnionFind),
+}
 
 /// Reads edges to their end and returns their components.
 pub(super) async fn run(mut input: SendableRecordBatchStream, work: Work) -> Result<Batches> {
-    let is_text = *input.schema().field(0).data_type() == DataType::Utf8;
-    // A text is numbered first, and its number is the key.
-    let mut texts = is_text.then(Interner::new);
-    let mut components = EdgeComponents::with_capacity(0);
-    let mut edges: Vec<(u64, u64)> = Vec::new();
+    let mut edges = match input.schema().field(0).data_type() {
+        DataType::Utf8 => Edges::Texts(Interner::new(), UnionFind::default()),
+        _ => Edges::Numbers(Vec::new()),
+    };
     while let Some(batch) = input.next().await {
         let batch = batch?;
         let _time = work.time.timer();
         let [left, right] = work.values(&batch, [0, 1])?;
-        let bytes = text_bytes(left) + text_bytes(right);
-        let held = texts.as_ref().map_or(0, |texts| texts.memory_with(2 * batch.num_rows(), bytes));
-        let waiting = edges.len() + batch.num_rows();
-        let portion = waiting * size_of::<(u64, u64)>();
-        work.hold(components.memory_with(waiting) + held + portion)?;
-        work.check_ids(components.key_count() + 2 * waiting)?;
-        match &mut texts {
-            None => {
+        work.check_ids(edges.ids() + 2 * batch.num_rows())?;
+        work.hold(edges.memory_with(batch.num_rows(), text_bytes(left) + text_bytes(right)))?;
+        match &mut edges {
+            Edges::Numbers(edges) => {
                 let [left, right] =
                     [left, right].map(|ids| ids.as_primitive::<Int64Type>().values());
                 let pairs = left.iter().zip(right.iter());
                 edges.extend(pairs.map(|(one, two)| (one.cast_unsigned(), two.cast_unsigned())));
             }
-            Some(texts) => {
+            Edges::Texts(texts, sets) => {
                 let [left, right] = [left, right].map(|ids| ids.as_string::<i32>());
-                edges.extend((0..batch.num_rows()).map(|row| {
-                    let one = texts.intern(left.value(row));
-                    (u64::from(one), u64::from(texts.intern(right.value(row))))
-                }));
+                for row in 0..batch.num_rows() {
+                    let (one, two) =
+                        (texts.intern(left.value(row)), texts.intern(right.value(row)));
+                    while sets.len() < texts.len() {
+                        sets.push();
+                    }
+                    sets.union(one, two);
+                }
             }
         }
-        if edges.len() >= EDGES_TOGETHER {
-            components.add(&edges);
-            edges.clear();
-        }
     }
-    components.add(&edges);
-    let bytes = texts.as_ref().map_or(0, |texts| texts.memory_with(0, 0));
-    let count = components.key_count();
-    work.hold(components.memory_with(0) + bytes + count * size_of::<u32>())?;
     let (names, roots, least) = {
         let _time = work.time.timer();
-        let Components { keys, roots } = components.finish_asking(check_current)?;
-        // Texts have the same numbers in both tables: those of their first appearance.
-        let names = texts.map_or(Names::Numbers(keys), Names::Texts);
+        work.hold(edges.memory_with(0, 0) + edges.ids() * size_of::<u32>())?;
+        let (names, roots) = match edges {
+            Edges::Numbers(edges) => {
+                let Components { keys, roots } = components_asking(&edges, check_current)?;
+                (Names::Numbers(keys), roots)
+            }
+            Edges::Texts(texts, sets) => {
+                (Names::Texts(texts), sets.into_roots_asking(check_current)?)
+            }
+        };
         let least = least_of(&names, &roots)?;
         (names, roots, least)
     };
+    let count = roots.len();
     let batches = (0..count).step_by(work.batch_rows).map(move |from| {
         let _time = work.time.timer();
         let to = count.min(from + work.batch_rows);
@@ -72,6 +78,31 @@ pub(super) async fn run(mut input: SendableRecordBatchStream, work: Work) -> Res
         work.batch(vec![names.column(from as u32..to as u32), names.column(component)])
     });
     Ok(Box::new(batches))
+}
+
+impl Edges {
+    /// Returns how many ids there are at most.
+    fn ids(&self) -> usize {
+        match self {
+            Self::Numbers(edges) => 2 * edges.len(),
+            Self::Texts(texts, _) => texts.len(),
+        }
+    }
+
+    /// Returns how many bytes they and their components take at most while so many more come to them, whose texts have so many
+    /// bytes together.
+    fn memory_with(&self, more: usize, bytes: usize) -> usize {
+        match self {
+            Self::Numbers(edges) => {
+                let count = edges.len() + more;
+                memory::list(edges.capacity(), count, size_of::<(u64, u64)>())
+                    + components::memory(count)
+            }
+            Self::Texts(texts, sets) => {
+                texts.memory_with(2 * more, bytes) + sets.memory_with(2 * more)
+            }
+        }
+    }
 }
 
 /// Returns for each root the least id of its component.

@@ -26,8 +26,8 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::blocking::{self, BLOCK_ROWS_MAX};
 use super::ids::IDS_MAX;
-use super::{Operator, components, failure, refinement, scoring};
-use crate::error::Error;
+use super::{Operator, components, refinement, scoring};
+use crate::error::{Error, failure};
 use crate::explain::PairWeigher;
 use crate::query::access::no_purpose;
 use crate::query::postgres::column_name;

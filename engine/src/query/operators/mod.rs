@@ -14,10 +14,10 @@
 //! in the audit log. An operator sees what its query gives and nothing else; `scored_pairs` alone looks up in the lake what the
 //! records say that its query names, for those who see everyone.
 //!
-//! All of them read their input whole, in any batches and any order, before they give the first row; what they hold is reserved
-//! from the memory of statements. The sets, the interned texts, the blocks' bound and the penalties are those of the resolver.
-//! Whatever they do with all of it at once, such as sorting, they do in pieces, and `asking` asks in between whether the statement
-//! is to stop.
+//! All of them read their input whole, in any batches and any order, before they give the first row; what they hold is
+//! reserved from the memory of statements. The sets, the interned texts, the blocks' bound and the penalties are those of
+//! the resolver. Whatever they do with all of it at once, such as sorting, they do in pieces, and `asking` asks in between
+//! whether the statement is to stop.
 
 mod asking;
 mod blocking;
@@ -31,10 +31,6 @@ mod refinement;
 mod scoring;
 #[cfg(test)]
 mod tests;
-
-use datafusion::error::DataFusionError;
-
-use crate::error::Error;
 
 pub(super) use calls::nest;
 pub(super) use node::{OperatorNode, OperatorQueries, OperatorRelations};
@@ -128,9 +124,4 @@ impl Operator {
             }
         }
     }
-}
-
-/// Makes an error of the engine an error of DataFusion, from which the wire takes the SQLSTATE.
-fn failure(error: Error) -> DataFusionError {
-    DataFusionError::External(Box::new(error))
 }

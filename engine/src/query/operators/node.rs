@@ -24,9 +24,9 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner};
 use datafusion::sql::sqlparser::ast::TableFactor;
 
+use super::Operator;
 use super::exec::OperatorExec;
-use super::{Operator, failure};
-use crate::error::Error;
+use crate::error::{Error, failure};
 use crate::explain::PairWeigher;
 use crate::query::access::no_purpose;
 use crate::query::postgres::column_name;

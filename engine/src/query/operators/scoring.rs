@@ -8,7 +8,7 @@ use datafusion::execution::SendableRecordBatchStream;
 use futures::StreamExt;
 
 use super::exec::{Batches, Work};
-use super::failure;
+use crate::error::failure;
 use crate::explain::{PairWeigher, Wanted};
 use crate::query::stop::check_current;
 

@@ -2,10 +2,12 @@
 //! `(SELECT count(*) FROM emp x WHERE x.salary > e.salary)`.
 //!
 //! DataFusion takes conditions on the row out of a subquery, and what is left has to be the same for all rows. That fails of an
-//! aggregate with any condition but an equality, of a limit, and of lists that the row gives. Here the rows around the subquery
-//! are numbered first and joined with the rows that they see; aggregates are then grouped by the number, and limits count within
-//! it (`rows`). What DataFusion can do is left to it.
+//! aggregate with any condition but an equality, of a limit, of windows, of the side of an outer join that may be missing, and of
+//! lists that the row gives. Here the rows around the subquery are numbered first and joined with the rows that they see;
+//! aggregates are then grouped by the number, windows parted by it, and limits count within it (`rows`). What DataFusion can do
+//! is left to it.
 
+pub(super) mod around;
 mod rows;
 
 use std::collections::HashMap;
@@ -13,22 +15,27 @@ use std::sync::Arc;
 
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, JoinType, Result, TableReference};
+use datafusion::common::{Column, DataFusionError, JoinType, Result, TableReference};
+use datafusion::functions_aggregate::expr_fn::count as counted;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
-    Aggregate, Expr, Filter, Join, LogicalPlan, LogicalPlanBuilder, Projection, Subquery,
+    Aggregate, Expr, Filter, Join, LogicalPlan, LogicalPlanBuilder, Projection, Subquery, lit,
 };
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::optimizer::decorrelate::PullUpCorrelatedExpr;
 
 use self::rows::Rows;
+use super::functions::failure;
 use super::lateral::is_always;
 use super::subqueries::{has_subquery, is_correlated};
 use crate::error::Error;
 
 /// The relation of values that subqueries gave: no text of a statement has such a name.
 const VALUES: &str = "\u{1}values";
+
+/// Of what DataFusion complains where it knows no join for a subquery.
+const MADE: [&str; 2] = ["scalar subquery must be aggregated", "single expression required"];
 
 /// The rule. It must come before DataFusion's own, and after those that change the shape of subqueries.
 #[derive(Debug)]
@@ -45,7 +52,7 @@ impl AnalyzerRule for AppliedRows {
             other => Ok(Transformed::no(other)),
         });
         let plan = filtered.data()?;
-        plan.transform_up_with_subqueries(|node| match node {
+        let applied = plan.transform_up_with_subqueries(|node| match node {
             LogicalPlan::Join(join)
                 if matches!(join.join_type, JoinType::Inner | JoinType::Left) =>
             {
@@ -78,9 +85,30 @@ impl AnalyzerRule for AppliedRows {
                 Ok(Transformed::yes(kept.project(columns)?.build()?))
             }
             other => Ok(Transformed::no(other)),
-        })
-        .data()
+        });
+        let plan = applied.data()?;
+        check_values(&plan)?;
+        Ok(plan)
     }
+}
+
+/// Refuses values of subqueries that are left where nothing here takes them, and of which DataFusion would make others.
+fn check_values(plan: &LogicalPlan) -> Result<()> {
+    let is_wrong = |expr: &Expr| {
+        expr.exists(|part| {
+            Ok(matches!(part, Expr::ScalarSubquery(subquery)
+                if is_correlated(subquery) && around::counts_chosen(&subquery.subquery)))
+        })
+    };
+    let mut wrong = false;
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            wrong = wrong || is_wrong(expr)?;
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+        Ok(if wrong { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    })?;
+    if wrong { Err(failure(unsupported())) } else { Ok(()) }
 }
 
 /// Refuses an optimized plan with subqueries that nothing made a join of, which cannot run.
@@ -88,7 +116,23 @@ impl AnalyzerRule for AppliedRows {
 /// # Errors
 /// [`Error::Unsupported`].
 pub(in crate::query) fn check_joined(optimized: &LogicalPlan) -> crate::error::Result<()> {
-    let is_left = |expr: &Expr| {
+    if holds_row_around(optimized)? { Err(unsupported()) } else { Ok(()) }
+}
+
+/// What a failure of the optimizer means where a plan holds subqueries of a row: it is about what was made of them, and names
+/// nothing that the statement does.
+pub(in crate::query) fn of_subqueries(error: DataFusionError, plan: &LogicalPlan) -> Error {
+    let is_of_made = match error.find_root() {
+        DataFusionError::SchemaError(..) | DataFusionError::Internal(_) => true,
+        DataFusionError::Plan(message) => MADE.iter().any(|words| message.contains(words)),
+        _ => false,
+    };
+    if is_of_made && holds_row_around(plan).unwrap_or(false) { unsupported() } else { error.into() }
+}
+
+/// Tells whether a plan holds subqueries that depend on a row around them.
+fn holds_row_around(plan: &LogicalPlan) -> Result<bool> {
+    let is_such = |expr: &Expr| {
         expr.exists(|part| {
             Ok(match part {
                 Expr::ScalarSubquery(subquery) => is_correlated(subquery),
@@ -98,22 +142,23 @@ pub(in crate::query) fn check_joined(optimized: &LogicalPlan) -> crate::error::R
             })
         })
     };
-    let mut left = false;
-    optimized.apply_with_subqueries(|node| {
-        left = left || matches!(node, LogicalPlan::Subquery(subquery) if is_correlated(subquery));
+    let mut found = false;
+    plan.apply_with_subqueries(|node| {
+        found = found || matches!(node, LogicalPlan::Subquery(subquery) if is_correlated(subquery));
         node.apply_expressions(|expr| {
-            left = left || is_left(expr)?;
+            found = found || is_such(expr)?;
             Ok(TreeNodeRecursion::Continue)
         })?;
-        Ok(if left { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+        Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
     })?;
-    match left {
-        false => Ok(()),
-        true => Err(Error::Unsupported {
-            what: "a subquery that depends on the row around it in this way".into(),
-            hint: "Join the relation and group or filter the rows that come of it, or keep conditions on the row around to the WHERE of the subquery."
-                .into(),
-        }),
+    Ok(found)
+}
+
+fn unsupported() -> Error {
+    Error::Unsupported {
+        what: "a subquery that depends on the row around it in this way".into(),
+        hint: "Join the relation and group or filter the rows that come of it, or keep conditions on the row around to the WHERE of the subquery."
+            .into(),
     }
 }
 
@@ -121,20 +166,29 @@ pub(in crate::query) fn check_joined(optimized: &LogicalPlan) -> crate::error::R
 fn has_stuck(expr: &Expr) -> bool {
     let found = expr.exists(|part| match part {
         Expr::ScalarSubquery(subquery) => Ok(is_stuck(subquery)),
+        Expr::Exists(exists) => Ok(is_stuck_exists(&exists.subquery)),
         _ => Ok(false),
     });
     found.unwrap_or(false)
+}
+
+/// The same of `EXISTS`, which others make a join of: not where it reads relations that are made of the row around it, or counts
+/// the rows that this one sees.
+fn is_stuck_exists(subquery: &Subquery) -> bool {
+    let plan = &subquery.subquery;
+    is_correlated(subquery)
+        && (!around::taken_by_relations(plan).is_empty() || around::asks_chosen(plan))
 }
 
 fn is_stuck(subquery: &Subquery) -> bool {
     is_correlated(subquery) && !pulls_up(&subquery.subquery)
 }
 
-/// Tells whether DataFusion takes the conditions on the row around it out of a subquery: not out of a relation within it that
-/// depends on the row, such as a list.
+/// Tells whether DataFusion takes the conditions on the row around it out of a subquery, and may: not out of a relation within it
+/// that depends on the row, such as a list, and not from below what is made of the rows that they choose.
 fn pulls_up(plan: &LogicalPlan) -> bool {
     let is_relation = |node: &LogicalPlan| Ok(matches!(node, LogicalPlan::Subquery(_)));
-    if plan.exists(is_relation).unwrap_or(true) {
+    if plan.exists(is_relation).unwrap_or(true) || around::shows_chosen(plan) {
         return false;
     }
     let mut pulled = PullUpCorrelatedExpr::new().with_need_handle_count_bug(true);
@@ -158,26 +212,56 @@ fn named(exprs: Vec<Expr>, input: &mut LogicalPlan, count: &mut usize) -> Result
 fn with_values(expr: Expr, input: &mut LogicalPlan, count: &mut usize) -> Result<Expr> {
     let replaced = expr.transform_up(|part| match part {
         Expr::ScalarSubquery(subquery) if is_stuck(&subquery) => {
-            let rows = Rows::of(input, true);
-            let Some(beside) = rows.beside(&subquery.subquery)?.filter(|beside| beside.is_one)
-            else {
-                return Ok(Transformed::no(Expr::ScalarSubquery(subquery)));
-            };
-            let relation = TableReference::bare(VALUES);
-            let name = format!("value_{count}");
-            *count += 1;
-            let shown = subquery.subquery.schema().columns();
-            let Some(value) = shown.first().and_then(|column| beside.value(column)) else {
-                return Ok(Transformed::no(Expr::ScalarSubquery(subquery)));
-            };
-            let mut columns = rows.columns();
-            columns.push(value?.alias_qualified(Some(relation.clone()), &name));
-            *input = LogicalPlanBuilder::from(beside.plan).project(columns)?.build()?;
-            Ok(Transformed::yes(Expr::Column(Column::new(Some(relation), name))))
+            Ok(match with_value(&subquery.subquery, input, count)? {
+                Some(value) => Transformed::yes(value),
+                None if around::counts_chosen(&subquery.subquery) => {
+                    return Err(failure(unsupported()));
+                }
+                None => Transformed::no(Expr::ScalarSubquery(subquery)),
+            })
+        }
+        Expr::Exists(exists) if is_stuck_exists(&exists.subquery) => {
+            let rows = LogicalPlanBuilder::from(exists.subquery.subquery.as_ref().clone());
+            let rows = rows.aggregate(Vec::<Expr>::new(), vec![counted(lit(1_i64))])?.build()?;
+            Ok(match with_value(&rows, input, count)? {
+                Some(value) if exists.negated => Transformed::yes(value.eq(lit(0_i64))),
+                Some(value) => Transformed::yes(value.gt(lit(0_i64))),
+                // What others would make of it could give other rows.
+                None if around::asks_chosen(&exists.subquery.subquery) => {
+                    return Err(failure(unsupported()));
+                }
+                None => Transformed::no(Expr::Exists(exists)),
+            })
         }
         other => Ok(Transformed::no(other)),
     });
     replaced.data()
+}
+
+/// Joins the value of a subquery to `input`, and returns its column; `None` where this knows no way.
+fn with_value(
+    subquery: &LogicalPlan,
+    input: &mut LogicalPlan,
+    count: &mut usize,
+) -> Result<Option<Expr>> {
+    if around::depends_on_others(subquery, input.schema()) {
+        return Ok(None);
+    }
+    let rows = Rows::of(input, true);
+    let Some(beside) = rows.beside(subquery)?.filter(|beside| beside.is_one) else {
+        return Ok(None);
+    };
+    let shown = subquery.schema().columns();
+    let Some(value) = shown.first().and_then(|column| beside.value(column)) else {
+        return Ok(None);
+    };
+    let relation = TableReference::bare(VALUES);
+    let name = format!("value_{count}");
+    *count += 1;
+    let mut columns = rows.columns();
+    columns.push(value?.alias_qualified(Some(relation.clone()), &name));
+    *input = LogicalPlanBuilder::from(beside.plan).project(columns)?.build()?;
+    Ok(Some(Expr::Column(Column::new(Some(relation), name))))
 }
 
 /// Puts the conditions on the rows before a lateral join below it: once those are numbered, a condition does not get there
@@ -186,7 +270,7 @@ fn filtered_first(filter: Filter) -> Result<Transformed<LogicalPlan>> {
     let join = match filter.input.as_ref() {
         LogicalPlan::Join(join)
             if matches!(join.join_type, JoinType::Inner | JoinType::Left)
-                && beside(join).is_some_and(is_stuck) =>
+                && stuck_beside(join).is_some() =>
         {
             join
         }
@@ -216,29 +300,41 @@ fn filtered_first(filter: Filter) -> Result<Transformed<LogicalPlan>> {
     }))
 }
 
-/// The query that the right side of a join is, if it may depend on the rows of the left one.
-fn beside(join: &Join) -> Option<&Subquery> {
-    match join.right.as_ref() {
+/// What the right side of a join reads for each row of the left one, if DataFusion does not take it.
+fn stuck_beside(join: &Join) -> Option<&LogicalPlan> {
+    let subquery = match join.right.as_ref() {
         LogicalPlan::SubqueryAlias(alias) => match alias.input.as_ref() {
-            LogicalPlan::Subquery(subquery) => Some(subquery),
-            _ => None,
+            LogicalPlan::Subquery(subquery) => subquery,
+            _ => return None,
         },
-        LogicalPlan::Subquery(subquery) => Some(subquery),
-        _ => None,
-    }
+        LogicalPlan::Subquery(subquery) => subquery,
+        // In `FROM a, b JOIN LATERAL ...` what is `LATERAL` may depend on both.
+        joined @ LogicalPlan::Join(_) => {
+            return (!around::taken(joined).is_empty()).then_some(joined);
+        }
+        _ => return None,
+    };
+    is_stuck(subquery).then_some(subquery.subquery.as_ref())
 }
 
 /// A lateral join that DataFusion does not take; `None` for all others.
 fn lateral(join: &Join) -> Result<Option<LogicalPlan>> {
     let keeps = join.join_type == JoinType::Left;
-    let Some(subquery) = beside(join) else { return Ok(None) };
-    if !is_stuck(subquery) {
+    let Some(subquery) = stuck_beside(join) else { return Ok(None) };
+    // Rows that depend on some further out are not there yet: they are joined where those are.
+    if around::depends_further(join) {
         return Ok(None);
     }
     let rows = Rows::of(&join.left, keeps);
-    let Some(mut beside) = rows.beside(&subquery.subquery)? else { return Ok(None) };
+    let Some(mut beside) = rows.beside(subquery)? else {
+        return if around::counts_chosen(subquery) {
+            Err(failure(unsupported()))
+        } else {
+            Ok(None)
+        };
+    };
     let mut columns = rows.columns();
-    let found = subquery.subquery.schema().columns();
+    let found = subquery.schema().columns();
     let equal = join.on.iter().map(|(left, right)| left.clone().eq(right.clone()));
     let condition = conjunction(equal.chain(join.filter.clone()));
     if keeps

@@ -18,12 +18,23 @@ pub enum Signal {
     End,
 }
 
+/// The statement that a session runs, or ran last.
+#[derive(Debug, Clone, Default)]
+pub struct Shown {
+    /// Its text.
+    pub text: Arc<str>,
+    /// The purpose of its session, empty if there was none; `None` if there were several.
+    pub purpose: Option<Arc<str>>,
+}
+
 /// A session that others can reach.
 pub trait Reachable: Send + Sync {
     /// Hears what another session asks of it.
     fn hear(&self, signal: Signal);
     /// Tells whether it runs a statement.
     fn is_busy(&self) -> bool;
+    /// Returns the statement that it runs, or ran last.
+    fn statement(&self) -> Shown;
 }
 
 /// The sessions that can be reached.
@@ -61,17 +72,28 @@ pub(super) struct Seen {
     pub(super) pid: i32,
     pub(super) application: String,
     pub(super) is_busy: bool,
+    /// The text of its statement, if this may be seen.
+    pub(super) statement: Option<Arc<str>>,
 }
 
 impl SessionFacts {
-    /// Returns the sessions of the role, this one included.
+    /// Returns the sessions of the role, this one included. A text may name persons whom its purpose lets see: under another
+    /// one it is not seen.
     pub(super) fn sessions_of_role(&self) -> Vec<Seen> {
-        let seen = |facts: &SessionFacts| Seen {
-            pid: facts.backend_pid,
-            application: facts.setting("application_name").unwrap_or_default(),
-            // Whoever asks is running what it asks with.
-            is_busy: std::ptr::eq(facts, self)
-                || facts.place.0.get().is_some_and(|(_, session)| session.is_busy()),
+        let purpose = self.setting("cdp.purpose").unwrap_or_default();
+        let seen = |facts: &SessionFacts| {
+            let session = facts.place.0.get().map(|(_, session)| session);
+            let is_own = std::ptr::eq(facts, self);
+            let shown = session.map(|session| session.statement()).unwrap_or_default();
+            let is_visible =
+                is_own || shown.text.is_empty() || shown.purpose.as_deref() == Some(&*purpose);
+            Seen {
+                pid: facts.backend_pid,
+                application: facts.setting("application_name").unwrap_or_default(),
+                // Whoever asks is running what it asks with.
+                is_busy: is_own || session.is_some_and(|session| session.is_busy()),
+                statement: is_visible.then_some(shown.text),
+            }
         };
         match self.place.0.get() {
             Some((all, _)) => all.of_role(&self.role).iter().map(|facts| seen(facts)).collect(),
@@ -95,7 +117,7 @@ mod tests {
     use crate::query::postgres::snapshot::Snapshot;
 
     #[derive(Default)]
-    struct Session(Mutex<Vec<Signal>>);
+    struct Session(Mutex<Vec<Signal>>, Mutex<Shown>);
 
     impl Reachable for Session {
         fn hear(&self, signal: Signal) {
@@ -104,6 +126,10 @@ mod tests {
 
         fn is_busy(&self) -> bool {
             false
+        }
+
+        fn statement(&self) -> Shown {
+            self.1.lock().clone()
         }
     }
 
@@ -122,6 +148,22 @@ mod tests {
         let (_bob, heard_by_bob) = open("bob", 3);
         let pids = || ada.sessions_of_role().iter().map(|seen| seen.pid).collect::<Vec<_>>();
         assert_eq!(pids(), [1, 2]);
+        let shows = |shown: Option<&str>| {
+            let seen = ada.sessions_of_role();
+            assert_eq!(seen[0].statement.as_deref(), Some("SELECT 1"));
+            assert_eq!(seen[1].statement.as_deref(), shown);
+        };
+        let (text, purpose): (Arc<str>, Option<Arc<str>>) = ("SELECT 1".into(), Some("".into()));
+        *heard_by_ada.1.lock() = Shown { text: Arc::clone(&text), purpose: None };
+        shows(Some(""));
+        *heard_by_other.1.lock() = Shown { text, purpose };
+        shows(Some("SELECT 1"));
+        ada.share("cdp.purpose", "analytics");
+        shows(None);
+        heard_by_other.1.lock().purpose = Some("analytics".into());
+        shows(Some("SELECT 1"));
+        heard_by_other.1.lock().purpose = None;
+        shows(None);
         assert!(ada.ask(2, Signal::Cancel) && ada.ask(1, Signal::End));
         assert!(!ada.ask(3, Signal::End) && !ada.ask(4, Signal::End));
         assert_eq!(*heard_by_other.0.lock(), [Signal::Cancel]);

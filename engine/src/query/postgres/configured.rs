@@ -15,6 +15,10 @@ use crate::error::{Error, Result};
 /// Settings that a client makes up in one session, at most.
 const CUSTOM_SETTINGS_MAX: usize = 1_000;
 
+/// The setting that names the role that a session has taken, and its value for none.
+pub(super) const ROLE: &str = "role";
+pub(super) const NO_ROLE: &str = "none";
+
 /// Says which value a setting has when it is set to a text, or why it cannot be.
 pub type CheckSetting = fn(&str, &str) -> Result<String>;
 
@@ -36,6 +40,15 @@ pub(super) struct Configuration {
     changes: Mutex<Vec<Configured>>,
 }
 
+impl Configuration {
+    /// Notes a change. The one before it of the same kind is done with: a statement may call its function for every row.
+    fn note(&self, change: Configured) {
+        let mut changes = self.changes.lock();
+        changes.retain(|before| (&before.name, before.local) != (&change.name, change.local));
+        changes.push(change);
+    }
+}
+
 impl SessionFacts {
     /// Tells how values of settings are checked: by whoever keeps the settings of the session.
     pub fn check_settings_by(&self, check: CheckSetting) {
@@ -53,6 +66,9 @@ impl SessionFacts {
         if settings::is_custom(name) {
             let name = name.to_lowercase();
             return self.configure_custom(&name, value.unwrap_or(""), local).map(Some);
+        }
+        if name.eq_ignore_ascii_case(ROLE) {
+            return self.configure_role(value.unwrap_or(NO_ROLE)).map(Some);
         }
         let Some(known) = settings::find(name) else {
             return Err(match self.setting(name) {
@@ -77,8 +93,26 @@ impl SessionFacts {
         };
         self.set(known.name, value.as_deref());
         let name = Cow::Borrowed(known.name);
-        self.configured.changes.lock().push(Configured { name, value, local });
+        self.configured.note(Configured { name, value, local });
         Ok(self.setting(known.name))
+    }
+
+    /// Takes another role: a session stays that which logged in, so there is none to take but its own.
+    fn configure_role(&self, role: &str) -> Result<String> {
+        if role == NO_ROLE || role == self.role {
+            return Ok(role.to_string());
+        }
+        Err(match self.snapshot().roles.iter().any(|(known, _)| known == role) {
+            true => Error::Denied {
+                message: format!("permission denied to set role \"{role}\""),
+                hint: "Connect as the role.".to_string(),
+            },
+            false => Error::Standard {
+                sqlstate: "22023",
+                message: format!("role \"{role}\" does not exist"),
+                hint: "SELECT rolname FROM pg_roles lists the roles.".to_string(),
+            },
+        })
     }
 
     /// Changes a setting that the client has made up.
@@ -96,10 +130,19 @@ impl SessionFacts {
             Some(check) => check(name, value)?,
             None => value.to_string(),
         };
+        if self.shared_bytes(name) + name.len() + value.len() > settings::CUSTOM_BYTES_MAX {
+            return Err(Error::Standard {
+                sqlstate: "54000",
+                message: format!(
+                    "settings like \"{name}\" are too long: all of a session have {} bytes",
+                    settings::CUSTOM_BYTES_MAX
+                ),
+                hint: "Keep them in a table.".to_string(),
+            });
+        }
         self.share(name, &value);
         let name = Cow::Owned(name.to_string());
-        let configured = Configured { name, value: Some(value.clone()), local };
-        self.configured.changes.lock().push(configured);
+        self.configured.note(Configured { name, value: Some(value.clone()), local });
         Ok(value)
     }
 
@@ -144,6 +187,11 @@ mod tests {
             let error = facts.configure(name, Some("x"), false).unwrap_err();
             assert_eq!(error.sqlstate(), sqlstate, "{name}");
         }
+        for role in ["none", "ada"] {
+            assert_eq!(facts.configure("role", Some(role), false).unwrap().as_deref(), Some(role));
+        }
+        assert_eq!(facts.configure("Role", Some("bob"), false).unwrap_err().sqlstate(), "22023");
+        assert_eq!(facts.setting("role").as_deref(), Some("none"));
         let set = |name, value: Option<&str>, local| Configured {
             name: Cow::Borrowed(name),
             value: value.map(str::to_string),
@@ -158,5 +206,28 @@ mod tests {
         ];
         assert_eq!(facts.take_configured(), expected);
         assert!(facts.take_configured().is_empty());
+    }
+
+    #[test]
+    fn what_a_statement_sets_for_each_row_is_kept_once_and_all_is_bounded() {
+        let facts = SessionFacts::new(
+            "ada".into(),
+            "onefold".into(),
+            1,
+            0,
+            Snapshot::new(vec![], &[], &[]),
+        );
+        for local in [false, true, false] {
+            facts.configure("app.row", Some(&local.to_string()), local).unwrap();
+        }
+        let kept = facts.take_configured();
+        let kept: Vec<_> =
+            kept.iter().map(|change| (change.value.as_deref(), change.local)).collect();
+        assert_eq!(kept, [(Some("true"), true), (Some("false"), false)]);
+        let long = "x".repeat(settings::CUSTOM_BYTES_MAX / 2);
+        facts.configure("app.one", Some(&long), false).unwrap();
+        facts.configure("app.one", Some(&long), false).unwrap();
+        let error = facts.configure("app.two", Some(&long), false).unwrap_err();
+        assert_eq!(error.sqlstate(), "54000");
     }
 }

@@ -12,10 +12,11 @@ use parking_lot::RwLock;
 
 use super::backends::Place;
 use super::catalog::definition;
-use super::configured::Configuration;
+use super::configured::{Configuration, NO_ROLE, ROLE};
 use super::given::GivenNumbers;
 use super::held::Held;
 use super::locks::{AdvisoryLocks, SessionLocks, Span};
+use super::notified::Notified;
 use super::settings;
 use super::snapshot::Snapshot;
 use crate::analytics::Sequences;
@@ -47,6 +48,8 @@ pub struct SessionFacts {
     pub(super) given: GivenNumbers,
     /// What it holds under names.
     pub(super) held: Held,
+    /// What its statement says in channels.
+    pub(super) notified: Notified,
     /// Who gives numbers, if it may ask for some.
     sequences: OnceLock<Arc<Sequences>>,
 }
@@ -87,6 +90,7 @@ impl SessionFacts {
             place: Place::default(),
             given: GivenNumbers::default(),
             held: Held::default(),
+            notified: Notified::default(),
             sequences: OnceLock::new(),
         })
     }
@@ -129,6 +133,8 @@ impl SessionFacts {
                     .cloned()
                     .unwrap_or_else(|| known.default.to_string()),
             ),
+            // It has none but that which logged in.
+            None if name.eq_ignore_ascii_case(ROLE) => Some(NO_ROLE.to_string()),
             None => self.custom.read().get(&name.to_lowercase()).cloned(),
         }
     }
@@ -184,6 +190,13 @@ impl SessionFacts {
     /// Returns how many such settings there are.
     pub(super) fn shares(&self) -> usize {
         self.custom.read().len()
+    }
+
+    /// Returns how many bytes they take, with their names, besides one of them.
+    pub(super) fn shared_bytes(&self, besides: &str) -> usize {
+        let shared = self.custom.read();
+        let others = shared.iter().filter(|(name, _)| *name != besides);
+        others.map(|(name, value)| name.len() + value.len()).sum()
     }
 
     /// Returns the schemas that unqualified names are looked up in, those that exist, `pg_catalog` first. Nothing can be made

@@ -19,6 +19,8 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::AnalyzerRule;
 
+use super::applied::around;
+
 /// The column that tells whether a row has anything in its list: no text of a statement has such a name.
 const PRESENT: &str = "\u{1}present";
 
@@ -50,7 +52,7 @@ impl AnalyzerRule for LateralRows {
 /// A join with rows that its left side gives; `None` for all others.
 fn joined(join: &Join) -> Result<Option<LogicalPlan>> {
     let keeps = join.join_type == JoinType::Left;
-    if keeps && !is_always(join) {
+    if keeps && !is_always(join) || !is_of_lists(&join.left) && around::depends_further(join) {
         return Ok(None);
     }
     let (subquery, alias) = match join.right.as_ref() {
@@ -74,6 +76,19 @@ fn joined(join: &Join) -> Result<Option<LogicalPlan>> {
     match conjunction(equal.chain(join.filter.clone())) {
         Some(condition) => Ok(Some(LogicalPlanBuilder::from(plan).filter(condition)?.build()?)),
         None => Ok(Some(plan)),
+    }
+}
+
+/// Tells whether rows are made of lists alone, which become those of whatever row is around them.
+fn is_of_lists(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::EmptyRelation(empty) => empty.produce_one_row,
+        LogicalPlan::Projection(_)
+        | LogicalPlan::SubqueryAlias(_)
+        | LogicalPlan::Subquery(_)
+        | LogicalPlan::Filter(_)
+        | LogicalPlan::Unnest(_) => plan.inputs().into_iter().all(is_of_lists),
+        _ => false,
     }
 }
 

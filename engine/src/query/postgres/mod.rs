@@ -2,12 +2,15 @@
 //!
 //! A statement passes through here in this order. [`rewrite()`] changes the parsed statement: names, casts to object names,
 //! syntax that only PostgreSQL has. While it is planned, `MergedJoins` plans joins by `USING`, `OperatorRelations` plans
-//! the operators of identity resolution, and [`PostgresTypes`] and [`PostgresOperators`] give types and literals PostgreSQL's
-//! meaning. [`settle()`] then gives its expressions their types, and reads its literals. `WindowedSubqueries` puts subqueries of a row
-//! below windows, `JoinedValues` those in conditions of joins above or below these. [`CorrelatedSubqueries`] and [`ObjectNames`] change the plan, `DocumentOrder` what `jsonb` is compared by, `CheckedIntegers` its arithmetic,
-//! `MarkedRows` makes joins of `EXISTS`, `AppliedRows` of other subqueries of a row, and [`ObjectNames::present`] changes its result. Relations of [`pg_catalog`] and [`information_schema`] and the [`functions()`]
-//! read one [`SessionFacts`], whose [`Snapshot`] holds what the role can see: nothing here names a relation that the
-//! snapshot does not hold.
+//! the operators of identity resolution, and [`PostgresTypes`] and [`PostgresOperators`] give types and literals
+//! PostgreSQL's meaning. [`settle()`] then gives its expressions their types, and reads its literals. `WindowedSubqueries`
+//! puts subqueries of a row below windows, `JoinedValues` those in conditions of joins above or below these,
+//! `LiftedValues` values of a row further out beside it.
+//! [`CorrelatedSubqueries`] and [`ObjectNames`] change the plan, `DocumentOrder` what `jsonb` is compared by,
+//! `CheckedIntegers` its arithmetic, `MarkedRows` makes joins of `EXISTS`, `AppliedRows` of other subqueries of a row, and
+//! [`ObjectNames::present`] changes its result. Relations of [`pg_catalog`] and [`information_schema`] and the
+//! [`functions()`] read one [`SessionFacts`], whose [`Snapshot`] holds what the role can see: nothing here names a relation
+//! that the snapshot does not hold.
 //!
 //! [`extend`] puts all of it into a session.
 
@@ -27,17 +30,21 @@ mod facts;
 mod functions;
 mod given;
 mod held;
+mod held_conditions;
 pub mod input;
 mod intervals;
 mod joined_values;
 mod json_operators;
 mod lateral;
+mod lifted;
 mod locks;
 mod marked;
 mod merged_joins;
 mod moments;
+mod notified;
 mod object_names;
 mod ordered;
+mod ordered_once;
 mod origins;
 mod planners;
 mod result_types;
@@ -60,18 +67,20 @@ use datafusion::execution::SessionStateDefaults;
 use datafusion::logical_expr::planner::{ExprPlanner, RelationPlanner};
 use datafusion::optimizer::{Analyzer, AnalyzerRule, Optimizer, OptimizerRule};
 
-pub(in crate::query) use applied::check_joined;
-pub use backends::{Backends, Reachable, Signal};
+pub(in crate::query) use applied::{check_joined, of_subqueries};
+pub use backends::{Backends, Reachable, Shown, Signal};
 pub(in crate::query) use catalog::OfSession;
 pub use catalog::{information_schema, pg_catalog};
 pub use configured::{CheckSetting, Configured};
+pub(crate) use diagnosis::ambiguous_column;
 pub use facts::SessionFacts;
-pub(crate) use functions::assigned_arrays;
 pub use functions::{AllowedFunctions, aggregates, allowed_functions, functions};
+pub(crate) use functions::{assigned_arrays, bytes_held, has_ends};
 pub(in crate::query) use functions::{follows_from_catalog, is_in_zone, known_in_zone, own};
 pub use held::{OpenCursor, PreparedStatement};
 pub use locks::AdvisoryLocks;
 pub(crate) use moments::{assigned as assigned_moments, zone_of};
+pub use notified::{NOTIFICATIONS_MAX, Said, check_channel, check_payload, too_many_notifications};
 pub use object_names::ObjectNames;
 pub use origins::{origin_of, with_origins};
 pub use planners::{PostgresOperators, PostgresTypes};
@@ -109,9 +118,11 @@ pub fn extend(
         Arc::new(ordered::OrderedSubqueries),
         Arc::new(windowed::WindowedSubqueries),
         Arc::new(joined_values::JoinedValues),
+        Arc::new(lifted::LiftedValues),
         Arc::new(CorrelatedSubqueries::new()),
         Arc::new(applied::AppliedRows),
         Arc::new(counted_sets::CountedSets),
+        Arc::new(ordered_once::OrderedOnce),
         Arc::new(document_order::DocumentOrder),
     ];
     rules.extend(Analyzer::new().rules);
@@ -132,7 +143,8 @@ pub fn extend(
 
 /// The rules of the optimizer, which are the same for every session.
 fn optimization() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
-    static RULES: LazyLock<Vec<Arc<dyn OptimizerRule + Send + Sync>>> =
-        LazyLock::new(|| stop::optimization(marked::among(Optimizer::new().rules)));
+    static RULES: LazyLock<Vec<Arc<dyn OptimizerRule + Send + Sync>>> = LazyLock::new(|| {
+        stop::optimization(marked::among(held_conditions::among(Optimizer::new().rules)))
+    });
     RULES.clone()
 }

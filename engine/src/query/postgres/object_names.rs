@@ -68,6 +68,11 @@ impl ObjectNames {
                     let parts = vec![lit("oid"), column, lit("name"), name];
                     return shown(reg, call(named_struct(), parts));
                 }
+                if let Some((reg, function)) = self.of_list(known, field.data_type()) {
+                    changed = true;
+                    let objects = functions::object_list(reg, function).call(vec![column]);
+                    return shown(known.unwrap_or_default(), objects);
+                }
                 if known == field.metadata().get(TYPE_KEY).map(String::as_str) {
                     return column;
                 }
@@ -86,6 +91,17 @@ impl ObjectNames {
         let logical = logical.filter(|_| data_type.is_integer())?;
         let reg = REG_TYPES.into_iter().find(|known| *known == logical)?;
         Some((reg, self.functions.get(reg)?))
+    }
+
+    /// As [`ObjectNames::of`], of an array of such numbers.
+    fn of_list(
+        &self,
+        logical: Option<&str>,
+        data_type: &DataType,
+    ) -> Option<(&'static str, &Arc<ScalarUDF>)> {
+        let DataType::List(item) = data_type else { return None };
+        let element = types::by_oid(types::by_name(logical?)?.element)?;
+        self.of(Some(&element.name), item.data_type())
     }
 
     fn rewrite(&self, expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {

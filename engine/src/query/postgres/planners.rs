@@ -31,6 +31,7 @@ use super::rewrite::element_type;
 use super::types::{self, TYPE_KEY};
 use super::unknown::{Meaning, with_moments};
 use crate::Error;
+use crate::query::stop::check_current;
 
 /// Plans the types of SQL as PostgreSQL means them.
 #[derive(Debug)]
@@ -55,6 +56,12 @@ impl TypePlanner for PostgresTypes {
 /// What to do without ranges.
 const RANGES: &str =
     "Keep both ends in columns of their own, and compare them: low <= x AND x < high.";
+
+/// How many characters a `char(n)` has at most: so many are written for each value, however short it is.
+const PADDED_CHARS_MAX: u64 = 65_536;
+
+/// What to do without long ones.
+const PADDED_HINT: &str = "Use text, or varchar(n), which are not filled up with blanks.";
 
 /// Types that Arrow's own say. A cast to one of them names nothing else: DataFusion then keeps in step whether its result
 /// can be null.
@@ -84,6 +91,22 @@ fn typed(data_type: DataType, logical: &str) -> Field {
         .with_metadata(HashMap::from([(TYPE_KEY.to_string(), logical.to_string())]))
 }
 
+/// Texts that are shown in so many characters.
+fn blank_padded(length: u64) -> Result<Field> {
+    let invalid = |message: String| {
+        failure(Error::Standard { sqlstate: "22023", message, hint: PADDED_HINT.to_owned() })
+    };
+    match length {
+        0 => Err(invalid("length for type char must be at least 1".to_owned())),
+        1..=PADDED_CHARS_MAX => Ok(typed(DataType::Utf8, &format!("bpchar({length})"))),
+        10_485_761.. => Err(invalid("length for type char cannot exceed 10485760".to_owned())),
+        _ => Err(failure(Error::Unsupported {
+            what: format!("char(n) of more than {PADDED_CHARS_MAX} characters"),
+            hint: PADDED_HINT.to_owned(),
+        })),
+    }
+}
+
 fn field(sql: &SqlType) -> Result<Option<Field>> {
     let of = |name: &str| Some(typed(types::arrow_type(name), name));
     let length = |length: &Option<CharacterLength>| match length {
@@ -106,7 +129,10 @@ fn field(sql: &SqlType) -> Result<Option<Field>> {
         SqlType::Varchar(n) | SqlType::CharacterVarying(n) | SqlType::CharVarying(n) => {
             Some(length(n))
         }
-        SqlType::Char(_) | SqlType::Character(_) => Some(typed(DataType::Utf8, "bpchar")),
+        SqlType::Char(n) | SqlType::Character(n) => Some(match n {
+            Some(CharacterLength::IntegerLength { length, .. }) => blank_padded(*length)?,
+            _ => blank_padded(1)?,
+        }),
         SqlType::Bytea => of("bytea"),
         SqlType::Date => of("date"),
         SqlType::Time(_, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => {
@@ -119,7 +145,7 @@ fn field(sql: &SqlType) -> Result<Option<Field>> {
         SqlType::JSON => of("json"),
         SqlType::JSONB => of("jsonb"),
         SqlType::Regclass => of("regclass"),
-        SqlType::Custom(name, _) => {
+        SqlType::Custom(name, modifiers) => {
             let last = name.0.last().and_then(|part| part.as_ident());
             let Some(ident) = last else { return Ok(None) };
             let text = if ident.quote_style.is_some() {
@@ -128,6 +154,10 @@ fn field(sql: &SqlType) -> Result<Option<Field>> {
                 ident.value.to_lowercase()
             };
             match types::by_name(&text) {
+                Some(found) if found.name == "bpchar" && !modifiers.is_empty() => {
+                    let length = modifiers.first().and_then(|length| length.parse().ok());
+                    Some(blank_padded(length.unwrap_or(0))?)
+                }
                 // The modifier of numeric matters, and DataFusion reads it from its own spelling.
                 Some(found) if found.name == "numeric" => return Ok(None),
                 Some(found) if found.name.ends_with("range") => {
@@ -176,6 +206,8 @@ impl ExprPlanner for PostgresOperators {
         expr: RawBinaryExpr,
         schema: &DFSchema,
     ) -> Result<PlannerResult<RawBinaryExpr>> {
+        // What a long chain of operators gives is worked out from its beginning at each of them.
+        check_current()?;
         let RawBinaryExpr { op, mut left, mut right } = expr;
         diagnosis::check_operator(&op, &left, &right, schema)?;
         if let Some(call) = json_operators::planned(&op, &left, &right, schema, &self.facts) {

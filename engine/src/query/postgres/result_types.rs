@@ -5,6 +5,8 @@
 //! instead: what a function or a `CASE` does to the types of its arguments is known here. A type that it does not know is
 //! that of the column's values.
 
+mod scales;
+
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{DFSchemaRef, JoinType, ScalarValue};
 use datafusion::logical_expr::expr::{Cast, TryCast};
@@ -15,6 +17,7 @@ use datafusion::logical_expr::{
 
 use super::functions::{ARRAY_ELEMENT, ARRAY_PART, FLAT_ARRAY, REG_TYPES, plain_numeric};
 use super::types::{PLAIN, QUOTIENT, TYPE_KEY, arrow_type, by_name};
+use scales::Written;
 
 /// A number with as many digits as it needs, where the values have so many behind the point.
 const NUMERIC: &str = "numeric";
@@ -55,8 +58,15 @@ pub(super) fn of(plan: &LogicalPlan) -> Types {
             _ => [of(&join.left), of(&join.right)].concat(),
         },
         LogicalPlan::Union(union) => {
-            let inputs: Vec<Types> = union.inputs.iter().map(|input| of(input)).collect();
-            by_column(&inputs, |logical| Found::Known(logical.clone()))
+            let inputs: Vec<Vec<Found>> =
+                union.inputs.iter().map(|input| found_in(input)).collect();
+            let width = inputs.iter().map(Vec::len).min().unwrap_or(0);
+            let column = |at: usize| {
+                let all: Vec<Found> = inputs.iter().map(|row| row[at].clone()).collect();
+                let known = |found: Found| Found::Known(found.logical());
+                scales::shown(&all).or_else(|| common(all.into_iter().map(known)))
+            };
+            (0..width).map(column).collect()
         }
         LogicalPlan::Values(values) => {
             let rows: Vec<Vec<Found>> = {
@@ -72,6 +82,17 @@ pub(super) fn of(plan: &LogicalPlan) -> Types {
     };
     // Plans of kinds that have more columns than is said above.
     if types.len() == plan.schema().fields().len() { types } else { stated(plan.schema()) }
+}
+
+/// What is known of the columns of one part of a `UNION`.
+fn found_in(plan: &LogicalPlan) -> Vec<Found> {
+    match plan {
+        LogicalPlan::Projection(projection) => {
+            let input = Input::of(&projection.input);
+            projection.expr.iter().map(|expr| input.one(expr)).collect()
+        }
+        other => of(other).into_iter().map(Found::Known).collect(),
+    }
 }
 
 fn stated(schema: &DFSchemaRef) -> Types {
@@ -110,23 +131,46 @@ enum Found {
     Open,
     /// It is a whole number, and becomes the number of an object beside one, or a numeric.
     Number,
+    /// It is a numeric that is written out.
+    Written(Written),
 }
 
 impl Found {
     fn logical(self) -> Option<String> {
         match self {
             Found::Known(logical) => logical,
+            Found::Written(written) => written.otherwise,
             Found::Open | Found::Number => None,
+        }
+    }
+
+    /// Its type, if that says that each number is shown with its own digits behind the point.
+    fn scaled(&self) -> Option<String> {
+        match self {
+            Found::Known(Some(logical)) if scales::least_of(logical).is_some() => {
+                Some(logical.clone())
+            }
+            _ => None,
         }
     }
 }
 
 /// The one type of several expressions, such as the branches of a `CASE`. Of kinds of text the first counts most.
 fn common(all: impl Iterator<Item = Found>) -> Option<String> {
+    let all: Vec<Found> = all.collect();
+    if let Some(shown) = scales::shown(&all) {
+        return Some(shown);
+    }
     let (mut first, mut numbers) = (None, false);
     for found in all {
+        let found = match found {
+            // What some numbers are shown with says nothing of others.
+            found if found.scaled().is_some() => Found::Known(Some(OPEN_NUMERIC.to_owned())),
+            Found::Written(written) => Found::Known(written.otherwise),
+            found => found,
+        };
         match found {
-            Found::Open => {}
+            Found::Open | Found::Written(_) => {}
             Found::Number => numbers = true,
             Found::Known(logical) => match &first {
                 None => first = Some(logical),
@@ -218,10 +262,20 @@ impl<'a> Input<'a> {
     }
 
     fn one(&self, expr: &Expr) -> Found {
-        match self.known(expr) {
+        let found = match self.known(expr) {
             Found::Known(None) if self.is_open_numeric(expr) => {
                 Found::Known(Some(OPEN_NUMERIC.to_string()))
             }
+            found => found,
+        };
+        match found {
+            Found::Known(logical) => match Written::of(expr) {
+                Some(mut written) => {
+                    written.otherwise = logical;
+                    Found::Written(written)
+                }
+                None => Found::Known(logical),
+            },
             found => found,
         }
     }
@@ -278,16 +332,35 @@ impl<'a> Input<'a> {
     }
 
     /// The type of a number that is worked out of others: a plain one if one of them is.
-    fn worked_out<'e>(
-        &self,
-        expr: &Expr,
-        sides: impl IntoIterator<Item = &'e Expr>,
-    ) -> Option<String> {
+    fn made_of(&self, expr: &Expr, mut sides: impl Iterator<Item = Found>) -> Option<String> {
         let plain = Found::Known(Some(PLAIN.to_string()));
-        let has_plain = sides.into_iter().any(|side| self.known(side) == plain);
+        let has_plain = sides.any(|side| side == plain);
         let is_numeric =
             || expr.get_type(self.schema.as_ref()).is_ok_and(|found| found.is_decimal());
         (has_plain && is_numeric()).then(|| PLAIN.to_string())
+    }
+
+    /// The type of a number with another sign: one that is shown with its own digits is so still.
+    fn signed(&self, expr: &Expr, number: &Expr) -> Option<String> {
+        let found = self.known(number);
+        found.scaled().or_else(|| self.made_of(expr, std::iter::once(found)))
+    }
+
+    /// The type of what an operator makes of two numbers.
+    fn operated(&self, expr: &Expr, op: Operator, left: &Expr, right: &Expr) -> Option<String> {
+        let found = self.known(left);
+        if op != Operator::Multiply
+            && let Some(logical) = found.scaled()
+            && let Ok(of) = right.get_type(self.schema.as_ref())
+            && scales::keeps(&logical, right, &of)
+        {
+            return Some(logical);
+        }
+        if op == Operator::Modulo {
+            return None;
+        }
+        let sides = std::iter::once(found).chain(std::iter::once_with(|| self.known(right)));
+        self.made_of(expr, sides)
     }
 
     fn known(&self, expr: &Expr) -> Found {
@@ -315,12 +388,12 @@ impl<'a> Input<'a> {
             Expr::Cast(cast) => {
                 of_field(&cast.field).or_else(|| read_numeric(cast.field.data_type()))
             }
-            Expr::Negative(inner) => self.worked_out(expr, [inner.as_ref()]),
+            Expr::Negative(inner) => self.signed(expr, inner),
             Expr::BinaryExpr(BinaryExpr {
                 left,
-                op: Operator::Plus | Operator::Minus | Operator::Multiply,
+                op: op @ (Operator::Plus | Operator::Minus | Operator::Multiply | Operator::Modulo),
                 right,
-            }) => self.worked_out(expr, [left.as_ref(), right.as_ref()]),
+            }) => self.operated(expr, *op, left, right),
             Expr::TryCast(cast) => of_field(&cast.field),
             Expr::Case(case) => {
                 let branches = case.when_then_expr.iter().map(|(_, then)| then.as_ref());
@@ -332,8 +405,12 @@ impl<'a> Input<'a> {
                     self.first(&function.args)
                 }
                 "numeric_divide" => Some(QUOTIENT.to_string()),
-                "numeric_times" | "abs" => {
-                    self.worked_out(expr, &function.args).or_else(|| self.stated(expr))
+                "abs" if function.args.len() == 1 => {
+                    self.signed(expr, &function.args[0]).or_else(|| self.stated(expr))
+                }
+                "numeric_times" => {
+                    let sides = function.args.iter().map(|side| self.known(side));
+                    self.made_of(expr, sides).or_else(|| self.stated(expr))
                 }
                 "numeric_of" => {
                     expr.get_type(self.schema.as_ref()).ok().as_ref().and_then(read_numeric)
@@ -399,39 +476,4 @@ impl<'a> Input<'a> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn known(logical: &str) -> Found {
-        Found::Known(Some(logical.to_string()))
-    }
-
-    #[test]
-    fn several_types_have_one_in_common() {
-        let check = |all: &[Found], expected: Option<&str>| {
-            assert_eq!(common(all.iter().cloned()).as_deref(), expected, "{all:?}");
-        };
-        check(&[Found::Open, known("name")], Some("name"));
-        check(&[known("name"), known("name")], Some("name"));
-        check(&[known("name"), Found::Known(None)], Some("name"));
-        check(&[Found::Known(None), known("name")], None);
-        check(&[known("varchar(3)"), Found::Known(None)], Some("varchar"));
-        check(&[known("varchar(3)"), known("varchar(9)")], Some("varchar"));
-        check(&[known("varchar"), known("name"), Found::Known(None)], Some("name"));
-        check(&[known("char"), Found::Known(None)], None);
-        check(&[known("oid"), Found::Number], Some("oid"));
-        check(&[known("numeric"), Found::Number], Some("numeric"));
-        check(&[known("decimal"), Found::Number], Some("decimal"));
-        check(&[known("int2"), Found::Number], None);
-        check(&[Found::Open, Found::Open], None);
-    }
-
-    #[test]
-    fn arrays_have_elements_and_elements_have_arrays() {
-        assert_eq!(array(Some("name")).as_deref(), Some("_name"));
-        assert_eq!(array(Some("varchar(10)")).as_deref(), Some("_varchar"));
-        for (name, inner) in [("_name", "name"), ("oid[]", "oid"), ("int2vector", "int2")] {
-            assert_eq!(element(Some(name), &DataType::Null).as_deref(), Some(inner), "{name}");
-        }
-    }
-}
+mod tests;

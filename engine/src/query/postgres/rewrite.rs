@@ -13,15 +13,19 @@ mod elements;
 mod empty;
 mod expressions;
 mod gathered;
+mod hypothetical;
 mod joins;
 mod json;
 mod kept_order;
+mod lengths;
 mod limits;
 mod lists_beside;
 mod literals;
+mod made;
 mod matches;
 mod numbered;
 mod object_arrays;
+mod outer_names;
 mod overlapping;
 mod qualified;
 mod records;
@@ -31,6 +35,7 @@ mod row_in;
 mod rows;
 mod sampled;
 mod scope;
+mod side_by_side;
 mod system_columns;
 mod times;
 mod unpivoted;
@@ -52,6 +57,7 @@ pub(super) use array_text::malformed as malformed_array;
 pub(crate) use arrays::elements as array_elements;
 pub use columns::column_name;
 pub(super) use expressions::element_type;
+pub(super) use joins::relations as relation_names;
 pub use kept_order::comes_sorted;
 pub use qualified::qualify;
 pub(super) use relations::LISTS;
@@ -77,7 +83,10 @@ pub fn rewrite(statement: &mut Statement, facts: &SessionFacts) -> Result<()> {
     let mut rewriter = Rewriter { facts, named, ctes: Vec::new(), queries: 0, names_left };
     match statement.visit(&mut rewriter) {
         ControlFlow::Break(error) => Err(error),
-        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Continue(()) => {
+            outer_names::qualify(statement, facts);
+            Ok(())
+        }
     }
 }
 

@@ -28,7 +28,7 @@ pub struct Setting {
 pub const SERVER_VERSION: &str = "15.18";
 
 /// The same as a number.
-pub const SERVER_VERSION_NUMBER: &str = "150018";
+const SERVER_VERSION_NUMBER: &str = "150018";
 
 /// The version that clients see. It begins with two numbers, which is what drivers read.
 const SHOWN_VERSION: &str = concat!("15.18 (onefold ", env!("CARGO_PKG_VERSION"), ")");
@@ -120,6 +120,8 @@ impl Setting {
 
 /// Bytes of the name of a setting that a client makes up.
 const CUSTOM_NAME_BYTES_MAX: usize = 127;
+/// Bytes of all those of one session, with their names.
+pub const CUSTOM_BYTES_MAX: usize = 1 << 20;
 
 /// Tells whether clients may make up a setting of this name, as `app.tenant`: words with dots between, of which the first is
 /// none of onefold's own.

@@ -12,6 +12,7 @@
 
 mod arrays;
 mod choices;
+mod endless;
 mod literals;
 mod moments;
 mod recursive;
@@ -42,7 +43,9 @@ use super::zone::Zone;
 pub fn settle(plan: LogicalPlan, facts: &SessionFacts) -> Result<LogicalPlan> {
     let zone = zone_of(facts);
     let is_local = zone.is_local();
-    Types { zone, is_local, changed: false }.plan(plan)
+    let mut types = Types { zone, is_local, changed: false, has_ends: false };
+    let plan = types.plan(plan)?;
+    if types.has_ends { endless::with_ends(plan) } else { Ok(plan) }
 }
 
 struct Types {
@@ -52,6 +55,8 @@ struct Types {
     is_local: bool,
     /// Whether something below has another type than it was planned with.
     changed: bool,
+    /// Whether there is an infinite day or point in time among the literals.
+    has_ends: bool,
 }
 
 impl Types {
@@ -136,7 +141,12 @@ impl Types {
             }
             Expr::InList(InList { expr, list, negated }) => {
                 let other = expr.get_type(schema).ok();
+                let of = expr.to_field(schema).ok().map(|(_, field)| field);
                 let list = list.into_iter().map(|item| {
+                    let item = match &of {
+                        Some(of) => literals::held_as(item, of),
+                        None => item,
+                    };
                     let item = self.beside(item, other.as_ref(), true)?;
                     Ok(self.turned(item, other.as_ref(), schema))
                 });
@@ -152,6 +162,11 @@ impl Types {
                 Transformed::yes(Expr::Between(Between { expr, negated, low, high }))
             }
             Expr::ScalarFunction(function) => Transformed::yes(self.function(function, schema)?),
+            // A pattern sees the blanks behind a text that is filled up with them.
+            Expr::Like(mut like) => {
+                moments::fill_up(&mut like.expr, schema);
+                Transformed::yes(Expr::Like(like))
+            }
             Expr::Case(case) => self.case(case, schema)?,
             Expr::ScalarSubquery(subquery) => {
                 Transformed::yes(Expr::ScalarSubquery(self.subquery(subquery, schema)?))
@@ -281,6 +296,7 @@ fn is_concerned(node: &LogicalPlan) -> Result<bool> {
                             | "jsonb_build_array"
                             | "json_build_object"
                             | "jsonb_build_object"
+                            | "octet_length"
                     ),
                     // Days and points in time may meet.
                     Expr::BinaryExpr(BinaryExpr { left, op, right }) => {

@@ -9,7 +9,10 @@ use datafusion::arrow::datatypes::Fields;
 
 use super::catalog::Tables;
 use crate::analytics::Counted;
-use crate::catalog::{ANALYTICS, NumberedColumn, SequenceOwner, UniqueConstraint, keyed, placed};
+use crate::catalog::{
+    ANALYTICS, CheckConstraint, Constraints, NumberedColumn, SequenceOwner, UniqueConstraint,
+    keyed, placed,
+};
 
 /// The key in the metadata of a column under which its default stands, as SQL.
 pub(crate) const DEFAULT: &str = "default";
@@ -44,8 +47,8 @@ pub struct Relation {
     pub columns: Fields,
     /// The columns of its primary key, in order; empty for none.
     pub primary_key: Vec<String>,
-    /// What else keeps its rows apart.
-    pub unique: Vec<UniqueConstraint>,
+    /// What else holds for its rows.
+    pub constraints: Constraints,
     /// The columns whose rows are numbered as they are put in, and by what.
     pub numbered: BTreeMap<String, NumberedColumn>,
     /// What a sequence is.
@@ -82,6 +85,15 @@ pub struct NumberedKey {
     pub constraint: u32,
 }
 
+/// A check with the oid that it has in the catalog.
+#[derive(Debug)]
+pub struct NumberedCheck {
+    /// The check.
+    pub check: CheckConstraint,
+    /// Its oid.
+    pub oid: u32,
+}
+
 /// A relation with the oids it has in the catalog.
 #[derive(Debug)]
 pub struct Numbered {
@@ -97,6 +109,8 @@ pub struct Numbered {
     pub row_type: u32,
     /// Its keys, the primary key first.
     pub keys: Vec<NumberedKey>,
+    /// What each of its rows fulfils.
+    pub checks: Vec<NumberedCheck>,
     /// The columns that have a default, such as the next number of a sequence, with the oids of those.
     pub defaults: Vec<(String, u32)>,
 }
@@ -278,6 +292,18 @@ impl Snapshot {
         keys.find(|(_, key)| key.name == name)
     }
 
+    /// Returns the checks, each with its relation.
+    pub fn checks(&self) -> impl Iterator<Item = (&Numbered, &NumberedCheck)> {
+        self.relations.iter().flat_map(|r| r.checks.iter().map(move |check| (r, check)))
+    }
+
+    /// Tells whether a constraint of a schema has this name.
+    pub fn has_constraint(&self, schema: &str, name: &str) -> bool {
+        let mut checks = self.checks();
+        self.index(schema, name).is_some()
+            || checks.any(|(r, known)| r.relation.schema == schema && known.check.name == name)
+    }
+
     /// Returns the sequences, each with its relation.
     pub fn sequences(&self) -> impl Iterator<Item = (&Numbered, &Sequence)> {
         self.relations.iter().filter_map(|r| Some((r, r.relation.sequence.as_ref()?)))
@@ -324,17 +350,18 @@ impl Oids {
             Some(_) => 0,
             None => self.next(&["row type", schema, name]),
         };
+        let (constraints, usual) = (&relation.constraints, || format!("{name}_pkey"));
         let mut keys = vec![];
         if !relation.primary_key.is_empty() {
             keys.push(NumberedKey {
-                name: format!("{name}_pkey"),
+                name: constraints.primary_key_name.clone().unwrap_or_else(usual),
                 columns: relation.primary_key.clone(),
                 is_primary: true,
                 index: self.next(&["index", schema, name]),
                 constraint: self.next(&["constraint", schema, name]),
             });
         }
-        for UniqueConstraint { name: constraint, columns } in &relation.unique {
+        for UniqueConstraint { name: constraint, columns } in &constraints.unique {
             keys.push(NumberedKey {
                 name: constraint.clone(),
                 columns: columns.clone(),
@@ -343,6 +370,11 @@ impl Oids {
                 constraint: self.next(&["constraint", schema, name, constraint]),
             });
         }
+        let checks = constraints.checks.iter().map(|check| {
+            let oid = self.next(&["constraint", schema, name, &check.name]);
+            NumberedCheck { check: check.clone(), oid }
+        });
+        let checks = checks.collect();
         let has_default = |(_, by): &(&String, &NumberedColumn)| by.identity.is_none();
         let numbered = relation.numbered.iter().filter(has_default);
         let declared =
@@ -355,7 +387,7 @@ impl Oids {
             (column, oid)
         });
         let defaults = defaults.collect();
-        Numbered { relation, oid, schema_oid, owner_oid, row_type, keys, defaults }
+        Numbered { relation, oid, schema_oid, owner_oid, row_type, keys, checks, defaults }
     }
 
     pub(super) fn next(&mut self, name: &[&str]) -> u32 {
@@ -390,7 +422,7 @@ mod tests {
             comment: None,
             columns: Fields::empty(),
             primary_key: vec![],
-            unique: vec![],
+            constraints: Constraints::default(),
             numbered: BTreeMap::new(),
             sequence: None,
             definition: None,

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, DFSchema, ExprSchema, Result, ScalarValue, plan_err};
+use datafusion::common::{Column, DFSchema, ExprSchema, JoinType, Result, ScalarValue, plan_err};
 use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::logical_expr::binary::comparison_coercion;
 use datafusion::logical_expr::expr::{AggregateFunction, Cast, Exists, InSubquery};
@@ -28,6 +28,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::AnalyzerRule;
 
+use super::applied::around;
 use super::copies::Copies;
 use super::{compared_sets, functions};
 
@@ -67,6 +68,7 @@ impl AnalyzerRule for CorrelatedSubqueries {
             let names = NamePreserver::new(&node);
             let shown = matches!(node, LogicalPlan::Projection(_) | LogicalPlan::Aggregate(_));
             let filters = matches!(node, LogicalPlan::Filter(_));
+            let joins = matches!(&node, LogicalPlan::Join(j) if j.join_type == JoinType::Inner);
             let node = node.map_expressions(|expr| {
                 let name = names.save(&expr);
                 let rewritten = expr.transform_up(|expr| match expr {
@@ -88,7 +90,9 @@ impl AnalyzerRule for CorrelatedSubqueries {
                     }
                     other => Ok(Transformed::no(other)),
                 })?;
-                let rewritten = match filters && rewritten.data.exists(is_in)? {
+                let is_condition = filters && rewritten.data.exists(is_in)?
+                    || joins && rewritten.data.exists(is_in_of_constant)?;
+                let rewritten = match is_condition {
                     true => Transformed::yes(within_filter(rewritten.data, &schema, &copies)?),
                     false => rewritten,
                 };
@@ -196,6 +200,15 @@ fn is_in(expr: &Expr) -> Result<bool> {
     Ok(matches!(expr, Expr::InSubquery(_)))
 }
 
+fn is_in_of_constant(expr: &Expr) -> Result<bool> {
+    Ok(matches!(expr, Expr::InSubquery(within) if is_constant(&within.expr)))
+}
+
+/// Tells whether an expression has one value for all rows.
+fn is_constant(expr: &Expr) -> bool {
+    expr.column_refs().is_empty() && !expr.contains_outer()
+}
+
 /// Tells whether a query gives one row whatever it reads: it aggregates all of it.
 fn gives_one_row(plan: &LogicalPlan) -> bool {
     match plan {
@@ -219,7 +232,7 @@ fn within_filter(predicate: Expr, row: &DFSchema, copies: &Copies) -> Result<Exp
             Expr::BinaryExpr(BinaryExpr { op: Operator::And | Operator::Or, .. }) => {
                 Ok(Transformed::no(part))
             }
-            Expr::InSubquery(InSubquery { negated: false, .. }) => {
+            part if is_semi_join(&part) => {
                 Ok(Transformed::new(part, false, TreeNodeRecursion::Jump))
             }
             other => {
@@ -236,12 +249,21 @@ fn within_filter(predicate: Expr, row: &DFSchema, copies: &Copies) -> Result<Exp
     Ok(conjunction(conditions).unwrap_or_else(|| lit(true)))
 }
 
-/// Tells whether a condition is a `NOT IN` over rows that are the same for all.
+/// Tells whether a condition is an `IN` that DataFusion makes a join of.
+fn is_semi_join(condition: &Expr) -> bool {
+    matches!(condition, Expr::InSubquery(within)
+        if !within.negated && !around::asks_chosen(&within.subquery.subquery))
+}
+
+/// Tells whether a condition is a `NOT IN` over rows that are the same for all, of something that the row has: DataFusion's join
+/// forgets the nulls where a constant is looked for.
 fn is_anti_join(condition: &Expr) -> bool {
+    let joins =
+        |within: &InSubquery| !is_constant(&within.expr) && !is_correlated(&within.subquery);
     match condition {
-        Expr::InSubquery(within) => within.negated && !is_correlated(&within.subquery),
+        Expr::InSubquery(within) => within.negated && joins(within),
         Expr::Not(inner) => match inner.as_ref() {
-            Expr::InSubquery(within) => !within.negated && !is_correlated(&within.subquery),
+            Expr::InSubquery(within) => !within.negated && joins(within),
             _ => false,
         },
         _ => false,

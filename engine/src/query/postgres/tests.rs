@@ -22,6 +22,7 @@ mod sequences;
 mod settled;
 
 use super::*;
+use crate::catalog::Constraints;
 use crate::query::postgres::types::{COMMENT_KEY, TYPE_KEY, arrow_type};
 
 fn column(name: &str, data_type: DataType, logical: Option<&str>) -> Field {
@@ -39,7 +40,7 @@ fn relation(schema: &str, name: &str, kind: RelationKind, columns: Vec<Field>) -
         comment: None,
         columns: columns.into(),
         primary_key: vec![],
-        unique: vec![],
+        constraints: Constraints::default(),
         numbered: BTreeMap::new(),
         sequence: None,
         definition: None,

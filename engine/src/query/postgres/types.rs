@@ -19,6 +19,19 @@ pub const QUOTIENT: &str = "numeric(quotient)";
 /// The logical type of a numeric that was read of floats or texts: clients see no more digits of each than it needs.
 pub const PLAIN: &str = "numeric(plain)";
 
+/// The logical type of a numeric of which clients see no more digits of each than it needs, and no fewer than `least`.
+pub(super) fn plain_from(least: i32) -> String {
+    format!("numeric(plain,{least})")
+}
+
+/// Returns how many digits behind the point clients see of each number of a column at least, if they see no more than it
+/// needs; `None` if they see as many of all.
+pub fn least_scale(field: &Field) -> Option<i32> {
+    let digits =
+        field.metadata().get(TYPE_KEY)?.strip_prefix("numeric(plain")?.strip_suffix(')')?;
+    if digits.is_empty() { Some(0) } else { digits.strip_prefix(',')?.parse().ok() }
+}
+
 /// The metadata key of a column's comment.
 pub const COMMENT_KEY: &str = "comment";
 
@@ -156,6 +169,27 @@ pub fn pg_type_of(field: &Field) -> (&'static PgType, i32) {
         return (found, modifier(logical, found));
     }
     physical(field.data_type())
+}
+
+/// Tells whether the values of a column are of type `bpchar` or `char(n)`: they are held without the blanks at their end,
+/// which count in no comparison.
+pub fn is_blank_padded(field: &Field) -> bool {
+    let logical = field.metadata().get(TYPE_KEY);
+    field.data_type().is_string()
+        && logical
+            .is_some_and(|name| name.split('(').next() == Some("bpchar") && !name.ends_with(']'))
+}
+
+/// In how many characters the values of a column of type `char(n)` are shown.
+pub(super) fn shown_chars(field: &Field) -> Option<i64> {
+    let (_, modifier) = pg_type_of(field);
+    (is_blank_padded(field) && modifier > 4).then(|| i64::from(modifier - 4))
+}
+
+/// Tells whether the values of a column are uuids, written as texts.
+pub(in crate::query) fn is_text_of_uuid(field: &Field) -> bool {
+    field.data_type().is_string()
+        && field.metadata().get(TYPE_KEY).is_some_and(|name| name == "uuid")
 }
 
 /// Whether a column of these values can be of a logical type.
@@ -313,6 +347,14 @@ pub fn field(name: &str, pg_type: &str) -> Field {
     plain.with_metadata(HashMap::from([(TYPE_KEY.to_string(), pg_type.to_string())]))
 }
 
+/// Returns the column of what a function gives. Its metadata name the type only where its Arrow type does not tell it already, so
+/// that literals can stand beside it in `VALUES`.
+pub(super) fn result_field(name: &str, pg_type: &str) -> Field {
+    let named = field(name, pg_type);
+    let plain = Field::new(name, named.data_type().clone(), true);
+    if pg_type_of(&plain) == pg_type_of(&named) { plain } else { named }
+}
+
 /// Returns the Arrow type that holds values of a PostgreSQL type, named as in `pg_type`.
 pub fn arrow_type(pg_type: &str) -> DataType {
     let list = |element: &str| DataType::List(Arc::new(field("item", element)));
@@ -381,6 +423,11 @@ mod tests {
         check(&with_type(DataType::Utf8, "char"), "char", "\"char\"");
         check(&with_type(DataType::Decimal128(38, 16), QUOTIENT), "numeric", "numeric");
         check(&with_type(DataType::Decimal128(38, 16), PLAIN), "numeric", "numeric");
+        let from_one = with_type(DataType::Decimal128(3, 2), &plain_from(1));
+        check(&from_one, "numeric", "numeric");
+        assert_eq!(least_scale(&from_one), Some(1));
+        assert_eq!(least_scale(&with_type(DataType::Decimal128(3, 2), PLAIN)), Some(0));
+        assert_eq!(least_scale(&with_type(DataType::Decimal128(3, 2), QUOTIENT)), None);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use super::input;
 use super::rewrite::array_elements;
-use super::types::{TYPE_KEY, arrow_type};
+use super::types::{TYPE_KEY, arrow_type, is_blank_padded, is_text_of_uuid};
 use super::zone::Zone;
 
 const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
@@ -74,10 +74,14 @@ impl Meaning {
             moment if moment.is_temporal() && same => {
                 self.moment(moment).map(|to| cast(lit(text.as_str()), &to))
             }
+            // The texts of uuids are compared, of which each has one form.
+            _ if is_text_of_uuid(&field) && same => uuid_text(text).map(lit),
+            // Blanks at its end count for nothing.
+            _ if is_blank_padded(&field) && same => Some(lit(text.trim_end_matches(' '))),
             DataType::FixedSizeBinary(16) => {
-                let parsed = uuid::Uuid::parse_str(text.trim()).ok();
+                let parsed = input::uuid(text).ok();
                 parsed.map(|id| {
-                    let value = ScalarValue::FixedSizeBinary(16, Some(id.as_bytes().to_vec()));
+                    let value = ScalarValue::FixedSizeBinary(16, Some(id.to_vec()));
                     let metadata = HashMap::from([(TYPE_KEY.to_string(), "uuid".to_string())]);
                     Expr::Literal(value, Some(FieldMetadata::from(metadata)))
                 })
@@ -136,6 +140,11 @@ fn number(text: &str, beside: &DataType) -> Expr {
         Some(Ok(value)) => lit(value),
         Some(Err(_)) | None => cast(lit(text), &to),
     }
+}
+
+/// The form in which a uuid is shown and compared. What is none is refused where values are checked.
+pub(super) fn uuid_text(text: &str) -> Option<String> {
+    input::uuid(text).ok().map(|bytes| uuid::Uuid::from_bytes(bytes).to_string())
 }
 
 /// An array of its elements.

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use arrow::array::timezone::Tz;
 use chrono::{DateTime, Offset, TimeZone};
 
+use super::functions::is_endless_time;
+
 /// A time zone under the name that the session shows.
 #[derive(Debug, Clone)]
 pub struct Zone {
@@ -95,12 +97,18 @@ impl Zone {
 
     /// Returns what the clock on the wall shows at a point in time, both in microseconds since 1970.
     pub fn wall_clock(&self, micros: i64) -> i64 {
+        if is_endless_time(micros) {
+            return micros;
+        }
         let offset = self.offset_at(micros.div_euclid(SECOND_US));
         micros.saturating_add(i64::from(offset) * SECOND_US)
     }
 
     /// Returns the point in time at which the clock on the wall shows a time, as [`Zone::utc_of`] says.
     pub fn moment(&self, micros: i64) -> i64 {
+        if is_endless_time(micros) {
+            return micros;
+        }
         let seconds = self.utc_of(micros.div_euclid(SECOND_US));
         seconds.saturating_mul(SECOND_US).saturating_add(micros.rem_euclid(SECOND_US))
     }

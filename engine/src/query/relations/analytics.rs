@@ -168,7 +168,7 @@ impl Made<'_> {
             defaults: table.map(|table| table.defaults.clone()).unwrap_or_default(),
             materialized: table.and_then(|table| table.definition.clone()),
             primary_key: table.map(|table| table.primary_key.clone()).unwrap_or_default(),
-            unique: table.map(|table| table.unique.clone()).unwrap_or_default(),
+            constraints: table.map(AnalyticsTable::constraints).unwrap_or_default(),
             ..Relation::new(placed(name).0, placed(name).1, columns, source)
         })
     }
@@ -322,7 +322,9 @@ mod tests {
             numbered: BTreeMap::new(),
             defaults: BTreeMap::new(),
             primary_key: vec![],
+            primary_key_name: None,
             unique: vec![],
+            checks: vec![],
             definition: None,
         };
         let mut made = AnalyticsRelation {

@@ -20,8 +20,8 @@ use datafusion::error::{DataFusionError, Result as DataFusionResult};
 use parking_lot::Mutex;
 
 use crate::catalog::{
-    ANALYTICS, AnalyticsSchema, Capability, LegalBasis, NumberedColumn, Published, TEMPORARY,
-    UniqueConstraint, is_reserved, placed,
+    ANALYTICS, AnalyticsSchema, Capability, Constraints, LegalBasis, NumberedColumn, Published,
+    TEMPORARY, is_reserved, placed,
 };
 use crate::error::Result;
 use crate::functions::SessionFunctions;
@@ -79,8 +79,8 @@ pub struct Relation {
     pub comment: Option<String>,
     /// The columns that identify a row.
     pub primary_key: Vec<String>,
-    /// What else keeps rows apart.
-    pub unique: Vec<UniqueConstraint>,
+    /// What else holds for its rows.
+    pub constraints: Constraints,
     /// The columns whose rows are numbered as they are put in, and by what.
     pub numbered: BTreeMap<String, NumberedColumn>,
     /// What columns are in rows that have no value for them, as SQL.
@@ -350,7 +350,7 @@ impl Relations {
                 comment: relation.comment.clone(),
                 columns: relation.columns_with_defaults(),
                 primary_key: relation.primary_key.clone(),
-                unique: relation.unique.clone(),
+                constraints: relation.constraints.clone(),
                 numbered: relation.numbered.clone(),
                 sequence: relation.sequence.clone(),
                 definition: match &relation.source {
@@ -445,7 +445,7 @@ impl Relation {
             owner: None,
             comment: None,
             primary_key: vec![],
-            unique: vec![],
+            constraints: Constraints::default(),
             numbered: BTreeMap::new(),
             defaults: BTreeMap::new(),
             sequence: None,

@@ -204,7 +204,15 @@ impl QuerySession {
         target: Option<&str>,
     ) -> Result<SendableRecordBatchStream> {
         let reads = Reads::of(&plan)?;
-        let make = |context: Arc<Context>| async move { physical(&context.state(), &plan).await };
+        // Several threads would hand rows on as they are done with them.
+        let in_order = weight::comes_in_order(&plan);
+        let make = move |context: Arc<Context>| async move {
+            let mut state = context.state();
+            if in_order {
+                state.config_mut().options_mut().execution.target_partitions = 1;
+            }
+            physical(&state, &plan).await
+        };
         self.run_reading(live, reads, target, Manner::default(), make).await
     }
 

@@ -1,7 +1,8 @@
 //! Clauses that sqlparser has no syntax for, written as others that mean the same.
 //!
 //! `TABLE t` becomes `SELECT * FROM t`, `ORDER BY a USING >` becomes `ORDER BY a DESC`, and the brackets of
-//! `FETCH FIRST (n) ROWS ONLY` become those of a `LIMIT`. Each token keeps its place in the text.
+//! `FETCH FIRST (n) ROWS ONLY` become those of a `LIMIT`. `ONLY t` becomes `t`, since no table inherits from another one, and
+//! `DO NOTHING` of a `MERGE` an action on a column that no table has. Each token keeps its place in the text.
 
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
@@ -9,10 +10,25 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 /// Tokens at most that the brackets of `FETCH` are looked through for: each of many that are open would look through all of them.
 const FETCHED_TOKENS_MAX: usize = 4096;
 
+/// The column that `DO NOTHING` of a `MERGE` writes: no text of a statement has such a name.
+pub(crate) const NOTHING: &str = "\u{1}nothing";
+
+/// What is read in the place of some tokens.
+struct Reading {
+    tokens: Vec<TokenWithSpan>,
+    /// The last of those that it stands for; `None` if it leaves them out.
+    last: Option<usize>,
+    /// Where the text goes on.
+    behind: usize,
+}
+
 /// Writes tokens so that sqlparser reads them.
 pub(super) fn readable(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     let is_concerned = |token: &TokenWithSpan| {
-        matches!(keyword(&token.token), Keyword::TABLE | Keyword::FETCH | Keyword::USING)
+        matches!(
+            keyword(&token.token),
+            Keyword::TABLE | Keyword::FETCH | Keyword::USING | Keyword::ONLY | Keyword::MATCHED
+        )
     };
     if !tokens.iter().any(is_concerned) {
         return tokens;
@@ -21,49 +37,37 @@ pub(super) fn readable(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     let mut written = Vec::with_capacity(tokens.len() + 8);
     // The token before, white space and comments left out.
     let mut before: Option<usize> = None;
+    // Whether the clause of a `MERGE` is one for rows that meet none.
+    let mut meets_none = false;
     let mut at = 0;
     while at < tokens.len() {
-        let token = &tokens[at];
         let is_made = before.is_some() && before == made_as;
         let previous = before.map(|before| &tokens[before].token);
-        if !is_space(token) {
-            before = Some(at);
+        let word = keyword(&tokens[at].token);
+        if word == Keyword::MATCHED {
+            meets_none = previous.map(keyword) == Some(Keyword::NOT);
         }
-        match keyword(&token.token) {
-            Keyword::TABLE if (is_made || begins_query(previous)) && names(&tokens, at) => {
-                let (select, from) = (Token::make_keyword("SELECT"), Token::make_keyword("FROM"));
-                let all = [select, Token::Mul, from];
-                written.extend(all.map(|part| TokenWithSpan::new(part, token.span)));
-                at += 1;
+        let reading = match (word, previous) {
+            (Keyword::TABLE, _) if is_made || begins_query(previous) => table(&tokens, at),
+            (Keyword::USING, _) => direction(&tokens, at),
+            (Keyword::FETCH, Some(_)) => fetched(&tokens, at),
+            (Keyword::ONLY, Some(previous)) if names_relation(previous) => only(&tokens, at),
+            (Keyword::DO, Some(previous)) if keyword(previous) == Keyword::THEN => {
+                nothing(&tokens, at, meets_none)
             }
-            Keyword::USING => {
-                let next = following(&tokens, at);
-                let direction = match next.map(|next| &tokens[next].token) {
-                    Some(Token::Gt) => "DESC",
-                    Some(Token::Lt) => "ASC",
-                    _ => {
-                        written.push(token.clone());
-                        at += 1;
-                        continue;
-                    }
-                };
-                written.push(TokenWithSpan::new(Token::make_keyword(direction), token.span));
-                before = next;
-                at = next.unwrap_or(at) + 1;
+            _ => None,
+        };
+        match reading {
+            Some(Reading { tokens, last, behind }) => {
+                written.extend(tokens);
+                before = last.or(before);
+                at = behind;
             }
-            Keyword::FETCH if previous.is_some() => match fetched(&tokens, at) {
-                Some((limit, behind)) => {
-                    written.extend(limit);
-                    before = behind.checked_sub(1);
-                    at = behind;
+            None => {
+                if !is_space(&tokens[at]) {
+                    before = Some(at);
                 }
-                None => {
-                    written.push(token.clone());
-                    at += 1;
-                }
-            },
-            _ => {
-                written.push(token.clone());
+                written.push(tokens[at].clone());
                 at += 1;
             }
         }
@@ -79,12 +83,12 @@ pub(super) fn keyword(token: &Token) -> Keyword {
     }
 }
 
-fn is_space(token: &TokenWithSpan) -> bool {
+pub(super) fn is_space(token: &TokenWithSpan) -> bool {
     matches!(token.token, Token::Whitespace(_))
 }
 
 /// Where the token behind another stands.
-fn following(tokens: &[TokenWithSpan], at: usize) -> Option<usize> {
+pub(super) fn following(tokens: &[TokenWithSpan], at: usize) -> Option<usize> {
     (at + 1..tokens.len()).find(|at| !is_space(&tokens[*at]))
 }
 
@@ -109,13 +113,83 @@ fn begins_query(previous: Option<&Token>) -> bool {
         )
 }
 
-/// Tells whether a name follows.
-fn names(tokens: &[TokenWithSpan], at: usize) -> bool {
-    following(tokens, at).is_some_and(|next| matches!(tokens[next].token, Token::Word(_)))
+/// `TABLE name` from a place on.
+fn table(tokens: &[TokenWithSpan], at: usize) -> Option<Reading> {
+    following(tokens, at).filter(|next| matches!(tokens[*next].token, Token::Word(_)))?;
+    let (select, from) = (Token::make_keyword("SELECT"), Token::make_keyword("FROM"));
+    let all = [select, Token::Mul, from].map(|part| TokenWithSpan::new(part, tokens[at].span));
+    Some(Reading { tokens: all.to_vec(), last: Some(at), behind: at + 1 })
 }
 
-/// `FETCH FIRST (n) ROWS ...` from a place on: what is read in its stead, and where the text goes on.
-fn fetched(tokens: &[TokenWithSpan], at: usize) -> Option<(Vec<TokenWithSpan>, usize)> {
+/// `USING >` from a place on.
+fn direction(tokens: &[TokenWithSpan], at: usize) -> Option<Reading> {
+    let next = following(tokens, at)?;
+    let direction = match tokens[next].token {
+        Token::Gt => "DESC",
+        Token::Lt => "ASC",
+        _ => return None,
+    };
+    let direction = TokenWithSpan::new(Token::make_keyword(direction), tokens[at].span);
+    Some(Reading { tokens: vec![direction], last: Some(next), behind: next + 1 })
+}
+
+/// Tells whether the name of a relation follows a token.
+fn names_relation(previous: &Token) -> bool {
+    *previous == Token::Comma
+        || matches!(
+            keyword(previous),
+            Keyword::UPDATE | Keyword::FROM | Keyword::JOIN | Keyword::INTO | Keyword::USING
+        )
+}
+
+/// `ONLY name` or `ONLY (name)` from a place on.
+fn only(tokens: &[TokenWithSpan], at: usize) -> Option<Reading> {
+    let open = following(tokens, at)?;
+    match &tokens[open].token {
+        Token::Word(_) => return Some(Reading { tokens: vec![], last: None, behind: at + 1 }),
+        Token::LParen => {}
+        _ => return None,
+    }
+    let (mut name, mut next) = (vec![], open);
+    loop {
+        next = following(tokens, next)?;
+        match &tokens[next].token {
+            Token::Word(_) | Token::Period => name.push(tokens[next].clone()),
+            Token::RParen if !name.is_empty() => {
+                return Some(Reading { tokens: name, last: Some(next), behind: next + 1 });
+            }
+            _ => return None,
+        }
+    }
+}
+
+/// `DO NOTHING` from a place on, of rows that meet none or of others.
+fn nothing(tokens: &[TokenWithSpan], at: usize, meets_none: bool) -> Option<Reading> {
+    let next = following(tokens, at)?;
+    if keyword(&tokens[next].token) != Keyword::NOTHING {
+        return None;
+    }
+    let (column, word) = (Token::make_word(NOTHING, Some('"')), Token::make_keyword);
+    let (open, close) = (Token::LParen, Token::RParen);
+    let action = match meets_none {
+        true => vec![
+            word("INSERT"),
+            open.clone(),
+            column,
+            close.clone(),
+            word("VALUES"),
+            open,
+            word("NULL"),
+            close,
+        ],
+        false => vec![word("UPDATE"), word("SET"), column, Token::Eq, word("NULL")],
+    };
+    let action = action.into_iter().map(|part| TokenWithSpan::new(part, tokens[at].span));
+    Some(Reading { tokens: action.collect(), last: Some(next), behind: next + 1 })
+}
+
+/// `FETCH FIRST (n) ROWS ...` from a place on.
+fn fetched(tokens: &[TokenWithSpan], at: usize) -> Option<Reading> {
     let keyword_at = |at: usize| keyword(&tokens[at].token);
     let first = following(tokens, at)?;
     let open = following(tokens, first)?;
@@ -143,7 +217,8 @@ fn fetched(tokens: &[TokenWithSpan], at: usize) -> Option<(Vec<TokenWithSpan>, u
         Keyword::ONLY => {
             let limit = TokenWithSpan::new(Token::make_keyword("LIMIT"), tokens[at].span);
             let count = tokens[open..=close].iter().cloned();
-            Some((std::iter::once(limit).chain(count).collect(), how + 1))
+            let limited = std::iter::once(limit).chain(count).collect();
+            Some(Reading { tokens: limited, last: Some(how), behind: how + 1 })
         }
         // A cast of the number says nothing.
         Keyword::WITH => {
@@ -155,7 +230,7 @@ fn fetched(tokens: &[TokenWithSpan], at: usize) -> Option<(Vec<TokenWithSpan>, u
                 _ => return None,
             };
             let kept = [&tokens[at], &tokens[first], count].map(TokenWithSpan::clone);
-            Some((kept.to_vec(), rows))
+            Some(Reading { tokens: kept.to_vec(), last: Some(close), behind: rows })
         }
         _ => None,
     }
@@ -198,6 +273,35 @@ mod tests {
             (
                 "SELECT a FROM t ORDER BY a FETCH FIRST ($1::INTEGER) ROWS WITH TIES",
                 "SELECT a FROM t ORDER BY a FETCH FIRST $1 ROWS WITH TIES",
+            ),
+        ]);
+    }
+
+    #[test]
+    fn tables_are_read_without_those_that_inherit() {
+        reads(&[
+            ("UPDATE ONLY t SET a = 1", "UPDATE t SET a = 1"),
+            ("DELETE FROM ONLY hr.t x WHERE a = 1", "DELETE FROM hr.t x WHERE a = 1"),
+            (
+                "SELECT a FROM t, ONLY (hr.u) AS v JOIN ONLY w ON true FETCH FIRST 1 ROWS ONLY",
+                "SELECT a FROM t, hr.u AS v JOIN w ON true FETCH FIRST 1 ROWS ONLY",
+            ),
+            ("SELECT \"only\" FROM \"only\"", "SELECT \"only\" FROM \"only\""),
+        ]);
+    }
+
+    #[test]
+    fn a_clause_of_a_merge_may_do_nothing() {
+        reads(&[
+            (
+                "MERGE INTO t USING s ON a = b WHEN MATCHED AND c THEN DO NOTHING \
+                 WHEN NOT MATCHED THEN DO NOTHING",
+                "MERGE INTO t USING s ON a = b WHEN MATCHED AND c THEN UPDATE SET \"\u{1}nothing\" = NULL \
+                 WHEN NOT MATCHED THEN INSERT (\"\u{1}nothing\") VALUES (NULL)",
+            ),
+            (
+                "INSERT INTO t VALUES (1) ON CONFLICT DO NOTHING",
+                "INSERT INTO t VALUES (1) ON CONFLICT DO NOTHING",
             ),
         ]);
     }

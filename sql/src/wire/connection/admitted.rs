@@ -69,6 +69,7 @@ impl Admitted {
             statements: HashMap::new(),
             portals: HashMap::new(),
             cursors: HashMap::new(),
+            opened: 0,
             listening: Listening::of(&hello.user),
         };
         Ok(Admitted { shared, registration, session, greeting })

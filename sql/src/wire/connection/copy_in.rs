@@ -10,7 +10,7 @@ use crate::session::Transaction;
 use crate::wire::copy_in::CopyParser;
 use crate::wire::error::{WireError, sqlstate};
 use crate::wire::frame::Frontend;
-use crate::wire::limits::COPIED_ROWS_MAX;
+use crate::wire::limits::PARSED_HERE_BYTES_MAX;
 use crate::wire::message;
 use crate::wire::output::WorkError;
 
@@ -41,7 +41,19 @@ impl Connection {
         let mut more = true;
         while more {
             match self.next().await? {
-                Frontend::CopyData(piece) => parser.push(&piece)?,
+                Frontend::CopyData(piece) if piece.len() <= PARSED_HERE_BYTES_MAX => {
+                    parser.push(&piece)?;
+                }
+                Frontend::CopyData(piece) => {
+                    let parsed = self.on_cpu(move |_| {
+                        async move {
+                            parser.push(&piece)?;
+                            Ok(parser)
+                        }
+                        .boxed()
+                    });
+                    parser = parsed.await.map_err(|halt| halt.at(place))?;
+                }
                 Frontend::CopyDone => {
                     parser.finish()?;
                     more = false;
@@ -57,7 +69,7 @@ impl Connection {
                     return Err(WireError::protocol(message).into());
                 }
             }
-            if parser.rows() >= COPIED_ROWS_MAX || (!more && parser.rows() > 0) {
+            if parser.is_full() || (!more && parser.rows() > 0) {
                 let (engine, target, rows) =
                     (self.session.engine.clone(), target.clone(), parser.take());
                 let staged = self.on_cpu(move |_| {

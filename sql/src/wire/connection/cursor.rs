@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use datafusion::common::ScalarValue;
 use engine::query::postgres::OpenCursor;
 use futures::FutureExt;
 
@@ -13,7 +14,7 @@ use crate::dialect::{FetchDirection, Parsed};
 use crate::session::backend::Plan;
 use crate::wire::encode::{Format, RowEncoder};
 use crate::wire::error::{Place, WireError, sqlstate};
-use crate::wire::limits::{CURSORS_MAX, SCROLLED_BYTES_MAX};
+use crate::wire::limits::{CURSORS_MAX, OPEN_BYTES_MAX, SCROLLED_BYTES_MAX};
 use crate::wire::message;
 use crate::wire::output::{Framing, RowRun, Sent};
 use crate::wire::scroll::{Scroll, Step};
@@ -33,6 +34,10 @@ pub(super) struct Cursor {
     shown: Arc<OpenCursor>,
     /// Whether it has outlived its transaction: no other one undoes it.
     held: bool,
+    /// Which of the portals and cursors of its session it is.
+    pub(super) opened: u64,
+    /// Bytes of the values of its parameters.
+    bytes: usize,
     source: Arc<str>,
     query: Arc<Parsed>,
 }
@@ -65,16 +70,15 @@ impl Connection {
         if !hold {
             self.session.transaction.require_block("DECLARE CURSOR")?;
         }
-        if self.session.cursors.contains_key(name) {
-            let message = format!("cursor \"{name}\" already exists");
-            return Err(WireError::new(sqlstate::DUPLICATE_CURSOR, message).into());
-        }
+        self.check_cursor_name(name)?;
         if self.session.cursors.len() >= CURSORS_MAX {
             let message = format!("too many cursors: the bound is {CURSORS_MAX}");
             return Err(WireError::new(sqlstate::LIMIT_EXCEEDED, message)
                 .hint("Close those that are done.")
                 .into());
         }
+        let bytes = how.prepared.map_or(0, |(_, values)| bytes_of(values));
+        self.check_room(bytes)?;
         let planned = match how
             .prepared
             .and_then(|(prepared, values)| prepared.plan.as_ref().zip(Some(values)))
@@ -85,6 +89,7 @@ impl Connection {
         let place = place_of(how.source, Some(query));
         let started = self.start_run(planned, how.followed).await;
         let (plan, run) = started.map_err(|halt| halt.at(place))?;
+        self.session.opened += 1;
         let cursor = Cursor {
             plan,
             run,
@@ -100,11 +105,35 @@ impl Connection {
                 created_at_us: 0,
             }),
             held: false,
+            opened: self.session.opened,
+            bytes,
             source: how.source.into(),
             query: Arc::new(query.clone()),
         };
         self.session.cursors.insert(name.to_owned(), cursor);
         Ok("DECLARE CURSOR".to_owned())
+    }
+
+    /// Refuses a name that a cursor or portal has.
+    pub(super) fn check_cursor_name(&self, name: &str) -> Result<(), WireError> {
+        if !self.session.cursors.contains_key(name) && !self.session.portals.contains_key(name) {
+            return Ok(());
+        }
+        let message = format!("cursor \"{name}\" already exists");
+        Err(WireError::new(sqlstate::DUPLICATE_CURSOR, message))
+    }
+
+    /// Refuses so many bytes of values besides those that portals and cursors have.
+    pub(super) fn check_room(&self, bytes: usize) -> Result<(), WireError> {
+        let portals = self.session.portals.values().map(|portal| portal.bytes);
+        let cursors = self.session.cursors.values().map(|cursor| cursor.bytes);
+        if portals.chain(cursors).sum::<usize>() + bytes <= OPEN_BYTES_MAX {
+            return Ok(());
+        }
+        let mib = OPEN_BYTES_MAX >> 20;
+        let message =
+            format!("values of portals and cursors are too long: all of a session have {mib} MiB");
+        Err(WireError::new(sqlstate::LIMIT_EXCEEDED, message).hint("Close those that are done."))
     }
 
     /// Sends rows of a cursor, at most as many as `delivery` wants.
@@ -284,6 +313,11 @@ impl Cursor {
             }
         }
     }
+}
+
+/// Returns how many bytes values take.
+pub(super) fn bytes_of(values: &[ScalarValue]) -> usize {
+    values.iter().map(ScalarValue::size).sum()
 }
 
 /// Returns how many rows a `FETCH` asks for at most.

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use arrow::datatypes::{Schema, SchemaRef};
 use engine::query::postgres::OpenCursor;
 
-use super::cursor::rows_of;
+use super::cursor::{bytes_of, rows_of};
+use super::explained::explain_columns;
 use super::portal::{PortalState, Prepared, Written, formats_of, place_of};
 use super::query::{Delivery, Planned, planned_text, unsupported};
 use super::setting::{show_all_schema, show_schema};
 use super::statement::{How, nested_execute, no_statement, oid_of, parse, place_of_start, tag_of};
-use super::{Connection, Run};
+use super::{Connection, Run, activity};
 use crate::dialect::{Parsed, Statement};
 use crate::wire::encode::{Format, RowEncoder};
 use crate::wire::error::{WireError, sqlstate};
@@ -58,6 +59,7 @@ impl Connection {
             return Err(WireError::new(sqlstate::SYNTAX_ERROR, message).into());
         }
         let parsed = statements.pop();
+        let declared: Vec<_> = types.iter().map(|oid| parameter::arrow_of(*oid)).collect();
         let mut plan = None;
         if let Some(parsed) = &parsed {
             self.session.transaction.admit(&parsed.statement)?;
@@ -71,14 +73,13 @@ impl Connection {
                 return Err(unsupported(what, hint).at(place_of_start(text, query)).into());
             }
             if let Some(sql) = planned_text(query)? {
-                let declared = types.iter().map(|oid| parameter::arrow_of(*oid)).collect();
-                let planned = self.plan(sql, declared).await;
+                let planned = self.plan(sql, declared.clone()).await;
                 plan = Some(planned.map_err(|halt| halt.at(place_of(text, Some(query))))?);
             }
         }
         let parameters = Prepared::parameters_of(plan.as_ref(), &types);
-        let (source, written) = (text.into(), Written::default());
-        let prepared = Prepared { source, parsed, plan, parameters, _shown: None, written };
+        let (source, written, _shown) = (text.into(), Written::default(), None);
+        let prepared = Prepared { source, parsed, plan, parameters, declared, _shown, written };
         self.keep(name, prepared, false)?;
         message::parse_complete(&mut self.outbox);
         Ok(())
@@ -88,10 +89,13 @@ impl Connection {
         let Some(prepared) = self.session.statements.get(&bind.statement).cloned() else {
             return Err(no_statement(&bind.statement).into());
         };
-        if let Some(parsed) = &prepared.parsed {
-            self.session.transaction.admit(&parsed.statement)?;
-        }
         let (given, wanted) = (bind.values.len(), prepared.parameters.len());
+        let count = bind.formats.len();
+        if count > 1 && count != given {
+            let message =
+                format!("bind message has {count} parameter formats but {given} parameters");
+            return Err(WireError::new(sqlstate::PROTOCOL_VIOLATION, message).into());
+        }
         if given != wanted {
             let message = format!(
                 "bind message supplies {given} parameters, but prepared statement \"{}\" requires {wanted}",
@@ -99,13 +103,11 @@ impl Connection {
             );
             return Err(WireError::new(sqlstate::PROTOCOL_VIOLATION, message).into());
         }
-        let formats = formats_of(&bind.formats)?;
-        if formats.len() > 1 && formats.len() != given {
-            let count = formats.len();
-            let message =
-                format!("bind message has {count} parameter formats but {given} parameters");
-            return Err(WireError::new(sqlstate::PROTOCOL_VIOLATION, message).into());
+        match &prepared.parsed {
+            Some(parsed) => self.session.transaction.admit(&parsed.statement)?,
+            None => self.session.transaction.check_whole()?,
         }
+        let formats = formats_of(&bind.formats)?;
         let format_of = |index: usize| match formats.as_slice() {
             [] => Format::Text,
             [all] => *all,
@@ -126,9 +128,18 @@ impl Connection {
         );
         let values = values.collect::<Result<Vec<_>, _>>()?;
         let result_formats = formats_of(&bind.result_formats)?;
-        if !bind.portal.is_empty() && self.session.portals.contains_key(&bind.portal) {
-            let message = format!("cursor \"{}\" already exists", bind.portal);
-            return Err(WireError::new(sqlstate::DUPLICATE_CURSOR, message).into());
+        let count = result_formats.len();
+        if count > 1
+            && let Ok(Some(columns)) = self.columns_of(&prepared)
+            && columns.fields().len() != count
+        {
+            let width = columns.fields().len();
+            let message =
+                format!("bind message has {count} result formats but query has {width} columns");
+            return Err(WireError::new(sqlstate::PROTOCOL_VIOLATION, message).into());
+        }
+        if !bind.portal.is_empty() {
+            self.check_cursor_name(&bind.portal)?;
         }
         if self.session.portals.len() >= PORTALS_MAX
             && !self.session.portals.contains_key(&bind.portal)
@@ -139,8 +150,10 @@ impl Connection {
                 .into());
         }
         let statement = Arc::clone(&prepared.source);
-        let mut portal = Self::portal(prepared, values, result_formats);
+        let mut portal = self.portal(prepared, values, result_formats);
         if !bind.portal.is_empty() {
+            portal.bytes = bind.portal.len() + bytes_of(&portal.values);
+            self.check_room(portal.bytes)?;
             portal._shown = Some(self.session.engine.show_cursor(OpenCursor {
                 name: bind.portal.clone(),
                 statement,
@@ -159,15 +172,18 @@ impl Connection {
         let Some(prepared) = self.session.statements.get(name).cloned() else {
             return Err(no_statement(name).into());
         };
+        let columns = self.described(&prepared)?;
         let types = prepared.parameters.iter().map(oid_of).collect();
         message::parameter_description(types, &mut self.outbox);
-        self.describe(&prepared, &[])
+        self.describe(&prepared, columns, &[]);
+        Ok(())
     }
 
     /// Describes a portal. A cursor that was declared in SQL is one, too: drivers ask for its columns before they fetch,
     /// and it is the Bind of the `FETCH` that will say how they are written.
     fn describe_portal(&mut self, name: &str) -> Run<()> {
         if let Some(cursor) = self.session.cursors.get(name) {
+            self.session.transaction.check_whole()?;
             let zone = self.session.settings.zone();
             let encoder = RowEncoder::new(&cursor.plan.schema, &[], zone);
             message::row_description(&encoder, &mut self.outbox);
@@ -177,11 +193,22 @@ impl Connection {
             return Err(no_portal(name).into());
         };
         let (prepared, formats) = (portal.prepared.clone(), portal.formats.clone());
-        self.describe(&prepared, &formats)
+        let columns = self.described(&prepared)?;
+        self.describe(&prepared, columns, &formats);
+        Ok(())
     }
 
-    fn describe(&mut self, prepared: &Prepared, formats: &[Format]) -> Run<()> {
-        match self.columns_of(prepared)? {
+    /// Returns the columns that a statement is described with: in a block that has failed only one without them is.
+    fn described(&self, prepared: &Prepared) -> Run<Option<SchemaRef>> {
+        let columns = self.columns_of(prepared)?;
+        if columns.is_some() {
+            self.session.transaction.check_whole()?;
+        }
+        Ok(columns)
+    }
+
+    fn describe(&mut self, prepared: &Prepared, columns: Option<SchemaRef>, formats: &[Format]) {
+        match columns {
             Some(schema) => {
                 let settings = &self.session.settings;
                 let encoder =
@@ -190,7 +217,6 @@ impl Connection {
             }
             None => message::no_data(&mut self.outbox),
         }
-        Ok(())
     }
 
     /// Returns the columns that a statement will answer with, `None` if it has no rows.
@@ -198,6 +224,10 @@ impl Connection {
         let Some(Parsed { statement, .. }) = &prepared.parsed else { return Ok(None) };
         let of = |schema: Schema| Some(Arc::new(schema));
         Ok(match statement {
+            // `EXPLAIN EXECUTE` is planned when it is run.
+            Statement::Explain { format, .. } if prepared.plan.is_none() => {
+                Some(explain_columns(*format))
+            }
             Statement::Query { .. }
             | Statement::Explain { .. }
             | Statement::ExplainIdentity { .. } => prepared.schema().cloned(),
@@ -206,11 +236,14 @@ impl Connection {
             }
             Statement::Show { name } => of(show_schema(name)?),
             Statement::ShowAll => of(show_all_schema()),
-            Statement::Fetch { cursor, .. } => Some(self.cursor(cursor)?.plan.schema.clone()),
+            // What is not there fails when it is executed, and has no columns until then.
+            Statement::Fetch { cursor, .. } => {
+                self.session.cursors.get(cursor).map(|cursor| cursor.plan.schema.clone())
+            }
             Statement::Execute { name, .. } => match self.session.statements.get(name) {
                 Some(inner) if inner.is_execute() => return Err(nested_execute(name).into()),
                 Some(inner) => self.columns_of(inner)?,
-                None => return Err(no_statement(name).into()),
+                None => None,
             },
             Statement::ShowObjects { .. }
             | Statement::ShowCreate { .. }
@@ -236,6 +269,7 @@ impl Connection {
             return Ok(());
         };
         self.session.transaction.admit(&parsed.statement)?;
+        self.show_running(activity::shown_again(&prepared.source, parsed))?;
         let state = match (state, &parsed.statement) {
             (PortalState::Ready, Statement::ShowAll) => {
                 let (run, encoder) = self.all_settings(&formats)?;
@@ -261,8 +295,7 @@ impl Connection {
                 Statement::Query { .. }
                 | Statement::Explain { .. }
                 | Statement::ExplainIdentity { .. },
-            ) => {
-                let Some(plan) = prepared.plan.clone() else { return Err(no_statement("").into()) };
+            ) if let Some(plan) = prepared.plan.clone() => {
                 let (zone, intervals) =
                     (self.session.settings.zone(), self.session.settings.intervals());
                 let encoder = Some(prepared.encoder(&plan.schema, &formats, zone, intervals));
@@ -320,6 +353,7 @@ impl Connection {
             | Statement::Explain { .. }
             | Statement::ExplainIdentity { .. }
             | Statement::Fetch { .. }
+            | Statement::Show { .. }
             | Statement::ShowAll => {
                 message::complete(&tag_of(&parsed.statement, 0), &mut self.outbox);
                 Ok(())

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use engine::query::postgres::{check_channel, check_payload, too_many_notifications};
+
 use super::{Connection, Run, Stop};
 use crate::wire::channels::{Ear, Notification};
-use crate::wire::error::{WireError, sqlstate};
-use crate::wire::limits::{
-    CHANNEL_BYTES_MAX, CHANNELS_MAX, NOTIFICATIONS_OF_TRANSACTION_MAX, PAYLOAD_BYTES_MAX,
-};
+use crate::wire::error::{Phase, Place, WireError, from_engine, sqlstate};
+use crate::wire::limits::{CHANNELS_MAX, NOTIFICATIONS_OF_TRANSACTION_MAX};
 use crate::wire::message;
 
 /// What a session listens to, and what its transaction has asked for so far.
@@ -59,7 +59,7 @@ impl Listening {
 impl Connection {
     /// `LISTEN channel`.
     pub(super) fn listen(&mut self, channel: &str) -> Run<String> {
-        check_channel(channel)?;
+        check_channel(channel).map_err(refused)?;
         self.ask(Act::Listen(channel.to_owned()))?;
         Ok("LISTEN".to_owned())
     }
@@ -72,16 +72,20 @@ impl Connection {
 
     /// `NOTIFY channel, payload`.
     pub(super) fn notify(&mut self, channel: &str, payload: &str) -> Run<String> {
-        check_channel(channel)?;
-        if payload.len() > PAYLOAD_BYTES_MAX {
-            let message = "payload string too long";
-            return Err(WireError::new(sqlstate::INVALID_PARAMETER_VALUE, message)
-                .hint(format!("A payload has at most {PAYLOAD_BYTES_MAX} bytes."))
-                .into());
-        }
+        check_channel(channel).and_then(|()| check_payload(payload)).map_err(refused)?;
         let (channel, payload) = (channel.to_owned(), payload.to_owned());
         self.ask(Act::Notify { channel, payload })?;
         Ok("NOTIFY".to_owned())
+    }
+
+    /// Says what functions of a statement have said, unless it failed.
+    pub(super) fn adopt_said(&mut self, succeeded: bool) -> Run<()> {
+        for (channel, payload) in self.session.engine.said() {
+            if succeeded {
+                self.ask(Act::Notify { channel, payload })?;
+            }
+        }
+        Ok(())
     }
 
     fn ask(&mut self, act: Act) -> Run<()> {
@@ -91,12 +95,7 @@ impl Connection {
             return Ok(());
         }
         if pending.len() >= NOTIFICATIONS_OF_TRANSACTION_MAX {
-            let message = format!(
-                "too many notifications in one transaction: the bound is {NOTIFICATIONS_OF_TRANSACTION_MAX}"
-            );
-            return Err(WireError::new(sqlstate::LIMIT_EXCEEDED, message)
-                .hint("Commit more often.")
-                .into());
+            return Err(refused(too_many_notifications()).into());
         }
         pending.push(act);
         Ok(())
@@ -175,12 +174,6 @@ impl Connection {
     }
 }
 
-fn check_channel(channel: &str) -> Result<(), WireError> {
-    let message = match channel.len() {
-        0 => "channel name cannot be empty",
-        bytes if bytes > CHANNEL_BYTES_MAX => "channel name too long",
-        _ => return Ok(()),
-    };
-    Err(WireError::new(sqlstate::INVALID_PARAMETER_VALUE, message)
-        .hint(format!("A channel has a name of 1 to {CHANNEL_BYTES_MAX} bytes.")))
+fn refused(error: engine::Error) -> WireError {
+    from_engine(&error, Phase::Planning, Place::NOWHERE)
 }

@@ -5,9 +5,11 @@
 //! waits for the engine: it goes on reading meanwhile, and stops the work at once when it is cancelled, when its time is
 //! over, when the client has gone and when the server shuts down.
 
+mod activity;
 mod admitted;
 mod copy_in;
 mod cursor;
+mod explained;
 mod extended;
 mod listen;
 mod portal;
@@ -73,6 +75,8 @@ struct Session {
     statements: HashMap<String, Arc<Prepared>>,
     portals: HashMap<String, Portal>,
     cursors: HashMap<String, Cursor>,
+    /// How many portals and cursors were opened.
+    opened: u64,
     listening: Listening,
 }
 
@@ -122,6 +126,11 @@ impl Connection {
                     self.ready();
                     self.flush().await?;
                 }
+                // It ends a series as one that can be read does.
+                Frontend::Unreadable { kind: b'S', error } => {
+                    self.skipping = false;
+                    self.end_query(Err(error.into()))?;
+                }
                 Frontend::CopyData(_) | Frontend::CopyDone | Frontend::CopyFail => {}
                 // What has failed takes all with it that comes before the Sync, a simple query as well.
                 _ if self.skipping => {}
@@ -129,7 +138,7 @@ impl Connection {
                     let done = self.simple_query(&text).await;
                     self.end_query(done)?;
                 }
-                Frontend::Unreadable { of_query: true, error } => {
+                Frontend::Unreadable { kind: b'Q', error } => {
                     self.end_query(Err(error.into()))?;
                 }
                 Frontend::Flush => self.flush().await?,

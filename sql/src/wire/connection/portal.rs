@@ -11,9 +11,10 @@ use crate::dialect::{Parsed, Statement};
 use crate::session::backend::Plan;
 use crate::wire::encode::{Format, IntervalStyle, RowEncoder, Zone};
 use crate::wire::error::{Place, WireError, sqlstate};
+use crate::wire::limits::PARAMETER_BYTES;
 use crate::wire::output::RowRun;
 use crate::wire::parameter::both_decimal;
-use crate::wire::types::PgType;
+use crate::wire::types::{PgType, oid};
 
 /// A statement that was prepared by the protocol or by `PREPARE`.
 pub(super) struct Prepared {
@@ -25,6 +26,8 @@ pub(super) struct Prepared {
     pub(super) plan: Option<Plan>,
     /// Its parameters.
     pub(super) parameters: Vec<Parameter>,
+    /// The types that the client declared, in order; `None` where it left them open.
+    pub(super) declared: Vec<Option<DataType>>,
     /// As the session is shown it, if it has a name.
     pub(super) _shown: Option<Arc<PreparedStatement>>,
     /// What its rows were written with the last time.
@@ -51,14 +54,15 @@ impl Prepared {
         parsed.is_some_and(|parsed| matches!(parsed.statement, Statement::Execute { .. }))
     }
 
-    /// Takes the parameters from a plan; a declared type stands, an open one is the plan's.
+    /// Takes the parameters from a plan; a declared type stands, an open or unknown one is the plan's.
     pub(super) fn parameters_of(plan: Option<&Plan>, declared: &[u32]) -> Vec<Parameter> {
         let fields = plan.map_or(&[][..], |plan| &plan.parameters);
         fields
             .iter()
             .enumerate()
             .map(|(index, field)| {
-                let oid = declared.get(index).copied().filter(|oid| *oid != 0);
+                let oid =
+                    declared.get(index).copied().filter(|oid| !matches!(*oid, 0 | oid::UNKNOWN));
                 Parameter {
                     oid: oid.unwrap_or_else(|| PgType::of(field).oid),
                     field: field.clone(),
@@ -86,6 +90,11 @@ impl Prepared {
         let encoder = RowEncoder::new(schema, formats, zone).with_intervals(intervals);
         *written = Some((schema.clone(), formats.to_vec(), encoder.clone()));
         encoder
+    }
+
+    /// Returns how much it counts towards what a session may keep.
+    pub(super) fn bytes(&self) -> usize {
+        self.source.len() + self.parameters.len() * PARAMETER_BYTES
     }
 
     /// Returns the columns of its plan.
@@ -125,6 +134,10 @@ pub(super) struct Portal {
     pub(super) formats: Vec<Format>,
     /// How far it is.
     pub(super) state: PortalState,
+    /// Which of the portals and cursors of its session it is.
+    pub(super) opened: u64,
+    /// Bytes of its name and its values, if it has a name.
+    pub(super) bytes: usize,
     /// As the session is shown it, if it has a name.
     pub(super) _shown: Option<Arc<OpenCursor>>,
 }

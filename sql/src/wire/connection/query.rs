@@ -256,7 +256,7 @@ async fn start(
         .hint("Prepare the statement again.")
         .into());
     }
-    Ok((plan, RowRun::new(stream, epoch)))
+    Ok((plan, RowRun::new(stream, epoch).within(engine.memory())))
 }
 
 /// The answer to parameters that nobody gives a value.
@@ -275,6 +275,7 @@ pub(super) fn planned_text(parsed: &Parsed) -> Result<Option<String>, WireError>
                 Statement::Unsupported { what, hint } => return Err(unsupported(what, hint)),
                 Statement::Refused { what, hint } => return Err(refused(what, hint)),
                 Statement::Query { .. } => {}
+                Statement::Execute { .. } => return Ok(None),
                 _ => {
                     return Err(unsupported(
                         "EXPLAIN of this statement",

@@ -70,14 +70,16 @@ impl Connection {
         let told = self.session.engine.set(change.name(), &change.value).await;
         told.map_err(|error| from_engine(&error, Phase::Planning, place_of("", None)))?;
         if change.is_purpose() {
+            self.registration.hide();
             self.session.portals.clear();
             self.session.cursors.clear();
         }
         Ok(())
     }
 
-    /// Keeps what functions of a statement have set, or takes it back if the statement failed.
+    /// Keeps what functions of a statement have set and said, or takes it back if the statement failed.
     pub(super) async fn adopt_settings(&mut self, succeeded: bool) -> Result<(), Halt> {
+        self.adopt_said(succeeded).map_err(Halt::Stop)?;
         for configured in self.session.engine.configured() {
             let Configured { name, value, local } = configured;
             let in_block = self.session.transaction.is_open();
@@ -106,6 +108,7 @@ impl Connection {
                 |error: engine::Error| from_engine(&error, Phase::Planning, place_of("", None));
             let error = told.err().map(refusal);
             if change.is_purpose() {
+                self.registration.hide();
                 self.session.portals.clear();
                 self.session.cursors.clear();
                 if error.is_some() {
@@ -179,7 +182,7 @@ impl Connection {
             }
             self.session.cursors.clear();
             self.session.portals.clear();
-            self.session.statements.clear();
+            self.forget_statements();
             self.unlisten(None)?;
             self.reset(None).await?;
         }

@@ -1,21 +1,23 @@
 //! One statement of either protocol: what each kind does, and the tag that it ends with.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use datafusion::common::ScalarValue;
+use datafusion::execution::memory_pool::MemoryPool;
 use engine::query::postgres::PreparedStatement;
 use futures::FutureExt;
 
 use super::cursor::Declared;
 use super::portal::{Parameter, Portal, PortalState, Prepared, Written, place_of};
-use super::query::{Delivery, Planned, planned_text, refused, unsupported};
-use super::{Connection, Run};
+use super::query::{Delivery, Planned, explain_prefix, planned_text, refused, unsupported};
+use super::{Connection, Run, activity};
 use crate::dialect::{self, CopyInput, CopyOptions, Parsed, Statement};
 use crate::session::backend::Outcome;
 use crate::session::{changes_the_lake, inside_block};
 use crate::wire::encode::{Format, IntervalStyle, RowEncoder, Zone};
 use crate::wire::error::{Place, WireError, sqlstate};
-use crate::wire::limits::{STATEMENTS_BYTES_MAX, STATEMENTS_MAX};
+use crate::wire::limits::{FLUSH_BYTES, STATEMENTS_BYTES_MAX, STATEMENTS_MAX};
 use crate::wire::message;
 use crate::wire::output::{Framing, Output, RowRun, WorkError};
 use crate::wire::parameter;
@@ -36,7 +38,7 @@ pub(super) struct How<'a> {
 }
 
 impl How<'_> {
-    fn delivery(&self) -> Delivery {
+    pub(super) fn delivery(&self) -> Delivery {
         Delivery {
             formats: self.formats.to_vec(),
             encoder: None,
@@ -53,6 +55,7 @@ pub(super) struct Answer {
     describe: bool,
     zone: Zone,
     intervals: IntervalStyle,
+    memory: Option<Arc<dyn MemoryPool>>,
 }
 
 impl Answer {
@@ -70,7 +73,8 @@ impl Answer {
                 if self.describe {
                     message::row_description(&encoder, output.messages());
                 }
-                RowRun::new(rows, 0).send(&mut Framing::Rows(encoder), u64::MAX, output).await?;
+                let mut run = RowRun::new(rows, 0).within(self.memory);
+                run.send(&mut Framing::Rows(encoder), u64::MAX, output).await?;
                 Ok((tag, Vec::new()))
             }
         }
@@ -81,16 +85,21 @@ impl Connection {
     /// Returns how the outcome of a statement is told.
     pub(super) fn answer(&self, how: &How<'_>) -> Answer {
         let (zone, intervals) = (self.session.settings.zone(), self.session.settings.intervals());
-        Answer { formats: how.formats.to_vec(), describe: how.describe, zone, intervals }
+        let (formats, memory) = (how.formats.to_vec(), self.session.engine.memory());
+        Answer { formats, describe: how.describe, zone, intervals, memory }
     }
 
-    /// Runs a text of statements, one after the other.
+    /// Runs a text of statements, one after the other. What has no name ends with it.
     pub(super) async fn simple_query(&mut self, text: &str) -> Run<()> {
+        self.session.statements.remove("");
+        self.session.portals.remove("");
         let statements = parse(text)?;
         if statements.is_empty() {
+            self.commit_implicit(false).await?;
             message::empty_query(&mut self.outbox);
             return Ok(());
         }
+        self.show_running(activity::shown(text, &statements))?;
         let count = statements.len();
         for (index, parsed) in statements.iter().enumerate() {
             let how = How {
@@ -105,6 +114,9 @@ impl Connection {
                 self.commit_implicit(false).await?;
             }
             message::complete(&tag, &mut self.outbox);
+            if self.outbox.len() >= FLUSH_BYTES {
+                self.flush().await?;
+            }
         }
         Ok(())
     }
@@ -113,6 +125,12 @@ impl Connection {
     pub(super) async fn statement(&mut self, parsed: &Parsed, how: How<'_>) -> Run<String> {
         self.session.transaction.admit(&parsed.statement)?;
         match &parsed.statement {
+            Statement::Explain { analyze, verbose, format, statement }
+                if let Statement::Execute { name, arguments } = &statement.statement =>
+            {
+                let prefix = explain_prefix(*analyze, *verbose, *format);
+                self.explain_prepared(&prefix, (name, arguments), how).await
+            }
             Statement::Query { .. }
             | Statement::Explain { .. }
             | Statement::ExplainIdentity { .. } => self.query(parsed, how).await,
@@ -291,7 +309,8 @@ impl Connection {
         let parameters = Prepared::parameters_of(plan.as_ref(), &[]);
         let (source, parsed) = (source.into(), Some(statement.clone()));
         let written = Written::default();
-        let prepared = Prepared { source, parsed, plan, parameters, _shown: None, written };
+        let (declared, _shown) = (types.to_vec(), None);
+        let prepared = Prepared { source, parsed, plan, parameters, declared, _shown, written };
         self.keep(name, prepared, true)?;
         Ok("PREPARE".to_owned())
     }
@@ -313,8 +332,8 @@ impl Connection {
                 .hint("Use DEALLOCATE for those that are done."));
         }
         let named = self.session.statements.iter().filter(|(name, _)| !name.is_empty());
-        let bytes: usize = named.map(|(_, kept)| kept.source.len()).sum();
-        if !name.is_empty() && bytes + prepared.source.len() > STATEMENTS_BYTES_MAX {
+        let bytes: usize = named.map(|(name, kept)| name.len() + kept.bytes()).sum();
+        if !name.is_empty() && bytes + name.len() + prepared.bytes() > STATEMENTS_BYTES_MAX {
             let mib = STATEMENTS_BYTES_MAX >> 20;
             let message =
                 format!("prepared statements are too long: all of a session have {mib} MiB");
@@ -340,6 +359,19 @@ impl Connection {
         arguments: &[String],
         how: How<'_>,
     ) -> Run<String> {
+        let (prepared, values) = self.with_values(name, arguments, how.source).await?;
+        let Some(parsed) = &prepared.parsed else { return Ok("EXECUTE".to_owned()) };
+        let how = How { source: &prepared.source, prepared: Some((&prepared, &values)), ..how };
+        Box::pin(self.statement(parsed, how)).await
+    }
+
+    /// Returns a prepared statement and the values of its parameters, which are written in `source`.
+    pub(super) async fn with_values(
+        &mut self,
+        name: &str,
+        arguments: &[String],
+        source: &str,
+    ) -> Run<(Arc<Prepared>, Vec<ScalarValue>)> {
         let Some(prepared) = self.session.statements.get(name).cloned() else {
             return Err(no_statement(name).into());
         };
@@ -354,7 +386,7 @@ impl Connection {
             error.detail = Some(format!("Expected {wanted} parameters but got {given}."));
             return Err(error.into());
         }
-        let nowhere = Place { source: how.source, ..Place::NOWHERE };
+        let nowhere = Place { source, ..Place::NOWHERE };
         let values = self.values_of(arguments).await.map_err(|halt| halt.at(nowhere))?;
         let cast = |(value, parameter): (ScalarValue, &Parameter)| {
             parameter::cast(value, &parameter.field)
@@ -364,15 +396,18 @@ impl Connection {
             .zip(&prepared.parameters)
             .map(cast)
             .collect::<Result<Vec<_>, _>>()?;
-        let Some(parsed) = &prepared.parsed else { return Ok("EXECUTE".to_owned()) };
-        let how = How { source: &prepared.source, prepared: Some((&prepared, &values)), ..how };
-        Box::pin(self.statement(parsed, how)).await
+        Ok((prepared, values))
+    }
+
+    /// Forgets every prepared statement that has a name.
+    pub(super) fn forget_statements(&mut self) {
+        self.session.statements.retain(|name, _| name.is_empty());
     }
 
     fn deallocate(&mut self, name: Option<&str>) -> Run<String> {
         match name {
             None => {
-                self.session.statements.clear();
+                self.forget_statements();
                 Ok("DEALLOCATE ALL".to_owned())
             }
             Some(name) => match self.session.statements.remove(name) {
@@ -384,11 +419,14 @@ impl Connection {
 
     /// Makes a portal of a statement that has no parameters left open.
     pub(super) fn portal(
+        &mut self,
         prepared: Arc<Prepared>,
         values: Vec<ScalarValue>,
         formats: Vec<Format>,
     ) -> Portal {
-        Portal { prepared, values, formats, state: PortalState::Ready, _shown: None }
+        self.session.opened += 1;
+        let (state, opened) = (PortalState::Ready, self.session.opened);
+        Portal { prepared, values, formats, state, opened, bytes: 0, _shown: None }
     }
 }
 
@@ -401,7 +439,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<Parsed>, WireError> {
 pub(super) fn tag_of(statement: &Statement, rows: u64) -> String {
     match statement {
         Statement::Explain { .. } | Statement::ExplainIdentity { .. } => "EXPLAIN".to_owned(),
-        Statement::ShowAll => "SHOW".to_owned(),
+        Statement::Show { .. } | Statement::ShowAll => "SHOW".to_owned(),
         _ => format!("SELECT {rows}"),
     }
 }
@@ -416,10 +454,11 @@ pub(super) fn nested_execute(name: &str) -> WireError {
 
 /// The answer to the name of a statement that was not prepared.
 pub(super) fn no_statement(name: &str) -> WireError {
-    WireError::new(
-        sqlstate::INVALID_SQL_STATEMENT_NAME,
-        format!("prepared statement \"{name}\" does not exist"),
-    )
+    let message: Cow<'static, str> = match name {
+        "" => "unnamed prepared statement does not exist".into(),
+        name => format!("prepared statement \"{name}\" does not exist").into(),
+    };
+    WireError::new(sqlstate::INVALID_SQL_STATEMENT_NAME, message)
 }
 
 /// Returns the position of a statement in its text.

@@ -44,6 +44,11 @@ impl Connection {
                 self.session.transaction.require_block(&format!("{asked} AND CHAIN"))?;
             }
             self.warn(sqlstate::NO_ACTIVE_SQL_TRANSACTION, "there is no transaction in progress");
+            // It ends the transaction that a text, or a series of messages, is all the same.
+            if commit {
+                self.commit_changes().await?;
+            }
+            self.end_implicit_transaction(!commit);
             return Ok(asked.to_owned());
         }
         let read_only = self.session.settings.is_on("transaction_read_only");
@@ -94,14 +99,17 @@ impl Connection {
             settings: self.session.settings.snapshot(),
             changes: self.session.engine.changes(),
             asked: self.session.listening.pending(),
+            opened: self.session.opened,
         };
         self.session.transaction.save(name, moment)?;
         Ok("SAVEPOINT".to_owned())
     }
 
-    /// Goes back to a savepoint.
+    /// Goes back to a savepoint. Portals and cursors that were opened since are gone: they may show what is undone.
     pub(super) async fn rollback_to(&mut self, name: &str) -> Run<String> {
-        let Moment { settings, changes, asked } = self.session.transaction.back_to(name)?;
+        let Moment { settings, changes, asked, opened } = self.session.transaction.back_to(name)?;
+        self.session.portals.retain(|_, portal| portal.opened <= opened);
+        self.session.cursors.retain(|_, cursor| cursor.opened <= opened);
         self.session.engine.back_to(&changes);
         self.session.listening.back_to(asked);
         let changes = self.session.settings.restore(settings);

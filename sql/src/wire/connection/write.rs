@@ -40,8 +40,9 @@ impl Connection {
             }
             .boxed()
         });
-        let (tag, notices) =
-            done.await.map_err(|halt| halt.at(place_of(how.source, Some(parsed))))?;
+        let done = done.await;
+        self.adopt_said(done.is_ok())?;
+        let (tag, notices) = done.map_err(|halt| halt.at(place_of(how.source, Some(parsed))))?;
         for notice in notices {
             self.notice(&notice);
         }

@@ -64,9 +64,14 @@ pub(super) fn quotient(array: &dyn Array, scale: i32, format: Format) -> Box<dyn
     as_shown(array, format, move |value| without_zeros(value, scale))
 }
 
-/// Writes numbers that have no more digits behind the point than they need.
-pub(super) fn plain(array: &dyn Array, scale: i32, format: Format) -> Box<dyn Column + '_> {
-    as_shown(array, format, move |value| trimmed(value, scale))
+/// Writes numbers that have no more digits behind the point than they need, and no fewer than `least`.
+pub(super) fn plain(
+    array: &dyn Array,
+    scale: i32,
+    least: i32,
+    format: Format,
+) -> Box<dyn Column + '_> {
+    as_shown(array, format, move |value| trimmed(value, scale, least))
 }
 
 /// Writes numbers with the digits that `shown` gives for each, and with how many of them are behind the point.
@@ -88,14 +93,15 @@ fn as_shown<'a>(
     }
 }
 
-/// Leaves out the zeros at the end of what is behind the point.
-fn trimmed(mut value: i128, mut scale: i32) -> (i128, i32) {
+/// Leaves out the zeros at the end of what is behind the point, but for the `least` first ones.
+fn trimmed(mut value: i128, mut scale: i32, least: i32) -> (i128, i32) {
+    let least = least.clamp(0, scale.max(0));
     if value == 0 {
-        return (0, 0);
+        return (0, least);
     }
     for step in [32, 16, 8, 4, 2, 1_u32] {
         let zeros = 10_i128.pow(step);
-        if scale >= step as i32 && value % zeros == 0 {
+        if scale - least >= step as i32 && value % zeros == 0 {
             value /= zeros;
             scale -= step as i32;
         }
@@ -319,7 +325,11 @@ mod tests {
             (1, (1, 16)),
             (0, (0, 0)),
         ] {
-            assert_eq!(trimmed(value, 16), expected, "{value}");
+            assert_eq!(trimmed(value, 16, 0), expected, "{value}");
         }
+        assert_eq!(trimmed(1500, 3, 1), (15, 1));
+        assert_eq!(trimmed(1000, 3, 1), (10, 1));
+        assert_eq!(trimmed(2255, 3, 1), (2255, 3));
+        assert_eq!(trimmed(0, 3, 1), (0, 1));
     }
 }

@@ -53,7 +53,7 @@ fn put_real(value: f32, out: &mut Vec<u8>) {
 }
 
 /// Appends a double as PostgreSQL prints it with `extra_float_digits` above 0.
-pub(super) fn put_double(value: f64, out: &mut Vec<u8>) {
+fn put_double(value: f64, out: &mut Vec<u8>) {
     if value.is_finite() {
         put_shortest(ryu::Buffer::new().format_finite(value), DOUBLE_EXPONENT_FROM, out);
     } else {

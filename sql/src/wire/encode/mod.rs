@@ -32,7 +32,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use bytes::BufMut;
 use engine::query::postgres::origin_of;
-use engine::query::postgres::types::{PLAIN, QUOTIENT, TYPE_KEY};
+use engine::query::postgres::types::{QUOTIENT, TYPE_KEY, least_scale};
 
 use super::types::{Logical, PgType, elements_of, is_view};
 
@@ -268,6 +268,9 @@ fn logical_column<'a>(
     match logical {
         Logical::Uuid => return text::uuid(array, format),
         Logical::Jsonb => return text::jsonb(array, format),
+        Logical::Bpchar(chars) if chars > 0 && array.data_type().is_string() => {
+            return text::padded(array, chars);
+        }
         Logical::Timestamp if array.data_type() == &DataType::Int64 => {
             return time::timestamp_us(array, format);
         }
@@ -302,8 +305,8 @@ fn logical_column<'a>(
         DataType::Decimal128(_, scale) if is_logical(field, QUOTIENT) => {
             decimal::quotient(array, i32::from(*scale), format)
         }
-        DataType::Decimal128(_, scale) if is_logical(field, PLAIN) => {
-            decimal::plain(array, i32::from(*scale), format)
+        DataType::Decimal128(_, scale) if least_scale(field).is_some() => {
+            decimal::plain(array, i32::from(*scale), least_scale(field).unwrap_or(0), format)
         }
         DataType::Decimal32(_, _)
         | DataType::Decimal64(_, _)

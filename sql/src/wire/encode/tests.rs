@@ -219,6 +219,17 @@ fn strings_bytes_and_uuids() {
 }
 
 #[test]
+fn characters_are_filled_up_with_blanks() {
+    let texts =
+        || StringViewArray::from(vec![Some("ab"), Some("żó"), Some(""), Some("abcd"), None]);
+    let shown = ["ab ", "żó ", "   ", "abcd", "null"];
+    check_as(texts(), Some("bpchar(3)"), &Zone::utc(), &shown);
+    check_as(texts(), Some("bpchar"), &Zone::utc(), &["ab", "żó", "", "abcd", "null"]);
+    check_binary(StringArray::from(vec!["a"]), Some("bpchar(2)"), &["6120"]);
+    check_as(Int32Array::from(vec![7]), Some("bpchar(3)"), &Zone::utc(), &["7"]);
+}
+
+#[test]
 fn encodings_of_columns_make_no_difference() {
     let dictionary: DictionaryArray<Int32Type> =
         vec![Some("a"), None, Some("b"), Some("a")].into_iter().collect();

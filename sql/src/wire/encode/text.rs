@@ -37,6 +37,19 @@ pub(super) fn string(array: &dyn Array) -> Box<dyn Column + '_> {
     }
 }
 
+/// Writes strings with blanks behind them, so that each has as many characters as its type says.
+pub(super) fn padded(array: &dyn Array, chars: i32) -> Box<dyn Column + '_> {
+    let Some(bytes) = bytes_of(array) else { return cell(array, |_, _| {}) };
+    let chars = usize::try_from(chars).unwrap_or(0);
+    cell(array, move |row, out: &mut Vec<u8>| {
+        let text = bytes(row);
+        // Each character has one byte that continues no other.
+        let written = text.iter().filter(|byte| (**byte & 0xc0) != 0x80).count();
+        out.put_slice(text);
+        out.put_bytes(b' ', chars.saturating_sub(written));
+    })
+}
+
 /// Gives the bytes of each row of a string or binary array; `None` for other arrays.
 pub(super) fn bytes_of<'a>(
     array: &'a dyn Array,

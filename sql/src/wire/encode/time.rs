@@ -42,9 +42,13 @@ fn of_days<'a>(
 ) -> Box<dyn Column + 'a> {
     match format {
         Format::Text => cell(array, move |row, out| put_date(days(row), out)),
-        Format::Binary => {
-            fixed(array, move |row| days(row).saturating_sub(EPOCH_SHIFT_DAYS).to_be_bytes())
-        }
+        Format::Binary => fixed(array, move |row| {
+            let shifted = match days(row) {
+                infinite @ (i32::MAX | i32::MIN) => infinite,
+                finite => finite.saturating_sub(EPOCH_SHIFT_DAYS),
+            };
+            shifted.to_be_bytes()
+        }),
     }
 }
 
@@ -258,6 +262,11 @@ impl Stamp {
 }
 
 fn put_date(days: i32, out: &mut Vec<u8>) {
+    match days {
+        i32::MAX => return out.put_slice(b"infinity"),
+        i32::MIN => return out.put_slice(b"-infinity"),
+        _ => {}
+    }
     let mut stamp = Stamp::new();
     if stamp.civil(i64::from(days)) {
         stamp.put(b" BC");

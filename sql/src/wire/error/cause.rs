@@ -73,9 +73,11 @@ fn from_schema(error: &SchemaError, place: Place<'_>) -> WireError {
     match error {
         SchemaError::FieldNotFound { field, valid_fields } => {
             let names = valid_fields.iter().map(|column| column.name.as_str());
-            let wire =
-                WireError::new("42703", format!("column \"{}\" does not exist", field.flat_name()))
-                    .at(place.of_word(&field.flat_name()).or_else(|| place.of_word(&field.name)));
+            // A relation further out may stand behind a schema that no text of a statement has.
+            let name = field.flat_name();
+            let name = name.trim_start_matches("\u{1}.");
+            let wire = WireError::new("42703", format!("column \"{name}\" does not exist"))
+                .at(place.of_word(name).or_else(|| place.of_word(&field.name)));
             match nearest(&field.name, names) {
                 Some(near) => wire.hint(format!("Did you mean \"{near}\"?")),
                 None => wire,

@@ -12,6 +12,7 @@ use engine::query::postgres::ArrayText;
 use super::{bad_binary, binary, list_of, text};
 use crate::wire::encode::Zone;
 use crate::wire::error::{WireError, sqlstate};
+use crate::wire::frame::short;
 
 /// How many dimensions an array may have.
 const DIMENSIONS_MAX: usize = 6;
@@ -33,7 +34,7 @@ pub(super) fn from_text(array: &str, element: u32, zone: &Zone) -> Result<Scalar
 pub(super) fn from_binary(bytes: &[u8], element: u32) -> Result<ScalarValue, WireError> {
     let mut rest = bytes;
     let mut number = || -> Result<i32, WireError> {
-        let (head, tail) = rest.split_first_chunk::<4>().ok_or_else(bad_binary)?;
+        let (head, tail) = rest.split_first_chunk::<4>().ok_or_else(short)?;
         rest = tail;
         Ok(i32::from_be_bytes(*head))
     };

@@ -5,16 +5,19 @@ use datafusion::common::ScalarValue;
 use super::{bad_binary, decimal, out_of_range, text, unknown_type, utc, uuid_text};
 use crate::wire::encode::{EPOCH_SHIFT_DAYS, EPOCH_SHIFT_US};
 use crate::wire::error::WireError;
+use crate::wire::frame::short;
 use crate::wire::types::oid;
 
 /// Digits that a group of a numeric stands for.
 const GROUP: i128 = 10_000;
 const NEGATIVE: u16 = 0x4000;
 const POSITIVE: u16 = 0;
+/// Of NaN and the infinities.
+const NO_NUMBERS: [u16; 3] = [0xc000, 0xd000, 0xf000];
 
 /// Takes exactly so many bytes.
 fn exactly<const N: usize>(bytes: &[u8]) -> Result<[u8; N], WireError> {
-    bytes.try_into().map_err(|_| bad_binary())
+    bytes.try_into().map_err(|_| if bytes.len() < N { short() } else { bad_binary() })
 }
 
 /// Reads a value that is no array.
@@ -32,10 +35,10 @@ pub(super) fn scalar(bytes: &[u8], oid: u32) -> Result<ScalarValue, WireError> {
         oid::NUMERIC => numeric(bytes)?,
         oid::BYTEA => ScalarValue::Binary(Some(bytes.to_vec())),
         oid::UUID => ScalarValue::Utf8(Some(uuid_text(&exactly(bytes)?))),
-        oid::DATE => {
-            let days = i32::from_be_bytes(exactly(bytes)?);
-            ScalarValue::Date32(Some(days.checked_add(EPOCH_SHIFT_DAYS).ok_or_else(bad_binary)?))
-        }
+        oid::DATE => ScalarValue::Date32(Some(match i32::from_be_bytes(exactly(bytes)?) {
+            infinite @ (i32::MAX | i32::MIN) => infinite,
+            days => days.checked_add(EPOCH_SHIFT_DAYS).ok_or_else(bad_binary)?,
+        })),
         oid::TIME => ScalarValue::Time64Microsecond(Some(i64::from_be_bytes(exactly(bytes)?))),
         oid::TIMESTAMP => ScalarValue::TimestampMicrosecond(Some(micros(bytes)?), None),
         oid::TIMESTAMPTZ => ScalarValue::TimestampMicrosecond(Some(micros(bytes)?), utc()),
@@ -57,7 +60,10 @@ pub(super) fn scalar(bytes: &[u8], oid: u32) -> Result<ScalarValue, WireError> {
 }
 
 fn micros(bytes: &[u8]) -> Result<i64, WireError> {
-    i64::from_be_bytes(exactly(bytes)?).checked_add(EPOCH_SHIFT_US).ok_or_else(bad_binary)
+    match i64::from_be_bytes(exactly(bytes)?) {
+        infinite @ (i64::MAX | i64::MIN) => Ok(infinite),
+        micros => micros.checked_add(EPOCH_SHIFT_US).ok_or_else(bad_binary),
+    }
 }
 
 fn interval(bytes: &[u8]) -> Result<ScalarValue, WireError> {
@@ -72,13 +78,16 @@ fn interval(bytes: &[u8]) -> Result<ScalarValue, WireError> {
 /// Reads groups of four digits: how many, the weight of the first, the sign, and the digits behind the point.
 fn numeric(bytes: &[u8]) -> Result<ScalarValue, WireError> {
     let word = |at: usize| -> Result<[u8; 2], WireError> {
-        exactly(bytes.get(at..at + 2).ok_or_else(bad_binary)?)
+        exactly(bytes.get(at..at + 2).ok_or_else(short)?)
     };
     let count = usize::try_from(i16::from_be_bytes(word(0)?)).map_err(|_| bad_binary())?;
     let weight = i32::from(i16::from_be_bytes(word(2)?));
     let sign = u16::from_be_bytes(word(4)?);
     let scale = i32::from(u16::from_be_bytes(word(6)?));
-    if sign != NEGATIVE && sign != POSITIVE {
+    if !NO_NUMBERS.contains(&sign) && sign != NEGATIVE && sign != POSITIVE {
+        return Err(bad_binary());
+    }
+    if NO_NUMBERS.contains(&sign) {
         return Err(WireError::new("0A000", "numeric values that are no number are not supported")
             .hint("Use double precision."));
     }
@@ -95,6 +104,9 @@ fn numeric(bytes: &[u8]) -> Result<ScalarValue, WireError> {
     for index in 0..count {
         let mut group = i128::from(i16::from_be_bytes(word(8 + index * 2)?));
         let mut room = GROUP;
+        if !(0..GROUP).contains(&group) {
+            return Err(bad_binary());
+        }
         // Digits of the last group that are behind the scale are zeros, for which there may be no room.
         if index + 1 == count && (-3..0).contains(&shift) {
             let behind = 10i128.pow(shift.unsigned_abs());

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Field};
 use datafusion::common::ScalarValue;
+use engine::query::postgres::types::is_blank_padded;
 
 use self::declared::held_as;
 use super::encode::{Format, Zone};
@@ -38,6 +39,9 @@ pub(crate) fn decode(
         (Format::Binary, None, None) => binary::scalar(bytes, oid),
     };
     value.and_then(|value| cast(value, field)).map_err(|mut error| {
+        if error.sqlstate == sqlstate::INVALID_BINARY_REPRESENTATION {
+            error.message = format!("{} {}", error.message, index + 1).into();
+        }
         error.detail = Some(format!("It is the value of parameter ${}.", index + 1));
         error
     })
@@ -64,10 +68,13 @@ pub(crate) fn cast(value: ScalarValue, field: &Field) -> Result<ScalarValue, Wir
         }
         _ => field.data_type(),
     };
-    // Texts of a uuid are compared as texts, so they have its one form.
+    // Texts are compared as they are held: those of a uuid in its one form, others without blanks that count for nothing.
     let value = match &value {
         ScalarValue::Utf8(Some(text)) if Logical::of(field) == Logical::Uuid => {
             ScalarValue::Utf8(Some(uuid_text(&text::uuid(text)?)))
+        }
+        ScalarValue::Utf8(Some(text)) if is_blank_padded(field) => {
+            ScalarValue::Utf8(Some(text.trim_end_matches(' ').to_owned()))
         }
         _ => value,
     };

@@ -205,12 +205,16 @@ fn refusals_name_the_type_and_never_the_value() {
         assert!(!format!("{error:?}").contains(text), "{error:?}");
     }
     let field = Field::new("$1", DataType::Int64, true);
-    assert_eq!(
-        decode(Some(&[1, 2]), Format::Binary, oid::INT8, &field, 0, &Zone::utc())
-            .unwrap_err()
-            .sqlstate,
-        "22P03"
-    );
+    for (bytes, oid, sqlstate) in [
+        (&[1, 2][..], oid::INT8, "08P01"),
+        (&[0; 9], oid::INT8, "22P03"),
+        (&[0, 1, 0, 0, 0, 0, 0, 0, 0xff, 0xff], oid::NUMERIC, "22P03"),
+        (&[0, 1, 0, 0, 0, 1, 0, 0, 0, 1], oid::NUMERIC, "22P03"),
+        (&[0, 0, 0, 0, 0xc0, 0, 0, 0], oid::NUMERIC, "0A000"),
+    ] {
+        let error = decode(Some(bytes), Format::Binary, oid, &field, 0, &Zone::utc()).unwrap_err();
+        assert_eq!(error.sqlstate, sqlstate, "{bytes:?}");
+    }
     assert_eq!(
         decode(None, Format::Binary, oid::INT8, &field, 0, &Zone::utc()).unwrap(),
         ScalarValue::Int64(None)

@@ -30,7 +30,7 @@ pub(super) fn scalar(text: &str, oid: u32, zone: &Zone) -> Result<ScalarValue, W
 
 /// Reads a uuid, with or without hyphens and braces.
 pub(super) fn uuid(text: &str) -> Result<[u8; 16], WireError> {
-    input::uuid(text.trim()).map_err(|refusal| refused(refusal, "uuid"))
+    input::uuid(text).map_err(|refusal| refused(refusal, "uuid"))
 }
 
 fn refused(refusal: Refusal, name: &str) -> WireError {

@@ -89,6 +89,8 @@ async fn an_error_skips_to_the_next_sync() {
         (vec![parse("", "SELECT 1; SELECT 2")], "42601"),
         (vec![bind("", "nowhere")], "26000"),
         (vec![execute("nowhere", 0)], "34000"),
+        (vec![message(b'E', &[b"no end"])], "08P01"),
+        (vec![message(b'D', &[b"Z\0"])], "08P01"),
         (vec![describe(b'P', "nowhere")], "34000"),
         (vec![parse("", "SELECT id FROM t WHERE id = $1"), bind("", "")], "08P01"),
         (vec![parse("twice", "SELECT 1"), parse("twice", "SELECT 1")], "42P05"),

@@ -48,3 +48,17 @@ FROM pg_class t INNER JOIN pg_index d ON t.oid = d.indrelid INNER JOIN pg_class 
 LEFT JOIN pg_namespace n ON n.oid = t.relnamespace
 WHERE i.relkind IN ('i', 'I') AND d.indisprimary = 'f' AND t.relname = 'profiles' AND n.nspname = ANY (current_schemas(false))
 ORDER BY i.relname
+
+-- :: {"kind": "simple", "rows": true}
+SELECT ok.oid::regclass::text AS to_table, r.conname AS name, r.confupdtype AS on_update, r.confdeltype AS on_delete, r.convalidated AS valid,
+  (SELECT array_agg(f.attname ORDER BY at) FROM (SELECT at, r.conkey[at] AS place FROM generate_subscripts(r.conkey, 1) AS at) parts
+   JOIN pg_attribute f ON f.attrelid = k.oid AND f.attnum = parts.place) AS conkey_names,
+  (SELECT array_agg(f.attname ORDER BY at) FROM (SELECT at, r.confkey[at] AS place FROM generate_subscripts(r.confkey, 1) AS at) parts
+   JOIN pg_attribute f ON f.attrelid = ok.oid AND f.attnum = parts.place) AS confkey_names
+FROM pg_constraint r JOIN pg_class k ON r.conrelid = k.oid JOIN pg_class ok ON r.confrelid = ok.oid JOIN pg_namespace s ON r.connamespace = s.oid
+WHERE r.contype = 'f' AND k.relname = 'profiles' AND s.nspname = ANY (current_schemas(false)) ORDER BY r.conname
+
+-- :: {"kind": "simple", "rows": true}
+SELECT r.conname, (SELECT array_agg(f.attname ORDER BY at) FROM (SELECT at, r.conkey[at] AS place FROM generate_subscripts(r.conkey, 1) AS at) parts
+   JOIN pg_attribute f ON f.attrelid = k.oid AND f.attnum = parts.place) AS conkey_names
+FROM pg_constraint r JOIN pg_class k ON r.conrelid = k.oid WHERE k.oid = 'profiles'::regclass AND r.contype IN ('p', 'u')

@@ -1,5 +1,8 @@
 //! The rows that a row sees in a subquery, beside that row.
 
+mod joins;
+mod windows;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -9,14 +12,14 @@ use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::functions_window::expr_fn::row_number;
 use datafusion::logical_expr::utils::split_conjunction_owned;
 use datafusion::logical_expr::{
-    Aggregate, Expr, ExprFunctionExt, FetchType, Limit, LogicalPlan, LogicalPlanBuilder, SkipType,
-    SortExpr, lit, when,
+    Aggregate, Distinct, Expr, ExprFunctionExt, FetchType, Limit, LogicalPlan, LogicalPlanBuilder,
+    SkipType, SortExpr, lit, when,
 };
 
 use crate::query::postgres::lateral;
 
 /// The relation of what is joined: no text of a statement has such a name.
-const BESIDE: &str = "\u{1}beside";
+const BESIDE: &str = "\u{1}beside_";
 /// What a number is called where it is made.
 const NUMBER: &str = "\u{1}number";
 /// The number of the row around.
@@ -32,6 +35,8 @@ pub(super) struct Rows<'a> {
     row: &'a LogicalPlan,
     /// Whether a row stays that sees none.
     keeps: bool,
+    /// How many rows of subqueries are part of the row: what is made for each of them has names of its own.
+    depth: usize,
 }
 
 /// Rows with those that they see.
@@ -56,7 +61,7 @@ impl Beside {
     pub(super) fn value(&self, column: &Column) -> Option<Result<Expr>> {
         let value = self.columns.get(column)?.clone();
         let is_joined = matches!(&value, Expr::Column(column)
-            if column.relation.as_ref().is_some_and(|relation| relation.table() == BESIDE));
+            if column.relation.as_ref().is_some_and(|of| of.table().starts_with(BESIDE)));
         Some(match &self.is_there {
             // Of a row that is not there every column is null.
             Some(Expr::Column(there)) if is_joined && there.name == MATCHED => Ok(value),
@@ -68,7 +73,17 @@ impl Beside {
 
 impl<'a> Rows<'a> {
     pub(super) fn of(row: &'a LogicalPlan, keeps: bool) -> Self {
-        Rows { row, keeps }
+        Rows { row, keeps, depth: 0 }
+    }
+
+    /// The relation of what is joined.
+    fn relation(&self) -> TableReference {
+        TableReference::bare(format!("{BESIDE}{}", self.depth))
+    }
+
+    /// A column of what is joined.
+    fn own(&self, name: &str) -> Expr {
+        Expr::Column(Column::new(Some(self.relation()), name))
     }
 
     /// The columns of the rows around.
@@ -78,11 +93,18 @@ impl<'a> Rows<'a> {
 
     /// The rows of a subquery beside those that see them; `None` where this knows no way.
     pub(super) fn beside(&self, plan: &LogicalPlan) -> Result<Option<Beside>> {
-        if let Some(found) = self.seen(plan, self.keeps)? {
+        if let Some(found) = self.seen(plan)? {
             return Ok(Some(found));
         }
         match plan {
             LogicalPlan::Aggregate(aggregate) => self.aggregated(aggregate),
+            LogicalPlan::Distinct(Distinct::All(input)) => {
+                let columns = input.schema().columns().into_iter().map(Expr::Column).collect();
+                self.aggregated(&Aggregate::try_new(Arc::clone(input), columns, vec![])?)
+            }
+            LogicalPlan::Distinct(Distinct::On(on)) => self.first_of_each(on),
+            LogicalPlan::Window(window) => self.windowed(window),
+            LogicalPlan::Join(join) => self.of_join(join, vec![]),
             LogicalPlan::Limit(limit) => self.limited(limit),
             // Nobody counts on the order of rows that are joined.
             LogicalPlan::Sort(sort) if sort.fetch.is_none() => self.beside(&sort.input),
@@ -103,6 +125,11 @@ impl<'a> Rows<'a> {
                 Ok(Some(found))
             }
             LogicalPlan::Filter(filter) => {
+                if let LogicalPlan::Join(join) = filter.input.as_ref()
+                    && join.join_type == JoinType::Inner
+                {
+                    return self.of_join(join, split_conjunction_owned(filter.predicate.clone()));
+                }
                 let Some(mut found) = self.beside(&filter.input)? else { return Ok(None) };
                 let condition = self.settled(&filter.predicate, &found.columns)?;
                 let Some(condition) = condition else { return Ok(None) };
@@ -131,10 +158,10 @@ impl<'a> Rows<'a> {
         let mut shown: Vec<Expr> =
             found.plan.schema().columns().into_iter().map(Expr::Column).collect();
         let name = format!("{MATCHED}_{count}");
-        let is_there = own(&name);
-        shown.push(fulfilled.is_true().alias_qualified(Some(relation()), &name));
+        let is_there = self.own(&name);
+        shown.push(fulfilled.is_true().alias_qualified(Some(self.relation()), &name));
         let order = vec![SortExpr::new(is_there.clone(), false, false)];
-        let place = row_number().partition_by(vec![own(ROW)]).order_by(order).build()?;
+        let place = row_number().partition_by(vec![self.own(ROW)]).order_by(order).build()?;
         let name = format!("{NUMBER}_{count}");
         let is_first = Expr::Column(Column::new_unqualified(&name)).eq(lit(1_u64));
         let plan = LogicalPlanBuilder::from(found.plan)
@@ -146,23 +173,23 @@ impl<'a> Rows<'a> {
     }
 
     /// The rows of a subquery without groups and limits.
-    fn seen(&self, plan: &LogicalPlan, keeps: bool) -> Result<Option<Beside>> {
+    fn seen(&self, plan: &LogicalPlan) -> Result<Option<Beside>> {
         match flat(plan)? {
-            Some(flat) => self.joined(flat, keeps),
-            None => self.listed(plan, keeps),
+            Some(flat) => self.joined(flat),
+            None => self.listed(plan),
         }
     }
 
     /// Joins the rows around, numbered, with those that fulfil the conditions.
-    fn joined(&self, flat: Flat, keeps: bool) -> Result<Option<Beside>> {
+    fn joined(&self, flat: Flat) -> Result<Option<Beside>> {
         let is_one = flat.base.max_rows().is_some_and(|rows| rows <= 1);
         let (mut shown, mut base) = (Vec::new(), Columns::new());
         for (at, column) in flat.base.schema().columns().into_iter().enumerate() {
             let name = format!("column_{at}");
-            shown.push(Expr::Column(column.clone()).alias_qualified(Some(relation()), &name));
-            base.insert(column, own(&name));
+            shown.push(Expr::Column(column.clone()).alias_qualified(Some(self.relation()), &name));
+            base.insert(column, self.own(&name));
         }
-        shown.push(lit(true).alias_qualified(Some(relation()), MATCHED));
+        shown.push(lit(true).alias_qualified(Some(self.relation()), MATCHED));
         let right = LogicalPlanBuilder::from(flat.base).project(shown)?.build()?;
         let mut conditions = vec![lit(true)];
         for condition in &flat.conditions {
@@ -174,17 +201,17 @@ impl<'a> Rows<'a> {
             let Some(expr) = self.settled(expr, &base)? else { return Ok(None) };
             columns.insert(column.clone(), expr);
         }
-        let kind = if keeps { JoinType::Left } else { JoinType::Inner };
+        let kind = if self.keeps { JoinType::Left } else { JoinType::Inner };
         let plan =
             LogicalPlanBuilder::from(self.numbered()?).join_on(right, kind, conditions)?.build()?;
-        let is_there = keeps.then(|| own(MATCHED));
+        let is_there = self.keeps.then(|| self.own(MATCHED));
         Ok(Some(Beside { plan, columns, is_one, is_there }))
     }
 
     /// The rows that lists of the row around give.
-    fn listed(&self, plan: &LogicalPlan, keeps: bool) -> Result<Option<Beside>> {
+    fn listed(&self, plan: &LogicalPlan) -> Result<Option<Beside>> {
         let numbered = Arc::new(self.numbered()?);
-        let Some((plan, own, present)) = lateral::listed(&numbered, plan, keeps)? else {
+        let Some((plan, own, present)) = lateral::listed(&numbered, plan, self.keeps)? else {
             return Ok(None);
         };
         let columns = own.into_iter().map(|(column, there)| (column, Expr::Column(there)));
@@ -198,7 +225,7 @@ impl<'a> Rows<'a> {
         let number = row_number().alias(NUMBER);
         let mut shown = self.columns();
         let number_of_row = Expr::Column(Column::new_unqualified(NUMBER));
-        shown.push(number_of_row.alias_qualified(Some(relation()), ROW));
+        shown.push(number_of_row.alias_qualified(Some(self.relation()), ROW));
         LogicalPlanBuilder::from(self.row.clone()).window([number])?.project(shown)?.build()
     }
 
@@ -206,11 +233,10 @@ impl<'a> Rows<'a> {
     fn aggregated(&self, aggregate: &Aggregate) -> Result<Option<Beside>> {
         let is_one = aggregate.group_expr.is_empty();
         // An aggregate without groups has a value of no rows, too.
-        let Some(seen) = self.seen(&aggregate.input, is_one || self.keeps)? else {
-            return Ok(None);
-        };
+        let rows = Rows { row: self.row, keeps: is_one || self.keeps, depth: self.depth };
+        let Some(seen) = rows.beside(&aggregate.input)? else { return Ok(None) };
         let mut groups = self.columns();
-        groups.push(own(ROW));
+        groups.push(self.own(ROW));
         let (mut values, mut found) = (Vec::new(), Vec::new());
         for expr in &aggregate.group_expr {
             if matches!(expr, Expr::GroupingSet(_)) {
@@ -218,8 +244,8 @@ impl<'a> Rows<'a> {
             }
             let Some(expr) = self.settled(expr, &seen.columns)? else { return Ok(None) };
             let name = format!("group_{}", found.len());
-            groups.push(expr.alias_qualified(Some(relation()), &name));
-            found.push(own(&name));
+            groups.push(expr.alias_qualified(Some(self.relation()), &name));
+            found.push(self.own(&name));
         }
         for expr in &aggregate.aggr_expr {
             let settled = self.settled(expr, &seen.columns)?.map(Expr::unalias);
@@ -234,16 +260,16 @@ impl<'a> Rows<'a> {
             }
             let name = format!("aggregate_{}", found.len());
             let value = Expr::AggregateFunction(function);
-            values.push(value.alias_qualified(Some(relation()), &name));
-            found.push(own(&name));
+            values.push(value.alias_qualified(Some(self.relation()), &name));
+            found.push(self.own(&name));
         }
         // A row around that sees none is a group of its own.
         let mut is_there = None;
         if let (false, Some(seen)) = (is_one, seen.is_there) {
             let name = format!("{MATCHED}_{}", values.len());
             let matched = count(when(seen, lit(true)).end()?);
-            values.push(matched.alias_qualified(Some(relation()), &name));
-            is_there = Some(own(&name).gt(lit(0_i64)));
+            values.push(matched.alias_qualified(Some(self.relation()), &name));
+            is_there = Some(self.own(&name).gt(lit(0_i64)));
         }
         let columns = aggregate.schema.columns().into_iter().zip(found).collect();
         let plan = LogicalPlanBuilder::from(seen.plan).aggregate(groups, values)?.build()?;
@@ -284,7 +310,7 @@ impl<'a> Rows<'a> {
                 let Some(expr) = self.settled(&by.expr, &found.columns)? else { return Ok(None) };
                 order.push(SortExpr { expr, ..by.clone() });
             }
-            let mut place = row_number().partition_by(vec![own(ROW)]);
+            let mut place = row_number().partition_by(vec![self.own(ROW)]);
             // With an order of nothing its window would have bounds that only an order gives.
             if !order.is_empty() {
                 place = place.order_by(order);
@@ -401,13 +427,4 @@ fn substituted(expr: &Expr, columns: &Columns) -> Result<Option<Expr>> {
     });
     let replaced = replaced.data()?;
     Ok(known.then_some(replaced))
-}
-
-fn relation() -> TableReference {
-    TableReference::bare(BESIDE)
-}
-
-/// A column of what is joined.
-fn own(name: &str) -> Expr {
-    Expr::Column(Column::new(Some(relation()), name))
 }

@@ -1,6 +1,8 @@
 //! The functions of sessions as `pg_proc` lists them: those of PostgreSQL under its oids, from `functions.tsv`, and those that
 //! PostgreSQL does not have, in the schema `public`.
 
+pub(super) mod routines;
+
 use std::sync::LazyLock;
 
 use datafusion::arrow::array::RecordBatch;

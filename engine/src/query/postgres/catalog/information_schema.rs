@@ -5,12 +5,14 @@ use datafusion::arrow::datatypes::Field;
 use datafusion::common::Result;
 
 use super::definition::{DEFINITIONS, Definition};
+use super::functions::routines;
+use super::keys::keys;
 use super::rows::{Cell, Rows};
-use super::sequences;
+use super::{elements, sequences};
 use crate::catalog::{ANALYTICS, Identity};
 use crate::query::postgres::Relation;
 use crate::query::postgres::functions::{definitions_of, quote_ident};
-use crate::query::postgres::snapshot::{Numbered, NumberedKey, OWNER, RelationKind, Snapshot};
+use crate::query::postgres::snapshot::{Numbered, NumberedCheck, OWNER, RelationKind, Snapshot};
 use crate::query::postgres::types::{self, PgType, pg_type_of};
 
 /// Builds a relation of `information_schema`.
@@ -30,13 +32,20 @@ pub(super) fn build(
         "columns" => columns(definition, snapshot, database),
         "views" => views(definition, snapshot, database),
         "table_constraints" => table_constraints(definition, snapshot, database),
+        "check_constraints" => check_constraints(definition, snapshot, database),
         "sequences" => sequences::standard(definition, snapshot, database),
         "key_column_usage" | "constraint_column_usage" => {
             key_columns(definition, snapshot, database)
         }
-        "table_privileges" | "role_table_grants" => {
-            table_privileges(definition, snapshot, database)
+        "constraint_table_usage" => {
+            elements::constraint_table_usage(definition, snapshot, database)
         }
+        "collations" => elements::collations(definition, database),
+        "element_types" => elements::element_types(definition, snapshot, database),
+        "column_udt_usage" => elements::column_udt_usage(definition, snapshot, database),
+        "data_type_privileges" => elements::data_type_privileges(definition, snapshot, database),
+        "routines" => routines::routines(definition, database),
+        "parameters" => routines::parameters(definition, database),
         "character_sets" => {
             let columns = [
                 "character_set_name",
@@ -241,7 +250,7 @@ impl Numbers {
     }
 }
 
-fn data_type(t: &PgType) -> &str {
+pub(super) fn data_type(t: &PgType) -> &str {
     if t.name.starts_with('_') { "ARRAY" } else { &t.display }
 }
 
@@ -312,14 +321,10 @@ fn views(
 }
 
 /// The relations that the standard knows of: it has no materialized views, and sequences are no tables.
-fn standard(snapshot: &Snapshot) -> impl Iterator<Item = &Numbered> {
+pub(super) fn standard(snapshot: &Snapshot) -> impl Iterator<Item = &Numbered> {
     let is_known =
         |r: &&Numbered| matches!(r.relation.kind, RelationKind::Table | RelationKind::View);
     snapshot.relations.iter().filter(is_known)
-}
-
-fn keyed(snapshot: &Snapshot) -> impl Iterator<Item = (&Numbered, &NumberedKey)> {
-    snapshot.relations.iter().flat_map(|r| r.keys.iter().map(move |key| (r, key)))
 }
 
 fn table_constraints(
@@ -343,7 +348,7 @@ fn table_constraints(
             "nulls_distinct",
         ],
     )?;
-    for (r, key) in keyed(snapshot) {
+    for (r, key) in keys(snapshot) {
         let schema = Cell::Text(&r.relation.schema);
         let nulls_distinct = if key.is_primary { Cell::Null } else { yes(true) };
         rows.push(&[
@@ -358,6 +363,41 @@ fn table_constraints(
             yes(false),
             yes(true),
             nulls_distinct,
+        ]);
+    }
+    for (r, NumberedCheck { check, .. }) in snapshot.checks() {
+        let schema = Cell::Text(&r.relation.schema);
+        rows.push(&[
+            database.into(),
+            schema,
+            check.name.as_str().into(),
+            database.into(),
+            schema,
+            r.relation.name.as_str().into(),
+            "CHECK".into(),
+            yes(false),
+            yes(false),
+            yes(true),
+            Cell::Null,
+        ]);
+    }
+    rows.finish()
+}
+
+fn check_constraints(
+    definition: &'static Definition,
+    snapshot: &Snapshot,
+    database: &str,
+) -> Result<RecordBatch> {
+    let columns = ["constraint_catalog", "constraint_schema", "constraint_name", "check_clause"];
+    let mut rows = Rows::new(definition, &columns)?;
+    for (r, NumberedCheck { check, .. }) in snapshot.checks() {
+        let clause = format!("(({}))", check.condition);
+        rows.push(&[
+            database.into(),
+            r.relation.schema.as_str().into(),
+            check.name.as_str().into(),
+            clause.as_str().into(),
         ]);
     }
     rows.finish()
@@ -381,13 +421,17 @@ fn key_columns(
         columns.push("ordinal_position");
     }
     let mut rows = Rows::new(definition, &columns)?;
-    for (r, key) in keyed(snapshot) {
+    let keys = keys(snapshot).map(|(r, key)| (r, &key.name, &key.columns));
+    let checks = snapshot.checks().map(|(r, known)| (r, &known.check.name, &known.check.columns));
+    // What a check is about is no key.
+    let checks = checks.filter(|_| definition.name == "constraint_column_usage");
+    for (r, name, columns) in keys.chain(checks) {
         let schema = Cell::Text(&r.relation.schema);
-        for (at, column) in key.columns.iter().enumerate() {
+        for (at, column) in columns.iter().enumerate() {
             rows.push(&[
                 database.into(),
                 schema,
-                key.name.as_str().into(),
+                name.as_str().into(),
                 database.into(),
                 schema,
                 r.relation.name.as_str().into(),
@@ -395,38 +439,6 @@ fn key_columns(
                 Cell::Int(at as i64 + 1),
             ]);
         }
-    }
-    rows.finish()
-}
-
-/// A role may read what it sees, and nothing else.
-fn table_privileges(
-    definition: &'static Definition,
-    snapshot: &Snapshot,
-    database: &str,
-) -> Result<RecordBatch> {
-    let columns = [
-        "grantor",
-        "grantee",
-        "table_catalog",
-        "table_schema",
-        "table_name",
-        "privilege_type",
-        "is_grantable",
-        "with_hierarchy",
-    ];
-    let mut rows = Rows::new(definition, &columns)?;
-    for r in standard(snapshot) {
-        rows.push(&[
-            OWNER.into(),
-            "PUBLIC".into(),
-            database.into(),
-            r.relation.schema.as_str().into(),
-            r.relation.name.as_str().into(),
-            "SELECT".into(),
-            yes(false),
-            yes(true),
-        ]);
     }
     rows.finish()
 }

@@ -1,4 +1,4 @@
-//! The relations of `pg_catalog` that describe primary keys and unique constraints.
+//! The relations of `pg_catalog` that describe primary keys, unique constraints and checks.
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::common::Result;
@@ -6,11 +6,11 @@ use datafusion::common::Result;
 use super::definition::{Definition, stored_rows};
 use super::rows::{Cell, Rows};
 use crate::query::postgres::functions::definitions_of;
-use crate::query::postgres::snapshot::{Numbered, NumberedKey, Snapshot};
+use crate::query::postgres::snapshot::{Numbered, NumberedCheck, NumberedKey, Snapshot};
 use crate::query::postgres::types::{PgType, pg_type_of};
 
 /// The keys of all relations.
-fn keys(snapshot: &Snapshot) -> impl Iterator<Item = (&Numbered, &NumberedKey)> {
+pub(super) fn keys(snapshot: &Snapshot) -> impl Iterator<Item = (&Numbered, &NumberedKey)> {
     snapshot.relations.iter().flat_map(|r| r.keys.iter().map(move |key| (r, key)))
 }
 
@@ -116,6 +116,24 @@ pub(super) fn constraints(
             true.into(),
             true.into(),
             Cell::Ints(&key_columns(r, key)),
+        ]);
+    }
+    for (r, NumberedCheck { check, oid }) in snapshot.checks() {
+        let columns: Vec<i64> = check.columns.iter().map(|name| r.column(name)).collect();
+        rows.push(&[
+            (*oid).into(),
+            check.name.as_str().into(),
+            r.schema_oid.into(),
+            "c".into(),
+            (!check.not_valid).into(),
+            r.oid.into(),
+            0.into(),
+            " ".into(),
+            " ".into(),
+            " ".into(),
+            true.into(),
+            false.into(),
+            Cell::Ints(&columns),
         ]);
     }
     rows.finish()

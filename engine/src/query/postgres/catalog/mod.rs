@@ -6,7 +6,9 @@
 //! built when it is first read and shared by every session of the same catalog version and role.
 
 mod definition;
+mod elements;
 mod functions;
+mod grants;
 mod information_schema;
 mod keys;
 mod objects;
@@ -15,6 +17,7 @@ mod sequences;
 mod server;
 mod session;
 mod statistics;
+mod zones;
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -37,6 +40,8 @@ pub(super) use sequences::DEFAULT_BY;
 
 use super::facts::SessionFacts;
 use super::snapshot::Snapshot;
+
+const SECOND_US: i64 = 1_000_000;
 
 /// Relations of the system catalog that have been read, by place in [`DEFINITIONS`].
 #[derive(Debug)]
@@ -121,12 +126,14 @@ impl TableProvider for OfSession {
 
     async fn scan(
         &self,
-        _: &dyn Session,
+        state: &dyn Session,
         projection: Option<&Vec<usize>>,
         _: &[Expr],
         _: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let batch = session::build(self.definition, &self.facts)?;
+        let began = state.execution_props().query_execution_start_time;
+        let at = began.map_or(self.facts.started_at_us / SECOND_US, |began| began.timestamp());
+        let batch = session::build(self.definition, &self.facts, at)?;
         let plan =
             MemorySourceConfig::try_new_exec(&[vec![batch]], self.schema(), projection.cloned())?;
         Ok(plan)

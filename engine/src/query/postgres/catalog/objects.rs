@@ -6,7 +6,7 @@ use datafusion::common::Result;
 use super::definition::{DEFINITIONS, Definition, stored_rows};
 use super::keys::key_columns;
 use super::rows::{Cell, Rows};
-use super::{functions, keys, sequences, server, statistics};
+use super::{functions, keys, sequences, server, statistics, zones};
 use crate::catalog::Identity;
 use crate::query::postgres::snapshot::{Numbered, OWNER_OID, RelationKind, Snapshot};
 use crate::query::postgres::types::{self, PgType, pg_type_of};
@@ -41,6 +41,7 @@ pub(super) fn build(
         "pg_matviews" => server::materialized_views(definition, snapshot),
         "pg_indexes" => keys::index_definitions(definition, snapshot),
         "pg_rewrite" => server::view_rules(definition, snapshot),
+        "pg_timezone_abbrevs" => zones::abbreviations(definition),
         name => {
             if let Some(listed) = statistics::build(definition, snapshot, database) {
                 return listed;
@@ -80,6 +81,7 @@ fn classes(definition: &'static Definition, snapshot: &Snapshot) -> Result<Recor
             "relhasrules",
             "relispopulated",
             "relreplident",
+            "relchecks",
         ],
     )?;
     let heap = |kind: &str| Cell::Int(if matches!(kind, "v" | "S") { 0 } else { HEAP });
@@ -101,6 +103,7 @@ fn classes(definition: &'static Definition, snapshot: &Snapshot) -> Result<Recor
             (known.kind == "v").into(),
             true.into(),
             "n".into(),
+            0.into(),
         ]);
     }
     for r in &snapshot.relations {
@@ -121,6 +124,7 @@ fn classes(definition: &'static Definition, snapshot: &Snapshot) -> Result<Recor
             matches!(kind, "v" | "m").into(),
             true.into(),
             (if matches!(kind, "v" | "S") { "n" } else { "d" }).into(),
+            Cell::Int(r.checks.len() as i64),
         ]);
         for key in &r.keys {
             rows.push(&[
@@ -139,6 +143,7 @@ fn classes(definition: &'static Definition, snapshot: &Snapshot) -> Result<Recor
                 false.into(),
                 true.into(),
                 "n".into(),
+                0.into(),
             ]);
         }
     }

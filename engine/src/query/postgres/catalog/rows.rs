@@ -2,14 +2,16 @@
 
 use datafusion::arrow::array::{
     ArrayBuilder, ArrayRef, BooleanBuilder, Float32Builder, Float64Builder, Int16Builder,
-    Int32Builder, Int64Builder, ListBuilder, RecordBatch, StringBuilder,
-    TimestampMicrosecondBuilder, new_null_array,
+    Int32Builder, Int64Builder, IntervalMonthDayNanoBuilder, ListBuilder, RecordBatch,
+    StringBuilder, TimestampMicrosecondBuilder, new_null_array,
 };
-use datafusion::arrow::datatypes::{DataType, FieldRef};
+use datafusion::arrow::datatypes::{DataType, FieldRef, IntervalMonthDayNano, IntervalUnit};
 use datafusion::common::{Result, internal_datafusion_err};
 
 use super::definition::{Definition, procedure_oid};
 use crate::query::postgres::types;
+
+const SECOND_NS: i64 = 1_000_000_000;
 
 /// One value of a row.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +28,8 @@ pub(super) enum Cell<'a> {
     Ints(&'a [i64]),
     /// Microseconds since 1970.
     Time(i64),
+    /// An interval.
+    Seconds(i32),
 }
 
 impl<'a> From<Option<&'a str>> for Cell<'a> {
@@ -159,6 +163,7 @@ enum Builder {
     Float64(Float64Builder),
     Text(StringBuilder),
     Time(TimestampMicrosecondBuilder),
+    Interval(IntervalMonthDayNanoBuilder),
     Int16s(ListBuilder<Int16Builder>),
     Int64s(ListBuilder<Int64Builder>),
     /// Types that no row of ours ever fills.
@@ -177,6 +182,9 @@ impl Builder {
             DataType::Utf8 => Builder::Text(StringBuilder::new()),
             DataType::Timestamp(_, Some(_)) => {
                 Builder::Time(TimestampMicrosecondBuilder::new().with_timezone(types::UTC))
+            }
+            DataType::Interval(IntervalUnit::MonthDayNano) => {
+                Builder::Interval(IntervalMonthDayNanoBuilder::new())
             }
             DataType::List(item) => list(data_type, item),
             other => Builder::Nulls(other.clone(), 0),
@@ -208,6 +216,11 @@ impl Builder {
             Builder::Time(b) => {
                 b.append_option(if let Cell::Time(v) = cell { Some(v) } else { None })
             }
+            Builder::Interval(b) => b.append_option(if let Cell::Seconds(v) = cell {
+                Some(IntervalMonthDayNano::new(0, 0, i64::from(v) * SECOND_NS))
+            } else {
+                empty.then_some(IntervalMonthDayNano::ZERO)
+            }),
             Builder::Int16s(b) => {
                 if let Cell::Ints(values) = cell {
                     values.iter().for_each(|v| b.values().append_option(i16::try_from(*v).ok()));
@@ -235,6 +248,7 @@ impl Builder {
             Builder::Float64(b) => boxed(b),
             Builder::Text(b) => boxed(b),
             Builder::Time(b) => boxed(b),
+            Builder::Interval(b) => boxed(b),
             Builder::Int16s(b) => boxed(b),
             Builder::Int64s(b) => boxed(b),
         }

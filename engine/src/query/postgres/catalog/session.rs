@@ -5,31 +5,49 @@ use datafusion::common::Result;
 
 use super::definition::Definition;
 use super::rows::{Cell, Rows};
-use super::sequences;
+use super::{grants, sequences, zones};
 use crate::query::postgres::facts::SessionFacts;
 use crate::query::postgres::settings::SETTINGS;
 use crate::query::postgres::snapshot::DATABASE_OID;
 
 /// The relations of `pg_catalog` that differ from session to session.
-const OF_SESSION: [&str; 5] =
-    ["pg_cursors", "pg_prepared_statements", "pg_sequences", "pg_settings", "pg_stat_activity"];
+const OF_SESSION: [&str; 6] = [
+    "pg_cursors",
+    "pg_prepared_statements",
+    "pg_sequences",
+    "pg_settings",
+    "pg_stat_activity",
+    "pg_timezone_names",
+];
+
+/// What is shown in the place of a statement that may not be seen.
+const HIDDEN: &str = "<insufficient privilege>";
 
 /// Tells whether a relation differs from session to session.
 pub(super) fn is_of_session(definition: &Definition) -> bool {
     match definition.schema {
         "pg_catalog" => OF_SESSION.contains(&definition.name),
-        _ => ["enabled_roles", "applicable_roles"].contains(&definition.name),
+        _ => {
+            ["enabled_roles", "applicable_roles"].contains(&definition.name)
+                || grants::NAMES.contains(&definition.name)
+        }
     }
 }
 
-/// Builds such a relation.
-pub(super) fn build(definition: &'static Definition, facts: &SessionFacts) -> Result<RecordBatch> {
+/// Builds such a relation as it is at a time, in seconds since 1970.
+pub(super) fn build(
+    definition: &'static Definition,
+    facts: &SessionFacts,
+    at: i64,
+) -> Result<RecordBatch> {
     match definition.name {
         "pg_cursors" => cursors(definition, facts),
         "pg_prepared_statements" => prepared_statements(definition, facts),
         "pg_sequences" => sequences::sequences_now(definition, facts),
         "pg_settings" => settings(definition, facts),
         "pg_stat_activity" => activity(definition, facts),
+        "pg_timezone_names" => zones::names(definition, at),
+        name if grants::NAMES.contains(&name) => grants::build(definition, facts),
         _ => roles(definition, facts),
     }
 }
@@ -72,7 +90,7 @@ fn settings(definition: &'static Definition, facts: &SessionFacts) -> Result<Rec
     rows.finish()
 }
 
-/// A session sees those of its role; what others run is not its business.
+/// A session sees those of its role, and what they run for its own purpose; the rest is not its business.
 fn activity(definition: &'static Definition, facts: &SessionFacts) -> Result<RecordBatch> {
     let columns = [
         "datid",
@@ -83,6 +101,7 @@ fn activity(definition: &'static Definition, facts: &SessionFacts) -> Result<Rec
         "application_name",
         "backend_start",
         "state",
+        "query",
         "backend_type",
     ];
     let mut rows = Rows::new(definition, &columns)?;
@@ -99,6 +118,7 @@ fn activity(definition: &'static Definition, facts: &SessionFacts) -> Result<Rec
             seen.application.as_str().into(),
             Cell::Time(facts.started_at_us),
             (if seen.is_busy { "active" } else { "idle" }).into(),
+            Cell::Text(seen.statement.as_deref().unwrap_or(HIDDEN)),
             "client backend".into(),
         ]);
     }

@@ -1,10 +1,12 @@
 //! Calls and operators that PostgreSQL refuses wherever they stand.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::sync::LazyLock;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Function, FunctionArguments, ObjectName, Spanned, Value, ValueWithSpan,
+    Expr, Function, FunctionArguments, ObjectName, Query, Spanned, Value, ValueWithSpan, Visit,
+    Visitor,
 };
 
 use super::clauses::first_call;
@@ -49,6 +51,9 @@ const ROWS: [&str; 17] = [
     "string_to_table",
 ];
 
+/// By how many columns the place of a row among others is told at most.
+const PLACE_KEYS_MAX: usize = 16;
+
 /// Aggregates that the rewriting of statements makes of others.
 const AGGREGATES: [&str; 4] = ["json_agg", "json_object_agg", "jsonb_agg", "jsonb_object_agg"];
 
@@ -72,8 +77,16 @@ static KINDS: LazyLock<HashMap<String, Kind>> = LazyLock::new(|| {
 });
 
 /// Returns what a function gives; `None` if it is not known here.
-pub(super) fn kind_of(name: &str) -> Option<Kind> {
+fn kind_of(name: &str) -> Option<Kind> {
     KINDS.get(name).copied()
+}
+
+/// Returns what a call gives: the place of a row that `WITHIN GROUP` orders others around is one value of a group.
+pub(super) fn kind_of_call(function: &Function) -> Option<Kind> {
+    match kind_of(&last_name(&function.name)) {
+        Some(Kind::Window) if !function.within_group.is_empty() => Some(Kind::Aggregate),
+        kind => kind,
+    }
 }
 
 /// The name of a function without its schema, as the catalog has it.
@@ -169,7 +182,8 @@ fn text_of(expr: &Expr) -> Option<&Value> {
 fn check_call(function: &Function) -> Result<()> {
     let name = last_name(&function.name);
     let span = function.name.span();
-    match (kind_of(&name), &function.over) {
+    check_place(function, &name)?;
+    match (kind_of_call(function), &function.over) {
         (Some(Kind::Window), None) => {
             let message = format!("window function {name} requires an OVER clause");
             let hint = format!("Write {name}() OVER (ORDER BY ...).");
@@ -201,6 +215,56 @@ fn check_call(function: &Function) -> Result<()> {
         return values::check_unit(unit, false);
     }
     Ok(())
+}
+
+/// Checks a call for the place of a row among others, `rank(x) WITHIN GROUP (ORDER BY y)`.
+fn check_place(function: &Function, name: &str) -> Result<()> {
+    let keys = function.within_group.len();
+    if keys == 0 || !["rank", "dense_rank", "percent_rank", "cume_dist"].contains(&name) {
+        return Ok(());
+    }
+    let span = function.name.span();
+    let given = match &function.args {
+        FunctionArguments::List(list) => list.args.len(),
+        FunctionArguments::None | FunctionArguments::Subquery(_) => 0,
+    };
+    let (sqlstate, message, hint) = if function.over.is_some() {
+        let message = format!("OVER is not supported for hypothetical-set aggregate {name}");
+        ("0A000", message, "Leave WITHIN GROUP out for the place of each row.".to_owned())
+    } else if given != keys {
+        let message = format!("function {name} with {given} arguments does not exist");
+        let hint = format!(
+            "To use the hypothetical-set aggregate {name}, the number of hypothetical direct arguments (here {given}) must match the number of ordering columns (here {keys})."
+        );
+        ("42883", message, hint)
+    } else if has_query(function) {
+        // What is counted is written several times, and a query within would be planned as often.
+        let message = format!("{name}() WITHIN GROUP with a subquery is not supported");
+        ("0A000", message, "Work the value out in a query in FROM.".to_owned())
+    } else if keys > PLACE_KEYS_MAX || name == "dense_rank" && keys > 1 {
+        let message = format!("{name}() WITHIN GROUP over {keys} columns is not supported");
+        (
+            "0A000",
+            message,
+            "Rank the rows with OVER in a subquery, and count those before.".to_owned(),
+        )
+    } else {
+        return Ok(());
+    };
+    Err(Fault::new(sqlstate, message, hint).at(span))
+}
+
+/// Tells whether there is a subquery in a part of a statement.
+fn has_query(part: &impl Visit) -> bool {
+    struct Queries;
+    impl Visitor for Queries {
+        type Break = ();
+
+        fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+            ControlFlow::Break(())
+        }
+    }
+    part.visit(&mut Queries).is_break()
 }
 
 fn first_argument(function: &Function) -> Option<&Value> {

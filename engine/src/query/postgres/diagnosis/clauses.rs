@@ -9,8 +9,9 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::tokenizer::Span as TextSpan;
 
 use super::Fault;
-use super::calls::{Kind, kind_of, last_name};
+use super::calls::{Kind, kind_of_call};
 use crate::error::Result;
+use crate::query::syntax::outside;
 
 /// A clause that only some functions may stand in.
 struct Clause {
@@ -175,9 +176,9 @@ fn bare(expr: &Expr) -> Option<(String, TextSpan)> {
     }
 }
 
-fn is_aggregate(expr: &Expr) -> bool {
+pub(super) fn is_aggregate(expr: &Expr) -> bool {
     let Expr::Function(function) = expr else { return false };
-    function.over.is_none() && kind_of(&last_name(&function.name)) == Some(Kind::Aggregate)
+    function.over.is_none() && kind_of_call(function) == Some(Kind::Aggregate)
 }
 
 /// The first call outside of subqueries that something is to be said of, and where its name stands.
@@ -185,36 +186,12 @@ pub(super) fn first_call<T>(
     part: &impl Visit,
     say: impl Fn(Option<Kind>, bool) -> Option<T>,
 ) -> Option<(T, TextSpan)> {
-    struct Calls<F> {
-        say: F,
-        queries: usize,
-    }
-    impl<T, F: Fn(Option<Kind>, bool) -> Option<T>> Visitor for Calls<F> {
-        type Break = (T, TextSpan);
-
-        fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<Self::Break> {
-            self.queries += 1;
-            ControlFlow::Continue(())
+    let found = outside::see(part, |expr| {
+        let Expr::Function(function) = expr else { return ControlFlow::Continue(()) };
+        match say(kind_of_call(function), function.over.is_some()) {
+            Some(said) => ControlFlow::Break((said, function.name.span())),
+            None => ControlFlow::Continue(()),
         }
-
-        fn post_visit_query(&mut self, _: &Query) -> ControlFlow<Self::Break> {
-            self.queries -= 1;
-            ControlFlow::Continue(())
-        }
-
-        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Self::Break> {
-            let Expr::Function(function) = expr else { return ControlFlow::Continue(()) };
-            if self.queries > 0 {
-                return ControlFlow::Continue(());
-            }
-            match (self.say)(kind_of(&last_name(&function.name)), function.over.is_some()) {
-                Some(said) => ControlFlow::Break((said, function.name.span())),
-                None => ControlFlow::Continue(()),
-            }
-        }
-    }
-    match part.visit(&mut Calls { say, queries: 0 }) {
-        ControlFlow::Break(found) => Some(found),
-        ControlFlow::Continue(()) => None,
-    }
+    });
+    found.break_value()
 }

@@ -1,15 +1,17 @@
 //! What is wrong with a statement: PostgreSQL's SQLSTATE, its words, and the place in the text.
 //!
-//! [`check`] looks at a statement before it is planned: for what PostgreSQL refuses and the planner takes, or says in words of
-//! its own. [`check_choices`] and [`check_plan`] look at the plan, where types are known: texts that are no values of the type they are
-//! taken for, and types that do not go together. [`explain`] turns what the planner says into what PostgreSQL says.
+//! [`check`] looks at a statement before it is planned: for what PostgreSQL refuses and the planner takes, or says in words
+//! of its own. [`check_choices`] and [`check_plan`] look at the plan, where types are known: texts that are no values of
+//! the type they are taken for, and types that do not go together. [`explain`] turns what the planner says into what
+//! PostgreSQL says.
 //!
-//! A place goes with an error as the span of a `Diagnostic` around it, which counts lines and columns of the statement. It may begin
-//! at the space before the place, where the syntax tree knows only what stands on the left. Messages name things of the
-//! statement, never its texts, which may be personal.
+//! A place goes with an error as the span of a `Diagnostic` around it, which counts lines and columns of the statement. It
+//! may begin at the space before the place, where the syntax tree knows only what stands on the left. Messages name things
+//! of the statement, never its texts, which may be personal.
 
 mod calls;
 mod clauses;
+mod levels;
 mod located;
 mod names;
 mod planner_words;
@@ -31,6 +33,7 @@ use datafusion::sql::sqlparser::tokenizer::Span as TextSpan;
 use crate::error::{Error, Result};
 
 pub(super) use names::ambiguous;
+pub(crate) use names::ambiguous_column;
 pub(in crate::query) use planner_words::explain;
 pub(super) use typed::check_operator;
 pub(in crate::query) use typed::{check_choices, check_plan};
@@ -112,7 +115,7 @@ pub(super) fn about_text(text: &str, error: &Error) -> DataFusionError {
 pub(in crate::query) fn check(statement: &Statement) -> Result<()> {
     match statement.visit(&mut Checker) {
         ControlFlow::Break(error) => Err(error),
-        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Continue(()) => levels::check(statement),
     }
 }
 

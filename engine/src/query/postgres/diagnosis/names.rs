@@ -62,6 +62,12 @@ pub(in crate::query::postgres) fn ambiguous(name: &Ident) -> Error {
     Fault::new("42702", message, hint).at(name.span)
 }
 
+/// The answer to a name that columns of several relations have.
+pub(crate) fn ambiguous_column(name: &Ident) -> Error {
+    let message = format!("column reference \"{}\" is ambiguous", normal(name));
+    Fault::new("42702", message, "Write it with its relation: relation.column.").at(name.span)
+}
+
 /// A column that is not there, or of a relation that is not there.
 pub(super) fn column(
     field: &Column,

@@ -1,8 +1,9 @@
 //! The shape of queries: numbers of columns, positions, names that are given twice, limits.
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, GroupByExpr, LimitClause, ObjectName, OrderByKind, Query, Select, SelectItem, SetExpr,
-    Spanned, TableFactor, TableWithJoins, UnaryOperator, Value, ValueWithSpan,
+    Expr, FunctionArg, FunctionArgExpr, GroupByExpr, LimitClause, ObjectName, OrderByKind, Query,
+    Select, SelectItem, SetExpr, Spanned, TableFactor, TableWithJoins, UnaryOperator, Value,
+    ValueWithSpan,
 };
 use datafusion::sql::sqlparser::tokenizer::Span as TextSpan;
 
@@ -11,6 +12,7 @@ use super::calls::last_name;
 use crate::error::Result;
 use crate::query::DATABASE;
 use crate::query::postgres::rewrite::normal;
+use crate::query::syntax::ROWS_FROM;
 
 /// How many columns a query has, where `*` is not among them.
 pub(super) fn width(body: &SetExpr) -> Option<usize> {
@@ -192,9 +194,11 @@ fn names_of(table: &TableWithJoins, names: &mut Vec<(String, Option<ObjectName>)
                 names.push((last_name(name), Some(name.clone())));
             }
             // What a function gives is called like the function.
-            TableFactor::Table { alias: None, name, args: Some(_), .. }
-            | TableFactor::Function { alias: None, name, .. } => {
-                names.push((last_name(name), None));
+            TableFactor::Table { alias: None, name, args: Some(args), .. } => {
+                names.push((name_of_call(name, &args.args), None));
+            }
+            TableFactor::Function { alias: None, name, args, .. } => {
+                names.push((name_of_call(name, args), None));
             }
             TableFactor::UNNEST { alias: None, .. } => names.push(("unnest".to_owned(), None)),
             TableFactor::Table { alias: Some(alias), .. }
@@ -209,9 +213,43 @@ fn names_of(table: &TableWithJoins, names: &mut Vec<(String, Option<ObjectName>)
     }
 }
 
+/// What rows of functions are called: several that stand side by side like the first of them.
+fn name_of_call(name: &ObjectName, args: &[FunctionArg]) -> String {
+    match args {
+        [FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Function(first))), ..]
+            if last_name(name) == ROWS_FROM =>
+        {
+            last_name(&first.name)
+        }
+        _ => last_name(name),
+    }
+}
+
+/// Refuses what is no function in `ROWS FROM`.
+fn check_rows_from(name: &ObjectName, args: &[FunctionArg]) -> Result<()> {
+    let is_call = |arg: &&FunctionArg| {
+        matches!(arg, FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Function(_))))
+    };
+    match args.iter().find(|arg| !is_call(arg)) {
+        Some(arg) if last_name(name) == ROWS_FROM => {
+            let hint =
+                "Only calls of functions stand in ROWS FROM: write values as unnest(ARRAY[...]).";
+            Err(Fault::new("42601", "syntax error in ROWS FROM", hint).at(arg.span()))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Checks one relation of `FROM`.
 pub(super) fn check_relation(factor: &TableFactor) -> Result<()> {
-    let TableFactor::Table { name, .. } = factor else { return Ok(()) };
+    let (name, args) = match factor {
+        TableFactor::Table { name, args, .. } => {
+            (name, args.as_ref().map_or(&[][..], |args| args.args.as_slice()))
+        }
+        TableFactor::Function { name, args, .. } => return check_rows_from(name, args),
+        _ => return Ok(()),
+    };
+    check_rows_from(name, args)?;
     let parts: Vec<_> = name.0.iter().filter_map(|part| part.as_ident()).collect();
     match parts.as_slice() {
         [database, _, _] if normal(database) != DATABASE => {

@@ -201,6 +201,9 @@ fn choice_fault(part: &Expr, schema: &Columns<'_>) -> Option<Fault> {
 fn text_fault(literal: &Expr, beside: &Expr, schema: &DFSchema) -> Option<Fault> {
     let text = unknown(literal)?;
     let field = known(beside, schema)?;
+    if types::is_text_of_uuid(&field) {
+        return fault_of(text, field.data_type(), logical(&field));
+    }
     class(&field)?;
     fault_of(text, field.data_type(), None)
 }

@@ -72,10 +72,10 @@ pub(super) fn fault_of(text: &str, to: &DataType, logical: Option<&str>) -> Opti
     };
     match logical {
         Some("uuid") => {
-            let digits: String = text.chars().filter(|c| !matches!(c, '-' | '{' | '}')).collect();
-            let good =
-                digits.trim().len() == 32 && digits.trim().chars().all(|c| c.is_ascii_hexdigit());
-            return if good { None } else { invalid("22P02", "A uuid is 32 hexadecimal digits.") };
+            return match input::uuid(text) {
+                Ok(_) => None,
+                Err(_) => invalid("22P02", "A uuid is 32 hexadecimal digits."),
+            };
         }
         Some("json" | "jsonb") => {
             return match Shape::of(text) {
@@ -119,9 +119,9 @@ pub(super) fn fault_of(text: &str, to: &DataType, logical: Option<&str>) -> Opti
             {
                 return None;
             }
-            if ["infinity", "-infinity", "allballs"].contains(&word.as_str()) {
+            if word == "allballs" {
                 let message = "this name of a time is not supported";
-                let hint = "Use null for no end, and '00:00' for midnight.";
+                let hint = "Write '00:00' for midnight.";
                 return about(Fault::new("0A000", message, hint));
             }
             let numbers = text.starts_with(|c: char| c.is_ascii_digit())

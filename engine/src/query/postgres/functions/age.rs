@@ -11,7 +11,9 @@ use datafusion::arrow::datatypes::{
 use datafusion::common::{Result, plan_err};
 use datafusion::logical_expr::Volatility;
 
-use super::{Body, Call, Function, Kind};
+use super::endless::midnights;
+use super::{Body, Call, Function, Kind, failure};
+use crate::Error;
 
 pub(super) const FUNCTIONS: &[Function] =
     &[Function::new("age", &[Kind::Any, Kind::Any], "interval", Body::Column(age))
@@ -33,9 +35,14 @@ fn age(call: &Call<'_>) -> Result<ArrayRef> {
         }
         let times = DateTime::from_timestamp_micros(later.value(row))
             .zip(DateTime::from_timestamp_micros(earlier.value(row)));
-        ages.append_option(
-            times.map(|(later, earlier)| between(later.naive_utc(), earlier.naive_utc())),
-        );
+        let Some((later, earlier)) = times else {
+            return Err(failure(Error::Standard {
+                sqlstate: "22008",
+                message: "timestamp out of range".to_owned(),
+                hint: "Leave infinite times out: WHERE isfinite(time).".to_owned(),
+            }));
+        };
+        ages.append_value(between(later.naive_utc(), earlier.naive_utc()));
     }
     Ok(Arc::new(ages.finish()))
 }
@@ -46,6 +53,9 @@ pub(super) fn micros(array: &ArrayRef) -> Result<ArrayRef> {
         DataType::Timestamp(_, _) | DataType::Date32 | DataType::Date64 | DataType::Int64 => {}
         text if text.is_string() => {}
         other => return plan_err!("a date or time is expected, not {other}"),
+    }
+    if *array.data_type() == DataType::Date32 {
+        return midnights(array);
     }
     // Through the zone's own time first: a cast that drops the zone would shift.
     let zone = match array.data_type() {

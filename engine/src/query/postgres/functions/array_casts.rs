@@ -22,7 +22,7 @@ use super::text_of::{is_other_text, texts};
 use crate::Error;
 use crate::query::postgres::input::{self, Refusal};
 use crate::query::postgres::rewrite::{ArrayText, malformed_array};
-use crate::query::postgres::types::pg_type_of;
+use crate::query::postgres::types::{is_text_of_uuid, pg_type_of};
 use crate::query::postgres::zone::Zone;
 use crate::query::stop::check_current;
 
@@ -62,6 +62,11 @@ pub(in crate::query::postgres) fn is_other_cast(from: &DataType, to: &DataType) 
     }
 }
 
+/// Tells whether texts become uuids, each of which is read.
+pub(in crate::query::postgres) fn reads_uuids(from: &Field, to: &Field) -> bool {
+    from.data_type().is_string() && is_text_of_uuid(to) && !is_text_of_uuid(from)
+}
+
 /// Brings arrays into the type of a column that they are put into; `None` for other values, and where Arrow does so as
 /// PostgreSQL would.
 pub(crate) fn assigned_arrays(
@@ -79,7 +84,8 @@ pub(crate) fn assigned_arrays(
         })));
     }
     let leaf = leaf_of(item);
-    if !is_other_cast(leaf_of(given).data_type(), leaf.data_type()) {
+    let given = leaf_of(given);
+    if !is_other_cast(given.data_type(), leaf.data_type()) && !reads_uuids(given, leaf) {
         return None;
     }
     let signature = Signature::any(1, Volatility::Immutable);
@@ -187,7 +193,7 @@ impl ArrayCast {
 fn elements(values: &ArrayRef, leaf: &Field, zone: &Zone) -> Result<ArrayRef> {
     let to = leaf.data_type();
     match values.data_type() {
-        text if text.is_string() && !to.is_string() => {
+        text if text.is_string() && (!to.is_string() || is_text_of_uuid(leaf)) => {
             read(converted(values, &DataType::Utf8)?.as_string::<i32>(), leaf, zone)
         }
         other if to.is_string() && is_other_text(other) => {

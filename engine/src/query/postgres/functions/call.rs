@@ -9,7 +9,7 @@ use datafusion::arrow::array::{
 };
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Int64Type};
-use datafusion::common::{DataFusionError, Result, ScalarValue, internal_err, plan_err};
+use datafusion::common::{Result, ScalarValue, internal_err, plan_err};
 use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
     Volatility,
@@ -199,11 +199,6 @@ impl Call<'_> {
     }
 }
 
-/// Makes an error of the engine an error of DataFusion, from which the wire takes the SQLSTATE.
-pub(crate) fn failure(error: crate::Error) -> DataFusionError {
-    DataFusionError::External(Box::new(error))
-}
-
 /// A function of the lists in one session.
 #[derive(Debug)]
 pub(super) struct PgFunction {
@@ -269,7 +264,7 @@ impl ScalarUDFImpl for PgFunction {
             );
             return Ok(Arc::new(first.with_name(function.name).with_nullable(true)));
         }
-        Ok(Arc::new(types::field(function.name, function.result)))
+        Ok(Arc::new(types::result_field(function.name, function.result)))
     }
 
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {

@@ -17,6 +17,7 @@ use datafusion::logical_expr::{
 };
 
 use super::elapsed::INTERVAL;
+use super::endless::{has_ends, is_endless_time};
 use super::failure;
 use super::text_of::civil;
 use crate::Error;
@@ -221,6 +222,15 @@ fn truncated(time: &ArrayRef, unit: &str, zone: Option<&Zone>) -> Result<ArrayRe
             micros.unary(|micros| micros.saturating_sub(micros.rem_euclid(by)))
         }
         (unit, _) => micros.unary(|micros| earlier(micros, unit)),
+    };
+    let cut = match has_ends(time) {
+        // They begin nowhere.
+        true => cut
+            .iter()
+            .zip(micros)
+            .map(|(cut, time)| if time.is_some_and(is_endless_time) { time } else { cut })
+            .collect(),
+        false => cut,
     };
     Ok(Arc::new(cut.with_data_type(time.data_type().clone())))
 }

@@ -1,6 +1,7 @@
 //! The statements that would make an object again, as PostgreSQL writes them.
 
 use super::text::quote_ident;
+use crate::catalog::CheckConstraint;
 use crate::query::postgres::snapshot::{Numbered, NumberedKey, RelationKind};
 
 /// The query of a view, also of a materialized one, ending in a semicolon.
@@ -37,6 +38,15 @@ pub(crate) fn index_on(key: &NumberedKey, table: &str) -> String {
 pub(crate) fn constraint(key: &NumberedKey) -> String {
     let what = if key.is_primary { "PRIMARY KEY" } else { "UNIQUE" };
     format!("{what} ({})", key_columns(key))
+}
+
+/// A check; pretty text has no more brackets than are needed.
+pub(crate) fn check(check: &CheckConstraint, is_pretty: bool) -> String {
+    let not_valid = if check.not_valid { " NOT VALID" } else { "" };
+    match is_pretty {
+        true => format!("CHECK ({}){not_valid}", check.condition),
+        false => format!("CHECK (({})){not_valid}", check.condition),
+    }
 }
 
 /// The default of a column that a sequence numbers, which is called `name`.

@@ -149,7 +149,13 @@ fn with_key<'a>(call: &'a Call<'_>, row: usize) -> Option<(&'a Numbered, &'a Num
 }
 
 fn constraint(call: &Call<'_>, row: usize) -> Result<Option<String>> {
-    Ok(with_key(call, row).map(|(_, key)| definitions_of::constraint(key)))
+    if let Some((_, key)) = with_key(call, row) {
+        return Ok(Some(definitions_of::constraint(key)));
+    }
+    let wanted = oid(call, row);
+    let found = call.snapshot.checks().find(|(_, known)| Some(known.oid) == wanted);
+    let is_pretty = call.bool(1, row) == Some(true);
+    Ok(found.map(|(_, known)| definitions_of::check(&known.check, is_pretty)))
 }
 
 fn index(call: &Call<'_>, row: usize) -> Result<Option<String>> {

@@ -20,6 +20,7 @@ use datafusion::logical_expr::{
 };
 
 use super::age::micros;
+use super::endless::{is_endless_time, out_of_range};
 use super::failure;
 use crate::Error;
 use crate::query::postgres::types::UTC;
@@ -149,17 +150,22 @@ fn all_elapsed(later: &ArrayRef, earlier: &ArrayRef) -> Result<ArrayRef> {
     );
     let found: PrimitiveArray<IntervalMonthDayNanoType> =
         try_binary(later, earlier, |later: i64, earlier: i64| {
+            if is_endless_time(later) || is_endless_time(earlier) {
+                let hint = "Leave such rows out: WHERE isfinite(time).";
+                return Err(out_of_range("cannot subtract infinite timestamps", hint));
+            }
             let micros = later.checked_sub(earlier).ok_or_else(|| {
                 ArrowError::ArithmeticOverflow("interval out of range".to_string())
             })?;
             days_and_clock(micros)
                 .ok_or_else(|| ArrowError::ArithmeticOverflow("interval out of range".to_string()))
-        })?;
+        })
+        .map_err(refused)?;
     Ok(Arc::new(found))
 }
 
 /// Whole days and the rest.
-pub(in crate::query::postgres) fn days_and_clock(micros: i64) -> Option<IntervalMonthDayNano> {
+fn days_and_clock(micros: i64) -> Option<IntervalMonthDayNano> {
     let days = i32::try_from(micros / DAY_US).ok()?;
     Some(IntervalMonthDayNano::new(0, days, micros % DAY_US * 1000))
 }
@@ -172,20 +178,15 @@ fn all_moved(zone: &Zone, moments: &ArrayRef, spans: &ArrayRef) -> Result<ArrayR
     );
     let found: PrimitiveArray<TimestampMicrosecondType> =
         try_binary(moments, spans, |micros: i64, span: IntervalMonthDayNano| {
-            later_by(micros, &span, zone).ok_or_else(|| {
-                ArrowError::ExternalError(Box::new(Error::Standard {
-                    sqlstate: "22008",
-                    message: "timestamp out of range".to_string(),
-                    hint: "Take a shorter interval.".to_string(),
-                }))
-            })
+            later_by(micros, &span, zone)
+                .ok_or_else(|| out_of_range("timestamp out of range", "Take a shorter interval."))
         })
         .map_err(refused)?;
     Ok(Arc::new(found.with_timezone(UTC)))
 }
 
 /// An error of the engine that went through Arrow.
-fn refused(error: ArrowError) -> DataFusionError {
+pub(super) fn refused(error: ArrowError) -> DataFusionError {
     match error {
         ArrowError::ExternalError(inner) => match inner.downcast::<Error>() {
             Ok(error) => failure(*error),
@@ -201,6 +202,9 @@ pub(in crate::query::postgres) fn later_by(
     span: &IntervalMonthDayNano,
     zone: &Zone,
 ) -> Option<i64> {
+    if is_endless_time(micros) {
+        return Some(micros);
+    }
     let mut at = micros;
     if span.months != 0 {
         let local = DateTime::from_timestamp_micros(zone.wall_clock(at))?;

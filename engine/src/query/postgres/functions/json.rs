@@ -15,6 +15,7 @@ use datafusion::logical_expr::Volatility;
 use udfs::{Json, Keeping, Spacing, TooLong, quote_json};
 
 use super::bounded::{VALUE_BYTES_MAX, too_large};
+use super::endless::{end, word};
 use super::jsonb::steps;
 use super::text_of::texts;
 use super::{Body, Call, Function, Kind, failure};
@@ -373,7 +374,10 @@ impl Column {
             },
             Form::Text => match self.array.as_string_opt::<i32>() {
                 Some(texts) => quote_json(texts.value(row), out),
-                None => quote_json(&shown(&self.array, row)?, out),
+                None => match end(&self.array, row) {
+                    Some(is_later) => quote_json(word(is_later), out),
+                    None => quote_json(&shown(&self.array, row)?, out),
+                },
             },
             Form::List(elements) => {
                 let offsets = self.array.as_list::<i32>().value_offsets();

@@ -25,6 +25,7 @@ mod divisors;
 mod documents;
 mod domain;
 mod elapsed;
+mod endless;
 mod expand;
 mod flat;
 mod found;
@@ -32,6 +33,7 @@ mod from_text;
 pub(super) mod grown;
 mod held;
 mod identifiers;
+mod index_properties;
 mod interval_totals;
 mod joined_arrays;
 mod json;
@@ -43,6 +45,7 @@ mod names;
 mod now;
 mod numbers;
 mod numeric;
+mod object_lists;
 mod ordered;
 mod overlaps;
 mod part;
@@ -71,25 +74,33 @@ mod timezone;
 mod to_char;
 mod type_of;
 mod unistr;
+mod uuids;
 mod variance;
 mod visibility;
+mod zone_part;
 
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::Field;
 use datafusion::logical_expr::{AggregateUDF, Expr, ScalarUDF};
 
+pub(super) use crate::error::failure;
 pub use allowed::{AllowedFunctions, allowed_functions};
 pub(crate) use array_casts::assigned_arrays;
-pub(super) use array_casts::{array_cast, array_of, is_other_cast, leaf_of};
-pub(super) use call::{Body, Call, Function, Kind, failure};
+pub(super) use array_casts::{array_cast, array_of, is_other_cast, leaf_of, reads_uuids};
+pub(super) use call::{Body, Call, Function, Kind};
 pub(super) use chosen::NAMES as CHOOSING;
 pub(in crate::query) use compared::own;
 pub(super) use contained::{NAME as HAS, contains};
 pub(super) use documents::{document, order};
 pub(super) use elapsed::{INTERVAL, between, elapsed, length as interval_length, moved, span};
+pub(crate) use endless::has_ends;
+pub(super) use endless::{
+    days_between, days_later, is_endless_day, is_endless_time, later, time_as,
+};
 pub(super) use expand::NAME as EXPAND_ARRAY;
 pub(super) use flat::{NAME as FLAT_ARRAY, flat, has_dimensions};
+pub(crate) use held::measure::bytes as bytes_held;
 pub(super) use interval_totals::settled as interval_total;
 pub(super) use jsonb::{CONCAT, CONTAINED, CONTAINS, DELETE};
 pub(super) use keywords::NAME as KEYWORDS;
@@ -100,8 +111,9 @@ pub(super) use now::call as now;
 pub(super) use numeric::{
     arithmetic, from_float, numeric_call, plain_numeric, rounds_twice, to_float,
 };
+pub(super) use object_lists::object_list;
 pub(super) use overlaps::NAME as OVERLAPS;
-pub(super) use part::extract;
+pub(super) use part::{EXTRACT, WHOLE_PRECISION, extract};
 pub(super) use patterns::{Matching, matching};
 pub(super) use record::NAME as RECORD;
 pub(super) use rounded::rounded;
@@ -116,6 +128,8 @@ pub(super) use times_read::{read_as as read_as_times, read_times};
 pub(super) use timezone::in_zone;
 pub(in crate::query) use timezone::{is_in_zone, known_in_zone};
 pub(super) use type_of::NAME as TYPE_OF;
+pub(super) use uuids::read_uuids;
+pub(super) use zone_part::{ZonePart, offset_part, zone_part};
 
 use super::facts::SessionFacts;
 use super::types::TYPE_KEY;
@@ -123,11 +137,12 @@ use call::PgFunction;
 
 /// Returns the scalar functions of a session. They replace DataFusion's functions of the same name.
 pub fn functions(facts: &Arc<SessionFacts>) -> Vec<ScalarUDF> {
-    let lists: [&'static [Function]; 29] = [
+    let lists: [&'static [Function]; 30] = [
         session::FUNCTIONS,
         server::FUNCTIONS,
         visibility::FUNCTIONS,
         describe::FUNCTIONS,
+        index_properties::FUNCTIONS,
         names::FUNCTIONS,
         privileges::FUNCTIONS,
         text::FUNCTIONS,
@@ -186,8 +201,13 @@ pub fn functions(facts: &Arc<SessionFacts>) -> Vec<ScalarUDF> {
 /// Tells whether what a function answers follows from its arguments, from who the session is and from the catalog as it sees
 /// it: as long as the plan of a statement is good, so is what was worked out with it.
 pub(in crate::query) fn follows_from_catalog(name: &str) -> bool {
-    let lists: [&'static [Function]; 4] =
-        [visibility::FUNCTIONS, describe::FUNCTIONS, names::FUNCTIONS, privileges::FUNCTIONS];
+    let lists: [&'static [Function]; 5] = [
+        visibility::FUNCTIONS,
+        describe::FUNCTIONS,
+        index_properties::FUNCTIONS,
+        names::FUNCTIONS,
+        privileges::FUNCTIONS,
+    ];
     session::LASTING.contains(&name)
         || lists.into_iter().flatten().any(|function| function.name == name)
 }

@@ -4,11 +4,13 @@
 
 use std::sync::{Arc, LazyLock};
 
-use datafusion::arrow::array::{ArrayRef, AsArray, Decimal128Array, Float64Array, Int64Array};
-use datafusion::arrow::compute::cast;
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Decimal128Array, Float64Array, Int64Array,
+};
+use datafusion::arrow::compute::{cast, nullif};
 use datafusion::arrow::datatypes::{
-    DECIMAL128_MAX_PRECISION, DataType, Field, FieldRef, Int32Type, IntervalMonthDayNano,
-    IntervalMonthDayNanoType, TimestampMicrosecondType,
+    DECIMAL128_MAX_PRECISION, DataType, Field, FieldRef, Float64Type, Int32Type,
+    IntervalMonthDayNano, IntervalMonthDayNanoType, TimestampMicrosecondType,
 };
 use datafusion::common::{Result, ScalarValue, internal_err};
 use datafusion::functions::datetime::date_part;
@@ -21,7 +23,11 @@ use datafusion::logical_expr::{
 
 use super::age::micros;
 use super::elapsed::INTERVAL;
+use super::endless::{end, has_ends};
+use super::failure;
 use super::text_of::civil;
+use super::zone_part::zone_part;
+use crate::Error;
 
 const DAY_US: i64 = 86_400_000_000;
 const MONTHS_A_YEAR: i64 = 12;
@@ -29,13 +35,13 @@ const MONTHS_A_YEAR: i64 = 12;
 const JULIAN_1970: i64 = 2_440_588;
 
 /// The function that `EXTRACT` calls.
-pub(crate) const EXTRACT: &str = "extract";
+pub(in crate::query::postgres) const EXTRACT: &str = "extract";
 
 /// Digits of a number of microseconds below a minute, and some to count on with.
 const MICROS_PRECISION: u8 = 16;
 const EPOCH_PRECISION: u8 = 20;
 /// Digits of a number of nanoseconds below a minute, which is the largest that DataFusion's gives.
-const WHOLE_PRECISION: u8 = 11;
+pub(in crate::query::postgres) const WHOLE_PRECISION: u8 = 11;
 
 static EXTRACT_FUNCTION: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| Arc::new(part(EXTRACT)));
 
@@ -70,6 +76,8 @@ enum Unit {
     Years(i64),
     /// Days since the beginning of the Julian calendar.
     Julian,
+    /// How far a zone is from UTC, or the hours or minutes of that. Only the zone of a session can tell.
+    Zone,
     /// A whole number.
     Whole,
 }
@@ -84,6 +92,7 @@ fn unit(field: &str) -> Unit {
         "c" | "cent" | "century" | "centuries" => Unit::Years(100),
         "mil" | "mils" | "millennium" | "millennia" => Unit::Years(1000),
         "j" | "jd" | "julian" => Unit::Julian,
+        field if zone_part(field).is_some() => Unit::Zone,
         _ => Unit::Whole,
     }
 }
@@ -95,8 +104,53 @@ impl Part {
             _ if self.name != EXTRACT => DataType::Float64,
             Unit::Micros(scale) => DataType::Decimal128(MICROS_PRECISION, scale),
             Unit::Epoch => DataType::Decimal128(EPOCH_PRECISION, if is_day { 0 } else { 6 }),
-            Unit::Years(_) | Unit::Julian | Unit::Whole => DataType::Decimal128(WHOLE_PRECISION, 0),
+            Unit::Years(_) | Unit::Julian | Unit::Zone | Unit::Whole => {
+                DataType::Decimal128(WHOLE_PRECISION, 0)
+            }
         }
+    }
+
+    /// Parts of times among which there are infinite ones. Those have a year and what else grows with time, an infinite
+    /// number, and nothing of what comes again.
+    fn of_ends(&self, mut args: ScalarFunctionArgs, times: &ArrayRef) -> Result<ColumnarValue> {
+        let field = match args.args.first() {
+            Some(ColumnarValue::Scalar(field)) => field_of(Some(field)).map(str::to_owned),
+            _ => None,
+        };
+        let grows = field.is_some_and(|field| {
+            let field = field.trim().to_lowercase();
+            unit(&field) == Unit::Epoch
+                || matches!(unit(&field), Unit::Years(_) | Unit::Julian)
+                || matches!(field.as_str(), "year" | "years" | "y" | "yr" | "yrs" | "isoyear")
+        });
+        let ends: Vec<Option<bool>> = (0..times.len()).map(|row| end(times, row)).collect();
+        let is_end: BooleanArray = ends.iter().map(|end| Some(end.is_some())).collect();
+        let is_constant = matches!(args.args.get(1), Some(ColumnarValue::Scalar(_)));
+        args.args[1] = ColumnarValue::Array(nullif(times, &is_end)?);
+        args.number_rows = times.len();
+        let parts = self.invoke_with_args(args)?.to_array(times.len())?;
+        let parts = match parts.as_primitive_opt::<Float64Type>().filter(|_| grows) {
+            Some(numbers) => {
+                let numbers = numbers.iter().zip(&ends).map(|(number, end)| match end {
+                    Some(true) => Some(f64::INFINITY),
+                    Some(false) => Some(f64::NEG_INFINITY),
+                    None => number,
+                });
+                Arc::new(numbers.collect::<Float64Array>()) as ArrayRef
+            }
+            None if grows => {
+                return Err(failure(Error::Unsupported {
+                    what: "an infinite number as extract() of an infinite time".to_owned(),
+                    hint: "Use date_part(), or leave such rows out: WHERE isfinite(time)."
+                        .to_owned(),
+                }));
+            }
+            None => Arc::clone(&parts),
+        };
+        Ok(match is_constant {
+            true => ColumnarValue::Scalar(ScalarValue::try_from_array(&parts, 0)?),
+            false => ColumnarValue::Array(parts),
+        })
     }
 }
 
@@ -122,12 +176,22 @@ impl ScalarUDFImpl for Part {
         let (field, of) = (args.scalar_arguments.first(), args.arg_fields.get(1));
         let (field, of) = (field.copied().flatten(), of.map(|of| of.data_type().clone()));
         let unit = field_of(field).map(unit);
+        if unit == Some(Unit::Zone)
+            && let Some(of) = &of
+        {
+            return Ok(Arc::new(Field::new(self.name, self.result(Unit::Zone, of), true)));
+        }
         let inner = self.inner.return_field_from_args(args)?;
         let (Some(unit), Some(of)) = (unit, of) else { return Ok(inner) };
         Ok(Arc::new(Field::new(self.name, self.result(unit, &of), inner.is_nullable())))
     }
 
     fn invoke_with_args(&self, mut args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        if let Some(times) = args.args.get(1).map(|of| of.to_array(1)).transpose()?
+            && has_ends(&times)
+        {
+            return self.of_ends(args, &times);
+        }
         let unit = match args.args.first() {
             Some(ColumnarValue::Scalar(field)) => field_of(Some(field)).map_or(Unit::Whole, unit),
             _ => Unit::Whole,
@@ -190,7 +254,7 @@ fn is_own(unit: Unit, of: &DataType) -> bool {
             matches!(of, DataType::Interval(_) | DataType::Date32 | DataType::Timestamp(..))
         }
         Unit::Julian => *of == DataType::Date32,
-        Unit::Micros(_) | Unit::Whole => false,
+        Unit::Micros(_) | Unit::Zone | Unit::Whole => false,
     }
 }
 

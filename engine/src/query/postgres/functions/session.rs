@@ -70,6 +70,9 @@ pub(super) const FUNCTIONS: &[Function] = &[
     )
     .with_nulls()
     .with(Volatility::Volatile),
+    Function::new("pg_notify", &[Kind::Text, Kind::Text], "void", Body::Text(notify))
+        .with_nulls()
+        .with(Volatility::Volatile),
     Function::new(
         "pg_backend_pid",
         &[],
@@ -156,6 +159,12 @@ fn set_config(call: &Call<'_>, row: usize) -> Result<Option<String>> {
     let Some(name) = call.text(0, row) else { return Ok(None) };
     let local = call.bool(2, row) == Some(true);
     call.facts.configure(name, call.text(1, row), local).map_err(failure)
+}
+
+fn notify(call: &Call<'_>, row: usize) -> Result<Option<String>> {
+    let [channel, payload] = [0, 1].map(|at| call.text(at, row).unwrap_or_default());
+    call.facts.say(channel, payload).map_err(failure)?;
+    Ok(Some(String::new()))
 }
 
 fn started_at(call: &Call<'_>) -> Result<ArrayRef> {

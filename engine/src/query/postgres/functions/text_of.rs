@@ -7,14 +7,15 @@ use std::sync::{Arc, LazyLock};
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringArray, StringBuilder};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{
-    DataType, DurationMicrosecondType, Float32Type, Float64Type, IntervalMonthDayNanoType,
-    IntervalUnit, TimeUnit, TimestampMicrosecondType,
+    DataType, Date32Type, DurationMicrosecondType, Float32Type, Float64Type,
+    IntervalMonthDayNanoType, IntervalUnit, TimeUnit, TimestampMicrosecondType,
 };
 use datafusion::common::{Result, ScalarValue, internal_err};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, lit,
 };
 
+use super::endless::{is_endless_day, is_endless_time, word};
 use crate::query::postgres::zone::Zone;
 
 const SECOND_US: i64 = 1_000_000;
@@ -40,6 +41,7 @@ pub(in crate::query::postgres) fn text_of(zone: &str, value: Expr) -> Expr {
 pub(in crate::query::postgres) fn is_other_text(data_type: &DataType) -> bool {
     match data_type {
         DataType::Timestamp(_, _)
+        | DataType::Date32
         | DataType::Duration(_)
         | DataType::Float32
         | DataType::Float64
@@ -95,6 +97,16 @@ pub(super) fn texts(array: &ArrayRef, zone: &Zone) -> Result<StringArray> {
             let micros = micros.as_primitive::<TimestampMicrosecondType>();
             let zone = tz.is_some().then_some(zone);
             each(array, |row, out| put_timestamp(micros.value(row), zone, out))
+        }
+        DataType::Date32 => {
+            let days = array.as_primitive::<Date32Type>();
+            each(array, |row, out| match days.value(row) {
+                end if is_endless_day(end) => out.push_str(word(end > 0)),
+                day => {
+                    let is_before_christ = put_day(i64::from(day), out);
+                    out.push_str(if is_before_christ { " BC" } else { "" });
+                }
+            })
         }
         DataType::Float32 => {
             let values = array.as_primitive::<Float32Type>();
@@ -186,12 +198,14 @@ fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
 }
 
 fn put_timestamp(micros: i64, zone: Option<&Zone>, out: &mut String) {
+    if is_endless_time(micros) {
+        return out.push_str(word(micros > 0));
+    }
     let utc = micros.div_euclid(SECOND_US);
     let offset = zone.map(|zone| zone.offset_at(utc));
     let seconds = utc + i64::from(offset.unwrap_or(0));
-    let (year, month, day) = civil(seconds.div_euclid(DAY_SECONDS));
-    let shown = if year > 0 { year } else { 1 - year };
-    put(out, format_args!("{shown:04}-{month:02}-{day:02} "));
+    let is_before_christ = put_day(seconds.div_euclid(DAY_SECONDS), out);
+    out.push(' ');
     put_clock(seconds.rem_euclid(DAY_SECONDS) * SECOND_US + micros.rem_euclid(SECOND_US), out);
     if let Some(offset) = offset {
         let (sign, from) = (if offset < 0 { '-' } else { '+' }, offset.unsigned_abs());
@@ -203,9 +217,17 @@ fn put_timestamp(micros: i64, zone: Option<&Zone>, out: &mut String) {
             put(out, format_args!(":{:02}", from % 60));
         }
     }
-    if year <= 0 {
+    if is_before_christ {
         out.push_str(" BC");
     }
+}
+
+/// Writes a day, and tells whether it is one before Christ.
+fn put_day(days: i64, out: &mut String) -> bool {
+    let (year, month, day) = civil(days);
+    let shown = if year > 0 { year } else { 1 - year };
+    put(out, format_args!("{shown:04}-{month:02}-{day:02}"));
+    year <= 0
 }
 
 /// The day of the calendar that is so many days from 1970.

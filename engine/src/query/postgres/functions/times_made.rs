@@ -17,6 +17,7 @@ use datafusion::common::{DataFusionError, Result, internal_err, plan_err};
 use datafusion::logical_expr::Volatility;
 
 use super::elapsed::INTERVAL;
+use super::endless::end;
 use super::{Body, Call, Function, Kind, failure};
 use crate::Error;
 use crate::query::postgres::input::abbreviated;
@@ -256,13 +257,12 @@ fn rounded(micros: i64, unit: i64) -> i64 {
     micros.saturating_add(half) / unit * unit
 }
 
-/// There are no infinite times here.
 fn is_finite(call: &Call<'_>) -> Result<ArrayRef> {
     let array = &call.arguments[0];
     if !array.data_type().is_temporal() {
         return plan_err!("a date or time is expected, not {}", array.data_type());
     }
-    let finite = (0..call.rows).map(|row| array.is_valid(row).then_some(true));
+    let finite = (0..call.rows).map(|row| array.is_valid(row).then(|| end(array, row).is_none()));
     Ok(Arc::new(finite.collect::<BooleanArray>()))
 }
 

@@ -30,10 +30,21 @@ fn escaped(text: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// Reads a uuid, with or without hyphens and braces.
+/// Reads a uuid: 32 hexadecimal digits, of which a hyphen may follow any four, in braces or without.
 pub fn uuid(text: &str) -> Result<[u8; 16], Refusal> {
-    let bare = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or(text);
-    let digits: String = bare.chars().filter(|letter| *letter != '-').collect();
-    let bytes = hex::decode(digits).map_err(|_| Refusal::Form)?;
-    bytes.try_into().map_err(|_| Refusal::Form)
+    let bare = match text.strip_prefix('{') {
+        Some(inner) => inner.strip_suffix('}').ok_or(Refusal::Form)?,
+        None => text,
+    };
+    let mut rest = bare.as_bytes();
+    let mut bytes = [0; 16];
+    for (at, byte) in bytes.iter_mut().enumerate() {
+        let (digits, behind) = rest.split_at_checked(2).ok_or(Refusal::Form)?;
+        hex::decode_to_slice(digits, std::slice::from_mut(byte)).map_err(|_| Refusal::Form)?;
+        rest = match behind {
+            [b'-', more @ ..] if at % 2 == 1 && at < 15 => more,
+            more => more,
+        };
+    }
+    if rest.is_empty() { Ok(bytes) } else { Err(Refusal::Form) }
 }

@@ -2,7 +2,7 @@
 //!
 //! Arrow reads less than PostgreSQL writes, such as intervals with a clock, times without seconds and bytes in hexadecimal
 //! digits, and it knows no zone of a session. So a text that is known when a statement is planned is read here. What no
-//! type of the lake can hold, such as an infinite date, is refused.
+//! type here can hold, such as an infinite numeric, is refused.
 
 mod bytes;
 mod documents;
@@ -13,16 +13,17 @@ mod span;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    ArrayRef, Date32Array, IntervalMonthDayNanoArray, StringArray, Time64MicrosecondArray,
-    TimestampMicrosecondArray,
+    Array, ArrayRef, Date32Array, IntervalMonthDayNanoArray, StringArray, StringBuilder,
+    Time64MicrosecondArray, TimestampMicrosecondArray,
 };
 use datafusion::arrow::datatypes::{DataType, IntervalMonthDayNano, IntervalUnit, TimeUnit};
 use datafusion::common::ScalarValue;
 use uuid::Uuid;
+use uuid::fmt::Hyphenated;
 
 pub use self::bytes::uuid;
 pub(crate) use self::documents::{JSON_HINT, Kept, NO_JSON, documents, order_of, orders};
-pub(in crate::query::postgres) use self::moment::abbreviated;
+pub(in crate::query::postgres) use self::moment::{ABBREVIATIONS, abbreviated};
 pub use self::span::Span;
 
 use super::types::{self, UTC};
@@ -44,7 +45,7 @@ pub enum Refusal {
     Range,
     /// Hexadecimal digits that are none, or one too few.
     Digits,
-    /// It is no number, or an infinite one or moment.
+    /// It is no number, or an infinite one.
     Infinite,
     /// It escapes a letter that no text has.
     Letter,
@@ -88,7 +89,7 @@ impl Refusal {
     /// Says what to do; empty if the message says it.
     pub fn hint(self) -> &'static str {
         match self {
-            Refusal::Infinite => "Use double precision for numbers, and null for no end.",
+            Refusal::Infinite => "Use double precision for such numbers.",
             Refusal::Moment => "Write dates as 2026-01-31, times as 23:59:59.",
             Refusal::Letter => "\\u0000 cannot be converted to text.",
             _ => "",
@@ -124,7 +125,7 @@ pub fn read(text: &str, pg_type: &str, zone: &Zone) -> Option<Result<ScalarValue
         "numeric" => number::numeric(trimmed),
         "bytea" => self::bytes::bytea(text).map(|bytes| ScalarValue::Binary(Some(bytes))),
         "uuid" => {
-            uuid(trimmed).map(|bytes| ScalarValue::Utf8(Some(Uuid::from_bytes(bytes).to_string())))
+            uuid(text).map(|bytes| ScalarValue::Utf8(Some(Uuid::from_bytes(bytes).to_string())))
         }
         "date" => moment::date(trimmed).map(|days| ScalarValue::Date32(Some(days))),
         "time" => moment::time(trimmed).map(|micros| ScalarValue::Time64Microsecond(Some(micros))),
@@ -167,6 +168,22 @@ pub fn times(texts: &StringArray, to: &DataType, zone: &Zone) -> Option<Result<A
             .map(|spans| Arc::new(spans.collect::<IntervalMonthDayNanoArray>()) as ArrayRef),
     };
     Some(read.map_err(|refusal| refusal.error(name)))
+}
+
+/// Brings a column of texts of uuids into the one form that they are shown and compared in.
+pub(crate) fn uuids(texts: &StringArray) -> Result<StringArray, Error> {
+    let mut written = StringBuilder::with_capacity(texts.len(), texts.len() * Hyphenated::LENGTH);
+    let mut buffer = [0; Hyphenated::LENGTH];
+    for text in texts {
+        match text.map(uuid).transpose().map_err(|refusal| refusal.error("uuid"))? {
+            Some(bytes) => {
+                let id = Uuid::from_bytes(bytes).hyphenated();
+                written.append_value(id.encode_lower(&mut buffer));
+            }
+            None => written.append_null(),
+        }
+    }
+    Ok(written.finish())
 }
 
 /// Reads each text, of which the first that is none of the type is an error.

@@ -7,8 +7,9 @@
 mod words;
 
 use self::words::Words;
-pub(in crate::query::postgres) use self::words::abbreviated;
+pub(in crate::query::postgres) use self::words::{ABBREVIATIONS, abbreviated};
 use super::Refusal;
+use crate::query::postgres::functions::{is_endless_day, is_endless_time};
 use crate::query::postgres::zone::Zone;
 
 const SECOND_US: i64 = 1_000_000;
@@ -22,10 +23,25 @@ const OFFSET_MAX: i32 = 16 * 3600;
 const ERA_BEGIN: i64 = -719_468;
 const ERA_DAYS: i64 = 146_097;
 
-/// Reads a date, which may have a time behind it; returns days since 1970.
+/// Reads a date, which may have a time behind it; returns days since 1970, of which the greatest and the least are infinite.
 pub(super) fn date(text: &str) -> Result<i32, Refusal> {
+    if let Some(is_later) = end(text) {
+        return Ok(if is_later { i32::MAX } else { i32::MIN });
+    }
     let parts = Parts::of(text)?;
-    i32::try_from(parts.days).map_err(|_| Refusal::Moment)
+    let days = i32::try_from(parts.days).ok().filter(|days| !is_endless_day(*days));
+    days.ok_or(Refusal::Moment)
+}
+
+/// Tells whether a text says of a day or a point in time that it lies behind all others, or before them.
+fn end(text: &str) -> Option<bool> {
+    let is_later = text.eq_ignore_ascii_case("infinity");
+    (is_later || text.eq_ignore_ascii_case("-infinity")).then_some(is_later)
+}
+
+/// The infinite point in time that a text says.
+fn endless(text: &str) -> Option<i64> {
+    end(text).map(|is_later| if is_later { i64::MAX } else { i64::MIN })
 }
 
 /// Reads a time of a day; returns microseconds since midnight.
@@ -37,11 +53,14 @@ pub(super) fn time(text: &str) -> Result<i64, Refusal> {
 
 /// Reads a point in time of no zone; returns microseconds since 1970. A zone that is written is passed over.
 pub(super) fn timestamp(text: &str) -> Result<i64, Refusal> {
-    Parts::of(text)?.local()
+    endless(text).map_or_else(|| Parts::of(text)?.local(), Ok)
 }
 
 /// Reads a point in time, of the zone that is written or of the session's; returns microseconds since 1970.
 pub(super) fn timestamptz(text: &str, zone: &Zone) -> Result<i64, Refusal> {
+    if let Some(micros) = endless(text) {
+        return Ok(micros);
+    }
     let parts = Parts::of(text)?;
     let local = parts.local()?;
     match parts.zone {
@@ -80,10 +99,8 @@ impl Parts {
             return parts;
         }
         let lower = text.to_ascii_lowercase();
-        match lower.as_str() {
-            "infinity" | "-infinity" | "+infinity" => return Err(Refusal::Infinite),
-            "epoch" => return Ok(Parts { days: 0, micros: 0, zone: Some(Written::Offset(0)) }),
-            _ => {}
+        if lower == "epoch" {
+            return Ok(Parts { days: 0, micros: 0, zone: Some(Written::Offset(0)) });
         }
         // The name of a zone may end in these letters, too.
         let without = |era: &str| {
@@ -162,7 +179,8 @@ impl Parts {
 
     fn local(&self) -> Result<i64, Refusal> {
         let days = self.days.checked_mul(DAY_US).ok_or(Refusal::Moment)?;
-        days.checked_add(self.micros).ok_or(Refusal::Moment)
+        let micros = days.checked_add(self.micros);
+        micros.filter(|micros| !is_endless_time(*micros)).ok_or(Refusal::Moment)
     }
 }
 

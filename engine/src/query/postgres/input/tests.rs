@@ -39,7 +39,7 @@ fn moments_are_read_in_the_forms_of_postgresql() {
         ("Jan 2024", "date", "22007"),
         ("2024.01.15", "date", "2024-01-15"),
         ("today x", "date", "22007"),
-        ("infinity", "date", "0A000"),
+        ("+infinity", "date", "22007"),
         ("0001-01-01 BC", "date", "0000-01-01"),
         ("2026-10-31 12:00", "date", "2026-10-31"),
         ("12:34", "time", "12:34:00"),
@@ -75,6 +75,17 @@ fn moments_are_read_in_the_forms_of_postgresql() {
 }
 
 #[test]
+fn moments_may_have_no_end() {
+    let read = |text: &str, pg_type: &str| read(text, pg_type, &Zone::utc()).unwrap().unwrap();
+    assert_eq!(read(" Infinity", "date"), ScalarValue::Date32(Some(i32::MAX)));
+    assert_eq!(read("-infinity", "date"), ScalarValue::Date32(Some(i32::MIN)));
+    let first = ScalarValue::TimestampMicrosecond(Some(i64::MIN), None);
+    assert_eq!(read("-INFINITY", "timestamp"), first);
+    let last = ScalarValue::TimestampMicrosecond(Some(i64::MAX), Some(UTC.into()));
+    assert_eq!(read("infinity", "timestamptz"), last);
+}
+
+#[test]
 fn numbers_that_do_not_fit_are_told_from_texts_that_are_none() {
     for (text, pg_type, expected) in [
         ("32767", "int2", "32767"),
@@ -101,7 +112,13 @@ fn numbers_that_do_not_fit_are_told_from_texts_that_are_none() {
         ("a\\\\b\\001", "bytea", "615c6201"),
         ("\\x0", "bytea", "22023"),
         ("{7C0E3E0E-6F0A-4B1E-8A53-0A5E5F1F2A3B}", "uuid", "7c0e3e0e-6f0a-4b1e-8a53-0a5e5f1f2a3b"),
+        ("7c0e3e0e6f0a4b1e8a530a5e5f1f2a3b", "uuid", "7c0e3e0e-6f0a-4b1e-8a53-0a5e5f1f2a3b"),
+        ("7c0e-3e0e-6f0a-4b1e-8a53-0a5e-5f1f-2a3b", "uuid", "7c0e3e0e-6f0a-4b1e-8a53-0a5e5f1f2a3b"),
         ("x", "uuid", "22P02"),
+        ("7c-0e3e0e6f0a4b1e8a530a5e5f1f2a3b", "uuid", "22P02"),
+        ("7c0e3e0e-6f0a-4b1e-8a53-0a5e5f1f2a3b-", "uuid", "22P02"),
+        ("{7c0e3e0e-6f0a-4b1e-8a53-0a5e5f1f2a3b", "uuid", "22P02"),
+        (" 7c0e3e0e-6f0a-4b1e-8a53-0a5e5f1f2a3b", "uuid", "22P02"),
     ] {
         assert_eq!(shown(text, pg_type, "UTC"), expected, "{text}");
     }

@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, Array, ArrayElemTypeDef, BinaryOperator, DataType, Expr, Function, FunctionArg,
     FunctionArgExpr, FunctionArgumentClause, FunctionArguments, GroupByExpr, Ident, LambdaFunction,
-    LambdaFunctionParameter, LambdaSyntax, OneOrManyWithParens, OrderByExpr, OrderByKind, Query,
-    SelectItem, SetExpr, Subscript, TableFactor, UnaryOperator, Value, ValueWithSpan,
+    LambdaFunctionParameter, LambdaSyntax, OneOrManyWithParens, OrderBy, OrderByExpr, OrderByKind,
+    Query, SelectItem, SetExpr, Subscript, TableFactor, UnaryOperator, Value, ValueWithSpan,
     visit_expressions,
 };
 
@@ -15,6 +15,9 @@ use super::expressions::{element_type, is_text, number, select, take};
 use super::{call, function_name, json, normal, null, numbered, parts, relations};
 use crate::query::postgres::facts::SessionFacts;
 use crate::query::postgres::functions::FLAT_ARRAY;
+
+/// The one column of a query whose rows become an array: no text of a statement has such a name.
+const ELEMENT: &str = "\u{1}element";
 
 /// What is cast to an array: the type gets as many dimensions as are written, which PostgreSQL does not tell apart, and what
 /// is written of it is cast element by element. `CAST(x AS integer ARRAY)` is one to `integer[]`.
@@ -331,19 +334,23 @@ pub(super) fn array_of(mut query: Query, facts: &SessionFacts) -> Expr {
             }
             query
         }
-        Err(query) => {
-            let column = Ident::new("element");
+        Err(mut query) => {
+            let column = Ident::with_quote('"', ELEMENT);
             let mut outer = select(vec![SelectItem::UnnamedExpr(aggregate(
                 Expr::Identifier(column.clone()),
                 vec![],
             ))]);
-            let alias = datafusion::sql::sqlparser::ast::TableAlias {
-                explicit: true,
-                name: Ident::new("elements"),
-                columns: vec![datafusion::sql::sqlparser::ast::TableAliasColumnDef {
+            let columns = match name_element(&mut query, &column) {
+                true => vec![],
+                false => vec![datafusion::sql::sqlparser::ast::TableAliasColumnDef {
                     name: column,
                     data_type: None,
                 }],
+            };
+            let alias = datafusion::sql::sqlparser::ast::TableAlias {
+                explicit: true,
+                name: Ident::new("elements"),
+                columns,
                 at: None,
             };
             if let SetExpr::Select(select) = outer.body.as_mut() {
@@ -361,6 +368,33 @@ pub(super) fn array_of(mut query: Query, facts: &SessionFacts) -> Expr {
         }
     };
     call("array_or_empty", vec![Expr::Subquery(inner)])
+}
+
+/// Gives the one column of a select its name, and to what the rows are sorted by, so that they are gathered in their order.
+fn name_element(query: &mut Query, name: &Ident) -> bool {
+    let Query { body, order_by, .. } = query;
+    let SetExpr::Select(select) = body.as_mut() else { return false };
+    let [item] = select.projection.as_mut_slice() else { return false };
+    let SelectItem::UnnamedExpr(expr) = item else { return false };
+    let expr = take(expr);
+    if let Some(OrderBy { kind: OrderByKind::Expressions(keys), .. }) = order_by {
+        for key in keys.iter_mut().filter(|key| means(&key.expr, &expr)) {
+            key.expr = Expr::Identifier(name.clone());
+        }
+    }
+    *item = SelectItem::ExprWithAlias { expr, alias: name.clone() };
+    true
+}
+
+/// Tells whether rows are sorted by their one column.
+fn means(key: &Expr, column: &Expr) -> bool {
+    match (key, column) {
+        (Expr::Value(key), _) => matches!(&key.value, Value::Number(digits, _) if digits == "1"),
+        (Expr::Identifier(key), Expr::CompoundIdentifier(names)) => {
+            names.last().is_some_and(|name| normal(name) == normal(key))
+        }
+        _ => key == column,
+    }
 }
 
 /// A query without grouping or limits: its one expression and its order can move into an aggregate.

@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, ArrayElemTypeDef, CastKind, DataType, Expr, Ident, Query, Select, SelectItem,
-    SetExpr, Subscript, TrimWhereField, Value, VisitMut, VisitorMut,
+    AccessExpr, ArrayElemTypeDef, CastKind, DataType, Expr, Ident, Select, SelectItem, SetExpr,
+    Subscript, TrimWhereField, Value,
 };
 
 use super::literals::{INTEGER, is_integer};
@@ -13,6 +13,7 @@ use super::scope::{Scope, Shown};
 use super::{arguments, call, function_name, normal};
 use crate::query::postgres::functions::MOMENT_SERIES;
 use crate::query::postgres::types;
+use crate::query::syntax::outside;
 
 /// Separates the name of a column from the number that makes it unique within a plan.
 pub(super) const UNIQUE: char = '\u{1}';
@@ -252,30 +253,8 @@ fn type_name(text: &str) -> String {
 /// Makes each series in a select list rows instead of one array.
 pub(super) fn unnest_series(select: &mut Select) {
     // The visitor never breaks off.
-    let _ = select.projection.visit(&mut Series { depth: 0 });
-}
-
-/// Looks for series outside of subqueries.
-struct Series {
-    depth: usize,
-}
-
-impl VisitorMut for Series {
-    type Break = ();
-
-    fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
-        self.depth += 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
-        self.depth -= 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        if self.depth == 0
-            && let Expr::Function(function) = &*expr
+    let _: ControlFlow<()> = outside::change(&mut select.projection, |expr| {
+        if let Expr::Function(function) = &*expr
             && matches!(
                 function_name(&function.name).as_deref(),
                 Some("generate_series" | MOMENT_SERIES)
@@ -298,5 +277,5 @@ impl VisitorMut for Series {
             *expr = call("unnest", vec![inner]);
         }
         ControlFlow::Continue(())
-    }
+    });
 }

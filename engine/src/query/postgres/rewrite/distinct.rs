@@ -4,6 +4,7 @@
 use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, UnaryOperator};
 
 use super::expressions::take;
+use super::made::binary;
 
 /// Ties `AND` and `OR` behind such a comparison as PostgreSQL does: `AND` first, and both from left to right.
 pub(super) fn tie(expr: &mut Expr) {
@@ -17,7 +18,7 @@ pub(super) fn tie(expr: &mut Expr) {
     let mut any_of: Option<Expr> = None;
     for (operator, operand) in operators.into_iter().zip(operands) {
         match operator {
-            BinaryOperator::And => all_of = joined(all_of, BinaryOperator::And, operand),
+            BinaryOperator::And => all_of = binary(all_of, BinaryOperator::And, operand),
             or => {
                 let before = std::mem::replace(&mut all_of, operand);
                 any_of = Some(either(any_of, or, before));
@@ -72,13 +73,9 @@ fn flatten(expr: Expr, operands: &mut Vec<Expr>, operators: &mut Vec<BinaryOpera
     }
 }
 
-fn joined(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
-    Expr::BinaryOp { left: Box::new(left), op, right: Box::new(right) }
-}
-
 fn either(before: Option<Expr>, op: BinaryOperator, last: Expr) -> Expr {
     match before {
-        Some(before) => joined(before, op, last),
+        Some(before) => binary(before, op, last),
         None => last,
     }
 }

@@ -11,6 +11,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::expressions::{number, take};
+use super::made::nested;
 use super::{call, function_name, normal, parts};
 use crate::query::postgres::functions::HAS;
 
@@ -235,8 +236,4 @@ fn negated_if(negated: bool, condition: Expr) -> Expr {
         true => nested(Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(nested(condition)) }),
         false => condition,
     }
-}
-
-fn nested(expr: Expr) -> Expr {
-    Expr::Nested(Box::new(expr))
 }

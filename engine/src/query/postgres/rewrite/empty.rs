@@ -1,18 +1,20 @@
 //! Subqueries that are never evaluated.
 //!
-//! Relations such as `pg_publication` have no rows here and never will have any, no constraint is a foreign key, and what tells of
-//! sequences is empty where there are none. A select over such relations gives no row, so that the subqueries of its select list
-//! are never evaluated, and PostgreSQL's own clients put subqueries there that no planner but PostgreSQL's takes. They are
-//! replaced by null, and so is a select over such relations that stands for a value itself.
+//! Relations such as `pg_publication` have no rows here and never will have any, no constraint is a foreign key, and what
+//! tells of sequences is empty where there are none. A select over such relations gives no row, so that the subqueries of
+//! its select list are never evaluated, and PostgreSQL's own clients put subqueries there that no planner but PostgreSQL's
+//! takes. They are replaced by null, and so is a select over such relations that stands for a value itself.
 
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Array, ArrayElemTypeDef, BinaryOperator, CastKind, DataType, Expr, FunctionArguments,
-    GroupByExpr, Ident, JoinOperator, ObjectName, Query, Select, SelectItem, SetExpr, TableFactor,
-    Value, VisitMut, VisitorMut,
+    Array, ArrayElemTypeDef, BinaryOperator, DataType, Expr, FunctionArguments, GroupByExpr, Ident,
+    JoinOperator, ObjectName, Query, Select, SelectItem, SetExpr, TableFactor, Value, VisitMut,
+    VisitorMut,
 };
 
+use super::made::array;
+use super::relations::cast;
 use super::{arguments, call, function_name, normal, null, parts};
 use crate::query::postgres::catalog::definition;
 use crate::query::postgres::facts::SessionFacts;
@@ -220,14 +222,6 @@ fn type_of(expr: &Expr, select: &Select) -> Option<DataType> {
 
 fn named(pg_type: &str) -> DataType {
     DataType::Custom(ObjectName::from(vec![Ident::with_quote('"', pg_type)]), vec![])
-}
-
-fn array(element: DataType) -> DataType {
-    DataType::Array(ArrayElemTypeDef::SquareBracket(Box::new(element), None))
-}
-
-fn cast(expr: Expr, data_type: DataType) -> Expr {
-    Expr::Cast { kind: CastKind::Cast, expr: Box::new(expr), data_type, array: false, format: None }
 }
 
 fn is_empty(factor: &TableFactor, facts: &SessionFacts) -> bool {

@@ -10,9 +10,9 @@ use datafusion::sql::sqlparser::parser::Parser;
 
 use super::arrays::{array_literal, array_of};
 use super::{
-    arguments, arrays, call, distinct, elements, empty, function_name, gathered, json, matches,
-    normal, null, numbered, object_arrays, overlapping, parts, row_in, rows, times, unpivoted,
-    windows,
+    arguments, arrays, call, distinct, elements, empty, function_name, gathered, hypothetical,
+    json, lengths, matches, normal, null, numbered, object_arrays, overlapping, parts, row_in,
+    rows, times, unpivoted, windows,
 };
 use crate::query::postgres::facts::SessionFacts;
 use crate::query::postgres::functions::{EXPAND_ARRAY, REG_TYPES, TYPE_OF};
@@ -32,6 +32,7 @@ pub(super) fn before(expr: &mut Expr, facts: &SessionFacts) {
     object_arrays::replace(expr);
     unpivoted::list(expr);
     overlapping::replace(expr);
+    hypothetical::replace(expr);
     rows::compare(expr);
     row_in::value(expr);
     match expr {
@@ -293,16 +294,8 @@ pub(super) fn after(expr: &mut Expr) {
         } => {
             if let Some(reg) = reg_type(data_type) {
                 *expr = call(reg, vec![take(inner)]);
-            } else if let Some(length) = character_length(data_type) {
-                // A cast to varchar(n) cuts; the type alone would only promise that.
-                let text = Expr::Cast {
-                    kind: CastKind::Cast,
-                    expr: Box::new(take(inner)),
-                    data_type: DataType::Text,
-                    array: false,
-                    format: None,
-                };
-                **inner = call("left", vec![text, number(length)]);
+            } else {
+                lengths::cut(inner, data_type);
             }
         }
         _ => {}
@@ -459,17 +452,6 @@ pub(super) fn reg_type(data_type: &DataType) -> Option<&'static str> {
         _ => return None,
     };
     REG_TYPES.into_iter().find(|known| *known == name)
-}
-
-fn character_length(data_type: &DataType) -> Option<u64> {
-    use datafusion::sql::sqlparser::ast::CharacterLength;
-    match data_type {
-        DataType::Varchar(Some(CharacterLength::IntegerLength { length, .. }))
-        | DataType::CharacterVarying(Some(CharacterLength::IntegerLength { length, .. })) => {
-            Some(*length)
-        }
-        _ => None,
-    }
 }
 
 /// A query of a select list alone.

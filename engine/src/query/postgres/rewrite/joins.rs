@@ -167,7 +167,7 @@ fn merging(join: &Join) -> Option<(Side, Option<Vec<String>>)> {
 }
 
 /// The names that the columns of a factor can be named by.
-fn relations(factor: &TableFactor) -> Vec<String> {
+pub(in crate::query::postgres) fn relations(factor: &TableFactor) -> Vec<String> {
     let alias = match factor {
         TableFactor::Table { alias, .. }
         | TableFactor::Derived { alias, .. }

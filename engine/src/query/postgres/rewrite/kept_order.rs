@@ -9,10 +9,12 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
     Cte, Expr, Function, FunctionArgumentClause, FunctionArguments, GroupByExpr, Ident, OrderBy,
     OrderByExpr, OrderByKind, Query, Select, SelectItem, SetExpr, Statement, TableFactor,
-    TableWithJoins, Value, VisitMut, VisitorMut, visit_expressions,
+    TableWithJoins, Value, visit_expressions,
 };
 
+use super::made::expr_of;
 use super::{function_name, normal, parts};
+use crate::query::syntax::outside;
 
 /// Aggregate functions whose results have the order of their rows.
 const GATHERING: [&str; 6] =
@@ -91,7 +93,7 @@ pub(super) fn keep(select: &mut Select) {
         return;
     }
     if let Some(order) = order_of(subquery, &alias.name) {
-        give(select, order);
+        give(select, &order);
     }
 }
 
@@ -113,12 +115,24 @@ pub(super) fn keep_of_named(query: &mut Query) {
     if alias.columns.is_empty()
         && let Some(order) = order_of(&cte.query, &alias.name)
     {
-        give(select, order);
+        give(select, &order);
     }
 }
 
-fn give(select: &mut Select, order: Vec<OrderByExpr>) {
-    let _: ControlFlow<()> = select.projection.visit(&mut Keep { order, depth: 0 });
+/// Orders what a select list gathers.
+fn give(select: &mut Select, order: &[OrderByExpr]) {
+    // The visitor never breaks off.
+    let _: ControlFlow<()> = outside::change(&mut select.projection, |expr| {
+        if let Expr::Function(function) = expr
+            && gathers(function)
+            && let FunctionArguments::List(list) = &mut function.args
+            && list.duplicate_treatment.is_none()
+            && list.clauses.is_empty()
+        {
+            list.clauses = vec![FunctionArgumentClause::OrderBy(order.to_vec())];
+        }
+        ControlFlow::Continue(())
+    });
 }
 
 /// The order of a query by its columns, which are those of a relation with this name; `None` if it has none, or another.
@@ -164,53 +178,12 @@ fn column_of(key: &Expr, select: &Select) -> Option<Ident> {
     let has_all = items.iter().any(|item| matches!(item, SelectItem::Wildcard(_)));
     (is_one && has_all).then(|| column.clone())
 }
-
-fn expr_of(item: &SelectItem) -> Option<&Expr> {
-    match item {
-        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => Some(expr),
-        _ => None,
-    }
-}
-
 fn name_of(item: &SelectItem) -> Option<Ident> {
     match item {
         SelectItem::ExprWithAlias { alias, .. } => Some(alias.clone()),
         SelectItem::UnnamedExpr(Expr::Identifier(name)) => Some(name.clone()),
         SelectItem::UnnamedExpr(Expr::CompoundIdentifier(names)) => names.last().cloned(),
         _ => None,
-    }
-}
-
-/// Orders what is gathered, outside of the subqueries of a select list.
-struct Keep {
-    order: Vec<OrderByExpr>,
-    depth: usize,
-}
-
-impl VisitorMut for Keep {
-    type Break = ();
-
-    fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
-        self.depth += 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
-        self.depth -= 1;
-        ControlFlow::Continue(())
-    }
-
-    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        if let Expr::Function(function) = expr
-            && self.depth == 0
-            && gathers(function)
-            && let FunctionArguments::List(list) = &mut function.args
-            && list.duplicate_treatment.is_none()
-            && list.clauses.is_empty()
-        {
-            list.clauses = vec![FunctionArgumentClause::OrderBy(self.order.clone())];
-        }
-        ControlFlow::Continue(())
     }
 }
 

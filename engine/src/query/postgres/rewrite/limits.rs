@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::ast::{
     VisitorMut, WildcardAdditionalOptions, WindowSpec, WindowType,
 };
 
-use super::expressions::{self, take};
+use super::expressions::{self, number, take};
 use super::relations::cast;
 use super::{call, empty, normal};
 use crate::error::{Error, Result};
@@ -208,10 +208,6 @@ fn bigint(expr: Expr) -> Expr {
 
 fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
     Expr::Nested(Box::new(Expr::BinaryOp { left: Box::new(left), op, right: Box::new(right) }))
-}
-
-fn number(value: u64) -> Expr {
-    Expr::Value(Value::Number(value.to_string(), false).into())
 }
 
 /// All rows are one group where there is `HAVING` alone, which DataFusion knows by an aggregate.

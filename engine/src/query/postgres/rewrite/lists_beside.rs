@@ -6,11 +6,13 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, GroupByExpr, Ident, Query, Select, SelectItem, TableAlias, TableAliasColumnDef,
-    TableFactor, TableWithJoins, Visit, Visitor,
+    Expr, GroupByExpr, Ident, Select, SelectItem, TableAlias, TableAliasColumnDef, TableFactor,
+    TableWithJoins,
 };
 
+use super::made::expr_of;
 use super::{arguments, function_name, normal, relations};
+use crate::query::syntax::outside;
 
 /// The relation of the lists: no text of a statement has such a name.
 const BESIDE: &str = "\u{1}beside";
@@ -55,14 +57,6 @@ pub(super) fn move_out(select: &mut Select) {
     };
     select.from.push(TableWithJoins { relation, joins: vec![] });
 }
-
-fn expr_of(item: &SelectItem) -> Option<&Expr> {
-    match item {
-        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => Some(expr),
-        _ => None,
-    }
-}
-
 /// The list whose parts an item is.
 fn list_of(item: &SelectItem) -> Option<Expr> {
     let Expr::Function(function) = expr_of(item)? else { return None };
@@ -100,32 +94,9 @@ fn multiplies(item: &SelectItem) -> bool {
 
 /// Tells whether something is said of a part of an expression outside of its subqueries.
 fn holds(expr: &Expr, is_said: impl Fn(&Expr) -> bool) -> bool {
-    let mut parts = Parts { is_said, depth: 0 };
-    expr.visit(&mut parts).is_break()
-}
-
-struct Parts<F> {
-    is_said: F,
-    depth: usize,
-}
-
-impl<F: Fn(&Expr) -> bool> Visitor for Parts<F> {
-    type Break = ();
-
-    fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
-        self.depth += 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
-        self.depth -= 1;
-        ControlFlow::Continue(())
-    }
-
-    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-        match self.depth == 0 && (self.is_said)(expr) {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
-        }
-    }
+    let found = outside::see(expr, |part| match is_said(part) {
+        true => ControlFlow::Break(()),
+        false => ControlFlow::Continue(()),
+    });
+    found.is_break()
 }

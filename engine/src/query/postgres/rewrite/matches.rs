@@ -1,5 +1,5 @@
-//! Patterns that only PostgreSQL has: `SIMILAR TO`, and the patterns of an array behind `LIKE ANY` and `LIKE ALL`; and the values of
-//! an array behind `= ANY` and its kin.
+//! Patterns that only PostgreSQL has: `SIMILAR TO`, and the patterns of an array behind `LIKE ANY` and `LIKE ALL`; and the
+//! values of an array behind `= ANY` and its kin.
 
 use datafusion::sql::sqlparser::ast::{
     ArrayElemTypeDef, BinaryOperator, DataType, Expr, Ident, LambdaFunction,
@@ -8,6 +8,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::call;
 use super::expressions::take;
+use super::made::nested;
 use super::relations::cast;
 use crate::query::postgres::functions::HAS;
 
@@ -123,8 +124,4 @@ fn is_placeholder(expr: &Expr) -> bool {
 
 fn not(expr: Expr) -> Expr {
     nested(Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(expr) })
-}
-
-fn nested(expr: Expr) -> Expr {
-    Expr::Nested(Box::new(expr))
 }

@@ -1,10 +1,10 @@
 //! Rows of `FROM` that come from lists: functions `WITH ORDINALITY`, and series of parameters.
 
 use datafusion::sql::sqlparser::ast::{
-    ArrayElemTypeDef, DataType, Expr, FunctionArg, Ident, TableAlias, TableAliasColumnDef,
-    TableFactor, Value,
+    DataType, Expr, FunctionArg, Ident, TableAlias, TableAliasColumnDef, TableFactor, Value,
 };
 
+use super::made::array;
 use super::relations::{self, cast};
 use super::{arrays, call, function_name, json, literals, unnamed};
 
@@ -29,25 +29,24 @@ pub(super) fn with_ordinality(factor: &TableFactor) -> Option<TableFactor> {
         return relations::json_rows(&function, values, alias.clone(), true);
     }
     if function == "unnest" {
-        return elements(values, alias.clone());
+        let [list] = <[Expr; 1]>::try_from(values).ok()?;
+        return Some(elements(list, alias.clone()));
     }
     let list = list_of(&function, values)?;
     let numbers = numbers(&list);
     Some(unnest(alias.clone(), &function, vec![list, numbers], &[function.as_str(), ORDINALITY]))
 }
 
-/// The elements of arrays side by side, with their numbers. Those of several arrays have names of their own.
-fn elements(mut lists: Vec<Expr>, alias: Option<TableAlias>) -> Option<TableFactor> {
-    let count = lists.len();
-    let named = alias.as_ref().map_or(0, |alias| alias.columns.len());
-    if count == 0 || count > 1 && named < count {
-        return None;
-    }
-    let places = call("array_ordinals", lists.clone());
-    lists.iter_mut().for_each(arrays::flatten_rows);
-    lists.push(cast(places, array(DataType::BigInt(None))));
-    let names: Vec<&str> = std::iter::repeat_n("unnest", count).chain([ORDINALITY]).collect();
-    Some(unnest(alias, "unnest", lists, &names))
+/// The elements of an array with their numbers.
+fn elements(mut list: Expr, alias: Option<TableAlias>) -> TableFactor {
+    let numbers = places(std::slice::from_ref(&list));
+    arrays::flatten_rows(&mut list);
+    unnest(alias, "unnest", vec![list, numbers], &["unnest", ORDINALITY])
+}
+
+/// The places of the elements of lists that become rows together.
+pub(super) fn places(lists: &[Expr]) -> Expr {
+    cast(call("array_ordinals", lists.to_vec()), array(DataType::BigInt(None)))
 }
 
 fn arguments(args: &[FunctionArg]) -> Option<Vec<Expr>> {
@@ -132,8 +131,4 @@ fn unnest(
         with_offset_alias: None,
         with_ordinality: false,
     }
-}
-
-fn array(element: DataType) -> DataType {
-    DataType::Array(ArrayElemTypeDef::SquareBracket(Box::new(element), None))
 }

@@ -9,7 +9,9 @@ use datafusion::sql::sqlparser::ast::{
 use super::json::{self, Part};
 use super::numbered::{self, ORDINALITY, numbers};
 use super::scope::Cte;
-use super::{call, expressions, function_name, literals, parts, records, times, unnamed};
+use super::{
+    call, expressions, function_name, literals, parts, records, side_by_side, times, unnamed,
+};
 use crate::query::postgres::catalog::definition;
 use crate::query::postgres::facts::SessionFacts;
 use crate::query::postgres::functions::{KEYWORDS, MOMENT_SERIES};
@@ -23,7 +25,7 @@ pub(in crate::query::postgres) const LISTS: &str = "\u{1}parts";
 
 /// Resolves a relation's name, and makes a function in `FROM` a relation.
 pub(super) fn rewrite(factor: &mut TableFactor, facts: &SessionFacts, ctes: &[Vec<Cte>]) {
-    let rows = numbered::with_ordinality(factor);
+    let rows = side_by_side::relation(factor).or_else(|| numbered::with_ordinality(factor));
     if let Some(rows) = rows.or_else(|| integers(factor)) {
         *factor = rows;
         return;
@@ -83,6 +85,7 @@ fn of_catalog(function: &str) -> Option<&'static str> {
         "pg_lock_status" => "pg_locks",
         "pg_prepared_statement" => "pg_prepared_statements",
         "pg_show_all_settings" => "pg_settings",
+        "pg_timezone_abbrevs" => "pg_timezone_abbrevs",
         "pg_timezone_names" => "pg_timezone_names",
         _ => return None,
     })

@@ -14,6 +14,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use self::BinaryOperator::{And, Eq, Or};
+use super::made::binary;
 use super::{expressions, null, rows, unpivoted};
 
 /// What the columns of the query are called: like nothing that a user names.
@@ -193,10 +194,6 @@ fn is_null(expr: Expr) -> Expr {
 
 fn not(expr: Expr) -> Expr {
     Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(expr) }
-}
-
-fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
-    Expr::BinaryOp { left: Box::new(left), op, right: Box::new(right) }
 }
 
 /// Joins conditions, of which there is one at least: a row has values.

@@ -8,6 +8,7 @@ use datafusion::sql::sqlparser::ast::{
     Visitor,
 };
 
+use super::made::nested;
 use super::{arguments, call, function_name};
 use crate::query::postgres::functions::RECORD;
 
@@ -169,10 +170,6 @@ fn joined(mut conditions: Vec<Expr>, op: &BinaryOperator) -> Option<Expr> {
 
 fn two(left: Expr, op: &BinaryOperator, right: Expr) -> Expr {
     nested(Expr::BinaryOp { left: Box::new(left), op: op.clone(), right: Box::new(right) })
-}
-
-fn nested(expr: Expr) -> Expr {
-    Expr::Nested(Box::new(expr))
 }
 
 fn boxed(expr: Expr) -> Box<Expr> {

@@ -10,15 +10,16 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
     Expr, Ident, JoinConstraint, JoinOperator, ObjectName, Query, Select, SelectItem,
     SelectItemQualifiedWildcardKind, SetExpr, TableAlias, TableAliasColumnDef, TableFactor,
-    TableWithJoins, Visit, Visitor, With,
+    TableWithJoins, With,
 };
 
-use super::{columns, function_name, json, normal, numbered, parts};
+use super::{columns, function_name, json, normal, numbered, parts, side_by_side};
 use crate::error::{Error, Result};
 use crate::query::postgres::catalog::definition;
 use crate::query::postgres::diagnosis;
 use crate::query::postgres::facts::SessionFacts;
 use crate::query::relations::without_numbers;
+use crate::query::syntax::outside;
 
 /// A common table expression.
 #[derive(Debug, Clone)]
@@ -191,26 +192,33 @@ impl Scope<'_> {
 
     /// The relations that a factor stands for: one, or those of a nest of joins without a name.
     pub(super) fn factor(&self, factor: &TableFactor) -> Option<Vec<Given>> {
+        let beside = side_by_side::names(factor);
         let (name, known, alias) = match factor {
             TableFactor::Table { name, alias, args: None, .. } => {
                 let names = parts(name);
                 (names.last()?.clone(), self.table(&names)?, alias)
             }
-            TableFactor::Table { name, alias, args: Some(_), with_ordinality: false, .. }
-            | TableFactor::Function { name, alias, with_ordinality: false, .. } => {
+            TableFactor::Table { alias, .. }
+            | TableFactor::Function { alias, .. }
+            | TableFactor::UNNEST { alias, .. }
+                if beside.is_some() =>
+            {
+                let (name, known) = beside?;
+                (name, known, alias)
+            }
+            TableFactor::Table { name, alias, args: Some(_), with_ordinality, .. }
+            | TableFactor::Function { name, alias, with_ordinality, .. } => {
                 let function = function_name(name)?;
-                let known = of_function(&function, alias.as_ref())?;
+                let mut known = of_function(&function, alias.as_ref())?;
+                known.extend(with_ordinality.then(|| numbered::ORDINALITY.to_owned()));
                 (function, known, alias)
             }
             TableFactor::UNNEST {
-                alias,
-                array_exprs,
-                with_offset: false,
-                with_ordinality: false,
-                ..
+                alias, array_exprs, with_offset: false, with_ordinality, ..
             } if array_exprs.len() == 1 => {
                 let function = "unnest".to_owned();
-                let known = of_function(&function, alias.as_ref())?;
+                let mut known = of_function(&function, alias.as_ref())?;
+                known.extend(with_ordinality.then(|| numbered::ORDINALITY.to_owned()));
                 (function, known, alias)
             }
             TableFactor::Derived { subquery, alias, .. } => {
@@ -258,7 +266,8 @@ impl Scope<'_> {
         });
         // Those of one relation that is stored have names of their own.
         let made = factors.filter(|factor| match factor {
-            TableFactor::Derived { .. } => true,
+            TableFactor::Derived { .. } | TableFactor::UNNEST { .. } => true,
+            TableFactor::Table { args: Some(_), .. } | TableFactor::Function { .. } => true,
             TableFactor::Table { name, args: None, .. } => {
                 let names = parts(name);
                 names.len() == 1 && self.ctes.iter().flatten().any(|cte| cte.name == names[0])
@@ -274,10 +283,10 @@ impl Scope<'_> {
         if twice.is_empty() {
             return Ok(());
         }
-        let mut references = References { twice, depth: 0 };
-        let found = match select.projection.visit(&mut references) {
-            ControlFlow::Continue(()) => match select.selection.visit(&mut references) {
-                ControlFlow::Continue(()) => select.from.visit(&mut references),
+        let check = |expr: &Expr| check_name(&twice, expr);
+        let found = match outside::see(&select.projection, check) {
+            ControlFlow::Continue(()) => match outside::see(&select.selection, check) {
+                ControlFlow::Continue(()) => outside::see(&select.from, check),
                 found => found,
             },
             found => found,
@@ -414,44 +423,23 @@ fn renamed(known: Vec<String>, alias: Option<&TableAlias>) -> Vec<String> {
     given.iter().cloned().chain(rest).collect()
 }
 
-/// Looks for names that mean two columns.
-struct References {
-    /// The relations that have such columns, with those alone.
-    twice: Vec<Given>,
-    /// How many queries within the select are open: names there may mean something else.
-    depth: usize,
-}
-
-impl Visitor for References {
-    type Break = Error;
-
-    fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<Error> {
-        self.depth += 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_query(&mut self, _: &Query) -> ControlFlow<Error> {
-        self.depth -= 1;
-        ControlFlow::Continue(())
-    }
-
-    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Error> {
-        let (relation, column) = match expr {
-            Expr::Identifier(column) => (None, column),
-            Expr::CompoundIdentifier(idents) => match idents.as_slice() {
-                [.., relation, column] => (Some(normal(relation)), column),
-                _ => return ControlFlow::Continue(()),
-            },
+/// Refuses a name that means two columns; `twice` are the relations that have such columns, with those alone.
+fn check_name(twice: &[Given], expr: &Expr) -> ControlFlow<Error> {
+    let (relation, column) = match expr {
+        Expr::Identifier(column) => (None, column),
+        Expr::CompoundIdentifier(idents) => match idents.as_slice() {
+            [.., relation, column] => (Some(normal(relation)), column),
             _ => return ControlFlow::Continue(()),
-        };
-        let name = normal(column);
-        let means_two = self.twice.iter().any(|given| {
-            given.columns.contains(&name)
-                && relation.as_ref().is_none_or(|relation| *relation == given.name)
-        });
-        match means_two && self.depth == 0 {
-            true => ControlFlow::Break(diagnosis::ambiguous(column)),
-            false => ControlFlow::Continue(()),
-        }
+        },
+        _ => return ControlFlow::Continue(()),
+    };
+    let name = normal(column);
+    let means_two = twice.iter().any(|given| {
+        given.columns.contains(&name)
+            && relation.as_ref().is_none_or(|relation| *relation == given.name)
+    });
+    match means_two {
+        true => ControlFlow::Break(diagnosis::ambiguous(column)),
+        false => ControlFlow::Continue(()),
     }
 }

@@ -41,8 +41,11 @@ pub(super) fn unfold(body: &mut SetExpr) {
 /// Casts texts without a type and nulls, and numbers beside floats, to the type that the first cast of a column names.
 fn cast_alike(cells: Vec<&mut Expr>) {
     let cast = cells.iter().find_map(|cell| match &**cell {
-        // A length is that of its own value.
-        cast @ Expr::Cast { data_type, .. } if !data_type.to_string().contains('(') => {
+        // A length is that of its own value, and so is the one letter of a `char`.
+        cast @ Expr::Cast { data_type, .. }
+            if !data_type.to_string().contains('(')
+                && !matches!(data_type, DataType::Char(_) | DataType::Character(_)) =>
+        {
             Some(cast.clone())
         }
         Expr::TypedString(typed) if !typed.data_type.to_string().contains('(') => {

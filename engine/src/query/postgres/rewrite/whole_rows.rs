@@ -7,11 +7,12 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, Expr, Ident, Query, Select, SelectItem, TableFactor, VisitMut, VisitorMut,
+    AccessExpr, Expr, Ident, Select, SelectItem, TableFactor, visit_expressions_mut,
 };
 
 use super::scope::{Given, Scope};
 use super::{normal, rows};
+use crate::query::syntax::outside;
 
 /// Replaces the names of relations that stand for their rows.
 pub(super) fn replace(select: &mut Select, scope: &Scope<'_>) {
@@ -26,7 +27,7 @@ pub(super) fn replace(select: &mut Select, scope: &Scope<'_>) {
     let is_column = |name: &String| relations.iter().any(|(_, columns)| columns.contains(name));
     let rows = relations.iter().filter(|(name, _)| !is_column(name) && !is_given(name)).cloned();
     let rows: Vec<(String, Vec<String>)> = rows.collect();
-    let mut found = Rows { rows, depth: 0 };
+    let found = Rows { rows };
     if found.rows.is_empty() {
         return;
     }
@@ -38,8 +39,10 @@ pub(super) fn replace(select: &mut Select, scope: &Scope<'_>) {
             *item = SelectItem::ExprWithAlias { expr, alias };
         }
     }
-    // The visitor never breaks off.
-    let _ = select.visit(&mut found);
+    // The visitors never break off.
+    let _: ControlFlow<()> = visit_expressions_mut(select, |expr| found.set_apart(expr));
+    let _: ControlFlow<()> = outside::change(select, |expr| found.replace(expr));
+    let _: ControlFlow<()> = visit_expressions_mut(select, name_fields);
 }
 
 /// The relations and queries of a select by name, with their columns; `None` where those of one are not known, and where
@@ -62,8 +65,6 @@ fn relations(select: &Select, scope: &Scope<'_>) -> Option<Vec<(String, Vec<Stri
 /// The relations whose names stand for rows.
 struct Rows {
     rows: Vec<(String, Vec<String>)>,
-    /// How many queries within the select are open: names there may mean something else.
-    depth: usize,
 }
 
 impl Rows {
@@ -71,22 +72,9 @@ impl Rows {
         let name = normal(ident);
         self.rows.iter().find(|(known, _)| *known == name)
     }
-}
 
-impl VisitorMut for Rows {
-    type Break = ();
-
-    fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
-        self.depth += 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
-        self.depth -= 1;
-        ControlFlow::Continue(())
-    }
-
-    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+    /// Writes what has the name of a relation and is no row of it in a way that nothing else is written in.
+    fn set_apart(&self, expr: &mut Expr) -> ControlFlow<()> {
         if let Expr::CompoundFieldAccess { root, access_chain } = expr {
             // In `t.column[1]` it is the qualifier of a column.
             if let Expr::Identifier(ident) = root.as_ref()
@@ -103,8 +91,12 @@ impl VisitorMut for Rows {
                 }
             }
         }
-        if self.depth == 0
-            && let Expr::Identifier(ident) = &*expr
+        ControlFlow::Continue(())
+    }
+
+    /// Replaces the name of a relation.
+    fn replace(&self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Identifier(ident) = &*expr
             && let Some((name, columns)) = self.row(ident)
         {
             let quoted = |part: &String| Ident::with_quote('"', part);
@@ -116,19 +108,20 @@ impl VisitorMut for Rows {
         }
         ControlFlow::Continue(())
     }
+}
 
-    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        if let Expr::CompoundFieldAccess { access_chain, .. } = expr {
-            for field in fields(access_chain) {
-                if let Expr::CompoundIdentifier(parts) = field
-                    && let [ident] = parts.as_slice()
-                {
-                    *field = Expr::Identifier(ident.clone());
-                }
+/// Writes the names of fields as they were before they were set apart.
+fn name_fields(expr: &mut Expr) -> ControlFlow<()> {
+    if let Expr::CompoundFieldAccess { access_chain, .. } = expr {
+        for field in fields(access_chain) {
+            if let Expr::CompoundIdentifier(parts) = field
+                && let [ident] = parts.as_slice()
+            {
+                *field = Expr::Identifier(ident.clone());
             }
         }
-        ControlFlow::Continue(())
     }
+    ControlFlow::Continue(())
 }
 
 /// The fields that are taken of a value.

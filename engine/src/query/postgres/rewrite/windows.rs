@@ -7,20 +7,20 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    CaseWhen, Expr, Function, Ident, NamedWindowExpr, OrderBy, Query, Select, VisitMut, VisitorMut,
-    WindowSpec, WindowType,
+    CaseWhen, Expr, Function, Ident, NamedWindowExpr, OrderBy, Select, WindowSpec, WindowType,
 };
 
 use super::expressions::number;
 use super::{arguments, call, normal, relations};
 use crate::error::{Error, Result};
+use crate::query::syntax::outside;
 
 /// Writes out the windows of a select, and of the order that its rows are in.
 ///
 /// # Errors
 /// SQLSTATE 42704 for a window that is not there, and 42P20 for one that is there twice or cannot be copied so.
 pub(super) fn write_out(select: &mut Select, order: Option<&mut OrderBy>) -> Result<()> {
-    let mut windows = Windows { known: Vec::new(), depth: 0 };
+    let mut windows = Windows { known: Vec::new() };
     for definition in std::mem::take(&mut select.named_window) {
         let name = normal(&definition.0);
         if windows.known.iter().any(|(known, _)| *known == name) {
@@ -32,9 +32,10 @@ pub(super) fn write_out(select: &mut Select, order: Option<&mut OrderBy>) -> Res
         };
         windows.known.push((name, window));
     }
-    let mut visited = select.projection.visit(&mut windows);
+    let write = |expr: &mut Expr| windows.write(expr);
+    let mut visited = outside::change(&mut select.projection, write);
     if let (true, Some(order)) = (visited.is_continue(), order) {
-        visited = order.visit(&mut windows);
+        visited = outside::change(order, write);
     }
     match visited {
         ControlFlow::Break(error) => Err(error),
@@ -42,10 +43,9 @@ pub(super) fn write_out(select: &mut Select, order: Option<&mut OrderBy>) -> Res
     }
 }
 
-/// The windows of a select by their names, outside of the subqueries in it.
+/// The windows of a select by their names.
 struct Windows {
     known: Vec<(String, WindowSpec)>,
-    depth: usize,
 }
 
 impl Windows {
@@ -87,28 +87,13 @@ impl Windows {
             window_frame: window.window_frame.clone(),
         })
     }
-}
 
-impl VisitorMut for Windows {
-    type Break = Error;
-
-    fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<Error> {
-        self.depth += 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<Error> {
-        self.depth -= 1;
-        ControlFlow::Continue(())
-    }
-
-    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
+    /// Writes out the window of a call.
+    fn write(&self, expr: &mut Expr) -> ControlFlow<Error> {
         let Expr::Function(function) = expr else { return ControlFlow::Continue(()) };
         let written = match &function.over {
-            Some(WindowType::NamedWindow(name)) if self.depth == 0 => self.named(name).cloned(),
-            Some(WindowType::WindowSpec(window))
-                if self.depth == 0 && window.window_name.is_some() =>
-            {
+            Some(WindowType::NamedWindow(name)) => self.named(name).cloned(),
+            Some(WindowType::WindowSpec(window)) if window.window_name.is_some() => {
                 self.written_out(window)
             }
             _ => return ControlFlow::Continue(()),

@@ -9,7 +9,9 @@ use datafusion::logical_expr::expr::Cast;
 use datafusion::logical_expr::{Expr, ExprSchemable};
 
 use super::Types;
-use crate::query::postgres::functions::{array_cast, array_of, is_other_cast, leaf_of};
+use crate::query::postgres::functions::{
+    array_cast, array_of, is_other_cast, leaf_of, reads_uuids,
+};
 use crate::query::postgres::types::arrow_type;
 
 impl Types {
@@ -21,15 +23,17 @@ impl Types {
         if matches!(*cast.expr, Expr::Placeholder(_)) {
             return Expr::Cast(cast);
         }
-        let given = match &from {
-            DataType::List(item) => leaf_of(item).data_type(),
-            text if text.is_string() => text,
+        let declared = leaf_of(item);
+        let (given, is_read) = match &from {
+            DataType::List(item) => {
+                (leaf_of(item).data_type(), reads_uuids(leaf_of(item), declared))
+            }
+            text if text.is_string() => (text, true),
             _ => return Expr::Cast(cast),
         };
-        let declared = leaf_of(item);
         let leaf = with_digits(declared, given);
         let is_reshaped = list_ndims(&from).max(1) != list_ndims(cast.field.data_type());
-        let is_other = from.is_string() || is_other_cast(given, leaf.data_type());
+        let is_other = is_read || is_other_cast(given, leaf.data_type());
         if !is_other && !is_reshaped && leaf == *declared {
             return Expr::Cast(cast);
         }

@@ -14,14 +14,18 @@ use datafusion::sql::utils::UNNEST_PLACEHOLDER;
 use super::Types;
 use super::arrays::decimal_for;
 use super::choices::float_of;
+use super::endless::is_end;
 use crate::query::postgres::diagnosis;
 use crate::query::postgres::functions::{
-    document, from_float, leaf_of, plain_numeric, read_as_times, read_times, rounded, rounds_twice,
-    to_float,
+    document, from_float, leaf_of, plain_numeric, read_as_times, read_times, read_uuids, rounded,
+    rounds_twice, to_float,
 };
 use crate::query::postgres::input::{self, Kept, Refusal};
 use crate::query::postgres::rewrite::{ArrayText, LISTS, malformed_array};
-use crate::query::postgres::types::{TYPE_KEY, arrow_type, pg_type_of};
+use crate::query::postgres::types::{
+    TYPE_KEY, arrow_type, is_blank_padded, is_text_of_uuid, pg_type_of,
+};
+use crate::query::postgres::unknown::uuid_text;
 
 impl Types {
     /// Makes a literal of a cast of one, and rounds what is cast to an integer.
@@ -37,6 +41,9 @@ impl Types {
         }
         if let Some(kept) = kept(&cast, schema) {
             return Ok(read_as(cast, kept));
+        }
+        if is_text_of_uuid(&cast.field) && is_unread(&cast.expr, schema) {
+            return Ok(Expr::Cast(Cast { expr: Box::new(read_uuids(*cast.expr)), ..cast }));
         }
         if value(&cast).is_none()
             && cast.field.data_type().is_integer()
@@ -120,6 +127,7 @@ impl Types {
         }
         let refused = |refusal: Refusal| diagnosis::about_text(text, &refusal.error(name));
         let value = read.map_err(refused)?;
+        self.has_ends |= is_end(&value);
         let value = match (value.data_type(), field.data_type()) {
             // A plain numeric has the digits that are written.
             (DataType::Decimal128(_, _), to) if *to == arrow_type("numeric") => {
@@ -201,6 +209,21 @@ impl Types {
     }
 }
 
+/// A text in the form in which values of what it is compared with are held: of a uuid, or without the blanks behind it.
+pub(super) fn held_as(literal: Expr, other: &Field) -> Expr {
+    match literal {
+        Expr::Literal(ScalarValue::Utf8(Some(text)), None) => {
+            let text = match () {
+                () if is_text_of_uuid(other) => uuid_text(&text).unwrap_or(text),
+                () if is_blank_padded(other) => text.trim_end_matches(' ').to_owned(),
+                () => text,
+            };
+            Expr::Literal(ScalarValue::Utf8(Some(text)), None)
+        }
+        other => other,
+    }
+}
+
 /// Tells whether a value is the same for all rows, and read before they are.
 fn is_known(expr: &Expr) -> bool {
     matches!(expr, Expr::Literal(..) | Expr::Placeholder(_))
@@ -240,9 +263,11 @@ fn in_dimensions(elements: ArrayRef, leaf: &FieldRef, lengths: &[usize]) -> Resu
 /// A text as long as a type of texts allows: a cast cuts what is behind.
 fn cut<'a>(text: &'a str, field: &Field) -> &'a str {
     let (of, modifier) = pg_type_of(field);
-    let most = usize::try_from(modifier - 4).ok().filter(|_| of.name == "varchar");
+    let is_padded = of.name == "bpchar";
+    let most = usize::try_from(modifier - 4).ok().filter(|_| is_padded || of.name == "varchar");
     let end = most.and_then(|most| text.char_indices().nth(most));
-    end.map_or(text, |(at, _)| &text[..at])
+    let text = end.map_or(text, |(at, _)| &text[..at]);
+    if is_padded { text.trim_end_matches(' ') } else { text }
 }
 
 fn is_json(field: &Field) -> bool {
@@ -272,6 +297,14 @@ fn kept(cast: &Cast, schema: &DFSchema) -> Option<Kept> {
     let (_, given) = cast.expr.to_field(schema).ok().filter(|_| !is_part)?;
     let is_read = known(&given).is_some_and(|known| known == kept || known == Kept::AsValues);
     (given.data_type().is_string() && !is_read).then_some(kept)
+}
+
+/// Tells whether an expression is of texts that are no uuids yet. The wire reads a parameter as what it is cast to.
+fn is_unread(expr: &Expr, schema: &DFSchema) -> bool {
+    !matches!(expr, Expr::Placeholder(_))
+        && expr
+            .to_field(schema)
+            .is_ok_and(|(_, field)| field.data_type().is_string() && !is_text_of_uuid(&field))
 }
 
 /// A cast that reads what it is given. A parameter is cast before, which says its type.

@@ -1,18 +1,21 @@
 //! Points in time in the session's zone, and the texts of values that Arrow writes otherwise.
 
 use datafusion::arrow::datatypes::{DataType, Field};
-use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::common::{DFSchema, Result, ScalarValue, internal_err};
 use datafusion::logical_expr::expr::{Case, Cast, ScalarFunction};
 use datafusion::logical_expr::{Expr, ExprSchemable, Join, Operator, binary_expr, lit};
 
 use super::Types;
 use super::literals::cast_literal;
+use crate::Error;
 use crate::query::postgres::functions::{
-    in_zone, is_object, is_other_text, now, numeric_call, text_of,
+    EXTRACT, WHOLE_PRECISION, ZonePart, bounded, failure, in_zone, is_object, is_other_text, now,
+    numeric_call, offset_part, text_of, zone_part,
 };
 use crate::query::postgres::moments::{
     WALL_CLOCK, beside, is_clock, is_moment, midnight, moment, moment_type,
 };
+use crate::query::postgres::types::{by_name, of_values, shown_chars};
 
 impl Types {
     /// A cast between points in time and days or wall clocks, which are those of the session's zone; and one to text.
@@ -72,6 +75,30 @@ impl Types {
             "timestamp" => day,
             _ => cast(day, DataType::Date32),
         })
+    }
+
+    /// How far the session's zone is from UTC at a point in time, as `extract` or `date_part` gives it.
+    fn offset(&self, function: &str, mut args: Vec<Expr>, schema: &DFSchema) -> Result<Expr> {
+        let to = match function == EXTRACT {
+            true => DataType::Decimal128(WHOLE_PRECISION, 0),
+            false => DataType::Float64,
+        };
+        let (time, field) = (args.pop(), args.pop());
+        let (Some(time), Some((part, field))) = (time, field.as_ref().and_then(field_of_zone))
+        else {
+            return internal_err!("{function} takes a field and a time");
+        };
+        let of = time.get_type(schema)?;
+        if is_moment(&of) {
+            return Ok(offset_part(part, self.zone.name(), to, time));
+        }
+        let of = of_values(&of);
+        let of = by_name(of).map_or(of, |known| known.display.as_str());
+        Err(failure(Error::Standard {
+            sqlstate: "0A000",
+            message: format!("unit \"{}\" not supported for type {of}", field.to_lowercase()),
+            hint: "Only a timestamp with time zone is of a zone.".to_owned(),
+        }))
     }
 
     /// What DataFusion made of an expression to bring it to the type of others.
@@ -162,6 +189,10 @@ impl Types {
                 args[1] = moment(day, &self.zone);
                 self.changed = true;
             }
+            "date_part" | "extract" if args.len() == 2 && field_of_zone(&args[0]).is_some() => {
+                self.changed = true;
+                return self.offset(name, args, schema);
+            }
             "date_trunc" | "date_part" | "extract" if self.is_local && args.len() == 2 => {
                 let is_moment = matches!(type_of(&args[1]), Some(DataType::Timestamp(_, Some(_))));
                 if is_moment && name == "date_trunc" {
@@ -233,25 +264,44 @@ impl Types {
                     } else if type_of(arg).is_some_and(|found| is_other_text(&found)) {
                         *arg = text_of(zone, std::mem::take(arg));
                     } else {
-                        name_object(arg, schema);
+                        show(arg, schema);
                     }
                 }
             }
             "to_json" | "to_jsonb" | "json_build_array" | "jsonb_build_array"
             | "json_build_object" | "jsonb_build_object" => {
-                args.iter_mut().for_each(|arg| name_object(arg, schema));
+                args.iter_mut().for_each(|arg| show(arg, schema));
             }
+            "octet_length" => args.iter_mut().for_each(|arg| fill_up(arg, schema)),
             _ => {}
         }
         Ok(Expr::ScalarFunction(ScalarFunction::new_udf(func, args)))
     }
 }
 
-/// Shows an object by its name, of which the value is a number.
-fn name_object(arg: &mut Expr, schema: &DFSchema) {
+/// The part of the offset of a zone that a field of `extract` names, and the field.
+fn field_of_zone(field: &Expr) -> Option<(ZonePart, &str)> {
+    let Expr::Literal(field, _) = field else { return None };
+    let field = field.try_as_str().flatten()?;
+    zone_part(field).map(|part| (part, field))
+}
+
+/// Shows an object by its name, of which the value is a number, and characters with the blanks behind them.
+fn show(arg: &mut Expr, schema: &DFSchema) {
+    fill_up(arg, schema);
     if arg.to_field(schema).is_ok_and(|(_, field)| is_object(&field)) {
         let object = Box::new(std::mem::take(arg));
         *arg = Expr::Cast(Cast::new(object, DataType::Utf8));
+    }
+}
+
+/// Gives a text as many characters as its type says that it is shown in.
+pub(super) fn fill_up(arg: &mut Expr, schema: &DFSchema) {
+    let chars = arg.to_field(schema).ok().and_then(|(_, field)| shown_chars(&field));
+    if let Some(chars) = chars
+        && let Some(filled) = bounded::call("rpad", vec![arg.clone(), lit(chars)])
+    {
+        *arg = filled;
     }
 }
 

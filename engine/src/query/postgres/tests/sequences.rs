@@ -39,7 +39,7 @@ fn tickets() -> Session {
     ];
     let mut table = relation("cdp", "tickets", RelationKind::Table, columns);
     table.primary_key = vec!["id".to_string()];
-    table.unique = vec![UniqueConstraint {
+    table.constraints.unique = vec![UniqueConstraint {
         name: "tickets_code_number_key".to_string(),
         columns: vec!["code".to_string(), "number".to_string()],
     }];

@@ -7,6 +7,7 @@ use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
 use super::Bound;
 use super::measure::overhead;
 use crate::query::postgres::functions::sizes::weights;
+use crate::query::postgres::functions::sum::passes;
 use crate::query::stop::check_current;
 
 /// What a value takes beside its bytes: where it is, and of which group.
@@ -70,12 +71,10 @@ impl GroupsAccumulator for BoundedGroups {
     ) -> Result<()> {
         self.begin(total_num_groups)?;
         let (given, each) = (&values[0], self.bound.between + overhead(values[0].data_type()));
-        let passes =
-            |row| opt_filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row));
         for (row, (group, bytes)) in group_indices.iter().zip(weights(given)).enumerate() {
             let is_valid = given.is_valid(row);
             // A null is an element of an array, and nothing of a text.
-            if passes(row) && (is_valid || self.bound.of_arrays) {
+            if passes(opt_filter, row) && (is_valid || self.bound.of_arrays) {
                 let bytes = if is_valid { bytes as usize } else { 0 };
                 self.take(*group, bytes + each, 1)?;
             }

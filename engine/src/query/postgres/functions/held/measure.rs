@@ -14,7 +14,7 @@ const VIEW_BYTES: usize = 16;
 const UNUSED_BYTES_MAX: usize = 64 << 10;
 
 /// The bytes of the values of an array, wherever they lie.
-pub(in super::super) fn bytes(array: &dyn Array) -> usize {
+pub(crate) fn bytes(array: &dyn Array) -> usize {
     let rows = array.len();
     let text_bytes = |lengths: &mut dyn Iterator<Item = u32>| {
         rows * VIEW_BYTES + lengths.map(|length| length as usize).sum::<usize>()

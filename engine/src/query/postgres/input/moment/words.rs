@@ -20,7 +20,7 @@ const DAYS: [&str; 7] =
     ["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"];
 
 /// Zones that have no name of the IANA database, in minutes east of Greenwich. These are PostgreSQL's own.
-const ABBREVIATIONS: [(&str, i32); 38] = [
+pub(in crate::query::postgres) const ABBREVIATIONS: [(&str, i32); 38] = [
     ("acst", 570),
     ("adt", -180),
     ("aedt", 660),

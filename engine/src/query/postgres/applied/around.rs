@@ -1,0 +1,120 @@
+//! What a plan takes from rows around it.
+
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::{Column, DFSchema, JoinType};
+use datafusion::logical_expr::{Distinct, Expr, Join, LogicalPlan, Subquery};
+
+/// The columns of rows around a plan that it names. A join gives the rows of its left side to a query on its right one, so that
+/// their columns are not among them.
+pub(in crate::query::postgres) fn taken(plan: &LogicalPlan) -> Vec<Column> {
+    let mut found = Vec::new();
+    // The visitor never fails.
+    let _ = plan.apply_expressions(|expr| {
+        expr.apply(|part| {
+            match part {
+                Expr::OuterReferenceColumn(_, column) => found.push(column.clone()),
+                other => {
+                    let inputs = plan.inputs();
+                    let within = subquery_of(other).map(|within| taken(&within.subquery));
+                    let further = within.into_iter().flatten().filter(|column| {
+                        !inputs.iter().any(|input| input.schema().has_column(column))
+                    });
+                    found.extend(further);
+                }
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })
+    });
+    found.extend(of_inputs(plan, taken));
+    found
+}
+
+/// Those of them that relations within the plan name which are made of a row, such as lists: no condition tells of them, so that
+/// none can be taken out of the plan.
+pub(super) fn taken_by_relations(plan: &LogicalPlan) -> Vec<Column> {
+    match plan {
+        LogicalPlan::Subquery(subquery) => taken(&subquery.subquery),
+        other => of_inputs(other, taken_by_relations),
+    }
+}
+
+/// Tells whether a plan makes something of the rows that conditions on the row around it choose, so that the conditions cannot be
+/// taken out of it: windows, the first row of each group, nulls where an outer join finds none of them, or what is left of
+/// aggregates.
+pub(super) fn counts_chosen(plan: &LogicalPlan) -> bool {
+    holds(plan, |node| match node {
+        LogicalPlan::Window(_) | LogicalPlan::Distinct(Distinct::On(_)) => !taken(node).is_empty(),
+        LogicalPlan::Join(join) => match join.join_type {
+            JoinType::Inner => false,
+            JoinType::Left | JoinType::LeftSemi | JoinType::LeftAnti | JoinType::LeftMark => {
+                depends_on_others(&join.right, join.left.schema())
+            }
+            _ => !taken(node).is_empty(),
+        },
+        // An aggregate of all rows has one where none is chosen, and the condition may leave that out.
+        LogicalPlan::Filter(filter) => holds(&filter.input, is_of_all),
+        _ => false,
+    })
+}
+
+/// Tells whether a node is an aggregate of all rows that the row around it chooses.
+fn is_of_all(node: &LogicalPlan) -> bool {
+    matches!(node, LogicalPlan::Aggregate(aggregate) if aggregate.group_expr.is_empty())
+        && !taken(node).is_empty()
+}
+
+/// The same where all rows are shown: there it matters which of them are told apart, and what is joined to an aggregate.
+pub(super) fn shows_chosen(plan: &LogicalPlan) -> bool {
+    let is_aggregate =
+        |node: &LogicalPlan| matches!(node, LogicalPlan::Aggregate(_)) && !taken(node).is_empty();
+    counts_chosen(plan)
+        || holds(plan, |node| match node {
+            LogicalPlan::Distinct(Distinct::All(_)) => !taken(node).is_empty(),
+            LogicalPlan::Join(join) => {
+                holds(&join.left, is_aggregate) || holds(&join.right, is_aggregate)
+            }
+            _ => false,
+        })
+}
+
+/// The same where rows are looked for among those of the plan: an aggregate of all rows has one where there are none.
+pub(in crate::query::postgres) fn asks_chosen(plan: &LogicalPlan) -> bool {
+    counts_chosen(plan) || holds(plan, is_of_all)
+}
+
+fn holds(plan: &LogicalPlan, is_such: impl Fn(&LogicalPlan) -> bool) -> bool {
+    plan.exists(|node| Ok(is_such(node))).unwrap_or(true)
+}
+
+/// Tells whether a join depends on rows that are further out, beside which its sides have to be put.
+pub(in crate::query::postgres) fn depends_further(join: &Join) -> bool {
+    !taken(&join.left).is_empty() || depends_on_others(&join.right, join.left.schema())
+}
+
+/// Tells whether a plan takes columns that a row does not have.
+pub(super) fn depends_on_others(plan: &LogicalPlan, row: &DFSchema) -> bool {
+    taken(plan).iter().any(|column| !row.has_column(column))
+}
+
+fn of_inputs(plan: &LogicalPlan, taken: fn(&LogicalPlan) -> Vec<Column>) -> Vec<Column> {
+    match plan {
+        LogicalPlan::Join(join) => {
+            let mut found = taken(&join.left);
+            let right = taken(&join.right).into_iter();
+            found.extend(right.filter(|column| !join.left.schema().has_column(column)));
+            found
+        }
+        other => other.inputs().into_iter().flat_map(taken).collect(),
+    }
+}
+
+/// The subquery that an expression is made of.
+pub(in crate::query::postgres) fn subquery_of(expr: &Expr) -> Option<&Subquery> {
+    match expr {
+        Expr::ScalarSubquery(subquery) => Some(subquery),
+        Expr::Exists(exists) => Some(&exists.subquery),
+        Expr::InSubquery(within) => Some(&within.subquery),
+        Expr::SetComparison(comparison) => Some(&comparison.subquery),
+        _ => None,
+    }
+}

@@ -1,0 +1,79 @@
+//! Aggregates in a subquery over columns of a query further out alone: `SELECT (SELECT sum(t.x)) FROM t`.
+//!
+//! They are aggregates of that query, and make one row of all of its rows. Here they would be made of the rows of the subquery.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{Expr, Select, Spanned, Statement, Visit, Visitor};
+
+use super::Fault;
+use super::clauses::is_aggregate;
+use crate::error::{Error, Result};
+use crate::query::postgres::rewrite::{normal, relation_names};
+use crate::query::syntax::outside;
+
+/// What to do without them.
+const HINT: &str = "Write the aggregate outside of the subquery, or name a column of the rows that the subquery reads.";
+
+/// Refuses them, where they are told by the relations that columns are named with.
+pub(super) fn check(statement: &Statement) -> Result<()> {
+    match statement.visit(&mut Levels { open: Vec::new() }) {
+        ControlFlow::Break(error) => Err(error),
+        ControlFlow::Continue(()) => Ok(()),
+    }
+}
+
+struct Levels {
+    /// What the relations of the selects that are open are called, those of the outermost first.
+    open: Vec<Vec<String>>,
+}
+
+impl Levels {
+    /// Tells whether all that an aggregate is made of are columns of relations further out.
+    fn is_of_further_out(&self, aggregate: &Expr) -> bool {
+        let Some((here, around)) = self.open.split_last() else { return false };
+        let mut further = false;
+        let own = outside::see(aggregate, |part| match part {
+            Expr::CompoundIdentifier(idents) => {
+                let name = idents.first().filter(|_| idents.len() == 2).map(normal);
+                let is_further = name.is_some_and(|name| {
+                    !here.contains(&name) && around.iter().any(|open| open.contains(&name))
+                });
+                further |= is_further;
+                if is_further { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            }
+            Expr::Identifier(_)
+            | Expr::Subquery(_)
+            | Expr::Exists { .. }
+            | Expr::InSubquery { .. } => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        });
+        further && own.is_continue()
+    }
+}
+
+impl Visitor for Levels {
+    type Break = Error;
+
+    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<Error> {
+        let factors = select.from.iter().flat_map(|from| {
+            let joined = from.joins.iter().map(|join| &join.relation);
+            std::iter::once(&from.relation).chain(joined)
+        });
+        self.open.push(factors.flat_map(relation_names).collect());
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_select(&mut self, _: &Select) -> ControlFlow<Error> {
+        self.open.pop();
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Error> {
+        if self.open.len() > 1 && is_aggregate(expr) && self.is_of_further_out(expr) {
+            let message = "an aggregate of a query further out is not supported in a subquery";
+            return ControlFlow::Break(Fault::new("0A000", message, HINT).at(expr.span()));
+        }
+        ControlFlow::Continue(())
+    }
+}
