@@ -7,8 +7,9 @@ use std::cell::Cell;
 
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::{DataFusionError, Result};
-use datafusion::logical_expr::{Expr, LogicalPlan, Subquery};
+use datafusion::logical_expr::{Expr, LogicalPlan};
 
+use super::applied::around::subquery_of;
 use crate::error::Error;
 
 /// The weight of all that is copied in one statement at most: of an expression each part weighs one.
@@ -81,16 +82,6 @@ impl Weighed {
             Ok(self.add(1))
         })?;
         Ok(())
-    }
-}
-
-fn subquery_of(expr: &Expr) -> Option<&Subquery> {
-    match expr {
-        Expr::ScalarSubquery(subquery) => Some(subquery),
-        Expr::Exists(exists) => Some(&exists.subquery),
-        Expr::InSubquery(within) => Some(&within.subquery),
-        Expr::SetComparison(comparison) => Some(&comparison.subquery),
-        _ => None,
     }
 }
 

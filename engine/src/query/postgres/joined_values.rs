@@ -14,6 +14,7 @@ use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{Expr, Filter, Join, LogicalPlan, LogicalPlanBuilder, Subquery};
 use datafusion::optimizer::AnalyzerRule;
 
+use super::applied::around;
 use super::functions::failure;
 use super::subqueries::is_correlated;
 use crate::error::Error;
@@ -47,14 +48,7 @@ impl AnalyzerRule for JoinedValues {
 
 /// The subquery that an expression is made of, if it depends on the row.
 fn subquery_of(expr: &Expr) -> Option<&Subquery> {
-    let subquery = match expr {
-        Expr::ScalarSubquery(subquery) => subquery,
-        Expr::Exists(exists) => &exists.subquery,
-        Expr::InSubquery(within) => &within.subquery,
-        Expr::SetComparison(comparison) => &comparison.subquery,
-        _ => return None,
-    };
-    is_correlated(subquery).then_some(subquery)
+    around::subquery_of(expr).filter(|subquery| is_correlated(subquery))
 }
 
 fn has_subquery(expr: &Expr) -> bool {
