@@ -51,6 +51,7 @@ def main():
         lines += scaling(known, matcher, arguments.threads)
         lines += limited(known, matcher, arguments.threads)
         lines += newcomers(known, matcher.parent / "cores")
+        lines += stability(known, matcher.parent / "cores")
         lines += components(matcher.parent / "cores")
     (arguments.work / "identity.json").write_text(json.dumps(lines, indent=1))
 
@@ -59,6 +60,7 @@ SCALES = {"people_100k": 100_000, "people_1m": 1_000_000, "people_5m": 5_000_000
 LIMIT = 1 << 30
 EDGES = 20_000_000
 REPEAT = 3
+CHURN_MAX = 0.006
 
 
 def scaling(known, matcher, threads):
@@ -117,6 +119,17 @@ def newcomers(known, cores):
     print(f"one new record: median {one[len(one) // 2] * 1e3:.2f} ms, p99 {one[len(one) * 99 // 100] * 1e3:.2f} ms")
     print(f"batches of {batch['facts']['records']}: {rate:,.0f} records/s", flush=True)
     return list(lines.values())
+
+
+def stability(known, cores):
+    """How many records of known people get another id when one in twenty comes new, as the million grows from its half."""
+    data = made(known, "people_1m")
+    if data is None:
+        return []
+    line = core(cores, "churn", "--records", str(data.path))["churn"]
+    mean, most = line["facts"]["mean"], line["facts"]["most"]
+    print(f"records with another id after 5 % new ones: {mean:.2%}, at most {most:.2%} (aim {CHURN_MAX:.1%})", flush=True)
+    return [line]
 
 
 def made(known, name):

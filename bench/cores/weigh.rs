@@ -29,17 +29,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome<()> {
     };
     let batches = records.count.saturating_sub(BATCHES * BATCH);
     let late = batches.saturating_sub(LATE);
-    let score = arguments.number("score", SCORE)?;
-    let household = arguments.number("household", 0.0)?;
-    let rule = FuzzyRule {
-        name: "same_person".to_owned(),
-        score,
-        review_below: None,
-        household_score: (household > 0.0).then_some(household),
-        priority: 1_000,
-        block_on: vec![],
-    };
-    let graph = IdentityGraph { fuzzy: Some(rule), ..definition() };
+    let graph = fuzzy(arguments)?;
     let mut resolver = Resolver::new(Rules::from_graph(&graph)?);
     let source = resolver.source(SOURCE)?;
     let [mut exact, mut train, mut weigh, mut one, mut batch] =
@@ -76,6 +66,20 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome<()> {
         report.print();
     }
     Ok(())
+}
+
+/// Returns the usual graph with a FUZZY rule, whose scores may be given.
+pub(crate) fn fuzzy(arguments: &Arguments) -> Outcome<IdentityGraph> {
+    let household = arguments.number("household", 0.0)?;
+    let rule = FuzzyRule {
+        name: "same_person".to_owned(),
+        score: arguments.number("score", SCORE)?,
+        review_below: None,
+        household_score: (household > 0.0).then_some(household),
+        priority: 1_000,
+        block_on: vec![],
+    };
+    Ok(IdentityGraph { fuzzy: Some(rule), ..definition() })
 }
 
 /// Says how many profiles there are, and how well they agree with people.

@@ -20,11 +20,12 @@ use std::error::Error;
 use std::io::Write;
 use std::time::Instant;
 
+use arrow::array::{Array, StringArray};
 use engine::matching::{Clusters, Matcher, Model, Options, Overrides, Records, explain};
 use serde_json::{Map, Value, json};
 
 use arguments::Arguments;
-use table::Table;
+use table::{Table, text_at};
 
 /// What goes wrong in a benchmark ends it.
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -45,10 +46,7 @@ fn main() -> Outcome<()> {
         threshold: arguments.number("threshold", Options::default().threshold)?,
     };
     let mut clock = Clock::start();
-    let table = Table::read(&arguments)?;
-    clock.lap("read");
-    let mut records = Records::new(table.kinds.clone())?;
-    table.add_to(&mut records, options.threads)?;
+    let (table, mut records) = Table::read(&arguments, options.threads)?;
     records.sort(options.threads);
     clock.lap("normalise");
     let matcher = Matcher::new(&records, options);
@@ -108,7 +106,7 @@ fn versions(table: &Table, records: &Records) -> Vec<(u32, u32)> {
     let mut first: HashMap<&str, u32> = HashMap::new();
     let mut pairs = Vec::new();
     for row in 0..records.len() as u32 {
-        let of = versions[records.arrival(row) as usize].as_str();
+        let of = text_at(versions, records.arrival(row) as usize);
         let known = *first.entry(of).or_insert(row);
         if known != row {
             pairs.push((known, row));
@@ -118,12 +116,13 @@ fn versions(table: &Table, records: &Records) -> Vec<(u32, u32)> {
 }
 
 /// Returns cluster and person of each record of which the person is known; versions of one record count once.
-fn known<'a>(table: &Table, roots: &[u32], truth: &'a [String]) -> Vec<(u32, &'a str)> {
+fn known<'a>(table: &Table, roots: &[u32], truth: &'a StringArray) -> Vec<(u32, &'a str)> {
     let mut seen = HashSet::new();
-    let rows = (0..truth.len()).filter(|&row| !truth[row].is_empty());
-    let first = rows
-        .filter(|&row| table.versions.as_ref().is_none_or(|versions| seen.insert(&versions[row])));
-    first.map(|row| (roots[row], truth[row].as_str())).collect()
+    let rows = (0..truth.len()).filter(|&row| !text_at(truth, row).is_empty());
+    let is_first = |&row: &usize| {
+        table.versions.as_ref().is_none_or(|versions| seen.insert(text_at(versions, row)))
+    };
+    rows.filter(is_first).map(|row| (roots[row], text_at(truth, row))).collect()
 }
 
 /// Returns the cluster of each record, in the order of the file.
@@ -139,8 +138,8 @@ fn write_clusters(arguments: &Arguments, table: &Table, roots: &[u32]) -> Outcom
     let Ok(path) = arguments.required("clusters") else { return Ok(()) };
     let mut file = std::io::BufWriter::new(std::fs::File::create(path)?);
     writeln!(file, "key,cluster")?;
-    for (key, root) in table.names.iter().zip(roots) {
-        writeln!(file, "{key},{root}")?;
+    for (row, root) in roots.iter().enumerate() {
+        writeln!(file, "{},{root}", table.name(row))?;
     }
     Ok(file.flush()?)
 }
@@ -154,8 +153,8 @@ fn explain_some(
     model: &Model,
 ) -> Outcome<()> {
     let Ok(pairs) = arguments.required("explain") else { return Ok(()) };
-    let rows: HashMap<&str, u32> = (0..records.len() as u32)
-        .map(|row| (table.names[records.arrival(row) as usize].as_str(), row))
+    let rows: HashMap<_, u32> = (0..records.len() as u32)
+        .map(|row| (table.name(records.arrival(row) as usize), row))
         .collect();
     let mut scorer = matcher.scorer(model);
     for pair in pairs.split(',') {

@@ -7,7 +7,7 @@ import subprocess
 from measure import Line, alternate, count_text, seconds_text
 from servers import PASSWORD, STATEMENT_TIMEOUT_S
 
-AIM = 0.5
+AIM = 0.25
 ROWS = 1_000_000
 SQL = f"SELECT profile_id, order_id, channel, ordered_at, amount, loyalty_id IS NOT NULL FROM sources.orders LIMIT {ROWS}"
 FORMS = {

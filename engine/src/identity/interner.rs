@@ -64,6 +64,7 @@ impl Interner {
     }
 
     /// Returns the text of a number that this interner gave.
+    #[inline]
     pub(crate) fn text(&self, id: u32) -> &str {
         let id = id as usize;
         let start = if id == 0 { 0 } else { self.ends[id - 1] };

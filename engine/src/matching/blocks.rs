@@ -97,9 +97,10 @@ impl Blocks {
     ) -> Self {
         let next = AtomicUsize::new(0);
         let work = || {
-            let mut done = Vec::new();
+            let (mut done, mut keyed) = (Vec::new(), Keyed::default());
             while let Some(rule) = rules.get(next.fetch_add(1, Ordering::Relaxed)) {
-                done.push((rule.name.as_str(), RuleBlocks::build(records, classes, rule)));
+                let blocks = RuleBlocks::build(records, classes, rule, &mut keyed);
+                done.push((rule.name.as_str(), blocks));
             }
             done
         };
@@ -205,7 +206,7 @@ impl Blocks {
 }
 
 impl RuleBlocks {
-    fn build(records: &Records, classes: &Classes, rule: &Rule) -> Self {
+    fn build(records: &Records, classes: &Classes, rule: &Rule, keyed: &mut Keyed) -> Self {
         let mut blocks = Self {
             members: Vec::new(),
             ends: Vec::new(),
@@ -224,19 +225,17 @@ impl RuleBlocks {
         let budget = ((records.len() as f64 * PAIRS_PER_RECORD) as u64).max(PAIRS_FREE);
         let budget = if is_identifier { u64::MAX } else { budget };
         let rows = 0..records.len() as u32;
-        let keyed: Vec<(u64, u32)> =
-            rows.filter_map(|row| Some((key(records, classes, &rule.parts, row)?, row))).collect();
-        let mut too_large = blocks.take(&sorted(keyed), budget);
+        let keys = rows.filter_map(|row| Some((key(records, classes, &rule.parts, row)?, row)));
+        let mut too_large = blocks.take(keyed.sorted(keys), budget);
         blocks.unrefined = blocks.keys.len() as u32;
         for depth in 1..=rule.refine.len() {
             blocks.report.refined_records += too_large.len();
             let parts: Vec<Part> =
                 rule.parts.iter().chain(&rule.refine[..depth]).copied().collect();
-            let keyed: Vec<(u64, u32)> = too_large
+            let keys = too_large
                 .iter()
-                .filter_map(|&(_, row)| Some((key(records, classes, &parts, row)?, row)))
-                .collect();
-            too_large = blocks.take(&sorted(keyed), budget);
+                .filter_map(|&(_, row)| Some((key(records, classes, &parts, row)?, row)));
+            too_large = blocks.take(keyed.sorted(keys), budget);
         }
         if is_identifier {
             blocks.window(records, &too_large);
@@ -323,27 +322,39 @@ fn keys_of_rows(rules: &[RuleBlocks], rows: usize, threads: usize) -> Vec<u32> {
     keys
 }
 
-/// Sorts rows by key. Keys are hashes: their first bits part them evenly, and each part is sorted within the cache.
-fn sorted(mut keyed: Vec<(u64, u32)>) -> Vec<(u64, u32)> {
-    if keyed.len() < KEYS_PARTED_MIN {
-        keyed.sort_unstable();
-        return keyed;
+/// Rows with their keys, in memory that is used again for each rule.
+#[derive(Default)]
+struct Keyed {
+    rows: Vec<(u64, u32)>,
+    parted: Vec<(u64, u32)>,
+}
+
+impl Keyed {
+    /// Sorts rows by key. Keys are hashes: their first bits part them evenly, and each part is sorted within the cache.
+    fn sorted(&mut self, keyed: impl Iterator<Item = (u64, u32)>) -> &[(u64, u32)] {
+        let Self { rows, parted } = self;
+        rows.clear();
+        rows.extend(keyed);
+        if rows.len() < KEYS_PARTED_MIN {
+            rows.sort_unstable();
+            return rows;
+        }
+        let part_of = |key: u64| (key >> (u64::BITS - PART_BITS)) as usize;
+        let mut ends = vec![0_usize; (1 << PART_BITS) + 1];
+        rows.iter().for_each(|(key, _)| ends[part_of(*key) + 1] += 1);
+        for part in 1..ends.len() {
+            ends[part] += ends[part - 1];
+        }
+        let mut next = ends.clone();
+        parted.resize(rows.len(), (0, 0));
+        for entry in &*rows {
+            let at = &mut next[part_of(entry.0)];
+            parted[*at] = *entry;
+            *at += 1;
+        }
+        ends.windows(2).for_each(|part| parted[part[0]..part[1]].sort_unstable());
+        parted
     }
-    let part_of = |key: u64| (key >> (u64::BITS - PART_BITS)) as usize;
-    let mut ends = vec![0_usize; (1 << PART_BITS) + 1];
-    keyed.iter().for_each(|(key, _)| ends[part_of(*key) + 1] += 1);
-    for part in 1..ends.len() {
-        ends[part] += ends[part - 1];
-    }
-    let mut next = ends.clone();
-    let mut parted = vec![(0, 0); keyed.len()];
-    for entry in keyed {
-        let at = &mut next[part_of(entry.0)];
-        parted[*at] = entry;
-        *at += 1;
-    }
-    ends.windows(2).for_each(|part| parted[part[0]..part[1]].sort_unstable());
-    parted
 }
 
 fn pairs_of(count: usize) -> u64 {
@@ -373,12 +384,13 @@ mod tests {
 
     #[test]
     fn keys_that_are_sorted_in_parts_are_sorted() {
-        for count in [0, 1_000, KEYS_PARTED_MIN as u32 + 1_000] {
+        let mut sorted = Keyed::default();
+        for count in [0, 1_000, KEYS_PARTED_MIN as u32 + 1_000, KEYS_PARTED_MIN as u32, 7] {
             let keyed = (0..count).map(|row| (hash::mix(0, u64::from(row / 3)), count - row));
             let keyed: Vec<(u64, u32)> = keyed.collect();
             let mut expected = keyed.clone();
             expected.sort_unstable();
-            assert_eq!(sorted(keyed), expected);
+            assert_eq!(sorted.sorted(keyed.into_iter()), expected);
         }
     }
 }

@@ -65,6 +65,7 @@ impl Classes {
     }
 
     /// Returns the class of a value; one that was not there when values were counted is personal.
+    #[inline]
     pub(super) fn get(&self, kind: usize, value: u32) -> ValueClass {
         if self.is_silent(kind) {
             return ValueClass::Nobody;

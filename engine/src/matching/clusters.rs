@@ -13,7 +13,7 @@ use super::groups::Pairs;
 use super::levels::{BIRTH, GIVEN, birth, given};
 use super::model::Model;
 use super::namesakes::may_be_namesakes;
-use super::records::{Records, joined};
+use super::records::{Records, joined, sort_on};
 use super::score::{Scorer, Weight};
 use crate::identity::interner::NONE;
 use crate::identity::union_find::UnionFind;
@@ -132,7 +132,7 @@ pub(super) fn cluster<'a>(
     threads: usize,
     scorer: impl Fn() -> Scorer<'a> + Sync,
 ) -> Clusters {
-    edges.sort_unstable();
+    sort_on(threads, &mut edges);
     edges.dedup_by_key(|edge| (edge.left, edge.right));
     let mut sets = UnionFind::new(records.len() as u32);
     for edge in &edges {
@@ -141,8 +141,7 @@ pub(super) fn cluster<'a>(
     for &(left, right) in &overrides.always {
         sets.union(left, right);
     }
-    let roots = sets.into_roots();
-    let components = components(&roots, &edges, overrides);
+    let components = Components::new(&sets.into_roots(), &edges, overrides);
     let next = AtomicUsize::new(0);
     let work = || {
         let scorer = scorer();
@@ -156,10 +155,11 @@ pub(super) fn cluster<'a>(
         };
         loop {
             let from = next.fetch_add(COMPONENTS_PER_TASK, Ordering::Relaxed);
-            let Some(components) = components.get(from..) else { break };
-            for component in components.iter().take(COMPONENTS_PER_TASK) {
-                refiner.component(component);
+            let to = components.len().min(from + COMPONENTS_PER_TASK);
+            if from >= to {
+                break;
             }
+            (from..to).for_each(|number| refiner.component(components.get(number)));
         }
         (refiner.found, refiner.cut)
     };
@@ -173,10 +173,7 @@ pub(super) fn cluster<'a>(
         ..Clusters::default()
     };
     for (found, cut) in results {
-        for group in found {
-            let root = group.iter().copied().min().unwrap_or_default();
-            group.iter().for_each(|&row| clusters.roots[row as usize] = root);
-        }
+        found.into_iter().for_each(|(row, root)| clusters.roots[row as usize] = root);
         clusters.cut.extend(cut);
     }
     clusters.cut.sort_unstable();
@@ -188,40 +185,88 @@ pub(super) fn cluster<'a>(
 }
 
 /// A component: its rows ascending, its edges, and what people decided about it.
-#[derive(Default)]
-struct Component {
-    rows: Vec<u32>,
-    edges: Vec<Edge>,
-    always: Vec<(u32, u32)>,
-    never: Vec<(u32, u32)>,
+#[derive(Clone, Copy)]
+struct Component<'a> {
+    rows: &'a [u32],
+    edges: &'a [Edge],
+    always: &'a [(u32, u32)],
+    never: &'a [(u32, u32)],
 }
 
-fn components(roots: &[u32], edges: &[Edge], overrides: &Overrides) -> Vec<Component> {
-    let mut members: Vec<(u32, u32)> = roots.iter().copied().zip(0..).collect();
-    members.sort_unstable();
-    let mut components = Vec::new();
-    let mut number_of = vec![NONE; roots.len()];
-    for members in members.chunk_by(|left, right| left.0 == right.0) {
-        if members.len() > 1 {
-            number_of[members[0].0 as usize] = components.len() as u32;
-            let rows = members.iter().map(|(_, row)| *row).collect();
-            components.push(Component { rows, ..Component::default() });
+/// All components of two rows and more, one behind the other in the order of their first rows.
+struct Components {
+    rows: Vec<u32>,
+    edges: Vec<Edge>,
+    /// Where the rows and the edges of each begin, and those of the last one end.
+    starts: Vec<(u32, u32)>,
+    /// By component; people decide about few.
+    always: HashMap<u32, Vec<(u32, u32)>>,
+    never: HashMap<u32, Vec<(u32, u32)>>,
+}
+
+impl Components {
+    /// Parts rows by their roots, and sorted edges with them.
+    fn new(roots: &[u32], edges: &[Edge], overrides: &Overrides) -> Self {
+        let mut sizes = vec![0_u32; roots.len()];
+        roots.iter().for_each(|&root| sizes[root as usize] += 1);
+        let mut numbers = vec![NONE; roots.len()];
+        let mut starts = vec![(0, 0)];
+        for (number, size) in numbers.iter_mut().zip(sizes).filter(|(_, size)| *size > 1) {
+            *number = starts.len() as u32 - 1;
+            let (rows, _) = starts[starts.len() - 1];
+            starts.push((rows + size, 0));
+        }
+        let number = |row: u32| numbers[roots[row as usize] as usize];
+        for edge in edges {
+            starts[number(edge.left) as usize + 1].1 += 1;
+        }
+        for at in 1..starts.len() {
+            starts[at].1 += starts[at - 1].1;
+        }
+        let mut next = starts.clone();
+        let mut of = Self {
+            rows: vec![0; starts[starts.len() - 1].0 as usize],
+            edges: edges.to_vec(),
+            starts,
+            always: HashMap::new(),
+            never: HashMap::new(),
+        };
+        for row in (0..roots.len() as u32).filter(|&row| number(row) != NONE) {
+            let next = &mut next[number(row) as usize].0;
+            of.rows[*next as usize] = row;
+            *next += 1;
+        }
+        for edge in edges {
+            let next = &mut next[number(edge.left) as usize].1;
+            of.edges[*next as usize] = *edge;
+            *next += 1;
+        }
+        for &(left, right) in overrides.always.iter().filter(|(left, right)| left != right) {
+            of.always.entry(number(left)).or_default().push((left, right));
+        }
+        for &(left, right) in &overrides.never {
+            // Rows of two components are apart anyway.
+            if left != right && roots[left as usize] == roots[right as usize] {
+                of.never.entry(number(left)).or_default().push((left, right));
+            }
+        }
+        of
+    }
+
+    fn len(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    fn get(&self, number: usize) -> Component<'_> {
+        let (from, to) = (self.starts[number], self.starts[number + 1]);
+        let number = number as u32;
+        Component {
+            rows: &self.rows[from.0 as usize..to.0 as usize],
+            edges: &self.edges[from.1 as usize..to.1 as usize],
+            always: self.always.get(&number).map_or(&[], Vec::as_slice),
+            never: self.never.get(&number).map_or(&[], Vec::as_slice),
         }
     }
-    let number = |row: u32| number_of[roots[row as usize] as usize] as usize;
-    for edge in edges {
-        components[number(edge.left)].edges.push(*edge);
-    }
-    for &(left, right) in overrides.always.iter().filter(|(left, right)| left != right) {
-        components[number(left)].always.push((left, right));
-    }
-    for &(left, right) in &overrides.never {
-        // Rows of two components are apart anyway.
-        if left != right && roots[left as usize] == roots[right as usize] {
-            components[number(left)].never.push((left, right));
-        }
-    }
-    components
 }
 
 /// Refines components on one thread.
@@ -231,28 +276,48 @@ struct Refiner<'a, 'b> {
     threshold_bits: f32,
     /// What overcomes another given name, and another birthday.
     contradicted: [f32; 2],
-    found: Vec<Vec<u32>>,
+    /// Rows with the first rows of their groups, where that is another one.
+    found: Vec<(u32, u32)>,
     cut: Vec<CutEdge>,
 }
 
 impl Refiner<'_, '_> {
-    fn component(&mut self, component: &Component) {
+    fn component(&mut self, component: Component<'_>) {
+        if let &[left, right] = component.rows
+            && component.always.is_empty()
+            && component.never.is_empty()
+            && self.are_one(left, right)
+        {
+            return self.found.push((right, left));
+        }
         let is_small = component.rows.len() <= COMPONENT_MAX;
         let groups =
             if is_small { self.contract(component) } else { self.join_in_order(component) };
         self.report(&groups, component);
-        self.found.extend(groups);
+        for group in groups {
+            let root = group.iter().copied().min().unwrap_or_default();
+            self.found.extend(group.into_iter().map(|row| (row, root)));
+        }
+    }
+
+    /// Tells whether the only two rows of a component are one person, as most of them are.
+    fn are_one(&mut self, left: u32, right: u32) -> bool {
+        let weight = self.scorer.weigh(left, right);
+        let said = said(self.records, &[left], &[right]);
+        self.speaks(weight) > 0
+            && stands_between(said, parts(weight.against_household), self.contradicted).is_none()
+            && !may_be_namesakes(&mut self.scorer, &[left], &[right])
     }
 
     /// Joins the groups of a component that is too large to weigh all its pairs: edge by edge, the heaviest first, unless
     /// a contradiction stands between the groups.
-    fn join_in_order(&mut self, component: &Component) -> Vec<Vec<u32>> {
-        let rows = &component.rows;
+    fn join_in_order(&mut self, component: Component<'_>) -> Vec<Vec<u32>> {
+        let rows = component.rows;
         let at = |row: u32| rows.partition_point(|&other| other < row) as u32;
         let mut sets = UnionFind::new(rows.len() as u32);
         // Of each group a few rows that say different things stand for all.
         let mut speakers: Vec<Vec<u32>> = rows.iter().map(|&row| vec![row]).collect();
-        let mut edges = component.edges.clone();
+        let mut edges = component.edges.to_vec();
         edges.sort_unstable_by_key(|edge| (std::cmp::Reverse(edge.weight), edge.left, edge.right));
         let always = component.always.iter().map(|&(left, right)| (left, right, true));
         let weighed = edges.iter().map(|edge| (edge.left, edge.right, false));
@@ -296,14 +361,8 @@ impl Refiner<'_, '_> {
     }
 
     /// Joins rows to groups.
-    fn contract(&mut self, component: &Component) -> Vec<Vec<u32>> {
-        let rows = &component.rows;
-        if let [left, right] = rows[..]
-            && component.always.is_empty()
-            && component.never.is_empty()
-        {
-            return self.contract_pair(left, right);
-        }
+    fn contract(&mut self, component: Component<'_>) -> Vec<Vec<u32>> {
+        let rows = component.rows;
         let count = rows.len();
         let mut pairs = Pairs::new(rows);
         for left in 0..count {
@@ -314,12 +373,12 @@ impl Refiner<'_, '_> {
             }
         }
         let at = |row: u32| rows.binary_search(&row).ok();
-        for &(left, right) in &component.never {
+        for &(left, right) in component.never {
             if let (Some(left), Some(right)) = (at(left), at(right)) {
                 pairs.never.push((left, right));
             }
         }
-        for &(left, right) in &component.always {
+        for &(left, right) in component.always {
             if let (Some(left), Some(right)) = (at(left), at(right)) {
                 pairs.join_always(left, right);
             }
@@ -339,16 +398,6 @@ impl Refiner<'_, '_> {
         }
         pairs.groups.retain(|group| !group.is_empty());
         pairs.groups
-    }
-
-    /// The same for two rows, as most components have them.
-    fn contract_pair(&mut self, left: u32, right: u32) -> Vec<Vec<u32>> {
-        let weight = self.scorer.weigh(left, right);
-        let said = said(self.records, &[left], &[right]);
-        let is_one = self.speaks(weight) > 0
-            && stands_between(said, parts(weight.against_household), self.contradicted).is_none()
-            && !may_be_namesakes(&mut self.scorer, &[left], &[right]);
-        if is_one { vec![vec![left, right]] } else { vec![vec![left], vec![right]] }
     }
 
     /// Returns what a pair says for and against one person.
@@ -392,7 +441,7 @@ impl Refiner<'_, '_> {
     }
 
     /// Says why edges between groups were cut.
-    fn report(&mut self, groups: &[Vec<u32>], component: &Component) {
+    fn report(&mut self, groups: &[Vec<u32>], component: Component<'_>) {
         if groups.len() == 1 {
             return;
         }
@@ -401,7 +450,7 @@ impl Refiner<'_, '_> {
             numbered.flat_map(|(at, group)| group.iter().map(move |&row| (row, at))).collect();
         let few = |group: usize| &groups[group][..groups[group].len().min(COMPONENT_MAX)];
         let mut known: HashMap<(usize, usize), u8> = HashMap::new();
-        for &edge in &component.edges {
+        for &edge in component.edges {
             let (left, right) = (group_of[&edge.left], group_of[&edge.right]);
             if left == right {
                 continue;

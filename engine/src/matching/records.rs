@@ -4,6 +4,8 @@
 //! pair looks at every field of two records and no field of a third: a row is one or two cache lines. [`NONE`] stands
 //! where a record says nothing.
 
+use parking_lot::Mutex;
+
 use super::levels::KINDS_MAX;
 use super::normal::{Normal, Slot};
 use super::vocabulary::{Names, Streets, Values, Vocabulary};
@@ -162,70 +164,83 @@ impl Records {
                 workers.into_iter().map(|worker| joined(worker.join())).collect()
             })
         };
-        let first = self.rows.len();
-        self.rows.resize(first + count * self.stride, NONE);
-        let columns = self.intern(&chunks, threads > 1);
-        for (place, column) in columns {
-            let rows = self.rows[first..].chunks_exact_mut(self.stride);
-            for (row, number) in rows.zip(column) {
-                row[place] = number;
+        let columns = self.intern(&chunks, threads);
+        let (first, stride) = (self.rows.len(), self.stride);
+        self.rows.resize(first + count * stride, NONE);
+        std::thread::scope(|scope| {
+            let columns = &columns;
+            let parts = self.rows[first..].chunks_mut(share * stride).zip((0..).step_by(share));
+            for (part, from) in parts {
+                let mut write = move || {
+                    for (place, column) in columns {
+                        let rows = part.chunks_exact_mut(stride);
+                        rows.zip(&column[from..]).for_each(|(row, number)| row[*place] = *number);
+                    }
+                };
+                if threads == 1 { write() } else { drop(scope.spawn(write)) }
             }
-        }
-        let numbers = chunks.iter().flat_map(|chunk| chunk.suffixes.iter().zip(&chunk.births));
-        for (row, (suffix, birth)) in self.rows[first..].chunks_exact_mut(self.stride).zip(numbers)
-        {
-            row[ROW_SUFFIX] = *suffix;
-            row[ROW_BIRTH] = *birth;
-        }
+        });
         self.arrivals.extend(self.keys.len() as u32..(self.keys.len() + count) as u32);
         self.keys.extend(&batch.keys);
     }
 
-    /// Numbers the texts of normalised chunks: descriptions on one thread, identifiers on another, if there are two.
-    fn intern(&mut self, chunks: &[Normal], on_threads: bool) -> Vec<(usize, Vec<u32>)> {
+    /// Numbers the texts of normalised chunks, and returns their columns with the places of these in a row. Each vocabulary is
+    /// one task, those first that take longest.
+    fn intern(&mut self, chunks: &[Normal], threads: usize) -> Vec<(usize, Vec<u32>)> {
         let Self { names, streets, postal_codes, cities, values, kinds, .. } = self;
-        let identifiers = move || -> Vec<(usize, Vec<u32>)> {
-            let kinds = kinds.iter().zip(values).enumerate();
-            let columns = kinds.map(|(at, (kind, values))| {
-                let is_email = kind.form == Form::Email;
-                let column =
-                    column(chunks, Slot::IDENTIFIERS + at, |text| values.intern(text, is_email));
-                (ROW_IDENTIFIERS + at, column)
-            });
-            columns.collect()
-        };
-        let mut descriptions = move || -> Vec<(usize, Vec<u32>)> {
-            let mut columns = vec![
-                (ROW_STREET, column(chunks, Slot::STREET, |text| streets.intern(text))),
-                (
-                    ROW_POSTAL_CODE,
-                    column(chunks, Slot::POSTAL_CODE, |text| postal_codes.intern(text)),
-                ),
-            ];
-            let mut named: [Vec<u32>; 4] = Default::default();
-            let mut towns: Vec<u32> = Vec::new();
+        let mut tasks: Vec<Task<'_>> = Vec::with_capacity(kinds.len() + 4);
+        for (at, (kind, values)) in kinds.iter().zip(values).enumerate() {
+            let is_email = kind.form == Form::Email;
+            tasks.push(Box::new(move || {
+                let intern = |text: &str| values.intern(text, is_email);
+                vec![(ROW_IDENTIFIERS + at, column(chunks, Slot::IDENTIFIERS + at, intern))]
+            }));
+        }
+        tasks.push(Box::new(move || {
+            vec![(ROW_STREET, column(chunks, Slot::STREET, |text| streets.intern(text)))]
+        }));
+        tasks.push(Box::new(move || {
+            let mut columns: [Vec<u32>; 4] = Default::default();
             for chunk in chunks {
                 let parts: Vec<u32> = chunk.parts().map(|part| names.intern(part)).collect();
-                for (at, column) in named.iter_mut().enumerate() {
+                for (at, column) in columns.iter_mut().enumerate() {
                     column.extend(chunk.names.iter().map(|places| at_place(&parts, places[at])));
                 }
+            }
+            NAMES.into_iter().zip(columns).collect()
+        }));
+        tasks.push(Box::new(move || {
+            let intern = |text: &str| postal_codes.intern(text);
+            vec![(ROW_POSTAL_CODE, column(chunks, Slot::POSTAL_CODE, intern))]
+        }));
+        tasks.push(Box::new(move || {
+            let mut towns = Vec::new();
+            for chunk in chunks {
                 let known: Vec<u32> = chunk.towns().map(|town| cities.intern(town)).collect();
                 towns.extend(chunk.cities.iter().map(|&place| at_place(&known, place)));
             }
-            columns.extend(NAMES.into_iter().zip(named));
-            columns.push((ROW_CITY, towns));
-            columns
+            let all = |of: fn(&Normal) -> &[u32]| chunks.iter().flat_map(of).copied().collect();
+            vec![
+                (ROW_CITY, towns),
+                (ROW_SUFFIX, all(|chunk| &chunk.suffixes)),
+                (ROW_BIRTH, all(|chunk| &chunk.births)),
+            ]
+        }));
+        if threads == 1 {
+            return tasks.into_iter().flat_map(|task| task()).collect();
+        }
+        let tasks = Mutex::new(tasks.into_iter());
+        let work = || {
+            let mut done = Vec::new();
+            loop {
+                let Some(task) = tasks.lock().next() else { return done };
+                done.append(&mut task());
+            }
         };
-        let (mut columns, mut others) = if on_threads {
-            std::thread::scope(|scope| {
-                let identifiers = scope.spawn(identifiers);
-                (descriptions(), joined(identifiers.join()))
-            })
-        } else {
-            (descriptions(), identifiers())
-        };
-        columns.append(&mut others);
-        columns
+        std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+            workers.into_iter().flat_map(|worker| joined(worker.join())).collect()
+        })
     }
 
     /// Puts the rows in the order of names, and of keys among namesakes, so that nothing that follows depends on the order
@@ -241,12 +256,10 @@ impl Records {
                     for (place, row) in part.iter_mut().zip(from..) {
                         *place = (this.neighbourhood(row), this.key(row), row);
                     }
-                    part.sort_unstable();
                 });
             }
         });
-        // It finds the parts that are sorted, and merges them.
-        order.sort();
+        sort_on(threads, &mut order);
         // Versions of one record share a key: what they say decides between them.
         for versions in order.chunk_by_mut(|left, right| (left.0, left.1) == (right.0, right.1)) {
             if versions.len() > 1 {
@@ -340,6 +353,7 @@ impl Records {
         self.keys[row as usize]
     }
 
+    #[inline]
     pub(super) fn row(&self, row: u32) -> &[u32] {
         &self.rows[row as usize * self.stride..][..self.stride]
     }
@@ -350,6 +364,9 @@ impl Records {
         warm(rows.map(|row| self.row(row)[0] ^ self.row(row)[self.stride - 1]));
     }
 }
+
+/// Numbers the texts of some columns.
+type Task<'a> = Box<dyn FnOnce() -> Vec<(usize, Vec<u32>)> + Send + 'a>;
 
 /// Returns the rows of pairs.
 pub(super) fn both(pairs: &[(u32, u32)]) -> impl Iterator<Item = u32> {
@@ -365,6 +382,18 @@ fn column(chunks: &[Normal], slot: usize, mut intern: impl FnMut(&str) -> u32) -
 /// Returns the number at a place, or [`NONE`] for none.
 fn at_place(numbers: &[u32], place: u32) -> u32 {
     if place == NONE { NONE } else { numbers[place as usize] }
+}
+
+/// Sorts on several threads.
+pub(super) fn sort_on<T: Ord + Send>(threads: usize, items: &mut [T]) {
+    let share = items.len().div_ceil(threads.max(1)).max(1);
+    std::thread::scope(|scope| {
+        for part in items.chunks_mut(share) {
+            scope.spawn(|| part.sort_unstable());
+        }
+    });
+    // It finds the parts that are sorted, and merges them.
+    items.sort();
 }
 
 /// Goes on with a panic of a worker as if it were of this thread.

@@ -1,4 +1,6 @@
 //! Each distinct text once, with what is asked of it over and over: its hash, its key, its house.
+//!
+//! What is asked of it millions of times is inlined where it is asked.
 
 use crate::identity::hash;
 use crate::identity::interner::{Interner, NONE};
@@ -20,10 +22,12 @@ impl Vocabulary {
         number
     }
 
+    #[inline]
     pub(super) fn text(&self, number: u32) -> &str {
         self.interner.text(number)
     }
 
+    #[inline]
     pub(super) fn hash(&self, number: u32) -> u64 {
         self.hashes[number as usize]
     }
@@ -75,30 +79,36 @@ impl Names {
         self.parts.len()
     }
 
+    #[inline]
     pub(super) fn given_key(&self, part: u32) -> u32 {
         self.given_keys[part as usize]
     }
 
+    #[inline]
     pub(super) fn surname_key(&self, part: u32) -> u32 {
         self.surname_keys[part as usize]
     }
 
     /// Tells whether a part is known as a given name.
+    #[inline]
     pub(super) fn is_given(&self, part: u32) -> bool {
         self.are_given[part as usize]
     }
 
     /// Tells whether a part is known as the name of a family, and as no given name.
+    #[inline]
     pub(super) fn is_family(&self, part: u32) -> bool {
         self.are_family[part as usize]
     }
 
     /// Returns a hash that all forms of a given name share.
+    #[inline]
     pub(super) fn given_hash(&self, part: u32) -> u64 {
         self.parts.hash(self.given_key(part))
     }
 
     /// Returns a hash that all forms of a surname share.
+    #[inline]
     pub(super) fn surname_hash(&self, part: u32) -> u64 {
         self.parts.hash(self.surname_key(part))
     }
@@ -142,15 +152,18 @@ impl Streets {
     }
 
     /// Returns the street and house of a line: itself when it has no apartment.
+    #[inline]
     pub(super) fn house(&self, line: u32) -> u32 {
         self.houses[line as usize].line
     }
 
     /// Tells whether the houses of two lines may have one number.
+    #[inline]
     pub(super) fn may_share_number(&self, line: u32, other: u32) -> bool {
         self.houses[line as usize].number == self.houses[other as usize].number
     }
 
+    #[inline]
     pub(super) fn house_hash(&self, line: u32) -> u64 {
         self.lines.hash(self.house(line))
     }
@@ -242,16 +255,19 @@ impl Values {
         self.texts.text(value)
     }
 
+    #[inline]
     pub(super) fn hash(&self, value: u32) -> u64 {
         self.texts.hash(value)
     }
 
     /// Returns the number of a mailbox's name, or [`NONE`].
+    #[inline]
     pub(super) fn local(&self, value: u32) -> u32 {
         self.locals[value as usize]
     }
 
     /// Returns the sketch of a value, or of a mailbox's name.
+    #[inline]
     pub(super) fn sketch(&self, value: u32) -> Sketch {
         self.sketches[value as usize]
     }
