@@ -305,3 +305,33 @@ async fn who_writes_from_a_mailbox_that_was_corrected_is_heard() {
     let seen = people(&marketer).await;
     assert!(!seen.contains(&ewa) && !seen.contains(&oskar), "a process that opens the lake");
 }
+
+/// Whoever reads on behind a text that failed must not read for the purpose that it has set.
+#[tokio::test]
+async fn a_purpose_goes_with_the_transaction_that_set_it() {
+    let lake = small().copied();
+    let server = lake.serve();
+    let role = "CREATE ROLE twofold LOGIN PASSWORD 'demo' PURPOSES (email_marketing, service)";
+    server.session("engineer").await.rows(role).await;
+    let session = server.session("twofold").await;
+    let count = "SELECT count(*) FROM profiles";
+    session.rows("SET cdp.purpose = 'email_marketing'").await;
+    let allowed = session.number(count).await;
+    let all = session.number(&format!("SET LOCAL cdp.purpose = 'service'; {count}")).await;
+    assert!(allowed < all, "{allowed} of {all}");
+    for text in [
+        "SELECT 1",
+        "SET cdp.purpose = 'service'; SELECT nonsense",
+        "SET cdp.purpose = 'service'; ROLLBACK",
+        "BEGIN; SET cdp.purpose = 'service'; ROLLBACK",
+        "SET LOCAL cdp.purpose = 'service'",
+        "RESET cdp.purpose; SELECT nonsense",
+    ] {
+        // Some of them fail, as they are to.
+        let _ = session.run(text).await;
+        assert_eq!(session.value("SHOW cdp.purpose").await, "email_marketing", "{text}");
+        assert_eq!(session.number(count).await, allowed, "{text}");
+    }
+    session.rows("SET cdp.purpose = 'service'; SELECT 1").await;
+    assert_eq!(session.number(count).await, all);
+}

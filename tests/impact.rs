@@ -14,7 +14,7 @@ const OTHER: &str = "CREATE OR REPLACE IDENTITY GRAPH customer
     WITH (merge_limit = 12, shared_limit = 2)";
 
 /// One line of the answer.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Line {
     pub(crate) kind: String,
     pub(crate) figure: Option<usize>,
@@ -272,7 +272,9 @@ async fn what_cannot_be_defined_fails_as_its_definition_does() {
         assert_eq!(failure, wanted, "{definition}");
     }
     for (statement, sqlstate) in [
-        ("EXPLAIN IMPACT ALTER IDENTITY GRAPH customer ADD IDENTIFIER x", "0A000"),
+        ("EXPLAIN IMPACT ALTER IDENTITY GRAPH customer ADD IDENTIFIER x", "42601"),
+        ("EXPLAIN IMPACT ALTER IDENTITY GRAPH customer RENAME TO person", "0A000"),
+        ("EXPLAIN IMPACT ALTER PURPOSE analytics LEGAL BASIS consent", "42601"),
         ("EXPLAIN IMPACT SELECT 1", "42601"),
         ("EXPLAIN IMPACT CREATE PURPOSE p LEGAL BASIS consent", "42601"),
         ("EXPLAIN IMPACT", "42601"),
@@ -281,6 +283,31 @@ async fn what_cannot_be_defined_fails_as_its_definition_does() {
         assert_eq!(failure.sqlstate, sqlstate, "{statement}: {failure}");
         assert!(sqlstate == "42601" || failure.hint.is_some(), "{failure}");
     }
+}
+
+#[tokio::test]
+async fn an_alteration_is_foretold_as_the_definition_that_it_makes() {
+    let server = shared_server();
+    let engineer = server.session("engineer").await;
+    let shop = "SHOW CREATE IDENTITY GRAPH customer";
+    let shop = engineer.rows(shop).await.concat()[1].clone().unwrap();
+    let mut whole = shop.replacen("CREATE", "CREATE OR REPLACE", 1);
+    for (from, to) in [
+        ("phone NORMALIZE phone('PL') PRIORITY 3 LIMIT 6", "phone PRIORITY 3 LIMIT 2"),
+        ("name_birth EXACT ON (name, birth_date)", "name_birth EXACT ON (name, birth_date, city)"),
+        ("shared_limit = 5", "shared_limit = 2"),
+    ] {
+        assert!(whole.contains(from), "{from} in {whole}");
+        whole = whole.replacen(from, to, 1);
+    }
+    let alter = "ALTER IDENTITY GRAPH customer
+        ALTER IDENTIFIER phone DROP NORMALIZE, ALTER IDENTIFIER phone SET LIMIT 2,
+        ALTER MATCH name_birth SET EXACT ON (name, birth_date, city), SET (shared_limit = 2)";
+    let told = impact(&engineer, alter).await;
+    assert!(figure(&told, "profiles_split") > 0, "{told:#?}");
+    assert_eq!(told, impact(&engineer, &whole).await);
+    let kept = engineer.rows("SHOW CREATE IDENTITY GRAPH customer").await.concat()[1].clone();
+    assert_eq!(kept, Some(shop));
 }
 
 #[tokio::test]

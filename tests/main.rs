@@ -9,6 +9,7 @@
 mod corpus;
 mod harness;
 
+mod alter;
 mod analytics;
 mod apply;
 mod audit;
@@ -25,6 +26,7 @@ mod explain;
 mod fairness;
 mod figures;
 mod followed;
+mod foreign_keys;
 mod fuzzy;
 mod households;
 mod identifiers;
@@ -52,5 +54,6 @@ mod sync;
 mod tidy;
 mod tls;
 mod truth;
+mod weighed;
 mod withdrawal;
 mod writers;

@@ -7,7 +7,7 @@ use crate::catalog::{
     Body, CatalogState, Change, Definition, GraphInForce, Kind, SegmentOrder, Source,
     check_identifiers, check_references, check_unused,
 };
-use crate::engine::{Engine, Put, Shown};
+use crate::engine::{Engine, Put, Shown, Writing};
 use crate::error::{Error, Result};
 use crate::identity::Rules;
 use crate::jobs::{Run, Trigger};
@@ -31,6 +31,22 @@ impl Engine {
     /// [`Error::Exists`] for [`Put::Create`], [`Error::Invalid`] and [`Error::Missing`] if one does not fit the others.
     pub async fn define(&self, definitions: Vec<(Definition, Put)>) -> Result<()> {
         self.change(Changes { put: definitions, removed: vec![] }, false).await
+    }
+
+    /// Puts the definition that `make` makes of what is defined in the place of the one of its name. Nobody changes a definition
+    /// between the two, so that nothing is lost of what others did.
+    ///
+    /// # Errors
+    /// Those of `make`, [`Engine::check_query`] and [`Engine::define`].
+    pub async fn redefine(
+        &self,
+        make: impl FnOnce(&CatalogState) -> Result<Definition> + Send,
+    ) -> Result<()> {
+        let mut writing = self.writing().await?;
+        let definition = make(&self.catalog().current().state)?;
+        self.check_query(&definition).await?;
+        let changes = Changes { put: vec![(definition, Put::Replace)], removed: vec![] };
+        self.change_alone(&mut writing, changes, false).await
     }
 
     /// Removes definitions, all or none, and what was derived from them alone.
@@ -71,6 +87,16 @@ impl Engine {
             return Ok(());
         }
         let mut writing = self.writing().await?;
+        self.change_alone(&mut writing, changes, plan).await
+    }
+
+    /// Makes changes while nobody else writes.
+    async fn change_alone(
+        &self,
+        writing: &mut Writing,
+        changes: Changes,
+        plan: bool,
+    ) -> Result<()> {
         let after = self.after(&changes)?;
         if plan {
             self.check_queries(&changes, after.clone()).await?;

@@ -96,7 +96,8 @@ pub enum Error {
         /// What to do.
         hint: String,
     },
-    /// A row is not what those of its table are to be. SQLSTATE 23502 or 23514.
+    /// A row is not what those of its table are to be, SQLSTATE 23502, 23503 or 23514, or a detail tells what else stands
+    /// against a change of a table.
     #[error("{message}")]
     Row {
         /// The SQLSTATE.

@@ -65,6 +65,10 @@ INSERT = "INSERT INTO wire VALUES (1)"
 COPY = "COPY wire FROM STDIN"
 ROWS = query("SELECT n FROM wire ORDER BY n")
 BAD = "SELECT nonsense"
+NAMED = "SET application_name = 'x'"
+NAME = query("SHOW application_name")
+LOCK = "LOCK TABLE wire IN ACCESS SHARE MODE"
+RETURNING = "INSERT INTO wire VALUES (1), (2), (3) RETURNING n"
 TWO = "SELECT $1::int, $2::int"
 
 CONVERSATIONS = {
@@ -78,6 +82,71 @@ CONVERSATIONS = {
     "a query ends a series": [run(INSERT) + query("SELECT 1"), SYNC, ROWS],
     "an empty query ends a series": [run(INSERT) + query(""), SYNC, ROWS],
     "a query that fails ends a series": [run(INSERT) + query(BAD), SYNC, ROWS],
+    "what a text that fails has set is undone": [
+        query(f"{NAMED}; {BAD}"), NAME,
+        query(f"{NAMED}; SELECT 1"), NAME,
+        query(f"RESET application_name; {BAD}"), NAME,
+        query(f"RESET ALL; {BAD}"), NAME,
+        query(f"SELECT set_config('application_name', 'y', false); {BAD}"), NAME,
+        query(f"SET app.mine = '1'; {BAD}"), query("SHOW app.mine"),
+        query(f"SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY; {BAD}"), query("SHOW transaction_read_only"),
+    ],
+    "COMMIT and ROLLBACK in a text end what it has set": [
+        query(f"{NAMED}; ROLLBACK; SELECT 1"), NAME,
+        query(f"{NAMED}; COMMIT; {BAD}"), NAME,
+        query(f"BEGIN; SET application_name = 'y'; COMMIT; SET application_name = 'z'; {BAD}"), NAME,
+        query("SET application_name = 'u'; BEGIN; SET application_name = 'v'"), query("ROLLBACK"), NAME,
+        query(f"SET application_name = 'u'; BEGIN; {BAD}"), query("ROLLBACK"), NAME,
+    ],
+    "what a series that fails has set is undone": [
+        run(NAMED) + parse(BAD) + SYNC, NAME,
+        run(NAMED) + run("SELECT 1") + SYNC, NAME,
+        run("SET application_name = 'y'") + FLUSH + run("SHOW application_name") + parse(BAD) + SYNC, NAME,
+        run("SET application_name = 'y'") + run("ROLLBACK") + SYNC, NAME,
+        run("SET application_name = 'y'") + query(BAD), NAME,
+        run("SET application_name = 'y'") + query("SELECT 1"), NAME,
+    ],
+    "settings of a transaction that is no block": [
+        query("SET LOCAL application_name = 'x'; SHOW application_name"), NAME,
+        query("SET LOCAL application_name = 'x'"), NAME,
+        run("SET LOCAL application_name = 'x'") + run("SHOW application_name") + SYNC, NAME,
+        query("SELECT set_config('application_name', 'x', true); SHOW application_name"), NAME,
+        query("SET TRANSACTION READ ONLY; SHOW transaction_read_only"), query("SHOW transaction_read_only"),
+        query(f"SET TRANSACTION READ ONLY; {INSERT}"), query("SET TRANSACTION READ ONLY"), query(INSERT),
+        query("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; SHOW transaction_isolation"), query("SHOW transaction_isolation"),
+        query("SET transaction_read_only = on; SHOW transaction_read_only"), query("SHOW transaction_read_only"),
+        query("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY; SHOW transaction_read_only"), query(INSERT),
+        query("SHOW transaction_read_only"), query("BEGIN READ WRITE"), query(INSERT), query("ROLLBACK"),
+    ],
+    "a transaction that only reads stays so": [
+        query("BEGIN READ ONLY; SELECT 1"), query("SET TRANSACTION READ WRITE"), query("ROLLBACK"),
+        query("BEGIN READ ONLY; SET TRANSACTION READ WRITE"), query(INSERT), query("SET TRANSACTION READ WRITE"), query("ROLLBACK"),
+        query("BEGIN READ ONLY; SAVEPOINT a"), query("SET TRANSACTION READ WRITE"), query("ROLLBACK TO a; ROLLBACK"),
+        query("BEGIN; SAVEPOINT a; SET TRANSACTION READ ONLY; SELECT 1"), query("ROLLBACK TO a"), query(INSERT), query("ROLLBACK"),
+    ],
+    "statements of a text share their transaction": [
+        query(f"DECLARE c CURSOR FOR {NUMBERS}; FETCH 1 FROM c"), query("FETCH 1 FROM c"),
+        query(f"{LOCK}; SELECT 1"), query(LOCK),
+        query("SAVEPOINT a; SELECT 1"), query("SELECT 1; ROLLBACK TO a"), query("COMMIT AND CHAIN; SELECT 1"),
+        query("SELECT 1; DISCARD ALL"), query("DISCARD ALL; SELECT 1"), query("DISCARD ALL"),
+        run(f"DECLARE c CURSOR FOR {NUMBERS}") + SYNC, run(LOCK) + SYNC, run("SAVEPOINT a") + SYNC,
+    ],
+    "a transaction has one time": [
+        query("BEGIN; CREATE TEMP TABLE timed AS SELECT now() AS t"),
+        query("SELECT t = now(), t = CURRENT_TIMESTAMP, t = transaction_timestamp(), t < statement_timestamp() FROM timed"),
+        query("SELECT t = 'now'::timestamptz, t::date = CURRENT_DATE FROM timed"),
+        query("ROLLBACK; CREATE TEMP TABLE timed AS SELECT now() AS t; SELECT t = now() FROM timed"),
+        query("SELECT t < now(), now() = now() FROM timed"), query("DROP TABLE timed"),
+    ],
+    "a transaction has one number": [
+        query("BEGIN; CREATE TEMP TABLE numbered AS SELECT txid_current() AS x"), query("SELECT x = txid_current() FROM numbered"),
+        query("COMMIT"), query("SELECT x < txid_current() FROM numbered"), query("DROP TABLE numbered"),
+        query("SELECT txid_current() = txid_current()"),
+    ],
+    "blocks in blocks and none": [
+        query("BEGIN; BEGIN"), query("COMMIT; COMMIT"), query("COMMIT"), query("ROLLBACK"), query("SELECT 1; COMMIT; SELECT 2"),
+        run("SELECT 1") + run("BEGIN") + run("SELECT 2") + SYNC, run("COMMIT") + SYNC, run("COMMIT") + SYNC, run("ROLLBACK") + SYNC,
+    ],
     "names that are not there": [
         *(part + SYNC for part in (bind("no"), bind(), describe(b"S", "no"), describe(b"S"), describe(b"P", "no"))),
         *(part + SYNC for part in (describe(b"P"), execute("no"), execute(), close(b"S", "no") + close(b"P", "no"))),
@@ -141,6 +210,57 @@ CONVERSATIONS = {
         parse(NUMBERS) + bind() + execute("", 10) * 2 + SYNC,
         parse(NUMBERS) + bind(portal="p") + execute("p", 2) + query("SELECT 1"),
         execute("p", 2) + SYNC,
+    ],
+    "rows of a statement that writes come as many as are wanted": [
+        query("BEGIN"),
+        parse(RETURNING) + bind(portal="p") + execute("p", 2) + execute("p", 2) + execute("p", 2) + execute("p") + SYNC,
+        parse(RETURNING) + bind() + execute("", 3) + execute("", 3) + SYNC,
+        ROWS, query("ROLLBACK"),
+        parse(RETURNING) + bind() + execute("", 2) + SYNC, ROWS, execute("", 2) + SYNC,
+        parse("UPDATE wire SET n = n + 1 RETURNING n") + bind() + execute("", 2) + execute() + SYNC,
+        parse("DELETE FROM wire WHERE n = 4 RETURNING n") + bind() + execute("", 2) + execute() + SYNC,
+        parse("INSERT INTO wire VALUES (8), (9)") + bind() + execute("", 1) + execute("", 1) + SYNC, ROWS,
+    ],
+    "rows of what is no query come as many as are wanted": [
+        parse("SHOW standard_conforming_strings") + bind() + execute("", 1) + execute("", 1) * 2 + SYNC,
+        query(f"PREPARE q AS {NUMBERS}; PREPARE w AS {RETURNING}"),
+        parse("EXECUTE q") + bind() + execute("", 6) * 3 + SYNC,
+        parse("EXECUTE w") + bind() + execute("", 2) * 3 + SYNC,
+        parse(NAMED) + bind() + execute() * 2 + SYNC,
+    ],
+    "rows are fetched from a portal": [
+        query("BEGIN"),
+        parse(NUMBERS) + bind(portal="p", results=[1]) + SYNC,
+        query("FETCH 2 FROM p"), execute("p", 1) + SYNC, query("FETCH 1 FROM p"),
+        parse("FETCH 2 FROM p") + bind() + describe(b"P") + execute() + describe(b"P", "p") + execute("p", 1) + SYNC,
+        query("MOVE 1 FROM p"), query("FETCH RELATIVE 2 FROM p"), execute("p") + SYNC, execute("p") + SYNC, query("FETCH 1 FROM p"),
+        query("SELECT name, is_holdable, is_binary, is_scrollable FROM pg_cursors"),
+        query("CLOSE p"), execute("p") + SYNC, query("ROLLBACK"),
+    ],
+    "a portal that has run is fetched from where it is": [
+        query("BEGIN"),
+        parse(NUMBERS) + bind(portal="p") + execute("p", 2) + SYNC,
+        query("FETCH ABSOLUTE 4 FROM p"), query("SAVEPOINT a"), query("FETCH BACKWARD 1 FROM p"), query("ROLLBACK TO a"),
+        parse(NUMBERS) + bind(portal="d") + execute("d") + SYNC, query("FETCH 2 FROM d"), query("FETCH ABSOLUTE 3 FROM d"),
+        query("ROLLBACK; BEGIN; SAVEPOINT a"),
+        parse(NUMBERS) + bind(portal="p") + execute("p", 1) + SYNC, query("FETCH 1 FROM p"), query("ROLLBACK TO a"),
+        query("FETCH 1 FROM p"), query("ROLLBACK"),
+    ],
+    "rows are fetched from what is no query": [
+        query("BEGIN"),
+        parse(RETURNING) + bind(portal="p") + SYNC, query("FETCH 2 FROM p"), ROWS, execute("p") + SYNC, query("FETCH 2 FROM p"),
+        parse("SHOW standard_conforming_strings") + bind(portal="s") + SYNC, query("FETCH 2 FROM s"), execute("s") + SYNC,
+        parse("FETCH 1 FROM f") + bind(portal="f") + execute("f") + SYNC,
+        query("ROLLBACK"),
+    ],
+    "a cursor is executed as a portal": [
+        query(f"BEGIN; DECLARE c CURSOR FOR {NUMBERS}; DECLARE s SCROLL CURSOR FOR {NUMBERS}; DECLARE b BINARY CURSOR FOR {NUMBERS}"),
+        execute("c", 7) + SYNC, query("FETCH 1 FROM c"), describe(b"P", "c") + execute("c", 2) + execute("c", 2) * 2 + SYNC,
+        execute("s", 9) + SYNC, query("FETCH BACKWARD 2 FROM s"), execute("s") * 2 + SYNC, query("FETCH PRIOR FROM s"),
+        describe(b"P", "b") + execute("b", 1) + SYNC,
+        close(b"P", "c") + SYNC, query("SAVEPOINT a"), execute("c") + SYNC, query("ROLLBACK TO a"), query("CLOSE ALL"),
+        execute("s") + SYNC, query("ROLLBACK"),
+        query(f"DECLARE h CURSOR WITH HOLD FOR {NUMBERS}"), execute("h", 2) + SYNC, query("FETCH 1 FROM h"), query("CLOSE h"),
     ],
     "cursors and portals share names": [
         query(f"BEGIN; DECLARE c CURSOR FOR {NUMBERS}"),

@@ -84,3 +84,20 @@ def test_errors_have_their_class(connection):
 def test_polars_reads_over_it(uri, engine):
     frame = polars.read_database_uri(ORDERS, uri, engine=engine)
     assert frame.shape == (25659, 4) and frame["items"].sum() > 25659
+
+
+def test_a_table_is_ingested_and_more_rows_after_it(connection, uri):
+    rows = {"id": [1, 2, 3], "name": ["a", None, "c"], "price": [1.5, 2.5, None], "seen": [datetime.date(2026, 1, day) for day in (1, 2, 3)]}
+    table = pyarrow.table(rows)
+    with connection.cursor() as cursor:
+        assert cursor.adbc_ingest("ingested", table, mode="create", db_schema_name="analytics") == 3
+        assert cursor.adbc_ingest("ingested", table, mode="append", db_schema_name="analytics") == 3
+        connection.commit()
+        cursor.execute("SELECT id, name, price, seen FROM analytics.ingested ORDER BY id")
+        assert cursor.fetchall()[::2] == list(zip(*rows.values()))
+    frame = polars.DataFrame(rows)
+    assert frame.write_database("analytics.ingested", uri, engine="adbc", if_table_exists="append") == 3
+    assert polars.read_database_uri("SELECT count(*) AS n FROM analytics.ingested", uri, engine="adbc")["n"].to_list() == [9]
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TABLE analytics.ingested")
+    connection.commit()

@@ -135,6 +135,13 @@ def test_a_prepared_statement_is_run_again_and_again(shop):
             async with connection.transaction():
                 rows = [row async for row in connection.cursor("SELECT profile_id FROM profiles LIMIT 120", prefetch=50)]
             assert len(rows) == 120
+            async with connection.transaction():
+                # It binds a portal, and moves it on by SQL.
+                cursor = await connection.cursor("SELECT g FROM generate_series(1, 10) g")
+                assert [row["g"] for row in await cursor.fetch(2)] == [1, 2]
+                assert await cursor.forward(3) == 3
+                assert [row["g"] for row in [await cursor.fetchrow(), *await cursor.fetch(9)]] == [6, 7, 8, 9, 10]
+                assert await cursor.forward(1) == 0
 
     run(shop, work)
 
@@ -171,5 +178,23 @@ def test_a_listener_is_called_for_what_others_say(shop):
             assert await asyncio.wait_for(heard, 30) == ("changes", "profiles")
             await other.close()
             await connection.reset(timeout=30)
+
+    run(shop, work)
+
+
+def test_records_are_copied_into_a_table(shop):
+    async def work(pool):
+        at = datetime.datetime(2026, 1, 2, tzinfo=datetime.timezone.utc)
+        records = [(n, f"name {n}", decimal.Decimal(n) / 4, at, ["a", "b"]) for n in range(5000)] + [(None,) * 5]
+        columns = ["id", "name", "price", "at", "tags"]
+        async with pool.acquire() as connection:
+            await connection.execute("CREATE TABLE analytics.records (id int, name text, price numeric(10,2), at timestamptz, tags text[])")
+            done = await connection.copy_records_to_table("records", schema_name="analytics", columns=columns, records=records)
+            assert done == "COPY 5001"
+            rows = await connection.fetch("SELECT * FROM analytics.records ORDER BY id")
+            assert [tuple(row) for row in rows] == records
+            with pytest.raises(asyncpg.UndefinedColumnError):
+                await connection.copy_records_to_table("records", schema_name="analytics", columns=["nope"], records=[(1,)])
+            await connection.execute("DROP TABLE analytics.records")
 
     run(shop, work)

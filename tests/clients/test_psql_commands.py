@@ -87,6 +87,23 @@ def test_sequences_and_unique_constraints_are_described(shop):
     answer(shop, "DROP TABLE p_slips;\n")
 
 
+def test_foreign_keys_are_described_from_both_ends(shop):
+    answer(
+        shop,
+        "CREATE TABLE p_towns (id int PRIMARY KEY);\n"
+        "CREATE TABLE p_shops (town int REFERENCES p_towns ON DELETE CASCADE, FOREIGN KEY (town) REFERENCES p_towns NOT DEFERRABLE);\n",
+    )
+    said = psql(shop, "\\d p_shops\n")[0]
+    assert "Foreign-key constraints:" in said and "Referenced by:" not in said
+    assert '"p_shops_town_fkey" FOREIGN KEY (town) REFERENCES p_towns(id) ON DELETE CASCADE' in said
+    assert '"p_shops_town_fkey1" FOREIGN KEY (town) REFERENCES p_towns(id)\n' in said
+    said = psql(shop, "\\d p_towns\n")[0]
+    assert "Referenced by:" in said and "Foreign-key constraints:" not in said
+    assert 'TABLE "p_shops" CONSTRAINT "p_shops_town_fkey" FOREIGN KEY (town) REFERENCES p_towns(id) ON DELETE CASCADE' in said
+    assert "depends on table p_towns" in psql(shop, "DROP TABLE p_towns;\n")[1]
+    answer(shop, "DROP TABLE p_shops, p_towns;\n")
+
+
 def test_results_are_described_without_being_read(shop):
     said = answer(shop, "SELECT profile_id, amount, ordered_at, channel FROM sources.shop_orders \\gdesc\n")
     assert said.splitlines() == [

@@ -1,7 +1,7 @@
 """SQLAlchemy's suite for dialects over a server with an empty lake, as a role that writes tables.
 
 The suite is PostgreSQL's as far as onefold goes: requirements.py switches off what is not promised. Its tables are declared
-with no constraints but primary keys of one number, so that what else is in them is tested. A test that fails has to stand in
+without foreign keys, so that what else is in them is tested. A test that fails has to stand in
 known_failures.txt, with the reason above it; one that stands there and passes fails the run, so the list only shrinks.
 """
 
@@ -20,7 +20,6 @@ from clients.conftest import served  # noqa: E402
 from sqlalchemy.dialects.postgresql import provision  # noqa: E402, F401
 from sqlalchemy.dialects.postgresql.base import PGDDLCompiler, PGDialect  # noqa: E402
 from sqlalchemy.testing import provision as hooks  # noqa: E402
-from sqlalchemy.types import Integer  # noqa: E402
 
 pytest_plugins = ["sqlalchemy.testing.plugin.pytestplugin"]
 
@@ -34,17 +33,12 @@ running = contextlib.ExitStack()
 
 
 class Declared(PGDDLCompiler):
-    """Declares tables with no constraints but primary keys of one number."""
+    """Declares tables without foreign keys."""
 
-    def visit_primary_key_constraint(self, constraint, **kw):
-        columns = list(constraint.columns)
-        kept = len(columns) == 1 and isinstance(columns[0].type, Integer)
-        return super().visit_primary_key_constraint(constraint, **kw) if kept else None
-
-    def visit_unique_constraint(self, constraint, **kw):
+    def visit_foreign_key_constraint(self, constraint, **kw):
         return None
 
-    visit_check_constraint = visit_foreign_key_constraint = visit_exclude_constraint = visit_unique_constraint
+    visit_exclude_constraint = visit_foreign_key_constraint
 
 
 PGDialect.ddl_compiler = Declared

@@ -1,5 +1,5 @@
-//! Keys and checks of tables that are there: `ALTER TABLE ... ADD PRIMARY KEY`, `ADD UNIQUE`, `ADD CHECK` and
-//! `DROP CONSTRAINT`.
+//! Keys and checks of tables that are there: `ALTER TABLE ... ADD PRIMARY KEY`, `ADD UNIQUE`, `ADD CHECK`, `ADD FOREIGN KEY`
+//! and `DROP CONSTRAINT`.
 //!
 //! A key is added once all rows that are there have been held against each other, and a check once each fulfils it; whoever
 //! changes rows in the meantime makes the commit fail.
@@ -13,12 +13,16 @@ use super::check_constraints;
 use super::checks::Checks;
 use super::columns::ColumnChange;
 use super::constraint_names;
-use super::constraints::{CONSTRAINTS, REFERENCES, is_kept, is_plain, names};
+use super::constraints::{CONSTRAINTS, is_kept, is_plain, names};
+use super::foreign_keys::told;
+use super::generated;
 use super::keys::{BroughtKeys, Key};
+use super::referring::Referring;
 use super::statement::{normal, unsupported};
 use super::write::{Seen, missing};
 use crate::catalog::{
-    AnalyticsBody, AnalyticsRelation, AnalyticsTable, CheckConstraint, UniqueConstraint, placed,
+    AnalyticsBody, AnalyticsRelation, AnalyticsTable, CheckConstraint, ForeignKey,
+    UniqueConstraint, placed,
 };
 use crate::error::{Error, Result};
 use crate::lake::TableSnapshot;
@@ -43,11 +47,7 @@ const TYPES: [&str; 10] = [
 
 /// Reads a constraint that is added.
 pub(super) fn added(constraint: &TableConstraint) -> Result<ColumnChange> {
-    let hint = match constraint {
-        TableConstraint::ForeignKey(_) => REFERENCES,
-        _ => CONSTRAINTS,
-    };
-    let refused = || unsupported(format!("\"{constraint}\""), hint);
+    let refused = || unsupported(format!("\"{constraint}\""), CONSTRAINTS);
     let (name, columns, is_primary) = match constraint {
         TableConstraint::PrimaryKey(key) if is_plain(key.characteristics.as_ref()) => {
             (key.name.as_ref().map(normal), names(&key.columns), true)
@@ -62,15 +62,15 @@ pub(super) fn added(constraint: &TableConstraint) -> Result<ColumnChange> {
 }
 
 impl QuerySession {
-    /// Adds a key to a table, or takes one from it. Returns what the client should know.
+    /// Adds a key to a table, or takes one from it; foreign keys to it may go with it. Returns what the client should know.
     pub(super) async fn change_keys(
         &self,
         seen: &Seen,
         (name, table): (&str, &AnalyticsTable),
         before: &TableSnapshot,
         change: &ColumnChange,
-        after: &mut AnalyticsRelation,
-    ) -> Result<Option<String>> {
+        (after, referring): (&mut AnalyticsRelation, &mut Referring<'_>),
+    ) -> Result<Vec<String>> {
         let AnalyticsBody::Table(changed) = &mut after.body else { return Err(missing(name)) };
         let (constraint, columns, is_primary) = match change {
             ColumnChange::AddKey { name, columns, is_primary } => (name, columns, *is_primary),
@@ -80,9 +80,26 @@ impl QuerySession {
                 let check = check.named(name, &known, self.facts())?;
                 changed.checks.push(check.clone());
                 self.refuse_unfulfilled(seen, (name, table), before, check).await?;
-                return Ok(None);
+                return Ok(vec![]);
+            }
+            ColumnChange::AddForeignKey(key) => {
+                let of_table = (name, &mut *changed);
+                let key = self.add_foreign_key(seen, of_table, &before.schema, key.clone())?;
+                if !key.not_valid {
+                    self.may_fill(seen, name, false, false)?;
+                    self.refuse_dangling(seen, (name, table), before, &key).boxed().await?;
+                }
+                return Ok(vec![]);
             }
             ColumnChange::Validate { name: constraint } => {
+                let mut foreign = changed.foreign_keys.iter_mut();
+                if let Some(key) = foreign.find(|key| key.name == *constraint) {
+                    if std::mem::take(&mut key.not_valid) {
+                        self.may_fill(seen, name, false, false)?;
+                        self.refuse_dangling(seen, (name, table), before, key).boxed().await?;
+                    }
+                    return Ok(vec![]);
+                }
                 let found = changed.checks.iter_mut().find(|check| check.name == *constraint);
                 let check = found.ok_or_else(|| no_check(name, table, constraint))?;
                 if check.not_valid {
@@ -90,16 +107,24 @@ impl QuerySession {
                     let check = check.clone();
                     self.refuse_unfulfilled(seen, (name, table), before, check).await?;
                 }
-                return Ok(None);
+                return Ok(vec![]);
             }
             ColumnChange::RenameKey { name: constraint, to } => {
                 self.rename_constraint(name, changed, constraint, to)?;
-                return Ok(None);
+                return Ok(vec![]);
             }
-            ColumnChange::DropKey { name: constraint, if_exists } => {
-                return dropped(name, changed, constraint, *if_exists);
+            ColumnChange::DropKey { name: constraint, if_exists, cascade } => {
+                let notice = dropped(name, changed, constraint, *if_exists)?;
+                let kept = changed.clone();
+                let is_lost = |key: &ForeignKey| !kept.has_key(&key.referred);
+                let what = format!("constraint {constraint} on table {}", told(name));
+                let index = format!("index {constraint}");
+                let of_key = (what.as_str(), index.as_str());
+                let mut notices = referring.drop_lost(changed, of_key, *cascade, is_lost)?;
+                notices.extend(notice);
+                return Ok(notices);
             }
-            _ => return Ok(None),
+            _ => return Ok(vec![]),
         };
         check(name, changed, before, columns, is_primary)?;
         // Whether a key fits tells of the rows.
@@ -112,11 +137,12 @@ impl QuerySession {
                 changed.unique.push(UniqueConstraint { name, columns });
             }
         }
+        generated::refuse_keys(name, changed)?;
         let keys = Key::all(name, changed, &before.schema)?;
         let key = keys.iter().find(|key| key.constraint() == named).ok_or_else(|| missing(name))?;
         self.refuse_same((name, table), before, key, is_primary).await?;
         self.staged().lock().copied(&seen.base.published, &table.path);
-        Ok(None)
+        Ok(vec![])
     }
 
     /// Gives a constraint of a table another name.
@@ -143,6 +169,10 @@ impl QuerySession {
         }
         if let Some(check) = table.checks.iter_mut().find(|check| check.name == constraint) {
             to.clone_into(&mut check.name);
+            return Ok(());
+        }
+        if let Some(key) = table.foreign_keys.iter_mut().find(|key| key.name == constraint) {
+            to.clone_into(&mut key.name);
             return Ok(());
         }
         let key = self.name_of_key(name, table, Some(to), &[], false)?;
@@ -339,10 +369,13 @@ fn dropped(
         table.drop_primary_key();
         return Ok(None);
     }
-    let before = table.unique.len() + table.checks.len();
+    let count =
+        |table: &AnalyticsTable| table.unique.len() + table.checks.len() + table.foreign_keys.len();
+    let before = count(table);
     table.unique.retain(|key| key.name != constraint);
     table.checks.retain(|check| check.name != constraint);
-    if table.unique.len() + table.checks.len() < before {
+    table.foreign_keys.retain(|key| key.name != constraint);
+    if count(table) < before {
         return Ok(None);
     }
     let message = format!("constraint \"{constraint}\" of relation \"{relation}\" does not exist");

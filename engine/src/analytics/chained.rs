@@ -413,6 +413,7 @@ impl QuerySession {
             }
             None => self.read_main(&seen, chain, types, values).await?,
         };
+        self.settle_owed(false).await?;
         notices.append(&mut written.notices);
         Ok(Written { notices, ..written })
     }
@@ -431,7 +432,7 @@ impl QuerySession {
         let own = Origin { of: qualified(name), whose, ids: vec![], log: None };
         let Some(returning) = planned.write.returning() else { return Ok(own) };
         let shown = seen.columns(table);
-        self.origin_of(seen, returning, (name, &shown), own, &planned.types).await
+        self.origin_of(seen, returning, &shown, own, &planned.types).await
     }
 
     /// Reads what stands behind the parts.

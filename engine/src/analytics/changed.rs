@@ -16,6 +16,7 @@ use futures::{FutureExt, TryStreamExt};
 
 use super::checks::Checks;
 use super::keys::Key;
+use super::links::Links;
 use super::numbers::{Brought, Numbering};
 use super::provenance::Provenance;
 use super::returning::{Item, Returned};
@@ -70,7 +71,7 @@ impl Changed {
 
     /// Tells whether the row of this number has a key no more, since it goes or has another one.
     pub(super) fn frees(&self, key: &Key, row: i64) -> bool {
-        (self.values.is_none() || self.assigns(key)) && self.places.contains_key(&row)
+        (self.removes() || self.assigns(key)) && self.places.contains_key(&row)
     }
 
     /// Tells whether a value is null in a column that never is.
@@ -81,8 +82,18 @@ impl Changed {
 
     /// Tells whether a key becomes another one.
     fn assigns(&self, key: &Key) -> bool {
+        self.assigns_some(key.columns())
+    }
+
+    /// Tells whether one of these columns gets another value.
+    pub(super) fn assigns_some(&self, columns: &[String]) -> bool {
         let mut assigned = self.values.iter().flatten();
-        assigned.any(|(name, _)| key.columns().contains(name))
+        assigned.any(|(name, _)| columns.contains(name))
+    }
+
+    /// Tells whether the rows go.
+    pub(super) fn removes(&self) -> bool {
+        self.values.is_none()
     }
 
     /// Returns those of the rows of a batch that change.
@@ -127,7 +138,7 @@ impl QuerySession {
         };
         let (personal, apart) = (provenance.personal, provenance.of_one_person_each);
         let purpose = self.may_fill(seen, name, personal, apart)?;
-        let returned = returning.map(|items| Returned::new(items, name, &seen.columns(table)));
+        let returned = returning.map(|items| Returned::new(items, &seen.columns(table)));
         let fields = plan.schema().fields();
         let others = fields.get(fields.len().saturating_sub(others)..).unwrap_or_default();
         let returned = returned.transpose()?.map(|returned| returned.with_others(others));
@@ -157,9 +168,9 @@ impl QuerySession {
         let of_table = (name, &made, snapshot.as_ref(), table);
         let anew = self.written_anew(seen, of_table, &changes, &keys, &mut brought);
         let (adds, removes) = anew.await?;
-        self.settle_rows(seen, (name, table), &numbers, brought, &changes).await?;
+        let doubts = self.settle_rows(seen, (name, table), &numbers, brought, &changes).await?;
         if !removes.is_empty() {
-            self.stage_rows(seen, &made, adds, &removes);
+            self.stage_and_follow(seen, (name, &made), adds, &removes, doubts).await?;
         }
         let tagged = Written::tagged(format!("{verb} {count}"));
         let written = Written { returned: returned.map(Returned::into_rows), ..tagged };
@@ -198,7 +209,7 @@ impl QuerySession {
         Ok(concat_batches(&schema, &found).map_err(DataFusionError::from)?)
     }
 
-    /// Writes the files of a table anew that hold rows which change, and takes the keys that become others. Returns the new
+    /// Writes the files of a table anew that hold rows which change, and takes the keys that become others or go. Returns the new
     /// files, and those in whose places they come.
     ///
     /// # Errors
@@ -217,6 +228,7 @@ impl QuerySession {
             return Ok((adds, removes));
         }
         let mut checks = Checks::of(self, seen, (name, table), &snapshot.schema);
+        let links = Links::of(seen, (name, table), &snapshot.schema)?;
         let numbers_only = table_read::project(&snapshot.schema, &[ROW])?;
         for file in snapshot.files.iter() {
             let rows = table_read::read_file(lake, made.path(), file, &numbers_only).await?;
@@ -234,13 +246,26 @@ impl QuerySession {
             let batches = table_read::read_file(lake, made.path(), file, &snapshot.schema).await?;
             for mut batch in batches {
                 for changed in changes {
+                    let is_held =
+                        changed.brings_null(table) || checks.are_there() && !changed.removes();
+                    let is_key = keys.iter().any(|key| changed.assigns(key));
+                    let is_lost = links.lose(changed);
+                    if !is_held && !is_key && !is_lost && !links.gain(changed) {
+                        batch = changed.make_in(&batch)?;
+                        continue;
+                    }
+                    let before = is_lost.then(|| changed.among(&batch)).transpose()?;
                     batch = changed.make_in(&batch)?;
-                    if changed.brings_null(table) || checks.are_there() && changed.values.is_some()
-                    {
-                        checks.hold_stored(&changed.among(&batch)?).boxed().await?;
+                    let after = changed.among(&batch)?;
+                    if is_held {
+                        checks.hold_stored(&after).boxed().await?;
                     }
                     for key in keys.iter().filter(|key| changed.assigns(key)) {
-                        brought.keys.take(key, &changed.among(&batch)?, table)?;
+                        brought.keys.take(key, &after, table)?;
+                    }
+                    links.take_came(&after, Some(changed), &mut brought.doubts)?;
+                    if let Some(before) = &before {
+                        links.take_gone(changed, before, &after, &mut brought.doubts)?;
                     }
                 }
                 writer.push(batch).await?;

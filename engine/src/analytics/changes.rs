@@ -19,7 +19,7 @@ use crate::catalog::placed;
 use crate::error::{Error, Result};
 use crate::query::governed::PROFILE_ID;
 use crate::query::planner::parse_one;
-use crate::query::postgres::SessionFacts;
+use crate::query::postgres::{SessionFacts, check_assigned, refuse_unseen};
 use crate::query::relations::with_numbers;
 
 /// What to write in the place of a list of columns.
@@ -32,6 +32,7 @@ pub(super) fn delete(delete: &Delete, facts: &SessionFacts) -> Result<Write> {
         return Err(unsupported("DELETE of several tables", "Delete from one table at a time."));
     };
     let target = Target::of(table, "DELETE", facts)?;
+    refuse_unseen(delete, &[ROW], &[target.alias.value.as_str()])?;
     let query = target.query(&[], delete.using.as_deref(), delete.selection.as_ref())?;
     let returning = target.returning(delete.returning.as_deref(), delete.using.is_some())?;
     let Target { name, alias } = target;
@@ -42,6 +43,7 @@ pub(super) fn delete(delete: &Delete, facts: &SessionFacts) -> Result<Write> {
 /// Reads an `UPDATE`.
 pub(super) fn update(update: &Update, facts: &SessionFacts) -> Result<Write> {
     let target = Target::of(&update.table, "UPDATE", facts)?;
+    refuse_unseen(update, &[ROW], &[target.alias.value.as_str()])?;
     let from = match &update.from {
         Some(UpdateTableFromKind::BeforeSet(from) | UpdateTableFromKind::AfterSet(from)) => {
             Some(from.as_slice())
@@ -51,7 +53,9 @@ pub(super) fn update(update: &Update, facts: &SessionFacts) -> Result<Write> {
     let declared = Declared::shown(&target.name, facts)?;
     let (mut assigned, mut values) = (vec![], vec![]);
     let mut numbered: Vec<String> = vec![];
-    for Assigned { column, value, is_numbered } in assignments(&update.assignments, &declared)? {
+    let mut list = assignments(&update.assignments, &declared)?;
+    declared.followers().follow(&mut list, &target.alias)?;
+    for Assigned { column, value, is_numbered } in list {
         numbered.extend(is_numbered.then(|| column.clone()));
         assigned.push(column);
         values.push(value);
@@ -96,6 +100,8 @@ pub(super) fn assignments(list: &[Assignment], known: &Declared) -> Result<Vec<A
             let hint = "A row stays with its person: delete it, and insert another.";
             return Err(unsupported(format!("assigning \"{PROFILE_ID}\""), hint));
         }
+        check_assigned(&value)?;
+        known.followers().refuse(&column, &value)?;
         let is_numbered = known.is_numbered_by(&column, &value);
         let value = known.value(&column, &value);
         Ok(Assigned { column, value, is_numbered })

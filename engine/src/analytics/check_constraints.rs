@@ -119,7 +119,8 @@ pub(super) fn taken(table: &str, name: &str) -> Error {
 /// Returns the names of all constraints of the table that is kept under `name`.
 pub(super) fn names_of(name: &str, table: &AnalyticsTable) -> Vec<String> {
     let keys = table.keys(name).into_iter().map(|key| key.name);
-    keys.chain(table.checks.iter().map(|check| check.name.clone())).collect()
+    let checks = table.checks.iter().map(|check| check.name.clone());
+    keys.chain(checks).chain(table.foreign_keys.iter().map(|key| key.name.clone())).collect()
 }
 
 /// Lets a check name a column by another name.

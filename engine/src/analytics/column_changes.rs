@@ -8,6 +8,7 @@ use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 
 use super::check_constraints;
 use super::columns::ColumnChange;
+use super::generated;
 use super::insert::no_column;
 use super::retyped::{Turn, turn};
 use super::rows::{ROW, layout};
@@ -56,8 +57,9 @@ pub(super) fn apply<'a>(
         found.filter(|_| !name.starts_with('_'))
     };
     let name_of = placed(relation).1;
+    generated::refuse_used(relation, table, change)?;
     match change {
-        ColumnChange::Add { name, if_not_exists, default, not_null, checks } => {
+        ColumnChange::Add { name, if_not_exists, default, not_null, checks, .. } => {
             let field = added.next().ok_or_else(|| missing(relation))?;
             if place(columns, name).is_some() {
                 return match if_not_exists {
@@ -86,17 +88,19 @@ pub(super) fn apply<'a>(
                 table.checks.push(check.clone());
             }
         }
-        ColumnChange::Drop { name, if_exists } => match place(columns, name) {
+        ColumnChange::Drop { name, if_exists, .. } => match place(columns, name) {
             Some(at) => {
                 columns.remove(at);
                 table.not_null.remove(name);
                 table.numbered.remove(name);
                 table.defaults.remove(name);
+                table.generated.remove(name);
                 if table.primary_key.contains(name) {
                     table.drop_primary_key();
                 }
                 table.unique.retain(|key| !key.columns.contains(name));
                 table.checks.retain(|check| !check.columns.contains(name));
+                table.foreign_keys.retain(|key| !key.columns.contains(name));
                 column_comments.remove(name);
             }
             None if *if_exists => {
@@ -116,6 +120,7 @@ pub(super) fn apply<'a>(
             layout(&Schema::new(vec![Field::new(to, DataType::Boolean, true)]))?;
             columns[at].field = Arc::new(renamed);
             rename(table, column_comments, name, to);
+            generated::rename(table, name, to)?;
             let mut checks = table.checks.iter_mut();
             checks.try_for_each(|check| check_constraints::rename(check, name, to))?;
         }
@@ -160,6 +165,7 @@ pub(super) fn apply<'a>(
         }
         ColumnChange::AddKey { .. }
         | ColumnChange::AddCheck(_)
+        | ColumnChange::AddForeignKey(_)
         | ColumnChange::Validate { .. }
         | ColumnChange::RenameKey { .. }
         | ColumnChange::DropKey { .. } => {}
@@ -183,7 +189,9 @@ fn rename(
         table.numbered.insert(to.to_owned(), numbered);
     }
     let unique = table.unique.iter_mut().flat_map(|key| &mut key.columns);
-    for key in table.primary_key.iter_mut().chain(unique).filter(|key| key.as_str() == name) {
+    let foreign = table.foreign_keys.iter_mut().flat_map(|key| &mut key.columns);
+    let keys = table.primary_key.iter_mut().chain(unique).chain(foreign);
+    for key in keys.filter(|key| key.as_str() == name) {
         *key = to.to_owned();
     }
     if let Some(comment) = comments.remove(name) {

@@ -8,12 +8,15 @@ use std::sync::Arc;
 
 use arrow::datatypes::{FieldRef, Schema};
 use datafusion::sql::sqlparser::ast::{
-    AlterColumnOperation, AlterTableOperation, ColumnDef, Expr, Ident, TableConstraint,
+    AlterColumnOperation, AlterTableOperation, ColumnDef, DropBehavior, Expr, Ident,
+    TableConstraint,
 };
 
 use super::check_constraints::{self, NewCheck};
 use super::column_changes::{Column, apply};
+use super::foreign_keys::{self, NewForeignKey};
 use super::objects::{definition_over, used};
+use super::referring::Referring;
 use super::sequence_objects::{OwnedSequences, without_sequences};
 use super::statement::{Write, normal, unsupported};
 use super::write::{Seen, Written, missing};
@@ -38,9 +41,10 @@ pub(crate) enum ColumnChange {
         default: Option<String>,
         not_null: bool,
         checks: Vec<CheckConstraint>,
+        foreign_keys: Vec<NewForeignKey>,
     },
     /// `DROP COLUMN name`.
-    Drop { name: String, if_exists: bool },
+    Drop { name: String, if_exists: bool, cascade: bool },
     /// `RENAME COLUMN name TO to`.
     Rename { name: String, to: String },
     /// `ALTER COLUMN name TYPE type [USING expression]`.
@@ -53,12 +57,14 @@ pub(crate) enum ColumnChange {
     AddKey { name: Option<String>, columns: Vec<String>, is_primary: bool },
     /// `ADD CHECK`.
     AddCheck(NewCheck),
+    /// `ADD FOREIGN KEY`.
+    AddForeignKey(NewForeignKey),
     /// `VALIDATE CONSTRAINT name`.
     Validate { name: String },
     /// `RENAME CONSTRAINT name TO to`.
     RenameKey { name: String, to: String },
     /// `DROP CONSTRAINT name`.
-    DropKey { name: String, if_exists: bool },
+    DropKey { name: String, if_exists: bool, cascade: bool },
 }
 
 impl ColumnChange {
@@ -76,6 +82,7 @@ impl ColumnChange {
             self,
             ColumnChange::AddKey { .. }
                 | ColumnChange::AddCheck(_)
+                | ColumnChange::AddForeignKey(_)
                 | ColumnChange::Validate { .. }
                 | ColumnChange::RenameKey { .. }
                 | ColumnChange::DropKey { .. }
@@ -96,15 +103,21 @@ pub(super) fn alter(
         match operation {
             AlterTableOperation::AddColumn { if_not_exists, column_def, .. } => {
                 let (name, if_not_exists) = (own(&column_def.name)?, *if_not_exists);
-                let (default, not_null, checks) = (None, false, vec![]);
-                let add = ColumnChange::Add { name, if_not_exists, default, not_null, checks };
-                changes.push(add);
+                changes.push(ColumnChange::Add {
+                    name,
+                    if_not_exists,
+                    default: None,
+                    not_null: false,
+                    checks: vec![],
+                    foreign_keys: vec![],
+                });
                 definitions.push(column_def.clone());
             }
-            AlterTableOperation::DropColumn { column_names, if_exists, .. } => {
+            AlterTableOperation::DropColumn { column_names, if_exists, drop_behavior, .. } => {
+                let (if_exists, cascade) = (*if_exists, is_cascade(drop_behavior.as_ref()));
                 for column in column_names {
                     let name = own(column)?;
-                    changes.push(ColumnChange::Drop { name, if_exists: *if_exists });
+                    changes.push(ColumnChange::Drop { name, if_exists, cascade });
                 }
             }
             AlterTableOperation::RenameColumn { old_column_name, new_column_name } => {
@@ -130,6 +143,14 @@ pub(super) fn alter(
                 check.not_valid = *not_valid;
                 changes.push(ColumnChange::AddCheck(check));
             }
+            AlterTableOperation::AddConstraint {
+                constraint: TableConstraint::ForeignKey(key),
+                not_valid,
+            } => {
+                let mut key = foreign_keys::read(&name, None, key, facts)?;
+                key.not_valid = *not_valid;
+                changes.push(ColumnChange::AddForeignKey(key));
+            }
             AlterTableOperation::ValidateConstraint { name } => {
                 changes.push(ColumnChange::Validate { name: normal(name) });
             }
@@ -140,9 +161,10 @@ pub(super) fn alter(
                 let (name, to) = (normal(old_name), normal(new_name));
                 changes.push(ColumnChange::RenameKey { name, to });
             }
-            AlterTableOperation::DropConstraint { if_exists, name, .. } => {
+            AlterTableOperation::DropConstraint { if_exists, name, drop_behavior } => {
                 let (name, if_exists) = (normal(name), *if_exists);
-                changes.push(ColumnChange::DropKey { name, if_exists });
+                let cascade = is_cascade(drop_behavior.as_ref());
+                changes.push(ColumnChange::DropKey { name, if_exists, cascade });
             }
             _ => return Err(unsupported(BUT_FOR, ANEW)),
         }
@@ -155,11 +177,17 @@ pub(super) fn alter(
         return Ok(Write::Columns { name, if_exists, changes, added: None });
     };
     for change in &mut changes {
-        if let ColumnChange::Add { name: column, default, not_null, checks, .. } = change {
+        if let ColumnChange::Add { name: column, default, not_null, checks, foreign_keys, .. } =
+            change
+        {
             let own = definitions.iter().filter(|one| normal(&one.name) == *column).cloned();
             let (_, rules) = constraints::read(&name, &own.collect::<Vec<_>>(), &[], facts)?;
             *default = rules.defaults.get(column).cloned();
             *not_null = rules.not_null.contains(column);
+            if !rules.generated.is_empty() {
+                let hint = "Make the table anew with the column.";
+                return Err(unsupported("ADD COLUMN with GENERATED ALWAYS AS", hint));
+            }
             if !rules.is_plain() || *not_null && default.is_none() {
                 let hint =
                     "Add the column without constraints: it is null in the rows that are there.";
@@ -167,9 +195,14 @@ pub(super) fn alter(
                 return Err(unsupported(what, hint));
             }
             *checks = rules.checks;
+            *foreign_keys = rules.foreign_keys;
         }
     }
     Ok(Write::Columns { name, if_exists, changes, added: Some(added) })
+}
+
+fn is_cascade(behavior: Option<&DropBehavior>) -> bool {
+    matches!(behavior, Some(DropBehavior::Cascade))
 }
 
 /// What there is of `ALTER TABLE`.
@@ -224,6 +257,8 @@ impl QuerySession {
         let mut added = added.fields().iter();
         let state = &seen.live.published.state;
         let mut sequences = OwnedSequences::of(state, name);
+        let mut referring = Referring::to(state, name);
+        self.refuse_pending(name)?;
         let keeps_rows = changes.iter().all(ColumnChange::keeps_rows);
         if !keeps_rows && changes.iter().any(ColumnChange::is_of_keys) {
             let hint = "Change the constraints in a statement of its own.";
@@ -232,8 +267,9 @@ impl QuerySession {
         for change in changes {
             if change.is_of_keys() {
                 let of_table = (name.as_str(), table);
-                let notice = self.change_keys(seen, of_table, &before, change, &mut after).await?;
-                written.notices.extend(notice);
+                let changed = (&mut after, &mut referring);
+                let notices = self.change_keys(seen, of_table, &before, change, changed).await?;
+                written.notices.extend(notices);
                 continue;
             }
             if !matches!(change, ColumnChange::Add { .. })
@@ -247,10 +283,19 @@ impl QuerySession {
                 ColumnChange::Rename { name, to } => sequences.rename(name, to),
                 _ => {}
             }
+            written.notices.extend(referring.change_with(&mut after, change)?);
             let notice = apply(name, &mut columns, &mut after, change, &mut added)?;
+            let is_made = notice.is_none();
             written.notices.extend(notice);
             let of_table = (name.as_str(), table);
             self.check_and_fill(seen, of_table, &before, change, &mut columns).await?;
+            // Whether it is null in the rows that are there is known by now.
+            if let ColumnChange::Add { foreign_keys, .. } = change
+                && is_made
+            {
+                let of_table = (name.as_str(), &mut after);
+                self.link_column(seen, of_table, &before, &columns, foreign_keys)?;
+            }
             if let ColumnChange::Type { name: changed, .. } = change
                 && let Some(column) = columns.iter().find(|one| one.field.name() == changed)
                 && let Some(from) = column.from
@@ -262,7 +307,11 @@ impl QuerySession {
         }
         if keeps_rows {
             self.note(seen, name).await?;
-            self.staged().lock().put(&seen.base.published, name, Some(after));
+            let mut staged = self.staged().lock();
+            staged.put(&seen.base.published, name, Some(after));
+            for (name, relation) in referring.into_relations() {
+                staged.put(&seen.base.published, &name, Some(relation));
+            }
             return Ok(written);
         }
         // What other tables are numbered by stays.
@@ -287,6 +336,9 @@ impl QuerySession {
         staged.put(&seen.base.published, name, Some(after));
         for (name, sequence) in sequences.into_relations() {
             staged.put(&seen.base.published, &name, sequence);
+        }
+        for (name, relation) in referring.into_relations() {
+            staged.put(&seen.base.published, &name, Some(relation));
         }
         Ok(written)
     }

@@ -16,7 +16,8 @@ use datafusion::sql::sqlparser::ast::{
 use futures::{FutureExt, TryStreamExt};
 use parking_lot::Mutex;
 
-use super::statement::{parts, unsupported};
+use super::acting::acting;
+use super::statement::unsupported;
 use crate::catalog::{TEMPORARY, placed};
 use crate::engine::Live;
 use crate::error::{Error, Result};
@@ -173,21 +174,20 @@ fn query(name: &str, expressions: &[Expr], with_places: bool) -> Result<Statemen
 
 /// Fails if an expression asks for more than a row.
 fn refuse(expression: &Expr, clause: &str) -> Result<()> {
-    let is_setting = |name: &String| name == "set_config";
     let found = visit_expressions(expression, |part| match part {
         Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } => {
-            ControlFlow::Break("subquery")
+            ControlFlow::Break("subquery".to_owned())
         }
         // ARRAY(SELECT ...)
         Expr::Function(function) if matches!(function.args, FunctionArguments::Subquery(_)) => {
-            ControlFlow::Break("subquery")
+            ControlFlow::Break("subquery".to_owned())
         }
-        // It would change the session of whoever writes a row.
-        Expr::Function(function) if parts(&function.name).last().is_some_and(is_setting) => {
-            ControlFlow::Break("set_config")
+        // It would act on the session of whoever writes a row.
+        Expr::Function(function) if let Some(name) = acting(&function.name) => {
+            ControlFlow::Break(name)
         }
         Expr::Value(value) if matches!(value.value, Value::Placeholder(_)) => {
-            ControlFlow::Break("a parameter")
+            ControlFlow::Break("a parameter".to_owned())
         }
         _ => ControlFlow::Continue(()),
     });
@@ -240,6 +240,8 @@ mod tests {
             ("ARRAY(SELECT 1) = a", "subquery"),
             ("a > $1", "a parameter"),
             ("set_config('cdp.purpose', 'x', false) = 'x'", "set_config"),
+            ("a > 0 AND pg_catalog.pg_terminate_backend(a)", "pg_terminate_backend"),
+            ("pg_try_advisory_lock(a)", "pg_try_advisory_lock"),
         ] {
             let refused = refuse(&parsed(sql).unwrap(), "check constraint").unwrap_err();
             let expected = format!("cannot use {what} in check constraint");

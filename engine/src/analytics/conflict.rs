@@ -19,6 +19,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::changes::{Assigned, assignments};
 use super::defaults::Declared;
+use super::generated::refuse_excluded;
 use super::insert::{self, sql_type, typed};
 use super::keys::refuse_changed;
 use super::rows::ROW;
@@ -32,9 +33,9 @@ use crate::query::relations::with_numbers;
 use crate::query::session::QuerySession;
 
 /// What the row that is proposed goes by.
-const EXCLUDED: &str = "excluded";
+pub(super) const EXCLUDED: &str = "excluded";
 /// The place of a row among those that are proposed. Columns of tables have no such name.
-const PLACE: &str = "_place";
+pub(super) const PLACE: &str = "_place";
 /// The column of the query that has it; the first one is the number of the row that is there.
 pub(super) const PLACED: usize = 1;
 /// The column that says whether the row that is there changes.
@@ -88,6 +89,7 @@ impl QuerySession {
             other => return Ok(other),
         };
         let (_, table) = seen.table(&name, "INSERT")?;
+        refuse_excluded(table, &conflict)?;
         let shown = seen.columns(table);
         let met = arbiters(&name, table, &shown, &conflict)?;
         if met.is_empty() {
@@ -319,7 +321,9 @@ impl Proposed<'_> {
         };
         let mut assigned = Vec::with_capacity(list.len());
         let declared = Declared::made(self.table, self.shown)?;
-        for Assigned { column, value, is_numbered } in assignments(list, &declared)? {
+        let mut list = assignments(list, &declared)?;
+        declared.followers().follow(&mut list, self.alias)?;
+        for Assigned { column, value, is_numbered } in list {
             let targets =
                 insert::targets(self.name, self.shown, Some(std::slice::from_ref(&column)))?;
             // The key that was met is the same.

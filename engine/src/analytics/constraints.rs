@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::ast::{
     ColumnDef, ColumnOption, ConstraintCharacteristics, Expr, FunctionArg, FunctionArgExpr,
-    FunctionArguments, GeneratedAs, Ident, IndexColumn, NullsDistinctOption, ObjectName,
-    PrimaryKeyConstraint, Statement, TableConstraint, UniqueConstraint as Unique, Value,
+    FunctionArguments, GeneratedAs, GeneratedExpressionMode, Ident, IndexColumn,
+    NullsDistinctOption, ObjectName, PrimaryKeyConstraint, Statement, TableConstraint,
+    UniqueConstraint as Unique, Value,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -14,6 +15,8 @@ use datafusion::sql::sqlparser::parser::Parser;
 use super::check_constraints::{self, NewCheck};
 use super::constraint_names;
 use super::defaults;
+use super::foreign_keys::{self, NewForeignKey};
+use super::generated;
 use super::keys::may_be_key;
 use super::numbers::{numbered, whole};
 use super::sequence_options::SequenceChanges;
@@ -26,13 +29,11 @@ use crate::query::planner::parse_one;
 use crate::query::postgres::SessionFacts;
 
 /// Which constraints there are. No others are checked, so that none is promised.
-pub(super) const CONSTRAINTS: &str = "Columns may be NOT NULL and have a CHECK, and those of whole numbers, texts, uuids, dates and timestamps may be UNIQUE or the PRIMARY KEY; leave other constraints out.";
+pub(super) const CONSTRAINTS: &str = "Columns may be NOT NULL and have a CHECK, and those of whole numbers, texts, uuids, dates and timestamps may be UNIQUE, the PRIMARY KEY or a FOREIGN KEY; leave other constraints out.";
 
-/// What to do in the place of a foreign key.
-pub(super) const REFERENCES: &str = "Rows of other tables are not asked about: leave it out, and find rows without one by WHERE NOT EXISTS (SELECT ...).";
 /// What to do in the place of a column that is generated.
 const GENERATED: &str =
-    "Only whole numbers are generated, as identities: make a view that computes the column.";
+    "Write GENERATED ALWAYS AS (expression) STORED, or AS IDENTITY for whole numbers.";
 
 /// What holds for the columns of a table that is made with them.
 #[derive(Debug, Clone, Default)]
@@ -45,6 +46,9 @@ pub(crate) struct ColumnRules {
     pub(super) primary_key_name: Option<String>,
     pub(super) unique: Vec<UniqueConstraint>,
     pub(super) checks: Vec<CheckConstraint>,
+    pub(super) foreign_keys: Vec<NewForeignKey>,
+    /// What columns are computed of, as SQL.
+    pub(super) generated: BTreeMap<String, String>,
     /// The comments on columns.
     pub(super) comments: BTreeMap<String, String>,
 }
@@ -122,13 +126,22 @@ impl Reading<'_> {
                     let name = option.name.as_ref();
                     self.checks.push(check_constraints::read(self.name, name, check)?);
                 }
+                ColumnOption::Generated {
+                    generation_expr: Some(expression),
+                    generation_expr_mode: Some(GeneratedExpressionMode::Stored),
+                    ..
+                } => self.generate(&name, expression)?,
+                ColumnOption::ForeignKey(key) => {
+                    let of_column = Some((name.as_str(), option.name.as_ref()));
+                    let key = foreign_keys::read(self.name, of_column, key, self.facts)?;
+                    self.rules.foreign_keys.push(key);
+                }
                 other => match (self.numbering(column, other)?, other) {
                     (Some(by), _) => self.number(&name, by)?,
                     (None, ColumnOption::Default(value)) => self.default(&name, value)?,
                     (None, other) => {
                         let what = format!("\"{option}\" of column \"{name}\"");
                         let hint = match other {
-                            ColumnOption::ForeignKey(_) => REFERENCES,
                             ColumnOption::Generated { .. } => GENERATED,
                             _ => CONSTRAINTS,
                         };
@@ -137,6 +150,7 @@ impl Reading<'_> {
                 },
             }
         }
+        self.refuse_generated_twice(&name, numbered(&column.data_type).is_some())?;
         let quoted = Ident::with_quote('"', &name);
         Ok(match numbered(&column.data_type) {
             Some(plain) => {
@@ -185,6 +199,36 @@ impl Reading<'_> {
         }
     }
 
+    /// Reads what a column is computed of.
+    fn generate(&mut self, column: &str, expression: &Expr) -> Result<()> {
+        let expression = generated::read(self.name, expression)?;
+        match self.rules.generated.insert(column.to_owned(), expression) {
+            None => Ok(()),
+            Some(_) => Err(self.twice("multiple generation clauses", column)),
+        }
+    }
+
+    /// Fails if a column is computed and has a default, too.
+    fn refuse_generated_twice(&self, column: &str, is_serial: bool) -> Result<()> {
+        let is_identity = |by: &NumberedBy| matches!(by, NumberedBy::Own(_, Some(_)));
+        let what = match self.rules.numbered.get(column) {
+            _ if !self.rules.generated.contains_key(column) => return Ok(()),
+            Some(by) if is_identity(by) => "both identity and generation expression",
+            None if !is_serial && !self.rules.defaults.contains_key(column) => return Ok(()),
+            _ => "both default and generation expression",
+        };
+        Err(self.twice(what, column))
+    }
+
+    fn twice(&self, what: &str, column: &str) -> Error {
+        let table = placed(self.name).1;
+        Error::Standard {
+            sqlstate: "42601",
+            message: format!("{what} specified for column \"{column}\" of table \"{table}\""),
+            hint: "Leave one of them out.".into(),
+        }
+    }
+
     /// Reads the default of a column.
     fn default(&mut self, name: &str, value: &Expr) -> Result<()> {
         let Some(default) = defaults::read(name, value)? else { return Ok(()) };
@@ -218,11 +262,7 @@ impl Reading<'_> {
 
     /// Reads a constraint of the table.
     fn constraint(&mut self, constraint: &TableConstraint) -> Result<()> {
-        let hint = match constraint {
-            TableConstraint::ForeignKey(_) => REFERENCES,
-            _ => CONSTRAINTS,
-        };
-        let refused = || unsupported(format!("\"{constraint}\""), hint);
+        let refused = || unsupported(format!("\"{constraint}\""), CONSTRAINTS);
         match constraint {
             TableConstraint::PrimaryKey(key) if is_plain(key.characteristics.as_ref()) => {
                 let columns = names(&key.columns).ok_or_else(refused)?;
@@ -234,6 +274,10 @@ impl Reading<'_> {
             }
             TableConstraint::Check(check) => {
                 self.checks.push(check_constraints::read(self.name, None, check)?);
+            }
+            TableConstraint::ForeignKey(key) => {
+                let key = foreign_keys::read(self.name, None, key, self.facts)?;
+                self.rules.foreign_keys.push(key);
             }
             _ => return Err(refused()),
         }

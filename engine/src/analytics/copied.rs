@@ -14,9 +14,10 @@ use crate::query::postgres::input::{self, Refusal};
 use crate::query::postgres::types::{arrow_type, pg_type_of};
 use crate::query::postgres::{ArrayText, Zone};
 
-/// Reads the texts of a column; those of types that need no reading stay as they are.
+/// Reads the texts of a column; those of types that need no reading stay as they are, and so do values.
 pub(super) fn read(texts: &ArrayRef, field: &Field, zone: &Zone) -> Result<ArrayRef> {
     match field.data_type() {
+        _ if !texts.data_type().is_string() => Ok(Arc::clone(texts)),
         DataType::List(item) => lists(texts, item, zone),
         DataType::Binary | DataType::LargeBinary | DataType::BinaryView => each(texts, field, zone),
         _ => Ok(Arc::clone(texts)),

@@ -1,4 +1,4 @@
-//! Rows of texts that a client sends: `COPY ... FROM STDIN`.
+//! Rows that a client sends: `COPY ... FROM STDIN`.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::copied;
 use super::insert::targets;
 use super::rows::{FileWriter, Shaper};
 use super::statement::existing;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::query::postgres::Zone;
 use crate::query::session::QuerySession;
 
@@ -20,13 +20,13 @@ use crate::query::session::QuerySession;
 #[derive(Debug, Clone)]
 pub struct CopyTarget {
     name: String,
-    columns: Vec<String>,
+    columns: Vec<Field>,
 }
 
 impl CopyTarget {
-    /// Returns how many values each row has.
-    pub fn width(&self) -> usize {
-        self.columns.len()
+    /// Returns the columns that each row has values of.
+    pub fn columns(&self) -> &[Field] {
+        &self.columns
     }
 }
 
@@ -49,42 +49,59 @@ impl QuerySession {
         self.require_owner(&name, relation)?;
         self.may_fill(&seen, &name, false, false)?;
         let named = (!columns.is_empty()).then_some(columns);
-        let targets = targets(&name, &seen.columns(table), named)?;
+        if let Some(column) = columns.iter().find(|name| table.generated.contains_key(*name)) {
+            return Err(Error::Row {
+                sqlstate: "42P10",
+                message: format!("column \"{column}\" is a generated column"),
+                detail: Some("Generated columns cannot be used in COPY.".into()),
+                hint: "Leave it out: it is computed.".into(),
+            });
+        }
+        let mut columns = targets(&name, &seen.columns(table), named)?;
+        columns.retain(|target| !table.generated.contains_key(target.name()));
         self.note(&seen, &name).await?;
-        let columns = targets.iter().map(|target| target.name().clone()).collect();
         Ok(CopyTarget { name, columns })
     }
 
-    /// Puts rows into the table, column by column. Returns how many they are.
+    /// Puts rows into the table, column by column: texts, or values of types that can be assigned. Returns how many they are.
     pub async fn copy_rows(&self, target: &CopyTarget, columns: Vec<ArrayRef>) -> Result<u64> {
         let seen = self.seen();
         self.admit_reading(&seen.live)?;
         let (_, table) = seen.table(&target.name, "COPY FROM")?;
         self.may_fill(&seen, &target.name, false, false)?;
         let count = columns.first().map_or(0, |column| column.len());
-        let targets = targets(&target.name, &seen.columns(table), Some(&target.columns))?;
+        let names: Vec<String> =
+            target.columns.iter().map(|column| column.name().clone()).collect();
+        let targets = targets(&target.name, &seen.columns(table), Some(&names))?;
         let zone = self.facts().setting("TimeZone").and_then(|name| Zone::parse(&name));
         let zone = zone.unwrap_or_else(Zone::utc);
         let columns = columns.iter().zip(&targets);
         let columns = columns.map(|(texts, target)| copied::read(texts, target, &zone));
         let columns = columns.collect::<Result<Vec<_>>>()?;
-        let fields = target.columns.iter().zip(&columns);
+        let fields = names.iter().zip(&columns);
         let fields =
             fields.map(|(name, column)| Field::new(name, column.data_type().clone(), true));
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
         let options = RecordBatchOptions::new().with_row_count(Some(count));
         let rows = RecordBatch::try_new_with_options(schema, columns, &options)
             .map_err(DataFusionError::from)?;
-        let sources = target.columns.iter().enumerate();
-        let sources = sources.map(|(at, name)| (name.clone(), at)).collect();
+        let sources = names.into_iter().enumerate().map(|(at, name)| (name, at)).collect();
         let made = self.opened(&table.path).await?;
         let mut shaper = self.shaper(&seen, (&target.name, table), &made, sources)?;
         let mut writer = FileWriter::new(&made);
         writer.push(shaper.shape(&rows).await?).await?;
         let Shaper { numbers, brought, .. } = shaper;
-        self.settle_rows(&seen, (&target.name, table), &numbers, brought, &[]).await?;
+        let of_table = (target.name.as_str(), table);
+        let doubts = self.settle_rows(&seen, of_table, &numbers, brought, &[]).await?;
         let files = writer.finish().await?;
-        self.stage_rows(&seen, &made, files, &[]);
+        let doubts = self.owe_own(&seen, &target.name, doubts);
+        let of_table = (target.name.as_str(), &made);
+        self.stage_and_follow(&seen, of_table, files, &[], doubts).await?;
         Ok(count as u64)
+    }
+
+    /// Holds the rows of a COPY against each other that came in pieces, when all of them are there.
+    pub async fn end_copy(&self) -> Result<()> {
+        self.settle_owed(false).await
     }
 }

@@ -18,7 +18,9 @@ use datafusion::sql::sqlparser::ast::{
 };
 use futures::{FutureExt, TryStreamExt};
 
+use super::acting::acting;
 use super::changes::is_default;
+use super::followers::Followers;
 use super::insert::{cast, sql_type};
 use super::rows::assigned;
 use super::statement::{parts, unsupported};
@@ -28,7 +30,7 @@ use crate::engine::Live;
 use crate::error::{Error, Result};
 use crate::query::governed::PROFILE_ID;
 use crate::query::planner::parse_one;
-use crate::query::postgres::{DEFAULT, SessionFacts, zone_of};
+use crate::query::postgres::{DEFAULT, GENERATED, SessionFacts, zone_of};
 use crate::query::session::QuerySession;
 
 /// Reads the default of a column. Returns what it is kept as; nothing if it is null.
@@ -72,6 +74,8 @@ fn refusal(part: &Expr) -> Option<Error> {
         Expr::Value(value) if matches!(value.value, Value::Placeholder(_)) => {
             Some(refused("a parameter"))
         }
+        // It would act on the session of whoever writes a row.
+        Expr::Function(function) if let Some(name) = acting(&function.name) => Some(refused(&name)),
         Expr::Function(function) => {
             let name = parts(&function.name).pop().unwrap_or_default();
             let counts = ["nextval", "setval", "currval", "lastval"].contains(&name.as_str());
@@ -110,8 +114,10 @@ fn expression(sql: &str, target: &Field) -> Result<Expr> {
 pub(super) struct Declared {
     /// All columns of the table, in order.
     columns: Vec<(String, Option<Expr>)>,
-    /// Those whose rows are numbered.
+    /// Those whose rows are numbered, or computed.
     numbered: BTreeSet<String>,
+    /// Those that are computed.
+    followers: Followers,
 }
 
 impl Declared {
@@ -122,25 +128,42 @@ impl Declared {
         let found = snapshot.named(schema, table);
         let columns = found.iter().flat_map(|found| found.relation.columns.iter());
         let numbered = found.iter().flat_map(|found| found.relation.numbered.keys());
-        let columns = columns.map(|column| (column.as_ref(), column.metadata().get(DEFAULT)));
-        Self::of(columns, numbered)
+        let columns: Vec<&Field> = columns.map(|column| column.as_ref()).collect();
+        let of = |key: &'static str| {
+            columns.iter().map(move |column| (*column, column.metadata().get(key)))
+        };
+        Self::of(of(DEFAULT), numbered, of(GENERATED))
     }
 
     /// Returns those of a table with these columns.
     pub(super) fn made(table: &AnalyticsTable, columns: &[Field]) -> Result<Self> {
+        let generated = columns.iter().map(|column| (column, table.generated.get(column.name())));
         let columns = columns.iter().map(|column| (column, table.defaults.get(column.name())));
-        Self::of(columns, table.numbered.keys())
+        Self::of(columns, table.numbered.keys(), generated)
     }
 
     fn of<'a>(
         columns: impl Iterator<Item = (&'a Field, Option<&'a String>)>,
         numbered: impl Iterator<Item = &'a String>,
+        generated: impl Iterator<Item = (&'a Field, Option<&'a String>)>,
     ) -> Result<Self> {
+        let generated: Vec<(&Field, Option<&String>)> = generated.collect();
+        let computed = generated.iter().filter(|(_, sql)| sql.is_some());
+        let computed = computed.map(|(column, _)| column.name());
         let columns = columns.map(|(column, sql)| {
             let default = sql.map(|sql| expression(sql, column)).transpose()?;
             Ok((column.name().clone(), default))
         });
-        Ok(Self { columns: columns.collect::<Result<_>>()?, numbered: numbered.cloned().collect() })
+        Ok(Self {
+            columns: columns.collect::<Result<_>>()?,
+            numbered: numbered.chain(computed).cloned().collect(),
+            followers: Followers::of(generated.iter().copied())?,
+        })
+    }
+
+    /// Returns the columns that are computed of others.
+    pub(super) fn followers(&self) -> &Followers {
+        &self.followers
     }
 
     /// Returns the name of the column at a place.
@@ -359,13 +382,17 @@ mod tests {
         for sql in ["b", "t.b + 1", "(SELECT 1)", "ARRAY(SELECT 1)", "nextval('s') + 1", "$1"] {
             assert!(read("a", &written(sql)).is_err(), "{sql}");
         }
+        for call in ["set_config('a.b', 'x', false)", "coalesce(pg_cancel_backend(1)::int, 1)"] {
+            assert!(read("a", &written(call)).is_err(), "{call}");
+        }
         assert!(read(PROFILE_ID, &written("1")).is_err());
     }
 
     #[test]
     fn the_word_stands_for_the_default_or_null() {
         let columns = vec![("a".to_owned(), Some(written("7"))), ("b".to_owned(), None)];
-        let declared = Declared { columns, numbered: BTreeSet::from(["b".to_owned()]) };
+        let (numbered, followers) = (BTreeSet::from(["b".to_owned()]), Followers::default());
+        let declared = Declared { columns, numbered, followers };
         let word = Expr::Identifier(Ident::new("DEFAULT"));
         assert_eq!(declared.value("a", &word).to_string(), "7");
         assert_eq!(declared.value("b", &word).to_string(), "NULL");

@@ -1,7 +1,5 @@
 //! The rows of an `INSERT`: which column each of its values goes to, and of what type literals and parameters are.
 
-use std::collections::BTreeMap;
-
 use arrow::datatypes::{Field, FieldRef};
 use datafusion::sql::sqlparser::ast::{
     CastKind, DataType as SqlType, Expr, Ident, Insert, OnInsert, Query, SelectItem, SetExpr,
@@ -11,16 +9,17 @@ use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
 use super::changes::is_default;
-use super::defaults;
+use super::conflict::{EXCLUDED, PLACE};
 use super::keys::is_always_given;
 use super::returning::Returning;
-use super::rows::check_assignable;
+use super::rows::{ROW, check_assignable};
 use super::statement::{HERE, Write, existing, normal, parts, unsupported};
-use crate::catalog::{AnalyticsTable, Identity, NumberedColumn, placed, qualified};
+use super::{defaults, generated};
+use crate::catalog::{AnalyticsTable, Identity, placed, qualified};
 use crate::error::{Error, Result};
 use crate::query::planner::parse_one;
-use crate::query::postgres::SessionFacts;
 use crate::query::postgres::types::{format_type, pg_type_of};
+use crate::query::postgres::{SessionFacts, refuse_unseen};
 
 /// Types of which a text or a parameter is taken for a value at once; others are, when the row is written.
 const TYPED: [&str; 17] = [
@@ -67,6 +66,9 @@ pub(super) fn read(insert: &Insert, facts: &SessionFacts) -> Result<Write> {
         Some(alias) => normal(&alias.alias),
         None => placed(&name).1.to_owned(),
     };
+    if let Some(conflict) = &conflict {
+        refuse_unseen(&**conflict, &[ROW, PLACE], &[alias.as_str(), EXCLUDED])?;
+    }
     let columns: Vec<String> =
         insert.columns.iter().filter_map(|column| parts(column).pop()).collect();
     let (columns, query) = match &insert.source {
@@ -173,10 +175,10 @@ fn one_row() -> Result<Box<Query>> {
     }
 }
 
-/// Leaves the columns out of an `INSERT` that are numbered and have `DEFAULT` in each row. Where others bring numbers, the rows
+/// Leaves the columns out of an `INSERT` that are numbered or computed and have `DEFAULT` in each row. Where others bring numbers, the rows
 /// that do not take theirs from the sequence.
 pub(super) fn leave_out_numbers(
-    numbered: &BTreeMap<String, NumberedColumn>,
+    table: &AnalyticsTable,
     columns: &[Field],
     named: &mut Option<Vec<String>>,
     query: &mut Query,
@@ -191,14 +193,16 @@ pub(super) fn leave_out_numbers(
     names.truncate(width);
     let defaults =
         |at: usize| values.rows.iter().filter(|row| is_default(&row.content[at])).count();
+    let is_made =
+        |name: &String| table.numbered.contains_key(name) || table.generated.contains_key(name);
     let found: Vec<(usize, usize)> = (0..width)
-        .filter(|at| numbered.contains_key(&names[*at]))
+        .filter(|at| is_made(&names[*at]))
         .map(|at| (at, defaults(at)))
         .filter(|(_, defaults)| *defaults > 0)
         .collect();
     for (at, defaults) in found.into_iter().rev() {
         if defaults < values.rows.len() {
-            let Some(by) = numbered.get(&names[at]) else { continue };
+            let Some(by) = table.numbered.get(&names[at]) else { continue };
             // One that takes no other numbers is refused for those.
             if by.identity != Some(Identity::Always) {
                 let next = next_number(&by.sequence)?;
@@ -248,9 +252,16 @@ pub(super) fn check(given: &[FieldRef], targets: &[Field], all_named: bool) -> R
     pairs.try_for_each(|(given, target)| check_assignable(given.data_type(), target))
 }
 
-/// Fails if values are given to one of the first `count` columns `targets` that takes those of its sequence alone.
+/// Fails if values are given to one of the first `count` columns `targets` that takes those of its sequence alone, or is
+/// computed.
 pub(super) fn refuse_given(table: &AnalyticsTable, targets: &[Field], count: usize) -> Result<()> {
     let mut given = targets.iter().take(count);
+    let of_row = |target: &&Field| table.generated.contains_key(target.name());
+    if let Some(target) = targets.iter().take(count).find(of_row) {
+        let column = target.name();
+        let message = format!("cannot insert a non-DEFAULT value into column \"{column}\"");
+        return Err(generated::refused(message, column));
+    }
     match given.find(|target| is_always_given(table, target.name())) {
         None => Ok(()),
         Some(target) => Err(Error::Standard {

@@ -4,6 +4,7 @@ use datafusion::logical_expr::LogicalPlan;
 use futures::TryStreamExt;
 
 use super::insert;
+use super::links::Doubts;
 use super::provenance::Provenance;
 use super::returning::{Item, Returned};
 use super::rows::{FileWriter, Shaper};
@@ -19,6 +20,7 @@ pub(super) struct NewRows {
     pub(super) files: Vec<FileEntry>,
     pub(super) count: u64,
     returned: Option<Returned>,
+    doubts: Doubts,
 }
 
 impl QuerySession {
@@ -34,7 +36,7 @@ impl QuerySession {
         let (relation, table) = seen.table(name, "INSERT")?;
         self.require_owner(name, relation)?;
         let shown = seen.columns(table);
-        let returned = returning.map(|items| Returned::new(items, name, &shown)).transpose()?;
+        let returned = returning.map(|items| Returned::new(items, &shown)).transpose()?;
         let targets = insert::targets(name, &shown, columns)?;
         let provenance = Provenance::of(&plan, table.of_persons)?;
         let given = plan.schema().fields();
@@ -47,7 +49,7 @@ impl QuerySession {
         let sources = sources.map(|(at, target)| (target.name().clone(), at)).collect();
         let made = self.opened(&table.path).await?;
         let rows = self.write_rows(seen, name, (table, &made), sources, returned, plan).await?;
-        self.stage_rows(seen, &made, rows.files, &[]);
+        self.stage_and_follow(seen, (name, &made), rows.files, &[], rows.doubts).await?;
         let written = Written::tagged(format!("INSERT 0 {}", rows.count));
         let written = Written { returned: rows.returned.map(Returned::into_rows), ..written };
         self.bind(seen, name, purpose.filter(|_| rows.count > 0), written)
@@ -73,7 +75,7 @@ impl QuerySession {
             writer.push(shaper.shape(&batch).await?).await?;
         }
         let Shaper { numbers, brought, returned, .. } = shaper;
-        self.settle_rows(seen, (name, table), &numbers, brought, &[]).await?;
-        Ok(NewRows { files: writer.finish().await?, count, returned })
+        let doubts = self.settle_rows(seen, (name, table), &numbers, brought, &[]).await?;
+        Ok(NewRows { files: writer.finish().await?, count, returned, doubts })
     }
 }

@@ -50,14 +50,23 @@ pub(crate) struct Key {
 }
 
 /// The keys of rows; those with a null are none.
-struct Values {
+pub(super) struct Values {
     rows: Rows,
     nulls: Option<NullBuffer>,
 }
 
 impl Values {
+    /// Returns the keys of rows of which these are the columns.
+    pub(super) fn of(converter: &RowConverter, columns: &[ArrayRef]) -> Result<Self> {
+        let nulls: Vec<Option<NullBuffer>> =
+            columns.iter().map(|column| column.logical_nulls()).collect();
+        let nulls = NullBuffer::union_many(nulls.iter().map(Option::as_ref));
+        let rows = converter.convert_columns(columns).map_err(DataFusionError::from)?;
+        Ok(Self { rows, nulls })
+    }
+
     /// Returns the keys, each with the place of its row.
-    fn iter(&self) -> impl Iterator<Item = (usize, Row<'_>)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (usize, Row<'_>)> {
         let is_key = |at: usize| self.nulls.as_ref().is_none_or(|nulls| nulls.is_valid(at));
         self.rows.iter().enumerate().filter(move |(at, _)| is_key(*at))
     }
@@ -92,12 +101,7 @@ impl Key {
     /// Returns the keys of rows as they are stored.
     fn values(&self, stored: &RecordBatch) -> Result<Values> {
         let columns = self.columns.iter().map(|name| tables::column(stored, name).cloned());
-        let columns = columns.collect::<Result<Vec<ArrayRef>>>()?;
-        let nulls: Vec<Option<NullBuffer>> =
-            columns.iter().map(|column| column.logical_nulls()).collect();
-        let nulls = NullBuffer::union_many(nulls.iter().map(Option::as_ref));
-        let rows = self.converter.convert_columns(&columns).map_err(DataFusionError::from)?;
-        Ok(Values { rows, nulls })
+        Values::of(&self.converter, &columns.collect::<Result<Vec<ArrayRef>>>()?)
     }
 
     /// The answer to a key that the stored row at a place has and another one, too.
@@ -138,16 +142,16 @@ pub(super) fn is_first(keys: &[&Key], stored: &RecordBatch) -> Result<BooleanArr
     Ok(first.collect())
 }
 
-fn bytes<'a>(value: &'a Row<'_>) -> &'a [u8] {
+pub(super) fn bytes<'a>(value: &'a Row<'_>) -> &'a [u8] {
     value.as_ref()
 }
 
-fn boxed(value: &Row<'_>) -> Box<[u8]> {
+pub(super) fn boxed(value: &Row<'_>) -> Box<[u8]> {
     Box::from(bytes(value))
 }
 
 /// Returns a value as PostgreSQL writes it.
-fn shown(stored: &RecordBatch, column: &str, row: usize) -> Result<String> {
+pub(super) fn shown(stored: &RecordBatch, column: &str, row: usize) -> Result<String> {
     let schema = stored.schema();
     let at = schema.index_of(column).map_err(DataFusionError::from)?;
     let one = stored.project(&[at]).map_err(DataFusionError::from)?.slice(row, 1);

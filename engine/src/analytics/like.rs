@@ -17,7 +17,7 @@ use crate::lake::COMMENT;
 use crate::query::DATABASE;
 use crate::query::planner::parse_one;
 use crate::query::postgres::types::{format_type, pg_type_of};
-use crate::query::postgres::{DEFAULT, Relation, RelationKind, SessionFacts, Snapshot};
+use crate::query::postgres::{DEFAULT, GENERATED, Relation, RelationKind, SessionFacts, Snapshot};
 
 /// The name of the column that stands for another relation's. No text of a statement has it.
 pub const LIKE: &str = "\u{1}like";
@@ -37,6 +37,7 @@ struct Taken {
     comments: bool,
     constraints: bool,
     defaults: bool,
+    generated: bool,
     identity: bool,
     indexes: bool,
 }
@@ -54,6 +55,7 @@ impl Taken {
                         comments: wanted,
                         constraints: wanted,
                         defaults: wanted,
+                        generated: wanted,
                         identity: wanted,
                         indexes: wanted,
                     };
@@ -61,10 +63,11 @@ impl Taken {
                 "comments" => taken.comments = wanted,
                 "constraints" => taken.constraints = wanted,
                 "defaults" => taken.defaults = wanted,
+                "generated" => taken.generated = wanted,
                 "identity" => taken.identity = wanted,
                 "indexes" => taken.indexes = wanted,
                 // There is nothing of these kinds to be taken.
-                "compression" | "generated" | "statistics" | "storage" => {}
+                "compression" | "statistics" | "storage" => {}
                 _ => return Err(unsupported("this form of LIKE", FORM)),
             }
         }
@@ -162,6 +165,9 @@ fn definition(column: &Field, relation: &Relation, taken: Taken, snapshot: &Snap
         text.push_str(" NOT NULL");
     }
     let Some(numbered) = relation.numbered.get(column.name()) else {
+        if let Some(sql) = column.metadata().get(GENERATED).filter(|_| taken.generated) {
+            text.push_str(&format!(" GENERATED ALWAYS AS ({sql}) STORED"));
+        }
         if let Some(default) = column.metadata().get(DEFAULT).filter(|_| taken.defaults) {
             text.push_str(&format!(" DEFAULT {default}"));
         }

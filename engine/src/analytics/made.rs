@@ -9,7 +9,9 @@ use datafusion::logical_expr::LogicalPlan;
 use super::checks::Checks;
 use super::constraints::ColumnRules;
 use super::defaults::Defaults;
+use super::generated::Generated;
 use super::keys::Key;
+use super::links::Links;
 use super::numbers::Brought;
 use super::provenance::Provenance;
 use super::rows::{self, Shaper};
@@ -41,6 +43,8 @@ impl QuerySession {
             primary_key_name,
             unique,
             checks,
+            foreign_keys,
+            generated,
             comments,
         } = rules.clone();
         if of_persons && let Some(column) = numbered.keys().next() {
@@ -83,15 +87,21 @@ impl QuerySession {
             not_null,
             numbered,
             defaults,
+            generated,
             primary_key: vec![],
             primary_key_name: None,
             unique,
             checks,
+            foreign_keys: vec![],
             definition,
         };
         if let Some(key) = primary_key_name {
             table.set_primary_key(name, primary_key, key);
         }
+        for new in foreign_keys {
+            self.add_foreign_key(seen, (name, &mut table), &made.snapshot().schema, new)?;
+        }
+        self.check_generated(seen, (name, &table), &made.snapshot().schema).await?;
         Checks::of(self, seen, (name, &table), &made.snapshot().schema).check().await?;
         let mut files = vec![];
         let tag = match plan {
@@ -140,8 +150,10 @@ impl QuerySession {
         let next_row = (rand::random::<u64>() >> 2) as i64;
         let numbers = self.numbers(seen, table)?;
         let keys = Key::all(name, table, &stored)?;
+        let links = Links::of(seen, (name, table), &stored)?;
         let is_given = |column: &str| sources.iter().any(|(source, _)| source == column);
         let checks = Checks::of(self, seen, (name, table), &stored);
+        let generated = Generated::of(self, seen, (name, table), &stored)?;
         let columns = columns_of(&stored, table);
         let defaults = Defaults::of(self, seen, table, &columns, is_given)?;
         Ok(Shaper {
@@ -153,6 +165,8 @@ impl QuerySession {
             next_row,
             numbers,
             keys,
+            links,
+            generated,
             brought: Brought::default(),
             checks,
             returned: None,

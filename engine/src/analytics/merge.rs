@@ -20,7 +20,7 @@ use super::rows::ROW;
 use super::statement::{Write, parts, unsupported};
 use crate::error::Result;
 use crate::query::governed::PROFILE_ID;
-use crate::query::postgres::SessionFacts;
+use crate::query::postgres::{SessionFacts, refuse_unseen};
 use crate::query::syntax::NOTHING;
 
 /// The first columns of the query: the number of the row of the target, and which clause is followed.
@@ -49,6 +49,7 @@ pub(super) fn merge(merge: &Merge, facts: &SessionFacts) -> Result<Write> {
     }
     let table = TableWithJoins { relation: merge.table.clone(), joins: vec![] };
     let target = Target::of(&table, "MERGE", facts)?;
+    refuse_unseen(merge, &[ROW], &[target.alias.value.as_str()])?;
     let mut query = target.query(&[], None, None)?;
     let of_target = |column| Expr::CompoundIdentifier(vec![target.alias.clone(), column]);
     let row = || of_target(Ident::new(ROW));
@@ -163,6 +164,10 @@ fn step(
         MergeAction::Update(update) => {
             if update.update_predicate.is_some() || update.delete_predicate.is_some() {
                 return Err(unsupported("WHERE of UPDATE in MERGE", "Write WHEN MATCHED AND ..."));
+            }
+            if !declared.followers().are_none() {
+                let what = "UPDATE in MERGE of a table with generated columns";
+                return Err(unsupported(what, "Use UPDATE ... FROM in the same transaction."));
             }
             let mut assigned = Vec::with_capacity(update.assignments.len());
             let mut numbered: Vec<String> = vec![];

@@ -143,6 +143,7 @@ impl QuerySession {
                 MergeStep::Insert { columns: named, values } => {
                     let targets = insert::targets(name, &columns, named.as_deref())?;
                     refuse_numbered(table, targets.iter().take(values.len()))?;
+                    insert::refuse_given(table, &targets, values.len())?;
                     let sources = targets.iter().zip(values.clone());
                     let sources = sources.map(|(target, at)| (target.name().clone(), at)).collect();
                     let shaper = self.shaper(seen, (name, table), &made, sources)?;
@@ -159,10 +160,10 @@ impl QuerySession {
         let of_table = (name, &made, snapshot.as_ref(), table);
         let anew = self.written_anew(seen, of_table, &changes, &keys, &mut brought);
         let (anew, removes) = anew.await?;
-        self.settle_rows(seen, (name, table), &numbers, brought, &changes).await?;
+        let doubts = self.settle_rows(seen, (name, table), &numbers, brought, &changes).await?;
         adds.extend(anew);
         if !adds.is_empty() || !removes.is_empty() {
-            self.stage_rows(seen, &made, adds, &removes);
+            self.stage_and_follow(seen, (name, &made), adds, &removes, doubts).await?;
         }
         let written = Written::tagged(format!("MERGE {count}"));
         self.bind(seen, name, purpose.filter(|_| count > 0), written)

@@ -7,7 +7,9 @@
 //! whether the row exists. `provenance` says when that is enough, and when a table is bound to the purpose that it was
 //! made for as well; the first rows in which several people meet bind one that was open.
 
+mod acting;
 mod altered_keys;
+mod asked;
 mod chained;
 mod changed;
 mod changes;
@@ -25,11 +27,18 @@ mod copied;
 mod copy;
 mod counted;
 mod defaults;
+mod deferred;
+mod follow;
+mod followers;
+mod foreign_keys;
+mod generated;
 mod insert;
 mod inserted;
 mod into;
 mod keys;
+mod lengths;
 mod like;
+mod links;
 mod literals;
 mod made;
 mod materialized;
@@ -39,6 +48,7 @@ mod numbers;
 mod objects;
 mod personal;
 mod provenance;
+mod referring;
 mod returned_names;
 mod returned_order;
 mod returning;
@@ -51,6 +61,7 @@ mod sequence_options;
 mod sequences;
 mod staged;
 mod statement;
+mod storage;
 mod upserted;
 mod with;
 mod write;

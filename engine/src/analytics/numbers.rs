@@ -17,6 +17,7 @@ use parking_lot::Mutex;
 use super::changed::Changed;
 use super::counted::Counted;
 use super::keys::BroughtKeys;
+use super::links::Doubts;
 use super::sequences::Sequences;
 use super::statement::parts;
 use super::write::{Seen, missing};
@@ -107,6 +108,8 @@ pub(crate) struct Brought {
     numbers: BTreeMap<String, (i64, i64)>,
     /// The keys.
     pub(super) keys: BroughtKeys,
+    /// What is to be asked about foreign keys.
+    pub(super) doubts: Doubts,
 }
 
 impl Brought {
@@ -179,7 +182,7 @@ fn refuse_bound(seen: &Seen, sequence: &AnalyticsSequence, table: &AnalyticsTabl
 impl QuerySession {
     /// Gives none of the numbers any more that rows brought, nor one below them. Fails if a key that they brought is one that
     /// another row has, those which are `gone` or have become others left out, and notes what has to hold when the rows are
-    /// committed.
+    /// committed. Returns what is to be asked about foreign keys when they are staged.
     pub(super) async fn settle_rows(
         &self,
         seen: &Seen,
@@ -187,8 +190,8 @@ impl QuerySession {
         numbers: &BTreeMap<String, Numbering>,
         brought: Brought,
         gone: &[Changed],
-    ) -> Result<()> {
-        let Brought { numbers: own, keys } = brought;
+    ) -> Result<Doubts> {
+        let Brought { numbers: own, keys, doubts } = brought;
         if !keys.is_empty() {
             self.refuse_keys(seen, (name, table), keys, gone).await?;
             self.staged().lock().copied(&seen.base.published, &table.path);
@@ -207,7 +210,7 @@ impl QuerySession {
                 self.staged().lock().gave_keys(&table.path, column, numbering);
             }
         }
-        Ok(())
+        Ok(doubts)
     }
 
     /// Returns the numbers of each numbered column of a table.

@@ -1,9 +1,13 @@
 //! Views, and what is done to tables, views and sequences as a whole: dropped, renamed, emptied, commented on.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use arrow::datatypes::Schema;
 use datafusion::sql::sqlparser::ast::{CommentObject, ObjectName, Statement};
 
+use super::acting;
 use super::insert::no_column;
+use super::referring::{self, without_referring};
 use super::sequence_objects::{renamed, without_sequences};
 use super::staged::exists;
 use super::statement::{Write, existing, normal, unsupported};
@@ -64,7 +68,7 @@ impl QuerySession {
             Some(relation) => self.require_owner(name, relation)?,
             None => {}
         }
-        let mut names = std::collections::BTreeSet::new();
+        let mut names = BTreeSet::new();
         if let Some(twice) = columns.fields().iter().find(|column| !names.insert(column.name())) {
             return Err(Error::Standard {
                 sqlstate: "42701",
@@ -92,6 +96,7 @@ impl QuerySession {
 
     /// Returns the text of the query of the view `name`, in which names have their schema.
     pub(super) fn definition_of(&self, name: &str, query: &Statement) -> Result<String> {
+        acting::refuse(query)?;
         let mut named = query.clone();
         postgres::qualify(&mut named, self.facts());
         let text = named.to_string();
@@ -113,7 +118,11 @@ impl QuerySession {
     /// Runs a statement that needs no query.
     pub(super) async fn change_objects(&self, seen: &Seen, write: &Write) -> Result<Written> {
         match write {
-            Write::Truncate { names, restart } => self.truncate(seen, names, *restart).await,
+            Write::Truncate { names, restart, cascade } => {
+                let (names, written) = self.emptied_with(seen, names, *cascade)?;
+                self.truncate(seen, &names, *restart).await?;
+                Ok(written)
+            }
             Write::CreateSequence { name, if_not_exists, changes, owner } => {
                 self.create_sequence(seen, name, *if_not_exists, changes, owner).await
             }
@@ -145,10 +154,9 @@ impl QuerySession {
         }
     }
 
-    async fn truncate(&self, seen: &Seen, names: &[String], restart: bool) -> Result<Written> {
+    async fn truncate(&self, seen: &Seen, names: &[String], restart: bool) -> Result<()> {
         for name in names {
-            let (relation, table) = seen.table(name, "TRUNCATE")?;
-            self.require_owner(name, relation)?;
+            let (_, table) = seen.table(name, "TRUNCATE")?;
             self.note(seen, name).await?;
             let snapshot = seen.live.published.table(&table.path).ok_or_else(|| missing(name))?;
             if !snapshot.files.is_empty() {
@@ -159,7 +167,7 @@ impl QuerySession {
                 self.restart_sequences(seen, name);
             }
         }
-        Ok(Written::tagged("TRUNCATE TABLE"))
+        Ok(())
     }
 
     async fn drop_made(
@@ -236,6 +244,8 @@ impl QuerySession {
             at += 1;
         }
         let left = without_sequences(state, &gone, cascade, &mut written.notices)?;
+        let mut left: BTreeMap<String, AnalyticsRelation> = left.into_iter().collect();
+        written.notices.extend(without_referring(state, &gone, cascade, &mut left)?);
         for name in &gone {
             self.note(seen, name).await?;
         }
@@ -263,6 +273,7 @@ impl QuerySession {
         }
         self.note(seen, name).await?;
         let tag = format!("ALTER {}", relation.word().to_uppercase());
+        self.refuse_pending(name)?;
         let mut moved = relation.clone();
         if let AnalyticsBody::Table(table) = &mut moved.body
             && !table.primary_key.is_empty()
@@ -270,7 +281,9 @@ impl QuerySession {
             // The key keeps its name.
             table.primary_key_name = Some(table.name_of_primary_key(name));
         }
-        let others = renamed(&seen.live.published.state, name, &to).into_iter();
+        let state = &seen.live.published.state;
+        let referring = referring::renamed(state, name, &to, &mut moved);
+        let others = renamed(state, name, &to).into_iter().chain(referring);
         let mut relations = vec![(name.to_owned(), None), (to, Some(moved))];
         relations.extend(others.map(|(name, relation)| (name, Some(relation))));
         self.put_checked(seen, relations)?;

@@ -14,12 +14,11 @@ use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::common::ScalarValue;
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, Statement,
+    Expr, Ident, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, Spanned, Statement,
     visit_expressions_mut,
 };
 use futures::{FutureExt, TryStreamExt};
 
-use super::insert::no_column;
 use super::returned_names::has_bare_name;
 use super::statement::{normal, parts, unsupported};
 use super::write::Seen;
@@ -29,6 +28,7 @@ use crate::error::{Error, Result};
 use crate::query::governed::PROFILE_ID;
 use crate::query::planned::Planned;
 use crate::query::planner::parse_one;
+use crate::query::postgres::{check_returned, missing_column};
 use crate::query::relations::{Origin, Relation};
 use crate::query::session::QuerySession;
 use crate::query::system::Rows;
@@ -59,8 +59,8 @@ pub(crate) struct Returning {
 pub(crate) enum Item {
     /// `*`.
     All,
-    /// A column, and the name that it comes back under.
-    Column { name: String, shown: String },
+    /// A column, as it is written, and the name that it comes back under.
+    Column { name: String, written: Box<Expr>, shown: String },
 }
 
 impl Returning {
@@ -69,6 +69,7 @@ impl Returning {
     /// # Errors
     /// [`Error::Unsupported`] for columns of other relations beside queries.
     pub(super) fn read(list: &[SelectItem], table: &str, has_others: bool) -> Result<Self> {
+        list.iter().try_for_each(check_returned)?;
         let is_plain = list.iter().all(|item| plain(item, table).is_some());
         let is_open = |item: &SelectItem| match item {
             SelectItem::Wildcard(_) => true,
@@ -110,7 +111,9 @@ impl Returning {
                     false if has_others => {
                         let at = others.iter().position(|other| other == &*expr);
                         let at = at.unwrap_or(others.len());
-                        let name = Ident::with_quote('"', other_name(at));
+                        // Errors point at where it is written.
+                        let span = expr.span();
+                        let name = Ident { span, ..Ident::with_quote('"', other_name(at)) };
                         let other = std::mem::replace(expr, Expr::Identifier(name));
                         if at == others.len() {
                             others.push(other);
@@ -212,7 +215,7 @@ fn plain(item: &SelectItem, table: &str) -> Option<Item> {
         _ => return None,
     };
     let shown = alias.unwrap_or_else(|| name.clone());
-    Some(Item::Column { name, shown })
+    Some(Item::Column { name, written: Box::new(expr.clone()), shown })
 }
 
 impl QuerySession {
@@ -257,13 +260,13 @@ impl QuerySession {
         self.plan_with(&seen.live, &context, query, types).await
     }
 
-    /// Returns where the rows come from that `RETURNING` makes of those of the table `name`, which has the columns `shown`
-    /// and whose rows come from `own`.
+    /// Returns where the rows come from that `RETURNING` makes of those of a table which has the columns `shown` and whose rows
+    /// come from `own`.
     pub(super) async fn origin_of(
         &self,
         seen: &Seen,
         returning: &Returning,
-        (name, shown): (&str, &[Field]),
+        shown: &[Field],
         own: Origin,
         types: &[Option<DataType>],
     ) -> Result<Origin> {
@@ -272,7 +275,7 @@ impl QuerySession {
             let what = format!("{} in RETURNING of a part of WITH", told(other));
             return Err(unsupported(what, hint));
         }
-        let returned = Returned::new(&returning.items, name, shown)?;
+        let returned = Returned::new(&returning.items, shown)?;
         let own = Origin { ids: returned.ids(), ..own };
         let columns = Arc::clone(&returned.schema);
         let Some((query, columns)) = returning.query(columns) else { return Ok(own) };
@@ -343,8 +346,8 @@ impl Returned {
     /// Returns no rows yet; `columns` are those of the table.
     ///
     /// # Errors
-    /// [`Error::Standard`] for a column that the table does not have.
-    pub(super) fn new(items: &[Item], relation: &str, columns: &[Field]) -> Result<Self> {
+    /// SQLSTATE 42703 for a column that the table does not have.
+    pub(super) fn new(items: &[Item], columns: &[Field]) -> Result<Self> {
         let (mut sources, mut fields) = (vec![], vec![]);
         for item in items {
             match item {
@@ -352,9 +355,9 @@ impl Returned {
                     sources.extend(columns.iter().map(|column| column.name().clone()));
                     fields.extend(columns.iter().cloned());
                 }
-                Item::Column { name, shown } => {
+                Item::Column { name, written, shown } => {
                     let column = columns.iter().find(|column| column.name() == name);
-                    let column = column.ok_or_else(|| no_column(relation, name))?;
+                    let column = column.ok_or_else(|| missing_column(written))?;
                     sources.push(name.clone());
                     fields.push(column.clone().with_name(shown));
                 }

@@ -78,6 +78,14 @@ impl QuerySession {
                 hint: format!("SET cdp.purpose = '{bound}', if that is granted to your role."),
             }),
             None if !personal => Ok(None),
+            // Rows that refer to each other tell of each other.
+            None if seen.live.published.state.has_links(name) => Err(Error::Denied {
+                message: format!(
+                    "\"{}\" has foreign keys and is open to every purpose, and these rows depend on persons",
+                    qualified(name)
+                ),
+                hint: "Put them into a table of their own, or drop the foreign keys.".into(),
+            }),
             None if apart && !matches!(purpose, Some((_, LegalBasis::Contract))) => Ok(None),
             None => {
                 let purpose = own.cloned().ok_or_else(no_purpose)?;

@@ -19,7 +19,10 @@ use uuid::Uuid;
 
 use super::checks::{Checks, check_not_null};
 use super::defaults::Defaults;
+use super::generated::{Generated, Open};
 use super::keys::Key;
+use super::lengths::fitted;
+use super::links::Links;
 use super::numbers::{Brought, Numbering};
 use super::returning::Returned;
 use crate::catalog::AnalyticsTable;
@@ -208,7 +211,7 @@ fn converted(array: &ArrayRef, field: &Field, zone: &Zone) -> Result<ArrayRef> {
         let bare = texts.iter().map(|text| text.map(|text| text.trim_end_matches(' ')));
         array = cast(&(Arc::new(bare.collect::<StringArray>()) as ArrayRef), target)?;
     }
-    check_length(&array, field)?;
+    let array = fitted(array, field)?;
     let logical = field.metadata().get(lake::LOGICAL_TYPE).filter(|_| target.is_string());
     match logical.map(String::as_str) {
         Some("uuid") => cast(&uuids(&array)?, target),
@@ -235,31 +238,6 @@ fn uuids(array: &ArrayRef) -> Result<ArrayRef> {
     Ok(Arc::new(read.collect::<Result<StringArray>>()?))
 }
 
-/// Fails if a text is longer than its column allows, or one of an array.
-fn check_length(array: &ArrayRef, field: &Field) -> Result<()> {
-    let logical = field.metadata().get(lake::LOGICAL_TYPE);
-    let logical = logical.map(|logical| logical.strip_suffix("[]").unwrap_or(logical));
-    let array = array.as_list_opt::<i32>().map_or(array, |lists| lists.values());
-    let most = logical.and_then(|logical| {
-        let (base, rest) = logical.split_once('(')?;
-        let counted = matches!(base, "varchar" | "character varying" | "bpchar" | "character");
-        rest.strip_suffix(')').filter(|_| counted)?.parse::<usize>().ok()
-    });
-    let Some(most) = most.filter(|_| array.data_type().is_string()) else { return Ok(()) };
-    let texts = crate::tables::texts(array)?;
-    if texts.iter().flatten().all(|text| text.chars().count() <= most) {
-        return Ok(());
-    }
-    let (pg_type, modifier) = pg_type_of(field);
-    let data_type = format_type(i64::from(pg_type.oid), i64::from(modifier));
-    let of_value = data_type.strip_suffix("[]").unwrap_or(&data_type);
-    Err(Error::Standard {
-        sqlstate: "22001",
-        message: format!("value too long for type {of_value}"),
-        hint: "Cut the value with left(value, n), or make the column text.".into(),
-    })
-}
-
 /// What turns rows of a query into rows of a table.
 pub(crate) struct Shaper<'a> {
     /// The columns as they are stored.
@@ -278,6 +256,10 @@ pub(crate) struct Shaper<'a> {
     pub(crate) numbers: BTreeMap<String, Numbering>,
     /// The primary key and unique constraints.
     pub(crate) keys: Vec<Key>,
+    /// The foreign keys.
+    pub(crate) links: Links,
+    /// The columns that are computed of others.
+    pub(crate) generated: Generated<'a>,
     /// The numbers and keys that rows brought.
     pub(crate) brought: Brought,
     /// What rows are to be.
@@ -304,6 +286,7 @@ impl Shaper<'_> {
         let mut columns = Vec::with_capacity(self.stored.fields().len());
         // The same as queries see them.
         let mut shown = Vec::with_capacity(self.stored.fields().len());
+        let mut open = Open::default();
         for field in self.stored.fields() {
             columns.push(match field.name().as_str() {
                 ROW => {
@@ -349,14 +332,22 @@ impl Shaper<'_> {
                     if given.is_some() && numbering.is_some() {
                         self.brought.take(name, &array)?;
                     }
-                    if let Some(returned) = &mut self.returned {
+                    if self.generated.has(name) {
+                        open.places.push((columns.len(), shown.len()));
+                    } else if let Some(returned) = &mut self.returned {
                         returned.take_column(name, &array);
+                    }
+                    if !self.generated.are_none() {
+                        open.known.insert(name.to_owned(), Arc::clone(&array));
                     }
                     let stored = stored(&array, &logical, field)?;
                     shown.push(array);
                     stored
                 }
             });
+        }
+        if !self.generated.are_none() {
+            self.compute(&open, &mut columns, &mut shown).boxed().await?;
         }
         self.checks.hold(&shown).boxed().await?;
         if let Some(returned) = &mut self.returned {
@@ -369,6 +360,7 @@ impl Shaper<'_> {
         for key in self.keys.iter().filter(|key| brings(key, sources, numbers)) {
             self.brought.keys.take(key, &shaped, self.table)?;
         }
+        self.links.take_came(&shaped, None, &mut self.brought.doubts)?;
         Ok(shaped)
     }
 

@@ -9,10 +9,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
+use super::asked::{Asked, are_there};
+use super::deferred::Deferrals;
+use super::follow::Owed;
 use super::numbers::Numbering;
 use crate::catalog::{
-    AnalyticsRelation, AnalyticsSchema, AnalyticsTable, CatalogState, Published, TEMPORARY,
-    TableState, placed, qualified,
+    AnalyticsRelation, AnalyticsSchema, CatalogState, ForeignKey, Published, TEMPORARY, TableState,
+    placed, qualified,
 };
 use crate::error::{Error, Result};
 use crate::lake::{Commit, FileEntry, Table, TableSnapshot};
@@ -31,8 +34,14 @@ pub struct Staged {
     copied: BTreeMap<String, u64>,
     /// The numbers that are keys and were given to rows, by the path of their table and their column.
     numbered: BTreeMap<(String, String), Numbering>,
-    /// The published tables whose rows are others, as they were when that began, by path.
-    changed: BTreeMap<String, AnalyticsTable>,
+    /// What the published tables whose rows are others asked of them when that began, by path.
+    changed: BTreeMap<String, Asked>,
+    /// The files of published tables in which foreign keys found what they refer to, by path.
+    leant_on: BTreeMap<String, HashSet<Arc<str>>>,
+    /// What foreign keys are to be asked about before the end.
+    owed: Vec<Owed>,
+    /// Which of them wait for it.
+    deferrals: Deferrals,
     /// What the end of a transaction makes of temporary tables, by name.
     endings: BTreeMap<String, Ending>,
     /// Another number after each change; 0 for none. A plan is good for one number.
@@ -156,6 +165,7 @@ impl Staged {
             part.copied = self.copied.clone();
             part.numbered = self.numbered.clone();
             part.changed = self.changed.clone();
+            part.leant_on = self.leant_on.clone();
         }
         part
     }
@@ -231,10 +241,57 @@ impl Staged {
     /// Notes that rows of the table at `path` are others, by the rules that `published` has for them.
     pub(super) fn changed(&mut self, published: &Published, path: &str) {
         if !self.changed.contains_key(path)
-            && let Some(table) = table_at(&published.state, path)
+            && let Some(asked) = Asked::at(&published.state, path)
         {
-            self.changed.insert(path.to_owned(), table.clone());
+            self.changed.insert(path.to_owned(), asked);
         }
+    }
+
+    /// Notes in which files of the table at `path`, of those that are published, foreign keys found what they refer to.
+    pub(super) fn leans_on(
+        &mut self,
+        published: &Published,
+        path: &str,
+        found: &HashSet<Arc<str>>,
+    ) {
+        let Some(table) = published.table(path) else { return };
+        let files = table.files.iter().map(|file| &file.path).filter(|file| found.contains(*file));
+        self.leant_on.entry(path.to_owned()).or_default().extend(files.cloned());
+    }
+
+    /// Notes what a foreign key is to be asked about before the end.
+    pub(super) fn owe(&mut self, owed: Owed) {
+        self.owed.push(owed);
+    }
+
+    /// Notes that these foreign keys, by table and name, wait for the end or do not; `None` stands for all.
+    pub(super) fn set_deferred(&mut self, named: Option<&[(String, String)]>, deferred: bool) {
+        // The end of the transaction forgets it, as it does changes.
+        self.version = next_version();
+        match named {
+            None => self.deferrals.set_all(deferred),
+            Some(named) => {
+                named.iter().for_each(|(table, key)| self.deferrals.set(table, key, deferred));
+            }
+        }
+    }
+
+    /// Tells whether a foreign key of this table waits for the end.
+    pub(super) fn is_deferred(&self, table: &str, key: &ForeignKey) -> bool {
+        self.deferrals.is_deferred(table, key)
+    }
+
+    /// Takes what was noted for the end of a statement, or all if the transaction ends.
+    pub(super) fn take_owed(&mut self, at_commit: bool) -> Vec<Owed> {
+        let all = std::mem::take(&mut self.owed);
+        let (now, later) = all.into_iter().partition(|owed| at_commit || !owed.at_commit);
+        self.owed = later;
+        now
+    }
+
+    /// Tells whether something was noted of a foreign key of this table.
+    pub(super) fn owes(&self, name: &str) -> bool {
+        self.owed.iter().any(|owed| owed.child == name)
     }
 
     /// Notes that new rows brought numbers of a sequence.
@@ -330,11 +387,16 @@ impl Staged {
         let numbered = numbered
             .find(|(_, numbering)| numbering.is_overtaken() || numbering.is_replaced(state));
         let numbered = numbered.map(|((path, _), _)| path);
-        let mut changed = self.changed.iter();
-        let changed = changed
-            .find(|(path, then)| table_at(state, path).is_some_and(|now| asks_more(now, then)));
-        let changed = changed.map(|(path, _)| path);
-        if let Some(path) = copied.map(|(path, _)| path).or(numbered).or(changed) {
+        let changed = self
+            .changed
+            .iter()
+            .find(|(path, then)| then.is_less_than(state, path))
+            .map(|(path, _)| path);
+        let mut leant_on = self.leant_on.iter();
+        let leant_on = leant_on.find(|(path, files)| !are_there(published, path, files));
+        let leant_on = leant_on.map(|(path, _)| path);
+        let copied = copied.map(|(path, _)| path);
+        if let Some(path) = copied.or(numbered).or(changed).or(leant_on) {
             return Err(overtaken(path));
         }
         match Touched::overtaken(&self.relations, &state.analytics) {
@@ -349,6 +411,7 @@ impl Staged {
         self.make_in(state);
         state.analytics_made = state.analytics_made.max(made);
         state.check_schemas()?;
+        state.check_foreign_keys()?;
         state.check_views()
     }
 
@@ -397,22 +460,6 @@ impl Staged {
         kept.filter_map(|(_, staged)| staged.fresh.as_ref())
             .for_each(|fresh| fresh.kept.store(true, Ordering::SeqCst));
     }
-}
-
-/// Returns the table of a state whose rows lie at `path`.
-fn table_at<'a>(state: &'a CatalogState, path: &str) -> Option<&'a AnalyticsTable> {
-    state.analytics.values().filter_map(AnalyticsRelation::table).find(|table| table.path == path)
-}
-
-/// Tells whether a table asks more of its rows than it did `then`: they were never held against that.
-fn asks_more(now: &AnalyticsTable, then: &AnalyticsTable) -> bool {
-    let is_new_key = !now.primary_key.is_empty() && now.primary_key != then.primary_key;
-    let is_checked = |check| then.checks.contains(check);
-    let is_known = |columns: &[String]| then.unique.iter().any(|key| key.columns == columns);
-    is_new_key
-        || !now.not_null.is_subset(&then.not_null)
-        || now.unique.iter().any(|key| !is_known(&key.columns))
-        || !now.checks.iter().all(is_checked)
 }
 
 /// Returns a number that no other change of the process has.

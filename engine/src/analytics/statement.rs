@@ -1,8 +1,8 @@
 //! What a statement asks for that changes tables, views and sequences of analysts, and the query that it takes its rows from.
 
 use datafusion::sql::sqlparser::ast::{
-    AlterTable, AlterTableOperation, CreateTable, CreateTableOptions, CreateView, Ident,
-    ObjectName, ObjectType, OnCommit, OnConflict, Query, RenameTableNameKind, SelectInto,
+    AlterTable, AlterTableOperation, CascadeOption, CreateTable, CreateTableOptions, CreateView,
+    Ident, ObjectName, ObjectType, OnCommit, OnConflict, Query, RenameTableNameKind, SelectInto,
     Statement, Truncate, TruncateIdentityOption,
 };
 
@@ -17,7 +17,7 @@ use super::returning::Returning;
 use super::sequence_objects::{self, Owner};
 use super::sequence_options::{SequenceChanges, of_type};
 use super::staged::Ending;
-use super::{changes, insert, objects, schemas, with};
+use super::{changes, insert, objects, schemas, storage, with};
 use crate::catalog::{ANALYTICS, TEMPORARY, is_reserved, keyed, placed};
 use crate::error::{Error, Result};
 use crate::query::DATABASE;
@@ -70,8 +70,8 @@ pub(crate) enum Write {
     },
     /// `MERGE INTO name`: the query gives the rows that meet, what is done with them, and the values.
     Merge { name: String, steps: Vec<MergeStep>, query: Box<Statement> },
-    /// `TRUNCATE names [RESTART IDENTITY]`.
-    Truncate { names: Vec<String>, restart: bool },
+    /// `TRUNCATE names [RESTART IDENTITY] [CASCADE]`.
+    Truncate { names: Vec<String>, restart: bool, cascade: bool },
     /// `CREATE SEQUENCE name`.
     CreateSequence { name: String, if_not_exists: bool, changes: SequenceChanges, owner: Owner },
     /// `ALTER SEQUENCE name` but for `RENAME TO`.
@@ -130,12 +130,14 @@ impl Write {
                 partitions: None,
                 on_cluster: None,
                 identity,
+                cascade,
                 ..
             }) => {
                 let names =
                     table_names.iter().map(|target| existing(&target.name, "TRUNCATE", facts));
                 let restart = matches!(identity, Some(TruncateIdentityOption::Restart));
-                Write::Truncate { names: names.collect::<Result<_>>()?, restart }
+                let cascade = matches!(cascade, Some(CascadeOption::Cascade));
+                Write::Truncate { names: names.collect::<Result<_>>()?, restart, cascade }
             }
             Statement::CreateSequence { .. } => create_sequence(statement, facts)?,
             Statement::Drop {
@@ -350,9 +352,9 @@ fn create_table(table: &CreateTable, facts: &SessionFacts) -> Result<Write> {
             "Leave the clause out: files are sorted and merged in the background.",
         ),
         (
-            table.table_options != CreateTableOptions::None,
+            !matches!(table.table_options, CreateTableOptions::None | CreateTableOptions::With(_)),
             "options of a table",
-            "Leave WITH (...) out.",
+            "Leave them out.",
         ),
         (
             table.query.is_some() && !table.columns.is_empty(),
@@ -363,6 +365,7 @@ fn create_table(table: &CreateTable, facts: &SessionFacts) -> Result<Write> {
     if let Some((_, what, hint)) = refused.into_iter().find(|(refused, ..)| *refused) {
         return Err(unsupported(what, hint));
     }
+    storage::check(&table.table_options)?;
     let name = match table.temporary {
         true => new_temporary(&table.name)?,
         false => new(&table.name, "CREATE TABLE", facts)?,

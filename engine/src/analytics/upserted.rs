@@ -36,7 +36,7 @@ impl QuerySession {
         let provenance = Provenance::of_change(&plan, table.of_persons)?;
         let purpose = self.may_fill(seen, name, provenance.personal, false)?;
         let columns = seen.columns(table);
-        let returned = || returning.map(|items| Returned::new(items, name, &columns)).transpose();
+        let returned = || returning.map(|items| Returned::new(items, &columns)).transpose();
         let (of_new, of_changed) = (returned()?, returned()?);
         let found = self.found(seen, name, plan).await?;
         let order = sort_to_indices(found.column(PLACED), None, None);
@@ -55,6 +55,7 @@ impl QuerySession {
         shaper.returned = of_new;
         // Keys are held against each other first: of rows with the same one the first goes in.
         let keys = std::mem::take(&mut shaper.keys);
+        let links = std::mem::take(&mut shaper.links);
         let mut stored = match shaper.checks.are_there() {
             false => shaper.shape(&chosen(&found, &fate.is_new)?).await?,
             // A row is to fulfil the checks also if another one is there in its place.
@@ -79,6 +80,7 @@ impl QuerySession {
         for key in brought {
             shaper.brought.keys.take(key, &stored, table)?;
         }
+        links.take_came(&stored, None, &mut shaper.brought.doubts)?;
         let mut count = stored.num_rows();
 
         let mut changed = chosen(&found, &fate.is_changed)?;
@@ -104,12 +106,12 @@ impl QuerySession {
         let of_table = (name, &made, snapshot.as_ref(), table);
         let anew = self.written_anew(seen, of_table, &changes, &keys, &mut brought);
         let (mut adds, removes) = anew.await?;
-        self.settle_rows(seen, (name, table), &numbers, brought, &changes).await?;
+        let doubts = self.settle_rows(seen, (name, table), &numbers, brought, &changes).await?;
         let mut writer = FileWriter::new(&made);
         writer.push(stored).await?;
         adds.extend(writer.finish().await?);
         if !adds.is_empty() || !removes.is_empty() {
-            self.stage_rows(seen, &made, adds, &removes);
+            self.stage_and_follow(seen, (name, &made), adds, &removes, doubts).await?;
         }
         let returned = match (of_new, of_changed.transpose()?) {
             (Some(new), Some(changed)) => Some(in_order(new, changed, &fate)?),
@@ -178,7 +180,9 @@ fn check_proposed(
     found: &RecordBatch,
 ) -> Result<()> {
     let is_made = |column: &String| {
-        table.numbered.contains_key(column) || table.defaults.contains_key(column)
+        table.numbered.contains_key(column)
+            || table.defaults.contains_key(column)
+            || table.generated.contains_key(column)
     };
     for column in &table.not_null {
         match upsert.inserted.iter().find(|(inserted, _)| inserted == column) {

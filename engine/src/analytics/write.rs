@@ -244,6 +244,10 @@ impl QuerySession {
 
     /// Makes what this session has changed visible to all, whole or not at all.
     pub async fn commit(&self) -> Result<()> {
+        if let Err(error) = self.settle_owed(true).await {
+            self.rollback();
+            return Err(error);
+        }
         let staged = self.save_and_replace(Staged::default());
         let (changes, temporary) = (staged.part(false), staged.part(true));
         if !changes.is_empty()
@@ -333,7 +337,7 @@ impl QuerySession {
             if !table.defaults.is_empty() {
                 Declared::made(table, &shown)?.write_into(columns.as_deref(), query);
             }
-            insert::leave_out_numbers(&table.numbered, &shown, columns, query)?;
+            insert::leave_out_numbers(table, &shown, columns, query)?;
             let targets = insert::targets(name, &shown, columns.as_deref())?;
             let (all_named, zone) = (columns.is_some(), zone_of(self.facts()));
             if let Some(rows) = literals::gathered(query, &targets, all_named, &zone)? {
@@ -374,7 +378,7 @@ impl QuerySession {
                 let (_, table) = seen.table(name, "INSERT")?;
                 let shown = seen.columns(table);
                 if let Some(returning) = returning {
-                    returns = Returned::new(&returning.items, name, &shown)?.schema;
+                    returns = Returned::new(&returning.items, &shown)?.schema;
                 }
                 let targets = insert::targets(name, &shown, columns.as_deref())?;
                 let source = insert::source(query, &targets);
@@ -389,7 +393,7 @@ impl QuerySession {
                 let targets = insert::targets(name, &shown, Some(assigned))?;
                 refuse_changed(table, &targets, numbered)?;
                 let returning = returning.as_ref();
-                let returned = returning.map(|list| Returned::new(&list.items, name, &shown));
+                let returned = returning.map(|list| Returned::new(&list.items, &shown));
                 let others = returning.map_or(&[][..], |list| &list.others);
                 let mut wanted = vec![];
                 if let Some(returned) = returned.transpose()? {
@@ -410,7 +414,7 @@ impl QuerySession {
             Write::Upsert { name, upsert, returning, query } => {
                 let shown = seen.columns(seen.table(name, "INSERT")?.1);
                 if let Some(returning) = returning {
-                    returns = Returned::new(&returning.items, name, &shown)?.schema;
+                    returns = Returned::new(&returning.items, &shown)?.schema;
                 }
                 let numbered = self.context_of_change(seen, name)?;
                 let planned = self.plan_with(&seen.live, &numbered, query, types).await?;

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use arrow::datatypes::Field;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::foreign_keys::ForeignKey;
 use super::references::relations_read;
 use super::sequences::{AnalyticsSequence, NumberedColumn, named_or_listed};
 use super::state::CatalogState;
@@ -106,6 +107,9 @@ pub struct AnalyticsTable {
     /// What columns are in rows that have no value for them, as SQL.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub defaults: BTreeMap<String, String>,
+    /// What columns are computed of, as SQL over the others.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub generated: BTreeMap<String, String>,
     /// The columns that are the primary key, in order; none if there is no key.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_more")]
     pub primary_key: Vec<String>,
@@ -118,6 +122,9 @@ pub struct AnalyticsTable {
     /// What each row fulfils.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub checks: Vec<CheckConstraint>,
+    /// Which of its columns refer to keys of tables.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub foreign_keys: Vec<ForeignKey>,
     /// The query that `REFRESH MATERIALIZED VIEW` fills it with, if it is one. Names in it have their schema.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub definition: Option<String>,
@@ -155,13 +162,16 @@ pub struct Constraints {
     pub unique: Vec<UniqueConstraint>,
     /// What each row fulfils.
     pub checks: Vec<CheckConstraint>,
+    /// Which of its columns refer to keys of tables.
+    pub foreign_keys: Vec<ForeignKey>,
 }
 
 impl AnalyticsTable {
     /// Returns what holds for its rows beside that it has a primary key.
     pub fn constraints(&self) -> Constraints {
         let (primary_key_name, unique) = (self.primary_key_name.clone(), self.unique.clone());
-        Constraints { primary_key_name, unique, checks: self.checks.clone() }
+        let (checks, foreign_keys) = (self.checks.clone(), self.foreign_keys.clone());
+        Constraints { primary_key_name, unique, checks, foreign_keys }
     }
 
     /// Returns what keeps the rows of the table apart that is kept under `name`: the primary key first.

@@ -9,6 +9,7 @@
 mod analytics;
 mod check;
 mod definition;
+mod foreign_keys;
 mod freshness;
 mod identity;
 mod order;
@@ -25,6 +26,7 @@ pub use analytics::{
 };
 pub use check::{check_identifiers, check_references, check_unused};
 pub use definition::*;
+pub use foreign_keys::{Deferral, ForeignKey, ReferenceAction};
 pub use identity::*;
 pub use order::SegmentOrder;
 pub use references::references;

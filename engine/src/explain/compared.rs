@@ -17,7 +17,7 @@ use super::waterfall::{Version, probability};
 use crate::catalog::IdentityGraph;
 use crate::error::Result;
 use crate::identity::{Compared, NewSubject, PersonFields, Resolver, Rules};
-use crate::matching::Memories;
+use crate::matching::{Memories, Step, explain};
 use crate::query::governed::SUBJECT;
 use crate::table_read::{project, read_file};
 use crate::tables;
@@ -60,15 +60,22 @@ impl Ground {
         });
         let mut against: Vec<Reason> = contradicted.into_iter().collect();
         if let Some(fuzzy) = &graph.fuzzy
-            && let Some(score) = self.score(left, right).await?
+            && let Some((score, mut steps)) = self.weighed(left, right).await?
             && score < fuzzy.score
         {
-            against.push(Reason {
-                rule: Some(fuzzy.name.clone()),
-                value: Some(format!("probability {score:.4}")),
-                reason: Some(format!("SCORE {}", fuzzy.score)),
-                ..of_both("below")
-            });
+            let weighed = |status, value, reason| {
+                let (rule, value, reason) = (Some(fuzzy.name.clone()), Some(value), Some(reason));
+                Reason { rule, value, reason, ..of_both(status) }
+            };
+            let (value, reason) =
+                (format!("probability {score:.4}"), format!("SCORE {}", fuzzy.score));
+            against.push(weighed("below", value, reason));
+            // Where nothing speaks against it, too little speaks for it.
+            steps.retain(|step| !step.label.is_empty() && step.bits < 0.0);
+            steps.sort_by(|one, other| one.bits.total_cmp(&other.bits));
+            against.extend(steps.iter().map(|Step { name, label, bits }| {
+                weighed("against", format!("{name}: {label}"), format!("{:.2} bits", -bits))
+            }));
         }
         Ok((agreed.collect(), against))
     }
@@ -117,12 +124,14 @@ impl Ground {
         Ok(standing)
     }
 
-    /// Returns with which probability two records are one person by the model, if there is one.
-    async fn score(&self, left: &Found, right: &Found) -> Result<Option<f64>> {
+    /// Returns with which probability two records are one person by the model, if there is one, and what it is made of.
+    async fn weighed(&self, left: &Found, right: &Found) -> Result<Option<(f64, Vec<Step>)>> {
         let Some(weighing) = self.weighing(&[left, right]).await? else { return Ok(None) };
         let mut scorer = weighing.scorer(Memories::default());
         let best = weighing.best(&mut scorer, &left.record, &right.record);
-        Ok(best.map(|(bits, ..)| probability(f64::from(bits))))
+        Ok(best.map(|(bits, one, other)| {
+            (probability(f64::from(bits)), explain(&mut scorer, one, other).0)
+        }))
     }
 }
 

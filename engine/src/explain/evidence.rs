@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use arrow::array::{Array, AsArray, RecordBatch, StringArray};
-use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use arrow::datatypes::{Float64Type, Int64Type, TimestampMicrosecondType};
 
 use super::Ground;
 use crate::catalog::{Body, IdentityGraph, Kind};
@@ -38,7 +38,7 @@ impl fmt::Display for Node {
 }
 
 /// An edge, and what makes it strong.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Edge {
     pub(super) rule: String,
     pub(super) value: String,
@@ -46,6 +46,18 @@ pub(super) struct Edge {
     pub(super) right: Node,
     pub(super) observed_at: Option<i64>,
     pub(super) strength: Strength,
+    /// What the two records weigh, and the probability of that; of the FUZZY rule alone.
+    pub(super) weighed: Option<(f64, f64)>,
+}
+
+impl Edge {
+    /// Tells whether it is the same edge, from wherever one comes to it.
+    pub(super) fn is(&self, other: &Edge) -> bool {
+        let along = self.left == other.left && self.right == other.right;
+        let back = self.left == other.right && self.right == other.left;
+        let alike = self.rule == other.rule && self.value == other.value;
+        alike && self.weighed == other.weighed && (along || back)
+    }
 }
 
 /// What makes an edge strong.
@@ -152,7 +164,7 @@ impl Ground {
         let rows = self
             .query(&format!(
                 "SELECT rule, value, left_source, left_record_key, right_source, right_record_key, \
-                        observed_at \
+                        observed_at, bits, probability \
                  FROM identity_edges WHERE profile_id = {profile} \
                  ORDER BY left_source, left_record_key, right_source, right_record_key, rule, value \
                  LIMIT {EDGES_MAX}"
@@ -162,12 +174,16 @@ impl Ground {
         for batch in &rows {
             let columns = Texts::of(batch, 6)?;
             let times = batch.column(6).as_primitive::<TimestampMicrosecondType>();
+            let [bits, probability] =
+                [7, 8].map(|column| batch.column(column).as_primitive::<Float64Type>());
             for row in 0..batch.num_rows() {
                 let (rule, value) = (columns.text(0, row), columns.text(1, row));
                 let (left, right) = (columns.node(2, row), columns.node(4, row));
                 let strength = scales.weigh(&rule, &value, &left, &right);
                 let observed_at = times.is_valid(row).then(|| times.value(row));
-                edges.push(Edge { rule, value, left, right, observed_at, strength });
+                let is_weighed = bits.is_valid(row) && probability.is_valid(row);
+                let weighed = is_weighed.then(|| (bits.value(row), probability.value(row)));
+                edges.push(Edge { rule, value, left, right, observed_at, strength, weighed });
             }
         }
         Ok(edges)

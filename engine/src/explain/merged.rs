@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::array::{
+    ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::error::DataFusionError;
 
@@ -26,6 +28,7 @@ pub(super) struct Merged {
 pub(super) fn columns() -> SchemaRef {
     let text = |name: &str| Field::new(name, DataType::Utf8, true);
     let number = |name: &str| Field::new(name, DataType::Int64, true);
+    let figure = |name: &str| Field::new(name, DataType::Float64, true);
     let time = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
     Arc::new(Schema::new(vec![
         text("part"),
@@ -42,6 +45,8 @@ pub(super) fn columns() -> SchemaRef {
         text("right_source"),
         text("right_record_key"),
         Field::new("observed_at", time, true),
+        figure("bits"),
+        figure("probability"),
     ]))
 }
 
@@ -106,6 +111,11 @@ fn turned(edge: &Edge, node: &Node) -> Edge {
 }
 
 impl Merged {
+    /// Tells whether an edge is on the way.
+    pub(super) fn leads_by(&self, edge: &Edge) -> bool {
+        self.path.iter().any(|step| step.is(edge))
+    }
+
     pub(super) fn batch(&self) -> Result<RecordBatch> {
         let rows: Vec<(&str, i64, &Edge)> = [("path", &self.path), ("cut", &self.cut)]
             .into_iter()
@@ -116,6 +126,9 @@ impl Merged {
         };
         let numbers = |of: &dyn Fn(&Edge) -> Option<i64>| -> ArrayRef {
             Arc::new(rows.iter().map(|(_, _, edge)| of(edge)).collect::<Int64Array>())
+        };
+        let figures = |of: &dyn Fn((f64, f64)) -> f64| -> ArrayRef {
+            Arc::new(rows.iter().map(|(_, _, edge)| edge.weighed.map(of)).collect::<Float64Array>())
         };
         let times = rows.iter().map(|(_, _, edge)| edge.observed_at);
         let times: TimestampMicrosecondArray = times.collect();
@@ -134,6 +147,8 @@ impl Merged {
             texts(&|edge| Some(edge.right.source.clone())),
             texts(&|edge| edge.right.key.clone()),
             Arc::new(times.with_timezone("UTC")),
+            figures(&|(bits, _)| bits),
+            figures(&|(_, probability)| probability),
         ];
         Ok(RecordBatch::try_new(self::columns(), columns).map_err(DataFusionError::from)?)
     }

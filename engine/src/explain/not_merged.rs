@@ -21,7 +21,7 @@ const OTHERS_MAX: usize = 10;
 /// One reason why two profiles are not one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Reason {
-    /// `refused`, `ignored`, `agreed`, `nothing`, `contradicted`, `below` or `merged`.
+    /// `refused`, `ignored`, `agreed`, `nothing`, `contradicted`, `below`, `against` or `merged`.
     pub(super) status: &'static str,
     pub(super) rule: Option<String>,
     pub(super) value: Option<String>,

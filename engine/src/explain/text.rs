@@ -37,7 +37,8 @@ impl Ground {
             ];
             let reasons = self.not_merged_found(&left, &right).await?;
             lines.extend(reasons.iter().map(|reason| format!("  -> {}", reason_line(reason))));
-            lines.extend(self.weight_lines(&[(left, right)]).await?.into_iter().flatten());
+            let weights = self.weight_lines(&[(left, right, None)]).await?;
+            lines.extend(weights.into_iter().flatten());
             return Ok(lines);
         }
         let merged = self.merged_found(&left, &right).await?;
@@ -49,18 +50,24 @@ impl Ground {
         if merged.path.is_empty() {
             lines.push("    -> more edges than are looked at".to_owned());
         }
-        let fuzzy = self.published.state.graph_in_force.as_ref();
-        let fuzzy = fuzzy.and_then(|graph| graph.graph.fuzzy.as_ref()).map(|rule| &rule.name);
         let end = |record: &Node| Found { profile: left.profile, record: record.clone() };
-        let weighed = merged.path.iter().filter(|edge| Some(&edge.rule) == fuzzy);
-        let pairs: Vec<_> = weighed.map(|edge| (end(&edge.left), end(&edge.right))).collect();
+        // An edge of the way is weighed once, also if it is one of the cut.
+        let of_cut = merged.cut.iter().filter(|edge| !merged.leads_by(edge));
+        let told = merged.path.iter().chain(of_cut);
+        let pairs = told.filter_map(|edge| {
+            let (bits, _) = edge.weighed?;
+            Some((end(&edge.left), end(&edge.right), Some(bits)))
+        });
+        let pairs: Vec<_> = pairs.collect();
         let mut weights = self.weight_lines(&pairs).await?.into_iter();
+        let mut weight_line = |edge: &Edge| {
+            let line = edge.weighed.and_then(|_| weights.next().flatten());
+            line.map(|line| format!("     {line}"))
+        };
         for edge in &merged.path {
             lines.push(format!("    -> {} to {}", edge.left, edge.right));
             lines.push(format!("       {}", edge_line(edge)));
-            if Some(&edge.rule) == fuzzy {
-                lines.extend(weights.next().flatten().map(|line| format!("     {line}")));
-            }
+            lines.extend(weight_line(edge));
         }
         let weight: u64 = merged.cut.iter().map(|edge| edge.strength.weight).sum();
         let edges = if merged.cut.len() == 1 { "edge" } else { "edges" };
@@ -68,19 +75,26 @@ impl Ground {
         for edge in &merged.cut {
             let line = edge_line(edge);
             lines.push(format!("    -> {} to {}: {line}", edge.left, edge.right));
+            if !merged.leads_by(edge) {
+                lines.extend(weight_line(edge));
+            }
         }
         Ok(lines)
     }
 
-    /// Tells how the FUZZY rule weighs pairs of records, each in one line; nothing, if it cannot.
-    async fn weight_lines(&self, pairs: &[(Found, Found)]) -> Result<Vec<Option<String>>> {
-        let ends: Vec<&Found> = pairs.iter().flat_map(|(left, right)| [left, right]).collect();
+    /// Tells how the FUZZY rule weighs pairs of records, or edges of theirs with so many bits, each in one line; nothing, if it
+    /// cannot.
+    async fn weight_lines(
+        &self,
+        pairs: &[(Found, Found, Option<f64>)],
+    ) -> Result<Vec<Option<String>>> {
+        let ends: Vec<&Found> = pairs.iter().flat_map(|(left, right, _)| [left, right]).collect();
         let weighing = match ends.is_empty() {
             true => None,
             false => self.weighing(&ends).await?,
         };
-        let line = |(left, right): &(Found, Found)| {
-            let steps = weighing.as_ref()?.steps(&left.record, &right.record);
+        let line = |(left, right, of_edge): &(Found, Found, Option<f64>)| {
+            let steps = weighing.as_ref()?.steps(&left.record, &right.record, *of_edge);
             (!steps.is_empty()).then(|| format!("  Weighed: {}", waterfall::line(&steps)))
         };
         Ok(pairs.iter().map(line).collect())
@@ -172,10 +186,18 @@ impl Ground {
     }
 }
 
-/// An edge without its ends: `email a@x.example (personal, priority 2, trust 100, weight 5000)`.
+/// An edge without its ends: `email a@x.example (personal, priority 2, trust 100, weight 5000)`. Of a rule of MATCH it tells whether
+/// it is exact or by how much it is weighed.
 fn edge_line(edge: &Edge) -> String {
     let strength = &edge.strength;
-    let class = strength.class.iter().cloned();
+    let how = match (edge.weighed, strength.kind) {
+        (Some((bits, probability)), _) => {
+            Some(format!("{bits:+.2} bits, probability {probability:.4}"))
+        }
+        (None, "match") => Some("exact".to_owned()),
+        _ => None,
+    };
+    let class = strength.class.iter().cloned().chain(how);
     let priority = strength.priority.iter().map(|priority| format!("priority {priority}"));
     let rest = [format!("trust {}", strength.trust), format!("weight {}", strength.weight)];
     let facts: Vec<String> = class.chain(priority).chain(rest).collect();
@@ -213,6 +235,11 @@ fn reason_line(reason: &Reason) -> String {
             let (rule, value) = (reason.rule.as_deref(), reason.value.as_deref());
             let (rule, value) = (rule.unwrap_or_default(), value.unwrap_or_default());
             format!("{rule} gives {value}, below its {why}")
+        }
+        "against" => {
+            let rule = reason.rule.as_deref().unwrap_or_default();
+            let value = reason.value.as_deref().unwrap_or_default();
+            format!("{rule} counts {value} against it, by {why}")
         }
         "merged" => "they are one profile".to_owned(),
         _ => "nothing connects them: no value that identifies somebody is in both".to_owned(),

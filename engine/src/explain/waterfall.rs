@@ -73,7 +73,7 @@ impl Ground {
     pub(super) async fn waterfall(&self, left: &End, right: &End) -> Result<RecordBatch> {
         let (left, right) = (self.find(left).await?, self.find(right).await?);
         let weighing = self.weighing(&[&left, &right]).await?.ok_or_else(no_model)?;
-        batch(&weighing.steps(&left.record, &right.record))
+        batch(&weighing.steps(&left.record, &right.record, None))
     }
 
     /// Makes ready to weigh these records; `None` without a model.
@@ -235,11 +235,15 @@ impl Weighing {
         Ok(Self { model, lookup, records, classes, rows })
     }
 
-    /// Returns the steps that lead to the weight of two records; none for records that say nothing about a person.
-    pub(super) fn steps(&self, left: &Node, right: &Node) -> Vec<Step> {
+    /// Returns the steps that lead to the weight of two records, or to that of an edge of theirs, which is one of two of their
+    /// versions; none for records that say nothing about a person.
+    pub(super) fn steps(&self, left: &Node, right: &Node, of_edge: Option<f64>) -> Vec<Step> {
         let mut scorer = self.scorer(Memories::default());
-        let best = self.best(&mut scorer, left, right);
-        best.map_or_else(Vec::new, |(_, left, right)| explain(&mut scorer, left, right).0)
+        let found = match of_edge {
+            Some(bits) => self.nearest(&mut scorer, left, right, bits),
+            None => self.best(&mut scorer, left, right),
+        };
+        found.map_or_else(Vec::new, |(_, left, right)| explain(&mut scorer, left, right).0)
     }
 
     /// Makes ready to weigh pairs of the records.
@@ -256,11 +260,38 @@ impl Weighing {
         left: &Node,
         right: &Node,
     ) -> Option<(f32, u32, u32)> {
-        let of = |record: &Node| self.rows.get(record).map_or(&[][..], Vec::as_slice);
-        let (of_left, of_right) = (of(left), of(right));
-        let pairs = of_left.iter().flat_map(|one| of_right.iter().map(move |other| (*one, *other)));
-        let weighed = pairs.map(|(one, other)| (scorer.weigh(one, other).same, one, other));
+        let weighed = self.weighed(scorer, left, right);
         weighed.reduce(|best, next| if next.0 > best.0 { next } else { best })
+    }
+
+    /// Returns the same of the versions whose weight is nearest to these bits.
+    fn nearest(
+        &self,
+        scorer: &mut Scorer<'_>,
+        left: &Node,
+        right: &Node,
+        bits: f64,
+    ) -> Option<(f32, u32, u32)> {
+        let apart = |(weight, ..): (f32, u32, u32)| (f64::from(weight) - bits).abs();
+        let weighed = self.weighed(scorer, left, right);
+        weighed.reduce(|near, next| if apart(next) < apart(near) { next } else { near })
+    }
+
+    /// Weighs each version of a record with each of another.
+    fn weighed(
+        &self,
+        scorer: &mut Scorer<'_>,
+        left: &Node,
+        right: &Node,
+    ) -> impl Iterator<Item = (f32, u32, u32)> {
+        let (of_left, of_right) = (self.rows_of(left), self.rows_of(right));
+        let pairs =
+            of_left.iter().flat_map(move |one| of_right.iter().map(move |other| (*one, *other)));
+        pairs.map(move |(one, other)| (scorer.weigh(one, other).same, one, other))
+    }
+
+    fn rows_of(&self, record: &Node) -> &[u32] {
+        self.rows.get(record).map_or(&[][..], Vec::as_slice)
     }
 }
 

@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::components::{Component, Components};
 use super::contradiction::{Contradiction, said, says_same, stand};
 use super::groups::Pairs;
 use super::levels::{BIRTH, GIVEN, birth, given};
@@ -15,7 +16,6 @@ use super::model::Model;
 use super::namesakes::may_be_namesakes;
 use super::records::{Records, joined, sort_on};
 use super::score::{Scorer, Weight};
-use crate::identity::interner::NONE;
 use crate::identity::union_find::UnionFind;
 
 /// Parts of a bit: weights are whole numbers of them, so that a sum does not depend on the order in which it is added up. A thousandth
@@ -182,91 +182,6 @@ pub(super) fn cluster<'a>(
     };
     clusters.contradictory = overrides.always.iter().filter(apart).copied().collect();
     clusters
-}
-
-/// A component: its rows ascending, its edges, and what people decided about it.
-#[derive(Clone, Copy)]
-struct Component<'a> {
-    rows: &'a [u32],
-    edges: &'a [Edge],
-    always: &'a [(u32, u32)],
-    never: &'a [(u32, u32)],
-}
-
-/// All components of two rows and more, one behind the other in the order of their first rows.
-struct Components {
-    rows: Vec<u32>,
-    edges: Vec<Edge>,
-    /// Where the rows and the edges of each begin, and those of the last one end.
-    starts: Vec<(u32, u32)>,
-    /// By component; people decide about few.
-    always: HashMap<u32, Vec<(u32, u32)>>,
-    never: HashMap<u32, Vec<(u32, u32)>>,
-}
-
-impl Components {
-    /// Parts rows by their roots, and sorted edges with them.
-    fn new(roots: &[u32], edges: &[Edge], overrides: &Overrides) -> Self {
-        let mut sizes = vec![0_u32; roots.len()];
-        roots.iter().for_each(|&root| sizes[root as usize] += 1);
-        let mut numbers = vec![NONE; roots.len()];
-        let mut starts = vec![(0, 0)];
-        for (number, size) in numbers.iter_mut().zip(sizes).filter(|(_, size)| *size > 1) {
-            *number = starts.len() as u32 - 1;
-            let (rows, _) = starts[starts.len() - 1];
-            starts.push((rows + size, 0));
-        }
-        let number = |row: u32| numbers[roots[row as usize] as usize];
-        for edge in edges {
-            starts[number(edge.left) as usize + 1].1 += 1;
-        }
-        for at in 1..starts.len() {
-            starts[at].1 += starts[at - 1].1;
-        }
-        let mut next = starts.clone();
-        let mut of = Self {
-            rows: vec![0; starts[starts.len() - 1].0 as usize],
-            edges: edges.to_vec(),
-            starts,
-            always: HashMap::new(),
-            never: HashMap::new(),
-        };
-        for row in (0..roots.len() as u32).filter(|&row| number(row) != NONE) {
-            let next = &mut next[number(row) as usize].0;
-            of.rows[*next as usize] = row;
-            *next += 1;
-        }
-        for edge in edges {
-            let next = &mut next[number(edge.left) as usize].1;
-            of.edges[*next as usize] = *edge;
-            *next += 1;
-        }
-        for &(left, right) in overrides.always.iter().filter(|(left, right)| left != right) {
-            of.always.entry(number(left)).or_default().push((left, right));
-        }
-        for &(left, right) in &overrides.never {
-            // Rows of two components are apart anyway.
-            if left != right && roots[left as usize] == roots[right as usize] {
-                of.never.entry(number(left)).or_default().push((left, right));
-            }
-        }
-        of
-    }
-
-    fn len(&self) -> usize {
-        self.starts.len() - 1
-    }
-
-    fn get(&self, number: usize) -> Component<'_> {
-        let (from, to) = (self.starts[number], self.starts[number + 1]);
-        let number = number as u32;
-        Component {
-            rows: &self.rows[from.0 as usize..to.0 as usize],
-            edges: &self.edges[from.1 as usize..to.1 as usize],
-            always: self.always.get(&number).map_or(&[], Vec::as_slice),
-            never: self.never.get(&number).map_or(&[], Vec::as_slice),
-        }
-    }
 }
 
 /// Refines components on one thread.

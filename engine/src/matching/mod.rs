@@ -27,6 +27,7 @@ mod chance;
 mod classes;
 mod clusters;
 mod compare;
+mod components;
 mod contradiction;
 mod em;
 mod explain;

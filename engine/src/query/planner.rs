@@ -309,6 +309,8 @@ pub async fn plan(
 ) -> Result<LogicalPlan> {
     operators::nest(&mut statement)?;
     expansion::check(&statement)?;
+    // What is said of a statement is said of aggregates where they are worked out.
+    postgres::outer_aggregates(&mut statement);
     diagnosis::check(&statement)?;
     let written = statement.clone();
     let planned = match plan_own(state, facts, statement).await {

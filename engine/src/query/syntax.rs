@@ -1,8 +1,9 @@
 //! PostgreSQL's syntax where sqlparser's dialect of it falls short: the one way from text to a syntax tree.
 //!
 //! [`parser`] reads tokens, writes what sqlparser has no syntax for in that which it has (`tokens`), and parses them in a dialect
-//! that adds operators: `ISNULL`, `BETWEEN SYMMETRIC`, `LIKE ANY`, and `VALUES` as a value.
+//! that adds operators: `ISNULL`, `BETWEEN SYMMETRIC`, `LIKE ANY`, and `VALUES` as a value, and takes other words for names.
 
+mod labels;
 pub(crate) mod outside;
 mod rows_from;
 mod tokens;
@@ -79,6 +80,14 @@ impl Dialect for Postgres {
 
     fn is_reserved_for_identifier(&self, keyword: Keyword) -> bool {
         BASE.is_reserved_for_identifier(keyword)
+    }
+
+    fn is_column_alias(&self, word: &Keyword, _: &mut Parser) -> bool {
+        labels::names_column(*word)
+    }
+
+    fn is_table_alias(&self, word: &Keyword, _: &mut Parser) -> bool {
+        labels::names_relation(*word)
     }
 
     fn is_custom_operator_part(&self, ch: char) -> bool {

@@ -76,6 +76,7 @@ pub(super) async fn sql(
 fn writes(statement: &Statement) -> bool {
     match statement {
         Statement::Create { .. }
+        | Statement::AlterGraph(_)
         | Statement::Drop { .. }
         | Statement::Comment { .. }
         | Statement::Refresh { .. }

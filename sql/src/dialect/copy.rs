@@ -66,12 +66,6 @@ fn from(
         return Err(relation.error("COPY FROM needs a table"));
     }
     let options = options(cursor, old_binary)?;
-    if options.format == CopyFormat::Binary {
-        return Ok(Statement::Unsupported {
-            what: "COPY FROM STDIN in binary".to_string(),
-            hint: "Use FORMAT text or csv.".to_string(),
-        });
-    }
     if options.force_quote != ForceQuote::None {
         return Err(cursor
             .error_at(start, "COPY FROM takes no FORCE QUOTE")
@@ -186,7 +180,11 @@ fn new_option(cursor: &mut Cursor<'_>, given: &mut Given) -> Result<(), ParseErr
             });
         }
         Some("encoding") => encoding(cursor)?,
-        _ => return Err(cursor.expected_one_of("an option", NAMES.into_iter().take(8))),
+        // Rows are never written twice, so that there is nothing to freeze.
+        Some("freeze") => {
+            boolean(cursor)?;
+        }
+        _ => return Err(cursor.expected_one_of("an option", NAMES.into_iter())),
     }
     Ok(())
 }

@@ -63,6 +63,11 @@ impl<'a> Cursor<'a> {
         self.lexemes.get(self.index).map_or_else(|| self.end(), |lexeme| lexeme.start)
     }
 
+    /// Returns the first byte of the statement.
+    pub(crate) fn first(&self) -> usize {
+        self.lexemes.first().map_or(0, |lexeme| lexeme.start)
+    }
+
     /// Returns the byte behind the last token that was read.
     pub(crate) fn last_end(&self) -> usize {
         match self.index.checked_sub(1) {

@@ -25,6 +25,13 @@ pub(crate) const INVALID_ESCAPE_SEQUENCE: &str = "22025";
 /// The SQLSTATE of a thing that is given twice.
 pub(crate) const DUPLICATE_OBJECT: &str = "42710";
 
+/// The SQLSTATE of a thing that is named and not there.
+pub(crate) const UNDEFINED_OBJECT: &str = "42704";
+/// The SQLSTATE of a thing of another kind than the statement is for.
+pub(crate) const WRONG_OBJECT_TYPE: &str = "42809";
+/// The SQLSTATE of a thing that cannot go, since others need it.
+pub(crate) const DEPENDENT_OBJECTS: &str = "2BP01";
+
 /// A statement that cannot be taken. The message is lower case without a full stop, the hint is a sentence.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]

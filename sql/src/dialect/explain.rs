@@ -3,6 +3,7 @@
 use engine::catalog::Body;
 use sqlparser::tokenizer::Token;
 
+use super::alter::alter;
 use super::cursor::Cursor;
 use super::error::{FEATURE_NOT_SUPPORTED, INVALID_PARAMETER_VALUE, ParseError};
 use super::inner;
@@ -118,13 +119,16 @@ fn merge(cursor: &mut Cursor<'_>) -> Result<Statement, ParseError> {
     Ok(explanation(&format!("explain_merge({left}, {right})")))
 }
 
-/// Reads the rest of `EXPLAIN IMPACT CREATE [OR REPLACE] IDENTITY GRAPH ...`.
+/// Reads the rest of `EXPLAIN IMPACT CREATE [OR REPLACE] IDENTITY GRAPH ...`, or of `ALTER IDENTITY GRAPH ...`.
 fn impact(cursor: &mut Cursor<'_>) -> Result<Statement, ParseError> {
     const HINT: &str = "EXPLAIN IMPACT CREATE OR REPLACE IDENTITY GRAPH ... tells what it changes.";
     let start = cursor.start();
-    if cursor.accept("alter identity graph") {
-        let what = "EXPLAIN IMPACT ALTER IDENTITY GRAPH".into();
-        return Ok(Statement::Unsupported { what, hint: format!("Write it whole: {HINT}") });
+    let mut attempt = cursor.clone();
+    if attempt.accept("alter")
+        && let Some(statement) = alter(&mut attempt, Statement::ExplainAlteration)?
+    {
+        *cursor = attempt;
+        return Ok(statement);
     }
     match inner(cursor)?.statement {
         Statement::Create { definition, mode, .. }

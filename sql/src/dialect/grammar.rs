@@ -288,7 +288,12 @@ impl Walk<'_> {
         let distinct = self.previous(at) == Keyword::DISTINCT;
         // WITHIN GROUP (ORDER BY ...) belongs to a call.
         let within_group = keyword == Keyword::GROUP && self.is(at + 1, &Token::LParen);
-        let clause = CLAUSES.contains(&keyword) && !within_group;
+        // ROWS FROM (...) is a relation, which here is joined.
+        let rows_from = keyword == Keyword::FROM
+            && self.previous(at) == Keyword::ROWS
+            && self.is(at + 1, &Token::LParen)
+            && self.innermost().joins > 0;
+        let clause = CLAUSES.contains(&keyword) && !within_group && !rows_from;
         if self.before == Role::Wanting
             && (clause || keyword == Keyword::SELECT && at > 0 && self.is(at - 1, &Token::Comma))
         {
@@ -430,6 +435,7 @@ mod tests {
             "select a from t cross join u natural left join v",
             "select a from t join u join v on b on c",
             "select a from t join u using (b) left join lateral f(a, b) with ordinality as w(x, y) on true",
+            "select a from t left join lateral rows from (f(a), g(b)) u on true",
             "select \"from\" from t where \"order\" = 'group'",
             "values (1, 2), (3, 4)",
             "select top from t",

@@ -7,6 +7,7 @@
 //! Invariants: the text of a statement is exactly what was written, so that a position in it plus its offset is a
 //! position in the input; no password outlives the parser except as [`password::Password`].
 
+mod alter;
 mod copy;
 mod create;
 mod cursor;
@@ -40,6 +41,7 @@ use cursor::Cursor;
 
 pub(crate) use engine::nearest;
 
+pub(crate) use alter::{Alteration, Point};
 pub(crate) use create::{PERSON_FIELDS, ParsedDefinition, same};
 pub(crate) use error::{ParseError, position_of};
 pub(crate) use lexer::SQL_BYTES_MAX;
@@ -123,6 +125,10 @@ fn statement(cursor: &mut Cursor<'_>) -> Result<Statement, ParseError> {
         "drop" if cursor.is("index") => tuning::drop_index(cursor),
         "drop" if cursor.accept("identity override") => overrides::take_back(cursor),
         "alter" if cursor.accept("identifier value") => overrides::alter_value(cursor),
+        "alter" => match alter::alter(cursor, Statement::AlterGraph)? {
+            Some(statement) => Ok(statement),
+            None => foreign_or_error(&whole),
+        },
         "drop" => match objects::drop_object(cursor)? {
             Some(statement) => Ok(statement),
             None => foreign_or_error(&whole),

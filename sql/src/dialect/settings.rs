@@ -3,7 +3,7 @@
 use sqlparser::tokenizer::Token;
 
 use super::cursor::Cursor;
-use super::error::ParseError;
+use super::error::{INVALID_PARAMETER_VALUE, ParseError};
 use super::statement::{DiscardTarget, Statement};
 use super::{kind, objects, transaction};
 
@@ -29,19 +29,22 @@ pub(crate) fn set(cursor: &mut Cursor<'_>) -> Result<Statement, ParseError> {
             local,
         });
     }
-    for (words, hint) in [
-        ("role", "Connect as the role."),
-        ("authorization", "Connect as the role."),
-        ("constraints", "There are no constraints to defer."),
-    ] {
+    for (words, hint) in
+        [("role", "Connect as the role."), ("authorization", "Connect as the role.")]
+    {
         if cursor.is(words) && !assigned(cursor, 1) {
             let what = format!("SET {}", words.to_uppercase());
             return Ok(Statement::Unsupported { what, hint: hint.to_string() });
         }
     }
+    if cursor.is("constraints") && !assigned(cursor, 1) {
+        cursor.advance();
+        return constraints(cursor);
+    }
     if cursor.accept("time zone") {
         let value = match cursor.accept("local") || cursor.accept("default") {
             true => None,
+            false if cursor.accept("interval") => Some(vec![hours(cursor)?]),
             false => Some(vec![value(cursor)?]),
         };
         cursor.expect_end()?;
@@ -65,6 +68,35 @@ pub(crate) fn set(cursor: &mut Cursor<'_>) -> Result<Statement, ParseError> {
     };
     cursor.expect_end()?;
     Ok(Statement::Set { name, value, local })
+}
+
+/// Reads the rest of `SET CONSTRAINTS`.
+fn constraints(cursor: &mut Cursor<'_>) -> Result<Statement, ParseError> {
+    let names = match cursor.accept("all") {
+        true => None,
+        false => {
+            let mut names = vec![constraint(cursor)?];
+            while cursor.accept_token(&Token::Comma) {
+                names.push(constraint(cursor)?);
+            }
+            Some(names)
+        }
+    };
+    let deferred = cursor.accept("deferred");
+    if !deferred && !cursor.accept("immediate") {
+        return Err(cursor.expected("DEFERRED or IMMEDIATE"));
+    }
+    cursor.expect_end()?;
+    Ok(Statement::SetConstraints { names, deferred })
+}
+
+/// Reads the name of a constraint, with its schema or without.
+fn constraint(cursor: &mut Cursor<'_>) -> Result<(Option<String>, String), ParseError> {
+    let name = cursor.identifier("the name of a constraint")?;
+    match cursor.accept_token(&Token::Period) {
+        true => Ok((Some(name), cursor.identifier("the name of a constraint")?)),
+        false => Ok((None, name)),
+    }
 }
 
 /// Returns whether the word before `ahead` is a parameter that is set.
@@ -93,7 +125,6 @@ fn values(cursor: &mut Cursor<'_>) -> Result<Vec<String>, ParseError> {
 
 /// Reads a text, a number or a word.
 fn value(cursor: &mut Cursor<'_>) -> Result<String, ParseError> {
-    cursor.accept("interval");
     let negative = cursor.accept_token(&Token::Minus);
     if !negative {
         cursor.accept_token(&Token::Plus);
@@ -113,6 +144,40 @@ fn value(cursor: &mut Cursor<'_>) -> Result<String, ParseError> {
         Some(Token::Word(_)) => cursor.identifier("a value"),
         _ => cursor.text("a value"),
     }
+}
+
+/// Reads the interval that a time zone is ahead of UTC, as hours: unlike in an offset such as `UTC-2`, east is positive.
+fn hours(cursor: &mut Cursor<'_>) -> Result<String, ParseError> {
+    let start = cursor.start();
+    let text = cursor.text("an interval")?;
+    let is_hours = cursor.accept("hour to minute") || cursor.accept("hour");
+    ahead(&text, is_hours).map(|hours| hours.to_string()).ok_or_else(|| {
+        let message = format!("invalid value for parameter \"TimeZone\": \"{text}\"");
+        let refused = cursor.error_at(start, message).sqlstate(INVALID_PARAMETER_VALUE);
+        refused.hint("Write hours and minutes, such as '+05:30'.")
+    })
+}
+
+/// The hours of `+05:30` or `-8`; a number alone is one of hours if the interval is said to be of these.
+fn ahead(text: &str, is_hours: bool) -> Option<f64> {
+    let text = text.trim();
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(digits) => (-1.0, digits),
+        None => (1.0, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let parts: Vec<&str> = digits.split(':').collect();
+    if parts.len() > 3 || parts.len() == 1 && !is_hours {
+        return None;
+    }
+    let (mut hours, mut unit) = (0.0, 1.0);
+    for part in parts {
+        if part.is_empty() || part.len() > 2 || !part.bytes().all(|digit| digit.is_ascii_digit()) {
+            return None;
+        }
+        hours += part.parse::<f64>().ok()? / unit;
+        unit *= 60.0;
+    }
+    Some(sign * hours)
 }
 
 /// Reads the rest of `SHOW`.

@@ -5,6 +5,7 @@ use engine::catalog::{Definition, Kind};
 use engine::overrides::Decision;
 use sqlparser::ast;
 
+use super::alter::Alteration;
 use super::password::Password;
 
 /// One statement of an input.
@@ -31,6 +32,8 @@ pub(crate) enum Statement {
         /// The password that the verifier of a role was made from, if it was given as text.
         password: Option<Password>,
     },
+    /// `ALTER IDENTITY GRAPH name action [, ...]`.
+    AlterGraph(Box<Alteration>),
     /// `DROP kind [IF EXISTS] name`.
     Drop {
         /// The kind.
@@ -104,6 +107,13 @@ pub(crate) enum Statement {
         modes: TransactionModes,
         /// For every transaction of the session.
         session: bool,
+    },
+    /// `SET CONSTRAINTS ALL | names DEFERRED | IMMEDIATE`.
+    SetConstraints {
+        /// The constraints, each with its schema if that is named; `None` for all.
+        names: Option<Vec<(Option<String>, String)>>,
+        /// Until the end of the transaction, or after each statement.
+        deferred: bool,
     },
     /// `SHOW name`.
     Show {
@@ -271,6 +281,8 @@ pub(crate) enum Statement {
         /// What would happen if it is there already.
         mode: CreateMode,
     },
+    /// `EXPLAIN IMPACT ALTER IDENTITY GRAPH ...`.
+    ExplainAlteration(Box<Alteration>),
     /// A statement that changes tables or views of the schema `analytics`, read by the engine from the text.
     Write {
         /// What it is called in messages, such as `INSERT`.

@@ -12,7 +12,8 @@ use engine::{Error, Result, lanes};
 use futures::TryStreamExt;
 
 use super::backend::Outcome;
-use super::engine_backend::{EngineSession, done, parse};
+use super::engine_backend::{EngineSession, done};
+use super::read::parse;
 
 impl EngineSession {
     /// Takes the decisions that the rows of a query are.

@@ -68,8 +68,16 @@ pub(crate) trait QuerySession: Send + Sync + 'static {
     fn show_cursor(&self, cursor: OpenCursor) -> Arc<OpenCursor> {
         Arc::new(cursor)
     }
+    /// Notes that a transaction begins which several statements share. Where nothing hangs on its time, that is no matter.
+    fn begin_transaction(&self) {}
+    /// Tells whether the transaction has run a query. Where nothing hangs on it, none counts.
+    fn has_read(&self) -> bool {
+        false
+    }
     /// Ends what lives as long as the transaction, such as advisory locks. A session without such things has nothing to end.
     fn end_transaction(&self) {}
+    /// Gives back the advisory locks that live as long as the session. A session without such locks has none.
+    fn unlock(&self) {}
     /// Plans a query or an `EXPLAIN`. `parameters` are the types that the client declared, `None` where it left them open.
     async fn plan(&self, sql: &str, parameters: &[Option<DataType>]) -> Result<Plan>;
     /// Returns the plan of a query that this session has sent before, if [`QuerySession::plan`] would return the same.
@@ -104,6 +112,18 @@ pub(crate) trait QuerySession: Send + Sync + 'static {
     /// Puts rows of texts into such a table, column by column, and returns how many they are.
     async fn copy_rows(&self, _target: &CopyTarget, _columns: Vec<ArrayRef>) -> Result<u64> {
         Ok(0)
+    }
+    /// Holds rows that came in pieces against each other. A session without tables has none.
+    async fn end_copy(&self) -> Result<()> {
+        Ok(())
+    }
+    /// Lets constraints, or all, wait for the end of the transaction, or checks them now. A session without rows has none.
+    async fn set_constraints(
+        &self,
+        _names: Option<&[(Option<String>, String)]>,
+        _deferred: bool,
+    ) -> Result<()> {
+        Ok(())
     }
     /// Tells whether something was changed and not committed.
     fn has_changes(&self) -> bool {

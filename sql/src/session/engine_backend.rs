@@ -20,15 +20,12 @@ use engine::query::planned::Planned;
 use engine::query::postgres::{Configured, OpenCursor, PreparedStatement, Reachable, Said};
 use engine::{Engine, Error, FirstMembers, Put, Result};
 use futures::{FutureExt, stream};
-use sqlparser::ast::helpers::attached_token::AttachedToken;
-use sqlparser::ast::{AlterTable, AlterTableOperation, ObjectName, Statement as SqlStatement};
-use sqlparser::dialect::PostgreSqlDialect;
-use sqlparser::parser::Parser;
 
 use super::backend::{Backend, Changes, Client, Outcome, Plan, QuerySession, Status};
 use super::calls::Call;
+use super::read::parse;
 use super::secrets::Secrets;
-use crate::dialect::{CreateMode, RefreshTarget, Statement, readable, refreshed_view};
+use crate::dialect::{CreateMode, RefreshTarget, Statement};
 
 /// The engine as a backend.
 pub(crate) struct EngineBackend {
@@ -117,9 +114,21 @@ impl QuerySession for EngineSession {
         self.session.show_cursor(cursor)
     }
 
+    fn begin_transaction(&self) {
+        self.session.begin_transaction();
+    }
+
+    fn has_read(&self) -> bool {
+        self.session.has_read()
+    }
+
     fn end_transaction(&self) {
         self.session.facts().end_transaction();
         self.session.end_reading();
+    }
+
+    fn unlock(&self) {
+        self.session.facts().unlock();
     }
 
     async fn plan(&self, sql: &str, parameters: &[Option<DataType>]) -> Result<Plan> {
@@ -128,9 +137,8 @@ impl QuerySession for EngineSession {
         }
         let statement = parse(sql)?;
         if let Some(call) = Call::of(&statement)? {
-            let parameters = (0..call.parameters())
-                .map(|_| Arc::new(Field::new("", DataType::Utf8, true)))
-                .collect();
+            let text = |_: usize| Arc::new(Field::new("", DataType::Utf8, true));
+            let parameters = (0..call.parameters()).map(text).collect();
             return Ok(Plan {
                 schema: call.schema(),
                 parameters,
@@ -205,6 +213,18 @@ impl QuerySession for EngineSession {
         self.session.copy_rows(target, columns).boxed().await
     }
 
+    async fn end_copy(&self) -> Result<()> {
+        self.session.end_copy().boxed().await
+    }
+
+    async fn set_constraints(
+        &self,
+        names: Option<&[(Option<String>, String)]>,
+        deferred: bool,
+    ) -> Result<()> {
+        self.session.set_constraints(names, deferred).boxed().await
+    }
+
     fn has_changes(&self) -> bool {
         self.session.has_changes()
     }
@@ -241,12 +261,13 @@ impl QuerySession for EngineSession {
             Statement::ShowCreate { .. } => &["name", "definition"],
             Statement::RunSync { .. } => &["run", "rows", "held_back", "location"],
             Statement::Decide { .. } => return Some(super::decide::columns()),
-            Statement::ExplainImpact { .. } => return Some(impact_columns()),
+            Statement::ExplainImpact { .. } | Statement::ExplainAlteration(_) => {
+                return Some(impact_columns());
+            }
             _ => return None,
         };
-        Some(Arc::new(Schema::new(
-            names.iter().map(|name| Field::new(*name, DataType::Utf8, true)).collect::<Vec<_>>(),
-        )))
+        let columns = names.iter().map(|name| Field::new(*name, DataType::Utf8, true));
+        Some(Arc::new(Schema::new(columns.collect::<Vec<_>>())))
     }
 
     fn stop(&self) {
@@ -259,6 +280,7 @@ impl QuerySession for EngineSession {
             Statement::Create { definition, mode, .. } => {
                 self.create(definition, *mode).boxed().await
             }
+            Statement::AlterGraph(alteration) => self.alter_graph(alteration).boxed().await,
             Statement::Drop { kind, name, if_exists } => {
                 self.may_define(*kind, name)?;
                 engine.remove(*kind, name, *if_exists).boxed().await?;
@@ -274,6 +296,9 @@ impl QuerySession for EngineSession {
             Statement::ApplyOverrides { query } => self.apply_overrides(query).boxed().await,
             Statement::ExplainImpact { definition, mode } => {
                 self.explain_impact(definition, *mode).boxed().await
+            }
+            Statement::ExplainAlteration(alteration) => {
+                self.explain_alteration(alteration).boxed().await
             }
             Statement::RunSync { name, dry_run } => {
                 self.run_sync(statement, name, *dry_run).boxed().await
@@ -359,16 +384,6 @@ impl EngineSession {
         Ok(Outcome::Done { tag, notices })
     }
 
-    /// Tells what a definition would change, without making it.
-    async fn explain_impact(&self, definition: &Definition, mode: CreateMode) -> Result<Outcome> {
-        self.may_define(definition.body.kind(), &definition.name)?;
-        lanes::go_heavy().await;
-        let engine = self.session.engine();
-        let told = engine.explain_impact(&self.session, definition, put_of(mode)).await?;
-        let rows = rows(&impact_columns(), told.columns().to_vec())?;
-        Ok(Outcome::Rows { tag: "EXPLAIN".into(), rows })
-    }
-
     async fn refresh(&self, target: &RefreshTarget, full: bool) -> Result<Outcome> {
         let target = match target {
             RefreshTarget::All => Target::All,
@@ -447,7 +462,7 @@ pub(super) fn done(tag: String) -> Outcome {
 }
 
 /// Returns how a definition is put into the catalog.
-fn put_of(mode: CreateMode) -> Put {
+pub(super) fn put_of(mode: CreateMode) -> Put {
     match mode {
         CreateMode::Create => Put::Create,
         CreateMode::OrReplace => Put::Replace,
@@ -457,35 +472,6 @@ fn put_of(mode: CreateMode) -> Put {
 
 fn words(kind: Kind) -> String {
     kind.word().to_uppercase()
-}
-
-pub(super) fn parse(sql: &str) -> Result<SqlStatement> {
-    let unreadable = |error| datafusion::error::DataFusionError::SQL(Box::new(error), None);
-    if let Some(view) = refreshed_view(sql) {
-        let name = Parser::new(&PostgreSqlDialect {})
-            .try_with_sql(view)
-            .and_then(|mut parser| parser.parse_object_name(false));
-        return Ok(refresh_of(name.map_err(unreadable)?));
-    }
-    let statements = engine::query::syntax::statements(&readable(sql)).map_err(unreadable)?;
-    statements.into_iter().next().ok_or_else(|| Error::Invalid {
-        message: "there is no statement".into(),
-        hint: "Send one.".into(),
-    })
-}
-
-/// `REFRESH MATERIALIZED VIEW` in the words that sqlparser has for it.
-fn refresh_of(name: ObjectName) -> SqlStatement {
-    SqlStatement::AlterTable(AlterTable {
-        name,
-        if_exists: false,
-        only: false,
-        operations: vec![AlterTableOperation::Refresh { subpath: None }],
-        location: None,
-        on_cluster: None,
-        table_type: None,
-        end_token: AttachedToken::empty(),
-    })
 }
 
 pub(super) fn rows(

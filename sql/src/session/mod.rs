@@ -8,12 +8,14 @@
 //! gone after a `ROLLBACK`. Each other statement that changes the lake commits by itself: inside of a block it is refused,
 //! never committed behind the back of a later `ROLLBACK`.
 
+mod alter;
 mod apply_overrides;
 pub(crate) mod backend;
 mod calls;
 mod decide;
 pub(crate) mod engine_backend;
 mod like;
+mod read;
 mod secrets;
 mod setting;
 mod settings;

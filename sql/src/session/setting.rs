@@ -63,7 +63,10 @@ pub(super) enum Rule {
     SearchPath,
 }
 
-/// Every setting: those of the engine's list, and that of governance, sorted by name without regard to case.
+/// The role that a session has taken, which is none: it stays that which logged in. `SHOW ALL` leaves it out, as in PostgreSQL.
+pub(super) const ROLE: &str = "role";
+
+/// Every setting: those of the engine's list, that of governance, and the role, sorted by name without regard to case.
 pub(super) static SETTINGS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
     let purpose = Setting {
         name: "cdp.purpose",
@@ -72,6 +75,13 @@ pub(super) static SETTINGS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
         reported: false,
         about: "Purpose that personal data is read for.",
     };
+    let role = Setting {
+        name: ROLE,
+        default: "none",
+        rule: Rule::Word(&["none"]),
+        reported: false,
+        about: "Sets the current role.",
+    };
     let listed = settings::SETTINGS.iter().map(|listed| Setting {
         name: listed.name,
         default: listed.default,
@@ -79,7 +89,7 @@ pub(super) static SETTINGS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
         reported: REPORTED.contains(&listed.name),
         about: listed.description,
     });
-    let mut all: Vec<Setting> = listed.chain([purpose]).collect();
+    let mut all: Vec<Setting> = listed.chain([purpose, role]).collect();
     all.sort_by_key(|setting| setting.name.to_lowercase());
     all
 });
@@ -195,16 +205,29 @@ impl Setting {
                     Some(hint) => self.unsupported(&joined, hint.to_owned()),
                     None => self.refuse(&joined, format!("The values are {}.", words.join(", "))),
                 }),
-            Rule::Switch => match joined.to_ascii_lowercase().as_str() {
-                "on" | "true" | "yes" | "1" | "t" | "y" => Ok(Cow::Borrowed("on")),
-                "off" | "false" | "no" | "0" | "f" | "n" => Ok(Cow::Borrowed("off")),
-                _ => Err(self.refuse(&joined, "The values are on and off.".to_owned())),
+            Rule::Switch => match is_on(&joined) {
+                Some(is_on) => Ok(Cow::Borrowed(if is_on { "on" } else { "off" })),
+                None => {
+                    let message = format!("parameter \"{}\" requires a Boolean value", self.name);
+                    Err(WireError::new(sqlstate::INVALID_PARAMETER_VALUE, message)
+                        .hint("The values are on and off."))
+                }
             },
             Rule::Number(least, most) => match joined.trim().parse::<i64>() {
                 Ok(number) if (*least..=*most).contains(&number) => {
                     Ok(Cow::Owned(number.to_string()))
                 }
-                _ => Err(self.refuse(&joined, format!("It is a number from {least} to {most}."))),
+                Ok(number) => {
+                    let message = format!(
+                        "{number} is outside the valid range for parameter \"{}\" ({least} .. {most})",
+                        self.name
+                    );
+                    Err(WireError::new(sqlstate::INVALID_PARAMETER_VALUE, message)
+                        .hint("Give a number within these bounds."))
+                }
+                Err(_) => {
+                    Err(self.refuse(&joined, format!("It is a number from {least} to {most}.")))
+                }
             },
             Rule::Amount if is_amount(joined.trim()) => Ok(Cow::Owned(joined.trim().to_owned())),
             Rule::Amount => {
@@ -252,6 +275,20 @@ impl Setting {
             cut(value, 100)
         );
         WireError::new(sqlstate::FEATURE_NOT_SUPPORTED, message).hint(hint)
+    }
+}
+
+/// Returns whether a switch is to be on; `None` for a text that says neither. As in PostgreSQL a word may be cut short.
+fn is_on(value: &str) -> Option<bool> {
+    let value = value.to_ascii_lowercase();
+    let begins =
+        |word: &str, least: usize| value.len() >= least && word.starts_with(value.as_str());
+    match value.as_str() {
+        "1" => Some(true),
+        "0" => Some(false),
+        _ if begins("true", 1) || begins("yes", 1) || begins("on", 2) => Some(true),
+        _ if begins("false", 1) || begins("no", 1) || begins("off", 2) => Some(false),
+        _ => None,
     }
 }
 

@@ -1,14 +1,15 @@
 //! The values of a session's settings, which follow its transactions.
 //!
-//! `SET` inside a block is undone by `ROLLBACK`, `SET LOCAL` by the end of the block. What a change means for the engine
-//! is told to it by whoever changes a setting; what it means for the client is kept here until it is reported.
+//! `SET` is undone when its transaction is rolled back, `SET LOCAL` at its end. A transaction is a block, or a text of the
+//! simple protocol, or a series of messages up to a Sync; a lone statement is one, too. What a change means for the engine is
+//! told to it by whoever changes a setting; what it means for the client is kept here until it is reported.
 
 use std::borrow::Cow;
 use std::time::Duration;
 
 use engine::query::postgres::settings;
 
-use super::setting::{Rule, SETTINGS, accept_custom, index_of, milliseconds};
+use super::setting::{ROLE, Rule, SETTINGS, accept_custom, index_of, milliseconds};
 use super::values::{Change, Place, Values};
 use crate::wire::{IntervalStyle, WireError, Zone, sqlstate};
 
@@ -19,9 +20,9 @@ const CUSTOM_SETTINGS_MAX: usize = 1_000;
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     current: Values,
-    /// What holds after `COMMIT`.
+    /// What holds after the transaction.
     session: Values,
-    /// What held at `BEGIN`.
+    /// What held when it began, if it has set something.
     before: Option<Values>,
     /// What `RESET` goes back to.
     start: Values,
@@ -75,9 +76,8 @@ impl Settings {
 
     /// Returns name, value and explanation of every setting.
     pub(crate) fn all(&self) -> impl Iterator<Item = (&'static str, &str, &'static str)> {
-        SETTINGS
-            .iter()
-            .zip(&self.current.listed)
+        let all = SETTINGS.iter().zip(&self.current.listed);
+        all.filter(|(setting, _)| setting.name != ROLE)
             .map(|(setting, value)| (setting.name, value.as_ref(), setting.about))
     }
 
@@ -141,8 +141,12 @@ impl Settings {
         self.start.differences(&self.current)
     }
 
-    /// Stores a checked value, until the end of the block if it is `local`.
+    /// Stores a checked value, until the end of the transaction if it is `local`.
     pub(crate) fn store(&mut self, change: Change, local: bool) {
+        // Most transactions set nothing, and pay nothing for that.
+        if self.before.is_none() {
+            self.before = Some(self.session.clone());
+        }
         if !local {
             self.session.put(&change.place, change.value.clone());
         }
@@ -150,10 +154,20 @@ impl Settings {
         self.note_change();
     }
 
+    /// Stores a checked value that no transaction undoes.
+    pub(crate) fn store_for_good(&mut self, change: Change) {
+        if let Some(before) = &mut self.before {
+            before.put(&change.place, change.value.clone());
+        }
+        self.session.put(&change.place, change.value.clone());
+        self.current.put(&change.place, change.value);
+        self.note_change();
+    }
+
     /// Stores a value of the start-up, which `RESET` will go back to.
     pub(crate) fn store_start(&mut self, change: Change) {
         self.start.put(&change.place, change.value.clone());
-        self.store(change, false);
+        self.store_for_good(change);
     }
 
     /// Stores what the server tells of itself, which nobody changes.
@@ -163,23 +177,17 @@ impl Settings {
         }
     }
 
-    /// Remembers what `ROLLBACK` goes back to.
-    pub(crate) fn begin(&mut self) {
-        self.before = Some(self.session.clone());
-    }
-
-    /// Ends a block, and returns what it changed back.
-    pub(crate) fn end(&mut self, committed: bool) -> Vec<Change> {
-        if let Some(before) = self.before.take()
-            && !committed
-        {
+    /// Ends a transaction, and returns what that changed back; `None` if it has set nothing.
+    pub(crate) fn end(&mut self, committed: bool) -> Option<Vec<Change>> {
+        let before = self.before.take()?;
+        if !committed {
             self.session = before;
         }
         self.session.remember(&self.current);
         let changes = self.current.differences(&self.session);
         self.current = self.session.clone();
         self.note_change();
-        changes
+        Some(changes)
     }
 
     /// Returns what a savepoint remembers.
@@ -235,6 +243,11 @@ impl Settings {
         self.get(name).is_ok_and(|value| value == "on")
     }
 
+    /// Returns whether warnings are wanted.
+    pub(crate) fn wants_warnings(&self) -> bool {
+        !self.get("client_min_messages").is_ok_and(|level| level == "error")
+    }
+
     /// Returns whether notices are wanted.
     pub(crate) fn wants_notices(&self) -> bool {
         !self.get("client_min_messages").is_ok_and(|level| matches!(level, "warning" | "error"))
@@ -275,11 +288,24 @@ mod tests {
             ("standard_conforming_strings", "true", "on"),
             ("search_path", "Sales", "\"Sales\""),
             ("intervalstyle", "ISO_8601", "iso_8601"),
+            ("role", "none", "none"),
+            ("jit", "TRU", "on"),
+            ("jit", "of", "off"),
+            ("jit", "y", "on"),
+            ("jit", "0", "off"),
         ] {
             set(&mut settings, name, value, false);
             assert_eq!(settings.get(name).unwrap(), shown, "{name} = {value}");
         }
         assert_eq!(settings.timeout("statement_timeout"), None);
+        for (level, warnings, notices) in
+            [("notice", true, true), ("warning", true, false), ("error", false, false)]
+        {
+            set(&mut settings, "client_min_messages", level, false);
+            let wanted = (settings.wants_warnings(), settings.wants_notices());
+            assert_eq!(wanted, (warnings, notices), "{level}");
+        }
+        assert!(settings.all().all(|(name, ..)| name != "role"));
         assert_eq!(settings.get("session_authorization").unwrap(), "ada");
         assert_eq!(settings.check("session_authorization", None).unwrap().value, "ada");
         assert_eq!(settings.check("server_version", None).unwrap_err().sqlstate, "55P02");
@@ -306,6 +332,9 @@ mod tests {
             ("max_connections", "5", "55P02"),
             ("app.9", "5", "42704"),
             ("transaction_isolation", "chaos", "22023"),
+            ("role", "engineer", "22023"),
+            ("jit", "o", "22023"),
+            ("jit", "", "22023"),
         ] {
             let error = settings.check(name, Some(&[value.to_owned()])).unwrap_err();
             assert_eq!(error.sqlstate, sqlstate, "{name} = {value}");
@@ -351,19 +380,32 @@ mod tests {
     #[test]
     fn settings_follow_the_transaction() {
         let mut settings = Settings::new("ada");
-        settings.begin();
+        assert_eq!(settings.end(true), None);
         set(&mut settings, "timezone", "Europe/Warsaw", false);
         set(&mut settings, "statement_timeout", "5s", true);
-        let changes = settings.end(true);
+        let changes = settings.end(true).unwrap();
         assert_eq!(settings.get("timezone").unwrap(), "Europe/Warsaw");
         assert_eq!(settings.get("statement_timeout").unwrap(), "0");
         assert_eq!(changes.iter().map(Change::name).collect::<Vec<_>>(), ["statement_timeout"]);
 
-        settings.begin();
         set(&mut settings, "cdp.purpose", "analytics", false);
-        let changes = settings.end(false);
+        let changes = settings.end(false).unwrap();
         assert_eq!(settings.get("cdp.purpose").unwrap(), "");
         assert!(changes.iter().any(Change::is_purpose));
+        assert_eq!(settings.end(false), None);
+    }
+
+    #[test]
+    fn what_is_stored_for_good_is_not_undone() {
+        let mut settings = Settings::new("ada");
+        set(&mut settings, "timezone", "Europe/Warsaw", false);
+        settings.store_for_good(Settings::checked("cdp.purpose", "audit".to_owned()).unwrap());
+        let changes = settings.end(false).unwrap();
+        assert_eq!(changes.iter().map(Change::name).collect::<Vec<_>>(), ["TimeZone"]);
+        assert_eq!(settings.get("cdp.purpose").unwrap(), "audit");
+        settings.store_for_good(Settings::checked("cdp.purpose", String::new()).unwrap());
+        assert_eq!(settings.end(false), None);
+        assert_eq!(settings.get("cdp.purpose").unwrap(), "");
     }
 
     #[test]
@@ -372,14 +414,14 @@ mod tests {
         assert_eq!(settings.get("app.tenant").unwrap_err().sqlstate, "42704");
         set(&mut settings, "App.Tenant", "7", false);
         assert_eq!(settings.get("app.TENANT").unwrap(), "7");
-        settings.begin();
+        assert_eq!(settings.end(true), Some(vec![]));
         set(&mut settings, "app.tenant", "8", true);
         set(&mut settings, "app.user", "ada", false);
         let before = settings.snapshot();
         set(&mut settings, "app.later", "x", false);
         assert_eq!(settings.restore(before).len(), 1);
         assert_eq!(settings.get("app.later").unwrap(), "");
-        let changes = settings.end(false);
+        let changes = settings.end(false).unwrap();
         let names: Vec<&str> = changes.iter().map(Change::name).collect();
         assert_eq!(names, ["app.tenant", "app.user"]);
         assert_eq!(settings.get("app.tenant").unwrap(), "7");

@@ -2,6 +2,7 @@
 
 use engine::overrides::Decision;
 
+use super::alter::ALTER_GRAPH;
 use super::backend::Changes;
 use super::values::Values;
 use crate::dialect::Statement;
@@ -48,12 +49,14 @@ struct Savepoint {
 pub(crate) struct Transaction {
     state: TransactionState,
     savepoints: Vec<Savepoint>,
+    /// Whether the text that runs has several statements, which are one transaction outside of a block, too.
+    of_several: bool,
 }
 
 impl Transaction {
     /// Returns no transaction.
     pub(crate) fn new() -> Transaction {
-        Transaction { state: TransactionState::Idle, savepoints: Vec::new() }
+        Transaction { state: TransactionState::Idle, savepoints: Vec::new(), of_several: false }
     }
 
     /// Returns where the session stands.
@@ -71,6 +74,16 @@ impl Transaction {
         self.state = TransactionState::Block;
     }
 
+    /// Notes that a text begins, or with none that it has ended.
+    pub(crate) fn note_text(&mut self, statements: usize) {
+        self.of_several = statements > 1;
+    }
+
+    /// Returns whether the statement that runs shares its transaction with others of its block or text.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.is_open() || self.of_several
+    }
+
     /// Notes that a statement failed.
     pub(crate) fn fail(&mut self) {
         if self.state == TransactionState::Block {
@@ -81,7 +94,7 @@ impl Transaction {
     /// Closes the block, and returns whether it was whole.
     pub(crate) fn end(&mut self) -> bool {
         let whole = self.state == TransactionState::Block;
-        *self = Transaction::new();
+        *self = Transaction { of_several: self.of_several, ..Transaction::new() };
         whole
     }
 
@@ -136,6 +149,11 @@ impl Transaction {
         Err(WireError::new(sqlstate::NO_ACTIVE_SQL_TRANSACTION, message))
     }
 
+    /// Refuses what only makes sense if other statements follow in the same transaction, be it a block or a text.
+    pub(crate) fn require_shared(&self, what: &str) -> Result<(), WireError> {
+        if self.of_several { Ok(()) } else { self.require_block(what) }
+    }
+
     /// Refuses everything but the end of a block that has failed.
     pub(crate) fn admit(&self, statement: &Statement) -> Result<(), WireError> {
         let ends = matches!(
@@ -148,6 +166,17 @@ impl Transaction {
     /// Refuses everything in a block that has failed.
     pub(crate) fn check_whole(&self) -> Result<(), WireError> {
         if self.state == TransactionState::Failed { Err(aborted()) } else { Ok(()) }
+    }
+
+    /// Refuses to let a transaction write that was read-only so far, for all of it or for what its savepoints undo.
+    pub(crate) fn admit_writing(&self, has_read: bool) -> Result<(), WireError> {
+        let message = match (self.savepoints.is_empty(), has_read) {
+            (false, _) => "cannot set transaction read-write mode inside a read-only transaction",
+            (true, true) => "transaction read-write mode must be set before any query",
+            (true, false) => return Ok(()),
+        };
+        Err(WireError::new(sqlstate::ACTIVE_SQL_TRANSACTION, message)
+            .hint("BEGIN READ WRITE begins one that may write."))
     }
 
     /// Refuses to write to tables and views where that was ruled out.
@@ -224,6 +253,7 @@ pub(crate) fn changes_the_lake(statement: &Statement) -> Option<String> {
         Statement::Create { definition, .. } => {
             Some(format!("CREATE {}", definition.body.kind().word().to_uppercase()))
         }
+        Statement::AlterGraph(_) => Some(ALTER_GRAPH.to_owned()),
         Statement::Drop { kind, .. } => Some(format!("DROP {}", kind.word().to_uppercase())),
         Statement::Comment { .. } => Some("COMMENT".to_owned()),
         Statement::Refresh { .. } => Some("REFRESH".to_owned()),

@@ -1,15 +1,63 @@
-//! The rows of `COPY ... FROM STDIN`, in text and CSV, as they come in pieces.
+//! The rows of `COPY ... FROM STDIN` as they come in pieces: those in text and CSV are taken apart here.
 
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, StringBuilder};
 
+use super::copy_binary::BinaryParser;
 use super::error::{WireError, sqlstate};
-use super::limits::{COPIED_BYTES_MAX, COPIED_ROWS_MAX};
+use super::limits::{COPIED_BYTES_MAX, COPIED_ROW_BYTES_MAX, COPIED_ROWS_MAX};
 use crate::dialect::{CopyFormat, CopyOptions};
 
-/// Bytes of one row at most.
-const ROW_BYTES_MAX: usize = 16 << 20;
+/// What takes the rows of a COPY apart.
+pub(crate) enum CopyReader {
+    /// Text and CSV, into columns of texts.
+    Written(CopyParser),
+    /// Binary, into columns of values.
+    Binary(BinaryParser),
+}
+
+impl CopyReader {
+    /// Returns how many rows wait to be taken.
+    pub(crate) fn rows(&self) -> usize {
+        match self {
+            CopyReader::Written(parser) => parser.rows(),
+            CopyReader::Binary(parser) => parser.rows(),
+        }
+    }
+
+    /// Tells whether so many wait that they are to be taken before others come.
+    pub(crate) fn is_full(&self) -> bool {
+        match self {
+            CopyReader::Written(parser) => parser.is_full(),
+            CopyReader::Binary(parser) => parser.is_full(),
+        }
+    }
+
+    /// Takes the next piece.
+    pub(crate) fn push(&mut self, piece: &[u8]) -> Result<(), WireError> {
+        match self {
+            CopyReader::Written(parser) => parser.push(piece),
+            CopyReader::Binary(parser) => parser.push(piece),
+        }
+    }
+
+    /// Takes what is left when there are no more pieces.
+    pub(crate) fn finish(&mut self) -> Result<(), WireError> {
+        match self {
+            CopyReader::Written(parser) => parser.finish(),
+            CopyReader::Binary(parser) => parser.finish(),
+        }
+    }
+
+    /// Returns the rows that were taken since the last time, column by column.
+    pub(crate) fn take(&mut self) -> Result<Vec<ArrayRef>, WireError> {
+        match self {
+            CopyReader::Written(parser) => Ok(parser.take()),
+            CopyReader::Binary(parser) => parser.take(),
+        }
+    }
+}
 
 /// Takes pieces apart into rows, and rows into columns of texts.
 pub(crate) struct CopyParser {
@@ -70,8 +118,8 @@ impl CopyParser {
         pending.drain(..start);
         self.scanned -= start;
         self.pending = pending;
-        if self.pending.len() > ROW_BYTES_MAX {
-            return Err(self.wrong(&format!("row is longer than {ROW_BYTES_MAX} bytes")));
+        if self.pending.len() > COPIED_ROW_BYTES_MAX {
+            return Err(self.wrong(&format!("row is longer than {COPIED_ROW_BYTES_MAX} bytes")));
         }
         Ok(())
     }

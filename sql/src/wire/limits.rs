@@ -50,6 +50,8 @@ pub(crate) const OPEN_BYTES_MAX: usize = 128 * 1024 * 1024;
 pub(crate) const COPIED_ROWS_MAX: usize = 65_536;
 /// Bytes of their values, up to the piece that goes beyond them.
 pub(crate) const COPIED_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes of one of these rows at most.
+pub(crate) const COPIED_ROW_BYTES_MAX: usize = 16 << 20;
 /// Bytes of a piece that the connection itself takes apart: longer ones would keep others waiting.
 pub(crate) const PARSED_HERE_BYTES_MAX: usize = 64 * 1024;
 /// Notifications that wait for a session that listens: more than one transaction of its own makes.

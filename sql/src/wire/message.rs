@@ -148,22 +148,6 @@ pub(crate) fn row_description(encoder: &RowEncoder, out: &mut BytesMut) {
     set_length(out, at, 0);
 }
 
-/// Appends one row of texts.
-pub(crate) fn text_row<'a>(values: impl IntoIterator<Item = &'a str>, out: &mut BytesMut) {
-    out.put_u8(DATA_ROW);
-    let at = out.len();
-    out.put_i32(0);
-    out.put_i16(0);
-    let mut count = 0i16;
-    for value in values {
-        out.put_i32(i32::try_from(value.len()).unwrap_or(i32::MAX));
-        out.put_slice(value.as_bytes());
-        count += 1;
-    }
-    out[at + 4..at + 6].copy_from_slice(&count.to_be_bytes());
-    set_length(out, at, 0);
-}
-
 /// Says that rows of a COPY follow.
 pub(crate) fn copy_out(format: Format, columns: usize, out: &mut BytesMut) {
     let code = code_of(format);
@@ -171,10 +155,11 @@ pub(crate) fn copy_out(format: Format, columns: usize, out: &mut BytesMut) {
     put(&CopyOutResponse::new(i8::from(code == 1), columns_i16, vec![code; columns]), out);
 }
 
-/// Asks for the rows of a COPY, as texts of so many columns.
-pub(crate) fn copy_in(columns: usize, out: &mut BytesMut) {
+/// Asks for the rows of a COPY, which have so many columns.
+pub(crate) fn copy_in(format: Format, columns: usize, out: &mut BytesMut) {
+    let code = code_of(format);
     let count = i16::try_from(columns).unwrap_or(i16::MAX);
-    put(&CopyInResponse::new(0, count, vec![0; columns]), out);
+    put(&CopyInResponse::new(i8::from(code == 1), count, vec![code; columns]), out);
 }
 
 /// Appends a piece of a COPY.

@@ -24,6 +24,7 @@ mod cancel;
 mod channels;
 mod connection;
 mod copy;
+mod copy_binary;
 mod copy_in;
 mod encode;
 mod error;

@@ -3,9 +3,9 @@
 //!
 //! DataFusion takes conditions on the row out of a subquery, and what is left has to be the same for all rows. That fails of an
 //! aggregate with any condition but an equality, of a limit, of windows, of the side of an outer join that may be missing, and of
-//! lists that the row gives. Here the rows around the subquery are numbered first and joined with the rows that they see;
-//! aggregates are then grouped by the number, windows parted by it, and limits count within it (`rows`). What DataFusion can do
-//! is left to it.
+//! lists that the row gives, and of unions. Here the rows around the subquery are numbered first and joined with the rows that
+//! they see; aggregates are then grouped by the number, windows parted by it, and limits count within it (`rows`). What
+//! DataFusion can do is left to it.
 
 pub(super) mod around;
 mod rows;
@@ -24,9 +24,11 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::optimizer::decorrelate::PullUpCorrelatedExpr;
+use datafusion::optimizer::utils::evaluates_to_null;
 
 use self::rows::Rows;
-use super::functions::failure;
+use super::copies::Copies;
+use super::functions::{failure, single};
 use super::lateral::is_always;
 use super::subqueries::{has_subquery, is_correlated};
 use crate::error::Error;
@@ -52,18 +54,19 @@ impl AnalyzerRule for AppliedRows {
             other => Ok(Transformed::no(other)),
         });
         let plan = filtered.data()?;
+        let copies = Copies::new();
         let applied = plan.transform_up_with_subqueries(|node| match node {
             LogicalPlan::Join(join)
                 if matches!(join.join_type, JoinType::Inner | JoinType::Left) =>
             {
-                Ok(match lateral(&join)? {
+                Ok(match lateral(&join, &copies)? {
                     Some(plan) => Transformed::yes(plan),
                     None => Transformed::no(LogicalPlan::Join(join)),
                 })
             }
             LogicalPlan::Projection(projection) if projection.expr.iter().any(has_stuck) => {
                 let mut input = Arc::unwrap_or_clone(projection.input);
-                let expr = named(projection.expr, &mut input, &mut 0)?;
+                let expr = named(projection.expr, &mut input, &mut 0, &copies)?;
                 let projection = Projection::try_new(expr, Arc::new(input))?;
                 Ok(Transformed::yes(LogicalPlan::Projection(projection)))
             }
@@ -71,8 +74,8 @@ impl AnalyzerRule for AppliedRows {
                 if aggregate.group_expr.iter().chain(&aggregate.aggr_expr).any(has_stuck) =>
             {
                 let (mut input, mut count) = (Arc::unwrap_or_clone(aggregate.input), 0);
-                let groups = named(aggregate.group_expr, &mut input, &mut count)?;
-                let values = named(aggregate.aggr_expr, &mut input, &mut count)?;
+                let groups = named(aggregate.group_expr, &mut input, &mut count, &copies)?;
+                let values = named(aggregate.aggr_expr, &mut input, &mut count, &copies)?;
                 let aggregate = Aggregate::try_new(Arc::new(input), groups, values)?;
                 Ok(Transformed::yes(LogicalPlan::Aggregate(aggregate)))
             }
@@ -80,7 +83,7 @@ impl AnalyzerRule for AppliedRows {
                 let columns = filter.input.schema().columns().into_iter().map(Expr::Column);
                 let columns: Vec<Expr> = columns.collect();
                 let mut input = Arc::unwrap_or_clone(filter.input);
-                let predicate = with_values(filter.predicate, &mut input, &mut 0)?;
+                let predicate = with_values(filter.predicate, &mut input, &mut 0, &copies)?;
                 let kept = LogicalPlanBuilder::from(input).filter(predicate)?;
                 Ok(Transformed::yes(kept.project(columns)?.build()?))
             }
@@ -165,7 +168,7 @@ fn unsupported() -> Error {
 /// Tells whether an expression holds a subquery that DataFusion makes no join of.
 fn has_stuck(expr: &Expr) -> bool {
     let found = expr.exists(|part| match part {
-        Expr::ScalarSubquery(subquery) => Ok(is_stuck(subquery)),
+        Expr::ScalarSubquery(subquery) => Ok(is_stuck_value(subquery)),
         Expr::Exists(exists) => Ok(is_stuck_exists(&exists.subquery)),
         _ => Ok(false),
     });
@@ -184,6 +187,12 @@ fn is_stuck(subquery: &Subquery) -> bool {
     is_correlated(subquery) && !pulls_up(&subquery.subquery)
 }
 
+/// The same of a value, which is an error where there are several.
+fn is_stuck_value(subquery: &Subquery) -> bool {
+    is_correlated(subquery)
+        && (around::gives_groups(&subquery.subquery) || !pulls_up(&subquery.subquery))
+}
+
 /// Tells whether DataFusion takes the conditions on the row around it out of a subquery, and may: not out of a relation within it
 /// that depends on the row, such as a list, and not from below what is made of the rows that they choose.
 fn pulls_up(plan: &LogicalPlan) -> bool {
@@ -192,27 +201,49 @@ fn pulls_up(plan: &LogicalPlan) -> bool {
         return false;
     }
     let mut pulled = PullUpCorrelatedExpr::new().with_need_handle_count_bug(true);
-    plan.clone().rewrite(&mut pulled).is_ok() && pulled.can_pull_up
+    let is_pulled = plan.clone().rewrite(&mut pulled).is_ok() && pulled.can_pull_up;
+    is_pulled && !fails_without_rows(&pulled)
+}
+
+/// Tells whether what is made of aggregates fails where there are no rows, as `1 / count(*)` does: DataFusion works it out for
+/// every statement, also if no row comes to it.
+fn fails_without_rows(pulled: &PullUpCorrelatedExpr) -> bool {
+    pulled.collected_count_expr_map.values().flat_map(|found| found.values()).any(|value| {
+        evaluates_to_null(value.clone(), value.column_refs()).is_err_and(|error| {
+            let root = error.find_root();
+            matches!(root, DataFusionError::ArrowError(..) | DataFusionError::External(_))
+        })
+    })
 }
 
 /// Puts columns in the place of subqueries, which are joined to `input`; `count` tells the columns apart.
-fn named(exprs: Vec<Expr>, input: &mut LogicalPlan, count: &mut usize) -> Result<Vec<Expr>> {
+fn named(
+    exprs: Vec<Expr>,
+    input: &mut LogicalPlan,
+    count: &mut usize,
+    copies: &Copies,
+) -> Result<Vec<Expr>> {
     let names = NamePreserver::new_for_projection();
     let exprs = exprs.into_iter().map(|expr| {
         if !has_stuck(&expr) {
             return Ok(expr);
         }
         let name = names.save(&expr);
-        Ok(name.restore(with_values(expr, input, count)?))
+        Ok(name.restore(with_values(expr, input, count, copies)?))
     });
     exprs.collect()
 }
 
 /// The same with one expression, which may have another name then.
-fn with_values(expr: Expr, input: &mut LogicalPlan, count: &mut usize) -> Result<Expr> {
+fn with_values(
+    expr: Expr,
+    input: &mut LogicalPlan,
+    count: &mut usize,
+    copies: &Copies,
+) -> Result<Expr> {
     let replaced = expr.transform_up(|part| match part {
-        Expr::ScalarSubquery(subquery) if is_stuck(&subquery) => {
-            Ok(match with_value(&subquery.subquery, input, count)? {
+        Expr::ScalarSubquery(subquery) if is_stuck_value(&subquery) => {
+            Ok(match with_value(&subquery.subquery, input, count, copies)? {
                 Some(value) => Transformed::yes(value),
                 None if around::counts_chosen(&subquery.subquery) => {
                     return Err(failure(unsupported()));
@@ -223,7 +254,7 @@ fn with_values(expr: Expr, input: &mut LogicalPlan, count: &mut usize) -> Result
         Expr::Exists(exists) if is_stuck_exists(&exists.subquery) => {
             let rows = LogicalPlanBuilder::from(exists.subquery.subquery.as_ref().clone());
             let rows = rows.aggregate(Vec::<Expr>::new(), vec![counted(lit(1_i64))])?.build()?;
-            Ok(match with_value(&rows, input, count)? {
+            Ok(match with_value(&rows, input, count, copies)? {
                 Some(value) if exists.negated => Transformed::yes(value.eq(lit(0_i64))),
                 Some(value) => Transformed::yes(value.gt(lit(0_i64))),
                 // What others would make of it could give other rows.
@@ -243,15 +274,20 @@ fn with_value(
     subquery: &LogicalPlan,
     input: &mut LogicalPlan,
     count: &mut usize,
+    copies: &Copies,
 ) -> Result<Option<Expr>> {
     if around::depends_on_others(subquery, input.schema()) {
         return Ok(None);
     }
-    let rows = Rows::of(input, true);
-    let Some(beside) = rows.beside(subquery)?.filter(|beside| beside.is_one) else {
-        return Ok(None);
-    };
-    let shown = subquery.schema().columns();
+    let rows = Rows::of(input, true, subquery, copies);
+    let (mut found, mut shown) = (rows.beside(subquery)?, subquery.schema().columns());
+    if found.as_ref().is_some_and(|beside| !beside.is_one) && !shown.is_empty() {
+        let value = single(Expr::Column(shown.swap_remove(0)));
+        let alone = LogicalPlanBuilder::from(subquery.clone());
+        let alone = alone.aggregate(Vec::<Expr>::new(), vec![value])?.build()?;
+        (found, shown) = (rows.beside(&alone)?, alone.schema().columns());
+    }
+    let Some(beside) = found.filter(|beside| beside.is_one) else { return Ok(None) };
     let Some(value) = shown.first().and_then(|column| beside.value(column)) else {
         return Ok(None);
     };
@@ -318,14 +354,14 @@ fn stuck_beside(join: &Join) -> Option<&LogicalPlan> {
 }
 
 /// A lateral join that DataFusion does not take; `None` for all others.
-fn lateral(join: &Join) -> Result<Option<LogicalPlan>> {
+fn lateral(join: &Join, copies: &Copies) -> Result<Option<LogicalPlan>> {
     let keeps = join.join_type == JoinType::Left;
     let Some(subquery) = stuck_beside(join) else { return Ok(None) };
     // Rows that depend on some further out are not there yet: they are joined where those are.
     if around::depends_further(join) {
         return Ok(None);
     }
-    let rows = Rows::of(&join.left, keeps);
+    let rows = Rows::of(&join.left, keeps, subquery, copies);
     let Some(mut beside) = rows.beside(subquery)? else {
         return if around::counts_chosen(subquery) {
             Err(failure(unsupported()))

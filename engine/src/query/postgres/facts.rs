@@ -5,7 +5,7 @@
 //! session: who, where, its settings and the snapshot it reads now.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::RwLock;
@@ -21,6 +21,9 @@ use super::settings;
 use super::snapshot::Snapshot;
 use crate::analytics::Sequences;
 use crate::catalog::{ANALYTICS, TEMPORARY};
+
+/// The number of the transaction that asked for one last, whosever it is.
+static LAST_TRANSACTION: AtomicI64 = AtomicI64::new(0);
 
 /// One session, as its functions see it.
 #[derive(Debug)]
@@ -50,6 +53,10 @@ pub struct SessionFacts {
     pub(super) held: Held,
     /// What its statement says in channels.
     pub(super) notified: Notified,
+    /// The number of its transaction; 0 as long as nobody asks for it.
+    transaction: AtomicI64,
+    /// When its transaction began, in microseconds since 1970, if several statements share it; 0 otherwise.
+    began_us: AtomicI64,
     /// Who gives numbers, if it may ask for some.
     sequences: OnceLock<Arc<Sequences>>,
 }
@@ -91,6 +98,8 @@ impl SessionFacts {
             given: GivenNumbers::default(),
             held: Held::default(),
             notified: Notified::default(),
+            transaction: AtomicI64::new(0),
+            began_us: AtomicI64::new(0),
             sequences: OnceLock::new(),
         })
     }
@@ -175,9 +184,40 @@ impl SessionFacts {
         self.given.forget();
     }
 
-    /// Gives back the advisory locks of the transaction that ends.
+    /// Notes when a transaction began that several statements share, unless it is known: it is the time that all of them have.
+    pub fn begin_transaction(&self, at_us: i64) {
+        let _ = self.began_us.compare_exchange(0, at_us, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// Returns when the transaction began, if several statements share it.
+    pub(super) fn transaction_began(&self) -> Option<i64> {
+        Some(self.began_us.load(Ordering::Relaxed)).filter(|at| *at != 0)
+    }
+
+    /// Gives back the advisory locks of the transaction that ends, its number and its time.
     pub fn end_transaction(&self) {
         self.locks.give_back_all(Span::Transaction);
+        self.transaction.store(0, Ordering::Relaxed);
+        self.began_us.store(0, Ordering::Relaxed);
+    }
+
+    /// Returns the number of the transaction that runs.
+    pub(super) fn transaction_number(&self) -> i64 {
+        let known = self.transaction.load(Ordering::Relaxed);
+        if known != 0 {
+            return known;
+        }
+        // Of two that ask at once the first one gives it its number.
+        let number = LAST_TRANSACTION.fetch_add(1, Ordering::Relaxed) + 1;
+        match self.transaction.compare_exchange(0, number, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => number,
+            Err(known) => known,
+        }
+    }
+
+    /// Gives back the advisory locks of the session.
+    pub fn unlock(&self) {
+        self.locks.give_back_all(Span::Session);
     }
 
     /// Shows a dotted setting, such as `cdp.purpose`, to `current_setting`. The session layer owns it: it cannot be

@@ -3,7 +3,8 @@
 //!
 //! DataFusion takes such subqueries in projections, filters and aggregates alone. A condition of an inner join is a filter of its
 //! rows. In other joins what depends on the rows of one side is a column of that side, and the join shows no more columns than
-//! before.
+//! before. So it is with `x IN (SELECT ...)` of any rows, unless it is a condition on the rows of the one side that the join may
+//! leave out: that becomes a join of its own.
 
 use std::sync::Arc;
 
@@ -52,13 +53,50 @@ fn subquery_of(expr: &Expr) -> Option<&Subquery> {
 }
 
 fn has_subquery(expr: &Expr) -> bool {
-    expr.exists(|part| Ok(subquery_of(part).is_some())).unwrap_or(false)
+    expr.exists(|part| Ok(subquery_of(part).is_some() || is_in(part))).unwrap_or(false)
+}
+
+fn is_in(part: &Expr) -> bool {
+    matches!(part, Expr::InSubquery(_))
+}
+
+/// What is looked for among the rows of a subquery, where that is the whole of a condition that does not depend on the row.
+fn looked_for(condition: &Expr) -> Option<&Expr> {
+    let condition = match condition {
+        Expr::Not(inner) => inner.as_ref(),
+        other => other,
+    };
+    match condition {
+        Expr::InSubquery(within) if !is_correlated(&within.subquery) => Some(&within.expr),
+        _ => None,
+    }
+}
+
+/// Tells whether a condition is one of which DataFusion makes a join of its own, below an outer join or beside an inner one.
+fn is_join(condition: &Expr, join: &Join) -> bool {
+    let Some(value) = looked_for(condition) else { return false };
+    let columns = value.column_refs();
+    let is_of = |side: &LogicalPlan| {
+        !columns.is_empty() && columns.iter().all(|column| side.schema().has_column(column))
+    };
+    match join.join_type {
+        JoinType::Left => is_of(&join.right),
+        JoinType::Right => is_of(&join.left),
+        JoinType::Inner => true,
+        _ => false,
+    }
 }
 
 /// Puts the conditions with subqueries above the join.
 fn filtered(mut join: Join) -> Result<Transformed<LogicalPlan>> {
     let conditions = join.filter.take().map(split_conjunction_owned).unwrap_or_default();
-    let (above, within): (Vec<Expr>, Vec<Expr>) = conditions.into_iter().partition(has_subquery);
+    let (above, within): (Vec<Expr>, Vec<Expr>) = conditions
+        .into_iter()
+        .partition(|condition| has_subquery(condition) && !is_join(condition, &join));
+    if above.is_empty() {
+        join.filter = conjunction(within);
+        return Ok(Transformed::no(LogicalPlan::Join(join)));
+    }
     join.filter = conjunction(within);
     let joined = LogicalPlan::Join(join);
     Ok(Transformed::yes(match conjunction(above) {
@@ -73,24 +111,40 @@ fn values_first(mut join: Join) -> Result<Transformed<LogicalPlan>> {
         return Ok(Transformed::no(LogicalPlan::Join(join)));
     };
     let (mut of_left, mut of_right, mut count) = (Vec::new(), Vec::new(), 0);
-    let filter = filter.transform_up(|part| {
-        let is_value = matches!(part, Expr::ScalarSubquery(_) | Expr::Exists(_));
-        let Some(subquery) = subquery_of(&part).filter(|_| is_value) else {
-            return Ok(Transformed::no(part));
-        };
-        let values = if depends_on(subquery, join.left.schema()) {
-            &mut of_left
-        } else if depends_on(subquery, join.right.schema()) {
-            &mut of_right
-        } else {
-            return Ok(Transformed::no(part));
-        };
-        let (relation, name) = (TableReference::bare(VALUES), format!("value_{count}"));
-        count += 1;
-        values.push(part.alias_qualified(Some(relation.clone()), &name));
-        Ok(Transformed::yes(Expr::Column(Column::new(Some(relation), name))))
+    let conditions = split_conjunction_owned(filter).into_iter().map(|condition| {
+        if is_join(&condition, &join) {
+            return Ok(condition);
+        }
+        let settled = condition.transform_up(|part| {
+            let (subquery, value) = match &part {
+                Expr::InSubquery(within) => (Some(&within.subquery), Some(&within.expr)),
+                Expr::ScalarSubquery(_) | Expr::Exists(_) => (subquery_of(&part), None),
+                _ => (None, None),
+            };
+            let Some(subquery) = subquery else { return Ok(Transformed::no(part)) };
+            let is_of = |schema: &DFSchema| {
+                let columns = value.map(|value| value.column_refs()).unwrap_or_default();
+                depends_on(subquery, schema)
+                    && columns.into_iter().all(|column| schema.has_column(column))
+            };
+            let values = if is_of(join.left.schema()) {
+                &mut of_left
+            } else if is_of(join.right.schema()) {
+                &mut of_right
+            } else {
+                return Ok(Transformed::no(part));
+            };
+            let (relation, name) = (TableReference::bare(VALUES), format!("value_{count}"));
+            count += 1;
+            values.push(part.alias_qualified(Some(relation.clone()), &name));
+            Ok(Transformed::yes(Expr::Column(Column::new(Some(relation), name))))
+        });
+        settled.data()
     });
-    let filter = filter.data()?;
+    let conditions = conditions.collect::<Result<Vec<_>>>()?;
+    let Some(filter) = conjunction(conditions) else {
+        return Ok(Transformed::no(LogicalPlan::Join(join)));
+    };
     let is_stuck =
         |part: &Expr| subquery_of(part).is_some_and(|subquery| depends_on(subquery, &join.schema));
     if filter.exists(|part| Ok(is_stuck(part)))? {

@@ -9,7 +9,7 @@ use datafusion::logical_expr::{Expr, ExprSchemable, GetFieldAccess};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use super::facts::SessionFacts;
-use super::functions::{CONCAT, CONTAINED, CONTAINS, DELETE, call_json, failure, own};
+use super::functions::{CHOOSING, CONCAT, CONTAINED, CONTAINS, DELETE, call_json, failure, own};
 use super::types::TYPE_KEY;
 use crate::Error;
 
@@ -68,6 +68,16 @@ fn is_jsonb(expr: &Expr, schema: &DFSchema) -> bool {
     // A cast to text, whose field DataFusion gives what it casts tells of itself.
     if matches!(expr, Expr::Cast(cast) if cast.field.metadata().is_empty()) {
         return false;
+    }
+    // Values of which one is chosen have one type, which DataFusion does not give to what chooses.
+    if let Expr::Case(case) = expr {
+        let thens = case.when_then_expr.iter().map(|(_, then)| then.as_ref());
+        return thens.chain(case.else_expr.as_deref()).any(|branch| is_jsonb(branch, schema));
+    }
+    if let Expr::ScalarFunction(call) = expr
+        && CHOOSING.contains(&call.name())
+    {
+        return call.args.iter().any(|value| is_jsonb(value, schema));
     }
     let field = expr.to_field(schema).map(|(_, field)| field);
     field.is_ok_and(|field| field.metadata().get(TYPE_KEY).is_some_and(|name| name == "jsonb"))

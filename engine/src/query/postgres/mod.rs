@@ -4,7 +4,7 @@
 //! syntax that only PostgreSQL has. While it is planned, `MergedJoins` plans joins by `USING`, `OperatorRelations` plans
 //! the operators of identity resolution, and [`PostgresTypes`] and [`PostgresOperators`] give types and literals
 //! PostgreSQL's meaning. [`settle()`] then gives its expressions their types, and reads its literals. `WindowedSubqueries`
-//! puts subqueries of a row below windows, `JoinedValues` those in conditions of joins above or below these,
+//! puts subqueries of a row below windows and aggregates, `JoinedValues` those in conditions of joins above or below these,
 //! `LiftedValues` values of a row further out beside it.
 //! [`CorrelatedSubqueries`] and [`ObjectNames`] change the plan, `DocumentOrder` what `jsonb` is compared by,
 //! `CheckedIntegers` its arithmetic, `MarkedRows` makes joins of `EXISTS`, `AppliedRows` of other subqueries of a row, and
@@ -26,7 +26,9 @@ mod copies;
 mod counted_sets;
 pub(in crate::query) mod diagnosis;
 mod document_order;
+mod early_joins;
 mod facts;
+mod foreign_keys;
 mod functions;
 mod given;
 mod held;
@@ -38,6 +40,7 @@ mod json_operators;
 mod lateral;
 mod lifted;
 mod locks;
+mod lone_values;
 mod marked;
 mod merged_joins;
 mod moments;
@@ -72,7 +75,9 @@ pub use backends::{Backends, Reachable, Shown, Signal};
 pub(in crate::query) use catalog::OfSession;
 pub use catalog::{information_schema, pg_catalog};
 pub use configured::{CheckSetting, Configured};
-pub(crate) use diagnosis::ambiguous_column;
+pub(crate) use diagnosis::{
+    ambiguous_column, check_assigned, check_returned, missing_column, refuse_unseen,
+};
 pub use facts::SessionFacts;
 pub use functions::{AllowedFunctions, aggregates, allowed_functions, functions};
 pub(crate) use functions::{assigned_arrays, bytes_held, has_ends};
@@ -84,10 +89,10 @@ pub use notified::{NOTIFICATIONS_MAX, Said, check_channel, check_payload, too_ma
 pub use object_names::ObjectNames;
 pub use origins::{origin_of, with_origins};
 pub use planners::{PostgresOperators, PostgresTypes};
-pub use rewrite::{ArrayText, column_name, comes_sorted, qualify, rewrite};
+pub use rewrite::{ArrayText, column_name, comes_sorted, outer_aggregates, qualify, rewrite};
 pub(crate) use rewrite::{normal, parts};
 pub use settled::settle;
-pub(crate) use snapshot::DEFAULT;
+pub(crate) use snapshot::{DEFAULT, GENERATED};
 pub use snapshot::{Relation, RelationKind, Sequence, Snapshot};
 pub use subqueries::CorrelatedSubqueries;
 pub use zone::Zone;
@@ -144,7 +149,8 @@ pub fn extend(
 /// The rules of the optimizer, which are the same for every session.
 fn optimization() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     static RULES: LazyLock<Vec<Arc<dyn OptimizerRule + Send + Sync>>> = LazyLock::new(|| {
-        stop::optimization(marked::among(held_conditions::among(Optimizer::new().rules)))
+        let rules = early_joins::among(Optimizer::new().rules);
+        stop::optimization(marked::among(held_conditions::among(rules)))
     });
     RULES.clone()
 }

@@ -1,15 +1,14 @@
 //! What depends on types while a statement is planned: names of types, literals that take the type of the other side, and
 //! subscripts of vectors.
 
-use std::cmp::Ordering;
+mod arrays;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
-use datafusion::common::utils::list_ndims;
 use datafusion::common::{DFSchema, Result, ScalarValue};
-use datafusion::functions_nested::expr_fn::{array_compact, array_has_any};
-use datafusion::logical_expr::binary::type_union_coercion;
+use datafusion::functions_nested::expr_fn::array_has_any;
 use datafusion::logical_expr::expr::Cast;
 use datafusion::logical_expr::planner::{
     ExprPlanner, PlannerResult, RawAggregateExpr, RawBinaryExpr, RawFieldAccessExpr, TypePlanner,
@@ -19,11 +18,13 @@ use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CharacterLength, DataType as SqlType, ExactNumberInfo, TimezoneInfo,
 };
 
+use arrays::{alike, has_all, held, makes_array};
+
 use super::diagnosis;
 use super::facts::SessionFacts;
 use super::functions::{
-    Matching, arithmetic, bounded, divided, extract, failure, flat, grown, has_dimensions,
-    is_object, is_other_text, matching, object_named, subscript, times,
+    Matching, arithmetic, bounded, divided, extract, failure, grown, is_object, is_other_text,
+    letter_of, matching, object_named, subscript, times,
 };
 use super::json_operators;
 use super::moments;
@@ -209,8 +210,12 @@ impl ExprPlanner for PostgresOperators {
         // What a long chain of operators gives is worked out from its beginning at each of them.
         check_current()?;
         let RawBinaryExpr { op, mut left, mut right } = expr;
-        diagnosis::check_operator(&op, &left, &right, schema)?;
-        if let Some(call) = json_operators::planned(&op, &left, &right, schema, &self.facts) {
+        let json = json_operators::planned(&op, &left, &right, schema, &self.facts);
+        // What is said of operators goes by what DataFusion says of types: to it a choice of documents is a text.
+        if json.is_none() || op != BinaryOperator::Minus {
+            diagnosis::check_operator(&op, &left, &right, schema)?;
+        }
+        if let Some(call) = json {
             return Ok(PlannerResult::Planned(call));
         }
         if Meaning::of(&op) == Some(Meaning::Compares) {
@@ -231,8 +236,13 @@ impl ExprPlanner for PostgresOperators {
             (left, right) = held(&op, left, right, schema);
         }
         let is_list = |expr: &Expr| expr.get_type(schema).is_ok_and(|found| found.is_list());
-        if op == BinaryOperator::PGOverlap && is_list(&left) && is_list(&right) {
-            return Ok(PlannerResult::Planned(array_has_any(left, right)));
+        if Meaning::of(&op) == Some(Meaning::Contains) && is_list(&left) && is_list(&right) {
+            let call = match op {
+                BinaryOperator::PGOverlap => array_has_any(left, right),
+                BinaryOperator::ArrowAt => has_all(right, left)?,
+                _ => has_all(left, right)?,
+            };
+            return Ok(PlannerResult::Planned(call));
         }
         match matching(&op, &left, &right)? {
             Some(Matching::Operator(pattern)) => right = pattern,
@@ -338,6 +348,12 @@ impl ExprPlanner for PostgresOperators {
         if let Some(part) = json_operators::subscript(&field_access, &expr, schema)? {
             return Ok(PlannerResult::Planned(part));
         }
+        if let GetFieldAccess::ListIndex { key } = &field_access
+            && is_name(&expr, schema)
+            && let Some(letter) = letter_of(expr.clone(), key.as_ref().clone(), &self.facts)
+        {
+            return Ok(PlannerResult::Planned(letter));
+        }
         // Vectors of the catalog count from 0.
         let field_access = match field_access {
             GetFieldAccess::ListIndex { key } if is_vector(&expr, schema) => {
@@ -370,89 +386,18 @@ fn makes_text(left: &Expr, right: &Expr, schema: &DFSchema) -> bool {
     (text(&left) && plain(&right)) || (plain(&left) && text(&right))
 }
 
-/// The function that `||` is where one side is an array.
-fn makes_array(left: &Expr, right: &Expr, schema: &DFSchema) -> Option<&'static str> {
-    let depth = |expr: &Expr| expr.get_type(schema).ok().map(|found| list_ndims(&found));
-    let (left, right) = (depth(left)?, depth(right)?);
-    match left.cmp(&right) {
-        _ if left + right == 0 => None,
-        Ordering::Equal => Some("array_concat"),
-        Ordering::Greater => Some("array_append"),
-        Ordering::Less => Some("array_prepend"),
-    }
-}
-
-/// The sides of `@>`, `<@` and `&&`: their elements, in however many dimensions they are. A null is like no other, so the nulls
-/// of one side are left out where both may have some.
-fn held(op: &BinaryOperator, left: Expr, right: Expr, schema: &DFSchema) -> (Expr, Expr) {
-    let (left, right) = (in_one_dimension(left, schema), in_one_dimension(right, schema));
-    let may_have_nulls = |side: &Expr| {
-        side.get_type(schema).is_ok_and(|found| found.is_list()) && !is_without_nulls(side)
-    };
-    if !may_have_nulls(&left) || !may_have_nulls(&right) {
-        return (left, right);
-    }
-    match op {
-        BinaryOperator::ArrowAt => (left, array_compact(right)),
-        _ => (array_compact(left), right),
-    }
-}
-
-/// Tells whether an array is written, and without nulls. Nobody asks for what is like a null.
-fn is_without_nulls(array: &Expr) -> bool {
-    match array {
-        Expr::Cast(cast) => is_without_nulls(&cast.expr),
-        Expr::Literal(ScalarValue::Utf8(Some(text)), _) => {
-            !text.to_ascii_lowercase().contains("null")
-        }
-        Expr::ScalarFunction(call) if call.name() == "make_array" => {
-            call.args.iter().all(is_written)
-        }
-        Expr::Placeholder(_) => true,
-        _ => false,
-    }
-}
-
-/// Tells whether an element is a literal other than null.
-fn is_written(element: &Expr) -> bool {
-    match element {
-        Expr::Cast(cast) => is_written(&cast.expr),
-        Expr::Literal(value, _) => !value.is_null(),
-        _ => false,
-    }
-}
-
-fn in_one_dimension(array: Expr, schema: &DFSchema) -> Expr {
-    match array.get_type(schema) {
-        Ok(data_type) if has_dimensions(&data_type) => flat(array),
-        _ => array,
-    }
-}
-
-/// An array and what is joined to it, numbers both of them, in the type that has room for each where one of them is a decimal.
-fn alike(sides: [Expr; 2], schema: &DFSchema) -> [Expr; 2] {
-    let types = [&sides[0], &sides[1]].map(|side| side.get_type(schema).unwrap_or(DataType::Null));
-    let element = |data_type: &DataType| match data_type {
-        DataType::List(item) => item.data_type().clone(),
-        other => other.clone(),
-    };
-    let (one, other) = (element(&types[0]), element(&types[1]));
-    let mixed = one.is_numeric() && other.is_numeric() && one.is_decimal() != other.is_decimal();
-    let Some(common) = type_union_coercion(&one, &other).filter(|_| mixed) else { return sides };
-    let [left, right] = sides;
-    let cast = |side: Expr, found: &DataType| {
-        let to = match found {
-            DataType::List(_) => DataType::new_list(common.clone(), true),
-            _ => common.clone(),
-        };
-        if *found == to { side } else { Expr::Cast(Cast::new(Box::new(side), to)) }
-    };
-    [cast(left, &types[0]), cast(right, &types[1])]
-}
-
+/// Vectors of the catalog count from 0.
 fn is_vector(expr: &Expr, schema: &DFSchema) -> bool {
+    is_of(expr, schema, |name| name.ends_with("vector"))
+}
+
+/// A name is an array of letters, which counts from 0, too.
+fn is_name(expr: &Expr, schema: &DFSchema) -> bool {
+    is_of(expr, schema, |name| name == "name")
+}
+
+/// Tells whether the logical type of an expression is one of those that are asked for.
+fn is_of(expr: &Expr, schema: &DFSchema, asked: fn(&str) -> bool) -> bool {
     let field = expr.to_field(schema).map(|(_, field)| field);
-    field.is_ok_and(|field| {
-        field.metadata().get(TYPE_KEY).is_some_and(|name| name.ends_with("vector"))
-    })
+    field.is_ok_and(|field| field.metadata().get(TYPE_KEY).is_some_and(|name| asked(name)))
 }

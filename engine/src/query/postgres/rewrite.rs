@@ -4,6 +4,7 @@
 //! [`super::subqueries`]; here names are resolved, casts to object names become functions, functions in `FROM` become
 //! relations, and columns without a name get the one that PostgreSQL would give.
 
+mod alone;
 mod array_text;
 mod arrays;
 mod columns;
@@ -52,6 +53,7 @@ use datafusion::sql::sqlparser::ast::{
     VisitorMut,
 };
 
+pub use alone::outer_aggregates;
 pub use array_text::ArrayText;
 pub(super) use array_text::malformed as malformed_array;
 pub(crate) use arrays::elements as array_elements;
@@ -78,6 +80,7 @@ const NAMES_MAX: usize = 1 << 19;
 /// # Errors
 /// SQLSTATE 42702 if a name means two columns of a query in `FROM`, and 54001 if it becomes too large.
 pub fn rewrite(statement: &mut Statement, facts: &SessionFacts) -> Result<()> {
+    outer_aggregates(statement);
     let named = joins::Named::of(statement);
     let names_left = Cell::new(NAMES_MAX);
     let mut rewriter = Rewriter { facts, named, ctes: Vec::new(), queries: 0, names_left };
@@ -150,6 +153,7 @@ impl VisitorMut for Rewriter<'_> {
         }
         // Rows are never changed in place, so there is nothing to lock.
         query.locks.clear();
+        empty::leave_ancestors_out(&mut query.body);
         if let SetExpr::Select(select) = query.body.as_mut()
             && let Err(error) = windows::write_out(select, query.order_by.as_mut())
         {

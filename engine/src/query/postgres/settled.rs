@@ -16,6 +16,7 @@ mod endless;
 mod literals;
 mod moments;
 mod recursive;
+mod sets;
 mod unnested;
 
 use std::sync::Arc;
@@ -40,10 +41,11 @@ use super::moments::{is_clock, is_moment, zone_of};
 use super::zone::Zone;
 
 /// Settles the types of a plan for a session.
-pub fn settle(plan: LogicalPlan, facts: &SessionFacts) -> Result<LogicalPlan> {
+pub fn settle(plan: LogicalPlan, facts: &Arc<SessionFacts>) -> Result<LogicalPlan> {
     let zone = zone_of(facts);
     let is_local = zone.is_local();
-    let mut types = Types { zone, is_local, changed: false, has_ends: false };
+    let facts = Arc::clone(facts);
+    let mut types = Types { zone, is_local, facts, changed: false, has_ends: false };
     let plan = types.plan(plan)?;
     if types.has_ends { endless::with_ends(plan) } else { Ok(plan) }
 }
@@ -53,6 +55,8 @@ struct Types {
     zone: Zone,
     /// Whether it is another than UTC.
     is_local: bool,
+    /// The session.
+    facts: Arc<SessionFacts>,
     /// Whether something below has another type than it was planned with.
     changed: bool,
     /// Whether there is an infinite day or point in time among the literals.
@@ -76,6 +80,7 @@ impl Types {
         let node = if concerned { self.expressions(node)? } else { node };
         let node = match node {
             LogicalPlan::Union(union) => self.union(union)?,
+            LogicalPlan::Join(join) if sets::is_set(&join) => self.set(join)?,
             LogicalPlan::Join(join) => LogicalPlan::Join(self.join(join)),
             LogicalPlan::Unnest(unnest) => self.unnest(unnest)?,
             LogicalPlan::RecursiveQuery(query) => recursive::with_types(query)?,

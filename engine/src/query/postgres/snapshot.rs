@@ -5,17 +5,21 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use datafusion::arrow::datatypes::Fields;
+use datafusion::arrow::datatypes::{FieldRef, Fields};
 
 use super::catalog::Tables;
+use super::foreign_keys::NumberedForeignKey;
 use crate::analytics::Counted;
 use crate::catalog::{
-    ANALYTICS, CheckConstraint, Constraints, NumberedColumn, SequenceOwner, UniqueConstraint,
-    keyed, placed,
+    ANALYTICS, CheckConstraint, Constraints, NumberedColumn, SequenceOwner, TEMPORARY,
+    UniqueConstraint, keyed, placed,
 };
 
 /// The key in the metadata of a column under which its default stands, as SQL.
 pub(crate) const DEFAULT: &str = "default";
+
+/// The key under which stands what it is computed of, as SQL.
+pub(crate) const GENERATED: &str = "generated";
 
 /// What a relation is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -39,6 +43,8 @@ pub struct Relation {
     pub name: String,
     /// The role that owns it; `None` for what is onefold's own.
     pub owner: Option<String>,
+    /// Whether the role may put rows into it, and change and delete those that there are.
+    pub writable: bool,
     /// Table, view, materialized view or sequence.
     pub kind: RelationKind,
     /// `COMMENT ON`.
@@ -111,7 +117,9 @@ pub struct Numbered {
     pub keys: Vec<NumberedKey>,
     /// What each of its rows fulfils.
     pub checks: Vec<NumberedCheck>,
-    /// The columns that have a default, such as the next number of a sequence, with the oids of those.
+    /// What its rows refer to.
+    pub foreign_keys: Vec<NumberedForeignKey>,
+    /// The columns that have a default, such as the next number of a sequence, or are computed, with the oids of that.
     pub defaults: Vec<(String, u32)>,
 }
 
@@ -122,10 +130,21 @@ impl Numbered {
         columns.position(|column| column.name() == name).map_or(0, |at| at as i64 + 1)
     }
 
+    /// Tells whether it ends with the session.
+    pub(super) fn is_temporary(&self) -> bool {
+        self.relation.schema == TEMPORARY
+    }
+
     /// Returns the default of a column that is not the number of a sequence.
     pub(super) fn default_of(&self, name: &str) -> Option<&str> {
         let column = self.relation.columns.iter().find(|column| column.name() == name)?;
         column.metadata().get(DEFAULT).map(String::as_str)
+    }
+
+    /// Returns what a column is computed of.
+    pub(super) fn generated_of(&self, name: &str) -> Option<&str> {
+        let column = self.relation.columns.iter().find(|column| column.name() == name)?;
+        column.metadata().get(GENERATED).map(String::as_str)
     }
 }
 
@@ -164,6 +183,10 @@ pub struct Snapshot {
     by_key: HashMap<u32, (usize, usize)>,
     /// Whether there are sequences.
     pub(super) has_sequences: bool,
+    /// Whether columns have defaults, or are computed.
+    pub(super) has_defaults: bool,
+    /// Whether there are foreign keys.
+    pub(super) has_foreign_keys: bool,
     /// How many were made in this process before.
     number: u32,
     /// Catalog relations, built when first read.
@@ -224,6 +247,8 @@ impl Snapshot {
         });
         let by_owner = owners_of_sequences.collect();
         let has_sequences = numbered.iter().any(|r| r.relation.sequence.is_some());
+        let has_defaults = numbered.iter().any(|r| !r.defaults.is_empty());
+        let has_foreign_keys = numbered.iter().any(|r| !r.foreign_keys.is_empty());
         static NUMBERS: AtomicU32 = AtomicU32::new(0);
         Arc::new(Snapshot {
             number: NUMBERS.fetch_add(1, Ordering::Relaxed),
@@ -236,6 +261,8 @@ impl Snapshot {
             by_owner,
             by_key,
             has_sequences,
+            has_defaults,
+            has_foreign_keys,
             tables: Tables::default(),
         })
     }
@@ -300,8 +327,11 @@ impl Snapshot {
     /// Tells whether a constraint of a schema has this name.
     pub fn has_constraint(&self, schema: &str, name: &str) -> bool {
         let mut checks = self.checks();
+        let mut foreign = self.references();
         self.index(schema, name).is_some()
             || checks.any(|(r, known)| r.relation.schema == schema && known.check.name == name)
+            || foreign
+                .any(|one| one.relation.relation.schema == schema && one.foreign.key.name == name)
     }
 
     /// Returns the sequences, each with its relation.
@@ -375,10 +405,18 @@ impl Oids {
             NumberedCheck { check: check.clone(), oid }
         });
         let checks = checks.collect();
+        let foreign_keys = constraints.foreign_keys.iter().map(|key| {
+            let oid = self.next(&["constraint", schema, name, &key.name]);
+            NumberedForeignKey { key: key.clone(), oid }
+        });
+        let foreign_keys = foreign_keys.collect();
         let has_default = |(_, by): &(&String, &NumberedColumn)| by.identity.is_none();
         let numbered = relation.numbered.iter().filter(has_default);
-        let declared =
-            relation.columns.iter().filter(|column| column.metadata().contains_key(DEFAULT));
+        let is_declared = |column: &&FieldRef| {
+            let metadata = column.metadata();
+            metadata.contains_key(DEFAULT) || metadata.contains_key(GENERATED)
+        };
+        let declared = relation.columns.iter().filter(is_declared);
         let declared = declared.map(|column| column.name().clone());
         let defaults = numbered.map(|(column, _)| column.clone()).chain(declared);
         let defaults = defaults.collect::<Vec<_>>();
@@ -387,7 +425,17 @@ impl Oids {
             (column, oid)
         });
         let defaults = defaults.collect();
-        Numbered { relation, oid, schema_oid, owner_oid, row_type, keys, checks, defaults }
+        Numbered {
+            relation,
+            oid,
+            schema_oid,
+            owner_oid,
+            row_type,
+            keys,
+            checks,
+            foreign_keys,
+            defaults,
+        }
     }
 
     pub(super) fn next(&mut self, name: &[&str]) -> u32 {
@@ -418,6 +466,7 @@ mod tests {
             schema,
             name,
             owner: None,
+            writable: false,
             kind: RelationKind::Table,
             comment: None,
             columns: Fields::empty(),

@@ -30,7 +30,7 @@ use datafusion::optimizer::AnalyzerRule;
 
 use super::applied::around;
 use super::copies::Copies;
-use super::{compared_sets, functions};
+use super::{compared_sets, functions, lone_values};
 
 /// The rule. It must come before DataFusion's own.
 #[derive(Debug)]
@@ -75,6 +75,7 @@ impl AnalyzerRule for CorrelatedSubqueries {
                     Expr::ScalarSubquery(subquery) if is_correlated(&subquery) => {
                         self.value(subquery, &schema, &copies).map(Transformed::yes)
                     }
+                    Expr::ScalarSubquery(subquery) => lone_values::with_null(subquery),
                     Expr::Exists(exists) if gives_one_row(&exists.subquery.subquery) => {
                         Ok(Transformed::yes(lit(!exists.negated)))
                     }
@@ -116,7 +117,7 @@ impl CorrelatedSubqueries {
     /// A subquery as a value: null without rows, an error with two.
     fn value(&self, subquery: Subquery, outer: &DFSchema, copies: &Copies) -> Result<Expr> {
         let Some(mut pieces) = take_apart(&subquery.subquery) else {
-            return Ok(Expr::ScalarSubquery(subquery));
+            return lone_values::with_null(subquery).data();
         };
         let moved = pieces.separate(outer)?;
         let value = match is_of_both_rows(&pieces.expr, outer) {
@@ -209,12 +210,13 @@ fn is_constant(expr: &Expr) -> bool {
     expr.column_refs().is_empty() && !expr.contains_outer()
 }
 
-/// Tells whether a query gives one row whatever it reads: it aggregates all of it.
-fn gives_one_row(plan: &LogicalPlan) -> bool {
+/// Tells whether a query gives one row whatever it reads: it aggregates all of it, or reads nothing.
+pub(super) fn gives_one_row(plan: &LogicalPlan) -> bool {
     match plan {
         LogicalPlan::Projection(projection) => gives_one_row(&projection.input),
         LogicalPlan::Sort(sort) if sort.fetch.is_none() => gives_one_row(&sort.input),
         LogicalPlan::Aggregate(aggregate) => aggregate.group_expr.is_empty(),
+        LogicalPlan::EmptyRelation(empty) => empty.produce_one_row,
         _ => false,
     }
 }

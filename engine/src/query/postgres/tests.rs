@@ -17,6 +17,7 @@ use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
 mod drivers;
+mod foreign_keys;
 mod origins;
 mod sequences;
 mod settled;
@@ -36,6 +37,7 @@ fn relation(schema: &str, name: &str, kind: RelationKind, columns: Vec<Field>) -
         schema,
         name,
         owner: None,
+        writable: false,
         kind,
         comment: None,
         columns: columns.into(),
@@ -120,6 +122,8 @@ fn session_of(relations: Vec<Relation>) -> Session {
         .with_default_catalog_and_schema("onefold", "public")
         .with_create_default_catalog_and_schema(false);
     config.options_mut().sql_parser.parse_float_as_decimal = true;
+    // As every session has it.
+    config.options_mut().execution.skip_physical_aggregate_schema_check = true;
     let builder = extend(SessionStateBuilder::new().with_config(config), &facts, vec![]);
     let context = SessionContext::new_with_state(builder.build());
     context.register_catalog("onefold", Arc::new(catalog));

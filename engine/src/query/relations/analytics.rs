@@ -161,11 +161,16 @@ impl Made<'_> {
             AnalyticsBody::Sequence(sequence) => return self.sequence(name, made, sequence),
         };
         let table = made.table();
+        let takes_rows = |table: &AnalyticsTable| {
+            table.definition.is_none() && self.bound_otherwise(table).is_none()
+        };
         Some(Relation {
             owner: Some(made.owner.clone()),
+            writable: table.is_some_and(takes_rows) && self.may_change(made),
             comment: made.comment.clone(),
             numbered: table.map(|table| table.numbered.clone()).unwrap_or_default(),
             defaults: table.map(|table| table.defaults.clone()).unwrap_or_default(),
+            generated: table.map(|table| table.generated.clone()).unwrap_or_default(),
             materialized: table.and_then(|table| table.definition.clone()),
             primary_key: table.map(|table| table.primary_key.clone()).unwrap_or_default(),
             constraints: table.map(AnalyticsTable::constraints).unwrap_or_default(),
@@ -187,13 +192,11 @@ impl Made<'_> {
         let table = owner.and_then(|owner| self.published.state.analytics.get(&owner.table));
         let reserved =
             table.and_then(AnalyticsRelation::table).and_then(|table| self.bound_otherwise(table));
-        let may_write = self.viewer.may(Capability::Write) || self.viewer.may(Capability::Define);
-        let is_own = made.owner == self.viewer.role || self.viewer.may(Capability::Define);
         let known = postgres::Sequence {
             counted: counted.clone(),
             owned_by: sequence.owned_by.clone(),
             readable: reserved.is_none(),
-            usable: reserved.is_none() && may_write && is_own,
+            usable: reserved.is_none() && self.may_change(made),
         };
         let columns = Arc::new(Schema::new(vec![
             Field::new("last_value", DataType::Int64, false),
@@ -212,6 +215,12 @@ impl Made<'_> {
             sequence: Some(known),
             ..Relation::new(placed(name).0, placed(name).1, columns, source)
         })
+    }
+
+    /// Tells whether the viewer may change what a role made: who may define may change everything, who may write what is theirs.
+    fn may_change(&self, made: &AnalyticsRelation) -> bool {
+        let is_own = made.owner == self.viewer.role;
+        self.viewer.may(Capability::Define) || (is_own && self.viewer.may(Capability::Write))
     }
 
     /// Returns the purpose that a table is bound to, if that is not the viewer's.
@@ -269,15 +278,18 @@ impl Relation {
         self
     }
 
-    /// Returns its columns with what the catalog shows of their defaults.
+    /// Returns its columns with what the catalog shows of their defaults, and of what they are computed of.
     pub(super) fn columns_with_defaults(&self) -> Fields {
-        if self.defaults.is_empty() {
+        if self.defaults.is_empty() && self.generated.is_empty() {
             return self.columns.fields().clone();
         }
         let columns = self.columns.fields().iter().map(|column| {
-            let Some(default) = self.defaults.get(column.name()) else { return Arc::clone(column) };
+            let default = self.defaults.get(column.name()).map(|sql| (postgres::DEFAULT, sql));
+            let computed =
+                || self.generated.get(column.name()).map(|sql| (postgres::GENERATED, sql));
+            let Some((key, sql)) = default.or_else(computed) else { return Arc::clone(column) };
             let mut metadata = column.metadata().clone();
-            metadata.insert(postgres::DEFAULT.to_owned(), default.clone());
+            metadata.insert(key.to_owned(), sql.clone());
             Arc::new(column.as_ref().clone().with_metadata(metadata))
         });
         columns.collect()
@@ -321,10 +333,12 @@ mod tests {
             not_null: BTreeSet::new(),
             numbered: BTreeMap::new(),
             defaults: BTreeMap::new(),
+            generated: BTreeMap::new(),
             primary_key: vec![],
             primary_key_name: None,
             unique: vec![],
             checks: vec![],
+            foreign_keys: vec![],
             definition: None,
         };
         let mut made = AnalyticsRelation {

@@ -6,6 +6,7 @@
 mod analytics;
 mod personal;
 mod returned;
+mod viewer;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -20,8 +21,8 @@ use datafusion::error::{DataFusionError, Result as DataFusionResult};
 use parking_lot::Mutex;
 
 use crate::catalog::{
-    ANALYTICS, AnalyticsSchema, Capability, Constraints, LegalBasis, NumberedColumn, Published,
-    TEMPORARY, is_reserved, placed,
+    ANALYTICS, AnalyticsSchema, Constraints, LegalBasis, NumberedColumn, Published, TEMPORARY,
+    is_reserved, placed,
 };
 use crate::error::Result;
 use crate::functions::SessionFunctions;
@@ -37,34 +38,10 @@ pub(in crate::query) use analytics::{ShownColumns, without_numbers};
 pub(crate) use analytics::{columns_of, with_numbers};
 use personal::{derived, events, segments, sources};
 pub(crate) use returned::{Origin, ReturnedTable};
+pub use viewer::Viewer;
 
 /// Views that analysts wrote in one statement at most, those within others counted, too.
 const VIEWS_MAX: usize = 512;
-
-/// Who looks.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Viewer {
-    /// The role.
-    pub role: String,
-    /// What it may do.
-    pub capabilities: Vec<Capability>,
-    /// The declared purpose and what allows it.
-    pub purpose: Option<(String, LegalBasis)>,
-}
-
-impl Viewer {
-    /// Tells whether the role has `capability`.
-    pub fn may(&self, capability: Capability) -> bool {
-        self.capabilities.contains(&capability)
-    }
-
-    /// Tells whether the role looks after the lake: sources, refreshes, rows set aside.
-    pub fn operates(&self) -> bool {
-        [Capability::Define, Capability::Refresh, Capability::Audit]
-            .iter()
-            .any(|capability| self.may(*capability))
-    }
-}
 
 /// A relation and where its rows come from.
 #[derive(Clone)]
@@ -75,6 +52,8 @@ pub struct Relation {
     pub name: String,
     /// The role that made it; `None` for what is onefold's own.
     pub owner: Option<String>,
+    /// Whether the viewer may write to it.
+    pub writable: bool,
     /// What a user reads about it.
     pub comment: Option<String>,
     /// The columns that identify a row.
@@ -85,6 +64,8 @@ pub struct Relation {
     pub numbered: BTreeMap<String, NumberedColumn>,
     /// What columns are in rows that have no value for them, as SQL.
     pub defaults: BTreeMap<String, String>,
+    /// What columns are computed of, as SQL.
+    pub generated: BTreeMap<String, String>,
     /// What it is if it is a sequence.
     pub sequence: Option<postgres::Sequence>,
     /// The query that its rows were made by, if it is a materialized view.
@@ -337,6 +318,7 @@ impl Relations {
                 schema: relation.schema.clone(),
                 name: relation.name.clone(),
                 owner: relation.owner.clone(),
+                writable: relation.writable,
                 kind: match relation.source {
                     RelationSource::View(_) | RelationSource::MadeView(_) => {
                         postgres::RelationKind::View
@@ -443,11 +425,13 @@ impl Relation {
             schema: schema.into(),
             name: name.into(),
             owner: None,
+            writable: false,
             comment: None,
             primary_key: vec![],
             constraints: Constraints::default(),
             numbered: BTreeMap::new(),
             defaults: BTreeMap::new(),
+            generated: BTreeMap::new(),
             sequence: None,
             materialized: None,
             columns,

@@ -58,6 +58,16 @@ impl QuerySession {
         Ok(())
     }
 
+    /// Notes that a transaction begins which several statements share: `now()` is the same for all of them.
+    pub fn begin_transaction(&self) {
+        self.facts.begin_transaction(self.engine.now());
+    }
+
+    /// Tells whether the transaction has run a query.
+    pub fn has_read(&self) -> bool {
+        self.reading.lock().first.is_some()
+    }
+
     /// Forgets what the transaction has read: the next statement is of another one.
     pub fn end_reading(&self) {
         self.reading.lock().first = None;

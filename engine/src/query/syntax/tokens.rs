@@ -2,7 +2,8 @@
 //!
 //! `TABLE t` becomes `SELECT * FROM t`, `ORDER BY a USING >` becomes `ORDER BY a DESC`, and the brackets of
 //! `FETCH FIRST (n) ROWS ONLY` become those of a `LIMIT`. `ONLY t` becomes `t`, since no table inherits from another one, and
-//! `DO NOTHING` of a `MERGE` an action on a column that no table has. Each token keeps its place in the text.
+//! `DO NOTHING` of a `MERGE` an action on a column that no table has. `text ARRAY` becomes `text[]`, and `OPERATOR(pg_catalog.=) ANY`
+//! becomes `= ANY`. Each token keeps its place in the text.
 
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
@@ -27,7 +28,13 @@ pub(super) fn readable(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     let is_concerned = |token: &TokenWithSpan| {
         matches!(
             keyword(&token.token),
-            Keyword::TABLE | Keyword::FETCH | Keyword::USING | Keyword::ONLY | Keyword::MATCHED
+            Keyword::TABLE
+                | Keyword::FETCH
+                | Keyword::USING
+                | Keyword::ONLY
+                | Keyword::MATCHED
+                | Keyword::OPERATOR
+                | Keyword::ARRAY
         )
     };
     if !tokens.iter().any(is_concerned) {
@@ -52,6 +59,8 @@ pub(super) fn readable(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
             (Keyword::USING, _) => direction(&tokens, at),
             (Keyword::FETCH, Some(_)) => fetched(&tokens, at),
             (Keyword::ONLY, Some(previous)) if names_relation(previous) => only(&tokens, at),
+            (Keyword::OPERATOR, Some(_)) => compared(&tokens, at),
+            (Keyword::ARRAY, Some(previous)) if ends_type(previous) => brackets(&tokens, at),
             (Keyword::DO, Some(previous)) if keyword(previous) == Keyword::THEN => {
                 nothing(&tokens, at, meets_none)
             }
@@ -161,6 +170,49 @@ fn only(tokens: &[TokenWithSpan], at: usize) -> Option<Reading> {
             _ => return None,
         }
     }
+}
+
+/// `OPERATOR(pg_catalog.=)` before `ANY` or its kin, from a place on: the operator itself. sqlparser reads it elsewhere.
+fn compared(tokens: &[TokenWithSpan], at: usize) -> Option<Reading> {
+    let open = following(tokens, at).filter(|open| tokens[*open].token == Token::LParen)?;
+    let mut operator = following(tokens, open)?;
+    if is_catalog(&tokens[operator].token) {
+        let point = following(tokens, operator)?;
+        if tokens[point].token != Token::Period {
+            return None;
+        }
+        operator = following(tokens, point)?;
+    }
+    let close = following(tokens, operator).filter(|at| tokens[*at].token == Token::RParen)?;
+    let behind = keyword(&tokens[following(tokens, close)?].token);
+    matches!(behind, Keyword::ANY | Keyword::ALL | Keyword::SOME).then(|| Reading {
+        tokens: vec![tokens[operator].clone()],
+        last: Some(operator),
+        behind: close + 1,
+    })
+}
+
+fn is_catalog(token: &Token) -> bool {
+    matches!(token, Token::Word(word) if match word.quote_style {
+        None => word.value.eq_ignore_ascii_case("pg_catalog"),
+        Some(_) => word.value == "pg_catalog",
+    })
+}
+
+/// Tells whether a token may end a type that `ARRAY` follows: behind `AS` it is a name.
+fn ends_type(token: &Token) -> bool {
+    matches!(token, Token::Word(_) | Token::RParen) && keyword(token) != Keyword::AS
+}
+
+/// `text ARRAY`, a type, from a place on: `text[]`.
+fn brackets(tokens: &[TokenWithSpan], at: usize) -> Option<Reading> {
+    let next = following(tokens, at).map(|next| &tokens[next].token);
+    if matches!(next, Some(Token::LBracket | Token::LParen)) {
+        return None;
+    }
+    let brackets = [Token::LBracket, Token::RBracket];
+    let brackets = brackets.map(|part| TokenWithSpan::new(part, tokens[at].span)).to_vec();
+    Some(Reading { tokens: brackets, last: Some(at), behind: at + 1 })
 }
 
 /// `DO NOTHING` from a place on, of rows that meet none or of others.
@@ -318,6 +370,10 @@ mod tests {
             ("SELECT a LIKE ANY (ARRAY['b'])", "SELECT a ~~ ANY (ARRAY['b'])"),
             ("SELECT a NOT ILIKE ALL ('{b}')", "SELECT a !~~* ALL ('{b}')"),
             ("SELECT 'a'\n'b'", "SELECT 'ab'"),
+            ("SELECT a OPERATOR(pg_catalog.=) ANY (b) FROM t", "SELECT a = ANY (b) FROM t"),
+            ("SELECT a OPERATOR(<>) ALL (b) FROM t", "SELECT a <> ALL (b) FROM t"),
+            ("CREATE TABLE t (a text ARRAY, b int)", "CREATE TABLE t (a text[], b int)"),
+            ("SELECT ARRAY[1], '{}'::varchar(3) array", "SELECT ARRAY[1], '{}'::varchar(3)[]"),
         ]);
         assert_eq!(
             statements("SELECT (VALUES (1)), 2 = ANY (VALUES (1), (2))").unwrap()[0].to_string(),

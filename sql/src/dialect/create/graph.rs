@@ -19,6 +19,8 @@ use super::clauses::{Seen, missing, number_options};
 const PRIORITY_MAX: u64 = 1_000;
 /// The greatest `LIMIT`, `merge_limit` and `shared_limit`.
 const LIMIT_MAX: u64 = 1_000_000;
+/// The options of `WITH`.
+pub(crate) const OPTIONS: [&str; 2] = ["merge_limit", "shared_limit"];
 /// The shortest and the longest time that a limit or an identifier is for, in seconds.
 const SECONDS_ALLOWED: RangeInclusive<u64> = 1..=36_525 * 86_400;
 /// Records of one profile at most, if nothing is said.
@@ -29,13 +31,35 @@ const SHARED_LIMIT_DEFAULT: u32 = 5;
 /// The least probability of one person that joins records, if nothing is said: nineteen to one. A join that was published is
 /// hard to take back.
 const SCORE_DEFAULT: f64 = 0.95;
+/// What is wrong with a second FUZZY rule, and why.
+pub(crate) const SECOND_FUZZY: &str = "an identity graph has one FUZZY rule at most";
+pub(crate) const SECOND_FUZZY_HINT: &str = "One rule weighs everything that two records say.";
 /// Probabilities that a FUZZY rule may ask for.
 const PROBABILITIES: Range<f64> = 0.5..1.0;
 
+/// The clauses of an identifier.
+pub(crate) const IDENTIFIER_CLAUSES: [&str; 6] =
+    ["normalize", "priority", "limit", "expire after", "block values", "block matching"];
+/// The clauses of a FUZZY rule.
+pub(crate) const FUZZY_CLAUSES: [&str; 5] =
+    ["block on", "score", "review below", "household score", "priority"];
+
 /// A rule of `MATCH`.
-enum Rule {
+pub(crate) enum Rule {
+    /// `EXACT ON`.
     Exact(MatchRule),
+    /// `FUZZY`.
     Fuzzy(FuzzyRule),
+}
+
+impl Rule {
+    /// Returns the name.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Rule::Exact(rule) => &rule.name,
+            Rule::Fuzzy(rule) => &rule.name,
+        }
+    }
 }
 
 /// The normalisers, with how many arguments each takes at most.
@@ -72,13 +96,9 @@ pub(crate) fn identity_graph(cursor: &mut Cursor<'_>) -> Result<IdentityGraph, P
                 }
             }
         } else if seen.accept(cursor, "with")? {
-            let known = [("merge_limit", 1..=LIMIT_MAX), ("shared_limit", 1..=LIMIT_MAX)];
-            number_options(cursor, &known, |name, value| {
-                let value = bounded(value);
-                match name {
-                    "merge_limit" => graph.merge_limit = value,
-                    _ => graph.shared_limit = value,
-                }
+            options(cursor, |name, value| match name {
+                "merge_limit" => graph.merge_limit = value,
+                _ => graph.shared_limit = value,
             })?;
         } else {
             return Err(seen.unknown(cursor, &["identifiers", "match", "with"]));
@@ -93,6 +113,15 @@ pub(crate) fn identity_graph(cursor: &mut Cursor<'_>) -> Result<IdentityGraph, P
         ));
     }
     Ok(graph)
+}
+
+/// Reads `(merge_limit = n, shared_limit = n)`.
+pub(crate) fn options(
+    cursor: &mut Cursor<'_>,
+    mut take: impl FnMut(&str, u32),
+) -> Result<(), ParseError> {
+    let known = OPTIONS.map(|option| (option, 1..=LIMIT_MAX));
+    number_options(cursor, &known, |name, value| take(name, bounded(value)))
 }
 
 /// Returns a limit as the catalog holds it.
@@ -122,8 +151,22 @@ fn distinct<T>(
 }
 
 /// Reads `email NORMALIZE email PRIORITY 2 LIMIT 5 PER '30 days' EXPIRE AFTER '700 days' BLOCK VALUES (...) BLOCK MATCHING '...'`.
-fn identifier_rule(cursor: &mut Cursor<'_>) -> Result<IdentifierRule, ParseError> {
+pub(crate) fn identifier_rule(cursor: &mut Cursor<'_>) -> Result<IdentifierRule, ParseError> {
     let kind = cursor.identifier("a kind of identifier")?;
+    let (rule, seen) = identifier_clauses(cursor, kind)?;
+    if !seen.has("priority") {
+        return Err(cursor
+            .error(format!("identifier \"{}\" needs PRIORITY", rule.kind))
+            .hint("The smaller the number, the stronger the identifier: PRIORITY 1."));
+    }
+    Ok(rule)
+}
+
+/// Reads clauses of an identifier in any order, and tells which there were.
+pub(crate) fn identifier_clauses(
+    cursor: &mut Cursor<'_>,
+    kind: String,
+) -> Result<(IdentifierRule, Seen), ParseError> {
     let mut rule = IdentifierRule {
         kind,
         normalize: None,
@@ -152,23 +195,11 @@ fn identifier_rule(cursor: &mut Cursor<'_>) -> Result<IdentifierRule, ParseError
         } else if seen.accept(cursor, "expire after")? {
             rule.expire_after = Some(long_duration(cursor)?);
         } else {
-            let clauses = [
-                "normalize",
-                "priority",
-                "limit",
-                "expire after",
-                "block values",
-                "block matching",
-            ];
-            return Err(cursor.expected_one_of("\",\", \")\" or a clause", clauses.into_iter()));
+            let clauses = IDENTIFIER_CLAUSES.into_iter();
+            return Err(cursor.expected_one_of("\",\", \")\" or a clause", clauses));
         }
     }
-    if !seen.has("priority") {
-        return Err(cursor
-            .error(format!("identifier \"{}\" needs PRIORITY", rule.kind))
-            .hint("The smaller the number, the stronger the identifier: PRIORITY 1."));
-    }
-    Ok(rule)
+    Ok((rule, seen))
 }
 
 /// Reads the time that a limit or an identifier is for.
@@ -209,26 +240,40 @@ fn match_rules(cursor: &mut Cursor<'_>) -> Result<Vec<Rule>, ParseError> {
     let mut has_fuzzy = false;
     let rule = |cursor: &mut Cursor<'_>| {
         let name = cursor.identifier("the name of a rule")?;
-        let byte = cursor.start();
-        if !cursor.accept("fuzzy") {
-            return exact_rule(cursor, name).map(Rule::Exact);
+        if cursor.is("fuzzy") && std::mem::replace(&mut has_fuzzy, true) {
+            let error = cursor.error(SECOND_FUZZY);
+            return Err(error.sqlstate(DUPLICATE_OBJECT).hint(SECOND_FUZZY_HINT));
         }
-        if std::mem::replace(&mut has_fuzzy, true) {
-            let error = cursor.error_at(byte, "an identity graph has one FUZZY rule at most");
-            let hint = "One rule weighs everything that two records say.";
-            return Err(error.sqlstate(DUPLICATE_OBJECT).hint(hint));
-        }
-        fuzzy_rule(cursor, name).map(Rule::Fuzzy)
+        match_rule(cursor, name)
     };
-    let name = |rule: &Rule| match rule {
-        Rule::Exact(rule) => rule.name.clone(),
-        Rule::Fuzzy(rule) => rule.name.clone(),
-    };
-    distinct(cursor, rule, name, "rule")
+    distinct(cursor, rule, |rule| rule.name().to_owned(), "rule")
+}
+
+/// Reads what stands behind the name of a rule.
+pub(crate) fn match_rule(cursor: &mut Cursor<'_>, name: String) -> Result<Rule, ParseError> {
+    match cursor.accept("fuzzy") {
+        true => fuzzy_rule(cursor, name).map(Rule::Fuzzy),
+        false => exact_rule(cursor, name).map(Rule::Exact),
+    }
 }
 
 /// Reads `BLOCK ON (...) SCORE >= p REVIEW BELOW p HOUSEHOLD SCORE >= p PRIORITY n`, each of which may be left out.
 fn fuzzy_rule(cursor: &mut Cursor<'_>, name: String) -> Result<FuzzyRule, ParseError> {
+    let (rule, review_byte) = fuzzy_clauses(cursor, name)?;
+    if rule.review_below.is_some_and(|below| below <= rule.score) {
+        return Err(cursor
+            .error_at(review_byte, "REVIEW BELOW must be a higher probability than SCORE")
+            .sqlstate(INVALID_PARAMETER_VALUE)
+            .hint("What joins and is less probable than this is listed in cdp.identity_review."));
+    }
+    Ok(rule)
+}
+
+/// Reads clauses of a FUZZY rule in any order, and tells where the probability of `REVIEW BELOW` stands.
+pub(crate) fn fuzzy_clauses(
+    cursor: &mut Cursor<'_>,
+    name: String,
+) -> Result<(FuzzyRule, usize), ParseError> {
     let priority_max = u16::try_from(PRIORITY_MAX).expect("a constant that fits");
     let mut rule = FuzzyRule {
         name,
@@ -255,17 +300,11 @@ fn fuzzy_rule(cursor: &mut Cursor<'_>, name: String) -> Result<FuzzyRule, ParseE
         } else if seen.accept(cursor, "block on")? {
             rule.block_on = cursor.list(block_key)?;
         } else {
-            let clauses = ["block on", "score", "review below", "household score", "priority"];
-            return Err(cursor.expected_one_of("\",\", \")\" or a clause", clauses.into_iter()));
+            let clauses = FUZZY_CLAUSES.into_iter();
+            return Err(cursor.expected_one_of("\",\", \")\" or a clause", clauses));
         }
     }
-    if rule.review_below.is_some_and(|below| below <= rule.score) {
-        return Err(cursor
-            .error_at(review_byte, "REVIEW BELOW must be a higher probability than SCORE")
-            .sqlstate(INVALID_PARAMETER_VALUE)
-            .hint("What joins and is less probable than this is listed in cdp.identity_review."));
-    }
-    Ok(rule)
+    Ok((rule, review_byte))
 }
 
 /// Reads a key of `BLOCK ON`: `(surname, year(birth_date))`. Its parentheses are never left out, since one key of two parts is
@@ -305,7 +344,7 @@ fn probability(cursor: &mut Cursor<'_>) -> Result<f64, ParseError> {
 /// Reads `EXACT ON (field, ...) PRIORITY n`.
 fn exact_rule(cursor: &mut Cursor<'_>, name: String) -> Result<MatchRule, ParseError> {
     cursor.expect("exact on")?;
-    let exact_on = cursor.list(|cursor| cursor.identifier("a field or a kind of identifier"))?;
+    let exact_on = fields(cursor)?;
     if cursor.is("when") {
         return Err(not_built(cursor, "WHEN"));
     }
@@ -317,8 +356,13 @@ fn exact_rule(cursor: &mut Cursor<'_>, name: String) -> Result<MatchRule, ParseE
     Ok(MatchRule { name, exact_on, priority: priority(cursor)? })
 }
 
+/// Reads `(field, ...)`.
+pub(crate) fn fields(cursor: &mut Cursor<'_>) -> Result<Vec<String>, ParseError> {
+    cursor.list(|cursor| cursor.identifier("a field or a kind of identifier"))
+}
+
 /// Reads a priority.
-fn priority(cursor: &mut Cursor<'_>) -> Result<u16, ParseError> {
+pub(crate) fn priority(cursor: &mut Cursor<'_>) -> Result<u16, ParseError> {
     let priority = cursor.integer("the priority", 1..=PRIORITY_MAX)?;
     Ok(u16::try_from(priority).expect("bounded by PRIORITY_MAX"))
 }

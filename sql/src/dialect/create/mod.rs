@@ -8,7 +8,7 @@ mod attribute;
 mod clauses;
 mod derived;
 mod event;
-mod graph;
+pub(super) mod graph;
 mod policy;
 mod role;
 mod source;

@@ -3,7 +3,7 @@
 use super::*;
 
 /// Checks message, hint and SQLSTATE of each text; `^` marks the place of the error and is no part of the text.
-fn check(cases: &[(&str, &str, &str, &str)]) {
+pub(super) fn check(cases: &[(&str, &str, &str, &str)]) {
     for (marked, message, hint, sqlstate) in cases {
         let place =
             marked.chars().position(|c| c == '¦').unwrap_or_else(|| panic!("no mark: {marked}"));

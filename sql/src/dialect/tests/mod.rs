@@ -1,5 +1,6 @@
 //! Tables of statements, of definitions, and of errors with their places.
 
+mod alter;
 mod definitions;
 mod errors;
 mod published;

@@ -39,6 +39,10 @@ fn parameters_of_the_session() {
             r#"Set { name: "standard_conforming_strings", value: Some(["on"]), local: false }"#,
         ),
         ("SET TIME ZONE 'UTC'", r#"Set { name: "timezone", value: Some(["UTC"]), local: false }"#),
+        (
+            "SET TIME ZONE INTERVAL '-05:30' HOUR TO MINUTE",
+            r#"Set { name: "timezone", value: Some(["-5.5"]), local: false }"#,
+        ),
         ("SET ROLE NONE", r#"Set { name: "session_authorization", value: None, local: false }"#),
         (
             "SET SESSION AUTHORIZATION DEFAULT",
@@ -60,6 +64,11 @@ fn parameters_of_the_session() {
         (
             "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ WRITE",
             r#"SetTransaction { modes: TransactionModes { isolation: Some("serializable"), read_only: Some(false), deferrable: None }, session: false }"#,
+        ),
+        ("SET CONSTRAINTS ALL IMMEDIATE", "SetConstraints { names: None, deferred: false }"),
+        (
+            "SET CONSTRAINTS marts.\"A b\", Plain DEFERRED",
+            r#"SetConstraints { names: Some([(Some("marts"), "A b"), (None, "plain")]), deferred: true }"#,
         ),
         ("SHOW cdp.purpose", r#"Show { name: "cdp.purpose" }"#),
         ("SHOW TIME ZONE", r#"Show { name: "timezone" }"#),
@@ -470,23 +479,5 @@ fn explanations_of_identity_are_queries() {
     ] {
         let error = parse(sql).expect_err(sql);
         assert!(error.message.starts_with(wanted), "{sql}: {}", error.message);
-    }
-}
-
-#[test]
-fn an_impact_is_that_of_the_definition_of_a_graph() {
-    let graph = "IDENTITY GRAPH g IDENTIFIERS (email PRIORITY 1)";
-    for (words, wanted) in
-        [("CREATE", CreateMode::Create), ("CREATE OR REPLACE", CreateMode::OrReplace)]
-    {
-        let sql = format!("EXPLAIN IMPACT {words} {graph}");
-        let Statement::ExplainImpact { definition, mode } = one(&sql).statement else {
-            panic!("{sql}")
-        };
-        assert_eq!((definition.name.as_str(), mode), ("g", wanted));
-    }
-    for sql in ["EXPLAIN IMPACT CREATE PURPOSE p LEGAL BASIS consent", "EXPLAIN IMPACT SELECT 1"] {
-        let error = parse(sql).expect_err(sql);
-        assert!(error.message.starts_with("only the definition of an identity graph"), "{sql}");
     }
 }

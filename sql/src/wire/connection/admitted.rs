@@ -7,6 +7,7 @@ use bytes::BytesMut;
 use pgwire::messages::startup::Authentication;
 
 use super::listen::Listening;
+use super::transaction::MODES;
 use super::{Connection, Session};
 use crate::session::backend::Client;
 use crate::session::{Settings, Transaction};
@@ -62,6 +63,13 @@ impl Admitted {
             engine.set(change.name(), &change.value).await.map_err(refused)?;
             settings.store_start(change);
         }
+        for (mode, default) in MODES {
+            let change = Settings::checked(mode, settings.get(default)?.to_owned())?;
+            if settings.get(mode)? != change.value {
+                engine.set(change.name(), &change.value).await.map_err(refused)?;
+                settings.store_for_good(change);
+            }
+        }
         let session = Session {
             engine,
             settings,
@@ -69,6 +77,7 @@ impl Admitted {
             statements: HashMap::new(),
             portals: HashMap::new(),
             cursors: HashMap::new(),
+            unsent: None,
             opened: 0,
             listening: Listening::of(&hello.user),
         };

@@ -5,9 +5,11 @@ use futures::FutureExt;
 use super::portal::place_of;
 use super::statement::How;
 use super::{Connection, Run, Stop};
-use crate::dialect::{CopyOptions, Parsed};
+use crate::dialect::{CopyFormat, CopyOptions, Parsed};
 use crate::session::Transaction;
-use crate::wire::copy_in::CopyParser;
+use crate::wire::copy_binary::BinaryParser;
+use crate::wire::copy_in::{CopyParser, CopyReader};
+use crate::wire::encode::Format;
 use crate::wire::error::{WireError, sqlstate};
 use crate::wire::frame::Frontend;
 use crate::wire::limits::PARSED_HERE_BYTES_MAX;
@@ -35,8 +37,19 @@ impl Connection {
             .boxed()
         });
         let target = target.await.map_err(|halt| halt.at(place))?;
-        message::copy_in(target.width(), &mut self.outbox);
-        let mut parser = CopyParser::new(options.clone(), target.width());
+        let width = target.columns().len();
+        let (format, mut parser) = match options.format {
+            CopyFormat::Binary => {
+                let zone = self.session.settings.zone();
+                let parser = BinaryParser::new(target.columns(), zone);
+                (Format::Binary, CopyReader::Binary(parser))
+            }
+            CopyFormat::Text | CopyFormat::Csv => {
+                let parser = CopyParser::new(options.clone(), width);
+                (Format::Text, CopyReader::Written(parser))
+            }
+        };
+        message::copy_in(format, width, &mut self.outbox);
         let mut copied = 0;
         let mut more = true;
         while more {
@@ -66,19 +79,34 @@ impl Connection {
                 Frontend::Terminate => return Err(Stop::Closed(None)),
                 _ => {
                     let message = "unexpected message during COPY from stdin";
-                    return Err(WireError::protocol(message).into());
+                    return Err(WireError::protocol(message)
+                        .hint("Send CopyData, and CopyDone or CopyFail at its end.")
+                        .into());
                 }
             }
-            if parser.is_full() || (!more && parser.rows() > 0) {
-                let (engine, target, rows) =
-                    (self.session.engine.clone(), target.clone(), parser.take());
+            while parser.is_full() || (!more && parser.rows() > 0) {
+                let (engine, target) = (self.session.engine.clone(), target.clone());
                 let staged = self.on_cpu(move |_| {
-                    async move { engine.copy_rows(&target, rows).await.map_err(WorkError::running) }
-                        .boxed()
+                    async move {
+                        let rows = parser.take()?;
+                        let staged = engine.copy_rows(&target, rows).await;
+                        let count = staged.map_err(WorkError::running)?;
+                        // What is left of the piece of which these rows are.
+                        parser.push(&[])?;
+                        Ok((parser, count))
+                    }
+                    .boxed()
                 });
-                copied += staged.await.map_err(|halt| halt.at(place))?;
+                let (rest, count) = staged.await.map_err(|halt| halt.at(place))?;
+                parser = rest;
+                copied += count;
             }
         }
+        let engine = self.session.engine.clone();
+        let ended = self.on_cpu(move |_| {
+            async move { engine.end_copy().await.map_err(WorkError::running) }.boxed()
+        });
+        ended.await.map_err(|halt| halt.at(place))?;
         Ok(format!("COPY {copied}"))
     }
 }

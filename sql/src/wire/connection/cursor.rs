@@ -1,28 +1,33 @@
-//! Cursors: `DECLARE`, `FETCH`, `MOVE`, `CLOSE`. They go forward, and backward if they were declared with `SCROLL`.
+//! Cursors: `DECLARE`, `FETCH`, `MOVE`, `CLOSE`. They go forward, and backward if they were declared with `SCROLL`. Portals
+//! have their names among them: rows are fetched from a portal as from a cursor, and a cursor is executed as a portal.
 
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use datafusion::common::ScalarValue;
 use engine::query::postgres::OpenCursor;
 use futures::FutureExt;
 
-use super::portal::place_of;
-use super::query::{Delivery, Planned};
-use super::statement::How;
-use super::{Connection, Halt, Run, Stop};
+use super::extended::not_run;
+use super::portal::{Portal, PortalState, place_of};
+use super::query::{Delivery, Planned, ground_changed};
+use super::statement::{How, tag_for, tag_of};
+use super::{Connection, Halt, Run, Stop, activity};
 use crate::dialect::{FetchDirection, Parsed};
-use crate::session::backend::Plan;
 use crate::wire::encode::{Format, RowEncoder};
-use crate::wire::error::{Place, WireError, sqlstate};
+use crate::wire::error::{WireError, sqlstate};
 use crate::wire::limits::{CURSORS_MAX, OPEN_BYTES_MAX, SCROLLED_BYTES_MAX};
 use crate::wire::message;
 use crate::wire::output::{Framing, RowRun, Sent};
 use crate::wire::scroll::{Scroll, Step};
 
-/// A declared cursor.
+/// A cursor: one that was declared, or a portal that rows were fetched from.
 pub(super) struct Cursor {
-    /// Its plan, whose columns it has.
-    pub(super) plan: Plan,
+    /// Its columns.
+    pub(super) columns: SchemaRef,
+    /// How Execute writes them; as text if there are none.
+    pub(super) formats: Vec<Format>,
     run: Box<RowRun>,
     /// What it keeps to go backward; `None` if it goes forward only.
     scroll: Option<Scroll>,
@@ -38,6 +43,8 @@ pub(super) struct Cursor {
     pub(super) opened: u64,
     /// Bytes of the values of its parameters.
     bytes: usize,
+    /// The tag of a statement that was run whole before its rows were sent.
+    told: Option<String>,
     source: Arc<str>,
     query: Arc<Parsed>,
 }
@@ -68,15 +75,10 @@ impl Connection {
     ) -> Run<String> {
         let Declared { name, binary, scroll, hold } = declared;
         if !hold {
-            self.session.transaction.require_block("DECLARE CURSOR")?;
+            self.session.transaction.require_shared("DECLARE CURSOR")?;
         }
         self.check_cursor_name(name)?;
-        if self.session.cursors.len() >= CURSORS_MAX {
-            let message = format!("too many cursors: the bound is {CURSORS_MAX}");
-            return Err(WireError::new(sqlstate::LIMIT_EXCEEDED, message)
-                .hint("Close those that are done.")
-                .into());
-        }
+        self.check_cursor_count()?;
         let bytes = how.prepared.map_or(0, |(_, values)| bytes_of(values));
         self.check_room(bytes)?;
         let planned = match how
@@ -91,7 +93,8 @@ impl Connection {
         let (plan, run) = started.map_err(|halt| halt.at(place))?;
         self.session.opened += 1;
         let cursor = Cursor {
-            plan,
+            columns: plan.schema,
+            formats: vec![],
             run,
             scroll: scroll.then(Scroll::default),
             passed: 0,
@@ -107,11 +110,95 @@ impl Connection {
             held: false,
             opened: self.session.opened,
             bytes,
+            told: None,
             source: how.source.into(),
             query: Arc::new(query.clone()),
         };
         self.session.cursors.insert(name.to_owned(), cursor);
         Ok("DECLARE CURSOR".to_owned())
+    }
+
+    /// Makes the portal of this name, if there is one, a cursor that goes on where Execute left off.
+    async fn open_portal(&mut self, name: &str) -> Run<()> {
+        let Some(portal) = self.session.portals.get(name) else { return Ok(()) };
+        let prepared = Arc::clone(&portal.prepared);
+        let (Some(parsed), Some(columns)) = (&prepared.parsed, self.fetched(portal)) else {
+            return Err(not_run(name).into());
+        };
+        self.check_cursor_count()?;
+        let Some(portal) = self.session.portals.remove(name) else { return Ok(()) };
+        let Portal { values, formats, state, passed, told, opened, bytes, _shown: shown, .. } =
+            portal;
+        let Some(shown) = shown else { return Ok(()) };
+        let stood = self.session.engine.status();
+        let (run, told) = match state {
+            PortalState::Suspended(run, _) => (Some(run), told),
+            PortalState::Done => (None, told),
+            PortalState::Ready | PortalState::Fetching(_) => {
+                let how = How {
+                    source: &prepared.source,
+                    prepared: Some((&prepared, &values)),
+                    formats: &formats,
+                    describe: false,
+                    followed: false,
+                    rows_max: 0,
+                };
+                let told = Box::pin(self.statement(parsed, how)).await?;
+                (self.session.unsent.take().map(|(run, _)| run), Some(told))
+            }
+        };
+        // A function of the statement may have changed the purpose.
+        if self.session.engine.status() != stood {
+            return Err(ground_changed(&format!("portal \"{name}\"")).into());
+        }
+        let finished = run.is_none();
+        let none = || Box::new(RowRun::of(RecordBatch::new_empty(columns.clone()), stood.epoch));
+        let cursor = Cursor {
+            run: run.unwrap_or_else(none),
+            columns: columns.clone(),
+            formats,
+            scroll: None,
+            passed,
+            finished,
+            shown,
+            held: false,
+            opened,
+            bytes,
+            told,
+            source: Arc::clone(&prepared.source),
+            query: Arc::new(parsed.clone()),
+        };
+        self.session.cursors.insert(name.to_owned(), cursor);
+        Ok(())
+    }
+
+    /// Sends rows of a cursor as of a portal, since they share their names.
+    pub(super) async fn execute_cursor(&mut self, name: &str, rows_max: u64) -> Run<()> {
+        self.session.transaction.check_whole()?;
+        let (zone, intervals) = (self.session.settings.zone(), self.session.settings.intervals());
+        let cursor = self.cursor(name)?;
+        let (query, told) = (Arc::clone(&cursor.query), cursor.told.clone());
+        let encoder =
+            RowEncoder::new(&cursor.columns, &cursor.formats, zone).with_intervals(intervals);
+        self.show_running(activity::shown(&query.text, std::slice::from_ref(&*query)))?;
+        let framing = Framing::Rows(encoder);
+        let sent = self.advance(name, FetchDirection::ForwardAll, framing, rows_max).await?;
+        match (sent.finished, told) {
+            (false, _) => message::portal_suspended(&mut self.outbox),
+            (true, Some(told)) => message::complete(&tag_for(&told, sent.rows), &mut self.outbox),
+            (true, None) => {
+                message::complete(&tag_of(&query.statement, sent.rows), &mut self.outbox);
+            }
+        }
+        Ok(())
+    }
+
+    fn check_cursor_count(&self) -> Result<(), WireError> {
+        if self.session.cursors.len() < CURSORS_MAX {
+            return Ok(());
+        }
+        let message = format!("too many cursors: the bound is {CURSORS_MAX}");
+        Err(WireError::new(sqlstate::LIMIT_EXCEEDED, message).hint("Close those that are done."))
     }
 
     /// Refuses a name that a cursor or portal has.
@@ -143,13 +230,13 @@ impl Connection {
         direction: FetchDirection,
         delivery: Delivery,
     ) -> Run<Sent> {
+        self.open_portal(name).await?;
         let (zone, intervals) = (self.session.settings.zone(), self.session.settings.intervals());
         let cursor = self.cursor(name)?;
         // In the extended protocol the Bind says how rows are written, whatever the cursor was declared as.
         let binary = cursor.shown.is_binary && delivery.describe;
         let formats = if binary { vec![Format::Binary] } else { delivery.formats };
-        let encoder =
-            RowEncoder::new(&cursor.plan.schema, &formats, zone).with_intervals(intervals);
+        let encoder = RowEncoder::new(&cursor.columns, &formats, zone).with_intervals(intervals);
         // What is refused has no columns either.
         if cursor.scroll.is_none() {
             cursor.ahead(direction, false)?;
@@ -162,6 +249,7 @@ impl Connection {
 
     /// Passes over rows of a cursor.
     pub(super) async fn move_cursor(&mut self, name: &str, direction: FetchDirection) -> Run<Sent> {
+        self.open_portal(name).await?;
         self.advance(name, direction, Framing::Skipped, u64::MAX).await
     }
 
@@ -186,7 +274,7 @@ impl Connection {
         };
         self.check_epoch(&cursor.run, &format!("cursor \"{name}\""))?;
         let (source, query) = (Arc::clone(&cursor.source), Arc::clone(&cursor.query));
-        let place = Place { source: &source, offset: query.offset, text: &query.text, prefix: 0 };
+        let place = place_of(&source, Some(&*query));
         // A cursor that failed, or was stopped, is gone: nobody knows how far it was read.
         let done = match cursor.scroll.take() {
             Some(scroll) => self.scroll(cursor, scroll, (direction, rows_max), room, framing).await,
@@ -262,17 +350,17 @@ impl Connection {
         self.session.cursors.get(name).ok_or_else(|| Stop::Failed(no_cursor(name)))
     }
 
-    /// Closes one cursor or all.
-    pub(super) fn close_cursors(&mut self, name: Option<&str>) -> Run<String> {
-        match name {
-            None => {
-                self.session.cursors.clear();
-                Ok("CLOSE CURSOR ALL".to_owned())
-            }
-            Some(name) => match self.session.cursors.remove(name) {
-                Some(_) => Ok("CLOSE CURSOR".to_owned()),
-                None => Err(no_cursor(name).into()),
-            },
+    /// Closes one cursor or portal, or all.
+    pub(super) fn close(&mut self, name: Option<&str>) -> Run<String> {
+        let Some(name) = name else {
+            self.session.cursors.clear();
+            self.session.portals.clear();
+            return Ok("CLOSE CURSOR ALL".to_owned());
+        };
+        let is_cursor = self.session.cursors.remove(name).is_some();
+        match is_cursor || self.session.portals.remove(name).is_some() {
+            true => Ok("CLOSE CURSOR".to_owned()),
+            false => Err(no_cursor(name).into()),
         }
     }
 }

@@ -50,7 +50,8 @@ impl Connection {
         let plan = self.plan(format!("{prefix}{text}"), prepared.declared.clone()).await;
         let plan = plan.map_err(|halt| halt.at(place))?;
         let sent = self.send_rows(Planned::Plan(plan, values), how.delivery()).await;
-        sent.map_err(|halt| halt.at(place))?;
+        let (sent, run, encoder) = sent.map_err(|halt| halt.at(place))?;
+        self.keep_unsent(sent, (run, encoder));
         Ok("EXPLAIN".to_owned())
     }
 }

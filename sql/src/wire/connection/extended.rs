@@ -7,10 +7,12 @@ use engine::query::postgres::OpenCursor;
 
 use super::cursor::{bytes_of, rows_of};
 use super::explained::explain_columns;
-use super::portal::{PortalState, Prepared, Written, formats_of, place_of};
+use super::portal::{Portal, PortalState, Prepared, Written, formats_of, place_of};
 use super::query::{Delivery, Planned, planned_text, unsupported};
 use super::setting::{show_all_schema, show_schema};
-use super::statement::{How, nested_execute, no_statement, oid_of, parse, place_of_start, tag_of};
+use super::statement::{
+    How, nested_execute, no_statement, oid_of, parse, place_of_start, tag_for, tag_of,
+};
 use super::{Connection, Run, activity};
 use crate::dialect::{Parsed, Statement};
 use crate::wire::encode::{Format, RowEncoder};
@@ -185,7 +187,7 @@ impl Connection {
         if let Some(cursor) = self.session.cursors.get(name) {
             self.session.transaction.check_whole()?;
             let zone = self.session.settings.zone();
-            let encoder = RowEncoder::new(&cursor.plan.schema, &[], zone);
+            let encoder = RowEncoder::new(&cursor.columns, &cursor.formats, zone);
             message::row_description(&encoder, &mut self.outbox);
             return Ok(());
         }
@@ -237,9 +239,10 @@ impl Connection {
             Statement::Show { name } => of(show_schema(name)?),
             Statement::ShowAll => of(show_all_schema()),
             // What is not there fails when it is executed, and has no columns until then.
-            Statement::Fetch { cursor, .. } => {
-                self.session.cursors.get(cursor).map(|cursor| cursor.plan.schema.clone())
-            }
+            Statement::Fetch { cursor: name, .. } => match self.session.cursors.get(name) {
+                Some(cursor) => Some(cursor.columns.clone()),
+                None => self.session.portals.get(name).and_then(|portal| self.fetched(portal)),
+            },
             Statement::Execute { name, .. } => match self.session.statements.get(name) {
                 Some(inner) if inner.is_execute() => return Err(nested_execute(name).into()),
                 Some(inner) => self.columns_of(inner)?,
@@ -250,19 +253,36 @@ impl Connection {
             | Statement::Refresh { .. }
             | Statement::RunSync { .. }
             | Statement::Decide { .. }
-            | Statement::ExplainImpact { .. } => self.session.engine.columns(statement),
+            | Statement::ExplainImpact { .. }
+            | Statement::ExplainAlteration(_) => self.session.engine.columns(statement),
             _ => None,
         })
     }
 
+    /// Returns the columns of what is fetched from a portal, `None` if it has no rows. What would fetch itself has none.
+    pub(super) fn fetched(&self, portal: &Portal) -> Option<SchemaRef> {
+        let columns = match &portal.prepared.parsed.as_ref()?.statement {
+            Statement::Fetch { .. } => None,
+            Statement::Execute { name, .. } => {
+                self.session.statements.get(name).and_then(|inner| inner.schema().cloned())
+            }
+            _ => self.columns_of(&portal.prepared).ok().flatten(),
+        };
+        columns.filter(|schema| !schema.fields().is_empty())
+    }
+
     async fn execute(&mut self, name: &str, rows_max: u32) -> Run<()> {
         let rows_max = if rows_max == 0 { u64::MAX } else { u64::from(rows_max) };
+        if self.session.cursors.contains_key(name) {
+            return self.execute_cursor(name, rows_max).await;
+        }
         let Some(portal) = self.session.portals.get_mut(name) else {
             return Err(no_portal(name).into());
         };
         let state = std::mem::replace(&mut portal.state, PortalState::Done);
         // It is run once with its values; whoever executes it again has the rest of its rows.
         let values = std::mem::take(&mut portal.values);
+        let told = portal.told.clone();
         let (prepared, formats) = (portal.prepared.clone(), portal.formats.clone());
         let Some(parsed) = &prepared.parsed else {
             message::empty_query(&mut self.outbox);
@@ -270,15 +290,8 @@ impl Connection {
         };
         self.session.transaction.admit(&parsed.statement)?;
         self.show_running(activity::shown_again(&prepared.source, parsed))?;
-        let state = match (state, &parsed.statement) {
-            (PortalState::Ready, Statement::ShowAll) => {
-                let (run, encoder) = self.all_settings(&formats)?;
-                PortalState::Suspended(run, encoder)
-            }
-            (state, _) => state,
-        };
         match (state, &parsed.statement) {
-            (PortalState::Done, _) => self.execute_again(name, parsed),
+            (PortalState::Done, _) => self.execute_again(name, parsed, told.as_deref()),
             (PortalState::Suspended(run, encoder), statement) => {
                 self.check_epoch(&run, &format!("portal \"{name}\""))?;
                 let framing = Framing::Rows(encoder.clone());
@@ -288,7 +301,11 @@ impl Connection {
                     .await
                     .map_err(|halt| halt.at(place))?;
                 let next = (!sent.finished).then(|| PortalState::Suspended(run, encoder));
-                self.complete_portal(name, next, tag_of(statement, sent.rows))
+                let tag = match told {
+                    Some(told) => tag_for(&told, sent.rows),
+                    None => tag_of(statement, sent.rows),
+                };
+                self.complete_portal(name, next, (sent.rows, tag))
             }
             (
                 PortalState::Ready,
@@ -304,7 +321,8 @@ impl Connection {
                 let started = self.send_rows(Planned::Plan(plan, values), delivery).await;
                 let (sent, run, encoder) = started.map_err(|halt| halt.at(prepared.place()))?;
                 let next = (!sent.finished).then(|| PortalState::Suspended(run, encoder));
-                self.complete_portal(name, next, tag_of(&parsed.statement, sent.rows))
+                let tag = tag_of(&parsed.statement, sent.rows);
+                self.complete_portal(name, next, (sent.rows, tag))
             }
             (state, Statement::Fetch { direction, cursor }) => {
                 let left = match state {
@@ -317,7 +335,8 @@ impl Connection {
                 let sent = self.fetch(cursor, *direction, delivery).await?;
                 let left = left.saturating_sub(sent.rows);
                 let next = (!sent.finished && left > 0).then_some(PortalState::Fetching(left));
-                self.complete_portal(name, next, format!("FETCH {}", sent.rows))
+                let tag = tag_of(&parsed.statement, sent.rows);
+                self.complete_portal(name, next, (sent.rows, tag))
             }
             _ => {
                 let how = How {
@@ -326,45 +345,68 @@ impl Connection {
                     formats: &formats,
                     describe: false,
                     followed: false,
+                    rows_max,
                 };
+                // One with rows is run whole all the same. What was not asked for yet comes with the next Execute.
+                let has_rows = matches!(self.columns_of(&prepared), Ok(Some(_)));
                 let tag = self.statement(parsed, how).await?;
-                message::complete(&tag, &mut self.outbox);
-                Ok(())
+                let unsent = self.session.unsent.take();
+                if has_rows && let Some(portal) = self.session.portals.get_mut(name) {
+                    portal.told = Some(tag.clone());
+                }
+                let rows = if unsent.is_some() { rows_max } else { 0 };
+                let next = unsent.map(|(run, encoder)| PortalState::Suspended(run, encoder));
+                self.complete_portal(name, next, (rows, tag))
             }
         }
     }
 
-    /// Says that a portal has more rows, and keeps it, or that it is done.
-    fn complete_portal(&mut self, name: &str, next: Option<PortalState>, tag: String) -> Run<()> {
-        match (next, self.session.portals.get_mut(name)) {
-            (Some(next), Some(portal)) => {
+    /// Says that a portal has sent rows and has more, and keeps it, or that it is done.
+    fn complete_portal(
+        &mut self,
+        name: &str,
+        next: Option<PortalState>,
+        (rows, tag): (u64, String),
+    ) -> Run<()> {
+        // Under another purpose all portals are gone.
+        let Some(portal) = self.session.portals.get_mut(name) else {
+            message::complete(&tag, &mut self.outbox);
+            return Ok(());
+        };
+        let rows = usize::try_from(rows).unwrap_or(usize::MAX);
+        portal.passed = portal.passed.saturating_add(rows);
+        match next {
+            Some(next) => {
                 portal.state = next;
                 message::portal_suspended(&mut self.outbox);
             }
-            _ => message::complete(&tag, &mut self.outbox),
+            None => message::complete(&tag, &mut self.outbox),
         }
         Ok(())
     }
 
-    /// A query that has given all its rows gives none; anything else may not run twice.
-    fn execute_again(&mut self, name: &str, parsed: &Parsed) -> Run<()> {
-        match &parsed.statement {
-            Statement::Query { .. }
-            | Statement::Explain { .. }
-            | Statement::ExplainIdentity { .. }
-            | Statement::Fetch { .. }
-            | Statement::Show { .. }
-            | Statement::ShowAll => {
-                message::complete(&tag_of(&parsed.statement, 0), &mut self.outbox);
-                Ok(())
-            }
-            _ => Err(WireError::new(
-                sqlstate::OBJECT_NOT_IN_STATE,
-                format!("portal \"{name}\" cannot be run"),
-            )
-            .into()),
-        }
+    /// A statement with rows that has given them all gives none; anything else may not run twice.
+    fn execute_again(&mut self, name: &str, parsed: &Parsed, told: Option<&str>) -> Run<()> {
+        let tag = match (told, &parsed.statement) {
+            (Some(told), _) => tag_for(told, 0),
+            (
+                None,
+                Statement::Query { .. }
+                | Statement::Explain { .. }
+                | Statement::ExplainIdentity { .. }
+                | Statement::Fetch { .. },
+            ) => tag_of(&parsed.statement, 0),
+            (None, _) => return Err(not_run(name).into()),
+        };
+        message::complete(&tag, &mut self.outbox);
+        Ok(())
     }
+}
+
+/// The answer to a portal that is to be run again, or that has no rows to be fetched.
+pub(super) fn not_run(name: &str) -> WireError {
+    let message = format!("portal \"{name}\" cannot be run");
+    WireError::new(sqlstate::OBJECT_NOT_IN_STATE, message)
 }
 
 fn no_portal(name: &str) -> WireError {

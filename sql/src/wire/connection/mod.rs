@@ -7,6 +7,7 @@
 
 mod activity;
 mod admitted;
+mod answer;
 mod copy_in;
 mod cursor;
 mod explained;
@@ -40,7 +41,7 @@ use crate::session::{Settings, Transaction, TransactionState};
 pub(super) use admitted::Admitted;
 use cursor::Cursor;
 use listen::Listening;
-use portal::{Portal, Prepared};
+use portal::{Portal, Prepared, Unsent};
 use work::Halt;
 
 /// How long a goodbye may take to be written.
@@ -75,6 +76,8 @@ struct Session {
     statements: HashMap<String, Arc<Prepared>>,
     portals: HashMap<String, Portal>,
     cursors: HashMap<String, Cursor>,
+    /// The rows of the statement that ran last which it was not to send yet, until a portal or cursor has them.
+    unsent: Option<Unsent>,
     /// How many portals and cursors were opened.
     opened: u64,
     listening: Listening,
@@ -122,24 +125,24 @@ impl Connection {
                         self.fail(&error);
                         failed = true;
                     }
-                    self.end_implicit_transaction(failed);
+                    self.end_implicit_transaction(failed).await?;
                     self.ready();
                     self.flush().await?;
                 }
                 // It ends a series as one that can be read does.
                 Frontend::Unreadable { kind: b'S', error } => {
                     self.skipping = false;
-                    self.end_query(Err(error.into()))?;
+                    self.end_query(Err(error.into())).await?;
                 }
                 Frontend::CopyData(_) | Frontend::CopyDone | Frontend::CopyFail => {}
                 // What has failed takes all with it that comes before the Sync, a simple query as well.
                 _ if self.skipping => {}
                 Frontend::Query(text) => {
                     let done = self.simple_query(&text).await;
-                    self.end_query(done)?;
+                    self.end_query(done).await?;
                 }
                 Frontend::Unreadable { kind: b'Q', error } => {
-                    self.end_query(Err(error.into()))?;
+                    self.end_query(Err(error.into())).await?;
                 }
                 Frontend::Flush => self.flush().await?,
                 Frontend::FunctionCall => {
@@ -148,12 +151,14 @@ impl Connection {
                         "function calls are not supported",
                     )
                     .hint("Call the function in a SELECT.");
-                    self.end_query(Err(error.into()))?;
+                    self.end_query(Err(error.into())).await?;
                 }
                 message => match self.extended(message).await {
                     Err(Stop::Failed(error)) => {
                         self.fail(&error);
                         self.skipping = true;
+                        // What the series has done and holds ends here, however long its Sync takes to come.
+                        self.end_implicit_transaction(true).await?;
                     }
                     done => done?,
                 },
@@ -165,7 +170,7 @@ impl Connection {
     }
 
     /// Ends what a message of the simple protocol asked for.
-    fn end_query(&mut self, done: Run<()>) -> Run<()> {
+    async fn end_query(&mut self, done: Run<()>) -> Run<()> {
         let failed = match done {
             Err(Stop::Failed(error)) => {
                 self.fail(&error);
@@ -176,7 +181,8 @@ impl Connection {
                 false
             }
         };
-        self.end_implicit_transaction(failed);
+        self.session.transaction.note_text(0);
+        self.end_implicit_transaction(failed).await?;
         self.ready();
         Ok(())
     }

@@ -134,6 +134,10 @@ pub(super) struct Portal {
     pub(super) formats: Vec<Format>,
     /// How far it is.
     pub(super) state: PortalState,
+    /// How many rows it has passed.
+    pub(super) passed: usize,
+    /// The tag of a statement with rows that was run whole, however many of them were sent.
+    pub(super) told: Option<String>,
     /// Which of the portals and cursors of its session it is.
     pub(super) opened: u64,
     /// Bytes of its name and its values, if it has a name.
@@ -141,6 +145,9 @@ pub(super) struct Portal {
     /// As the session is shown it, if it has a name.
     pub(super) _shown: Option<Arc<OpenCursor>>,
 }
+
+/// Rows that are still to be sent, and what writes them.
+pub(super) type Unsent = (Box<RowRun>, RowEncoder);
 
 /// How far a portal is.
 pub(super) enum PortalState {

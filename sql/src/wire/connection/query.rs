@@ -218,13 +218,18 @@ impl Connection {
 
     /// Refuses to continue an answer whose ground has changed since it began.
     pub(super) fn check_epoch(&self, run: &RowRun, what: &str) -> Result<(), WireError> {
-        if self.session.engine.status().epoch == run.epoch {
-            return Ok(());
+        match self.session.engine.status().epoch == run.epoch {
+            true => Ok(()),
+            false => Err(ground_changed(what)),
         }
-        let message =
-            format!("{what} cannot be continued: consent, policies or definitions have changed");
-        Err(WireError::new(sqlstate::OBJECT_NOT_IN_STATE, message).hint("Run the query again."))
     }
+}
+
+/// The answer to whoever wants more rows of what may not be continued.
+pub(super) fn ground_changed(what: &str) -> WireError {
+    let message =
+        format!("{what} cannot be continued: consent, policies or definitions have changed");
+    WireError::new(sqlstate::OBJECT_NOT_IN_STATE, message).hint("Run the query again.")
 }
 
 /// Plans what is not planned, and starts it.

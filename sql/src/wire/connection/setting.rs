@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use arrow::datatypes::{DataType, Field, Schema};
 use engine::query::postgres::Configured;
 
 use super::portal::place_of;
+use super::statement::How;
 use super::work::Halt;
 use super::{Connection, Run, Stop};
 use crate::dialect::DiscardTarget;
-use crate::session::{Change, Settings};
-use crate::wire::encode::{Format, RowEncoder};
+use crate::session::{Change, Settings, inside_block};
+use crate::wire::encode::RowEncoder;
 use crate::wire::error::{Phase, WireError, from_engine, sqlstate};
 use crate::wire::message;
 use crate::wire::output::RowRun;
@@ -25,22 +26,21 @@ impl Connection {
         local: bool,
     ) -> Run<String> {
         let change = self.session.settings.check(name, values)?;
-        let in_block = self.session.transaction.is_open();
-        if local && !in_block {
+        // A lone statement is a transaction, and others behind it in a series of messages belong to that.
+        if local && !self.session.transaction.is_shared() {
             self.warn(
                 sqlstate::NO_ACTIVE_SQL_TRANSACTION,
                 "SET LOCAL can only be used in transaction blocks",
             );
-            return Ok("SET".to_owned());
         }
-        // A setting of the transaction lives as long as the transaction: outside of a block, it is gone at once.
+        if change.name() == "transaction_read_only" && change.value == "off" && self.is_read_only()
+        {
+            self.session.transaction.admit_writing(self.session.engine.has_read())?;
+        }
+        // A setting of the transaction lives as long as the transaction.
         let of_transaction = change.name().starts_with("transaction_");
-        if of_transaction && !in_block {
-            return Ok("SET".to_owned());
-        }
         self.tell_engine(&change).await?;
         self.session.settings.store(change, local || of_transaction);
-        self.follow_isolation().await?;
         Ok("SET".to_owned())
     }
 
@@ -58,7 +58,6 @@ impl Connection {
             self.tell_engine(&change).await?;
             self.session.settings.store(change, false);
         }
-        self.follow_isolation().await?;
         Ok("RESET".to_owned())
     }
 
@@ -82,16 +81,14 @@ impl Connection {
         self.adopt_said(succeeded).map_err(Halt::Stop)?;
         for configured in self.session.engine.configured() {
             let Configured { name, value, local } = configured;
-            let in_block = self.session.transaction.is_open();
-            let kept = succeeded && (in_block || !local);
             let change = match value {
-                Some(value) if kept => Settings::checked(&name, value),
-                None if kept => self.session.settings.check(&name, None),
+                Some(value) if succeeded => Settings::checked(&name, value),
+                None if succeeded => self.session.settings.check(&name, None),
                 _ => self.session.settings.kept(&name),
             };
             let change = change.map_err(stop)?;
             self.tell_engine(&change).await.map_err(Halt::Stop)?;
-            if kept {
+            if succeeded {
                 self.session.settings.store(change, local);
             }
         }
@@ -115,7 +112,7 @@ impl Connection {
                     let none = Settings::checked(change.name(), String::new())?;
                     let told = self.session.engine.set(none.name(), &none.value).await;
                     told.map_err(refusal)?;
-                    self.session.settings.store(none, false);
+                    self.session.settings.store_for_good(none);
                 }
             }
             refused = refused.or(error);
@@ -126,45 +123,40 @@ impl Connection {
         }
     }
 
-    /// Sends the value of a setting.
-    pub(super) fn show(&mut self, name: &str, describe: bool, formats: &[Format]) -> Run<()> {
-        let value = self.session.settings.get(name)?.to_owned();
-        if describe {
-            let encoder =
-                RowEncoder::new(&show_schema(name)?, formats, self.session.settings.zone());
-            message::row_description(&encoder, &mut self.outbox);
-        }
-        message::text_row([value.as_str()], &mut self.outbox);
-        Ok(())
+    /// Sends the value of a setting, and returns the tag.
+    pub(super) fn show(&mut self, name: &str, how: &How<'_>) -> Run<String> {
+        let value = self.session.settings.get(name)?;
+        let column: ArrayRef = Arc::new(StringArray::from_iter_values([value]));
+        self.send_settings(show_schema(name)?, vec![column], how)
     }
 
-    /// Sends every setting.
-    pub(super) fn show_all(&mut self, describe: bool, formats: &[Format]) {
-        if describe {
-            let encoder =
-                RowEncoder::new(&show_all_schema(), formats, self.session.settings.zone());
-            message::row_description(&encoder, &mut self.outbox);
-        }
-        for (name, value, about) in self.session.settings.all() {
-            message::text_row([name, value, about], &mut self.outbox);
-        }
-    }
-
-    /// Returns every setting as rows that are still to be sent, for a client that wants some at a time.
-    pub(super) fn all_settings(&self, formats: &[Format]) -> Run<(Box<RowRun>, RowEncoder)> {
+    /// Sends every setting, and returns the tag.
+    pub(super) fn show_all(&mut self, how: &How<'_>) -> Run<String> {
         let settings = || self.session.settings.all();
         let columns: Vec<ArrayRef> = vec![
             Arc::new(StringArray::from_iter_values(settings().map(|(name, ..)| name))),
             Arc::new(StringArray::from_iter_values(settings().map(|(_, value, _)| value))),
             Arc::new(StringArray::from_iter_values(settings().map(|(.., about)| about))),
         ];
-        let schema = Arc::new(show_all_schema());
-        let encoder = RowEncoder::new(&schema, formats, self.session.settings.zone());
-        let batch = RecordBatch::try_new(schema.clone(), columns)
+        self.send_settings(show_all_schema(), columns, how)
+    }
+
+    fn send_settings(
+        &mut self,
+        schema: Schema,
+        columns: Vec<ArrayRef>,
+        how: &How<'_>,
+    ) -> Run<String> {
+        let encoder = RowEncoder::new(&schema, how.formats, self.session.settings.zone());
+        let batch = RecordBatch::try_new(Arc::new(schema), columns)
             .map_err(|error| WireError::new(sqlstate::INTERNAL_ERROR, error.to_string()))?;
-        let rows = RecordBatchStreamAdapter::new(schema, futures::stream::iter([Ok(batch)]));
-        let epoch = self.session.engine.status().epoch;
-        Ok((Box::new(RowRun::new(Box::pin(rows), epoch)), encoder))
+        if how.describe {
+            message::row_description(&encoder, &mut self.outbox);
+        }
+        let mut run = Box::new(RowRun::of(batch, self.session.engine.status().epoch));
+        let sent = run.write(&encoder, how.rows_max, &mut self.outbox);
+        self.keep_unsent(sent, (run, encoder));
+        Ok("SHOW".to_owned())
     }
 
     /// Forgets what the session has gathered.
@@ -175,18 +167,25 @@ impl Connection {
             DiscardTarget::Sequences => "SEQUENCES",
             DiscardTarget::Temporary => "TEMP",
         };
+        // What is dropped comes back by no ROLLBACK, and what was written before goes with it.
+        let is_within = match target {
+            DiscardTarget::All => self.session.transaction.is_shared(),
+            DiscardTarget::Temporary => self.session.transaction.is_open(),
+            DiscardTarget::Plans | DiscardTarget::Sequences => false,
+        };
+        let drops = matches!(target, DiscardTarget::All | DiscardTarget::Temporary);
+        if is_within || drops && self.session.engine.has_changes() {
+            return Err(inside_block(&format!("DISCARD {what}")).into());
+        }
         if target == DiscardTarget::All {
-            if self.session.transaction.is_open() {
-                let message = "DISCARD ALL cannot run inside a transaction block";
-                return Err(WireError::new(sqlstate::ACTIVE_SQL_TRANSACTION, message).into());
-            }
             self.session.cursors.clear();
             self.session.portals.clear();
             self.forget_statements();
             self.unlisten(None)?;
             self.reset(None).await?;
+            self.session.engine.unlock();
         }
-        if matches!(target, DiscardTarget::All | DiscardTarget::Temporary) {
+        if drops {
             self.session.engine.discard_temporary();
         }
         if matches!(target, DiscardTarget::All | DiscardTarget::Sequences) {
@@ -195,9 +194,11 @@ impl Connection {
         Ok(format!("DISCARD {what}"))
     }
 
-    /// Sends a warning.
+    /// Sends a warning, if they are wanted.
     pub(super) fn warn(&mut self, sqlstate: &str, text: &str) {
-        message::notice("WARNING", sqlstate, text, &mut self.outbox);
+        if self.session.settings.wants_warnings() {
+            message::notice("WARNING", sqlstate, text, &mut self.outbox);
+        }
     }
 
     /// Sends a notice, if they are wanted.
@@ -213,18 +214,17 @@ fn stop(error: WireError) -> Halt {
 }
 
 /// Returns the column of `SHOW name`.
-pub(super) fn show_schema(name: &str) -> Result<arrow::datatypes::Schema, WireError> {
+pub(super) fn show_schema(name: &str) -> Result<Schema, WireError> {
     Ok(text_columns(&[&Settings::spelled(name)?]))
 }
 
 /// Returns the columns of `SHOW ALL`.
-pub(super) fn show_all_schema() -> arrow::datatypes::Schema {
+pub(super) fn show_all_schema() -> Schema {
     text_columns(&["name", "setting", "description"])
 }
 
-fn text_columns(names: &[&str]) -> arrow::datatypes::Schema {
-    use arrow::datatypes::{DataType, Field};
-    arrow::datatypes::Schema::new(
+fn text_columns(names: &[&str]) -> Schema {
+    Schema::new(
         names.iter().map(|name| Field::new(*name, DataType::Utf8, false)).collect::<Vec<_>>(),
     )
 }

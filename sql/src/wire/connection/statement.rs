@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use datafusion::common::ScalarValue;
-use datafusion::execution::memory_pool::MemoryPool;
 use engine::query::postgres::PreparedStatement;
 use futures::FutureExt;
 
@@ -13,13 +12,12 @@ use super::portal::{Parameter, Portal, PortalState, Prepared, Written, place_of}
 use super::query::{Delivery, Planned, explain_prefix, planned_text, refused, unsupported};
 use super::{Connection, Run, activity};
 use crate::dialect::{self, CopyInput, CopyOptions, Parsed, Statement};
-use crate::session::backend::Outcome;
 use crate::session::{changes_the_lake, inside_block};
-use crate::wire::encode::{Format, IntervalStyle, RowEncoder, Zone};
+use crate::wire::encode::Format;
 use crate::wire::error::{Place, WireError, sqlstate};
 use crate::wire::limits::{FLUSH_BYTES, STATEMENTS_BYTES_MAX, STATEMENTS_MAX};
 use crate::wire::message;
-use crate::wire::output::{Framing, Output, RowRun, WorkError};
+use crate::wire::output::WorkError;
 use crate::wire::parameter;
 use crate::wire::types::PgType;
 
@@ -35,6 +33,8 @@ pub(super) struct How<'a> {
     pub(super) describe: bool,
     /// Whether other statements follow it in the same text.
     pub(super) followed: bool,
+    /// Rows at most; the session keeps the others.
+    pub(super) rows_max: u64,
 }
 
 impl How<'_> {
@@ -43,52 +43,13 @@ impl How<'_> {
             formats: self.formats.to_vec(),
             encoder: None,
             describe: self.describe,
-            rows_max: u64::MAX,
+            rows_max: self.rows_max,
             followed: self.followed,
         }
     }
 }
 
-/// How the outcome of a statement is told.
-pub(super) struct Answer {
-    formats: Vec<Format>,
-    describe: bool,
-    zone: Zone,
-    intervals: IntervalStyle,
-    memory: Option<Arc<dyn MemoryPool>>,
-}
-
-impl Answer {
-    /// Sends the rows of an outcome, if it has some, and returns its tag and its notices.
-    pub(super) async fn send(
-        self,
-        outcome: Outcome,
-        output: &mut Output,
-    ) -> Result<(String, Vec<String>), WorkError> {
-        match outcome {
-            Outcome::Done { tag, notices } => Ok((tag, notices)),
-            Outcome::Rows { tag, rows } => {
-                let encoder = RowEncoder::new(&rows.schema(), &self.formats, self.zone)
-                    .with_intervals(self.intervals);
-                if self.describe {
-                    message::row_description(&encoder, output.messages());
-                }
-                let mut run = RowRun::new(rows, 0).within(self.memory);
-                run.send(&mut Framing::Rows(encoder), u64::MAX, output).await?;
-                Ok((tag, Vec::new()))
-            }
-        }
-    }
-}
-
 impl Connection {
-    /// Returns how the outcome of a statement is told.
-    pub(super) fn answer(&self, how: &How<'_>) -> Answer {
-        let (zone, intervals) = (self.session.settings.zone(), self.session.settings.intervals());
-        let (formats, memory) = (how.formats.to_vec(), self.session.engine.memory());
-        Answer { formats, describe: how.describe, zone, intervals, memory }
-    }
-
     /// Runs a text of statements, one after the other. What has no name ends with it.
     pub(super) async fn simple_query(&mut self, text: &str) -> Run<()> {
         self.session.statements.remove("");
@@ -101,13 +62,19 @@ impl Connection {
         }
         self.show_running(activity::shown(text, &statements))?;
         let count = statements.len();
+        self.session.transaction.note_text(count);
         for (index, parsed) in statements.iter().enumerate() {
+            // The one before may have ended a transaction.
+            if count > 1 {
+                self.session.engine.begin_transaction();
+            }
             let how = How {
                 source: text,
                 prepared: None,
                 formats: &[],
                 describe: true,
                 followed: index + 1 < count,
+                rows_max: u64::MAX,
             };
             let tag = self.statement(parsed, how).await?;
             if index + 1 == count {
@@ -139,12 +106,10 @@ impl Connection {
             Statement::SetTransaction { modes, session } => {
                 self.set_transaction(*modes, *session).await
             }
-            Statement::Show { name } => {
-                self.show(name, how.describe, how.formats).map(|()| "SHOW".to_owned())
-            }
-            Statement::ShowAll => {
-                self.show_all(how.describe, how.formats);
-                Ok("SHOW".to_owned())
+            Statement::Show { name } => self.show(name, &how),
+            Statement::ShowAll => self.show_all(&how),
+            Statement::SetConstraints { names, deferred } => {
+                self.set_constraints(names.clone(), *deferred).await
             }
             Statement::Reset { name } => self.reset(name.as_deref()).await,
             Statement::Discard { target } => self.discard(*target).await,
@@ -173,7 +138,7 @@ impl Connection {
                 let sent = self.move_cursor(cursor, *direction).await?;
                 Ok(format!("MOVE {}", sent.rows))
             }
-            Statement::Close { cursor } => self.close_cursors(cursor.as_deref()),
+            Statement::Close { cursor } => self.close(cursor.as_deref()),
             Statement::Listen { channel } => self.listen(channel),
             Statement::Unlisten { channel } => self.unlisten(channel.as_deref()),
             Statement::Notify { channel, payload } => self.notify(channel, payload),
@@ -189,6 +154,7 @@ impl Connection {
                 Err(refused(what, hint).at(place_of_start(how.source, parsed)).into())
             }
             Statement::Create { .. }
+            | Statement::AlterGraph(_)
             | Statement::Drop { .. }
             | Statement::Comment { .. }
             | Statement::Refresh { .. }
@@ -196,6 +162,7 @@ impl Connection {
             | Statement::Decide { .. }
             | Statement::ApplyOverrides { .. }
             | Statement::ExplainImpact { .. }
+            | Statement::ExplainAlteration(_)
             | Statement::ShowObjects { .. }
             | Statement::ShowCreate { .. } => self.own_statement(parsed, how).await,
         }
@@ -210,8 +177,9 @@ impl Connection {
             None => Planned::Text(planned_text(parsed)?.unwrap_or_else(|| parsed.text.clone())),
         };
         let place = place_of(how.source, Some(parsed));
-        let (sent, _, _) =
+        let (sent, run, encoder) =
             self.send_rows(planned, how.delivery()).await.map_err(|halt| halt.at(place))?;
+        self.keep_unsent(sent, (run, encoder));
         Ok(tag_of(&parsed.statement, sent.rows))
     }
 
@@ -235,12 +203,8 @@ impl Connection {
             }
             .boxed()
         });
-        let (tag, notices) =
-            done.await.map_err(|halt| halt.at(place_of(how.source, Some(parsed))))?;
-        for notice in notices {
-            self.notice(&notice);
-        }
-        Ok(tag)
+        let told = done.await.map_err(|halt| halt.at(place_of(how.source, Some(parsed))))?;
+        Ok(self.note_told(told))
     }
 
     async fn copy(
@@ -278,8 +242,10 @@ impl Connection {
         how: How<'_>,
     ) -> Run<String> {
         match tag {
-            dialect::LOCK => self.session.transaction.require_block(tag)?,
-            "VACUUM" if self.session.transaction.is_open() => return Err(inside_block(tag).into()),
+            dialect::LOCK => self.session.transaction.require_shared(tag)?,
+            "VACUUM" if self.session.transaction.is_shared() => {
+                return Err(inside_block(tag).into());
+            }
             _ => {}
         }
         for read in reads {
@@ -426,7 +392,8 @@ impl Connection {
     ) -> Portal {
         self.session.opened += 1;
         let (state, opened) = (PortalState::Ready, self.session.opened);
-        Portal { prepared, values, formats, state, opened, bytes: 0, _shown: None }
+        let (passed, told, bytes, _shown) = (0, None, 0, None);
+        Portal { prepared, values, formats, state, passed, told, opened, bytes, _shown }
     }
 }
 
@@ -440,7 +407,18 @@ pub(super) fn tag_of(statement: &Statement, rows: u64) -> String {
     match statement {
         Statement::Explain { .. } | Statement::ExplainIdentity { .. } => "EXPLAIN".to_owned(),
         Statement::Show { .. } | Statement::ShowAll => "SHOW".to_owned(),
+        Statement::Fetch { .. } => format!("FETCH {rows}"),
         _ => format!("SELECT {rows}"),
+    }
+}
+
+/// Returns the tag of a statement that was run whole, for so many of the rows that it gave.
+pub(super) fn tag_for(told: &str, rows: u64) -> String {
+    match told.rsplit_once(' ') {
+        Some((words @ ("SELECT" | "INSERT 0" | "UPDATE" | "DELETE" | "MERGE"), _)) => {
+            format!("{words} {rows}")
+        }
+        _ => told.to_owned(),
     }
 }
 

@@ -1,9 +1,18 @@
-//! `BEGIN`, `COMMIT`, `ROLLBACK` and savepoints: what a block has set and what it has changed in tables and views.
+//! `BEGIN`, `COMMIT`, `ROLLBACK` and savepoints: what a transaction has set and what it has changed in tables and views.
 
-use super::{Connection, Run};
+use futures::FutureExt;
+
+use super::{Connection, Run, Stop};
 use crate::dialect::TransactionModes;
-use crate::session::{Moment, TransactionState};
-use crate::wire::error::sqlstate;
+use crate::session::{Change, Moment, Settings};
+use crate::wire::error::{Place, WireError, sqlstate};
+use crate::wire::output::WorkError;
+
+/// The settings of a transaction, and what they are when it begins.
+pub(super) const MODES: [(&str, &str); 2] = [
+    ("transaction_isolation", "default_transaction_isolation"),
+    ("transaction_read_only", "default_transaction_read_only"),
+];
 
 impl Connection {
     /// Opens a block.
@@ -20,18 +29,17 @@ impl Connection {
     }
 
     async fn open_block(&mut self, modes: TransactionModes) -> Run<()> {
-        let settings = &self.session.settings;
-        let read_only =
-            modes.read_only.unwrap_or_else(|| settings.is_on("default_transaction_read_only"));
-        let level = match modes.isolation {
-            Some(level) => level.to_owned(),
-            None => settings.get("default_transaction_isolation")?.to_owned(),
-        };
         self.session.transaction.begin();
-        self.session.settings.begin();
-        self.set_read_only("transaction_read_only", read_only, true).await?;
-        if self.session.settings.get("transaction_isolation")? != level {
-            self.set("transaction_isolation", Some(&[level]), true).await?;
+        self.session.engine.begin_transaction();
+        if let Some(read_only) = modes.read_only
+            && self.is_read_only() != read_only
+        {
+            self.set_read_only("transaction_read_only", read_only, true).await?;
+        }
+        if let Some(level) = modes.isolation
+            && self.session.settings.get("transaction_isolation")? != level
+        {
+            self.set("transaction_isolation", Some(&[level.to_owned()]), true).await?;
         }
         Ok(())
     }
@@ -48,7 +56,7 @@ impl Connection {
             if commit {
                 self.commit_changes().await?;
             }
-            self.end_implicit_transaction(!commit);
+            self.end_implicit_transaction(!commit).await?;
             return Ok(asked.to_owned());
         }
         let read_only = self.session.settings.is_on("transaction_read_only");
@@ -68,8 +76,7 @@ impl Connection {
         self.session.engine.end_transaction();
         self.session.portals.clear();
         self.session.cursors.retain(|_, cursor| cursor.outlives(committed));
-        self.tell_engine_all(changes).await?;
-        self.follow_isolation().await?;
+        self.follow_settings(changes).await?;
         done?;
         if chain {
             let modes = TransactionModes {
@@ -82,15 +89,34 @@ impl Connection {
         Ok(if committed { "COMMIT" } else { "ROLLBACK" }.to_owned())
     }
 
-    /// Drops what lives no longer than a series of messages outside of a block, or than one of which a part has failed.
-    pub(super) fn end_implicit_transaction(&mut self, failed: bool) {
-        if !self.session.transaction.is_open() {
-            self.session.engine.rollback();
-            self.session.listening.back_to(0);
-            self.session.portals.clear();
-            self.session.cursors.retain(|_, cursor| cursor.outlives(!failed));
-            self.session.engine.end_transaction();
+    /// Ends the transaction that a text or a series of messages is outside of a block: what lives no longer than that is
+    /// dropped, and what was set in it is undone if a part of it has failed.
+    pub(super) async fn end_implicit_transaction(&mut self, failed: bool) -> Run<()> {
+        if self.session.transaction.is_open() {
+            return Ok(());
         }
+        self.session.engine.rollback();
+        self.session.listening.back_to(0);
+        let changes = self.session.settings.end(!failed);
+        self.session.portals.clear();
+        self.session.cursors.retain(|_, cursor| cursor.outlives(!failed));
+        self.session.engine.end_transaction();
+        match self.follow_settings(changes).await {
+            // Whether the text has failed is told already; that the session stands elsewhere now must be told, too.
+            Err(Stop::Failed(WireError { sqlstate, message, .. })) => {
+                self.warn(sqlstate, &message);
+                Ok(())
+            }
+            done => done,
+        }
+    }
+
+    /// Tells the engine what the end of a transaction has changed back; `None` if it has set nothing.
+    async fn follow_settings(&mut self, changes: Option<Vec<Change>>) -> Run<()> {
+        let Some(changes) = changes else { return Ok(()) };
+        let told = self.tell_engine_all(changes).await;
+        let followed = self.follow_defaults().await;
+        told.and(followed)
     }
 
     /// Sets a savepoint.
@@ -129,11 +155,12 @@ impl Connection {
         modes: TransactionModes,
         session: bool,
     ) -> Run<String> {
-        if !session && self.session.transaction.state() == TransactionState::Idle {
+        if !session && !self.session.transaction.is_shared() {
             self.warn(
                 sqlstate::NO_ACTIVE_SQL_TRANSACTION,
                 "SET TRANSACTION can only be used in transaction blocks",
             );
+            // It would hold for a transaction that ends with it.
             return Ok("SET".to_owned());
         }
         let prefix = if session { "default_" } else { "" };
@@ -148,16 +175,42 @@ impl Connection {
         Ok("SET".to_owned())
     }
 
-    /// Outside of a block, makes the level of a statement the one that a block would have.
-    pub(super) async fn follow_isolation(&mut self) -> Run<()> {
-        let settings = &self.session.settings;
-        let level = settings.get("default_transaction_isolation")?;
-        if self.session.transaction.is_open() || settings.get("transaction_isolation")? == level {
-            return Ok(());
+    /// `SET CONSTRAINTS`.
+    pub(super) async fn set_constraints(
+        &mut self,
+        names: Option<Vec<(Option<String>, String)>>,
+        deferred: bool,
+    ) -> Run<String> {
+        if !self.session.transaction.is_shared() {
+            self.warn(
+                sqlstate::NO_ACTIVE_SQL_TRANSACTION,
+                "SET CONSTRAINTS can only be used in transaction blocks",
+            );
+            return Ok("SET CONSTRAINTS".to_owned());
         }
-        let change = settings.check("transaction_isolation", Some(&[level.to_owned()]))?;
-        self.tell_engine_all(vec![change.clone()]).await?;
-        self.session.settings.store(change, false);
+        let engine = self.session.engine.clone();
+        let set = self.on_cpu(move |_| {
+            async move {
+                let done = engine.set_constraints(names.as_deref(), deferred).await;
+                done.map_err(WorkError::running)
+            }
+            .boxed()
+        });
+        set.await.map_err(|halt| halt.at(Place::NOWHERE))?;
+        Ok("SET CONSTRAINTS".to_owned())
+    }
+
+    /// Between transactions, makes the level of the next one, and whether it may write, what the defaults say.
+    async fn follow_defaults(&mut self) -> Run<()> {
+        for (mode, default) in MODES {
+            let settings = &self.session.settings;
+            let value = settings.get(default)?;
+            if settings.get(mode)? != value {
+                let change = Settings::checked(mode, value.to_owned())?;
+                self.tell_engine_all(vec![change.clone()]).await?;
+                self.session.settings.store_for_good(change);
+            }
+        }
         Ok(())
     }
 
@@ -168,11 +221,7 @@ impl Connection {
 
     /// Returns whether statements may only read now.
     pub(super) fn is_read_only(&self) -> bool {
-        let name = match self.session.transaction.is_open() {
-            true => "transaction_read_only",
-            false => "default_transaction_read_only",
-        };
-        self.session.settings.is_on(name)
+        self.session.settings.is_on("transaction_read_only")
     }
 }
 

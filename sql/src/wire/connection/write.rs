@@ -41,12 +41,10 @@ impl Connection {
             .boxed()
         });
         let done = done.await;
-        self.adopt_said(done.is_ok())?;
-        let (tag, notices) = done.map_err(|halt| halt.at(place_of(how.source, Some(parsed))))?;
-        for notice in notices {
-            self.notice(&notice);
-        }
-        Ok(tag)
+        let place = place_of(how.source, Some(parsed));
+        self.adopt_settings(done.is_ok()).await.map_err(|halt| halt.at(place))?;
+        let told = done.map_err(|halt| halt.at(place))?;
+        Ok(self.note_told(told))
     }
 
     /// Makes what this session has changed visible to all, whole or not at all.

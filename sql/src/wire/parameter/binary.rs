@@ -1,5 +1,7 @@
 //! Parameters in binary.
 
+use std::ops::{Range, RangeInclusive};
+
 use datafusion::common::ScalarValue;
 
 use super::{bad_binary, decimal, out_of_range, text, unknown_type, utc, uuid_text};
@@ -8,6 +10,12 @@ use crate::wire::error::WireError;
 use crate::wire::frame::short;
 use crate::wire::types::oid;
 
+/// Days from the year 2000 that PostgreSQL has dates of.
+const DATES: Range<i32> = -2_451_545..2_145_031_949;
+/// Microseconds from then on that it has timestamps of.
+const MOMENTS: Range<i64> = -211_813_488_000_000_000..9_223_371_331_200_000_000;
+/// Microseconds of a day, whose end is a time, too.
+const TIMES: RangeInclusive<i64> = 0..=86_400_000_000;
 /// Digits that a group of a numeric stands for.
 const GROUP: i128 = 10_000;
 const NEGATIVE: u16 = 0x4000;
@@ -37,9 +45,17 @@ pub(super) fn scalar(bytes: &[u8], oid: u32) -> Result<ScalarValue, WireError> {
         oid::UUID => ScalarValue::Utf8(Some(uuid_text(&exactly(bytes)?))),
         oid::DATE => ScalarValue::Date32(Some(match i32::from_be_bytes(exactly(bytes)?) {
             infinite @ (i32::MAX | i32::MIN) => infinite,
-            days => days.checked_add(EPOCH_SHIFT_DAYS).ok_or_else(bad_binary)?,
+            days => {
+                let days = Some(days).filter(|days| DATES.contains(days));
+                let days = days.and_then(|days| days.checked_add(EPOCH_SHIFT_DAYS));
+                days.ok_or_else(|| beyond("date"))?
+            }
         })),
-        oid::TIME => ScalarValue::Time64Microsecond(Some(i64::from_be_bytes(exactly(bytes)?))),
+        oid::TIME => {
+            let micros = Some(i64::from_be_bytes(exactly(bytes)?));
+            let micros = micros.filter(|micros| TIMES.contains(micros));
+            ScalarValue::Time64Microsecond(Some(micros.ok_or_else(|| beyond("time"))?))
+        }
         oid::TIMESTAMP => ScalarValue::TimestampMicrosecond(Some(micros(bytes)?), None),
         oid::TIMESTAMPTZ => ScalarValue::TimestampMicrosecond(Some(micros(bytes)?), utc()),
         oid::INTERVAL => interval(bytes)?,
@@ -62,8 +78,17 @@ pub(super) fn scalar(bytes: &[u8], oid: u32) -> Result<ScalarValue, WireError> {
 fn micros(bytes: &[u8]) -> Result<i64, WireError> {
     match i64::from_be_bytes(exactly(bytes)?) {
         infinite @ (i64::MAX | i64::MIN) => Ok(infinite),
-        micros => micros.checked_add(EPOCH_SHIFT_US).ok_or_else(bad_binary),
+        micros => {
+            let micros = Some(micros).filter(|micros| MOMENTS.contains(micros));
+            let micros = micros.and_then(|micros| micros.checked_add(EPOCH_SHIFT_US));
+            micros.ok_or_else(|| beyond("timestamp"))
+        }
     }
+}
+
+/// A day or a time that there is not.
+fn beyond(what: &str) -> WireError {
+    WireError::new("22008", format!("{what} out of range"))
 }
 
 fn interval(bytes: &[u8]) -> Result<ScalarValue, WireError> {

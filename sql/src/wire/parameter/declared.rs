@@ -41,6 +41,9 @@ pub(crate) fn arrow_of(oid: u32) -> Option<DataType> {
 }
 
 /// Returns the Arrow type that values of a Postgres type are held in.
-pub(super) fn held_as(oid: u32) -> Option<DataType> {
+pub(crate) fn held_as(oid: u32) -> Option<DataType> {
+    if let Some(element) = element_of(oid) {
+        return held_as(element).map(|element| DataType::new_list(element, true));
+    }
     arrow_of(oid).map(|held| if held == UUID_PARAMETER { DataType::Utf8 } else { held })
 }

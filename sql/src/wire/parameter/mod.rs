@@ -5,7 +5,7 @@ mod binary;
 mod declared;
 mod text;
 
-pub(crate) use declared::arrow_of;
+pub(crate) use declared::{arrow_of, held_as};
 
 use std::sync::Arc;
 
@@ -13,7 +13,6 @@ use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Field};
 use datafusion::common::ScalarValue;
 use engine::query::postgres::types::is_blank_padded;
 
-use self::declared::held_as;
 use super::encode::{Format, Zone};
 use super::error::{WireError, sqlstate};
 use super::types::{Logical, PgType, element_of, oid};
@@ -81,13 +80,45 @@ pub(crate) fn cast(value: ScalarValue, field: &Field) -> Result<ScalarValue, Wir
     if value.data_type() == *target || both_decimal(&value.data_type(), target) {
         return Ok(value);
     }
+    let is_number = value.data_type().is_numeric() && target.is_integer();
+    let value = if is_number { rounded(value) } else { value };
     // Neither the value nor what Arrow says about it is repeated.
-    value.cast_to(target).map_err(|_| {
-        WireError::new(
+    value.cast_to(target).map_err(|_| match is_number {
+        true => WireError::new(
+            sqlstate::NUMERIC_OUT_OF_RANGE,
+            format!("{} out of range", whole(target)),
+        ),
+        false => WireError::new(
             sqlstate::INVALID_TEXT_REPRESENTATION,
             "a parameter has a value that its type does not allow",
-        )
+        ),
     })
+}
+
+/// Returns the whole number next to a number, as where it is put into a column: of two that are as near the one that is further
+/// from zero, and for a floating point number the even one.
+fn rounded(value: ScalarValue) -> ScalarValue {
+    let to = match value {
+        ScalarValue::Float32(Some(number)) => {
+            return ScalarValue::Float32(Some(number.round_ties_even()));
+        }
+        ScalarValue::Float64(Some(number)) => {
+            return ScalarValue::Float64(Some(number.round_ties_even()));
+        }
+        ScalarValue::Decimal128(_, precision, 1..) => DataType::Decimal128(precision, 0),
+        ScalarValue::Decimal256(_, precision, 1..) => DataType::Decimal256(precision, 0),
+        _ => return value,
+    };
+    value.cast_to(&to).unwrap_or(value)
+}
+
+/// What a type of whole numbers is called.
+fn whole(data_type: &DataType) -> &'static str {
+    match data_type {
+        DataType::Int16 => "smallint",
+        DataType::Int32 => "integer",
+        _ => "bigint",
+    }
 }
 
 /// Tells whether two types are decimals, or arrays of them, of whatever precision and scale.

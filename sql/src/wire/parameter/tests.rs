@@ -211,6 +211,11 @@ fn refusals_name_the_type_and_never_the_value() {
         (&[0, 1, 0, 0, 0, 0, 0, 0, 0xff, 0xff], oid::NUMERIC, "22P03"),
         (&[0, 1, 0, 0, 0, 1, 0, 0, 0, 1], oid::NUMERIC, "22P03"),
         (&[0, 0, 0, 0, 0xc0, 0, 0, 0], oid::NUMERIC, "0A000"),
+        (&[0xff; 8], oid::TIME, "22008"),
+        (&86_400_000_001_i64.to_be_bytes(), oid::TIME, "22008"),
+        (&[0x80, 0, 0, 1], oid::DATE, "22008"),
+        (&[0x80, 0, 0, 0, 0, 0, 0, 1], oid::TIMESTAMP, "22008"),
+        (&[0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe], oid::TIMESTAMPTZ, "22008"),
     ] {
         let error = decode(Some(bytes), Format::Binary, oid, &field, 0, &Zone::utc()).unwrap_err();
         assert_eq!(error.sqlstate, sqlstate, "{bytes:?}");
@@ -224,4 +229,33 @@ fn refusals_name_the_type_and_never_the_value() {
         decode(Some(b"2024-01-01"), Format::Text, oid::UNKNOWN, &timestamp, 0, &Zone::utc())
             .is_ok()
     );
+}
+
+#[test]
+fn a_number_becomes_a_whole_one_as_in_a_column() {
+    let integer = Field::new("", DataType::Int32, true);
+    let numeric = |digits, scale| ScalarValue::Decimal128(Some(digits), 5, scale);
+    for (value, expected) in [
+        (numeric(15, 1), 2),
+        (numeric(25, 1), 3),
+        (numeric(-15, 1), -2),
+        (numeric(14_999, 4), 1),
+        (numeric(-4, 1), 0),
+        (numeric(99_999, 5), 1),
+        (numeric(7, 0), 7),
+        (ScalarValue::Float64(Some(2.5)), 2),
+        (ScalarValue::Float64(Some(3.5)), 4),
+        (ScalarValue::Float32(Some(-2.6)), -3),
+        (ScalarValue::Utf8(Some("7".into())), 7),
+    ] {
+        assert_eq!(
+            cast(value.clone(), &integer).unwrap(),
+            ScalarValue::Int32(Some(expected)),
+            "{value}"
+        );
+    }
+    for beyond in [ScalarValue::Int64(Some(99_999_999_999)), ScalarValue::Float64(Some(1e10))] {
+        let refused = cast(beyond, &integer).unwrap_err();
+        assert_eq!((refused.sqlstate, &*refused.message), ("22003", "integer out of range"));
+    }
 }

@@ -239,6 +239,68 @@ async fn cursors_go_forward() {
     check(&mut wire, "FETCH 1 FROM h", "34000", 'I').await;
 }
 
+async fn shown_purpose(wire: &mut Wire) -> Vec<u8> {
+    let replies = wire.query("SHOW cdp.purpose").await;
+    replies.iter().find(|reply| reply.0 == 'D').unwrap().1[6..].to_vec()
+}
+
+/// A text or a series of messages is a transaction: who reads on behind one that failed reads for the purpose from before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_purpose_is_not_kept_by_a_text_that_fails() {
+    let harness = Harness::start().await;
+    let mut wire = harness.wire().await;
+    let told = || {
+        let told = harness.facts.told.lock().unwrap();
+        let last = told.iter().rev().find(|(setting, _)| setting == "cdp.purpose");
+        last.map(|(_, value)| value.clone()).unwrap_or_default()
+    };
+    check(&mut wire, "SET cdp.purpose = 'first'", "SET", 'I').await;
+    for (sql, expected, purpose) in [
+        ("SET cdp.purpose = 'second'; SELECT nonsense", "SET, 42703", "first"),
+        ("SET LOCAL cdp.purpose = 'second'; SELECT 1", "SET, SELECT 1", "first"),
+        ("SET LOCAL cdp.purpose = 'second'", "SET", "first"),
+        ("RESET cdp.purpose; SELECT nonsense", "RESET, 42703", "first"),
+        ("RESET ALL; SELECT nonsense", "RESET, 42703", "first"),
+        ("SET cdp.purpose = 'second'; ROLLBACK; SELECT 1", "SET, ROLLBACK, SELECT 1", "first"),
+        ("SET cdp.purpose = 'second'; COMMIT; SELECT nonsense", "SET, COMMIT, 42703", "second"),
+        ("SET cdp.purpose = 'first'; SELECT 1", "SET, SELECT 1", "first"),
+    ] {
+        check(&mut wire, sql, expected, 'I').await;
+        assert_eq!(
+            (shown_purpose(&mut wire).await.as_slice(), told().as_str()),
+            (purpose.as_bytes(), purpose)
+        );
+    }
+    let series = |sql: &str| {
+        let parse = message(b'P', &[b"\0", sql.as_bytes(), b"\0\0\0"]);
+        let bind = message(b'B', &[b"\0\0\0\0\0\0\0\0"]);
+        [parse, bind, message(b'E', &[b"\0\0\0\0\0"])].concat()
+    };
+    let set = series("SET cdp.purpose = 'second'");
+    wire.send(&[set.clone(), series("SELECT nonsense"), message(b'S', &[])].concat()).await;
+    assert_eq!(sqlstate(&wire.until_ready().await), "42703");
+    assert_eq!(
+        (shown_purpose(&mut wire).await.as_slice(), told().as_str()),
+        (&b"first"[..], "first")
+    );
+    wire.send(&[set, message(b'S', &[])].concat()).await;
+    wire.until_ready().await;
+    assert_eq!(
+        (shown_purpose(&mut wire).await.as_slice(), told().as_str()),
+        (&b"second"[..], "second")
+    );
+    // Nor does it go back to one that was taken from the role meanwhile: it stands without one, and says so.
+    wire.send(&message(b'Q', &[b"SET LOCAL cdp.purpose = 'third'; SELECT n FROM stuck\0"])).await;
+    harness.facts.wait_for_a_stream().await;
+    harness.facts.has_no_purpose.store(true, Ordering::SeqCst);
+    harness.socket().await.send(&super::stopping::cancel(wire.key)).await;
+    let replies = wire.until_ready().await;
+    assert_eq!(sqlstate(&replies), "57014");
+    let warned = replies.iter().find(|reply| reply.0 == 'N').unwrap();
+    assert_eq!(warned.field(b'C').as_deref(), Some("42501"));
+    assert_eq!((shown_purpose(&mut wire).await.as_slice(), told().as_str()), (&b""[..], ""));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_goes_back_to_a_purpose_that_was_taken_back() {
     let harness = Harness::start().await;

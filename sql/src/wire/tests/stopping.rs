@@ -7,7 +7,7 @@ use super::*;
 const FOR_EVER: &str = "SELECT sum(n) FROM endless";
 
 /// A CancelRequest.
-fn cancel((pid, secret): (i32, i32)) -> Vec<u8> {
+pub(super) fn cancel((pid, secret): (i32, i32)) -> Vec<u8> {
     [16, 80_877_102, pid, secret].iter().flat_map(|word: &i32| word.to_be_bytes()).collect()
 }
 

@@ -2,7 +2,12 @@
 
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, JoinType};
-use datafusion::logical_expr::{Distinct, Expr, Join, LogicalPlan, Subquery};
+use datafusion::logical_expr::utils::split_conjunction;
+use datafusion::logical_expr::{
+    BinaryExpr, Distinct, Expr, ExprSchemable, Join, LogicalPlan, Operator, Subquery,
+};
+
+use super::rows::{ALIKE, KEPT};
 
 /// The columns of rows around a plan that it names. A join gives the rows of its left side to a query on its right one, so that
 /// their columns are not among them.
@@ -39,11 +44,13 @@ pub(super) fn taken_by_relations(plan: &LogicalPlan) -> Vec<Column> {
 }
 
 /// Tells whether a plan makes something of the rows that conditions on the row around it choose, so that the conditions cannot be
-/// taken out of it: windows, the first row of each group, nulls where an outer join finds none of them, or what is left of
-/// aggregates.
+/// taken out of it: windows, the first row of each group, unions, nulls where an outer join finds none of them, or what is left
+/// of aggregates.
 pub(super) fn counts_chosen(plan: &LogicalPlan) -> bool {
     holds(plan, |node| match node {
-        LogicalPlan::Window(_) | LogicalPlan::Distinct(Distinct::On(_)) => !taken(node).is_empty(),
+        LogicalPlan::Window(_) | LogicalPlan::Union(_) | LogicalPlan::Distinct(Distinct::On(_)) => {
+            !taken(node).is_empty()
+        }
         LogicalPlan::Join(join) => match join.join_type {
             JoinType::Inner => false,
             JoinType::Left | JoinType::LeftSemi | JoinType::LeftAnti | JoinType::LeftMark => {
@@ -80,6 +87,106 @@ pub(super) fn shows_chosen(plan: &LogicalPlan) -> bool {
 /// The same where rows are looked for among those of the plan: an aggregate of all rows has one where there are none.
 pub(in crate::query::postgres) fn asks_chosen(plan: &LogicalPlan) -> bool {
     counts_chosen(plan) || holds(plan, is_of_all)
+}
+
+/// Tells whether a plan may give a row for each of several groups: those that it has are not all of one value by the row around
+/// it.
+pub(super) fn gives_groups(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Projection(projection) => gives_groups(&projection.input),
+        LogicalPlan::SubqueryAlias(alias) => gives_groups(&alias.input),
+        LogicalPlan::Filter(filter) => gives_groups(&filter.input),
+        LogicalPlan::Sort(sort) if sort.fetch.is_none() => gives_groups(&sort.input),
+        LogicalPlan::Aggregate(aggregate) => {
+            let known = known_columns(&aggregate.input);
+            let is_known =
+                |group: &Expr| matches!(group, Expr::Column(column) if known.contains(column));
+            !aggregate.group_expr.is_empty()
+                && (aggregate.aggr_expr.is_empty() || !aggregate.group_expr.iter().all(is_known))
+        }
+        _ => false,
+    }
+}
+
+/// The columns that are equal to what the row around a plan has.
+fn known_columns(plan: &LogicalPlan) -> Vec<Column> {
+    let LogicalPlan::Filter(filter) = plan else { return Vec::new() };
+    let is_given = |side: &Expr| side.contains_outer() && !side.any_column_refs();
+    let known = |condition: &Expr| match condition {
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) => {
+            match (left.as_ref(), right.as_ref()) {
+                (Expr::Column(column), given) | (given, Expr::Column(column))
+                    if is_given(given) =>
+                {
+                    Some(column.clone())
+                }
+                _ => None,
+            }
+        }
+        _ => None,
+    };
+    split_conjunction(&filter.predicate).into_iter().filter_map(known).collect()
+}
+
+/// Tells whether a plan holds a union of rows that depend on the row around it.
+pub(super) fn unites(plan: &LogicalPlan) -> bool {
+    holds(plan, |node| matches!(node, LogicalPlan::Union(_)) && !taken(node).is_empty())
+}
+
+/// Aggregates of which the order of their rows makes no difference.
+const UNORDERED: [&str; 10] = [
+    "avg",
+    "bit_and",
+    "bit_or",
+    "bool_and",
+    "bool_or",
+    "count",
+    "max",
+    "min",
+    "single_value",
+    "sum",
+];
+
+/// Tells whether a plan gives the same rows each time that it is run: none that are chosen among others, numbered or made of
+/// others in an order that leaves some of it open.
+pub(super) fn is_settled(plan: &LogicalPlan) -> bool {
+    let mut settled = true;
+    let visited = plan.apply_with_subqueries(|node| {
+        settled &= match node {
+            LogicalPlan::Limit(_)
+            | LogicalPlan::Distinct(Distinct::On(_))
+            | LogicalPlan::Extension(_) => false,
+            LogicalPlan::Window(window) => window.window_expr.iter().all(is_own_number),
+            LogicalPlan::Aggregate(aggregate) => {
+                let schema = aggregate.input.schema();
+                aggregate.aggr_expr.iter().all(|value| is_of_any_order(value, schema))
+            }
+            _ => true,
+        };
+        node.apply_expressions(|expr| {
+            settled &= !expr.is_volatile();
+            Ok(TreeNodeRecursion::Continue)
+        })
+    });
+    visited.is_ok() && settled
+}
+
+/// Tells whether a window is one with which a union of a row before this one was put beside it.
+fn is_own_number(window: &Expr) -> bool {
+    matches!(window, Expr::Alias(alias) if alias.name == ALIKE || alias.name.starts_with(KEPT))
+}
+
+/// Tells whether an aggregate has one value in whatever order its rows come: in sums of floats each order rounds otherwise.
+fn is_of_any_order(value: &Expr, schema: &DFSchema) -> bool {
+    match value {
+        Expr::Alias(alias) => is_of_any_order(&alias.expr, schema),
+        Expr::AggregateFunction(call) => {
+            let name = call.func.name();
+            let is_exact = || value.get_type(schema).is_ok_and(|found| !found.is_floating());
+            UNORDERED.contains(&name) && (!matches!(name, "avg" | "sum") || is_exact())
+        }
+        _ => false,
+    }
 }
 
 fn holds(plan: &LogicalPlan, is_such: impl Fn(&LogicalPlan) -> bool) -> bool {

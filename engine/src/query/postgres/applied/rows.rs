@@ -1,6 +1,7 @@
 //! The rows that a row sees in a subquery, beside that row.
 
 mod joins;
+mod unions;
 mod windows;
 
 use std::collections::HashMap;
@@ -16,12 +17,18 @@ use datafusion::logical_expr::{
     SkipType, SortExpr, lit, when,
 };
 
+use super::around;
+use crate::query::postgres::copies::Copies;
 use crate::query::postgres::lateral;
 
 /// The relation of what is joined: no text of a statement has such a name.
 const BESIDE: &str = "\u{1}beside_";
 /// What a number is called where it is made.
 const NUMBER: &str = "\u{1}number";
+/// What the number of a row among those that are alike is called: it is the same each time that they are read.
+pub(super) const ALIKE: &str = "\u{1}alike";
+/// What the number is called by which a row stays that sees none: it chooses among rows of which nothing is shown.
+pub(super) const KEPT: &str = "\u{1}kept";
 /// The number of the row around.
 const ROW: &str = "row";
 /// Whether a row of the subquery is there.
@@ -37,6 +44,11 @@ pub(super) struct Rows<'a> {
     keeps: bool,
     /// How many rows of subqueries are part of the row: what is made for each of them has names of its own.
     depth: usize,
+    /// Whether only rows that are alike are numbered: rows that are read several times have the same number each time.
+    is_counted: bool,
+    /// Whether so are the rows of the subquery, which are part of the row within it.
+    is_settled: bool,
+    copies: &'a Copies,
 }
 
 /// Rows with those that they see.
@@ -72,8 +84,14 @@ impl Beside {
 }
 
 impl<'a> Rows<'a> {
-    pub(super) fn of(row: &'a LogicalPlan, keeps: bool) -> Self {
-        Rows { row, keeps, depth: 0 }
+    pub(super) fn of(
+        row: &'a LogicalPlan,
+        keeps: bool,
+        subquery: &LogicalPlan,
+        copies: &'a Copies,
+    ) -> Self {
+        let is_counted = around::unites(subquery) && around::is_settled(row);
+        Rows { row, keeps, depth: 0, is_counted, is_settled: around::is_settled(subquery), copies }
     }
 
     /// The relation of what is joined.
@@ -84,6 +102,13 @@ impl<'a> Rows<'a> {
     /// A column of what is joined.
     fn own(&self, name: &str) -> Expr {
         Expr::Column(Column::new(Some(self.relation()), name))
+    }
+
+    /// What tells one of the rows around from the others.
+    fn key(&self) -> Vec<Expr> {
+        let mut key = if self.is_counted { self.columns() } else { Vec::new() };
+        key.push(self.own(ROW));
+        key
     }
 
     /// The columns of the rows around.
@@ -104,6 +129,7 @@ impl<'a> Rows<'a> {
             }
             LogicalPlan::Distinct(Distinct::On(on)) => self.first_of_each(on),
             LogicalPlan::Window(window) => self.windowed(window),
+            LogicalPlan::Union(union) => self.united(union),
             LogicalPlan::Join(join) => self.of_join(join, vec![]),
             LogicalPlan::Limit(limit) => self.limited(limit),
             // Nobody counts on the order of rows that are joined.
@@ -161,8 +187,8 @@ impl<'a> Rows<'a> {
         let is_there = self.own(&name);
         shown.push(fulfilled.is_true().alias_qualified(Some(self.relation()), &name));
         let order = vec![SortExpr::new(is_there.clone(), false, false)];
-        let place = row_number().partition_by(vec![self.own(ROW)]).order_by(order).build()?;
-        let name = format!("{NUMBER}_{count}");
+        let place = row_number().partition_by(self.key()).order_by(order).build()?;
+        let name = format!("{KEPT}_{count}");
         let is_first = Expr::Column(Column::new_unqualified(&name)).eq(lit(1_u64));
         let plan = LogicalPlanBuilder::from(found.plan)
             .project(shown)?
@@ -222,10 +248,14 @@ impl<'a> Rows<'a> {
     /// The rows around with a number each.
     fn numbered(&self) -> Result<LogicalPlan> {
         // A window of the statement may be called like the function.
-        let number = row_number().alias(NUMBER);
+        let (number, name) = match self.is_counted {
+            true => (self.number_among_alike()?, ALIKE),
+            false => (row_number(), NUMBER),
+        };
         let mut shown = self.columns();
-        let number_of_row = Expr::Column(Column::new_unqualified(NUMBER));
+        let number_of_row = Expr::Column(Column::new_unqualified(name));
         shown.push(number_of_row.alias_qualified(Some(self.relation()), ROW));
+        let number = number.alias(name);
         LogicalPlanBuilder::from(self.row.clone()).window([number])?.project(shown)?.build()
     }
 
@@ -233,7 +263,7 @@ impl<'a> Rows<'a> {
     fn aggregated(&self, aggregate: &Aggregate) -> Result<Option<Beside>> {
         let is_one = aggregate.group_expr.is_empty();
         // An aggregate without groups has a value of no rows, too.
-        let rows = Rows { row: self.row, keeps: is_one || self.keeps, depth: self.depth };
+        let rows = Rows { keeps: is_one || self.keeps, ..*self };
         let Some(seen) = rows.beside(&aggregate.input)? else { return Ok(None) };
         let mut groups = self.columns();
         groups.push(self.own(ROW));
@@ -310,7 +340,7 @@ impl<'a> Rows<'a> {
                 let Some(expr) = self.settled(&by.expr, &found.columns)? else { return Ok(None) };
                 order.push(SortExpr { expr, ..by.clone() });
             }
-            let mut place = row_number().partition_by(vec![self.own(ROW)]);
+            let mut place = row_number().partition_by(self.key());
             // With an order of nothing its window would have bounds that only an order gives.
             if !order.is_empty() {
                 place = place.order_by(order);

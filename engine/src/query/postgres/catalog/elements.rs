@@ -1,4 +1,4 @@
-//! The relations of `information_schema` that tell of parts: the elements of arrays, the types of columns, and the tables of keys.
+//! The relations of `information_schema` that tell of parts: the elements of arrays, and the types of columns.
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::FieldRef;
@@ -6,8 +6,7 @@ use datafusion::common::Result;
 
 use super::definition::{Definition, stored_rows};
 use super::information_schema::{data_type, standard};
-use super::keys::keys;
-use super::rows::{Cell, Rows};
+use super::rows::Rows;
 use crate::query::postgres::snapshot::{Numbered, Snapshot};
 use crate::query::postgres::types::{self, pg_type_of};
 
@@ -106,27 +105,6 @@ pub(super) fn collations(definition: &'static Definition, database: &str) -> Res
     let mut rows = Rows::all(definition)?;
     for known in stored_rows("pg_collation") {
         rows.push(&[database.into(), SYSTEM.into(), known[1].into(), "NO PAD".into()]);
-    }
-    rows.finish()
-}
-
-/// Builds `constraint_table_usage`.
-pub(super) fn constraint_table_usage(
-    definition: &'static Definition,
-    snapshot: &Snapshot,
-    database: &str,
-) -> Result<RecordBatch> {
-    let mut rows = Rows::all(definition)?;
-    for (r, key) in keys(snapshot) {
-        let schema = Cell::Text(&r.relation.schema);
-        rows.push(&[
-            database.into(),
-            schema,
-            r.relation.name.as_str().into(),
-            database.into(),
-            schema,
-            key.name.as_str().into(),
-        ]);
     }
     rows.finish()
 }

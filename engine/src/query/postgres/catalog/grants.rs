@@ -1,5 +1,5 @@
-//! What `information_schema` tells of privileges: a role may read what it sees and write to the tables that it made, and it may
-//! grant nothing.
+//! What `information_schema` tells of privileges: a role may read what it sees and write to the tables that it made, or to all if
+//! it may define everything, and it may grant nothing.
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::common::Result;
@@ -8,7 +8,7 @@ use super::definition::Definition;
 use super::information_schema::standard;
 use super::rows::Rows;
 use crate::query::postgres::facts::SessionFacts;
-use crate::query::postgres::snapshot::{Numbered, OWNER, RelationKind};
+use crate::query::postgres::snapshot::{Numbered, OWNER};
 
 /// The relations that this builds.
 pub(super) const NAMES: [&str; 4] =
@@ -27,14 +27,9 @@ pub(super) fn build(definition: &'static Definition, facts: &SessionFacts) -> Re
 }
 
 /// The privileges that the session's role has on a relation, of those that there are.
-fn held<'a>(
-    r: &Numbered,
-    facts: &SessionFacts,
-    all: &'a [&'static str],
-) -> impl Iterator<Item = &'static str> + use<'a> {
-    let is_own = r.relation.kind == RelationKind::Table
-        && r.relation.owner.as_deref() == Some(facts.role.as_str());
-    all.iter().copied().filter(move |privilege| is_own || *privilege == READ)
+fn held<'a>(r: &Numbered, all: &'a [&'static str]) -> impl Iterator<Item = &'static str> + use<'a> {
+    let writable = r.relation.writable;
+    all.iter().copied().filter(move |privilege| writable || *privilege == READ)
 }
 
 fn grantor(r: &Numbered) -> &str {
@@ -44,7 +39,7 @@ fn grantor(r: &Numbered) -> &str {
 fn on_tables(definition: &'static Definition, facts: &SessionFacts) -> Result<RecordBatch> {
     let mut rows = Rows::all(definition)?;
     for r in standard(&facts.snapshot()) {
-        for privilege in held(r, facts, &ON_TABLE) {
+        for privilege in held(r, &ON_TABLE) {
             rows.push(&[
                 grantor(r).into(),
                 facts.role.as_str().into(),
@@ -64,7 +59,7 @@ fn on_columns(definition: &'static Definition, facts: &SessionFacts) -> Result<R
     let mut rows = Rows::all(definition)?;
     for r in standard(&facts.snapshot()) {
         for column in r.relation.columns.iter() {
-            for privilege in held(r, facts, &ON_COLUMN) {
+            for privilege in held(r, &ON_COLUMN) {
                 rows.push(&[
                     grantor(r).into(),
                     facts.role.as_str().into(),

@@ -6,13 +6,12 @@ use datafusion::common::Result;
 
 use super::definition::{DEFINITIONS, Definition};
 use super::functions::routines;
-use super::keys::keys;
 use super::rows::{Cell, Rows};
-use super::{elements, sequences};
-use crate::catalog::{ANALYTICS, Identity};
+use super::{constraints, elements, sequences};
+use crate::catalog::{ANALYTICS, Identity, TEMPORARY};
 use crate::query::postgres::Relation;
 use crate::query::postgres::functions::{definitions_of, quote_ident};
-use crate::query::postgres::snapshot::{Numbered, NumberedCheck, OWNER, RelationKind, Snapshot};
+use crate::query::postgres::snapshot::{Numbered, OWNER, RelationKind, Snapshot};
 use crate::query::postgres::types::{self, PgType, pg_type_of};
 
 /// Builds a relation of `information_schema`.
@@ -31,15 +30,13 @@ pub(super) fn build(
         "tables" => tables(definition, snapshot, database),
         "columns" => columns(definition, snapshot, database),
         "views" => views(definition, snapshot, database),
-        "table_constraints" => table_constraints(definition, snapshot, database),
-        "check_constraints" => check_constraints(definition, snapshot, database),
+        "table_constraints" => constraints::of_tables(definition, snapshot, database),
+        "check_constraints" => constraints::checks(definition, snapshot, database),
         "sequences" => sequences::standard(definition, snapshot, database),
-        "key_column_usage" | "constraint_column_usage" => {
-            key_columns(definition, snapshot, database)
-        }
-        "constraint_table_usage" => {
-            elements::constraint_table_usage(definition, snapshot, database)
-        }
+        "key_column_usage" => constraints::key_columns(definition, snapshot, database),
+        "constraint_column_usage" => constraints::columns_used(definition, snapshot, database),
+        "constraint_table_usage" => constraints::tables_used(definition, snapshot, database),
+        "referential_constraints" => constraints::referential(definition, snapshot, database),
         "collations" => elements::collations(definition, database),
         "element_types" => elements::element_types(definition, snapshot, database),
         "column_udt_usage" => elements::column_udt_usage(definition, snapshot, database),
@@ -61,7 +58,7 @@ pub(super) fn build(
     }
 }
 
-fn yes(value: bool) -> Cell<'static> {
+pub(super) fn yes(value: bool) -> Cell<'static> {
     Cell::Text(if value { "YES" } else { "NO" })
 }
 
@@ -92,8 +89,8 @@ fn tables(
         "is_typed",
     ];
     let mut rows = Rows::new(definition, &columns)?;
-    let mut push = |schema: &str, name: &str, table: bool, writable: bool| {
-        let kind = if table { "BASE TABLE" } else { "VIEW" };
+    let mut push = |schema: &str, name: &str, kind: &str, writable: bool| {
+        let kind = if schema == TEMPORARY { "LOCAL TEMPORARY" } else { kind };
         rows.push(&[
             database.into(),
             schema.into(),
@@ -103,10 +100,13 @@ fn tables(
             yes(false),
         ]);
     };
-    DEFINITIONS.iter().for_each(|known| push(known.schema, known.name, known.kind == "r", false));
+    let kind = |is_table: bool| if is_table { "BASE TABLE" } else { "VIEW" };
+    for known in DEFINITIONS.iter() {
+        push(known.schema, known.name, kind(known.kind == "r"), false);
+    }
     for r in standard(snapshot) {
-        let is_table = r.relation.kind == RelationKind::Table;
-        push(&r.relation.schema, &r.relation.name, is_table, is_writable(&r.relation));
+        let kind = kind(r.relation.kind == RelationKind::Table);
+        push(&r.relation.schema, &r.relation.name, kind, is_writable(&r.relation));
     }
     rows.finish()
 }
@@ -152,6 +152,7 @@ fn columns(
             "identity_minimum",
             "identity_cycle",
             "is_generated",
+            "generation_expression",
             "is_updatable",
         ],
     )?;
@@ -188,7 +189,8 @@ fn columns(
             by.range[2].as_deref().into(),
             by.range[3].as_deref().into(),
             yes(by.cycle),
-            "NEVER".into(),
+            (if by.expression.is_some() { "ALWAYS" } else { "NEVER" }).into(),
+            by.expression.as_deref().into(),
             yes(writable.get()),
         ]);
     };
@@ -219,14 +221,17 @@ struct Numbers {
     /// The start, the increment, the maximum and the minimum of an identity column.
     range: [Option<String>; 4],
     cycle: bool,
+    /// What the column is computed of.
+    expression: Option<String>,
 }
 
 impl Numbers {
     fn of(snapshot: &Snapshot, r: &Numbered, column: &str) -> Self {
         let identity = r.relation.numbered.get(column).and_then(|numbered| numbered.identity);
         let Some(found) = snapshot.numbering(r, column) else {
-            let default = r.default_of(column).map(str::to_owned);
-            return Self { default, ..Self::default() };
+            let default = definitions_of::default_of(r, column);
+            let expression = r.generated_of(column).map(|sql| format!("({sql})"));
+            return Self { default, expression, ..Self::default() };
         };
         let (schema, name) = (&found.relation.schema, &found.relation.name);
         let generation = match (identity, &found.relation.sequence) {
@@ -246,7 +251,7 @@ impl Numbers {
         let range = &sequence.counted.range;
         let numbers = [range.start, range.increment, range.maximum, range.minimum];
         let (range, cycle) = (numbers.map(|number| Some(number.to_string())), range.cycle);
-        Self { default: None, generation, range, cycle }
+        Self { generation, range, cycle, ..Self::default() }
     }
 }
 
@@ -325,120 +330,4 @@ pub(super) fn standard(snapshot: &Snapshot) -> impl Iterator<Item = &Numbered> {
     let is_known =
         |r: &&Numbered| matches!(r.relation.kind, RelationKind::Table | RelationKind::View);
     snapshot.relations.iter().filter(is_known)
-}
-
-fn table_constraints(
-    definition: &'static Definition,
-    snapshot: &Snapshot,
-    database: &str,
-) -> Result<RecordBatch> {
-    let mut rows = Rows::new(
-        definition,
-        &[
-            "constraint_catalog",
-            "constraint_schema",
-            "constraint_name",
-            "table_catalog",
-            "table_schema",
-            "table_name",
-            "constraint_type",
-            "is_deferrable",
-            "initially_deferred",
-            "enforced",
-            "nulls_distinct",
-        ],
-    )?;
-    for (r, key) in keys(snapshot) {
-        let schema = Cell::Text(&r.relation.schema);
-        let nulls_distinct = if key.is_primary { Cell::Null } else { yes(true) };
-        rows.push(&[
-            database.into(),
-            schema,
-            key.name.as_str().into(),
-            database.into(),
-            schema,
-            r.relation.name.as_str().into(),
-            (if key.is_primary { "PRIMARY KEY" } else { "UNIQUE" }).into(),
-            yes(false),
-            yes(false),
-            yes(true),
-            nulls_distinct,
-        ]);
-    }
-    for (r, NumberedCheck { check, .. }) in snapshot.checks() {
-        let schema = Cell::Text(&r.relation.schema);
-        rows.push(&[
-            database.into(),
-            schema,
-            check.name.as_str().into(),
-            database.into(),
-            schema,
-            r.relation.name.as_str().into(),
-            "CHECK".into(),
-            yes(false),
-            yes(false),
-            yes(true),
-            Cell::Null,
-        ]);
-    }
-    rows.finish()
-}
-
-fn check_constraints(
-    definition: &'static Definition,
-    snapshot: &Snapshot,
-    database: &str,
-) -> Result<RecordBatch> {
-    let columns = ["constraint_catalog", "constraint_schema", "constraint_name", "check_clause"];
-    let mut rows = Rows::new(definition, &columns)?;
-    for (r, NumberedCheck { check, .. }) in snapshot.checks() {
-        let clause = format!("(({}))", check.condition);
-        rows.push(&[
-            database.into(),
-            r.relation.schema.as_str().into(),
-            check.name.as_str().into(),
-            clause.as_str().into(),
-        ]);
-    }
-    rows.finish()
-}
-
-fn key_columns(
-    definition: &'static Definition,
-    snapshot: &Snapshot,
-    database: &str,
-) -> Result<RecordBatch> {
-    let mut columns = vec![
-        "constraint_catalog",
-        "constraint_schema",
-        "constraint_name",
-        "table_catalog",
-        "table_schema",
-        "table_name",
-        "column_name",
-    ];
-    if definition.name == "key_column_usage" {
-        columns.push("ordinal_position");
-    }
-    let mut rows = Rows::new(definition, &columns)?;
-    let keys = keys(snapshot).map(|(r, key)| (r, &key.name, &key.columns));
-    let checks = snapshot.checks().map(|(r, known)| (r, &known.check.name, &known.check.columns));
-    // What a check is about is no key.
-    let checks = checks.filter(|_| definition.name == "constraint_column_usage");
-    for (r, name, columns) in keys.chain(checks) {
-        let schema = Cell::Text(&r.relation.schema);
-        for (at, column) in columns.iter().enumerate() {
-            rows.push(&[
-                database.into(),
-                schema,
-                name.as_str().into(),
-                database.into(),
-                schema,
-                r.relation.name.as_str().into(),
-                column.as_str().into(),
-                Cell::Int(at as i64 + 1),
-            ]);
-        }
-    }
-    rows.finish()
 }

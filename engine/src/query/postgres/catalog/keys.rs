@@ -1,10 +1,12 @@
-//! The relations of `pg_catalog` that describe primary keys, unique constraints and checks.
+//! The relations of `pg_catalog` that describe primary keys, unique constraints, checks and foreign keys.
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::common::Result;
 
 use super::definition::{Definition, stored_rows};
 use super::rows::{Cell, Rows};
+use crate::catalog::Deferral;
+use crate::query::postgres::foreign_keys::{NumberedForeignKey, Reference};
 use crate::query::postgres::functions::definitions_of;
 use crate::query::postgres::snapshot::{Numbered, NumberedCheck, NumberedKey, Snapshot};
 use crate::query::postgres::types::{PgType, pg_type_of};
@@ -99,6 +101,10 @@ pub(super) fn constraints(
             "conislocal",
             "connoinherit",
             "conkey",
+            "condeferrable",
+            "condeferred",
+            "confrelid",
+            "confkey",
         ],
     )?;
     for (r, key) in keys(snapshot) {
@@ -116,6 +122,10 @@ pub(super) fn constraints(
             true.into(),
             true.into(),
             Cell::Ints(&key_columns(r, key)),
+            false.into(),
+            false.into(),
+            0.into(),
+            Cell::Null,
         ]);
     }
     for (r, NumberedCheck { check, oid }) in snapshot.checks() {
@@ -134,6 +144,35 @@ pub(super) fn constraints(
             true.into(),
             false.into(),
             Cell::Ints(&columns),
+            false.into(),
+            false.into(),
+            0.into(),
+            Cell::Null,
+        ]);
+    }
+    for Reference { foreign: NumberedForeignKey { key, oid }, relation: r, referred, key: to } in
+        snapshot.references()
+    {
+        let columns: Vec<i64> = key.columns.iter().map(|name| r.column(name)).collect();
+        let others: Vec<i64> = key.referred.iter().map(|name| referred.column(name)).collect();
+        rows.push(&[
+            (*oid).into(),
+            key.name.as_str().into(),
+            r.schema_oid.into(),
+            "f".into(),
+            (!key.not_valid).into(),
+            r.oid.into(),
+            to.index.into(),
+            key.on_update.letter().into(),
+            key.on_delete.letter().into(),
+            (if key.match_full { "f" } else { "s" }).into(),
+            true.into(),
+            true.into(),
+            Cell::Ints(&columns),
+            (key.deferral != Deferral::None).into(),
+            (key.deferral == Deferral::Deferred).into(),
+            referred.oid.into(),
+            Cell::Ints(&others),
         ]);
     }
     rows.finish()

@@ -5,6 +5,7 @@
 //! the session are built for it each time that they are read; the rest have the rows of a fresh server or none. A table is
 //! built when it is first read and shared by every session of the same catalog version and role.
 
+mod constraints;
 mod definition;
 mod elements;
 mod functions;

@@ -1,5 +1,7 @@
 //! The relations of `pg_catalog` that describe users' objects.
 
+use std::collections::HashSet;
+
 use datafusion::arrow::array::RecordBatch;
 use datafusion::common::Result;
 
@@ -8,6 +10,7 @@ use super::keys::key_columns;
 use super::rows::{Cell, Rows};
 use super::{functions, keys, sequences, server, statistics, zones};
 use crate::catalog::Identity;
+use crate::query::postgres::foreign_keys::Reference;
 use crate::query::postgres::snapshot::{Numbered, OWNER_OID, RelationKind, Snapshot};
 use crate::query::postgres::types::{self, PgType, pg_type_of};
 
@@ -82,6 +85,7 @@ fn classes(definition: &'static Definition, snapshot: &Snapshot) -> Result<Recor
             "relispopulated",
             "relreplident",
             "relchecks",
+            "relhastriggers",
         ],
     )?;
     let heap = |kind: &str| Cell::Int(if matches!(kind, "v" | "S") { 0 } else { HEAP });
@@ -104,10 +108,17 @@ fn classes(definition: &'static Definition, snapshot: &Snapshot) -> Result<Recor
             true.into(),
             "n".into(),
             0.into(),
+            false.into(),
         ]);
+    }
+    // PostgreSQL checks foreign keys by triggers of both tables, and psql asks for no foreign keys where there are none.
+    let mut linked: HashSet<u32> = HashSet::new();
+    for Reference { relation, referred, .. } in snapshot.references() {
+        linked.extend([relation.oid, referred.oid]);
     }
     for r in &snapshot.relations {
         let kind = kind(r);
+        let persistence = if r.is_temporary() { "t" } else { "p" };
         rows.push(&[
             r.oid.into(),
             r.relation.name.as_str().into(),
@@ -118,13 +129,14 @@ fn classes(definition: &'static Definition, snapshot: &Snapshot) -> Result<Recor
             0.into(),
             Cell::Int(if kind == "S" { 1 } else { -1 }),
             (!r.keys.is_empty()).into(),
-            "p".into(),
+            persistence.into(),
             kind.into(),
             Cell::Int(r.relation.columns.len() as i64),
             matches!(kind, "v" | "m").into(),
             true.into(),
             (if matches!(kind, "v" | "S") { "n" } else { "d" }).into(),
             Cell::Int(r.checks.len() as i64),
+            linked.contains(&r.oid).into(),
         ]);
         for key in &r.keys {
             rows.push(&[
@@ -137,13 +149,14 @@ fn classes(definition: &'static Definition, snapshot: &Snapshot) -> Result<Recor
                 0.into(),
                 Cell::Int(-1),
                 false.into(),
-                "p".into(),
+                persistence.into(),
                 "i".into(),
                 Cell::Int(key.columns.len() as i64),
                 false.into(),
                 true.into(),
                 "n".into(),
                 0.into(),
+                false.into(),
             ]);
         }
     }
@@ -157,6 +170,8 @@ struct Given {
     default: bool,
     /// `a` or `d` for an identity column.
     identity: &'static str,
+    /// `s` for a column that is computed.
+    generated: &'static str,
 }
 
 fn attributes(definition: &'static Definition, snapshot: &Snapshot) -> Result<RecordBatch> {
@@ -178,6 +193,7 @@ fn attributes(definition: &'static Definition, snapshot: &Snapshot) -> Result<Re
             "attnotnull",
             "atthasdef",
             "attidentity",
+            "attgenerated",
             "attislocal",
             "attcollation",
         ],
@@ -201,6 +217,7 @@ fn attributes(definition: &'static Definition, snapshot: &Snapshot) -> Result<Re
                 given.not_null.into(),
                 given.default.into(),
                 given.identity.into(),
+                given.generated.into(),
                 true.into(),
                 t.collation.into(),
             ]);
@@ -224,7 +241,9 @@ fn attributes(definition: &'static Definition, snapshot: &Snapshot) -> Result<Re
                 not_null: r.relation.primary_key.contains(name)
                     || (!column.is_nullable() && has_rows),
                 default: numbered.is_some_and(|numbered| numbered.identity.is_none())
-                    || r.default_of(name).is_some(),
+                    || r.default_of(name).is_some()
+                    || r.generated_of(name).is_some(),
+                generated: if r.generated_of(name).is_some() { "s" } else { "" },
                 identity: match numbered.and_then(|numbered| numbered.identity) {
                     Some(Identity::Always) => "a",
                     Some(Identity::ByDefault) => "d",

@@ -8,6 +8,7 @@ use super::definition::Definition;
 use super::rows::{Cell, Rows};
 use crate::catalog::WholeNumber;
 use crate::query::postgres::facts::SessionFacts;
+use crate::query::postgres::functions::definitions_of;
 use crate::query::postgres::snapshot::{OWNER, Sequence, Snapshot};
 use crate::query::postgres::types::{self, PgType};
 
@@ -75,7 +76,8 @@ pub(super) fn sequences_now(
     rows.finish()
 }
 
-/// Builds `pg_attrdef`: the defaults of columns, those that are numbers of sequences among them.
+/// Builds `pg_attrdef`: the defaults of columns, those that are numbers of sequences among them, and what columns are
+/// computed of.
 pub(super) fn defaults(
     definition: &'static Definition,
     snapshot: &Snapshot,
@@ -85,8 +87,10 @@ pub(super) fn defaults(
         for (column, oid) in &r.defaults {
             let text = match snapshot.numbering(r, column) {
                 Some(sequence) => format!("{DEFAULT_BY}{}", sequence.oid),
-                None => match r.default_of(column) {
-                    Some(default) => default.to_owned(),
+                None => match definitions_of::default_of(r, column)
+                    .or_else(|| r.generated_of(column).map(str::to_owned))
+                {
+                    Some(text) => text,
                     None => continue,
                 },
             };

@@ -31,7 +31,8 @@ pub(super) enum Kind {
 }
 
 /// Functions that return rows.
-const ROWS: [&str; 17] = [
+const ROWS: [&str; 19] = [
+    "aclexplode",
     "generate_series",
     "generate_subscripts",
     "json_array_elements",
@@ -45,6 +46,7 @@ const ROWS: [&str; 17] = [
     "jsonb_each_text",
     "jsonb_object_keys",
     "jsonb_path_query",
+    "pg_options_to_table",
     "unnest",
     "regexp_matches",
     "regexp_split_to_table",

@@ -46,6 +46,29 @@ const HAVING: Clause = Clause {
     hint: "To filter by a window function, filter the rows of a subquery.",
 };
 
+const UPDATE: Clause = Clause {
+    name: "UPDATE",
+    aggregates: false,
+    rows: false,
+    hint: "Compute it in a subquery: SET column = (SELECT ...).",
+};
+const RETURNING: Clause = Clause {
+    name: "RETURNING",
+    aggregates: false,
+    rows: false,
+    hint: "Name the statement in WITH, and compute it of the rows that it gives back.",
+};
+
+/// Checks what a column is assigned.
+pub(crate) fn check_assigned(value: &Expr) -> Result<()> {
+    within(value, &UPDATE)
+}
+
+/// Checks an item of `RETURNING`.
+pub(crate) fn check_returned(item: &SelectItem) -> Result<()> {
+    within(item, &RETURNING)
+}
+
 /// Checks the clauses of one `SELECT`.
 pub(super) fn check(select: &Select) -> Result<()> {
     for table in &select.from {
@@ -85,7 +108,7 @@ fn constraint(operator: &JoinOperator) -> Option<&JoinConstraint> {
     }
 }
 
-fn within(part: &Expr, clause: &Clause) -> Result<()> {
+fn within(part: &impl Visit, clause: &Clause) -> Result<()> {
     let found = first_call(part, |kind, window| match (kind, window) {
         (_, true) => Some(("42P20", "window functions")),
         (Some(Kind::Aggregate), false) if !clause.aggregates => {

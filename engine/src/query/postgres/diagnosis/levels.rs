@@ -1,4 +1,4 @@
-//! Aggregates in a subquery over columns of a query further out alone: `SELECT (SELECT sum(t.x)) FROM t`.
+//! Aggregates in a subquery over columns of a query further out alone: `SELECT (SELECT y FROM u WHERE y = max(t.x)) FROM t`.
 //!
 //! They are aggregates of that query, and make one row of all of its rows. Here they would be made of the rows of the subquery.
 
@@ -12,8 +12,11 @@ use crate::error::{Error, Result};
 use crate::query::postgres::rewrite::{normal, relation_names};
 use crate::query::syntax::outside;
 
+/// What is said of them.
+pub(super) const MESSAGE: &str =
+    "an aggregate of a query further out is not supported in a subquery";
 /// What to do without them.
-const HINT: &str = "Write the aggregate outside of the subquery, or name a column of the rows that the subquery reads.";
+pub(super) const HINT: &str = "Write the aggregate outside of the subquery, or name a column of the rows that the subquery reads.";
 
 /// Refuses them, where they are told by the relations that columns are named with.
 pub(super) fn check(statement: &Statement) -> Result<()> {
@@ -71,8 +74,7 @@ impl Visitor for Levels {
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Error> {
         if self.open.len() > 1 && is_aggregate(expr) && self.is_of_further_out(expr) {
-            let message = "an aggregate of a query further out is not supported in a subquery";
-            return ControlFlow::Break(Fault::new("0A000", message, HINT).at(expr.span()));
+            return ControlFlow::Break(Fault::new("0A000", MESSAGE, HINT).at(expr.span()));
         }
         ControlFlow::Continue(())
     }

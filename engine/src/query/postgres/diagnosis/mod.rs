@@ -19,6 +19,7 @@ mod queries;
 #[cfg(test)]
 mod tests;
 mod typed;
+mod unseen;
 mod values;
 
 use std::ops::ControlFlow;
@@ -32,11 +33,13 @@ use datafusion::sql::sqlparser::tokenizer::Span as TextSpan;
 
 use crate::error::{Error, Result};
 
+pub(crate) use clauses::{check_assigned, check_returned};
 pub(super) use names::ambiguous;
 pub(crate) use names::ambiguous_column;
 pub(in crate::query) use planner_words::explain;
 pub(super) use typed::check_operator;
 pub(in crate::query) use typed::{check_choices, check_plan};
+pub(crate) use unseen::{missing_column, refuse_unseen};
 
 /// What is wrong, and what of the statement it is about: who finds it knows no places.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

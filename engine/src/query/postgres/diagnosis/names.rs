@@ -14,6 +14,7 @@ use datafusion::sql::sqlparser::tokenizer::Span as TextSpan;
 use super::Fault;
 use super::calls::last_name;
 use super::located::expressions;
+use crate::analytics::ROW;
 use crate::error::Error;
 use crate::query::postgres::facts::SessionFacts;
 use crate::query::postgres::rewrite::normal;
@@ -91,7 +92,11 @@ pub(super) fn column(
 }
 
 fn column_hint(field: &Column, valid: &[Column], statement: &Statement) -> String {
-    if let Some(near) = crate::nearest(&field.name, valid.iter().map(|c| c.name.as_str())) {
+    // What a statement finds rows by is nobody's to name.
+    let names = valid.iter().map(|column| column.name.as_str());
+    let mut names: Vec<&str> =
+        names.filter(|name| *name != ROW && !name.starts_with('\u{1}')).collect();
+    if let Some(near) = crate::nearest(&field.name, names.iter().copied()) {
         return format!("Did you mean \"{near}\"?");
     }
     let quoted = expressions(statement, |expr| match expr {
@@ -104,7 +109,6 @@ fn column_hint(field: &Column, valid: &[Column], statement: &Statement) -> Strin
     if is_alias(statement, &field.name) {
         return "It is the name of a result column: repeat its expression here, or select from a subquery.".to_owned();
     }
-    let mut names: Vec<&str> = valid.iter().map(|c| c.name.as_str()).collect();
     names.dedup();
     match names.as_slice() {
         [] => "No relation of FROM has it: \\d name lists the columns of a relation.".to_owned(),

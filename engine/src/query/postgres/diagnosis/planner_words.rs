@@ -157,6 +157,10 @@ fn operators(message: &str, statement: &Statement) -> Option<Said> {
         let fault = Fault::new("42883", message, "Cast one of the two sides: CAST(value AS type).");
         return Some((fault, located::find(statement, &about(written))));
     }
+    if message.contains("Unary operator '-' only supports signed numeric") {
+        let hint = "Cast the value to a number: -CAST(value AS integer).";
+        return Some((Fault::new("42883", "operator does not exist: -", hint), None));
+    }
     if message.contains("Unsupported binary operator: PGOverlap") {
         let hint =
             "Use AND between conditions; && tells whether two arrays have an element in common.";

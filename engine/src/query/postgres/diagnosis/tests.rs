@@ -1,5 +1,7 @@
 //! What is refused before a statement is planned, and where.
 
+use datafusion::sql::sqlparser::ast::{SelectItem, SetExpr};
+
 use super::*;
 use crate::query::planner::parse_one;
 
@@ -92,5 +94,35 @@ fn what_postgresql_takes_is_taken() {
         "VALUES (1, 2), (3, 4)",
     ] {
         check(&parse_one(sql).unwrap()).unwrap();
+    }
+}
+
+#[test]
+fn what_comes_back_and_what_is_assigned_is_of_one_row() {
+    let item = |sql: &str| {
+        let Statement::Query(query) = parse_one(&format!("SELECT {sql}")).unwrap() else {
+            panic!("{sql}")
+        };
+        let SetExpr::Select(select) = *query.body else { panic!("{sql}") };
+        select.projection.into_iter().next().unwrap()
+    };
+    let check = |sql: &str| {
+        let item = item(sql);
+        let SelectItem::UnnamedExpr(value) = &item else { panic!("{sql}") };
+        let (returned, assigned) = (check_returned(&item), check_assigned(value));
+        let sqlstates = [returned, assigned].map(|found| found.err().map(|found| found.sqlstate()));
+        assert_eq!(sqlstates[0], sqlstates[1], "{sql}");
+        sqlstates[0]
+    };
+    for (sql, sqlstate) in [
+        ("count(*)", "42803"),
+        ("a + percentile_cont(0.5) WITHIN GROUP (ORDER BY a)", "42803"),
+        ("1 + sum(a) OVER ()", "42P20"),
+        ("coalesce(unnest(b), 1)", "0A000"),
+    ] {
+        assert_eq!(check(sql), Some(sqlstate), "{sql}");
+    }
+    for sql in ["a + 1", "(SELECT count(*) FROM u)", "EXISTS (SELECT generate_series(1, 2))"] {
+        assert_eq!(check(sql), None, "{sql}");
     }
 }

@@ -13,8 +13,9 @@ use datafusion::logical_expr::{BinaryExpr, Distinct, Expr, ExprSchemable, Logica
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use super::values::fault_of;
-use super::{About, Fault};
+use super::{About, Fault, levels};
 use crate::query::postgres::comparisons::compares;
+use crate::query::postgres::subqueries::has_subquery;
 use crate::query::postgres::types::{self, TYPE_KEY};
 
 const CAST_ONE: &str = "Cast one of the two to the type of the other: CAST(value AS type).";
@@ -170,6 +171,15 @@ fn part_fault(part: &Expr, schema: &Columns<'_>) -> Option<Fault> {
             if list.iter().any(|item| unknown(item).is_some()) =>
         {
             list.iter().find_map(|item| text_fault(item, expr, schema))
+        }
+        // One that was written into the statement gathers rows of its subquery.
+        Expr::AggregateFunction(call)
+            if call.func.name() != "array_agg"
+                && part.contains_outer()
+                && !part.any_column_refs()
+                && !has_subquery(part) =>
+        {
+            Some(Fault::new("0A000", levels::MESSAGE, levels::HINT))
         }
         _ => None,
     }

@@ -11,6 +11,7 @@ use datafusion::logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUD
 use super::arrays::check_even;
 use super::checked::{Check, checked};
 use super::failure;
+use super::integer_series;
 use super::sizes::{
     Arguments, Sizes, array_repeated, array_replaced, array_resized, gathered, joined, padded,
     repeated, replaced, separated, series, split, substituted,
@@ -53,8 +54,14 @@ const BOUNDED: [(&str, Measure); 22] = [
     ("generate_series", series),
 ];
 
-static FUNCTIONS: LazyLock<Vec<ScalarUDF>> =
-    LazyLock::new(|| checked(BOUNDED.map(|(name, sizes)| (name, Bound(sizes)))));
+static FUNCTIONS: LazyLock<Vec<ScalarUDF>> = LazyLock::new(|| {
+    let functions = checked(BOUNDED.map(|(name, sizes)| (name, Bound(sizes))));
+    let typed = |function: ScalarUDF| match function.name() {
+        "generate_series" => integer_series::of(function),
+        _ => function,
+    };
+    functions.into_iter().map(typed).collect()
+});
 
 /// Returns the bounded functions.
 pub(super) fn functions() -> Vec<ScalarUDF> {

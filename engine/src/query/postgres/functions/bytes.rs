@@ -309,6 +309,8 @@ impl ScalarUDFImpl for Length {
 
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
         match types {
+            // Of large texts DataFusion's is a bigint.
+            [DataType::LargeUtf8] => Ok(vec![DataType::Utf8View]),
             [one] if one.is_string() || is_bytes(one) => Ok(vec![one.clone()]),
             [_] => Ok(vec![DataType::Utf8]),
             _ => plan_err!("function length takes one argument"),

@@ -153,6 +153,11 @@ fn constraint(call: &Call<'_>, row: usize) -> Result<Option<String>> {
         return Ok(Some(definitions_of::constraint(key)));
     }
     let wanted = oid(call, row);
+    if let Some(found) = call.snapshot.references().find(|one| Some(one.foreign.oid) == wanted) {
+        let referred = &found.referred.relation;
+        let table = names::qualified(call, &referred.schema, &referred.name);
+        return Ok(Some(definitions_of::foreign_key(&found.foreign.key, &table)));
+    }
     let found = call.snapshot.checks().find(|(_, known)| Some(known.oid) == wanted);
     let is_pretty = call.bool(1, row) == Some(true);
     Ok(found.map(|(_, known)| definitions_of::check(&known.check, is_pretty)))

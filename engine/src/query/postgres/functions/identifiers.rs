@@ -1,4 +1,4 @@
-//! `parse_ident`: a name as SQL has it, taken apart into what it consists of.
+//! `parse_ident`: a name as SQL has it, taken apart into what it consists of; and the letters of a value of type `name`.
 
 use std::sync::Arc;
 
@@ -11,11 +11,27 @@ use super::{Body, Call, Function, Kind, failure};
 use crate::Error;
 
 const NAME: &str = "parse_ident";
+/// What a subscript of a `name` calls.
+pub(super) const LETTER: &str = "name_letter";
+/// How many bytes a `name` has, those behind its end among them.
+const NAME_BYTES: usize = 64;
 
-pub(super) const FUNCTIONS: &[Function] =
-    &[Function::new(NAME, &[Kind::Text, Kind::Bool], "_text", Body::Column(parse_ident))
+pub(super) const FUNCTIONS: &[Function] = &[
+    Function::new(NAME, &[Kind::Text, Kind::Bool], "_text", Body::Column(parse_ident))
         .at_least(1)
-        .with(Volatility::Immutable)];
+        .with(Volatility::Immutable),
+    Function::new(LETTER, &[Kind::Text, Kind::Int], "char", Body::Text(letter))
+        .with(Volatility::Immutable),
+];
+
+/// One letter of a name, counted from 0: nothing behind its end, and null where no name has one.
+fn letter(call: &Call<'_>, row: usize) -> Result<Option<String>> {
+    let Some((name, at)) = call.text(0, row).zip(call.int(1, row)) else { return Ok(None) };
+    let Some(at) = usize::try_from(at).ok().filter(|at| *at < NAME_BYTES) else { return Ok(None) };
+    // A part of a letter is none.
+    let letter = name.as_bytes().get(at).filter(|letter| letter.is_ascii());
+    Ok(Some(letter.map_or_else(String::new, |letter| char::from(*letter).to_string())))
+}
 
 fn parse_ident(call: &Call<'_>) -> Result<ArrayRef> {
     let DataType::List(item) = call.result.data_type() else {

@@ -4,6 +4,7 @@
 //! whole columns through a [`Call`], or one row at a time where the function is for catalogs only. Functions are strict
 //! as in PostgreSQL: a null argument gives null, except where the list says otherwise.
 
+mod acl;
 mod advisory;
 mod age;
 mod allowed;
@@ -34,6 +35,7 @@ pub(super) mod grown;
 mod held;
 mod identifiers;
 mod index_properties;
+mod integer_series;
 mod interval_totals;
 mod joined_arrays;
 mod json;
@@ -118,6 +120,7 @@ pub(super) use patterns::{Matching, matching};
 pub(super) use record::NAME as RECORD;
 pub(super) use rounded::rounded;
 pub(super) use server::TRANSACTION_AGE;
+pub(super) use single_value::single;
 pub(super) use spans::{divided, times};
 pub(super) use subscripts::{ELEMENT as ARRAY_ELEMENT, PART as ARRAY_PART, subscript};
 pub(super) use sum::added_again;
@@ -137,7 +140,8 @@ use call::PgFunction;
 
 /// Returns the scalar functions of a session. They replace DataFusion's functions of the same name.
 pub fn functions(facts: &Arc<SessionFacts>) -> Vec<ScalarUDF> {
-    let lists: [&'static [Function]; 30] = [
+    let lists: [&'static [Function]; 31] = [
+        acl::FUNCTIONS,
         session::FUNCTIONS,
         server::FUNCTIONS,
         visibility::FUNCTIONS,
@@ -172,7 +176,6 @@ pub fn functions(facts: &Arc<SessionFacts>) -> Vec<ScalarUDF> {
     let listed = lists.into_iter().flatten().map(|function| PgFunction::udf(function, facts));
     listed
         .chain([
-            now::now(),
             type_of::type_of(),
             expand::expand(),
             flat::function(),
@@ -182,6 +185,7 @@ pub fn functions(facts: &Arc<SessionFacts>) -> Vec<ScalarUDF> {
             timezone::timezone(),
             sleep::sleep(),
         ])
+        .chain(now::functions(facts))
         .chain(part::parts())
         .chain(bounded::functions())
         .chain(subscripts::functions())
@@ -220,6 +224,13 @@ pub(super) fn call_json(
 ) -> Option<Expr> {
     let function = jsonb::FUNCTIONS.iter().find(|function| function.name == name)?;
     Some(PgFunction::udf(function, facts).call(arguments))
+}
+
+/// Calls the function that gives a letter of a name.
+pub(super) fn letter_of(name: Expr, at: Expr, facts: &Arc<SessionFacts>) -> Option<Expr> {
+    let mut functions = identifiers::FUNCTIONS.iter();
+    let function = functions.find(|function| function.name == identifiers::LETTER)?;
+    Some(PgFunction::udf(function, facts).call(vec![name, at]))
 }
 
 /// Tells whether values are numbers of objects that are shown by name.

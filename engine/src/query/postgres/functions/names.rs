@@ -211,10 +211,10 @@ fn row_type(call: &Call<'_>, parts: &[String]) -> Option<i64> {
     found.map(|r| i64::from(r.row_type))
 }
 
-/// Splits a name at dots outside quotes and folds what is not quoted.
+/// Splits a name at dots outside quotes, with or without blanks beside them, and folds what is not quoted.
 fn split(text: &str) -> Vec<String> {
     let mut parts = vec![String::new()];
-    let mut quoted = false;
+    let (mut quoted, mut gap) = (false, false);
     let mut letters = text.chars().peekable();
     while let Some(letter) = letters.next() {
         let Some(part) = parts.last_mut() else { break };
@@ -224,9 +224,19 @@ fn split(text: &str) -> Vec<String> {
                 part.push('"');
             }
             '"' => quoted = !quoted,
-            '.' if !quoted => parts.push(String::new()),
+            '.' if !quoted => {
+                gap = false;
+                parts.push(String::new());
+            }
+            blank if !quoted && blank.is_whitespace() => gap = !part.is_empty(),
             letter if quoted => part.push(letter),
-            letter => part.extend(letter.to_lowercase()),
+            letter => {
+                // No name has a blank between two words that are not quoted.
+                if std::mem::take(&mut gap) {
+                    part.push(' ');
+                }
+                part.extend(letter.to_lowercase());
+            }
         }
     }
     parts

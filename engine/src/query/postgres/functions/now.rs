@@ -1,6 +1,7 @@
-//! The time of the statement.
+//! The times of the transaction and of the statement.
 
-use std::sync::LazyLock;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue, internal_err};
@@ -9,33 +10,60 @@ use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
+use crate::query::postgres::facts::SessionFacts;
 use crate::query::postgres::types::{UTC, arrow_type};
 
-static NOW: LazyLock<ScalarUDF> = LazyLock::new(now);
-
-/// Calls `now()`.
-pub(in crate::query::postgres) fn call() -> Expr {
-    NOW.call(vec![])
+/// Calls `now()` in a session.
+pub(in crate::query::postgres) fn call(facts: &Arc<SessionFacts>) -> Expr {
+    now(facts).call(vec![])
 }
 
-/// Returns `now()`: one time for the whole statement, with time zone and in microseconds.
-pub(super) fn now() -> ScalarUDF {
-    let aliases = ["current_timestamp", "transaction_timestamp", "statement_timestamp"];
-    ScalarUDF::from(Now {
-        signature: Signature::nullary(Volatility::Stable),
-        aliases: aliases.map(str::to_string).to_vec(),
-    })
+/// Returns `now()`, which is one time for a whole transaction of several statements, and `statement_timestamp()`, which is one
+/// for the whole statement. Both are with time zone and in microseconds.
+pub(super) fn functions(facts: &Arc<SessionFacts>) -> [ScalarUDF; 2] {
+    [now(facts), ScalarUDF::from(Now::of("statement_timestamp", &[], None))]
 }
 
-#[derive(Debug, PartialEq, Eq, Hash)]
+fn now(facts: &Arc<SessionFacts>) -> ScalarUDF {
+    let aliases = ["current_timestamp", "transaction_timestamp"];
+    ScalarUDF::from(Now::of("now", &aliases, Some(facts)))
+}
+
+#[derive(Debug)]
 struct Now {
+    name: &'static str,
     signature: Signature,
     aliases: Vec<String>,
+    /// The session whose transaction has begun at that time; without it, it is that of the statement.
+    facts: Option<Arc<SessionFacts>>,
+}
+
+impl Now {
+    fn of(name: &'static str, aliases: &[&str], facts: Option<&Arc<SessionFacts>>) -> Self {
+        let signature = Signature::nullary(Volatility::Stable);
+        let aliases = aliases.iter().map(|alias| (*alias).to_owned()).collect();
+        Now { name, signature, aliases, facts: facts.map(Arc::clone) }
+    }
+}
+
+impl PartialEq for Now {
+    fn eq(&self, other: &Self) -> bool {
+        let of = |now: &Self| now.facts.as_ref().map(Arc::as_ptr);
+        self.name == other.name && of(self) == of(other)
+    }
+}
+
+impl Eq for Now {}
+
+impl Hash for Now {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
 }
 
 impl ScalarUDFImpl for Now {
     fn name(&self) -> &str {
-        "now"
+        self.name
     }
 
     fn aliases(&self) -> &[String] {
@@ -51,14 +79,16 @@ impl ScalarUDFImpl for Now {
     }
 
     fn invoke_with_args(&self, _: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        internal_err!("now() is replaced by the time of the statement when it is planned")
+        internal_err!("{}() is replaced by its time when the statement is planned", self.name)
     }
 
     fn simplify(&self, args: Vec<Expr>, info: &SimplifyContext) -> Result<ExprSimplifyResult> {
         let Some(now) = info.query_execution_start_time() else {
             return Ok(ExprSimplifyResult::Original(args));
         };
-        let now = ScalarValue::TimestampMicrosecond(Some(now.timestamp_micros()), Some(UTC.into()));
+        let began = self.facts.as_ref().and_then(|facts| facts.transaction_began());
+        let now = began.unwrap_or_else(|| now.timestamp_micros());
+        let now = ScalarValue::TimestampMicrosecond(Some(now), Some(UTC.into()));
         Ok(ExprSimplifyResult::Simplified(Expr::Literal(now, None)))
     }
 }

@@ -1,11 +1,10 @@
-//! What the role may do: read what its snapshot shows, write to the tables that it made, take numbers of its own sequences, and
-//! nothing else.
+//! What the role may do: read what its snapshot shows, write to the tables and take numbers of the sequences that it made, or all
+//! if it may define everything, and nothing else.
 
 use datafusion::common::Result;
 
 use super::{Body, Call, Function, Kind, failure, names};
 use crate::Error;
-use crate::query::postgres::RelationKind;
 use crate::query::postgres::catalog::{DEFINITIONS, procedure};
 use crate::query::postgres::snapshot::OWNER;
 
@@ -214,11 +213,7 @@ fn relation(call: &Call<'_>, row: usize, depth: usize, known: &[&str]) -> Result
         check_column(call, argument + 1, row, oid)?;
     }
     match call.snapshot.relation(oid).map(|found| &found.relation) {
-        // A role may write to the tables that it made.
-        Some(relation)
-            if relation.kind == RelationKind::Table
-                && relation.owner.as_deref() == Some(call.facts.role.as_str()) =>
-        {
+        Some(relation) if relation.writable => {
             held(call, row, depth, known, &["select", "insert", "update", "delete", "truncate"])
         }
         None if !DEFINITIONS.iter().any(|system| system.oid == oid) => Ok(None),

@@ -1,7 +1,6 @@
 //! Functions about the session and the server.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 
 use datafusion::arrow::array::{ArrayRef, ListBuilder, StringBuilder, TimestampMicrosecondArray};
 use datafusion::arrow::datatypes::DataType;
@@ -9,6 +8,7 @@ use datafusion::common::{Result, internal_err};
 use datafusion::logical_expr::Volatility;
 
 use super::{Body, Call, Function, Kind, failure};
+use crate::catalog::TEMPORARY;
 use crate::query::postgres::backends::Signal;
 use crate::query::postgres::configured::unknown_setting;
 use crate::query::postgres::settings::SERVER_VERSION;
@@ -33,8 +33,6 @@ pub(super) const LASTING: [&str; 13] = [
     "pg_encoding_to_char",
     "pg_char_to_encoding",
 ];
-
-static LAST_TRANSACTION: AtomicI64 = AtomicI64::new(0);
 
 pub(super) const FUNCTIONS: &[Function] = &[
     Function::new("version", &[], "text", Body::Text(version)),
@@ -97,9 +95,14 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function::new("pg_jit_available", &[], "bool", Body::Bool(|_, _| Ok(Some(false)))),
     Function::new("pg_postmaster_start_time", &[], "timestamptz", Body::Column(started_at)),
     Function::new("pg_conf_load_time", &[], "timestamptz", Body::Column(started_at)),
-    Function::new("txid_current", &[], "int8", Body::Int(next_transaction))
-        .with(Volatility::Volatile),
-    Function::new("pg_my_temp_schema", &[], "oid", Body::Int(|_, _| Ok(Some(0)))),
+    Function::new(
+        "txid_current",
+        &[],
+        "int8",
+        Body::Int(|c, _| Ok(Some(c.facts.transaction_number()))),
+    )
+    .with(Volatility::Volatile),
+    Function::new("pg_my_temp_schema", &[], "oid", Body::Int(temporary_schema)),
     Function::new(
         "pg_is_other_temp_schema",
         &[Kind::Int],
@@ -146,6 +149,11 @@ fn current_schemas(call: &Call<'_>) -> Result<ArrayRef> {
     Ok(Arc::new(lists.finish()))
 }
 
+/// The schema of the session's temporary relations; 0 as long as it has none.
+fn temporary_schema(call: &Call<'_>, _: usize) -> Result<Option<i64>> {
+    Ok(Some(call.snapshot.schema_oid(TEMPORARY).map_or(0, i64::from)))
+}
+
 fn current_setting(call: &Call<'_>, row: usize) -> Result<Option<String>> {
     let Some(name) = call.text(0, row) else { return Ok(None) };
     match call.facts.setting(name) {
@@ -170,10 +178,6 @@ fn notify(call: &Call<'_>, row: usize) -> Result<Option<String>> {
 fn started_at(call: &Call<'_>) -> Result<ArrayRef> {
     let started = TimestampMicrosecondArray::from(vec![call.facts.started_at_us; call.rows]);
     Ok(Arc::new(started.with_timezone(types::UTC)))
-}
-
-fn next_transaction(_: &Call<'_>, _: usize) -> Result<Option<i64>> {
-    Ok(Some(LAST_TRANSACTION.fetch_add(1, Ordering::Relaxed) + 1))
 }
 
 fn encoding_name(call: &Call<'_>, row: usize) -> Result<Option<String>> {

@@ -11,7 +11,7 @@ use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Int64Type};
 use datafusion::common::{Result, ScalarValue, internal_err};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::{
-    Accumulator, AggregateUDF, AggregateUDFImpl, Signature, Volatility,
+    Accumulator, AggregateUDF, AggregateUDFImpl, Expr, Signature, Volatility,
 };
 
 use super::failure;
@@ -20,6 +20,11 @@ use crate::Error;
 /// Returns the aggregate function.
 pub(super) fn single_value() -> AggregateUDF {
     AggregateUDF::from(SingleValue { signature: Signature::any(1, Volatility::Immutable) })
+}
+
+/// The value of the one row that there is.
+pub(in crate::query::postgres) fn single(value: Expr) -> Expr {
+    single_value().call(vec![value])
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -78,7 +83,8 @@ impl One {
     fn take(&mut self, values: &ArrayRef, at: usize, rows: i64) -> Result<()> {
         self.rows += rows;
         if self.rows > 1 {
-            return Err(failure(Error::Invalid {
+            return Err(failure(Error::Standard {
+                sqlstate: "21000",
                 message: "more than one row returned by a subquery used as an expression"
                     .to_string(),
                 hint: "Add LIMIT 1 or an aggregate, or use IN or ARRAY(...).".to_string(),

@@ -197,6 +197,7 @@ fn strong(expr: &Expr) -> Option<String> {
             field.or_else(|| strong(root))
         }
         Expr::Extract { .. } => Some("extract".to_string()),
+        Expr::Substring { shorthand: true, .. } => Some("substr".to_string()),
         Expr::Substring { .. } => Some("substring".to_string()),
         Expr::Position { .. } => Some("position".to_string()),
         Expr::Overlay { .. } => Some("overlay".to_string()),
@@ -213,7 +214,8 @@ fn strong(expr: &Expr) -> Option<String> {
         ),
         // The last branch gives its name to the whole.
         Expr::Case { else_result: Some(last), .. } => strong(last),
-        Expr::Exists { .. } => Some("exists".to_string()),
+        // NOT makes an operator of it.
+        Expr::Exists { negated: false, .. } => Some("exists".to_string()),
         Expr::Array(_) => Some("array".to_string()),
         _ => None,
     }
@@ -229,6 +231,8 @@ fn weak(expr: &Expr) -> Option<String> {
         {
             return weak(root);
         }
+        // "char" in quotes is another type.
+        Expr::Cast { data_type: DataType::Char(_), .. } => "bpchar",
         Expr::Cast { data_type, .. } => {
             let text = data_type.to_string();
             let name = text.split(['(', '[']).next().unwrap_or(&text).trim();

@@ -1,7 +1,7 @@
 //! Subqueries that are never evaluated.
 //!
-//! Relations such as `pg_publication` have no rows here and never will have any, no constraint is a foreign key, and what
-//! tells of sequences is empty where there are none. A select over such relations gives no row, so that the subqueries of
+//! Relations such as `pg_publication` have no rows here and never will have any, and what tells of sequences or foreign keys
+//! is empty where there are none. A select over such relations gives no row, so that the subqueries of
 //! its select list are never evaluated, and PostgreSQL's own clients put subqueries there that no planner but PostgreSQL's
 //! takes. They are replaced by null, and so is a select over such relations that stands for a value itself.
 
@@ -9,13 +9,13 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     Array, ArrayElemTypeDef, BinaryOperator, DataType, Expr, FunctionArguments, GroupByExpr, Ident,
-    JoinOperator, ObjectName, Query, Select, SelectItem, SetExpr, TableFactor, Value, VisitMut,
-    VisitorMut,
+    JoinOperator, ObjectName, Query, Select, SelectItem, SetExpr, SetOperator, SetQuantifier,
+    TableFactor, Value, VisitMut, VisitorMut,
 };
 
 use super::made::array;
 use super::relations::cast;
-use super::{arguments, call, function_name, normal, null, parts};
+use super::{arguments, call, function_name, normal, null, parts, values};
 use crate::query::postgres::catalog::definition;
 use crate::query::postgres::facts::SessionFacts;
 
@@ -34,9 +34,6 @@ const EMPTY: [&str; 12] = [
     "pg_subscription",
     "pg_trigger",
 ];
-
-/// Those that describe sequences, and columns that they number.
-const OF_SEQUENCES: [&str; 2] = ["pg_attrdef", "pg_sequence"];
 
 /// Functions that give a row over no rows.
 const AGGREGATES: [&str; 16] = [
@@ -60,6 +57,7 @@ const AGGREGATES: [&str; 16] = [
 
 /// Removes the subqueries of the select list where the select has no rows.
 pub(super) fn prune(select: &mut Select, facts: &SessionFacts) {
+    without_ancestors(select);
     if !has_no_rows(select, facts) {
         return;
     }
@@ -69,6 +67,50 @@ pub(super) fn prune(select: &mut Select, facts: &SessionFacts) {
     if projection.visit(&mut FindAggregate).is_continue() {
         select.projection = projection;
     }
+}
+
+/// `SELECT pg_partition_ancestors(oid)` gives no row, since no relation is a partition of another one.
+fn without_ancestors(select: &mut Select) {
+    if asks_for_ancestors(select)
+        && let [SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }] =
+            select.projection.as_mut_slice()
+    {
+        *expr = cast(null(), named("oid"));
+        select.selection = Some(Expr::Value(Value::Boolean(false).into()));
+    }
+}
+
+/// What is put together with the rows of `SELECT pg_partition_ancestors(oid)` is all there is.
+pub(super) fn leave_ancestors_out(body: &mut SetExpr) {
+    let union = match body {
+        SetExpr::SetOperation { op, set_quantifier, left, right } => match left.as_ref() {
+            SetExpr::Select(select) => {
+                let is_plain = *op == SetOperator::Union && *set_quantifier == SetQuantifier::All;
+                // DataFusion takes no bare rows for a subquery of `IN`.
+                (is_plain && asks_for_ancestors(select)).then(|| match right.as_ref() {
+                    SetExpr::Values(rows) => values::selects(rows),
+                    rest => Some(rest.clone()),
+                })
+            }
+            _ => None,
+        },
+        _ => None,
+    };
+    if let Some(Some(rest)) = union {
+        *body = rest;
+    }
+}
+
+fn asks_for_ancestors(select: &Select) -> bool {
+    let [SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }] =
+        select.projection.as_slice()
+    else {
+        return false;
+    };
+    let Expr::Function(function) = expr else { return false };
+    function_name(&function.name).as_deref() == Some("pg_partition_ancestors")
+        && select.from.is_empty()
+        && select.selection.is_none()
 }
 
 /// The value of a subquery that has no rows, whatever the row that it is asked for: null, of the subquery's type.
@@ -131,7 +173,8 @@ fn has_no_rows(select: &Select, facts: &SessionFacts) -> bool {
     if grouped || select.having.is_some() {
         return false;
     }
-    let foreign_keys = select.from.iter().any(|from| is_table(&from.relation, "pg_constraint"))
+    let foreign_keys = !facts.snapshot().has_foreign_keys
+        && select.from.iter().any(|from| is_table(&from.relation, "pg_constraint"))
         && select.selection.as_ref().is_some_and(asks_for_foreign_keys);
     foreign_keys
         || select.from.iter().any(|from| {
@@ -227,11 +270,11 @@ fn named(pg_type: &str) -> DataType {
 fn is_empty(factor: &TableFactor, facts: &SessionFacts) -> bool {
     let TableFactor::Table { name, args: None, .. } = factor else { return false };
     match parts(name).as_slice() {
-        [.., schema, name] if schema == "pg_catalog" => {
-            let name = name.as_str();
-            EMPTY.contains(&name)
-                || (OF_SEQUENCES.contains(&name) && !facts.snapshot().has_sequences)
-        }
+        [.., schema, name] if schema == "pg_catalog" => match name.as_str() {
+            "pg_attrdef" => !facts.snapshot().has_defaults,
+            "pg_sequence" => !facts.snapshot().has_sequences,
+            name => EMPTY.contains(&name),
+        },
         _ => false,
     }
 }

@@ -82,6 +82,13 @@ pub(super) fn before(expr: &mut Expr, facts: &SessionFacts) {
             matches::among(expr);
         }
         Expr::SimilarTo { .. } => matches::similar(expr),
+        Expr::CompoundFieldAccess { root, access_chain } => {
+            if let [AccessExpr::Dot(Expr::Identifier(field))] = access_chain.as_slice()
+                && let Some(rows) = json::member(root, field)
+            {
+                *expr = rows;
+            }
+        }
         _ => {}
     }
 }

@@ -1,4 +1,4 @@
-//! Aggregates of JSON, and functions that give its parts as rows.
+//! Aggregates of JSON, and functions that give its parts as rows, or those of privileges and options.
 
 use std::ops::ControlFlow;
 
@@ -67,8 +67,32 @@ pub(super) fn parts_of(name: &str) -> Option<Vec<Part>> {
         "jsonb_each_text" => {
             vec![part(key, "jsonb_keys", None), part(value, "jsonb_values_text", None)]
         }
+        "aclexplode" => vec![
+            part(Some("grantor"), "acl_grantors", Some(oid())),
+            part(Some("grantee"), "acl_grantees", Some(oid())),
+            part(Some("privilege_type"), "acl_privileges", None),
+            part(Some("is_grantable"), "acl_grantable", Some(DataType::Boolean)),
+        ],
+        "pg_options_to_table" => vec![
+            part(Some("option_name"), "option_names", None),
+            part(Some("option_value"), "option_values", None),
+        ],
         _ => return None,
     })
+}
+
+fn oid() -> DataType {
+    DataType::Custom(ObjectName::from(vec![Ident::new("oid")]), vec![])
+}
+
+/// `(aclexplode(acl)).grantee`: one column of the rows of a function that gives several; `None` for all else.
+pub(super) fn member(root: &Expr, field: &Ident) -> Option<Expr> {
+    let Expr::Nested(inner) = root else { return None };
+    let Expr::Function(function) = inner.as_ref() else { return None };
+    let (parts, field) = (parts_of(&function_name(&function.name)?)?, normal(field));
+    let part = parts.into_iter().find(|part| part.column == Some(field.as_str()))?;
+    let rows = call("unnest", vec![call(part.list, arguments(&function.args))]);
+    Some(of_type(rows, part.of))
 }
 
 /// The rows of a function in a select list; `None` for other functions, and for rows of several columns.

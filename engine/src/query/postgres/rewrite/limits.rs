@@ -6,9 +6,9 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, DataType, Expr, GroupByExpr, Ident, LimitClause, OrderByExpr, OrderByKind,
-    Query, Select, SelectItem, SetExpr, TableAlias, TableFactor, TableWithJoins, Value, VisitMut,
-    VisitorMut, WildcardAdditionalOptions, WindowSpec, WindowType,
+    BinaryOperator, DataType, Expr, GroupByExpr, Ident, LimitClause, OrderBy, OrderByExpr,
+    OrderByKind, OrderByOptions, Query, Select, SelectItem, SetExpr, TableAlias, TableFactor,
+    TableWithJoins, Value, VisitMut, VisitorMut, WildcardAdditionalOptions, WindowSpec, WindowType,
 };
 
 use super::expressions::{self, number, take};
@@ -115,6 +115,12 @@ fn by_number(query: &mut Query, ties: bool) -> Option<()> {
     };
     let offset = offset.map(|offset| bigint(offset.value));
     let at = |function: &str| windowed(function, order.clone());
+    // Rows that are tied stay in the order in which they were numbered, whichever way they go from there.
+    if ties && let Some(OrderBy { kind: OrderByKind::Expressions(order), .. }) = &mut query.order_by
+    {
+        let options = OrderByOptions { asc: None, nulls_first: None };
+        order.push(OrderByExpr { expr: at("row_number"), options, with_fill: None });
+    }
     let mut conditions = Vec::new();
     if let Some(limit) = limit {
         let limit = bigint(limit);

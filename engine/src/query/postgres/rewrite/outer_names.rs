@@ -2,6 +2,8 @@
 //!
 //! PostgreSQL takes `x.y` for a column of a relation wherever there is a relation `x`. DataFusion looks among the columns of the
 //! select before it looks further out, and takes `y` for a part of its column `x`. With a schema in front `x` is a relation.
+//!
+//! Within arrays that are written, `ARRAY[1, dept.id]`, DataFusion does not look further out at all: those become calls.
 
 use std::cell::Cell;
 use std::collections::HashSet;
@@ -9,10 +11,11 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     Expr, Ident, ObjectNamePart, Select, Statement, TableFactor, VisitMut, VisitorMut,
+    visit_expressions,
 };
 
 use super::scope::Scope;
-use super::{NAMES_MAX, normal, parts};
+use super::{NAMES_MAX, arrays, normal, parts};
 use crate::query::postgres::facts::SessionFacts;
 
 /// The schema of a relation that has none, which any schema stands for: no column has such a name.
@@ -92,6 +95,23 @@ impl Open {
     fn may_have_column(&self, name: &str) -> bool {
         self.columns.as_ref().is_none_or(|columns| columns.contains(name))
     }
+
+    /// Tells whether an expression names a column of what is further out.
+    fn names_further(&self, around: &[Open], expr: &Expr) -> bool {
+        let named = visit_expressions(expr, |part| {
+            let is_further = match part {
+                Expr::Identifier(column) => !self.may_have_column(&normal(column)),
+                Expr::CompoundIdentifier(idents) => idents.first().is_some_and(|relation| {
+                    let name = normal(relation);
+                    self.before(&name).is_none()
+                        && around.iter().any(|open| open.before(&name).is_some())
+                }),
+                _ => false,
+            };
+            if is_further { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        named.is_break()
+    }
 }
 
 impl VisitorMut for OuterNames<'_> {
@@ -117,6 +137,9 @@ impl VisitorMut for OuterNames<'_> {
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         let Some((here, around)) = self.open.split_last() else { return ControlFlow::Continue(()) };
+        if matches!(expr, Expr::Array(_)) && here.names_further(around, expr) {
+            arrays::call_for_columns(expr);
+        }
         if let Expr::CompoundIdentifier(idents) = expr
             && let [relation, _] = idents.as_slice()
         {

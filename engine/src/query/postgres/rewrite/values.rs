@@ -4,8 +4,8 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    ArrayElemTypeDef, DataType, Expr, Ident, Query, SelectItem, SetExpr, SetOperator,
-    SetQuantifier, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
+    ArrayElemTypeDef, DataType, Expr, Ident, ObjectName, Query, SelectItem, SetExpr, SetOperator,
+    SetQuantifier, UnaryOperator, Value, ValueWithSpan, Values, VisitMut, VisitorMut,
 };
 
 use super::{expressions, literals, null, relations};
@@ -29,13 +29,17 @@ pub(super) fn unfold(body: &mut SetExpr) {
             {
                 return;
             }
-            let rows = values.rows.iter().map(|row| select(&row.content)).collect();
-            if let Some(all) = union(rows) {
+            if let Some(all) = selects(values) {
                 *body = all;
             }
         }
         _ => {}
     }
+}
+
+/// Turns rows into selects; `None` where there is no row.
+pub(super) fn selects(values: &Values) -> Option<SetExpr> {
+    union(values.rows.iter().map(|row| select(&row.content)).collect())
 }
 
 /// Casts texts without a type and nulls, and numbers beside floats, to the type that the first cast of a column names.
@@ -58,7 +62,7 @@ fn cast_alike(cells: Vec<&mut Expr>) {
         _ => None,
     });
     let as_array = || cells.iter().find_map(|cell| element_of(cell)).map(cast_to_array);
-    let Some(cast) = cast.or_else(as_array) else { return };
+    let Some(cast) = cast.or_else(as_array) else { return without_lengths(cells) };
     // Beside floats decimals are floats.
     let float = matches!(&cast, Expr::Cast { data_type, .. } if is_float(data_type));
     for cell in cells {
@@ -77,6 +81,39 @@ fn cast_alike(cells: Vec<&mut Expr>) {
                 **expr = literal;
             }
         }
+    }
+}
+
+/// Casts texts of other lengths, and texts without a type, to the type without a length that the casts of a column have in common.
+fn without_lengths(cells: Vec<&mut Expr>) {
+    let kind = |cell: &Expr| match cell {
+        Expr::Cast { data_type: DataType::Varchar(_) | DataType::CharacterVarying(_), .. } => {
+            Some(DataType::Varchar(None))
+        }
+        Expr::Cast { data_type: DataType::Char(_) | DataType::Character(_), .. } => {
+            Some(DataType::Custom(ObjectName::from(vec![Ident::new("bpchar")]), vec![]))
+        }
+        _ => None,
+    };
+    let is_open = |cell: &Expr| {
+        matches!(cell, Expr::Value(value)
+            if matches!(value.value, Value::SingleQuotedString(_) | Value::Null))
+    };
+    let is_null =
+        |cell: &Expr| matches!(cell, Expr::Value(value) if matches!(value.value, Value::Null));
+    let Some(common) = cells.iter().find_map(|cell| kind(cell)) else { return };
+    let fits = cells.iter().all(|cell| is_open(cell) || kind(cell).as_ref() == Some(&common));
+    let type_of = |cell: &Expr| match cell {
+        Expr::Cast { data_type, .. } => Some(data_type.clone()),
+        _ => None,
+    };
+    let first = cells.iter().find_map(|cell| type_of(cell));
+    let is_one = cells.iter().all(|cell| is_null(cell) || type_of(cell) == first);
+    if !fits || is_one {
+        return;
+    }
+    for cell in cells {
+        *cell = relations::cast(expressions::take(cell), common.clone());
     }
 }
 

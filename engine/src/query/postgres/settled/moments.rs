@@ -39,7 +39,7 @@ impl Types {
         Expr::Cast(Cast { expr: Box::new(inner), field })
     }
 
-    /// `now`, `today`, `tomorrow` or `yesterday` as a value of a type: as of the statement, whenever it is planned.
+    /// `now`, `today`, `tomorrow` or `yesterday` as a value of a type: as of `now()`, whenever it is planned.
     pub(super) fn said(&self, text: &str, pg_type: &str) -> Option<Expr> {
         if !matches!(pg_type, "date" | "timestamp" | "timestamptz") {
             return None;
@@ -53,12 +53,12 @@ impl Types {
         };
         let cast = |expr: Expr, to: DataType| Expr::Cast(Cast::new(Box::new(expr), to));
         let local = match self.is_local {
-            true => in_zone(self.zone.name(), now()),
-            false => cast(now(), WALL_CLOCK),
+            true => in_zone(self.zone.name(), now(&self.facts)),
+            false => cast(now(&self.facts), WALL_CLOCK),
         };
         let Some(days) = days else {
             return Some(match pg_type {
-                "timestamptz" => now(),
+                "timestamptz" => now(&self.facts),
                 "timestamp" => local,
                 _ => cast(local, DataType::Date32),
             });

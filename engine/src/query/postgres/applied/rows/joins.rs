@@ -53,7 +53,14 @@ impl Rows<'_> {
         let within: Result<Vec<Expr>> =
             within.into_iter().map(|expr| of_row_around(expr, &row, other)).collect();
         let other = filtered(other.as_ref().clone(), within?)?;
-        let nested = Rows { row: &row, keeps: self.keeps || !is_inner, depth: self.depth + 1 };
+        let nested = Rows {
+            row: &row,
+            keeps: self.keeps || !is_inner,
+            depth: self.depth + 1,
+            is_counted: self.is_counted,
+            is_settled: self.is_settled,
+            copies: self.copies,
+        };
         let Some(seen) = nested.beside(&other)? else { return Ok(None) };
 
         let same = |column: Column| (column.clone(), Expr::Column(column));

@@ -6,7 +6,7 @@ use datafusion::logical_expr::{
     DistinctOn, Expr, ExprFunctionExt, LogicalPlanBuilder, SortExpr, Window, lit,
 };
 
-use super::{Beside, Columns, NUMBER, ROW, Rows};
+use super::{Beside, Columns, NUMBER, Rows};
 
 impl Rows<'_> {
     /// The rows of windows beside those that see them.
@@ -17,7 +17,7 @@ impl Rows<'_> {
         for (at, expr) in window.window_expr.iter().enumerate() {
             let settled = self.settled(expr, &found.columns)?.map(Expr::unalias);
             let Some(Expr::WindowFunction(mut function)) = settled else { return Ok(None) };
-            function.params.partition_by.insert(0, self.own(ROW));
+            function.params.partition_by.splice(0..0, self.key());
             let name = format!("{NUMBER}_{count}_{at}");
             windows.push(Expr::WindowFunction(function).alias(&name));
             own.push(Expr::Column(Column::new_unqualified(name)));
@@ -31,7 +31,7 @@ impl Rows<'_> {
     /// The first row of each group beside those that see it.
     pub(super) fn first_of_each(&self, on: &DistinctOn) -> Result<Option<Beside>> {
         let Some(mut found) = self.beside(&on.input)? else { return Ok(None) };
-        let mut groups = vec![self.own(ROW)];
+        let mut groups = self.key();
         for expr in &on.on_expr {
             let Some(expr) = self.settled(expr, &found.columns)? else { return Ok(None) };
             groups.push(expr);

@@ -1,0 +1,415 @@
+//! `GENERATED ALWAYS AS (expression) STORED`: columns that are computed of the others of their row.
+//!
+//! Rows that are put in have them computed when their other columns are known. Statements that change rows assign them beside
+//! what they assign: see [`followers`](super::followers).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::datatypes::{DataType, Field, Schema};
+use datafusion::error::DataFusionError;
+use datafusion::sql::sqlparser::ast::{
+    Expr, Function, OnConflict, visit_expressions, visit_expressions_mut,
+};
+use futures::FutureExt;
+
+use super::columns::ColumnChange;
+use super::computed::{self, Computed};
+use super::defaults::parsed;
+use super::rows::{Shaper, assigned, check_assignable, stored};
+use super::statement::{normal, parts, unsupported};
+use super::write::{Seen, missing};
+use super::{check_constraints, foreign_keys};
+use crate::catalog::{AnalyticsTable, CheckConstraint, placed};
+use crate::engine::Live;
+use crate::error::{Error, Result};
+use crate::lake;
+use crate::query::governed::PROFILE_ID;
+use crate::query::relations::columns_of;
+use crate::query::session::QuerySession;
+
+/// What the expressions are, as messages call them.
+const CLAUSE: &str = "column generation expression";
+
+/// Functions that give another value each time.
+const CHANGING: [&str; 6] =
+    ["clock_timestamp", "gen_random_uuid", "nextval", "random", "setval", "timeofday"];
+
+/// Functions whose value depends on the session or the moment.
+const STABLE: [&str; 18] = [
+    "current_catalog",
+    "current_database",
+    "current_date",
+    "current_role",
+    "current_schema",
+    "current_setting",
+    "current_time",
+    "current_timestamp",
+    "current_user",
+    "currval",
+    "lastval",
+    "localtime",
+    "localtimestamp",
+    "now",
+    "session_user",
+    "statement_timestamp",
+    "transaction_timestamp",
+    "user",
+];
+
+/// Tells whether an expression calls one of these functions.
+fn calls(expression: &Expr, functions: &[&str]) -> bool {
+    let is_one = |function: &Function| {
+        parts(&function.name).last().is_some_and(|name| functions.contains(&name.as_str()))
+    };
+    let found = visit_expressions(expression, |part| match part {
+        Expr::Function(function) if is_one(function) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    found.is_break()
+}
+
+/// Tells whether a value is another one when it is computed again.
+pub(super) fn is_changing(value: &Expr) -> bool {
+    calls(value, &CHANGING)
+}
+
+/// Returns the columns that an expression names.
+pub(super) fn columns_in(expression: &Expr) -> BTreeSet<String> {
+    let mut columns = BTreeSet::new();
+    // The visitor never breaks off.
+    let _: ControlFlow<()> = visit_expressions(expression, |part| {
+        if let Expr::Identifier(name) = part {
+            columns.insert(normal(name));
+        }
+        ControlFlow::Continue(())
+    });
+    columns
+}
+
+/// Returns those of the generated columns that are computed of a column.
+pub(super) fn computed_of(table: &AnalyticsTable, column: &str) -> Result<Vec<String>> {
+    let mut found = vec![];
+    for (generated, sql) in &table.generated {
+        if columns_in(&parsed(sql)?).contains(column) {
+            found.push(generated.clone());
+        }
+    }
+    Ok(found)
+}
+
+/// Lets generated columns follow a column that has another name.
+pub(super) fn rename(table: &mut AnalyticsTable, name: &str, to: &str) -> Result<()> {
+    for sql in table.generated.values_mut() {
+        let columns = columns_in(&parsed(sql)?).into_iter().collect();
+        let (condition, not_valid) = (sql.clone(), false);
+        let mut written = CheckConstraint { name: String::new(), condition, columns, not_valid };
+        check_constraints::rename(&mut written, name, to)?;
+        *sql = written.condition;
+    }
+    if let Some(sql) = table.generated.remove(name) {
+        table.generated.insert(to.to_owned(), sql);
+    }
+    Ok(())
+}
+
+/// Fails if a generated column is computed of one that goes, or becomes another type.
+pub(super) fn refuse_used(name: &str, table: &AnalyticsTable, change: &ColumnChange) -> Result<()> {
+    let told = foreign_keys::told(name);
+    match change {
+        ColumnChange::Drop { name: column, cascade, .. } => {
+            match computed_of(table, column)?.first() {
+                None => Ok(()),
+                Some(_) if *cascade => {
+                    let what = "DROP COLUMN CASCADE of what a generated column is computed of";
+                    Err(unsupported(what, "Drop the generated column first."))
+                }
+                Some(user) => Err(Error::Row {
+                    sqlstate: "2BP01",
+                    message: format!(
+                        "cannot drop column {column} of table {told} because other objects depend on it"
+                    ),
+                    detail: Some(format!(
+                        "column {user} of table {told} depends on column {column} of table {told}"
+                    )),
+                    hint: "Drop the generated column first.".into(),
+                }),
+            }
+        }
+        ColumnChange::Type { name: column, .. } => {
+            let users = computed_of(table, column)?;
+            let is_one = table.generated.contains_key(column).then_some(column);
+            match users.first().or(is_one) {
+                None => Ok(()),
+                Some(user) => Err(Error::Row {
+                    sqlstate: "0A000",
+                    message: "cannot alter type of a column used by a generated column".into(),
+                    detail: Some(format!(
+                        "Column \"{column}\" is used by generated column \"{user}\"."
+                    )),
+                    hint: "Drop the generated column first, or make the table anew.".into(),
+                }),
+            }
+        }
+        ColumnChange::Default { name: column, .. } if table.generated.contains_key(column) => {
+            let relation = placed(name).1;
+            Err(Error::Standard {
+                sqlstate: "42601",
+                message: format!(
+                    "column \"{column}\" of relation \"{relation}\" is a generated column"
+                ),
+                hint: "It is computed: make the table anew with another expression.".into(),
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Reads the expression of a column of the table that is kept under `table`. Returns it as it is kept.
+pub(super) fn read(table: &str, expression: &Expr) -> Result<String> {
+    let mut expression = expression.clone();
+    // The visitor never breaks off.
+    let _: ControlFlow<()> = visit_expressions_mut(&mut expression, |part| {
+        if let Expr::CompoundIdentifier(names) = part
+            && let [.., of, name] = names.as_slice()
+            && normal(of) == placed(table).1
+        {
+            *part = Expr::Identifier(name.clone());
+        }
+        ControlFlow::Continue(())
+    });
+    if columns_in(&expression).contains(PROFILE_ID) {
+        let hint = "It says whose a row is: compute the column of the others.";
+        return Err(unsupported(format!("a column that is computed of \"{PROFILE_ID}\""), hint));
+    }
+    if is_changing(&expression) || calls(&expression, &STABLE) {
+        return Err(Error::Standard {
+            sqlstate: "42P17",
+            message: "generation expression is not immutable".into(),
+            hint: "Compute it of the columns of the row alone, or make it a DEFAULT.".into(),
+        });
+    }
+    Ok(expression.to_string())
+}
+
+/// Fails if a statement asks for a generated column of the row that is proposed, which has none yet.
+pub(super) fn refuse_excluded(table: &AnalyticsTable, conflict: &OnConflict) -> Result<()> {
+    let found = visit_expressions(conflict, |part| match part {
+        Expr::CompoundIdentifier(names) => match names.as_slice() {
+            [.., of, name] if normal(of) == "excluded" => match normal(name) {
+                name if table.generated.contains_key(&name) => ControlFlow::Break(name),
+                _ => ControlFlow::Continue(()),
+            },
+            _ => ControlFlow::Continue(()),
+        },
+        _ => ControlFlow::Continue(()),
+    });
+    match found {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(name) => {
+            let hint = "Write out what the column is computed of.";
+            Err(unsupported(format!("the generated column \"excluded.{name}\""), hint))
+        }
+    }
+}
+
+/// The answer to a value for a generated column.
+pub(super) fn refused(message: String, column: &str) -> Error {
+    Error::Row {
+        sqlstate: "428C9",
+        message,
+        detail: Some(format!("Column \"{column}\" is a generated column.")),
+        hint: "Leave it out: it is computed.".into(),
+    }
+}
+
+/// The generated columns of rows that are put in.
+pub(crate) struct Generated<'a> {
+    session: &'a QuerySession,
+    live: Arc<Live>,
+    /// What the table is kept under.
+    name: String,
+    /// The columns that expressions are over, as queries see them.
+    columns: Vec<Field>,
+    expressions: Vec<(String, Expr)>,
+    computed: Option<Computed>,
+}
+
+impl<'a> Generated<'a> {
+    /// Returns those of the table that is kept under `name`, whose rows are `stored` so.
+    pub(super) fn of(
+        session: &'a QuerySession,
+        seen: &Seen,
+        (name, table): (&str, &AnalyticsTable),
+        stored: &Schema,
+    ) -> Result<Self> {
+        let columns = match table.generated.is_empty() {
+            true => vec![],
+            false => own(columns_of(stored, table)),
+        };
+        let expressions =
+            table.generated.iter().map(|(name, sql)| Ok((name.clone(), parsed(sql)?)));
+        Ok(Self {
+            session,
+            live: Arc::clone(&seen.live),
+            name: name.to_owned(),
+            columns,
+            expressions: expressions.collect::<Result<_>>()?,
+            computed: None,
+        })
+    }
+
+    /// Tells whether a column is one of them.
+    pub(super) fn has(&self, column: &str) -> bool {
+        self.expressions.iter().any(|(name, _)| name == column)
+    }
+
+    /// Tells whether there are none.
+    pub(super) fn are_none(&self) -> bool {
+        self.expressions.is_empty()
+    }
+
+    /// Computes them of rows of which these are the columns, as queries see them, by name.
+    pub(super) async fn take(
+        &mut self,
+        known: &BTreeMap<String, ArrayRef>,
+    ) -> Result<Vec<(String, ArrayRef)>> {
+        if self.computed.is_none() {
+            let expressions: Vec<Expr> =
+                self.expressions.iter().map(|(_, expression)| expression.clone()).collect();
+            let over = (self.name.as_str(), self.columns.as_slice());
+            let computed = Computed::of(self.session, &self.live, over, &expressions).boxed();
+            self.computed = Some(computed.await?);
+        }
+        let Some(computed) = &mut self.computed else { return Ok(vec![]) };
+        let column = |field: &Field| known.get(field.name()).cloned();
+        let columns = self.columns.iter().map(column).collect::<Option<Vec<ArrayRef>>>();
+        let columns = columns.ok_or_else(|| missing(&self.name))?;
+        let fields = self.columns.iter().map(|field| field.clone().with_nullable(true));
+        let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        let rows = RecordBatch::try_new(schema, columns).map_err(DataFusionError::from)?;
+        let values = computed.take(self.session, &rows).await?;
+        let names = self.expressions.iter().map(|(name, _)| name.clone());
+        Ok(names.zip(values).collect())
+    }
+}
+
+/// What is known of rows while their generated columns are not.
+#[derive(Default)]
+pub(super) struct Open {
+    /// Their columns as queries see them, by name.
+    pub(super) known: BTreeMap<String, ArrayRef>,
+    /// The places of those that are generated among the stored columns, and among those that queries see.
+    pub(super) places: Vec<(usize, usize)>,
+}
+
+impl Shaper<'_> {
+    /// Computes the generated columns of rows, and puts them into their places.
+    pub(super) async fn compute(
+        &mut self,
+        open: &Open,
+        columns: &mut [ArrayRef],
+        shown: &mut [ArrayRef],
+    ) -> Result<()> {
+        let computed: BTreeMap<String, ArrayRef> =
+            self.generated.take(&open.known).await?.into_iter().collect();
+        for (at, place) in &open.places {
+            let field = &self.stored.fields()[*at];
+            let logical = lake::logical_field(field);
+            let array = computed.get(field.name()).ok_or_else(|| missing(field.name()))?;
+            let array = assigned(array, &logical, &self.zone)?;
+            if let Some(returned) = &mut self.returned {
+                returned.take_column(field.name(), &array);
+            }
+            columns[*at] = stored(&array, &logical, field)?;
+            shown[*place] = array;
+        }
+        Ok(())
+    }
+}
+
+fn own(columns: Vec<Field>) -> Vec<Field> {
+    columns.into_iter().filter(|column| column.name() != PROFILE_ID).collect()
+}
+
+impl QuerySession {
+    /// Fails unless the generated columns of a table can be computed of its others.
+    pub(super) async fn check_generated(
+        &self,
+        seen: &Seen,
+        (name, table): (&str, &AnalyticsTable),
+        stored: &Schema,
+    ) -> Result<()> {
+        if table.generated.is_empty() {
+            return Ok(());
+        }
+        let columns = own(columns_of(stored, table));
+        let mut expressions = vec![];
+        for sql in table.generated.values() {
+            let expression = parsed(sql)?;
+            let named = columns_in(&expression);
+            if let Some(other) = named.iter().find(|name| table.generated.contains_key(*name)) {
+                return Err(Error::Row {
+                    sqlstate: "42P17",
+                    message: format!(
+                        "cannot use generated column \"{other}\" in column generation expression"
+                    ),
+                    detail: Some(
+                        "A generated column cannot reference another generated column.".into(),
+                    ),
+                    hint: "Write out what that one is computed of.".into(),
+                });
+            }
+            expressions.push(expression);
+        }
+        let over = (name, columns.as_slice());
+        computed::check(self, &seen.live, over, &expressions, CLAUSE).boxed().await?;
+        let computed = Computed::of(self, &seen.live, over, &expressions).boxed().await?;
+        for (given, column) in computed.given.fields().iter().zip(table.generated.keys()) {
+            let field = columns.iter().find(|field| field.name() == column);
+            let field = field.ok_or_else(|| missing(name))?;
+            if *given.data_type() != DataType::Null {
+                check_assignable(given.data_type(), field)?;
+            }
+        }
+        refuse_keys(name, table)
+    }
+}
+
+/// Fails if a key has a generated column, or a foreign key one of which another is computed and which changes by itself.
+pub(super) fn refuse_keys(name: &str, table: &AnalyticsTable) -> Result<()> {
+    let keys = table.keys(name);
+    let mut in_keys = keys.iter().flat_map(|key| &key.columns);
+    if let Some(column) = in_keys.find(|column| table.generated.contains_key(*column)) {
+        let what = format!("a key of the generated column \"{column}\"");
+        return Err(unsupported(what, "Make a key of the columns that it is computed of."));
+    }
+    for column in table.foreign_keys.iter().flat_map(|key| &key.columns) {
+        if table.generated.contains_key(column) || !computed_of(table, column)?.is_empty() {
+            let what =
+                format!("a foreign key of \"{column}\", which is generated or computed with");
+            return Err(unsupported(what, "Leave one of both out."));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(sql: &str) -> Expr {
+        parsed(sql).unwrap()
+    }
+
+    #[test]
+    fn an_expression_is_computed_of_the_row_alone() {
+        assert_eq!(read("marts.t", &written("t.a * 2 + b")).unwrap(), "a * 2 + b");
+        for sql in ["now()", "a + random()", "current_date - a"] {
+            assert_eq!(read("t", &written(sql)).unwrap_err().sqlstate(), "42P17", "{sql}");
+        }
+        assert_eq!(read("t", &written("profile_id + 1")).unwrap_err().sqlstate(), "0A000");
+    }
+}
