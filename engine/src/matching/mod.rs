@@ -12,7 +12,7 @@
 //!  Matcher::train      -> levels of agreement in one word, patterns counted        levels, compare, labels
 //!                      -> chances, probabilities, priors: a Model                  chance, em, calibration, training
 //!  Matcher::edges      -> weights of pairs, in bits                                score, frequency
-//!  Matcher::cluster    -> components, contraction, contradictions                  clusters, groups, contradiction, namesakes
+//!  Matcher::cluster    -> components, contraction, contradictions                  components, clusters, groups, contradiction, namesakes
 //!  explain             -> the weight of a pair, step by step                       explain
 //! ```
 //!

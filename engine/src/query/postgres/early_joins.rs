@@ -6,11 +6,10 @@
 use std::sync::Arc;
 
 use datafusion::common::Result;
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::{Expr, LogicalPlan};
-use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 
-type Rule = Arc<dyn OptimizerRule + Send + Sync>;
+use super::sparing::{Rule, sparing};
 
 /// The rules of DataFusion that make joins of such subqueries.
 const JOINING: [&str; 2] = ["scalar_subquery_to_join", "decorrelate_lateral_join"];
@@ -20,44 +19,25 @@ const SIMPLIFYING: &str = "simplify_expressions";
 /// Puts the rules among those of DataFusion one more time: in their own place they see what others make.
 pub(super) fn among(mut rules: Vec<Rule>) -> Vec<Rule> {
     let joining = rules.iter().filter(|rule| JOINING.contains(&rule.name()));
-    let joining: Vec<Rule> =
-        joining.map(|rule| Arc::new(Early(Arc::clone(rule))) as Rule).collect();
+    let joining: Vec<Rule> = joining.map(|rule| sparing(Arc::clone(rule), waits)).collect();
     let place = rules.iter().position(|rule| rule.name() == SIMPLIFYING).unwrap_or(0);
     rules.splice(place..place, joining);
     rules
 }
 
-/// A rule that leaves subqueries alone which hold `EXISTS` or `IN`: joins are made of these first.
-#[derive(Debug)]
-struct Early(Rule);
-
-impl OptimizerRule for Early {
-    fn name(&self) -> &str {
-        self.0.name()
-    }
-
-    fn apply_order(&self) -> Option<ApplyOrder> {
-        self.0.apply_order()
-    }
-
-    fn rewrite(
-        &self,
-        plan: LogicalPlan,
-        config: &dyn OptimizerConfig,
-    ) -> Result<Transformed<LogicalPlan>> {
-        let waits = match &plan {
-            LogicalPlan::Filter(_) | LogicalPlan::Projection(_) => {
-                let mut waits = false;
-                plan.apply_expressions(|expr| {
-                    waits = waits || expr.exists(holds_conditions)?;
-                    Ok(TreeNodeRecursion::Continue)
-                })?;
-                waits
-            }
-            LogicalPlan::Join(join) if is_lateral(&join.right) => has_conditions(&join.right)?,
-            _ => false,
-        };
-        if waits { Ok(Transformed::no(plan)) } else { self.0.rewrite(plan, config) }
+/// Tells whether a plan has subqueries that hold `EXISTS` or `IN`: joins are made of these first.
+fn waits(plan: &LogicalPlan) -> Result<bool> {
+    match plan {
+        LogicalPlan::Filter(_) | LogicalPlan::Projection(_) => {
+            let mut waits = false;
+            plan.apply_expressions(|expr| {
+                waits = waits || expr.exists(holds_conditions)?;
+                Ok(TreeNodeRecursion::Continue)
+            })?;
+            Ok(waits)
+        }
+        LogicalPlan::Join(join) if is_lateral(&join.right) => has_conditions(&join.right),
+        _ => Ok(false),
     }
 }
 

@@ -4,14 +4,9 @@
 //! so, but an aggregate of all rows has a row where it reads none, which the condition is to leave out. And what gives another
 //! value at each call chooses among groups, and not among the rows of which they are made.
 
-use std::sync::Arc;
-
-use datafusion::common::Result;
-use datafusion::common::tree_node::Transformed;
 use datafusion::logical_expr::{Expr, LogicalPlan};
-use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 
-type Rule = Arc<dyn OptimizerRule + Send + Sync>;
+use super::sparing::{Rule, sparing};
 
 /// The rule of DataFusion that moves conditions.
 const MOVING: &str = "push_down_filter";
@@ -19,31 +14,9 @@ const MOVING: &str = "push_down_filter";
 /// Lets the rule among those of DataFusion that moves conditions leave these where they are.
 pub(super) fn among(rules: Vec<Rule>) -> Vec<Rule> {
     let held = |rule: Rule| -> Rule {
-        if rule.name() == MOVING { Arc::new(HeldConditions(rule)) } else { rule }
+        if rule.name() == MOVING { sparing(rule, |plan| Ok(stays(plan))) } else { rule }
     };
     rules.into_iter().map(held).collect()
-}
-
-/// The rule.
-#[derive(Debug)]
-struct HeldConditions(Rule);
-
-impl OptimizerRule for HeldConditions {
-    fn name(&self) -> &str {
-        self.0.name()
-    }
-
-    fn apply_order(&self) -> Option<ApplyOrder> {
-        self.0.apply_order()
-    }
-
-    fn rewrite(
-        &self,
-        plan: LogicalPlan,
-        config: &dyn OptimizerConfig,
-    ) -> Result<Transformed<LogicalPlan>> {
-        if stays(&plan) { Ok(Transformed::no(plan)) } else { self.0.rewrite(plan, config) }
-    }
 }
 
 /// Tells whether a plan is a condition on an aggregate which may not move below it.

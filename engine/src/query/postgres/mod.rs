@@ -55,6 +55,7 @@ mod rewrite;
 pub mod settings;
 mod settled;
 mod snapshot;
+mod sparing;
 mod subqueries;
 #[cfg(test)]
 mod tests;
