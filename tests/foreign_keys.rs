@@ -1,8 +1,14 @@
-//! Foreign keys while several sessions write: no row refers to one that is gone, whoever commits first.
+//! Foreign keys while several sessions write: no row refers to one that is gone, whoever commits first, and however the server
+//! ends.
+
+use std::time::Instant;
 
 use futures::SinkExt;
 
-use crate::harness::{Server, Session, small};
+use crate::harness::{PROMPT, Server, Session, WORK, files, small};
+
+/// At so many moments a server is killed, evenly spread over the files that a statement writes.
+const MOMENTS: usize = 6;
 
 /// Two sessions of a role that may write, over tables of which some refer to `p` and one to `q`.
 async fn writers(server: &Server) -> (Session, Session) {
@@ -153,4 +159,93 @@ async fn copied_rows_refer_to_rows_and_are_computed_as_others() {
     assert_eq!(refused.as_deref(), Some("42P10"));
     assert_eq!(copy("COPY areas FROM STDIN", "2\t3\n4\t5\n".into()).await.unwrap(), 2);
     assert_eq!(one.number("SELECT sum(area) FROM areas").await, 26);
+}
+
+/// What there is of rows that go with others: how many of each table, and how many refer to nothing any more.
+async fn family(session: &Session) -> Vec<i64> {
+    let mut counts = vec![];
+    for rows in ["heads", "limbs", "nails", "hats WHERE head IS NULL", "hats"] {
+        counts.push(session.number(&format!("SELECT count(*) FROM {rows}")).await);
+    }
+    let missing = "SELECT (SELECT count(*) FROM limbs WHERE head NOT IN (SELECT id FROM heads)) \
+        + (SELECT count(*) FROM nails WHERE limb NOT IN (SELECT id FROM limbs)) \
+        + (SELECT count(*) FROM hats WHERE head NOT IN (SELECT id FROM heads))";
+    assert_eq!(session.number(missing).await, 0, "of {counts:?} some refer to rows that are gone");
+    counts
+}
+
+#[tokio::test]
+async fn rows_that_go_with_others_are_gone_together_or_not_at_all_when_the_server_is_killed() {
+    const DELETE: &str = "DELETE FROM heads WHERE id <= 10";
+    const BEFORE: [i64; 5] = [20, 60, 120, 0, 20];
+    const AFTER: [i64; 5] = [10, 30, 60, 10, 20];
+    let lake = small().copied();
+    let mut server = lake.serve();
+    let session = server.session("engineer").await;
+    for statement in [
+        "CREATE TABLE heads (id int PRIMARY KEY)",
+        "CREATE TABLE limbs (id int PRIMARY KEY, head int REFERENCES heads ON DELETE CASCADE)",
+        "CREATE TABLE nails (limb int REFERENCES limbs ON DELETE CASCADE)",
+        "CREATE TABLE hats (head int REFERENCES heads ON DELETE SET NULL)",
+        "INSERT INTO heads SELECT n FROM generate_series(1, 20) AS n",
+        "INSERT INTO limbs SELECT n, (n + 2) / 3 FROM generate_series(1, 60) AS n",
+        "INSERT INTO nails SELECT (n + 1) / 2 FROM generate_series(1, 120) AS n",
+        "INSERT INTO hats SELECT n FROM generate_series(1, 20) AS n",
+    ] {
+        session.rows(statement).await;
+    }
+    assert_eq!(family(&session).await, BEFORE);
+    assert!(server.process.signal("TERM"));
+    server.process.wait(PROMPT);
+
+    let undisturbed = lake.copied();
+    let server = undisturbed.serve();
+    let session = server.session("engineer").await;
+    let files_before = files(&undisturbed.lake).len();
+    session.rows(DELETE).await;
+    let files_written = files(&undisturbed.lake).len() - files_before;
+    assert_eq!(family(&session).await, AFTER);
+    drop(server);
+
+    let mut unanswered = 0;
+    for moment in 0..=MOMENTS {
+        let copy = lake.copied();
+        let mut server = copy.serve();
+        let session = server.session("engineer").await;
+        let count = (1 + files_written * moment / MOMENTS).min(files_written);
+        let goal = files(&copy.lake).len() + count;
+        let running = session.client.batch_execute(DELETE);
+        tokio::pin!(running);
+        let started = Instant::now();
+        let answered = loop {
+            tokio::select! {
+                biased;
+                ended = &mut running => break Some(ended),
+                () = tokio::task::yield_now() => {}
+            }
+            if files(&copy.lake).len() >= goal {
+                break None;
+            }
+            assert!(started.elapsed() < WORK, "moment {moment}: it wrote no {count} files");
+        };
+        assert!(server.process.signal("KILL"), "moment {moment}: the server ended by itself");
+        server.process.wait(PROMPT);
+        let answered = match answered {
+            Some(ended) => ended,
+            None => running.await,
+        };
+        unanswered += usize::from(answered.is_err());
+
+        let server = copy.serve();
+        let session = server.session("engineer").await;
+        let found = family(&session).await;
+        let expected = if answered.is_ok() { vec![AFTER] } else { vec![BEFORE, AFTER] };
+        assert!(
+            expected.iter().any(|one| found == one),
+            "moment {moment}: {answered:?} and {found:?}"
+        );
+        session.rows(DELETE).await;
+        assert_eq!(family(&session).await, AFTER, "moment {moment}: the next one completes");
+    }
+    assert!(unanswered > 0, "no server was killed before it had answered");
 }

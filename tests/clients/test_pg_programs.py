@@ -15,17 +15,22 @@ CREATE TABLE dumped.goods (
   id bigint PRIMARY KEY, name text NOT NULL DEFAULT 'x', price numeric(10,2) DEFAULT 0, code varchar(8) UNIQUE, tags text[], doc jsonb,
   made_at timestamptz, CONSTRAINT not_free CHECK (price >= 0));
 CREATE TABLE dumped.visits (id serial PRIMARY KEY, good bigint);
-CREATE VIEW dumped.worth_more AS SELECT id, name FROM dumped.goods WHERE price > 5;
+CREATE TABLE dumped.buys (good bigint REFERENCES dumped.goods, count int, twice int GENERATED ALWAYS AS (count * 2) STORED);
+CREATE VIEW dumped.dear AS SELECT id, name FROM dumped.goods WHERE price > 5;
+CREATE VIEW dumped.cheapest AS SELECT min(id) AS id FROM dumped.dear;
+CREATE MATERIALIZED VIEW dumped.best AS SELECT id FROM dumped.cheapest;
 COMMENT ON TABLE dumped.goods IS 'it''s what is sold';
 COMMENT ON COLUMN dumped.goods.name IS 'as it is shown';
 INSERT INTO dumped.goods (id, name, price, code, tags, doc, made_at) VALUES
   (1, E'tab\\tand \\\\', 1.5, 'a', ARRAY['p', 'q r'], '{"a": [1, null]}', '2026-01-02 03:04:05.678+00'), (2, 'é', 10, 'b', '{}', NULL, NULL);
 INSERT INTO dumped.goods (id) VALUES (3);
 INSERT INTO dumped.visits (good) VALUES (1), (2);
+INSERT INTO dumped.buys VALUES (1, 5), (NULL, 6);
+REFRESH MATERIALIZED VIEW dumped.best;
 """
 COLUMNS = (
     "SELECT column_name::text, data_type::text, is_nullable::text, column_default::text FROM information_schema.columns"
-    " WHERE table_schema = 'dumped' AND table_name <> 'worth_more' ORDER BY table_name, ordinal_position"
+    " WHERE table_schema = 'dumped' AND table_name IN ('buys', 'goods', 'visits') ORDER BY table_name, ordinal_position"
 )
 
 
@@ -57,15 +62,20 @@ def test_a_dump_is_restored_by_postgresql(shop, dumped, rows):
     if not Postgres.available():
         pytest.skip("PostgreSQL 15 is not installed")
     dump = program("pg_dump", ["--no-owner", "--no-privileges", "-n", "dumped", *rows], of_shop(shop)).stdout
+    # Each behind what it reads, whatever its name.
+    made = [f"CREATE {made}" for made in ["TABLE dumped.goods", "VIEW dumped.dear", "VIEW dumped.cheapest", "MATERIALIZED VIEW dumped.best"]]
+    assert [dump.count(one) for one in made] == [1, 1, 1, 1]
+    assert sorted(made, key=dump.index) == made
     with Postgres(PASSWORD) as server:
         theirs = {**of_shop(shop), "PGPORT": str(server.port), "PGUSER": "postgres", "PGPASSWORD": PASSWORD, "PGDATABASE": "postgres"}
         program("psql", ["-q", "-v", "ON_ERROR_STOP=1"], theirs, dump)
         dsn = f"host=127.0.0.1 port={server.port} user=postgres password={PASSWORD} dbname=postgres"
         with psycopg.connect(dsn, autocommit=True) as restored:
-            for query in ["SELECT * FROM dumped.goods ORDER BY id", "SELECT * FROM dumped.visits ORDER BY id", "SELECT * FROM dumped.worth_more", COLUMNS]:
+            tables = [f"SELECT * FROM dumped.{name} ORDER BY 1" for name in ["goods", "visits", "buys", "dear", "cheapest", "best"]]
+            for query in [*tables, COLUMNS]:
                 assert restored.execute(query).fetchall() == dumped.execute(query).fetchall(), query
             assert restored.execute("INSERT INTO dumped.visits (good) VALUES (3) RETURNING id").fetchone() == (3,)
-            for refused in ["INSERT INTO dumped.goods VALUES (1)", "INSERT INTO dumped.goods (id, price) VALUES (4, -1)"]:
+            for refused in ["INSERT INTO dumped.goods VALUES (1)", "INSERT INTO dumped.goods (id, price) VALUES (4, -1)", "INSERT INTO dumped.buys VALUES (9)"]:
                 with pytest.raises(psycopg.errors.IntegrityError):
                     restored.execute(refused)
 

@@ -357,6 +357,18 @@ def test_a_failed_transaction_waits_for_its_end(shop):
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
+def test_a_pipeline_has_one_time(shop):
+    """What is sent up to a Sync is one transaction: now() is the same in all of it, and another one behind it."""
+    with shop.connect(autocommit=True) as connection:
+        with connection.pipeline():
+            times = [connection.execute("SELECT now(), statement_timestamp(), pg_sleep(0.02)") for _ in range(3)]
+        rows = [time.fetchone() for time in times]
+        later = connection.execute("SELECT now()").fetchone()[0]
+    assert len({row[0] for row in rows}) == 1
+    assert len({row[1] for row in rows}) == 3
+    assert later > rows[0][0]
+
+
 def test_a_pipeline_answers_in_order(shop):
     with shop.connect() as connection, connection.pipeline():
         cursors = [connection.execute("SELECT %s::bigint", (number,)) for number in range(50)]

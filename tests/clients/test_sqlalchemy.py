@@ -106,11 +106,11 @@ def test_a_query_is_built(connection, orders):
 
 def test_queries_are_joined_and_nested(connection, orders, profiles):
     joined = orders.join(profiles, orders.c.profile_id == profiles.c.profile_id)
-    assert connection.scalar(select(func.count()).select_from(joined)) == 25655
+    assert connection.scalar(select(func.count()).select_from(joined)) == 25656
     total = select(orders.c.profile_id, func.sum(orders.c.amount).label("spent")).group_by(orders.c.profile_id).subquery()
     assert connection.scalar(select(func.count()).where(total.c.spent > 500)) == 280
     bought = sa.exists().where(orders.c.profile_id == profiles.c.profile_id)
-    assert connection.scalar(select(func.count()).select_from(profiles).where(bought)) == 8046
+    assert connection.scalar(select(func.count()).select_from(profiles).where(bought)) == 8045
     channels = select(orders.c.channel).distinct().cte("channels")
     assert connection.scalar(select(func.count()).select_from(channels)) == 4
     rank = func.row_number().over(partition_by=orders.c.channel, order_by=orders.c.order_id).label("rank")

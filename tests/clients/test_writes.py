@@ -346,6 +346,84 @@ def copied(connection, statement, pieces, types=()):
         return error.sqlstate
 
 
+def told(connection, statement, rows):
+    """What comes of rows that are sent: a tag, or all that is said of what is wrong with them but a hint."""
+    try:
+        with connection.cursor() as cursor:
+            with cursor.copy(statement) as copy:
+                copy.write(rows)
+            return cursor.statusmessage
+    except psycopg.Error as error:
+        told = error.diag
+        return told.sqlstate, told.message_primary, told.message_detail, told.context
+
+
+def test_a_copy_takes_the_options_of_postgresql_and_tells_where_rows_are_wrong(sides):
+    binary = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+    hold(sides, "CREATE TABLE w_told (a int, b int NOT NULL, t varchar(250), d date, n numeric(4,1), CHECK (b < 100))")
+    for options, rows in [
+        ("(FORMAT csv)", "1,2,x,,\n3,y,z,,\n"),
+        ("(FORMAT csv)", "1,2,x,,\n3,4,z,2024-02-30,\n5,z,,,\n"),
+        ("(FORMAT csv)", "1,2,x,,\n3,4,z,soon,1\n"),
+        ("(FORMAT csv)", "1,2,x,,x\n"),
+        ("(FORMAT csv, HEADER)", 'a,b,t,d,n\n1,2,"x\n\ny",,\n3\n'),
+        ("(FORMAT csv, HEADER)", 'a,b,t,d,n\n1,2,"x\ny'),
+        ("", "1\t2\tx\t\\N\t1\textra\n"),
+        ("", "1\t2\tx\t\\N\t1\n1\t\\N\ty\t\\N\t1\n"),
+        ("", "1\t2\tx\t\\N\t1\n1\t200\ty\t\\N\t1\n"),
+        ("", "1\t2\tx\t\\N\t1\n99999999999\t3\ty\t\\N\t1\n"),
+        ("", "1\t2\tx\t\\N\t1\n1\t3\t" + "é" * 251 + "\t\\N\t1\n"),
+        ("", b"1\t2\tx\t\\N\t1\n1\t2\t\xff\t\\N\t1\n"),
+        ("", b"1\t2\tx\t\\N\t1\n1\t2\t\xc3(\t\\N\t1\n"),
+        ("", b"1\t2\t\0\t\\N\t1\n"),
+        ("(FORMAT csv, HEADER match)", "a,b,t,d,n\n11,2,x,,\n"),
+        ("(FORMAT csv, HEADER match)", "a,t,b,d,n\n1,2,x,,\n"),
+        ("(FORMAT csv, HEADER match)", "a,b\n1,2,x\n"),
+        ("(FORMAT csv, HEADER match)", "a,,t,d,n\n1,2,x,,\n"),
+        ("(HEADER match)", "a\tb\tt\td\tn\n12\t2\tx\t\\N\t1\n"),
+        ("(FORMAT csv, FORCE_NOT_NULL (t), FORCE_NULL (a, d))", '13,3,,"",1\n"",4,,,\n'),
+        ("WITH CSV HEADER QUOTE '\"' NULL AS '-' FORCE NOT NULL t FORCE NULL a, d", 'a,b,t,d,n\n"-",5,-,"-",-\n'),
+        ("USING DELIMITERS '|' WITH NULL AS '-'", "14|6|-|-|-\n"),
+        ("(FORMAT csv, FORCE_NOT_NULL *)", ""),
+        ("(FORMAT csv, FORCE_NULL (zz))", ""),
+        ("(FORMAT csv, FORCE_QUOTE (a))", ""),
+        ("(FORCE_NULL (a))", ""),
+        ("(FORMAT csv, HEADER maybe)", ""),
+        ("(FORMAT csv, FORMAT csv)", ""),
+        ("(FORMAT csv, NULL '\"')", ""),
+        ("(DELIMITER 'x')", ""),
+        ("(DEFAULT 'x')", ""),
+        ("(ENCODING 'x')", ""),
+        ("(FORMAT binary)", binary + b"\0\1\0\0\0\4\0\0\0\1"),
+        ("(FORMAT binary)", binary + (b"\0\5\0\0\0\4\0\0\0\7\0\0\0\4\0\0\0\1" + b"\xff" * 12) + b"\0\5" + b"\xff" * 20),
+    ]:
+        theirs, ours = (told(side, f"COPY w_told FROM STDIN {options}", rows) for side in sides)
+        assert ours == theirs, (options, rows)
+    for columns, options, rows in [
+        ("(b, t)", "(FORMAT csv, FORCE_NULL (a))", ""),
+        ("(b, t)", "(HEADER match)", "b\ta\n2\tx\n"),
+        ("(b)", "(FORMAT csv)", "7\n8\n"),
+    ]:
+        theirs, ours = (told(side, f"COPY w_told {columns} FROM STDIN {options}", rows) for side in sides)
+        assert ours == theirs, (columns, options)
+    hold(sides, "SELECT * FROM w_told ORDER BY b, a")
+    for options in [
+        "(FORMAT csv, FORCE_QUOTE (t, a))",
+        "(FORMAT csv, FORCE_QUOTE *, HEADER, NULL '-')",
+        "CSV FORCE QUOTE t, a",
+        "USING DELIMITERS '|' WITH NULL AS 'x'",
+    ]:
+        theirs, ours = [], []
+        for side, rows in zip(sides, (theirs, ours)):
+            with side.cursor() as cursor, cursor.copy(f"COPY w_told TO STDOUT {options}") as copy:
+                rows.extend(sorted(b"".join(bytes(piece) for piece in copy).splitlines()))
+        assert ours == theirs, options
+    for options in ["(FORMAT csv, HEADER match)", "(FORMAT csv, FORCE_NULL (a))", "(QUOTE 'x')"]:
+        theirs, ours = (answer(side, f"COPY w_told TO STDOUT {options}", None) for side in sides)
+        assert ours == theirs == "0A000", options
+    hold(sides, "COPY w_told TO STDOUT (FORMAT csv, FORCE_QUOTE (zz))", "DROP TABLE w_told")
+
+
 def test_rows_are_copied_in_binary(sides):
     columns = {
         "id": "int8", "small": "int2", "flag": "bool", "rate": "float8", "price": "numeric", "name": "varchar", "code": "bpchar",

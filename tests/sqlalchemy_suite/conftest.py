@@ -1,7 +1,6 @@
 """SQLAlchemy's suite for dialects over a server with an empty lake, as a role that writes tables.
 
-The suite is PostgreSQL's as far as onefold goes: requirements.py switches off what is not promised. Its tables are declared
-without foreign keys, so that what else is in them is tested. A test that fails has to stand in
+The suite is PostgreSQL's as far as onefold goes: requirements.py switches off what is not promised. A test that fails has to stand in
 known_failures.txt, with the reason above it; one that stands there and passes fails the run, so the list only shrinks.
 """
 
@@ -33,12 +32,10 @@ running = contextlib.ExitStack()
 
 
 class Declared(PGDDLCompiler):
-    """Declares tables without foreign keys."""
+    """Declares tables without exclusion constraints."""
 
-    def visit_foreign_key_constraint(self, constraint, **kw):
+    def visit_exclude_constraint(self, constraint, **kw):
         return None
-
-    visit_exclude_constraint = visit_foreign_key_constraint
 
 
 PGDialect.ddl_compiler = Declared

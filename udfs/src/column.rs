@@ -87,6 +87,7 @@ pub(crate) struct Arguments {
     values: Vec<ColumnarValue>,
     rows: usize,
     interrupt: Interrupt,
+    jsonb: bool,
 }
 
 /// Bytes that are worked through from one question to the next.
@@ -113,7 +114,18 @@ impl Pace {
 impl Arguments {
     /// Takes the arguments of a batch of `rows` rows.
     pub(crate) fn new(values: Vec<ColumnarValue>, rows: usize, interrupt: Interrupt) -> Self {
-        Self { values, rows, interrupt }
+        Self { values, rows, interrupt, jsonb: false }
+    }
+
+    /// The same, of which the first is `jsonb`, or is not.
+    fn of_jsonb(mut self, jsonb: bool) -> Self {
+        self.jsonb = jsonb;
+        self
+    }
+
+    /// Tells whether the first one is `jsonb`: what `json` and texts hold is no part of itself.
+    pub(crate) fn are_jsonb(&self) -> bool {
+        self.jsonb
     }
 
     /// Returns what asks whether the work on them is to end.
@@ -133,7 +145,7 @@ impl Arguments {
             ColumnarValue::Array(array) => Ok(ColumnarValue::Array(take(array, rows, None)?)),
         });
         let values = values.collect::<Result<_>>()?;
-        Ok(Self { values, rows: rows.len(), interrupt: self.interrupt })
+        Ok(Self::new(values, rows.len(), self.interrupt).of_jsonb(self.jsonb))
     }
 
     /// Returns how many rows to produce.
@@ -373,7 +385,10 @@ impl ScalarUDFImpl for ColumnFunction {
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let constant = arguments.args.iter().all(|value| matches!(value, ColumnarValue::Scalar(_)));
         let rows = if constant { 1 } else { arguments.number_rows };
-        let arguments = Arguments::new(arguments.args, rows, self.interrupt);
+        let given =
+            arguments.arg_fields.first().and_then(|field| field.metadata().get(LOGICAL_TYPE));
+        let jsonb = given.is_some_and(|logical| logical == "jsonb");
+        let arguments = Arguments::new(arguments.args, rows, self.interrupt).of_jsonb(jsonb);
         let result = match self.may_repeat() {
             true => distinct::evaluate(&arguments, self.specification.evaluate)?,
             false => (self.specification.evaluate)(&arguments)?,

@@ -98,7 +98,7 @@ pub use normalize::east_asian::spelled_family;
 pub use normalize::email::normalize_email;
 pub use normalize::family_name::{called_name, is_family_name, turn_family_name};
 pub use normalize::given_name::{
-    GivenNames, given_name_key, is_given_name, relate_given_names, same_given_name,
+    GivenNames, given_name_key, is_given_name, is_slip_of_form, relate_given_names, same_given_name,
 };
 pub use normalize::mojibake::repair_mojibake;
 pub use normalize::name::{

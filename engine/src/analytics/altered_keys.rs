@@ -1,5 +1,5 @@
-//! Keys and checks of tables that are there: `ALTER TABLE ... ADD PRIMARY KEY`, `ADD UNIQUE`, `ADD CHECK`, `ADD FOREIGN KEY`
-//! and `DROP CONSTRAINT`.
+//! Keys and checks of tables that are there: `ALTER TABLE ... ADD PRIMARY KEY`, `ADD UNIQUE`, `ADD CHECK`, `ADD FOREIGN KEY`,
+//! `ALTER CONSTRAINT` and `DROP CONSTRAINT`.
 //!
 //! A key is added once all rows that are there have been held against each other, and a check once each fulfils it; whoever
 //! changes rows in the meantime makes the commit fail.
@@ -15,7 +15,6 @@ use super::columns::ColumnChange;
 use super::constraint_names;
 use super::constraints::{CONSTRAINTS, is_kept, is_plain, names};
 use super::foreign_keys::told;
-use super::generated;
 use super::keys::{BroughtKeys, Key};
 use super::referring::Referring;
 use super::statement::{normal, unsupported};
@@ -109,6 +108,13 @@ impl QuerySession {
                 }
                 return Ok(vec![]);
             }
+            ColumnChange::AlterKey { name: constraint, deferral } => {
+                let mut foreign = changed.foreign_keys.iter_mut();
+                let key = foreign.find(|key| key.name == *constraint);
+                let key = key.ok_or_else(|| no_foreign_key(name, table, constraint))?;
+                key.deferral = *deferral;
+                return Ok(vec![]);
+            }
             ColumnChange::RenameKey { name: constraint, to } => {
                 self.rename_constraint(name, changed, constraint, to)?;
                 return Ok(vec![]);
@@ -137,7 +143,6 @@ impl QuerySession {
                 changed.unique.push(UniqueConstraint { name, columns });
             }
         }
-        generated::refuse_keys(name, changed)?;
         let keys = Key::all(name, changed, &before.schema)?;
         let key = keys.iter().find(|key| key.constraint() == named).ok_or_else(|| missing(name))?;
         self.refuse_same((name, table), before, key, is_primary).await?;
@@ -267,6 +272,19 @@ impl QuerySession {
         };
         constraint_names::of_key((relation, columns, is_primary), wanted, is_taken)
     }
+}
+
+/// The answer to whoever alters a constraint that is no foreign key.
+fn no_foreign_key(name: &str, table: &AnalyticsTable, constraint: &str) -> Error {
+    let relation = placed(name).1;
+    let of_relation = format!("constraint \"{constraint}\" of relation \"{relation}\"");
+    let is_there = check_constraints::names_of(name, table).iter().any(|one| one == constraint);
+    let (sqlstate, message) = match is_there {
+        true => ("42809", format!("{of_relation} is not a foreign key constraint")),
+        false => ("42704", format!("{of_relation} does not exist")),
+    };
+    let hint = "\\d shows the constraints of a table.".into();
+    Error::Standard { sqlstate, message, hint }
 }
 
 /// The answer to whoever validates a constraint that is no check.

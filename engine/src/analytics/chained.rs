@@ -9,11 +9,12 @@ use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::common::utils::memory::RecordBatchMemoryCounter;
 use datafusion::sql::sqlparser::ast::{
-    Cte, Expr, ObjectName, Query, Statement, With, visit_expressions, visit_relations,
+    Cte, Expr, Query, Statement, With, visit_expressions, visit_relations,
 };
 use futures::future::BoxFuture;
 use futures::{FutureExt, TryStreamExt};
 
+use super::immutable::is_changing_call;
 use super::into::is_into;
 use super::returning::{RETURNED_BYTES_MAX, parameters_with, too_much};
 use super::statement::{Write, normal, parts, unsupported};
@@ -26,10 +27,6 @@ use crate::query::planned::Planned;
 use crate::query::planner::parse_one;
 use crate::query::relations::{Origin, Relation};
 use crate::query::session::QuerySession;
-
-/// The functions that answer otherwise each time they are called.
-const CHANGING: [&str; 6] =
-    ["clock_timestamp", "gen_random_uuid", "nextval", "random", "setval", "timeofday"];
 
 /// What a statement is called whose rows are too many to wait in memory.
 const STATEMENT: &str = "a statement that changes rows in WITH";
@@ -197,7 +194,7 @@ fn refuse_changing(statement: &Statement, list: &With) -> Result<()> {
     let mut changing: BTreeSet<String> = BTreeSet::new();
     for table in list.cte_tables.iter().filter(|table| with::behind(&table.query).is_none()) {
         let calls = visit_expressions(&*table.query, |expr| match expr {
-            Expr::Function(call) if is_changing(&call.name) => ControlFlow::Break(()),
+            Expr::Function(call) if is_changing_call(call) => ControlFlow::Break(()),
             _ => ControlFlow::Continue(()),
         });
         let reads = visit_relations(&*table.query, |relation| match parts(relation).as_slice() {
@@ -215,10 +212,6 @@ fn refuse_changing(statement: &Statement, list: &With) -> Result<()> {
         changing.insert(name);
     }
     Ok(())
-}
-
-fn is_changing(function: &ObjectName) -> bool {
-    parts(function).last().is_some_and(|name| CHANGING.contains(&name.as_str()))
 }
 
 /// Fails if a query names a part that gives nothing back.

@@ -42,6 +42,8 @@ pub(crate) struct Checks<'a> {
     /// Its checks in the order in which they are looked at: that of their names.
     checks: Vec<CheckConstraint>,
     computed: Option<Computed>,
+    /// The row that was refused, from 0.
+    refused: Option<usize>,
     /// Who is seen, if rows belong to persons.
     access: Option<Arc<Access>>,
 }
@@ -62,12 +64,17 @@ impl<'a> Checks<'a> {
             false => None,
         };
         let (live, name) = (Arc::clone(&seen.live), name.to_owned());
-        Self { session, live, name, table, columns, checks, computed: None, access }
+        Self { session, live, name, table, columns, checks, computed: None, refused: None, access }
     }
 
     /// Returns what the table is kept under.
     pub(super) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Returns the row that was refused, among those that were looked at with it.
+    pub(super) fn refused(&self) -> Option<usize> {
+        self.refused
     }
 
     /// Tells whether there are conditions.
@@ -114,6 +121,7 @@ impl<'a> Checks<'a> {
             let own = own.filter(|(_, field)| field.name() != PROFILE_ID);
             let own: Vec<ArrayRef> = own.map(|(column, _)| column.slice(0, whole)).collect();
             if let Some((row, check)) = self.first_broken(own).await? {
+                self.refused = Some(row);
                 let relation = placed(&self.name).1;
                 let message = format!(
                     "new row for relation \"{relation}\" violates check constraint \"{check}\""
@@ -124,6 +132,7 @@ impl<'a> Checks<'a> {
             }
         }
         let Some((row, column)) = null else { return Ok(()) };
+        self.refused = Some(row);
         let detail = self.described(columns, row).await;
         Err(null_value(&self.name, column.as_str(), detail))
     }

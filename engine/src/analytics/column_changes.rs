@@ -167,6 +167,7 @@ pub(super) fn apply<'a>(
         | ColumnChange::AddCheck(_)
         | ColumnChange::AddForeignKey(_)
         | ColumnChange::Validate { .. }
+        | ColumnChange::AlterKey { .. }
         | ColumnChange::RenameKey { .. }
         | ColumnChange::DropKey { .. } => {}
     }

@@ -14,14 +14,15 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::check_constraints::{self, NewCheck};
 use super::column_changes::{Column, apply};
-use super::foreign_keys::{self, NewForeignKey};
+use super::dependents::Dependents;
+use super::foreign_keys::{self, NewForeignKey, told};
 use super::objects::{definition_over, used};
 use super::referring::Referring;
 use super::sequence_objects::{OwnedSequences, without_sequences};
 use super::statement::{Write, normal, unsupported};
 use super::write::{Seen, Written, missing};
 use super::{altered_keys, constraints, defaults, retyped};
-use crate::catalog::{AnalyticsBody, CheckConstraint, placed};
+use crate::catalog::{AnalyticsBody, CheckConstraint, Deferral, placed};
 use crate::error::Result;
 use crate::lake::{self, TableSchema};
 use crate::query::governed::{PROFILE_ID, SUBJECT};
@@ -61,6 +62,8 @@ pub(crate) enum ColumnChange {
     AddForeignKey(NewForeignKey),
     /// `VALIDATE CONSTRAINT name`.
     Validate { name: String },
+    /// `ALTER CONSTRAINT name`: when a foreign key is checked.
+    AlterKey { name: String, deferral: Deferral },
     /// `RENAME CONSTRAINT name TO to`.
     RenameKey { name: String, to: String },
     /// `DROP CONSTRAINT name`.
@@ -84,6 +87,7 @@ impl ColumnChange {
                 | ColumnChange::AddCheck(_)
                 | ColumnChange::AddForeignKey(_)
                 | ColumnChange::Validate { .. }
+                | ColumnChange::AlterKey { .. }
                 | ColumnChange::RenameKey { .. }
                 | ColumnChange::DropKey { .. }
         )
@@ -146,11 +150,14 @@ pub(super) fn alter(
             AlterTableOperation::AddConstraint {
                 constraint: TableConstraint::ForeignKey(key),
                 not_valid,
-            } => {
-                let mut key = foreign_keys::read(&name, None, key, facts)?;
-                key.not_valid = *not_valid;
-                changes.push(ColumnChange::AddForeignKey(key));
-            }
+            } => changes.push(match foreign_keys::altered(key, *not_valid)? {
+                Some(change) => change,
+                None => {
+                    let mut key = foreign_keys::read(&name, None, key, facts)?;
+                    key.not_valid = *not_valid;
+                    ColumnChange::AddForeignKey(key)
+                }
+            }),
             AlterTableOperation::ValidateConstraint { name } => {
                 changes.push(ColumnChange::Validate { name: normal(name) });
             }
@@ -258,6 +265,8 @@ impl QuerySession {
         let state = &seen.live.published.state;
         let mut sequences = OwnedSequences::of(state, name);
         let mut referring = Referring::to(state, name);
+        // Those that read a column which is dropped.
+        let mut views: Vec<String> = vec![];
         self.refuse_pending(name)?;
         let keeps_rows = changes.iter().all(ColumnChange::keeps_rows);
         if !keeps_rows && changes.iter().any(ColumnChange::is_of_keys) {
@@ -277,6 +286,16 @@ impl QuerySession {
                 && let Some(user) = definition_over(state, name)
             {
                 return Err(used(name, user));
+            }
+            if let ColumnChange::Drop { name: column, cascade, .. } = change {
+                let snapshot = self.facts().snapshot();
+                let of_column = (name.as_str(), column.as_str());
+                let readers = Dependents::of_column(state, &snapshot, of_column, views);
+                if !cascade {
+                    readers.refuse_column(&format!("column {column} of table {}", told(name)))?;
+                }
+                written.notices.extend(readers.notices());
+                views = readers.into_gone();
             }
             match change {
                 ColumnChange::Drop { name, .. } => sequences.drop_with(name),
@@ -314,9 +333,14 @@ impl QuerySession {
             }
             return Ok(written);
         }
+        if let Some((view, user)) =
+            views.iter().find_map(|view| Some((view, definition_over(state, view)?)))
+        {
+            return Err(used(view, user));
+        }
         // What other tables are numbered by stays.
         let gone = [sequences.gone(), vec![name.clone()]].concat();
-        without_sequences(state, &gone, false, &mut written.notices)?;
+        without_sequences(state, &gone, false)?;
         let fields: Vec<FieldRef> = columns.iter().map(|one| Arc::clone(&one.field)).collect();
         let system = || if table.of_persons { vec![SUBJECT.to_owned()] } else { vec![] };
         let layout = TableSchema {
@@ -324,7 +348,9 @@ impl QuerySession {
             sort: system(),
             ..TableSchema::new(Arc::new(Schema::new(fields)))
         };
-        self.note(seen, name).await?;
+        for name in std::iter::once(name).chain(&views) {
+            self.note(seen, name).await?;
+        }
         let (made, fresh) = self.engine().fresh_table(layout).await?;
         let AnalyticsBody::Table(changed) = &mut after.body else { return Err(missing(name)) };
         changed.path = made.path().to_owned();
@@ -334,6 +360,9 @@ impl QuerySession {
         staged.copied(&seen.base.published, &table.path);
         staged.add_table(made, fresh, files);
         staged.put(&seen.base.published, name, Some(after));
+        for view in &views {
+            staged.put(&seen.base.published, view, None);
+        }
         for (name, sequence) in sequences.into_relations() {
             staged.put(&seen.base.published, &name, sequence);
         }

@@ -92,6 +92,11 @@ impl Computed {
         Ok(Self { live, plan, columns, given, rows })
     }
 
+    /// Returns how they are computed.
+    pub(super) fn plan(&self) -> &LogicalPlan {
+        &self.plan
+    }
+
     /// Computes the expressions of rows with the columns that they were planned over. Returns a column for each.
     pub(super) async fn take(
         &mut self,

@@ -19,9 +19,9 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::changes::{Assigned, assignments};
 use super::defaults::Declared;
-use super::generated::refuse_excluded;
-use super::insert::{self, sql_type, typed};
+use super::insert::{self, typed};
 use super::keys::refuse_changed;
+use super::proposed::{Proposed, refuse_unknown};
 use super::rows::ROW;
 use super::statement::{Write, normal, parts};
 use super::write::{Seen, missing};
@@ -29,7 +29,6 @@ use crate::catalog::{AnalyticsTable, UniqueConstraint, placed, qualified};
 use crate::error::{Error, Result};
 use crate::query::kept::Context;
 use crate::query::planner::parse_one;
-use crate::query::relations::with_numbers;
 use crate::query::session::QuerySession;
 
 /// What the row that is proposed goes by.
@@ -41,8 +40,6 @@ pub(super) const PLACED: usize = 1;
 /// The column that says whether the row that is there changes.
 /// The values follow it.
 pub(super) const CHANGES: usize = 2;
-/// What the rows go by that are met by one of several keys.
-const MET: &str = "_met_";
 
 /// What is done with the rows that are proposed. Values are columns of the query.
 #[derive(Debug, Clone)]
@@ -89,7 +86,6 @@ impl QuerySession {
             other => return Ok(other),
         };
         let (_, table) = seen.table(&name, "INSERT")?;
-        refuse_excluded(table, &conflict)?;
         let shown = seen.columns(table);
         let met = arbiters(&name, table, &shown, &conflict)?;
         if met.is_empty() {
@@ -111,6 +107,7 @@ impl QuerySession {
             targets: targets.get(..given.len()).unwrap_or(&targets),
             width: given.len(),
         };
+        refuse_unknown(&proposed, &conflict)?;
         let (upsert, query) = proposed.query(source, &conflict)?;
         Ok(Write::Upsert { name, upsert, returning, query: Box::new(query) })
     }
@@ -179,29 +176,13 @@ fn arbiters(
     }
 }
 
-/// The rows that a statement proposes for a table.
-struct Proposed<'a> {
-    name: &'a str,
-    /// What the statement calls the table.
-    alias: &'a Ident,
-    table: &'a AnalyticsTable,
-    /// The keys by which a row that is there is met.
-    met: &'a [UniqueConstraint],
-    /// The columns of the table.
-    shown: &'a [Field],
-    /// Those of them that values are given for, in their order.
-    targets: &'a [Field],
-    /// How many columns the source has.
-    width: usize,
-}
-
 impl Proposed<'_> {
     /// Returns what is done with the rows of `source`, and the query that finds out about each.
     fn query(&self, mut source: Statement, conflict: &OnConflict) -> Result<(Upsert, Statement)> {
         let Statement::Query(given) = &mut source else { return Err(missing(self.name)) };
         let place = number_rows(given);
         let with = given.with.take();
-        let mut statement = parse_one(&self.frame(place))?;
+        let mut statement = parse_one(&self.frame(place)?)?;
         let (Statement::Query(query), Statement::Query(given)) = (&mut statement, source) else {
             return Err(missing(self.name));
         };
@@ -243,64 +224,6 @@ impl Proposed<'_> {
         select.projection.extend(values.into_iter().enumerate().map(named));
         let met = self.met.iter().map(|key| key.name.clone()).collect();
         Ok((Upsert { met, inserted, assigned, numbered, kept }, statement))
-    }
-
-    /// Returns the query without its source and its values: the rows that are proposed in the types of their columns, each
-    /// with the one that has its key. `place` numbers them.
-    fn frame(&self, place: &str) -> String {
-        let quoted = |name: &str| Ident::with_quote('"', name);
-        let column = |column: &Field| {
-            let at = self.targets.iter().position(|target| target.name() == column.name());
-            let value = match (at, self.table.defaults.get(column.name())) {
-                (Some(at), _) => format!("given.c{at}"),
-                (None, Some(default)) => format!("({default})"),
-                (None, None) => "NULL".to_owned(),
-            };
-            match sql_type(column) {
-                Some(to) => format!("CAST({value} AS {to}) AS {}", quoted(column.name())),
-                None => format!("{value} AS {}", quoted(column.name())),
-            }
-        };
-        let columns: Vec<String> = self.shown.iter().map(column).collect();
-        let mut names: Vec<String> = (0..self.width).map(|at| format!("c{at}")).collect();
-        if place == OF_ROWS {
-            names.push(PLACE.into());
-        }
-        let (row, joins) = self.joins();
-        format!(
-            "SELECT {row} AS {ROW}, {EXCLUDED}.{PLACE} AS {PLACE} \
-             FROM (SELECT {}, {place} AS {PLACE} FROM (SELECT 1) AS given ({})) AS {EXCLUDED}{joins}",
-            columns.join(", "),
-            names.join(", ")
-        )
-    }
-
-    /// Returns the number of the row that is met, and the joins that find it: by each key there is one at most.
-    fn joins(&self) -> (String, String) {
-        let quoted = |name: &str| Ident::with_quote('"', name);
-        let (schema, table) = placed(self.name);
-        let (schema, table) = (quoted(schema), quoted(&with_numbers(table)));
-        let mut rows = Vec::with_capacity(self.met.len());
-        let mut joins = String::new();
-        for (at, key) in self.met.iter().enumerate() {
-            let alias = match self.met.len() {
-                1 => self.alias.clone(),
-                // Nothing is said of the row but that it is there.
-                _ => quoted(&format!("{MET}{at}")),
-            };
-            let columns = key.columns.iter().map(|column| quoted(column));
-            let equal = columns.map(|column| format!("{alias}.{column} = {EXCLUDED}.{column}"));
-            let equal: Vec<String> = equal.collect();
-            joins.push_str(&format!(
-                " LEFT JOIN {schema}.{table} AS {alias} ON {}",
-                equal.join(" AND ")
-            ));
-            rows.push(format!("{alias}.{ROW}"));
-        }
-        match rows.as_slice() {
-            [row] => (row.clone(), joins),
-            rows => (format!("coalesce({})", rows.join(", ")), joins),
-        }
     }
 
     /// Returns whether the row that is there changes, and what its columns become.
@@ -352,7 +275,7 @@ impl Proposed<'_> {
 /// How rows are numbered as they come.
 const OF_QUERY: &str = "row_number() OVER ()";
 /// How rows are that bring their numbers in a column of their own: those of `VALUES`, and those that are sorted.
-const OF_ROWS: &str = "given._place";
+pub(super) const OF_ROWS: &str = "given._place";
 
 /// Functions that make several rows of one, which are sorted when they are made.
 const OF_SEVERAL: [&str; 3] = ["generate_series", "generate_subscripts", "unnest"];

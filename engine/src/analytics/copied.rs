@@ -87,6 +87,29 @@ fn each(texts: &ArrayRef, field: &Field, zone: &Zone) -> Result<ArrayRef> {
     Ok(ScalarValue::iter_to_array(values)?)
 }
 
+/// Says why a text is none of the type of a column, `None` if it is not the text alone. Unlike other answers this one has the
+/// value, as PostgreSQL's has: the client has just sent it.
+pub(super) fn refusal(text: &str, field: &Field, zone: &Zone) -> Option<Error> {
+    let name = pg_type_of(field).0.name.as_str();
+    let refusal = input::read(text, name, zone)?.err()?;
+    let message = refusal.message(name);
+    let message = match refusal {
+        // What is wrong in a document is told by its own message.
+        Refusal::Form if matches!(name, "json" | "jsonb") => message,
+        Refusal::Form | Refusal::MomentForm | Refusal::Moment | Refusal::Displacement => {
+            format!("{message}: \"{text}\"")
+        }
+        Refusal::Range => {
+            let value = if matches!(name, "float4" | "float8") { "" } else { "value " };
+            let type_name = message.strip_prefix("value out of range for ").unwrap_or(name);
+            format!("{value}\"{text}\" is out of range for {type_name}")
+        }
+        Refusal::Digits | Refusal::Infinite | Refusal::Letter => message,
+    };
+    let (sqlstate, hint) = (refusal.sqlstate(), refusal.hint().into());
+    Some(Error::Standard { sqlstate, message, hint })
+}
+
 fn malformed() -> Error {
     Error::Standard {
         sqlstate: "22P02",
@@ -121,6 +144,37 @@ mod tests {
             }
             Err(other) => vec![other.to_string()],
         }
+    }
+
+    #[test]
+    fn a_refusal_has_the_value() {
+        let told = |text: &str, data_type: DataType| {
+            let field = Field::new("c", data_type, true);
+            let error = refusal(text, &field, &Zone::utc())?;
+            Some(format!("{} {error}", error.sqlstate()))
+        };
+        let expect = |text: &str, data_type: DataType, expected: &str| {
+            assert_eq!(told(text, data_type).as_deref(), Some(expected));
+        };
+        expect("x", DataType::Int32, "22P02 invalid input syntax for type integer: \"x\"");
+        expect(
+            "99999999999",
+            DataType::Int32,
+            "22003 value \"99999999999\" is out of range for type integer",
+        );
+        expect(
+            "1e400",
+            DataType::Float64,
+            "22003 \"1e400\" is out of range for type double precision",
+        );
+        expect("x", DataType::Date32, "22007 invalid input syntax for type date: \"x\"");
+        expect(
+            "2024-02-30",
+            DataType::Date32,
+            "22008 date/time field value out of range: \"2024-02-30\"",
+        );
+        assert_eq!(told("7", DataType::Int32), None);
+        assert_eq!(told("x", DataType::Utf8), None);
     }
 
     #[test]

@@ -9,10 +9,40 @@ use datafusion::sql::sqlparser::ast::{DataType as SqlType, Expr, Ident, visit_ex
 
 use super::changes::{Assigned, is_default};
 use super::defaults::parsed;
-use super::generated::{columns_in, is_changing, refused};
+use super::generated::{columns_in, refused};
+use super::immutable::is_changing;
 use super::insert::{cast, sql_type};
 use super::statement::{normal, unsupported};
-use crate::error::Result;
+use crate::error::{Error, Result};
+
+/// Bytes that values take at most in the places of columns: each is written as often as expressions name its column, and to
+/// plan what is long takes more than twice as long for twice the length.
+const WRITTEN_BYTES_MAX: usize = 1 << 20;
+
+/// How much values take that one statement writes in the places of columns.
+#[derive(Debug, Default)]
+pub(super) struct Written(usize);
+
+impl Written {
+    /// Notes a value of so many bytes.
+    ///
+    /// # Errors
+    /// SQLSTATE 54001 if it is too much by now.
+    pub(super) fn add(&mut self, bytes: usize) -> Result<()> {
+        self.0 = self.0.saturating_add(bytes);
+        if self.0 <= WRITTEN_BYTES_MAX {
+            return Ok(());
+        }
+        Err(Error::Limit {
+            sqlstate: "54001",
+            message: format!(
+                "values take more than {WRITTEN_BYTES_MAX} bytes where columns are computed of them"
+            ),
+            hint: "Give long values as parameters, or change the rows by those of another table."
+                .into(),
+        })
+    }
+}
 
 /// The generated columns of a table, while a statement assigns others.
 #[derive(Debug, Default)]
@@ -62,6 +92,12 @@ impl Followers {
 
     /// Assigns those that are computed of columns which are assigned, or are assigned `DEFAULT`, in the rows that go by `alias`.
     pub(super) fn follow(&self, assigned: &mut Vec<Assigned>, alias: &Ident) -> Result<()> {
+        if self.are_none() {
+            return Ok(());
+        }
+        let length = |one: &Assigned| (one.column.clone(), one.value.to_string().len());
+        let lengths: BTreeMap<String, usize> = assigned.iter().map(length).collect();
+        let mut written = Written::default();
         for (column, expression) in &self.expressions {
             let named = columns_in(expression);
             let is_own = |one: &Assigned| one.column == *column;
@@ -69,7 +105,8 @@ impl Followers {
                 continue;
             }
             assigned.retain(|one| !is_own(one));
-            let value = self.over(expression, assigned, alias)?;
+            let lengths = (&lengths, &mut written);
+            let value = self.over(expression, assigned, lengths, alias)?;
             let value = match self.types.get(column).cloned().flatten() {
                 Some(data_type) => cast(value, data_type),
                 None => value,
@@ -79,10 +116,16 @@ impl Followers {
         Ok(())
     }
 
-    /// Returns an expression over what columns become, or are.
-    fn over(&self, expression: &Expr, assigned: &[Assigned], alias: &Ident) -> Result<Expr> {
+    /// Returns an expression over what columns become, or are. Values have these lengths, which are counted as `written`.
+    fn over(
+        &self,
+        expression: &Expr,
+        assigned: &[Assigned],
+        (lengths, written): (&BTreeMap<String, usize>, &mut Written),
+        alias: &Ident,
+    ) -> Result<Expr> {
         let mut expression = expression.clone();
-        let written = visit_expressions_mut(&mut expression, |part| {
+        let done = visit_expressions_mut(&mut expression, |part| {
             let Expr::Identifier(name) = part else { return ControlFlow::Continue(()) };
             let name = normal(name);
             let Some(one) = assigned.iter().find(|one| one.column == name) else {
@@ -91,7 +134,12 @@ impl Followers {
                 return ControlFlow::Continue(());
             };
             if one.is_numbered || is_changing(&one.value) {
-                return ControlFlow::Break(name);
+                let what = format!("a changing value of \"{name}\", of which a column is computed");
+                let hint = "Compute the value first, and assign it as it is.";
+                return ControlFlow::Break(unsupported(what, hint));
+            }
+            if let Err(error) = written.add(lengths.get(&name).copied().unwrap_or_default()) {
+                return ControlFlow::Break(error);
             }
             let value = Expr::Nested(Box::new(one.value.clone()));
             *part = match self.types.get(&name).cloned().flatten() {
@@ -100,12 +148,9 @@ impl Followers {
             };
             ControlFlow::Continue(())
         });
-        match written {
+        match done {
             ControlFlow::Continue(()) => Ok(Expr::Nested(Box::new(expression))),
-            ControlFlow::Break(name) => {
-                let what = format!("a changing value of \"{name}\", of which a column is computed");
-                Err(unsupported(what, "Compute the value first, and assign it as it is."))
-            }
+            ControlFlow::Break(error) => Err(error),
         }
     }
 }
@@ -145,6 +190,11 @@ mod tests {
         assert!(list[0].value.to_string().contains("t.\"a\" * 2"), "{}", list[0].value);
         let mut list = vec![assigned("a", "random()")];
         assert_eq!(followers.follow(&mut list, &alias).unwrap_err().sqlstate(), "0A000");
+        let long = format!("length('{}')", "x".repeat(WRITTEN_BYTES_MAX));
+        let mut list = vec![assigned("a", &long)];
+        assert_eq!(followers.follow(&mut list, &alias).unwrap_err().sqlstate(), "54001");
+        let mut list = vec![assigned("b", &long)];
+        followers.follow(&mut list, &alias).unwrap();
         assert_eq!(followers.refuse("c", &written("5")).unwrap_err().sqlstate(), "428C9");
         followers.refuse("a", &written("5")).unwrap();
     }

@@ -13,6 +13,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::check_constraints::{check_room, names_of, taken};
 use super::column_changes::Column;
+use super::columns::ColumnChange;
 use super::constraint_names;
 use super::generated;
 use super::statement::{normal, parts, plain, unsupported};
@@ -27,6 +28,7 @@ use crate::query::postgres::SessionFacts;
 use crate::query::postgres::types::{format_type, pg_type_of};
 use crate::query::relations::columns_of;
 use crate::query::session::QuerySession;
+use crate::query::syntax::ALTERED;
 
 /// Why there is no foreign key to what is not made by analysts, and what to do.
 const PROFILES: &str = "Tables of analysts alone are referred to. A column profile_id is held to profiles without: a row of somebody who is not there is refused, and each goes with its person. Leave REFERENCES out.";
@@ -93,6 +95,28 @@ pub(super) fn read(
         deferral: deferral(written.characteristics.as_ref())?,
         not_valid: false,
     })
+}
+
+/// Reads what `ALTER CONSTRAINT` says of one, which is read as a foreign key; `None` for a foreign key that is added.
+///
+/// # Errors
+/// SQLSTATE 0A000 if it is to be `NOT VALID`.
+pub(super) fn altered(
+    written: &ForeignKeyConstraint,
+    not_valid: bool,
+) -> Result<Option<ColumnChange>> {
+    let (true, Some(name)) = (parts(&written.foreign_table) == [ALTERED], &written.name) else {
+        return Ok(None);
+    };
+    if not_valid {
+        return Err(Error::Standard {
+            sqlstate: "0A000",
+            message: "FOREIGN KEY constraints cannot be marked NOT VALID".into(),
+            hint: "Leave NOT VALID out, or drop the constraint and add it with NOT VALID.".into(),
+        });
+    }
+    let deferral = deferral(written.characteristics.as_ref())?;
+    Ok(Some(ColumnChange::AlterKey { name: normal(name), deferral }))
 }
 
 fn action(written: Option<&ReferentialAction>) -> ReferenceAction {
@@ -250,7 +274,7 @@ impl QuerySession {
             not_valid: new.not_valid,
         };
         table.foreign_keys.push(added.clone());
-        generated::refuse_keys(name, table)?;
+        generated::refuse_actions(table)?;
         Ok(added)
     }
 
@@ -399,6 +423,10 @@ pub(super) fn compared(stored: &Field) -> DataType {
 
 #[cfg(test)]
 mod tests {
+    use datafusion::sql::sqlparser::ast::{
+        AlterTable, AlterTableOperation, Statement, TableConstraint,
+    };
+
     use super::*;
 
     #[test]
@@ -414,6 +442,33 @@ mod tests {
         let detail = "Key columns \"t\" and \"id\" are of incompatible types: text and bigint.";
         assert_eq!(refused.detail(), Some(detail));
         assert_eq!((compared(&small), compared(&text)), (DataType::Int64, DataType::Utf8));
+    }
+
+    #[test]
+    fn a_constraint_is_altered_and_none_is_added() {
+        let read = |sql: &str| {
+            let statement = crate::query::planner::parse_one(sql).unwrap();
+            let Statement::AlterTable(AlterTable { operations, .. }) = statement else {
+                panic!("{sql}")
+            };
+            match &operations[0] {
+                AlterTableOperation::AddConstraint {
+                    constraint: TableConstraint::ForeignKey(key),
+                    not_valid,
+                } => altered(key, *not_valid),
+                other => panic!("{other}"),
+            }
+        };
+        let deferred = read("ALTER TABLE t ALTER CONSTRAINT \"C\" INITIALLY DEFERRED").unwrap();
+        assert!(matches!(
+            deferred,
+            Some(ColumnChange::AlterKey { name, deferral: Deferral::Deferred }) if name == "C"
+        ));
+        let at_once = read("ALTER TABLE t ALTER CONSTRAINT c").unwrap();
+        assert!(matches!(at_once, Some(ColumnChange::AlterKey { deferral: Deferral::None, .. })));
+        assert!(read("ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES u").unwrap().is_none());
+        let refused = read("ALTER TABLE t ALTER CONSTRAINT c NOT VALID").unwrap_err();
+        assert_eq!(refused.sqlstate(), "0A000");
     }
 
     #[test]

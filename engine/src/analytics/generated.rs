@@ -10,19 +10,17 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::error::DataFusionError;
-use datafusion::sql::sqlparser::ast::{
-    Expr, Function, OnConflict, visit_expressions, visit_expressions_mut,
-};
+use datafusion::sql::sqlparser::ast::{Expr, visit_expressions, visit_expressions_mut};
 use futures::FutureExt;
 
 use super::columns::ColumnChange;
 use super::computed::{self, Computed};
 use super::defaults::parsed;
 use super::rows::{Shaper, assigned, check_assignable, stored};
-use super::statement::{normal, parts, unsupported};
+use super::statement::{normal, unsupported};
 use super::write::{Seen, missing};
-use super::{check_constraints, foreign_keys};
-use crate::catalog::{AnalyticsTable, CheckConstraint, placed};
+use super::{check_constraints, foreign_keys, immutable};
+use crate::catalog::{AnalyticsTable, CheckConstraint, ReferenceAction, placed};
 use crate::engine::Live;
 use crate::error::{Error, Result};
 use crate::lake;
@@ -32,49 +30,6 @@ use crate::query::session::QuerySession;
 
 /// What the expressions are, as messages call them.
 const CLAUSE: &str = "column generation expression";
-
-/// Functions that give another value each time.
-const CHANGING: [&str; 6] =
-    ["clock_timestamp", "gen_random_uuid", "nextval", "random", "setval", "timeofday"];
-
-/// Functions whose value depends on the session or the moment.
-const STABLE: [&str; 18] = [
-    "current_catalog",
-    "current_database",
-    "current_date",
-    "current_role",
-    "current_schema",
-    "current_setting",
-    "current_time",
-    "current_timestamp",
-    "current_user",
-    "currval",
-    "lastval",
-    "localtime",
-    "localtimestamp",
-    "now",
-    "session_user",
-    "statement_timestamp",
-    "transaction_timestamp",
-    "user",
-];
-
-/// Tells whether an expression calls one of these functions.
-fn calls(expression: &Expr, functions: &[&str]) -> bool {
-    let is_one = |function: &Function| {
-        parts(&function.name).last().is_some_and(|name| functions.contains(&name.as_str()))
-    };
-    let found = visit_expressions(expression, |part| match part {
-        Expr::Function(function) if is_one(function) => ControlFlow::Break(()),
-        _ => ControlFlow::Continue(()),
-    });
-    found.is_break()
-}
-
-/// Tells whether a value is another one when it is computed again.
-pub(super) fn is_changing(value: &Expr) -> bool {
-    calls(value, &CHANGING)
-}
 
 /// Returns the columns that an expression names.
 pub(super) fn columns_in(expression: &Expr) -> BTreeSet<String> {
@@ -184,35 +139,8 @@ pub(super) fn read(table: &str, expression: &Expr) -> Result<String> {
         let hint = "It says whose a row is: compute the column of the others.";
         return Err(unsupported(format!("a column that is computed of \"{PROFILE_ID}\""), hint));
     }
-    if is_changing(&expression) || calls(&expression, &STABLE) {
-        return Err(Error::Standard {
-            sqlstate: "42P17",
-            message: "generation expression is not immutable".into(),
-            hint: "Compute it of the columns of the row alone, or make it a DEFAULT.".into(),
-        });
-    }
+    immutable::refuse_calls(&expression)?;
     Ok(expression.to_string())
-}
-
-/// Fails if a statement asks for a generated column of the row that is proposed, which has none yet.
-pub(super) fn refuse_excluded(table: &AnalyticsTable, conflict: &OnConflict) -> Result<()> {
-    let found = visit_expressions(conflict, |part| match part {
-        Expr::CompoundIdentifier(names) => match names.as_slice() {
-            [.., of, name] if normal(of) == "excluded" => match normal(name) {
-                name if table.generated.contains_key(&name) => ControlFlow::Break(name),
-                _ => ControlFlow::Continue(()),
-            },
-            _ => ControlFlow::Continue(()),
-        },
-        _ => ControlFlow::Continue(()),
-    });
-    match found {
-        ControlFlow::Continue(()) => Ok(()),
-        ControlFlow::Break(name) => {
-            let hint = "Write out what the column is computed of.";
-            Err(unsupported(format!("the generated column \"excluded.{name}\""), hint))
-        }
-    }
 }
 
 /// The answer to a value for a generated column.
@@ -367,6 +295,7 @@ impl QuerySession {
         let over = (name, columns.as_slice());
         computed::check(self, &seen.live, over, &expressions, CLAUSE).boxed().await?;
         let computed = Computed::of(self, &seen.live, over, &expressions).boxed().await?;
+        immutable::refuse_plan(computed.plan())?;
         for (given, column) in computed.given.fields().iter().zip(table.generated.keys()) {
             let field = columns.iter().find(|field| field.name() == column);
             let field = field.ok_or_else(|| missing(name))?;
@@ -374,23 +303,38 @@ impl QuerySession {
                 check_assignable(given.data_type(), field)?;
             }
         }
-        refuse_keys(name, table)
+        refuse_actions(table)
     }
 }
 
-/// Fails if a key has a generated column, or a foreign key one of which another is computed and which changes by itself.
-pub(super) fn refuse_keys(name: &str, table: &AnalyticsTable) -> Result<()> {
-    let keys = table.keys(name);
-    let mut in_keys = keys.iter().flat_map(|key| &key.columns);
-    if let Some(column) = in_keys.find(|column| table.generated.contains_key(*column)) {
-        let what = format!("a key of the generated column \"{column}\"");
-        return Err(unsupported(what, "Make a key of the columns that it is computed of."));
-    }
-    for column in table.foreign_keys.iter().flat_map(|key| &key.columns) {
-        if table.generated.contains_key(column) || !computed_of(table, column)?.is_empty() {
-            let what =
-                format!("a foreign key of \"{column}\", which is generated or computed with");
-            return Err(unsupported(what, "Leave one of both out."));
+/// Fails if an action of a foreign key would change a generated column, or one that another is computed of.
+pub(super) fn refuse_actions(table: &AnalyticsTable) -> Result<()> {
+    for key in &table.foreign_keys {
+        let changes =
+            |action| matches!(action, ReferenceAction::SetNull | ReferenceAction::SetDefault);
+        let follows = key.on_update == ReferenceAction::Cascade;
+        let actions =
+            [("UPDATE", follows || changes(key.on_update)), ("DELETE", changes(key.on_delete))];
+        for (when, _) in actions.into_iter().filter(|(_, changes)| *changes) {
+            for column in &key.columns {
+                if table.generated.contains_key(column) {
+                    return Err(Error::Standard {
+                        sqlstate: "42601",
+                        message: format!(
+                            "invalid ON {when} action for foreign key constraint containing generated column"
+                        ),
+                        hint:
+                            "Leave it out: the column is computed. ON DELETE CASCADE takes the row."
+                                .into(),
+                    });
+                }
+                if let Some(other) = computed_of(table, column)?.first() {
+                    let what = format!(
+                        "an ON {when} action that changes \"{column}\", of which \"{other}\" is computed"
+                    );
+                    return Err(unsupported(what, "Use ON DELETE CASCADE, or leave it out."));
+                }
+            }
         }
     }
     Ok(())

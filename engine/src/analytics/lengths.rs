@@ -18,33 +18,42 @@ use crate::query::postgres::types::{format_type, pg_type_of};
 /// 22001 where more than blanks would be cut.
 pub(super) fn fitted(array: ArrayRef, field: &Field) -> Result<ArrayRef> {
     let logical = field.metadata().get(lake::LOGICAL_TYPE);
-    let logical = logical.map(|logical| logical.strip_suffix("[]").unwrap_or(logical));
+    let logical = logical.map(|logical| logical.trim_end_matches("[]"));
     let most = logical.and_then(|logical| {
         let (base, rest) = logical.split_once('(')?;
         let counted = matches!(base, "varchar" | "character varying" | "bpchar" | "character");
         rest.strip_suffix(')').filter(|_| counted)?.parse::<usize>().ok()
     });
-    let Some(most) = most else { return Ok(array) };
-    let lists = array.as_list_opt::<i32>().map(own_values);
-    let elements = lists.as_ref().map_or(&array, |(_, values)| values);
-    if !elements.data_type().is_string() {
+    match most {
+        Some(most) => cut(array, most, field),
+        None => Ok(array),
+    }
+}
+
+/// Cuts texts, or those within arrays of however many dimensions.
+fn cut(array: ArrayRef, most: usize, field: &Field) -> Result<ArrayRef> {
+    if let (Some(lists), DataType::List(item)) = (array.as_list_opt::<i32>(), array.data_type()) {
+        let (offsets, values) = own_values(lists);
+        let fitted = cut(Arc::clone(&values), most, field)?;
+        if Arc::ptr_eq(&fitted, &values) {
+            return Ok(Arc::clone(&array));
+        }
+        let lists = ListArray::try_new(Arc::clone(item), offsets, fitted, lists.nulls().cloned());
+        return Ok(Arc::new(lists.map_err(DataFusionError::from)?));
+    }
+    if !array.data_type().is_string() {
         return Ok(array);
     }
-    let texts = crate::tables::texts(elements)?;
+    let texts = crate::tables::texts(&array)?;
     if texts.iter().flatten().all(|text| text.chars().count() <= most) {
         return Ok(array);
     }
-    let cut = texts.iter().map(|text| match text {
+    let short = texts.iter().map(|text| match text {
         Some(text) => without_blanks(text, most).map(Some).ok_or_else(|| too_long(field)),
         None => Ok(None),
     });
-    let cut: ArrayRef = Arc::new(cut.collect::<Result<StringArray>>()?);
-    let cut = cast(&cut, elements.data_type()).map_err(DataFusionError::from)?;
-    let (Some((offsets, _)), DataType::List(item)) = (lists, array.data_type()) else {
-        return Ok(cut);
-    };
-    let lists = ListArray::try_new(Arc::clone(item), offsets, cut, array.nulls().cloned());
-    Ok(Arc::new(lists.map_err(DataFusionError::from)?))
+    let short: ArrayRef = Arc::new(short.collect::<Result<StringArray>>()?);
+    Ok(cast(&short, array.data_type()).map_err(DataFusionError::from)?)
 }
 
 /// Where arrays begin and end among their values, without the values of those that a limit has left out.
@@ -68,7 +77,7 @@ fn without_blanks(text: &str, most: usize) -> Option<&str> {
 fn too_long(field: &Field) -> Error {
     let (pg_type, modifier) = pg_type_of(field);
     let data_type = format_type(i64::from(pg_type.oid), i64::from(modifier));
-    let of_value = data_type.strip_suffix("[]").unwrap_or(&data_type);
+    let of_value = data_type.trim_end_matches("[]");
     Error::Standard {
         sqlstate: "22001",
         message: format!("value too long for type {of_value}"),

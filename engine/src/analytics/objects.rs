@@ -6,6 +6,7 @@ use arrow::datatypes::Schema;
 use datafusion::sql::sqlparser::ast::{CommentObject, ObjectName, Statement};
 
 use super::acting;
+use super::dependents::Dependents;
 use super::insert::no_column;
 use super::referring::{self, without_referring};
 use super::sequence_objects::{renamed, without_sequences};
@@ -18,6 +19,7 @@ use crate::catalog::{
     TEMPORARY, keyed, placed, qualified, reads_analytics, relations_read,
 };
 use crate::error::{Error, Result};
+use crate::query::planner::parse_one;
 use crate::query::postgres::{self, SessionFacts};
 use crate::query::session::QuerySession;
 
@@ -217,35 +219,26 @@ impl QuerySession {
             self.require_owner(name, relation)?;
         }
         let state = &seen.live.published.state;
-        let mut at = 0;
-        while at < gone.len() {
-            let name = gone[at].clone();
-            for sequence in state.sequences_of(&name) {
-                if !gone.contains(sequence) {
-                    gone.push(sequence.clone());
-                }
-            }
-            for view in state.views_over(&name) {
-                if gone.contains(&view) {
-                    continue;
-                }
-                let word = seen.find(&view).map_or("view", |relation| relation.word());
-                let dependent = format!("{word} {}", qualified(&view));
-                if !cascade {
-                    let hint = "Use DROP ... CASCADE to drop the views that depend on it, too.";
-                    return Err(depended_on(&qualified(&name), &dependent, hint));
-                }
-                written = written.noticed(format!("drop cascades to {dependent}"));
-                gone.push(view);
-            }
-            if let Some(user) = definition_over(state, &name) {
-                return Err(used(&name, user));
-            }
-            at += 1;
+        let count = gone.len();
+        for name in gone.clone() {
+            let sequences = state.sequences_of(&name).filter(|sequence| !gone.contains(sequence));
+            let sequences: Vec<String> = sequences.cloned().collect();
+            gone.extend(sequences);
         }
-        let left = without_sequences(state, &gone, cascade, &mut written.notices)?;
+        let dependents = Dependents::of(state, &gone);
+        if !cascade {
+            dependents.refuse(count)?;
+        }
+        written.notices.extend(dependents.notices());
+        let gone = dependents.into_gone();
+        if let Some((name, user)) =
+            gone.iter().find_map(|name| Some((name, definition_over(state, name)?)))
+        {
+            return Err(used(name, user));
+        }
+        let left = without_sequences(state, &gone, cascade)?;
         let mut left: BTreeMap<String, AnalyticsRelation> = left.into_iter().collect();
-        written.notices.extend(without_referring(state, &gone, cascade, &mut left)?);
+        without_referring(state, &gone, &mut left);
         for name in &gone {
             self.note(seen, name).await?;
         }
@@ -284,7 +277,13 @@ impl QuerySession {
         let state = &seen.live.published.state;
         let referring = referring::renamed(state, name, &to, &mut moved);
         let others = renamed(state, name, &to).into_iter().chain(referring);
-        let mut relations = vec![(name.to_owned(), None), (to, Some(moved))];
+        let mut relations = vec![];
+        for view in state.views_over(name) {
+            let relation = seen.find(&view).ok_or_else(|| missing(&view))?;
+            self.note(seen, &view).await?;
+            relations.push((view, Some(following(relation, name, &to)?)));
+        }
+        relations.extend([(name.to_owned(), None), (to, Some(moved))]);
         relations.extend(others.map(|(name, relation)| (name, Some(relation))));
         self.put_checked(seen, relations)?;
         Ok(Written::tagged(tag))
@@ -358,6 +357,22 @@ impl QuerySession {
     }
 }
 
+/// Returns what becomes of a view that reads the relation which is kept under `name` when that is kept under `to`.
+fn following(relation: &AnalyticsRelation, name: &str, to: &str) -> Result<AnalyticsRelation> {
+    let mut relation = relation.clone();
+    let query = match &mut relation.body {
+        AnalyticsBody::View(view) => Some(&mut view.query),
+        AnalyticsBody::Table(table) => table.definition.as_mut(),
+        AnalyticsBody::Sequence(_) => None,
+    };
+    if let Some(query) = query {
+        let mut statement = parse_one(query)?;
+        postgres::follow(&mut statement, placed(name), placed(to).1);
+        *query = statement.to_string();
+    }
+    Ok(relation)
+}
+
 /// Returns a definition whose query reads a relation that analysts made.
 pub(super) fn definition_over<'a>(state: &'a CatalogState, name: &str) -> Option<&'a Definition> {
     state.all().find(|definition| {
@@ -382,7 +397,7 @@ pub(super) fn used(name: &str, user: &Definition) -> Error {
     depended_on(&qualified(name), &user, "Replace or drop that first.")
 }
 
-pub(super) fn depended_on(what: &str, user: &str, hint: &str) -> Error {
+fn depended_on(what: &str, user: &str, hint: &str) -> Error {
     Error::Standard {
         sqlstate: "2BP01",
         message: format!("cannot drop {what}: {user} depends on it"),

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::columns::ColumnChange;
+use super::dependents::others_depend;
 use super::follow::pending;
 use super::foreign_keys::told;
 use super::statement::unsupported;
@@ -156,15 +157,6 @@ fn of(child: &str, key: &str) -> String {
     format!("constraint {key} on table {}", told(child))
 }
 
-fn others_depend(what: &str, depends: Vec<String>) -> Error {
-    Error::Row {
-        sqlstate: "2BP01",
-        message: format!("cannot drop {what} because other objects depend on it"),
-        detail: Some(depends.join("\n")),
-        hint: "Use DROP ... CASCADE to drop the dependent objects too.".into(),
-    }
-}
-
 /// Returns what becomes of the tables that refer to the one which is kept under `name` when it is kept under `to`, as `moved`.
 pub(super) fn renamed(
     state: &CatalogState,
@@ -180,28 +172,14 @@ pub(super) fn renamed(
 }
 
 /// Drops the foreign keys of tables that stay which refer to relations that go: what these become is put into `left`.
-///
-/// # Errors
-/// SQLSTATE 2BP01 if there are such, and not `cascade`.
 pub(super) fn without_referring(
     state: &CatalogState,
     gone: &[String],
-    cascade: bool,
     left: &mut BTreeMap<String, AnalyticsRelation>,
-) -> Result<Vec<String>> {
-    let mut notices = vec![];
+) {
     for name in gone {
         let lost = state.referring_to(name).filter(|(child, _, _)| !gone.contains(child));
-        let lost: Vec<(&String, &ForeignKey)> = lost.map(|(child, _, key)| (child, key)).collect();
-        if !cascade && !lost.is_empty() {
-            let table = format!("table {}", told(name));
-            let depends = |(child, key): &(&String, &ForeignKey)| {
-                format!("{} depends on {table}", of(child, &key.name))
-            };
-            return Err(others_depend(&table, lost.iter().map(depends).collect()));
-        }
-        for (child, key) in lost {
-            notices.push(format!("drop cascades to {}", of(child, &key.name)));
+        for (child, _, key) in lost {
             let relation = left.entry(child.clone());
             let relation = relation.or_insert_with(|| state.analytics[child].clone());
             if let AnalyticsBody::Table(table) = &mut relation.body {
@@ -209,7 +187,6 @@ pub(super) fn without_referring(
             }
         }
     }
-    Ok(notices)
 }
 
 impl QuerySession {

@@ -33,7 +33,9 @@ use crate::query::access::Access;
 use crate::query::governed::{PROFILE_ID, SUBJECT};
 use crate::query::postgres::input::{Kept, documents};
 use crate::query::postgres::types::{format_type, is_blank_padded, pg_type_of};
-use crate::query::postgres::{Zone, assigned_arrays, assigned_moments, has_ends, input};
+use crate::query::postgres::{
+    Zone, assigned_arrays, assigned_moments, has_ends, input, numerics_of,
+};
 use crate::segment::anchor_of;
 
 /// The system column that tells the rows of a table apart.
@@ -105,7 +107,15 @@ pub(crate) fn layout(columns: &Schema) -> Result<(TableSchema, bool)> {
 /// column of numbers has a number of digits behind the point, whatever those of a query need.
 fn stored_field(column: &Field) -> Result<FieldRef> {
     let plain = Field::new(column.name(), column.data_type().clone(), true);
-    let bare = lake::physical_field(&plain)?;
+    let bare = lake::physical_field(&plain).map_err(|error| match column.data_type() {
+        // Delta has a type for their elements alone, as numbers or texts with a note on the column.
+        DataType::List(item) => Error::Unsupported {
+            what: format!("a column of type {}[] in a table", pg_type_of(item).0.display),
+            hint: "Keep the elements as texts, and cast them back where they are read: CAST(column AS text[])."
+                .into(),
+        },
+        _ => error,
+    })?;
     let logical = column.metadata().get(lake::LOGICAL_TYPE);
     let Some(logical) = logical.filter(|_| !plain.data_type().is_decimal()) else {
         return Ok(bare);
@@ -202,6 +212,10 @@ fn converted(array: &ArrayRef, field: &Field, zone: &Zone) -> Result<ArrayRef> {
         }
         from if target.is_integer() && from.is_decimal() => {
             cast(array, &DataType::Decimal128(38, 0))?
+        }
+        // By their digits: what 1.005 is in binary is less than that.
+        from if from.is_floating() && matches!(target, DataType::Decimal128(..)) => {
+            numerics_of(array, target)?
         }
         _ => Arc::clone(array),
     };

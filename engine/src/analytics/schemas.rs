@@ -2,7 +2,7 @@
 
 use datafusion::sql::sqlparser::ast::{ObjectName, SchemaName};
 
-use super::objects::depended_on;
+use super::dependents::others_depend;
 use super::staged::schema_exists;
 use super::statement::{Write, parts, plain, unsupported};
 use super::write::{Seen, Written};
@@ -111,20 +111,23 @@ impl QuerySession {
             self.require_owner_of(&format!("schema {name}"), &schema.owner)?;
             let within: Vec<String> =
                 state.analytics.keys().filter(|key| placed(key).0 == name).cloned().collect();
-            if let Some(key) = within.first().filter(|_| !cascade) {
-                let word = seen.find(key).map_or("table", |relation| relation.word());
-                let hint = "Use DROP ... CASCADE to drop what is in it, too.";
-                let user = format!("{word} {}", qualified(key));
-                return Err(depended_on(&format!("schema {name}"), &user, hint));
-            }
-            let dropped = self.drop_all(&seen, within.clone(), true).await?;
             // Sequences of a column go with it, and are not told of.
             let goes_alone = |key: &&String| {
                 state.sequence(key).is_none_or(|sequence| sequence.owned_by.is_none())
             };
-            for key in within.iter().filter(goes_alone) {
+            let told = |key: &String| {
                 let word = seen.find(key).map_or("table", |relation| relation.word());
-                written = written.noticed(format!("drop cascades to {word} {}", qualified(key)));
+                format!("{word} {}", qualified(key))
+            };
+            let members: Vec<String> = within.iter().filter(goes_alone).map(told).collect();
+            if !cascade && !members.is_empty() {
+                let schema = format!("schema {name}");
+                let lines = members.iter().map(|member| format!("{member} depends on {schema}"));
+                return Err(others_depend(&schema, lines.collect()));
+            }
+            let dropped = self.drop_all(&seen, within, true).await?;
+            for member in members {
+                written = written.noticed(format!("drop cascades to {member}"));
             }
             written.notices.extend(dropped.notices);
             self.staged().lock().put_schema(&seen.base.published, name, None);

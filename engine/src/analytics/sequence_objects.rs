@@ -9,14 +9,15 @@ use datafusion::sql::sqlparser::ast::{Ident, ObjectName};
 
 use super::constraints::{NumberedBy, not_a_sequence};
 use super::counted::Counted;
+use super::dependents::others_depend;
+use super::foreign_keys::told;
 use super::insert::no_column;
-use super::objects::depended_on;
 use super::sequence_options::{SequenceChanges, check_within};
 use super::statement::{existing, normal, unsupported};
 use super::write::{Seen, Written, already_there, missing};
 use crate::catalog::{
     AnalyticsBody, AnalyticsRelation, AnalyticsSequence, CatalogState, NumberedColumn,
-    SequenceOwner, SequenceRange, WholeNumber, placed, qualified, sequence_of,
+    SequenceOwner, SequenceRange, WholeNumber, placed, sequence_of,
 };
 use crate::error::{Error, Result};
 use crate::query::postgres::SessionFacts;
@@ -219,7 +220,7 @@ impl QuerySession {
 }
 
 /// Returns what becomes of other relations when those that are kept under these names go: columns that sequences among them
-/// have numbered are numbered by nothing any more, if `cascade`. Adds notices of that.
+/// have numbered are numbered by nothing any more, if `cascade`.
 ///
 /// # Errors
 /// SQLSTATE 2BP01 if a column needs a sequence that goes.
@@ -227,24 +228,24 @@ pub(super) fn without_sequences(
     state: &CatalogState,
     gone: &[String],
     cascade: bool,
-    notices: &mut Vec<String>,
 ) -> Result<Vec<(String, AnalyticsRelation)>> {
     let mut left: BTreeMap<String, AnalyticsRelation> = BTreeMap::new();
     for name in gone {
         let Some(sequence) = state.sequence(name) else { continue };
-        let what = format!("sequence {}", qualified(name));
+        let what = format!("sequence {}", told(name));
         for (table, column) in state.numbered_by(name).filter(|(table, _)| !gone.contains(table)) {
-            let of = format!("column {column} of table {}", qualified(table));
+            let of = format!("column {column} of table {}", told(table));
             if sequence.owned_by.as_ref().is_some_and(|owner| owner.identity) {
-                let hint = format!("You can drop {of} instead.");
-                return Err(depended_on(&what, &of, &hint));
+                return Err(Error::Standard {
+                    sqlstate: "2BP01",
+                    message: format!("cannot drop {what} because {of} requires it"),
+                    hint: format!("You can drop {of} instead."),
+                });
             }
-            let user = format!("default value for {of}");
             if !cascade {
-                let hint = "Use DROP ... CASCADE to drop the dependent objects too.";
-                return Err(depended_on(&what, &user, hint));
+                let line = format!("default value for {of} depends on {what}");
+                return Err(others_depend(&what, vec![line]));
             }
-            notices.push(format!("drop cascades to {user}"));
             let Some(relation) = state.analytics.get(table) else { continue };
             let relation = left.entry(table.clone()).or_insert_with(|| relation.clone());
             if let AnalyticsBody::Table(table) = &mut relation.body {

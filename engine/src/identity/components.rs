@@ -16,10 +16,10 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use super::fuzzy::threads;
 use super::halt::Halt;
 use super::hash;
 use super::memory::{table, warm};
+use super::threads::threads;
 
 /// Edges from which they are work for more than one core.
 const EDGES_SHARED_MIN: usize = 1 << 16;

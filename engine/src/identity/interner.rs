@@ -144,6 +144,15 @@ impl KeyTable {
         self.slots[slot]
     }
 
+    /// Brings what is known of some keys into the cache.
+    pub(super) fn warm<K: Iterator<Item = u64>>(&self, keys: impl Fn() -> K) {
+        let mask = self.slots.len() - 1;
+        let first = |key: u64| self.slots[hash::finish(key) as usize & mask];
+        memory::warm(keys().map(first));
+        let ids = keys().map(first).filter(|&id| id != NONE);
+        memory::warm(ids.map(|id| self.keys[id as usize] as u32));
+    }
+
     /// Returns the number of `key`, if it was seen.
     pub(super) fn get(&self, key: u64) -> Option<u32> {
         Some(self.slots[self.slot_of(key)]).filter(|&id| id != NONE)

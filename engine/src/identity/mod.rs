@@ -69,9 +69,11 @@ mod rules;
 mod seating;
 mod summaries;
 mod surnames;
+pub(crate) mod threads;
 pub mod union_find;
 mod values;
 mod versions;
+mod walk;
 
 #[cfg(test)]
 mod tests;

@@ -10,27 +10,26 @@ use std::sync::Arc;
 
 use super::blocks::Blocks;
 use super::cluster::{Clusters, Component, cluster};
-use super::contraction::Pair;
 use super::edges::{Edge, Violation};
 use super::figures::{Figures, Phase, Watch};
-use super::fuzzy::{Fuzzy, Partner};
+use super::fuzzy::Fuzzy;
 use super::graph::{Graph, NewSubject};
 use super::halt::Halt;
 use super::households::Households;
 use super::interner::NONE;
 use super::linkers;
 use super::pool::Pool;
-use super::proposed::{Proposals, Ranges};
+use super::proposed::Proposals;
 use super::rules::Rules;
 use super::summaries::Ignored;
-use super::values::ValueClass;
+use super::threads::{passed_on, threads};
 use super::versions::Settled;
+use super::walk::Walker;
 use crate::matching::{Labels, Model};
 use crate::{Error, Result};
 
-/// Subjects from which no further component is walked to before those there are have been solved. It keeps what was walked to in
-/// the caches of a core, and results do not depend on it.
-const SUBJECTS_TOGETHER: usize = 1_024;
+/// Portions that are solved before their results are put in place: sixteen thousand subjects. Results do not depend on it.
+const PORTIONS_TOGETHER: usize = 64;
 
 /// Profiles over a log of subjects.
 #[derive(Debug)]
@@ -192,13 +191,11 @@ impl Resolver {
         let mut delta = Delta::default();
         let mut seeds = seeds.into_iter();
         loop {
-            let mut portion = self.portion(&mut seeds, before, &mut proposals);
-            self.figures.lap(Phase::Propose, &mut watch);
-            if portion.is_empty() {
+            let solved = self.solve(&mut seeds, before, &mut proposals, &mut watch);
+            if solved.is_empty() {
                 break;
             }
-            let solved = self.solve(&mut portion, &mut watch);
-            for (component, clusters) in portion.iter().zip(&solved) {
+            for (component, clusters) in &solved {
                 delta.subjects_resolved += component.subjects.len();
                 delta.components_resolved += 1;
                 self.replace(component, clusters, resolved as u32, &mut delta);
@@ -220,42 +217,35 @@ impl Resolver {
         delta
     }
 
-    /// Walks from the next seeds to all that hang together with each, until there is enough to be solved together.
-    fn portion(
+    /// Walks from the next seeds to all that hang together with each, and clusters them; nothing if no seed is left.
+    fn solve(
         &mut self,
         seeds: &mut impl Iterator<Item = u32>,
         before: u32,
         proposals: &mut Proposals,
-    ) -> Vec<Component> {
-        let (mut portion, mut subjects) = (Vec::new(), 0);
-        while subjects < SUBJECTS_TOGETHER && !self.halt.is_halted() {
-            let Some(seed) = seeds.next() else { break };
-            if self.visits[seed as usize] > before {
-                continue;
-            }
-            self.walk += 1;
-            let component = self.component_of(seed, proposals);
-            subjects += component.subjects.len();
-            portion.push(component);
-        }
-        portion
-    }
-
-    /// Clusters the subjects of components; of all of them, unless it is to halt.
-    fn solve(&mut self, portion: &mut [Component], watch: &mut Watch) -> Vec<Clusters> {
-        let (graph, fuzzy, figures) = (&self.graph, self.fuzzy.as_ref(), &mut self.figures);
-        let mut solved = Vec::with_capacity(portion.len());
-        for component in &mut *portion {
-            if self.halt.is_halted() {
-                break;
-            }
-            let mut clusters = cluster(graph, fuzzy, component);
-            figures.joined(&clusters, graph.rules.fuzzy_rule());
+        watch: &mut Watch,
+    ) -> Vec<(Component, Clusters)> {
+        let Self { graph, fuzzy, halt, figures, visits, walk, .. } = self;
+        let (graph, fuzzy) = (&*graph, fuzzy.as_ref());
+        let mut walker = Walker { graph, fuzzy, halt, visits, walk, before };
+        let components = || walker.portion(seeds, proposals);
+        let cluster = |components: Vec<Component>| -> Vec<(Component, Clusters)> {
+            let due = components.into_iter().take_while(|_| !halt.is_halted());
+            let clustered = due.map(|mut component| {
+                let clusters = cluster(graph, fuzzy, &mut component);
+                (component, clusters)
+            });
+            clustered.collect()
+        };
+        let walked = || figures.lap(Phase::Propose, watch);
+        let solved = passed_on(threads(), PORTIONS_TOGETHER, components, walked, cluster);
+        let mut solved: Vec<_> = solved.into_iter().flatten().collect();
+        for (_, clusters) in &mut solved {
+            figures.joined(clusters, graph.rules.fuzzy_rule());
             clusters.keep_strongest(graph);
-            solved.push(clusters);
         }
         figures.lap(Phase::Join, watch);
-        for (component, clusters) in portion.iter().zip(&mut solved) {
+        for (component, clusters) in &mut solved {
             let (joined, refused) = (clusters.edges.len(), clusters.violations.len());
             linkers::link(graph, component, clusters);
             figures.led += (clusters.edges.len() - joined) as u64;
@@ -331,92 +321,6 @@ impl Resolver {
         versions.extend(parted);
         versions.append(&mut weighed);
         [seeds, versions, turned]
-    }
-
-    /// Walks from a subject to all that hang together with it: through identifiers and records to everybody who carries
-    /// them, through blocks of MATCH rules along proposed and refused pairs only, and through must-links.
-    fn component_of(&mut self, seed: u32, proposals: &mut Proposals) -> Component {
-        let mut component = Component::default();
-        let mut open = vec![seed];
-        self.visits[seed as usize] = self.walk;
-        let mut met = Vec::new();
-        while let Some(subject) = open.pop() {
-            component.subjects.push(subject);
-            let partners = self.fuzzy.iter().flat_map(|fuzzy| fuzzy.partners(subject));
-            let linked = self.graph.must_linked(subject);
-            for other in partners.map(|partner| partner.subject).chain(linked) {
-                if self.visits[other as usize] != self.walk {
-                    self.visits[other as usize] = self.walk;
-                    open.push(other);
-                }
-            }
-            for value in self.graph.values.of(subject) {
-                if self.graph.values.class(value) == ValueClass::Nobody
-                    || self.graph.values.is_lone(value)
-                {
-                    continue;
-                }
-                if let Some(pairs) = proposals.with(&self.graph, value, subject) {
-                    for (left, right) in pairs.ends() {
-                        for other in [left, right] {
-                            if self.visits[other as usize] != self.walk {
-                                self.visits[other as usize] = self.walk;
-                                open.push(other);
-                            }
-                        }
-                    }
-                    pairs.add_from(subject, &mut component);
-                    continue;
-                }
-                let ranges = proposals.of(&self.graph, value);
-                let first_visit = std::mem::replace(&mut ranges.walk, self.walk) != self.walk;
-                let ranges = ranges.clone();
-                if first_visit && ranges.through_all {
-                    met.push(value);
-                }
-                let (visits, walk) = (&mut self.visits, self.walk);
-                let mut reach = |other: u32| {
-                    if visits[other as usize] != walk {
-                        visits[other as usize] = walk;
-                        open.push(other);
-                    }
-                };
-                if !ranges.through_all {
-                    let ways = &proposals.ways[ranges.ways.clone()];
-                    let from = ways.partition_point(|(from, _)| *from < subject);
-                    let here = ways[from..].iter().take_while(|(from, _)| *from == subject);
-                    here.for_each(|(_, to)| reach(*to));
-                    proposals.add_from(&ranges, subject, &mut component);
-                } else if first_visit {
-                    self.graph.values.subjects(value).for_each(&mut reach);
-                }
-            }
-        }
-        component.subjects.sort_unstable();
-        if let Some(fuzzy) = &self.fuzzy {
-            let is_left_out = |subject: u32| self.graph.is_left_out(subject);
-            for &left in component.subjects.iter().filter(|left| !is_left_out(**left)) {
-                let pairs = fuzzy
-                    .partners(left)
-                    .filter(|partner| partner.subject > left && !is_left_out(partner.subject));
-                component.pairs.extend(pairs.map(|Partner { subject: right, weight }| Pair {
-                    left,
-                    right,
-                    weight,
-                }));
-            }
-        }
-        for value in met {
-            let Ranges { candidates, violations, .. } = proposals.ranges[&value].clone();
-            let here = |subject: u32| self.visits[subject as usize] == self.walk;
-            component
-                .candidates
-                .extend(proposals.candidates[candidates].iter().filter(|pair| here(pair.left)));
-            component
-                .violations
-                .extend(proposals.violations[violations].iter().filter(|pair| here(pair.left)));
-        }
-        component
     }
 
     /// Puts the result of a component in place of what its subjects had.

@@ -21,6 +21,7 @@ use super::hash;
 use super::interner::NONE;
 use super::resolver::Resolver;
 use super::rules::OVERRIDE_RULE;
+use super::threads::{dealt, threads};
 use super::union_find::UnionFind;
 use crate::matching::{Memories, Scorer};
 
@@ -142,21 +143,10 @@ impl Resolver {
     /// Returns the pairs that are worth a look among records of these profiles, and between them and others. Whoever hangs
     /// together with them has to be among them.
     pub fn review(&self, anchors: &[u32]) -> Vec<ReviewPair> {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let part = anchors.len().div_ceil(cores).max(1);
-        let found = std::thread::scope(|scope| {
-            let running: Vec<_> = anchors
-                .chunks(part)
-                .map(|anchors| scope.spawn(move || Reviewer::of(self).found(anchors)))
-                .collect();
-            let ended = running.into_iter().map(|running| match running.join() {
-                Ok(found) => found,
-                Err(panic) => std::panic::resume_unwind(panic),
-            });
-            ended.flatten().collect::<Vec<Found>>()
-        });
+        let parts = anchors.chunks(anchors.len().div_ceil(threads()).max(1));
+        let found = dealt(threads(), parts, |anchors| Reviewer::of(self).found(anchors));
         let mut best: BTreeMap<About, Found> = BTreeMap::new();
-        for found in found {
+        for found in found.into_iter().flatten() {
             let kept = best.entry(self.about(&found)).or_insert(found);
             if self.in_order(&found, kept).is_lt() {
                 *kept = found;

@@ -10,10 +10,11 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::classes::Classes;
-use super::records::{ROW_BIRTH, ROW_GIVEN, ROW_SURNAME, Records, both, joined};
+use super::records::{ROW_BIRTH, ROW_GIVEN, ROW_SURNAME, Records, both};
 use super::rules::{Part, Rule, key};
 use crate::identity::interner::NONE;
 use crate::identity::memory::warm;
+use crate::identity::threads::on_each;
 
 /// The largest block: a key that more records share tells too little to compare them all. A block of it has twenty thousand pairs;
 /// with half of it frequent names are refined sooner, with twice as much four times as many pairs are compared that teach nothing.
@@ -96,7 +97,7 @@ impl Blocks {
         threads: usize,
     ) -> Self {
         let next = AtomicUsize::new(0);
-        let work = || {
+        let work = |_| {
             let (mut done, mut keyed) = (Vec::new(), Keyed::default());
             while let Some(rule) = rules.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let blocks = RuleBlocks::build(records, classes, rule, &mut keyed);
@@ -104,10 +105,7 @@ impl Blocks {
             }
             done
         };
-        let mut built = std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(work)).collect();
-            workers.into_iter().flat_map(|worker| joined(worker.join())).collect::<Vec<_>>()
-        });
+        let mut built: Vec<_> = on_each(threads, work).into_iter().flatten().collect();
         built.sort_by_key(|(name, _)| rules.iter().position(|rule| rule.name == *name));
         let rules: Vec<RuleBlocks> = built.into_iter().map(|(_, blocks)| blocks).collect();
         let keys = keys_of_rows(&rules, records.len(), threads);
@@ -145,17 +143,14 @@ impl Blocks {
     ) -> Vec<S> {
         let tasks = self.tasks();
         let next = AtomicUsize::new(0);
-        let work = || {
+        let work = |_| {
             let mut state = state();
             while let Some(task) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
                 self.visit_task(*task, |pairs| visit(&mut state, pairs));
             }
             state
         };
-        std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(work)).collect();
-            workers.into_iter().map(|worker| joined(worker.join())).collect()
-        })
+        on_each(threads, work)
     }
 
     fn visit_task(&self, task: Task, mut visit: impl FnMut(&[(u32, u32)])) {

@@ -6,10 +6,11 @@
 use super::classes::{Classes, rows_by_value};
 use super::compare::Comparer;
 use super::levels::{LEVELS_MAX, PERSON_COMPARISONS, identifier};
-use super::records::{ROW_GIVEN, ROW_SURNAME, Records, joined};
+use super::records::{ROW_GIVEN, ROW_SURNAME, Records};
 use crate::identity::ValueClass;
 use crate::identity::hash;
 use crate::identity::interner::NONE;
+use crate::identity::threads::on_each;
 
 /// Pairs that were drawn, by comparison and level.
 pub(super) type Counts = Vec<[f64; LEVELS_MAX]>;
@@ -25,13 +26,13 @@ pub(super) fn sample(
     threads: usize,
 ) -> Counts {
     let comparisons = PERSON_COMPARISONS + records.kinds().len();
-    let threads = threads.max(1) as u64;
+    let threads = threads.max(1);
     let pairs = if records.len() > 1 { pairs } else { 0 };
-    let work = |from: u64| {
+    let work = |from: usize| {
         let mut comparer = Comparer::new(records, classes);
         let mut counts = vec![[0.0; LEVELS_MAX]; comparisons];
         let seed = hash::finish(seed);
-        for pair in (from..pairs).step_by(threads as usize) {
+        for pair in (from as u64..pairs).step_by(threads) {
             let draw = |number: u64| (hash::mix(seed, number) % records.len() as u64) as u32;
             let (left, right) = (draw(pair * 2), draw(pair * 2 + 1));
             if left == right {
@@ -46,11 +47,7 @@ pub(super) fn sample(
         }
         counts
     };
-    let all = std::thread::scope(|scope| {
-        let work = &work;
-        let workers: Vec<_> = (0..threads).map(|from| scope.spawn(move || work(from))).collect();
-        workers.into_iter().map(|worker| joined(worker.join())).collect::<Vec<Counts>>()
-    });
+    let all: Vec<Counts> = on_each(threads, work);
     let mut sum = vec![[0.0; LEVELS_MAX]; comparisons];
     for counts in all {
         for (sum, counts) in sum.iter_mut().flatten().zip(counts.iter().flatten()) {

@@ -6,11 +6,12 @@
 
 use super::contradiction::contradictions;
 use super::records::{
-    ROW_BIRTH, ROW_GIVEN, ROW_IDENTIFIERS, ROW_SECOND, ROW_SUFFIX, ROW_SURNAME, Records, joined,
+    ROW_BIRTH, ROW_GIVEN, ROW_IDENTIFIERS, ROW_SECOND, ROW_SUFFIX, ROW_SURNAME, Records,
 };
 use crate::identity::ValueClass;
 use crate::identity::hash;
 use crate::identity::interner::NONE;
+use crate::identity::threads::{dealt, threads};
 
 /// People who may share a value, where no graph says so by its `shared_limit`; with more it identifies nobody. A household of six
 /// is larger than 99 of 100. With three, the telephone of a family of four would be nobody's; with twelve, that of a small firm a
@@ -32,12 +33,8 @@ pub(crate) struct Classes {
 impl Classes {
     /// Counts the people of each value.
     pub(super) fn count(records: &Records) -> Self {
-        let kinds = std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..records.kinds().len())
-                .map(|kind| scope.spawn(move || classes_of(records, kind)))
-                .collect();
-            workers.into_iter().map(|worker| joined(worker.join())).collect()
-        });
+        let kinds = 0..records.kinds().len();
+        let kinds = dealt(threads(), kinds, |kind| classes_of(records, kind));
         Self { kinds, silent: 0 }
     }
 

@@ -14,8 +14,9 @@ use super::groups::Pairs;
 use super::levels::{BIRTH, GIVEN, birth, given};
 use super::model::Model;
 use super::namesakes::may_be_namesakes;
-use super::records::{Records, joined, sort_on};
+use super::records::{Records, sort_on};
 use super::score::{Scorer, Weight};
+use crate::identity::threads::on_each;
 use crate::identity::union_find::UnionFind;
 
 /// Parts of a bit: weights are whole numbers of them, so that a sum does not depend on the order in which it is added up. A thousandth
@@ -143,7 +144,7 @@ pub(super) fn cluster<'a>(
     }
     let components = Components::new(&sets.into_roots(), &edges, overrides);
     let next = AtomicUsize::new(0);
-    let work = || {
+    let work = |_| {
         let scorer = scorer();
         let mut refiner = Refiner {
             records,
@@ -163,10 +164,7 @@ pub(super) fn cluster<'a>(
         }
         (refiner.found, refiner.cut)
     };
-    let results = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(work)).collect();
-        workers.into_iter().map(|worker| joined(worker.join())).collect::<Vec<_>>()
-    });
+    let results = on_each(threads, work);
     let mut clusters = Clusters {
         roots: (0..records.len() as u32).collect(),
         edges: edges.len(),

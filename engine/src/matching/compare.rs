@@ -9,13 +9,14 @@ use super::classes::Classes;
 use super::levels::{ADDRESS, BIRTH, GIVEN, Levels, PERSON_COMPARISONS, SURNAME};
 use super::levels::{address, given, identifier, surname};
 use super::records::{
-    Form, ROW_BIRTH, ROW_CITY, ROW_GIVEN, ROW_IDENTIFIERS, ROW_MIDDLE, ROW_POSTAL_CODE, ROW_SECOND,
-    ROW_STREET, ROW_SURNAME, Records,
+    Form, Kind, ROW_BIRTH, ROW_CITY, ROW_GIVEN, ROW_IDENTIFIERS, ROW_MIDDLE, ROW_POSTAL_CODE,
+    ROW_SECOND, ROW_STREET, ROW_SURNAME, Records,
 };
 use super::vocabulary::split_house;
 use crate::identity::ValueClass;
 use crate::identity::hash;
 use crate::identity::interner::NONE;
+use crate::identity::memory::warm;
 
 /// Remembered pairs of texts for each comparison of texts: 512 KB that stay in the cache of a core. Results do not depend on it.
 const REMEMBERED: usize = 1 << 15;
@@ -99,6 +100,31 @@ impl<'a> Comparer<'a> {
 
     pub(super) fn into_memories(self) -> Memories {
         self.memories
+    }
+
+    /// Brings what records are compared by into the cache: their rows first, then what is known of what these say.
+    pub(super) fn warm(&self, rows: impl Iterator<Item = u32> + Clone) {
+        let Self { records, classes, .. } = *self;
+        records.warm(rows.clone());
+        warm(rows.map(|row| {
+            let row = records.row(row);
+            let house = match row[ROW_STREET] {
+                NONE => NONE,
+                street => records.streets.house(street),
+            };
+            let kinds = records.kinds().iter().enumerate();
+            kinds.fold(house, |known, (kind, Kind { form, .. })| {
+                match row[ROW_IDENTIFIERS + kind] {
+                    NONE => known,
+                    value if *form == Form::Opaque => known ^ classes.get(kind, value) as u32,
+                    value => {
+                        known
+                            ^ classes.get(kind, value) as u32
+                            ^ records.values[kind].sketch(value).length()
+                    }
+                }
+            })
+        }));
     }
 
     /// Compares two records in every respect.
@@ -191,23 +217,19 @@ impl<'a> Comparer<'a> {
                         records.postal_codes.text(other),
                     )
             };
-            let same = street == other
-                || self.memories.street.level(street, other, |l, r| street_level(records, l, r))
-                    == SAME_HOUSE;
-            if same {
-                return Some(if same_place {
-                    address::SAME
-                } else if near() || city == Some(true) {
-                    address::NEAR
-                } else {
-                    address::STREET
-                });
-            }
-            let alike = |memory: &mut Memory| {
-                memory.level(street, other, |l, r| street_level(records, l, r)) == ALIKE_HOUSE
+            let house = if street == other {
+                SAME_HOUSE
+            } else if !records.streets.may_share_number(street, other) {
+                OTHER_HOUSE
+            } else {
+                self.memories.street.level(street, other, |l, r| street_level(records, l, r))
             };
-            if (same_place || near()) && alike(&mut self.memories.street) {
-                return Some(address::NEAR);
+            match house {
+                SAME_HOUSE if same_place => return Some(address::SAME),
+                SAME_HOUSE if city == Some(true) || near() => return Some(address::NEAR),
+                SAME_HOUSE => return Some(address::STREET),
+                ALIKE_HOUSE if same_place || near() => return Some(address::NEAR),
+                _ => {}
             }
         } else if code.is_none() && city.is_none() {
             return None;
@@ -309,16 +331,14 @@ const OTHER_HOUSE: u8 = 0;
 const ALIKE_HOUSE: u8 = 1;
 const SAME_HOUSE: u8 = 2;
 
-/// Compares two different streets: the apartment may be missing, the words may be mistyped, the house may not.
+/// Compares two different streets whose houses may have one number: the apartment may be missing, the words may be mistyped,
+/// the house may not.
 fn street_level(records: &Records, left: u32, right: u32) -> u8 {
     let streets = &records.streets;
     let (left_house, right_house) = (streets.house(left), streets.house(right));
     if left_house == right_house {
         let without_apartment = left == left_house || right == right_house;
         return if without_apartment { SAME_HOUSE } else { ALIKE_HOUSE };
-    }
-    if !streets.may_share_number(left, right) {
-        return OTHER_HOUSE;
     }
     let (words, number) = split_house(streets.text(left_house));
     let (other_words, other_number) = split_house(streets.text(right_house));

@@ -113,6 +113,7 @@ fn may_share_first(
         GivenNames::Two => false,
         GivenNames::Open => {
             udfs::is_slip(text, other_text)
+                || udfs::is_slip_of_form(text, other_text)
                 || udfs::jaro_winkler_at_least(text, other_text, GIVEN_ALIKE).is_some()
         }
     }

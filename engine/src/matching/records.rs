@@ -4,14 +4,13 @@
 //! pair looks at every field of two records and no field of a third: a row is one or two cache lines. [`NONE`] stands
 //! where a record says nothing.
 
-use parking_lot::Mutex;
-
 use super::levels::KINDS_MAX;
 use super::normal::{Normal, Slot};
 use super::vocabulary::{Names, Streets, Values, Vocabulary};
 use crate::identity::hash;
 use crate::identity::interner::NONE;
 use crate::identity::memory::warm;
+use crate::identity::threads::dealt;
 use crate::{Error, Result};
 
 /// What a record may say about its person.
@@ -154,30 +153,15 @@ impl Records {
         let share = count.div_ceil(threads).max(1);
         let ranges = (0..count).step_by(share).map(|from| from..(from + share).min(count));
         let kinds = &self.kinds;
-        let chunks: Vec<Normal> = if threads == 1 {
-            ranges.map(|range| Normal::read(batch, range, kinds)).collect()
-        } else {
-            std::thread::scope(|scope| {
-                let workers: Vec<_> = ranges
-                    .map(|range| scope.spawn(move || Normal::read(batch, range, kinds)))
-                    .collect();
-                workers.into_iter().map(|worker| joined(worker.join())).collect()
-            })
-        };
+        let chunks = dealt(threads, ranges, |range| Normal::read(batch, range, kinds));
         let columns = self.intern(&chunks, threads);
         let (first, stride) = (self.rows.len(), self.stride);
         self.rows.resize(first + count * stride, NONE);
-        std::thread::scope(|scope| {
-            let columns = &columns;
-            let parts = self.rows[first..].chunks_mut(share * stride).zip((0..).step_by(share));
-            for (part, from) in parts {
-                let mut write = move || {
-                    for (place, column) in columns {
-                        let rows = part.chunks_exact_mut(stride);
-                        rows.zip(&column[from..]).for_each(|(row, number)| row[*place] = *number);
-                    }
-                };
-                if threads == 1 { write() } else { drop(scope.spawn(write)) }
+        let parts = self.rows[first..].chunks_mut(share * stride).zip((0..).step_by(share));
+        dealt(threads, parts, |(part, from)| {
+            for (place, column) in &columns {
+                let rows = part.chunks_exact_mut(stride);
+                rows.zip(&column[from..]).for_each(|(row, number)| row[*place] = *number);
             }
         });
         self.arrivals.extend(self.keys.len() as u32..(self.keys.len() + count) as u32);
@@ -226,21 +210,7 @@ impl Records {
                 (ROW_BIRTH, all(|chunk| &chunk.births)),
             ]
         }));
-        if threads == 1 {
-            return tasks.into_iter().flat_map(|task| task()).collect();
-        }
-        let tasks = Mutex::new(tasks.into_iter());
-        let work = || {
-            let mut done = Vec::new();
-            loop {
-                let Some(task) = tasks.lock().next() else { return done };
-                done.append(&mut task());
-            }
-        };
-        std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-            workers.into_iter().flat_map(|worker| joined(worker.join())).collect()
-        })
+        dealt(threads, tasks.into_iter(), |task| task()).into_iter().flatten().collect()
     }
 
     /// Puts the rows in the order of names, and of keys among namesakes, so that nothing that follows depends on the order
@@ -394,9 +364,4 @@ pub(super) fn sort_on<T: Ord + Send>(threads: usize, items: &mut [T]) {
     });
     // It finds the parts that are sorted, and merges them.
     items.sort();
-}
-
-/// Goes on with a panic of a worker as if it were of this thread.
-pub(super) fn joined<T>(result: std::thread::Result<T>) -> T {
-    result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }

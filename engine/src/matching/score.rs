@@ -117,6 +117,11 @@ impl<'a> Scorer<'a> {
         self.comparer.into_memories()
     }
 
+    /// Brings what records are weighed by into the cache, before many of them are weighed.
+    pub(crate) fn warm(&self, rows: impl Iterator<Item = u32> + Clone) {
+        self.comparer.warm(rows);
+    }
+
     /// Returns in what two records agree, in words: each comparison about which both say something.
     pub(crate) fn agreement(&mut self, left: u32, right: u32) -> String {
         let levels = self.comparer.levels(left, right);

@@ -24,9 +24,10 @@ use super::levels::{
     given, identifier, labels, surname,
 };
 use super::model::{ComparisonModel, Health, LevelModel, Model};
-use super::records::{Form, Records, both, joined};
+use super::records::{Form, Records, both};
 use super::rules::{Rule, Teaches, place};
 use crate::identity::interner::{KeyTable, NONE};
+use crate::identity::threads::dealt;
 
 /// Random pairs that show how often records agree by chance. What happens to one pair in ten thousand is seen a hundred times, which
 /// is right to a tenth, or a seventh of a bit; half as many make that a fifth of a bit. What is rarer, such as a mailbox, is counted
@@ -238,7 +239,6 @@ fn fits(
     calibration: &Calibration,
     threads: usize,
 ) -> Vec<Option<Fit>> {
-    let rules: Vec<usize> = (0..evidence.rules.len()).collect();
     let one = |rule: usize| {
         let patterns = &evidence.patterns[rule];
         let pairs: f64 = patterns.iter().map(|pattern| pattern.pairs).sum();
@@ -254,23 +254,7 @@ fn fits(
             if found_families { held(patterns, start, &constraints) } else { fitted }
         })
     };
-    let one = &one;
-    let rules = &rules;
-    let threads = threads.max(1);
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads)
-            .map(|from| {
-                scope.spawn(move || {
-                    let own = rules.iter().skip(from).step_by(threads);
-                    own.map(|&rule| (rule, one(rule))).collect::<Vec<_>>()
-                })
-            })
-            .collect();
-        let mut fits: Vec<_> =
-            workers.into_iter().flat_map(|worker| joined(worker.join())).collect();
-        fits.sort_by_key(|(rule, _)| *rule);
-        fits.into_iter().map(|(_, fit)| fit).collect()
-    })
+    dealt(threads, 0..evidence.rules.len(), one)
 }
 
 /// Averages what the rules say about each comparison.

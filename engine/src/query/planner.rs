@@ -310,7 +310,7 @@ pub async fn plan(
     operators::nest(&mut statement)?;
     expansion::check(&statement)?;
     // What is said of a statement is said of aggregates where they are worked out.
-    postgres::outer_aggregates(&mut statement);
+    postgres::outer_aggregates(&mut statement, facts)?;
     diagnosis::check(&statement)?;
     let written = statement.clone();
     let planned = match plan_own(state, facts, statement).await {

@@ -16,7 +16,7 @@ use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
-pub(crate) use tokens::NOTHING;
+pub(crate) use tokens::{ALTERED, NOTHING};
 /// What a call is named that holds the functions of `ROWS FROM`: no text of a statement has such a name.
 pub(in crate::query) const ROWS_FROM: &str = "\u{1}rows_from";
 
@@ -139,6 +139,10 @@ impl Dialect for Postgres {
                 };
                 Some(among(parser, expr, compare_op, behind))
             }
+            (Keyword::IN, _) if is_query_in_two_brackets(parser, at + 1) => {
+                pass(parser, at + 2);
+                Some(members(parser, expr, negated))
+            }
             _ => None,
         }
     }
@@ -238,6 +242,29 @@ fn among(
         Keyword::ALL => Expr::AllOp { left, compare_op, right },
         _ => Expr::AnyOp { left, compare_op, right, is_some: quantifier == Keyword::SOME },
     })
+}
+
+/// Tells whether two brackets and a query come after `ahead` tokens.
+fn is_query_in_two_brackets(parser: &Parser, ahead: usize) -> bool {
+    let is_bracket = |at: usize| parser.peek_nth_token_ref(at).token == Token::LParen;
+    is_bracket(ahead)
+        && is_bracket(ahead + 1)
+        && matches!(keyword(parser, ahead + 2), Keyword::SELECT | Keyword::WITH)
+}
+
+/// Reads what stands in `IN ((SELECT ...), ...)` behind the first bracket: a query, or a list whose first member is the value of
+/// one, which sqlparser does not look for.
+fn members(parser: &mut Parser, expr: &Expr, negated: bool) -> Result<Expr, ParserError> {
+    let subquery = parser.parse_query()?;
+    let expr = Box::new(expr.clone());
+    if !parser.consume_token(&Token::Comma) {
+        parser.expect_token(&Token::RParen)?;
+        return Ok(Expr::InSubquery { expr, subquery, negated });
+    }
+    let mut list = vec![Expr::Subquery(subquery)];
+    list.extend(parser.parse_comma_separated(Parser::parse_expr)?);
+    parser.expect_token(&Token::RParen)?;
+    Ok(Expr::InList { expr, list, negated })
 }
 
 fn nested(expr: Expr) -> Expr {

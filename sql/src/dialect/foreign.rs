@@ -30,7 +30,7 @@ const REFUSED: [(&str, &str); 19] = [
 ];
 
 /// First words of statements that change data or its shape in ways onefold does not have.
-const UNSUPPORTED: [(&str, &str); 24] = [
+const UNSUPPORTED: [(&str, &str); 28] = [
     ("erase", "Record a refusal with cdp.record_consent until erasure is there."),
     ("suppress", "Record a refusal with cdp.record_consent."),
     ("export profile", "Query profiles, profile_records and profile_identifiers."),
@@ -47,6 +47,10 @@ const UNSUPPORTED: [(&str, &str); 24] = [
     ("create database", "There is one database, onefold; use another --dir for another lake."),
     ("create user", "Use CREATE ROLE name LOGIN PASSWORD '...' PURPOSES (...)."),
     ("create connection", "Name the files in CREATE SOURCE and CREATE DESTINATION."),
+    ("create domain", "Use the type below it, and CHECK of the column: a text CHECK (a <> '')."),
+    ("create type", "Use text with CHECK (a IN ('one', 'two')), or a column for each part."),
+    ("alter domain", "There are no domains but those of information_schema."),
+    ("drop domain", "There are no domains but those of information_schema."),
     ("create model", "Compute the score in SQL with CREATE TRAIT."),
     ("create job", "Use EVERY in the definition."),
     (

@@ -46,8 +46,8 @@ pub(crate) use create::{PERSON_FIELDS, ParsedDefinition, same};
 pub(crate) use error::{ParseError, position_of};
 pub(crate) use lexer::SQL_BYTES_MAX;
 pub(crate) use statement::{
-    Analyze, CopyFormat, CopyInput, CopyOptions, CreateMode, DiscardTarget, ExplainFormat,
-    FetchDirection, ForceQuote, Parsed, RefreshTarget, Statement, TransactionModes,
+    Analyze, CopyFormat, CopyHeader, CopyInput, CopyOptions, CreateMode, DiscardTarget,
+    ExplainFormat, FetchDirection, Forced, Parsed, RefreshTarget, Statement, TransactionModes,
 };
 pub(crate) use tuning::LOCK;
 pub(crate) use write::{readable, refreshed_view};

@@ -395,8 +395,8 @@ pub(crate) enum CopyInput {
 pub(crate) struct CopyOptions {
     /// The format.
     pub(crate) format: CopyFormat,
-    /// A first line with the names of the columns.
-    pub(crate) header: bool,
+    /// What the first line is.
+    pub(crate) header: CopyHeader,
     /// What stands between values: tab for text, comma for CSV.
     pub(crate) delimiter: u8,
     /// What stands for null: `\N` for text, nothing for CSV.
@@ -406,7 +406,22 @@ pub(crate) struct CopyOptions {
     /// CSV only: what stands before a quote within a value.
     pub(crate) escape: u8,
     /// CSV only: which columns are always quoted.
-    pub(crate) force_quote: ForceQuote,
+    pub(crate) force_quote: Forced,
+    /// CSV only: in which columns what stands for null is a text.
+    pub(crate) force_not_null: Forced,
+    /// CSV only: in which columns what stands for null is null also in quotes.
+    pub(crate) force_null: Forced,
+}
+
+/// What the first line of rows in text or CSV is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CopyHeader {
+    /// A row.
+    None,
+    /// The names of the columns, at which nobody looks that reads rows.
+    Skipped,
+    /// The names of the columns, which are to be those of the table.
+    Matched,
 }
 
 /// A format of `COPY`.
@@ -420,9 +435,9 @@ pub(crate) enum CopyFormat {
     Binary,
 }
 
-/// Which columns of CSV are quoted whether they need it or not.
+/// Of which columns of CSV an option holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum ForceQuote {
+pub(crate) enum Forced {
     /// None.
     None,
     /// Every column.

@@ -3,7 +3,7 @@
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::Token;
 
-use super::error::ParseError;
+use super::error::{FEATURE_NOT_SUPPORTED, ParseError};
 use super::lexer::Lexeme;
 use super::nearest;
 
@@ -42,6 +42,37 @@ const SPELT: [&str; 33] = [
     "like", "is", "null", "case", "when", "then", "else", "end", "as", "on", "using", "values",
 ];
 
+/// Types of ranges, which there are none of. Before a text they make a literal that no other grammar has.
+const RANGES: [&str; 12] = [
+    "daterange",
+    "int4range",
+    "int8range",
+    "numrange",
+    "tsrange",
+    "tstzrange",
+    "datemultirange",
+    "int4multirange",
+    "int8multirange",
+    "nummultirange",
+    "tsmultirange",
+    "tstzmultirange",
+];
+
+/// The error of a text in which a literal is a range: `tstzrange '[2026-01-01,2026-02-01)'`.
+fn of_range(input: &str, lexemes: &[Lexeme]) -> Option<ParseError> {
+    lexemes.windows(2).find_map(|pair| {
+        let (Token::Word(word), Token::SingleQuotedString(_)) = (&pair[0].token, &pair[1].token)
+        else {
+            return None;
+        };
+        let name = RANGES.iter().find(|name| word.value.eq_ignore_ascii_case(name))?;
+        let error = ParseError::at(input, pair[0].start, format!("type {name} is not supported"));
+        let hint =
+            "Keep both ends in columns of their own, and compare them: low <= x AND x < high.";
+        Some(error.sqlstate(FEATURE_NOT_SUPPORTED).hint(hint))
+    })
+}
+
 /// The error of a text that cannot be read at a byte: named as PostgreSQL names it, with what may be meant.
 pub(super) fn error(
     input: &str,
@@ -49,6 +80,9 @@ pub(super) fn error(
     byte: usize,
     expected: Option<&str>,
 ) -> ParseError {
+    if let Some(error) = of_range(input, lexemes) {
+        return error;
+    }
     let at = lexemes.iter().position(|lexeme| lexeme.start >= byte);
     let message = match at {
         Some(at) => format!("syntax error at or near \"{}\"", shown(input, &lexemes[at])),

@@ -15,7 +15,7 @@ use datafusion::common::ScalarValue;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::MemoryPool;
 use engine::Result;
-use engine::analytics::CopyTarget;
+use engine::analytics::{CopyFailure, CopyTarget};
 use engine::query::postgres::{Configured, OpenCursor, PreparedStatement, Reachable, Said};
 
 use crate::dialect::Statement;
@@ -110,7 +110,11 @@ pub(crate) trait QuerySession: Send + Sync + 'static {
         })
     }
     /// Puts rows of texts into such a table, column by column, and returns how many they are.
-    async fn copy_rows(&self, _target: &CopyTarget, _columns: Vec<ArrayRef>) -> Result<u64> {
+    async fn copy_rows(
+        &self,
+        _target: &CopyTarget,
+        _columns: Vec<ArrayRef>,
+    ) -> Result<u64, CopyFailure> {
         Ok(0)
     }
     /// Holds rows that came in pieces against each other. A session without tables has none.

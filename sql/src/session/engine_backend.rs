@@ -11,7 +11,7 @@ use datafusion::common::ScalarValue;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use engine::analytics::{CopyTarget, PlannedWrite, Staged};
+use engine::analytics::{CopyFailure, CopyTarget, PlannedWrite, Staged};
 use engine::catalog::{Body, Capability, Definition, Kind};
 use engine::identity_refresh::impact_columns;
 use engine::jobs::{Target, Trigger};
@@ -208,7 +208,11 @@ impl QuerySession for EngineSession {
         self.session.copy_target(relation, columns).boxed().await
     }
 
-    async fn copy_rows(&self, target: &CopyTarget, columns: Vec<ArrayRef>) -> Result<u64> {
+    async fn copy_rows(
+        &self,
+        target: &CopyTarget,
+        columns: Vec<ArrayRef>,
+    ) -> Result<u64, CopyFailure> {
         lanes::go_heavy().await;
         self.session.copy_rows(target, columns).boxed().await
     }

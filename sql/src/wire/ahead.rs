@@ -150,7 +150,7 @@ mod tests {
     use tokio::sync::mpsc;
 
     use super::*;
-    use crate::dialect::{CopyFormat, CopyOptions, ForceQuote};
+    use crate::dialect::{CopyFormat, CopyHeader, CopyOptions, Forced};
     use crate::wire::copy::CopyEncoder;
     use crate::wire::encode::{Format, IntervalStyle, RowEncoder, Zone};
     use crate::wire::output::RowRun;
@@ -206,12 +206,14 @@ mod tests {
         let copy = |format, delimiter| {
             let options = CopyOptions {
                 format,
-                header: false,
+                header: CopyHeader::None,
                 delimiter,
                 null: "\\N".into(),
                 quote: b'"',
                 escape: b'"',
-                force_quote: ForceQuote::None,
+                force_quote: Forced::None,
+                force_not_null: Forced::None,
+                force_null: Forced::None,
             };
             let intervals = IntervalStyle::Postgres;
             Framing::Copy(CopyEncoder::new(&schema, options, Zone::utc(), intervals))

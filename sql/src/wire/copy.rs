@@ -7,8 +7,9 @@ use arrow::datatypes::{DataType, FieldRef, Schema};
 use bytes::{BufMut, BytesMut};
 
 use super::encode::{Column, Format, IntervalStyle, RowEncoder, Zone, set_length};
+use super::error::WireError;
 use super::message::{self, COPY_DATA};
-use crate::dialect::{CopyFormat, CopyOptions, ForceQuote};
+use crate::dialect::{CopyFormat, CopyHeader, CopyOptions, Forced};
 
 /// What a binary COPY begins with: a signature, no flags and no extension.
 const BINARY_HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
@@ -46,9 +47,9 @@ impl CopyEncoder {
         let quoted: Vec<bool> = rows
             .names()
             .map(|name| match &options.force_quote {
-                ForceQuote::None => false,
-                ForceQuote::All => true,
-                ForceQuote::Columns(columns) => columns.iter().any(|column| column == name),
+                Forced::None => false,
+                Forced::All => true,
+                Forced::Columns(columns) => columns.iter().any(|column| column == name),
             })
             .collect();
         let header_due = options.format == CopyFormat::Binary;
@@ -75,7 +76,7 @@ impl CopyEncoder {
         message::copy_out(format_of(self.options.format), self.rows.width(), out);
         match self.options.format {
             CopyFormat::Binary => {}
-            format if self.options.header => {
+            format if self.options.header != CopyHeader::None => {
                 let mut line = Vec::new();
                 for (index, name) in self.rows.names().enumerate() {
                     if index > 0 {
@@ -229,6 +230,16 @@ impl CopyEncoder {
     }
 }
 
+/// Fails unless all columns that are to be quoted are there.
+pub(crate) fn check_forced(schema: &Schema, options: &CopyOptions) -> Result<(), WireError> {
+    let Forced::Columns(columns) = &options.force_quote else { return Ok(()) };
+    match columns.iter().find(|column| schema.column_with_name(column).is_none()) {
+        None => Ok(()),
+        Some(column) => Err(WireError::new("42703", format!("column \"{column}\" does not exist"))
+            .hint("FORCE_QUOTE takes columns that are copied.")),
+    }
+}
+
 /// The bytes for which a value is quoted or escaped.
 struct Special {
     table: [bool; 256],
@@ -304,12 +315,14 @@ mod tests {
     fn what_is_special_is_seen_wherever_it_stands() {
         let options = |format, delimiter, quote| CopyOptions {
             format,
-            header: false,
+            header: CopyHeader::None,
             delimiter,
             null: String::new(),
             quote,
             escape: quote,
-            force_quote: ForceQuote::None,
+            force_quote: Forced::None,
+            force_not_null: Forced::None,
+            force_null: Forced::None,
         };
         for options in [
             options(CopyFormat::Text, b'\t', b'"'),

@@ -1,12 +1,15 @@
 //! The rows of `COPY ... FROM STDIN` in binary, as they come in pieces: a header, and for each row the number of its values and
 //! the values, each behind its length, as parameters are sent.
 
+use std::borrow::Cow;
+
 use arrow::array::ArrayRef;
 use arrow::datatypes::{DataType, Decimal128Type, DecimalType, Field};
 use datafusion::common::ScalarValue;
 
+use super::copy_rows::{Origin, Taken};
 use super::encode::{Format, Zone};
-use super::error::{WireError, sqlstate};
+use super::error::{CopyContext, WireError, sqlstate};
 use super::limits::{COPIED_BYTES_MAX, COPIED_ROW_BYTES_MAX, COPIED_ROWS_MAX};
 use super::parameter::{decode, held_as};
 use super::types::PgType;
@@ -20,6 +23,8 @@ const CRITICAL: u32 = 0xffff_0000;
 
 /// Takes pieces apart into rows, and rows into columns of values.
 pub(crate) struct BinaryParser {
+    /// The table that they fill, as errors name it.
+    relation: String,
     columns: Vec<Column>,
     /// That of the session.
     zone: Zone,
@@ -49,14 +54,15 @@ struct Column {
 }
 
 impl BinaryParser {
-    /// Takes rows of these columns.
-    pub(crate) fn new(columns: &[Field], zone: Zone) -> BinaryParser {
+    /// Takes rows of these columns of a table.
+    pub(crate) fn new(relation: &str, columns: &[Field], zone: Zone) -> BinaryParser {
         let column = |column: &Field| {
             let oid = PgType::of(column).oid;
             let held = held_as(oid).unwrap_or(DataType::Utf8);
             Column { held: Field::new(column.name(), held, true), oid, values: Vec::new() }
         };
         BinaryParser {
+            relation: relation.to_owned(),
             columns: columns.iter().map(column).collect(),
             zone,
             rows: 0,
@@ -100,10 +106,7 @@ impl BinaryParser {
         pending.drain(..read);
         self.pending = pending;
         if !self.is_full() && self.pending.len() > COPIED_ROW_BYTES_MAX {
-            return Err(wrong(format!(
-                "row {} is longer than {COPIED_ROW_BYTES_MAX} bytes",
-                self.row
-            )));
+            return Err(self.wrong(format!("row is longer than {COPIED_ROW_BYTES_MAX} bytes")));
         }
         Ok(())
     }
@@ -113,20 +116,22 @@ impl BinaryParser {
         match (self.begun, self.pending.is_empty()) {
             (true, true) => Ok(()),
             (false, _) => Err(wrong("COPY file signature not recognized")),
-            (true, false) => Err(wrong("unexpected EOF in COPY data")),
+            (true, false) => Err(self.wrong("unexpected EOF in COPY data")),
         }
     }
 
-    /// Returns the rows that were taken since the last time, column by column.
-    pub(crate) fn take(&mut self) -> Result<Vec<ArrayRef>, WireError> {
+    /// Returns the rows that were taken since the last time.
+    pub(crate) fn take(&mut self) -> Result<Taken, WireError> {
+        let first = self.row - self.rows as u64;
         (self.rows, self.bytes) = (0, 0);
-        self.columns.iter_mut().map(Column::take).collect()
+        let columns = self.columns.iter_mut().map(Column::take).collect::<Result<_, _>>()?;
+        Ok(Taken { columns, origin: Origin::Rows(first) })
     }
 
     /// Takes the row that bytes begin with, and returns those behind it; `None` as long as it has not come whole.
     fn take_row<'b>(&mut self, bytes: &'b [u8]) -> Result<Option<&'b [u8]>, WireError> {
         if self.ended && !bytes.is_empty() {
-            return Err(wrong("received copy data after EOF marker"));
+            return Err(self.wrong("received copy data after EOF marker"));
         }
         let Some((count, values)) = bytes.split_first_chunk::<2>() else { return Ok(None) };
         let count = i16::from_be_bytes(*count);
@@ -136,25 +141,51 @@ impl BinaryParser {
         }
         if usize::try_from(count) != Ok(self.columns.len()) {
             let expected = self.columns.len();
-            return Err(wrong(format!("row field count is {count}, expected {expected}")));
+            let message = format!("row field count is {count}, expected {expected}");
+            return Err(self.wrong(message));
         }
         let mut behind = values;
-        for _ in &self.columns {
-            match value(behind)? {
+        for column in &self.columns {
+            let next = value(behind);
+            let next = next.map_err(|error| error.within(Some(self.context(Some(column)))))?;
+            match next {
                 Some((_, rest)) => behind = rest,
                 None => return Ok(None),
             }
         }
         let mut rest = values;
-        for column in &mut self.columns {
+        for column in 0..self.columns.len() {
             let Some((value, further)) = value(rest)? else { return Ok(None) };
-            let taken = column.push(value, &self.zone);
-            self.bytes += taken.map_err(|error| column.refused(error, self.row))?;
+            let taken = self.columns[column].push(value, &self.zone);
+            self.bytes += taken.map_err(|error| self.refused(error, &self.columns[column]))?;
             rest = further;
         }
         self.rows += 1;
         self.row += 1;
         Ok(Some(behind))
+    }
+
+    /// Says where the row is that is read, and its column.
+    fn context(&self, column: Option<&Column>) -> CopyContext {
+        CopyContext {
+            relation: self.relation.clone(),
+            line: self.row,
+            column: column.map(|column| column.held.name().clone()),
+            text: None,
+        }
+    }
+
+    /// An error in the row that is read.
+    fn wrong(&self, message: impl Into<Cow<'static, str>>) -> WireError {
+        wrong(message).within(Some(self.context(None)))
+    }
+
+    /// Says where a value is that cannot be read.
+    fn refused(&self, mut error: WireError, column: &Column) -> WireError {
+        if error.sqlstate == sqlstate::INVALID_BINARY_REPRESENTATION {
+            error.message = "incorrect binary data format".into();
+        }
+        error.within(Some(self.context(Some(column))))
     }
 }
 
@@ -187,15 +218,6 @@ impl Column {
         let message = format!("COPY FROM STDIN in binary to column \"{}\"", self.held.name());
         WireError::new(sqlstate::FEATURE_NOT_SUPPORTED, format!("{message} is not supported"))
             .hint("Use FORMAT text or csv.")
-    }
-
-    /// Says where a value is that cannot be read.
-    fn refused(&self, mut error: WireError, row: u64) -> WireError {
-        if error.sqlstate == sqlstate::INVALID_BINARY_REPRESENTATION {
-            error.message = "incorrect binary data format".into();
-        }
-        error.detail = Some(format!("It is in row {row}, column \"{}\".", self.held.name()));
-        error
     }
 }
 
@@ -231,7 +253,7 @@ fn value(bytes: &[u8]) -> Result<Option<Value<'_>>, WireError> {
     Ok(behind.split_at_checked(length).map(|(value, behind)| (Some(value), behind)))
 }
 
-fn wrong(message: impl Into<std::borrow::Cow<'static, str>>) -> WireError {
+fn wrong(message: impl Into<Cow<'static, str>>) -> WireError {
     WireError::new("22P04", message)
         .hint("Check the format, and that the columns are those of the table, in their order.")
 }
@@ -249,7 +271,7 @@ mod tests {
             Field::new("name", DataType::Utf8, true),
             Field::new("amount", DataType::Decimal128(18, 2), true),
         ];
-        BinaryParser::new(&columns, Zone::utc())
+        BinaryParser::new("t", &columns, Zone::utc())
     }
 
     fn begun() -> Vec<u8> {
@@ -285,7 +307,7 @@ mod tests {
                 }
                 parser.finish().unwrap();
                 assert_eq!(parser.rows(), 3);
-                let columns = parser.take().unwrap();
+                let columns = parser.take().unwrap().columns;
                 let ids: Vec<_> = columns[0].as_primitive::<Int32Type>().iter().collect();
                 assert_eq!(ids, [Some(7), None, Some(-1)], "{size}");
                 let texts = |at: usize| -> Vec<Option<String>> {
@@ -302,7 +324,7 @@ mod tests {
     #[test]
     fn numerics_of_arrays_keep_their_digits() {
         let list = DataType::new_list(DataType::Decimal128(18, 2), true);
-        let mut parser = BinaryParser::new(&[Field::new("a", list, true)], Zone::utc());
+        let mut parser = BinaryParser::new("t", &[Field::new("a", list, true)], Zone::utc());
         let array = |value: &[u8]| {
             let mut array = Vec::new();
             for word in [1, 0, 1700, 1, 1, i32::try_from(value.len()).unwrap()] {
@@ -316,7 +338,7 @@ mod tests {
         for value in rows {
             parser.push(&row(&[value])).unwrap();
         }
-        let lists = parser.take().unwrap();
+        let lists = parser.take().unwrap().columns;
         let texts = lists[0].as_list::<i32>().values().as_string::<i32>();
         assert_eq!(texts.iter().flatten().collect::<Vec<_>>(), ["1234.5", "7"]);
         assert!(lists[0].is_null(1));
@@ -325,7 +347,7 @@ mod tests {
     #[test]
     fn short_rows_are_taken_before_there_are_many() {
         let columns = vec![Field::new("a", DataType::Int32, true); 100];
-        let mut parser = BinaryParser::new(&columns, Zone::utc());
+        let mut parser = BinaryParser::new("t", &columns, Zone::utc());
         let nulls = row(&[None; 100]);
         let count = 2 * COPIED_BYTES_MAX / (100 * size_of::<ScalarValue>());
         let piece = [begun(), nulls.repeat(count)].concat();
@@ -335,7 +357,7 @@ mod tests {
         let mut found = 0;
         while parser.is_full() {
             assert!(parser.rows() * 100 * size_of::<ScalarValue>() < 2 * COPIED_BYTES_MAX);
-            found += parser.take().unwrap()[99].len();
+            found += parser.take().unwrap().columns[99].len();
             parser.push(&[]).unwrap();
         }
         parser.finish().unwrap();
@@ -367,5 +389,10 @@ mod tests {
         check(&size, "22P04", "invalid field size");
         let long = with(&row(&[Some(&[0; 5]), None, None]));
         check(&long, "22P03", "incorrect binary data format");
+        let context = |input: &[u8]| parser().push(input).unwrap_err().context.unwrap().to_string();
+        let second = with(&[row(&[None; 3]), row(&[Some(&[0; 5]), None, None])].concat());
+        assert_eq!(context(&second), "COPY t, line 2, column id");
+        assert_eq!(context(&size), "COPY t, line 1, column id");
+        assert_eq!(context(&with(&row(&[None]))), "COPY t, line 1");
     }
 }

@@ -4,94 +4,74 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, StringBuilder};
 
-use super::copy_binary::BinaryParser;
-use super::error::{WireError, sqlstate};
+use super::copy_rows::{Lines, Origin, Taken};
+use super::error::{CopyContext, WireError, shown, sqlstate};
 use super::limits::{COPIED_BYTES_MAX, COPIED_ROW_BYTES_MAX, COPIED_ROWS_MAX};
-use crate::dialect::{CopyFormat, CopyOptions};
-
-/// What takes the rows of a COPY apart.
-pub(crate) enum CopyReader {
-    /// Text and CSV, into columns of texts.
-    Written(CopyParser),
-    /// Binary, into columns of values.
-    Binary(BinaryParser),
-}
-
-impl CopyReader {
-    /// Returns how many rows wait to be taken.
-    pub(crate) fn rows(&self) -> usize {
-        match self {
-            CopyReader::Written(parser) => parser.rows(),
-            CopyReader::Binary(parser) => parser.rows(),
-        }
-    }
-
-    /// Tells whether so many wait that they are to be taken before others come.
-    pub(crate) fn is_full(&self) -> bool {
-        match self {
-            CopyReader::Written(parser) => parser.is_full(),
-            CopyReader::Binary(parser) => parser.is_full(),
-        }
-    }
-
-    /// Takes the next piece.
-    pub(crate) fn push(&mut self, piece: &[u8]) -> Result<(), WireError> {
-        match self {
-            CopyReader::Written(parser) => parser.push(piece),
-            CopyReader::Binary(parser) => parser.push(piece),
-        }
-    }
-
-    /// Takes what is left when there are no more pieces.
-    pub(crate) fn finish(&mut self) -> Result<(), WireError> {
-        match self {
-            CopyReader::Written(parser) => parser.finish(),
-            CopyReader::Binary(parser) => parser.finish(),
-        }
-    }
-
-    /// Returns the rows that were taken since the last time, column by column.
-    pub(crate) fn take(&mut self) -> Result<Vec<ArrayRef>, WireError> {
-        match self {
-            CopyReader::Written(parser) => Ok(parser.take()),
-            CopyReader::Binary(parser) => parser.take(),
-        }
-    }
-}
+use crate::dialect::{CopyFormat, CopyHeader, CopyOptions, Forced};
 
 /// Takes pieces apart into rows, and rows into columns of texts.
 pub(crate) struct CopyParser {
     options: CopyOptions,
-    columns: Vec<StringBuilder>,
+    /// The table that is filled, as errors name it.
+    relation: String,
+    columns: Vec<Filled>,
     rows: usize,
     /// Bytes of the values of these.
     bytes: usize,
-    /// The number of the line that comes next, from 1.
+    /// Where they stand.
+    lines: Lines,
+    /// The number of the line that was read last, from 1.
     line: u64,
+    /// Line ends within the row that is looked at.
+    broken: u64,
     /// The beginning of a row whose end has not come.
     pending: Vec<u8>,
     /// How much of it was looked at, and whether that ends within quotes.
     scanned: usize,
     quoted: bool,
-    header: bool,
+    header_due: bool,
     /// After `\.` nothing counts.
     ended: bool,
 }
 
+/// A column that is filled.
+struct Filled {
+    name: String,
+    values: StringBuilder,
+    /// Whether what stands for null is a text, and whether it is null also in quotes.
+    not_null: bool,
+    null: bool,
+}
+
 impl CopyParser {
-    /// Takes rows of so many columns.
-    pub(crate) fn new(options: CopyOptions, width: usize) -> CopyParser {
-        let header = options.header;
+    /// Takes rows of these columns of a table.
+    pub(crate) fn new(options: CopyOptions, relation: &str, columns: &[String]) -> CopyParser {
+        let header_due = options.header != CopyHeader::None;
+        let is_of = |forced: &Forced, name: &String| match forced {
+            Forced::None => false,
+            Forced::All => true,
+            Forced::Columns(names) => names.contains(name),
+        };
+        let filled = |name: &String| Filled {
+            name: name.clone(),
+            values: StringBuilder::new(),
+            not_null: is_of(&options.force_not_null, name),
+            null: is_of(&options.force_null, name),
+        };
+        let columns = columns.iter().map(filled).collect();
         CopyParser {
             options,
-            columns: (0..width).map(|_| StringBuilder::new()).collect(),
+            relation: relation.to_owned(),
+            columns,
             rows: 0,
             bytes: 0,
-            line: 1,
+            lines: Lines::default(),
+            line: 0,
+            broken: 0,
             pending: Vec::new(),
             scanned: 0,
             quoted: false,
-            header,
+            header_due,
             ended: false,
         }
     }
@@ -119,24 +99,29 @@ impl CopyParser {
         self.scanned -= start;
         self.pending = pending;
         if self.pending.len() > COPIED_ROW_BYTES_MAX {
-            return Err(self.wrong(&format!("row is longer than {COPIED_ROW_BYTES_MAX} bytes")));
+            self.line += 1;
+            let message = format!("row is longer than {COPIED_ROW_BYTES_MAX} bytes");
+            return Err(self.wrong(message, None));
         }
         Ok(())
     }
 
     /// Takes what stands behind the last line end.
     pub(crate) fn finish(&mut self) -> Result<(), WireError> {
-        if self.quoted {
-            return Err(self.wrong("unterminated CSV quoted field"));
-        }
         let row = std::mem::take(&mut self.pending);
+        if self.quoted {
+            self.line += 1 + self.broken;
+            return Err(self.wrong("unterminated CSV quoted field".to_owned(), Some(&row)));
+        }
         if row.is_empty() { Ok(()) } else { self.row(&row) }
     }
 
-    /// Returns the rows that were taken since the last time, column by column.
-    pub(crate) fn take(&mut self) -> Vec<ArrayRef> {
+    /// Returns the rows that were taken since the last time.
+    pub(crate) fn take(&mut self) -> Taken {
         (self.rows, self.bytes) = (0, 0);
-        self.columns.iter_mut().map(|column| Arc::new(column.finish()) as ArrayRef).collect()
+        let columns = self.columns.iter_mut();
+        let columns = columns.map(|column| Arc::new(column.values.finish()) as ArrayRef).collect();
+        Taken { columns, origin: Origin::Lines(std::mem::take(&mut self.lines)) }
     }
 
     /// Returns where the next row of the pending bytes ends.
@@ -150,8 +135,11 @@ impl CopyParser {
                 self.scanned += 1;
             } else if csv && *byte == self.options.quote {
                 self.quoted = !self.quoted;
-            } else if *byte == b'\n' && !self.quoted {
-                return Some(at);
+            } else if *byte == b'\n' {
+                if !self.quoted {
+                    return Some(at);
+                }
+                self.broken += 1;
             }
         }
         None
@@ -159,21 +147,57 @@ impl CopyParser {
 
     fn row(&mut self, row: &[u8]) -> Result<(), WireError> {
         let row = row.strip_suffix(b"\r").unwrap_or(row);
-        let done = match () {
-            () if self.ended => Ok(()),
-            () if std::mem::take(&mut self.header) => Ok(()),
-            () if row == b"\\." => {
-                self.ended = true;
-                Ok(())
-            }
-            () if self.options.format == CopyFormat::Csv => self.csv_row(row),
-            () => self.text_row(row),
-        };
-        self.line += 1;
-        done
+        self.line += 1 + std::mem::take(&mut self.broken);
+        if self.ended {
+            return Ok(());
+        }
+        if std::mem::take(&mut self.header_due) {
+            return match self.options.header {
+                CopyHeader::Matched => self.match_header(row),
+                CopyHeader::Skipped | CopyHeader::None => Ok(()),
+            };
+        }
+        if row == b"\\." {
+            self.ended = true;
+            return Ok(());
+        }
+        let values = self.values(row)?;
+        self.append(values, row)
     }
 
-    fn text_row(&mut self, row: &[u8]) -> Result<(), WireError> {
+    /// Takes a row apart.
+    fn values(&self, row: &[u8]) -> Result<Vec<Option<String>>, WireError> {
+        match self.options.format {
+            CopyFormat::Csv => self.csv_values(row),
+            CopyFormat::Text | CopyFormat::Binary => self.text_values(row),
+        }
+    }
+
+    /// Fails unless the first line has the names of the columns.
+    fn match_header(&self, row: &[u8]) -> Result<(), WireError> {
+        let names = self.values(row)?;
+        let (found, expected) = (names.len(), self.columns.len());
+        if found != expected {
+            let message =
+                format!("wrong number of fields in header line: got {found}, expected {expected}");
+            return Err(self.wrong(message, Some(row)));
+        }
+        for (at, (found, column)) in names.iter().zip(&self.columns).enumerate() {
+            let got = match found {
+                Some(name) if *name == column.name => continue,
+                Some(name) => format!("\"{name}\""),
+                None => format!("null value (\"{}\")", self.options.null),
+            };
+            let (field, expected) = (at + 1, &column.name);
+            let message = format!(
+                "column name mismatch in header line field {field}: got {got}, expected \"{expected}\""
+            );
+            return Err(self.wrong(message, Some(row)));
+        }
+        Ok(())
+    }
+
+    fn text_values(&self, row: &[u8]) -> Result<Vec<Option<String>>, WireError> {
         let mut values = Vec::with_capacity(self.columns.len());
         let mut start = 0;
         let mut at = 0;
@@ -187,7 +211,7 @@ impl CopyParser {
             at += 1;
         }
         values.push(self.text_value(&row[start..])?);
-        self.append(values)
+        Ok(values)
     }
 
     fn text_value(&self, raw: &[u8]) -> Result<Option<String>, WireError> {
@@ -233,7 +257,7 @@ impl CopyParser {
         self.utf8(value).map(Some)
     }
 
-    fn csv_row(&mut self, row: &[u8]) -> Result<(), WireError> {
+    fn csv_values(&self, row: &[u8]) -> Result<Vec<Option<String>>, WireError> {
         let (quote, escape) = (self.options.quote, self.options.escape);
         let mut values = Vec::with_capacity(self.columns.len());
         let (mut value, mut quoted, mut was_quoted) = (Vec::new(), false, false);
@@ -256,7 +280,7 @@ impl CopyParser {
             at += 1;
         }
         values.push(self.csv_value(value, was_quoted)?);
-        self.append(values)
+        Ok(values)
     }
 
     fn csv_value(&self, value: Vec<u8>, quoted: bool) -> Result<Option<String>, WireError> {
@@ -266,121 +290,74 @@ impl CopyParser {
         }
     }
 
-    fn append(&mut self, values: Vec<Option<String>>) -> Result<(), WireError> {
-        if values.len() < self.columns.len() {
-            return Err(self.wrong("missing data for a column"));
+    fn append(&mut self, values: Vec<Option<String>>, row: &[u8]) -> Result<(), WireError> {
+        if let Some(missing) = self.columns.get(values.len()) {
+            let message = format!("missing data for column \"{}\"", missing.name);
+            return Err(self.wrong(message, Some(row)));
         }
         if values.len() > self.columns.len() {
-            return Err(self.wrong("extra data after last expected column"));
+            let message = "extra data after last expected column".to_owned();
+            return Err(self.wrong(message, Some(row)));
         }
+        let null = &self.options.null;
         for (column, value) in self.columns.iter_mut().zip(values) {
+            let value = match value {
+                None if column.not_null => Some(null.clone()),
+                Some(text) if column.null && text == *null => None,
+                value => value,
+            };
             self.bytes += value.as_ref().map_or(0, String::len);
-            column.append_option(value);
+            column.values.append_option(value);
         }
+        self.lines.push(self.line, row);
         self.rows += 1;
         Ok(())
     }
 
     fn utf8(&self, value: Vec<u8>) -> Result<String, WireError> {
-        String::from_utf8(value).map_err(|_| {
-            WireError::new(
-                sqlstate::CHARACTER_NOT_IN_REPERTOIRE,
-                format!("line {}: invalid byte sequence for encoding \"UTF8\"", self.line),
-            )
+        let bytes = match String::from_utf8(value) {
+            Ok(text) if !text.contains('\0') => return Ok(text),
+            Ok(_) => vec![0],
+            Err(error) => {
+                let start = error.utf8_error().valid_up_to();
+                let rest = &error.as_bytes()[start..];
+                rest[..rest.len().min(length_of_letter(rest[0]))].to_vec()
+            }
+        };
+        let bytes: Vec<String> = bytes.iter().map(|byte| format!("0x{byte:02x}")).collect();
+        let message = format!("invalid byte sequence for encoding \"UTF8\": {}", bytes.join(" "));
+        Err(WireError::new(sqlstate::CHARACTER_NOT_IN_REPERTOIRE, message)
             .hint("Send texts in UTF-8.")
-        })
+            .within(Some(self.context(None))))
     }
 
-    /// An error at the line that is read. Its values stay out of it: they may be personal.
-    fn wrong(&self, what: &str) -> WireError {
-        WireError::new("22P04", format!("line {}: {what}", self.line))
+    /// An error at the line that is read.
+    fn wrong(&self, message: String, row: Option<&[u8]>) -> WireError {
+        WireError::new("22P04", message)
             .hint("Check DELIMITER, NULL and QUOTE, and the list of columns.")
+            .within(Some(self.context(row)))
+    }
+
+    fn context(&self, row: Option<&[u8]>) -> CopyContext {
+        CopyContext {
+            relation: self.relation.clone(),
+            line: self.line,
+            column: None,
+            text: row.map(shown),
+        }
+    }
+}
+
+/// Returns how many bytes the letter has that begins with this one, as far as that can be told.
+fn length_of_letter(first: u8) -> usize {
+    match first {
+        0xc0..=0xdf => 2,
+        0xe0..=0xef => 3,
+        0xf0..=0xf7 => 4,
+        _ => 1,
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use arrow::array::{Array, AsArray};
-
-    use super::*;
-    use crate::dialect::ForceQuote;
-
-    fn options(format: CopyFormat, header: bool) -> CopyOptions {
-        let csv = format == CopyFormat::Csv;
-        CopyOptions {
-            format,
-            header,
-            delimiter: if csv { b',' } else { b'\t' },
-            null: if csv { String::new() } else { "\\N".into() },
-            quote: b'"',
-            escape: b'"',
-            force_quote: ForceQuote::None,
-        }
-    }
-
-    /// Takes `input` in pieces of `size` bytes, and returns the rows as one text.
-    fn rows(options: CopyOptions, input: &str, size: usize) -> Result<String, String> {
-        let mut parser = CopyParser::new(options, 2);
-        for piece in input.as_bytes().chunks(size) {
-            parser.push(piece).map_err(|error| error.message.to_string())?;
-        }
-        parser.finish().map_err(|error| error.message.to_string())?;
-        let count = parser.rows();
-        let columns = parser.take();
-        let cell = |row: usize, column: &ArrayRef| {
-            let texts = column.as_string::<i32>();
-            if texts.is_null(row) { "NULL".to_owned() } else { texts.value(row).to_owned() }
-        };
-        let rows = (0..count).map(|row| {
-            columns.iter().map(|column| cell(row, column)).collect::<Vec<_>>().join("|")
-        });
-        Ok(rows.collect::<Vec<_>>().join(";"))
-    }
-
-    #[test]
-    fn text_is_read_in_pieces_of_any_size() {
-        let input = "a\tb\n\\N\t\n x\\ty\t\\\\N\r\n\\101\t\\x42\n\\.\nnothing";
-        for size in [1, 2, 7, 100] {
-            let found = rows(options(CopyFormat::Text, false), input, size);
-            assert_eq!(found.as_deref(), Ok("a|b;NULL|; x\ty|\\N;A|B"), "{size}");
-        }
-    }
-
-    #[test]
-    fn csv_is_read_in_pieces_of_any_size() {
-        let input = "one,two\n1,\"a,\"\"b\"\"\nc\"\n,\"\"\n2,x";
-        for size in [1, 2, 7, 100] {
-            let found = rows(options(CopyFormat::Csv, true), input, size);
-            assert_eq!(found.as_deref(), Ok("1|a,\"b\"\nc;NULL|;2|x"), "{size}");
-        }
-    }
-
-    #[test]
-    fn long_rows_are_taken_before_there_are_many() {
-        let mut parser = CopyParser::new(options(CopyFormat::Text, false), 2);
-        let row = format!("{}\tb\n", "a".repeat(COPIED_BYTES_MAX / 4));
-        for _ in 0..4 {
-            assert!(!parser.is_full());
-            parser.push(row.as_bytes()).unwrap();
-        }
-        assert!(parser.is_full());
-        assert_eq!(parser.take().len(), 2);
-        assert!(!parser.is_full());
-        // A piece of very many rows is gone through once.
-        parser.push("a\tb\n".repeat(1 << 18).as_bytes()).unwrap();
-        assert_eq!(parser.rows(), 1 << 18);
-    }
-
-    #[test]
-    fn rows_of_another_width_are_refused_by_their_line() {
-        for (input, message) in [
-            ("a\tb\nc\n", "line 2: missing data for a column"),
-            ("a\tb\tc\n", "line 1: extra data after last expected column"),
-        ] {
-            let found = rows(options(CopyFormat::Text, false), input, 3);
-            assert_eq!(found, Err(message.to_owned()));
-        }
-        let open = rows(options(CopyFormat::Csv, false), "a,\"b", 3);
-        assert_eq!(open, Err("line 1: unterminated CSV quoted field".to_owned()));
-    }
-}
+#[path = "copy_in_tests.rs"]
+mod tests;

@@ -95,6 +95,8 @@ pub(crate) fn error(error: &WireError, out: &mut BytesMut) {
     let hint = error.hint.as_deref().or_else(|| super::error::usual_hint(error.sqlstate));
     fields.extend(hint.map(|hint| (b'H', without_zeros(hint))));
     fields.extend(error.position.map(|position| (b'P', position.to_string())));
+    let context = error.context.as_ref().map(|context| without_zeros(&context.to_string()));
+    fields.extend(context.map(|context| (b'W', context)));
     put(&ErrorResponse::new(fields), out);
 }
 

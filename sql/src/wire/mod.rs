@@ -26,6 +26,8 @@ mod connection;
 mod copy;
 mod copy_binary;
 mod copy_in;
+mod copy_reader;
+mod copy_rows;
 mod encode;
 mod error;
 mod frame;

@@ -98,11 +98,15 @@ pub(crate) fn array_of(element: u32) -> u32 {
 
 /// Returns the elements of a list with the logical type that the name of the list's own type says, such as `_name`.
 pub(crate) fn elements_of(list: &Field, element: &FieldRef) -> FieldRef {
-    let named = list.metadata().get(LOGICAL_TYPE_KEY).and_then(|word| catalog::by_name(word));
+    let word = list.metadata().get(LOGICAL_TYPE_KEY);
+    let named = word.and_then(|word| catalog::by_name(word));
     let of_array = named.filter(|array| array.len == -1 && array.element != 0);
     match of_array.and_then(|array| catalog::by_oid(array.element)) {
         Some(named) if !element.metadata().contains_key(LOGICAL_TYPE_KEY) => {
-            let metadata = [(LOGICAL_TYPE_KEY.to_owned(), named.name.clone())];
+            // Elements are filled up to the length that stands in the name of the array.
+            let written = word.map(|word| word.trim_end_matches("[]"));
+            let written = written.filter(|word| word.ends_with(')')).unwrap_or(&named.name);
+            let metadata = [(LOGICAL_TYPE_KEY.to_owned(), written.to_owned())];
             std::sync::Arc::new(element.as_ref().clone().with_metadata(metadata.into()))
         }
         _ => element.clone(),

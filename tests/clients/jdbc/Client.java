@@ -250,7 +250,7 @@ public final class Client {
   static void cursors(Connection connection) {
     check(
         "fetch size",
-        "25659 25655",
+        "25659 25656",
         () -> {
           connection.setAutoCommit(false);
           Statement statement = connection.createStatement();

@@ -5,7 +5,9 @@ use arrow::datatypes::DataType;
 use super::second_name::level_with_second_names;
 use super::slip::{is_alike, is_name_slip};
 use crate::column::{Specification, text, texts};
-use crate::normalize::given_name::{GivenNames, given_name_key, relate_given_names};
+use crate::normalize::given_name::{
+    GivenNames, given_name_key, is_slip_of_form, relate_given_names,
+};
 use crate::normalize::name::{compared, normalize_name_part};
 
 /// Nothing speaks for one name.
@@ -87,7 +89,7 @@ pub fn given_name_level(left: &str, right: &str) -> u8 {
         GivenNames::One => SAME,
         GivenNames::Two => DIFFERENT,
         GivenNames::Open if is_name_slip(left, right) => CLOSE,
-        GivenNames::Open if is_alike(left, right, ALIKE) => LOOSE,
+        GivenNames::Open if is_alike(left, right, ALIKE) || is_slip_of_form(left, right) => LOOSE,
         GivenNames::Open => DIFFERENT,
     }
 }
@@ -113,6 +115,7 @@ mod tests {
             ("Marai", "Maria", Some("one slip")),
             ("Katarzna", "Katarzyna", Some("one slip")),
             ("Marta", "Maria", Some("different")),
+            ("Zbyszke", "Zbigniew", Some("alike")),
             ("Christine", "Christopher", Some("different")),
             ("Romana", "Roman", Some("different")),
             ("J.", "Jan", Some("initial")),

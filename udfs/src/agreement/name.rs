@@ -11,7 +11,9 @@ use super::second_name;
 use super::slip::{SLIP_LENGTH_MIN, is_slip};
 use crate::column::{Specification, text, texts};
 use crate::normalize::family_name::{is_family_name, is_vietnamese, turn_family_name};
-use crate::normalize::given_name::{GivenNames, given_name_key, is_given_name, relate_given_names};
+use crate::normalize::given_name::{
+    GivenNames, given_name_key, is_given_name, is_slip_of_form, relate_given_names,
+};
 use crate::normalize::name::{compared, normalize_name, take_suffix};
 use crate::normalize::surname::surname_key;
 
@@ -287,7 +289,8 @@ fn given_names(left: Option<NamePart<'_>>, right: Option<NamePart<'_>>) -> Agree
         let agree = initial(left, right) || initial(right, left);
         return if agree { Agreement::Unknown } else { Agreement::Different };
     }
-    let is_slip = related == GivenNames::Open && is_slip(left.text, right.text);
+    let is_slip = related == GivenNames::Open
+        && (is_slip(left.text, right.text) || is_slip_of_form(left.text, right.text));
     if is_slip { Agreement::Similar } else { Agreement::Different }
 }
 

@@ -59,6 +59,8 @@ pub enum Key<'a> {
     Name(&'a str),
     /// The element of an array, from 0, or from -1 at its end; objects have none.
     Index(i64),
+    /// The text itself, where it is neither an object nor an array.
+    Itself,
 }
 
 /// Returns the text of a member or an element of `json`, as it stands there; `None` when it is not there or when `json`
@@ -67,6 +69,7 @@ pub fn json_get<'a>(json: &'a str, key: Key<'_>) -> Option<&'a str> {
     match key {
         Key::Name(name) => Scanner::new(json).member(name),
         Key::Index(index) => Scanner::new(json).element(index),
+        Key::Itself => Scanner::new(json).scalar_alone(),
     }
 }
 
@@ -99,12 +102,23 @@ fn get(
     get: impl for<'v, 'k> Fn(&'v str, Key<'k>, &'v mut String) -> Option<&'v str>,
 ) -> Result<ArrayRef> {
     if let Some(indexes) = arguments.integers(1) {
+        let jsonb = arguments.are_jsonb();
         return collect(arguments, |json, row, spare| {
-            get(json, Key::Index(indexes.get(row)?), spare)
+            let key = match indexes.get(row)? {
+                // PostgreSQL keeps a `jsonb` that is no object in an array, which this operator looks into.
+                0 | -1 if jsonb && is_scalar(json) => Key::Itself,
+                index => Key::Index(index),
+            };
+            get(json, key, spare)
         });
     }
     let names = arguments.text(1)?;
     collect(arguments, |json, row, spare| get(json, Key::Name(names.get(row)?), spare))
+}
+
+/// Tells whether JSON is neither an object nor an array.
+fn is_scalar(json: &str) -> bool {
+    !json.trim_ascii_start().starts_with(['{', '['])
 }
 
 /// Collects what is found in each document. What has escapes is written into a text that all rows share.
@@ -182,6 +196,25 @@ pub(super) mod tests {
             assert_eq!(json_get(json, Key::Name(name)), expected, "{json}");
             assert_eq!(json_get_text(json, Key::Name(name)).as_deref(), as_text, "{json}");
         }
+    }
+
+    #[test]
+    fn scalars_are_found_in_themselves() {
+        for (json, expected, as_text) in [
+            (" 5 ", Some("5"), Some("5")),
+            (r#""a\"b""#, Some(r#""a\"b""#), Some("a\"b")),
+            ("null", Some("null"), None),
+            ("true", Some("true"), Some("true")),
+            ("[5]", None, None),
+            (r#"{"a": 5}"#, None, None),
+            ("5 6", None, None),
+            ("", None, None),
+        ] {
+            assert_eq!(json_get(json, Key::Itself), expected, "{json}");
+            assert_eq!(json_get_text(json, Key::Itself).as_deref(), as_text, "{json}");
+            assert_eq!(json_get(json, Key::Index(0)).is_some(), json == "[5]", "{json}");
+        }
+        assert!(is_scalar(" 5") && !is_scalar(" [5]") && !is_scalar("{}"));
     }
 
     #[test]

@@ -91,6 +91,16 @@ impl<'a> Scanner<'a> {
         found
     }
 
+    /// Returns the value that the text is, if it is neither an object nor an array.
+    pub(crate) fn scalar_alone(mut self) -> Option<&'a str> {
+        if matches!(self.peek()?, b'{' | b'[') {
+            return None;
+        }
+        let value = self.value()?;
+        self.end()?;
+        Some(value)
+    }
+
     /// Returns how many elements the array has that the text is.
     pub(super) fn elements(mut self) -> Option<usize> {
         self.take(b'[')?;

@@ -11,6 +11,7 @@ use arrow::datatypes::DataType;
 use super::given_names::GIVEN_NAMES;
 use super::more_given_names::{MORE_NAMES, PLAIN_NAMES, RARE_NAMES, VARIANTS};
 use super::name::{compared, normalize_name_part};
+use crate::agreement::slip::is_name_slip;
 use crate::column::{Specification, booleans, text};
 
 /// The shortest name in which a letter is taken for a slip where neither of two names is known.
@@ -66,6 +67,15 @@ static NAMES: LazyLock<HashMap<&'static str, Known>> = LazyLock::new(|| {
         (name, Known { full, variants, is_rare: rare.contains(&name) })
     };
     names.into_iter().map(known).collect()
+});
+
+/// The forms of every full name, itself included.
+static FORMS: LazyLock<HashMap<&'static str, Vec<&'static str>>> = LazyLock::new(|| {
+    let mut forms: HashMap<&'static str, Vec<&'static str>> = HashMap::new();
+    for (form, known) in NAMES.iter() {
+        known.full.iter().for_each(|name| forms.entry(name).or_default().push(form));
+    }
+    forms
 });
 
 /// Returns the words of each line of a table, with the place of the line.
@@ -167,6 +177,18 @@ pub fn relate_given_names(left: &str, right: &str) -> GivenNames {
     }
 }
 
+/// Tells whether one of two folded given names, which no table knows, is a form of the other one with a slip: `Zbyszke` beside
+/// `Zbigniew`, who is called Zbyszek.
+pub fn is_slip_of_form(left: &str, right: &str) -> bool {
+    let (word, known) = match (NAMES.get(left), NAMES.get(right)) {
+        (None, Some(known)) => (left, known),
+        (Some(known), None) => (right, known),
+        _ => return false,
+    };
+    let mut forms = known.full.iter().filter_map(|name| FORMS.get(name)).flatten();
+    forms.any(|form| is_name_slip(word, form) && relate_given_names(word, form) == GivenNames::Open)
+}
+
 /// Tells whether `name` with another ending is the feminine name: `Roman` and `Romana`, `Marcel` and `Marcelle`, `Paolo` and
 /// `Paola`. `may_be_name` is false for what no table knows beside a name that one knows: `Katarzyn` has lost a letter.
 fn is_feminine(name: &str, feminine: &str, may_be_name: bool) -> bool {
@@ -258,6 +280,19 @@ mod tests {
                 assert_eq!(relate_given_names(left, right), expected, "{left} {right}");
                 assert_eq!(relate_given_names(right, left), expected, "{right} {left}");
             }
+        }
+    }
+
+    #[test]
+    fn a_pet_form_may_be_mistyped() {
+        for pair in ["zbyszke/zbigniew", "marai/marysia", "wladyslwa/wladek", "mwagdalena/magda"] {
+            let (left, right) = pair.split_once('/').unwrap();
+            assert!(is_slip_of_form(left, right) && is_slip_of_form(right, left), "{pair}");
+        }
+        // What a table knows is no slip.
+        for pair in ["marek/maria", "zbigor/zbigniew", "bob/robert"] {
+            let (left, right) = pair.split_once('/').unwrap();
+            assert!(!is_slip_of_form(left, right), "{pair}");
         }
     }
 

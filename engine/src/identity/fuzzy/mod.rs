@@ -13,7 +13,6 @@
 mod check;
 mod index;
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::graph::{Graph, NewSubject};
@@ -22,6 +21,7 @@ use super::hash;
 use super::interner::NONE;
 use super::memory::warm;
 use super::pool::Pool;
+use super::threads::{dealt, threads};
 use super::values::ValueClass;
 use crate::catalog::FuzzyRule;
 use crate::matching::{
@@ -40,6 +40,9 @@ const ROWS_SHARED_MIN: usize = 64;
 
 /// Rows that a core takes at a time: few enough that all cores end together. Results do not depend on it.
 const ROWS_PER_TASK: usize = 32;
+
+/// Rows whose keys are looked up together, so that what is waited for is waited for once: some hundred keys.
+const ROWS_WARMED: usize = 16;
 
 /// Memories of what was compared that are kept from one refresh to the next, each of one and a half megabytes.
 const MEMORIES_KEPT_MAX: usize = 8;
@@ -197,10 +200,15 @@ impl Fuzzy {
         };
         let first = self.records.len() as u32;
         self.records.add(&batch, threads());
-        for (row, waited) in (first..).zip(&waiting) {
+        let rows: Vec<u32> = (first..self.records.len() as u32).collect();
+        for rows in rows.chunks(ROWS_WARMED) {
+            let keys: Vec<_> = rows.iter().map(|&row| self.keys.of(&self.records, row)).collect();
+            self.index.warm(&keys);
+            keys.iter().for_each(|keys| self.index.add(keys, &mut self.closed));
+        }
+        for (row, waited) in rows.into_iter().zip(&waiting) {
             self.rows[waited.subject as usize] = row;
             self.subjects.push(waited.subject);
-            self.index.add(&self.keys.of(&self.records, row), &mut self.closed);
             for (kind, values) in values.iter().enumerate() {
                 let (value, number) =
                     (values[(row - first) as usize], self.records.value(row, kind));
@@ -360,18 +368,10 @@ impl Fuzzy {
                 rows.get(from..to).filter(|rows| !rows.is_empty() && !halt.is_halted())
             })
         };
-        std::thread::scope(|scope| {
-            let workers = memories.iter_mut().map(|memories| {
-                let tasks = tasks();
-                scope.spawn(move || self.compare(graph, memories, tasks))
-            });
-            let workers: Vec<_> = workers.collect();
-            let ended = workers.into_iter().map(|worker| match worker.join() {
-                Ok(found) => found,
-                Err(panic) => std::panic::resume_unwind(panic),
-            });
-            ended.fold(Found::default(), Found::with)
-        })
+        let workers = memories.iter_mut();
+        let found =
+            dealt(workers.len(), workers, |memories| self.compare(graph, memories, tasks()));
+        found.into_iter().fold(Found::default(), Found::with)
     }
 
     fn compare<'b>(
@@ -390,12 +390,12 @@ impl Fuzzy {
                     .iter()
                     .map(|&other| self.turns[other as usize] ^ self.subjects[other as usize]),
             );
-            self.records.warm(neighbours.iter().copied());
             let comes_by_itself =
                 |other: u32| self.turns[other as usize] == self.turn && other < row;
             let own = record(row);
             neighbours.retain(|&other| !comes_by_itself(other) && record(other) != own);
             found.weighed += neighbours.len() as u64;
+            scorer.warm(neighbours.iter().copied());
             for &other in &neighbours {
                 let sums = scorer.sums(row, other);
                 let [left, right] = [row, other].map(|row| self.subjects[row as usize]);
@@ -466,10 +466,4 @@ fn bits_of(probability: f64) -> f32 {
 /// Returns the key under which the matcher knows a record.
 pub(super) fn record_key(source: &str, record: &str) -> u64 {
     hash::mix(hash::text(source), hash::text(record))
-}
-
-pub(super) fn threads() -> usize {
-    // To ask the system takes as long as a small batch.
-    static THREADS: OnceLock<usize> = OnceLock::new();
-    *THREADS.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{Circle, Households, Tie};
-use crate::identity::fuzzy::{Fuzzy, threads};
+use crate::identity::fuzzy::Fuzzy;
 use crate::identity::resolver::Resolver;
+use crate::identity::threads::{dealt, threads};
 use crate::matching::{BITS_MAX, COMPONENT_MAX, Memories, SILENCE_BITS, Scorer, Together, parts};
 
 /// Circles from which weighing is work for all cores.
@@ -91,17 +92,9 @@ impl Resolver {
             let largest = circles.iter().map(Vec::len).max().unwrap_or_default();
             return weigh(circles, Memories::of(largest));
         }
-        let weigh = &weigh;
-        std::thread::scope(|scope| {
-            let shares = circles.chunks(circles.len().div_ceil(threads()));
-            let workers: Vec<_> =
-                shares.map(|share| scope.spawn(move || weigh(share, Memories::new()))).collect();
-            let ended = workers.into_iter().map(|worker| match worker.join() {
-                Ok(found) => found,
-                Err(panic) => std::panic::resume_unwind(panic),
-            });
-            ended.flatten().collect()
-        })
+        let shares = circles.chunks(circles.len().div_ceil(threads()));
+        let found = dealt(threads(), shares, |share| weigh(share, Memories::new()));
+        found.into_iter().flatten().collect()
     }
 
     /// Weighs the profiles of one circle; `None` if nothing in it speaks for a household, if it has more records than are

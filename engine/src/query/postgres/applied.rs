@@ -183,8 +183,11 @@ fn is_stuck_exists(subquery: &Subquery) -> bool {
         && (!around::taken_by_relations(plan).is_empty() || around::asks_chosen(plan))
 }
 
+/// Tells whether DataFusion makes no join of a relation that depends on the row before it. Conditions that it takes out of a query
+/// in `FROM` keep the names that their columns have there.
 fn is_stuck(subquery: &Subquery) -> bool {
-    is_correlated(subquery) && !pulls_up(&subquery.subquery)
+    is_correlated(subquery)
+        && (around::renames_chosen(&subquery.subquery) || !pulls_up(&subquery.subquery))
 }
 
 /// The same of a value, which is an error where there are several.

@@ -2,8 +2,8 @@
 //!
 //! DataFusion's own wraps around: the largest bigint plus one is the smallest. Once the types of a statement are settled,
 //! [`CheckedIntegers`] puts checked functions in the place of `+`, `-` and `*` over integers. They are named and shown as
-//! the operators are, so that no column and no plan reads otherwise. On the same way through the plan intervals get their
-//! [order](intervals).
+//! the operators are, so that no column and no plan reads otherwise. On the same way through the plan intervals
+//! and arrays get their order ([intervals], [array_order]), and casts that round become [functions](narrowed()).
 
 use std::sync::{Arc, LazyLock};
 
@@ -24,7 +24,8 @@ use datafusion::optimizer::AnalyzerRule;
 use datafusion::physical_expr_common::datum::apply;
 
 use super::functions::added_again;
-use super::intervals;
+use super::narrowed::narrowed;
+use super::{array_order, intervals};
 
 /// The rule. It must come after DataFusion's own, which make the types of both sides equal.
 #[derive(Debug)]
@@ -43,17 +44,19 @@ impl AnalyzerRule for CheckedIntegers {
                 let name = names.save(&expr);
                 let checked = expr.transform_up(|expr| {
                     // Sums are told apart first.
-                    checked(intervals::compared(expr, &schema)?, &schema)
+                    let compared = intervals::compared(expr, &schema)?;
+                    checked(array_order::compared(compared, &schema), &schema)
                 })?;
                 Ok(checked.update_data(|expr| name.restore(expr)))
             })?
-            .map_data(intervals::arranged)
+            .map_data(|node| Ok(array_order::arranged(intervals::arranged(node)?)))
         })
         .data()
     }
 }
 
-/// Puts a checked function in the place of an operator over integers. Sums of them are told that they may be added up again.
+/// Puts a checked function in the place of an operator over integers, and a function in that of a cast which rounds. Sums of
+/// integers are told that they may be added up again.
 fn checked(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     let integer = |expr: &Expr| expr.get_type(schema).ok().filter(DataType::is_integer);
     match expr {
@@ -73,6 +76,10 @@ fn checked(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             }
             None => Ok(Transformed::no(Expr::Negative(inner))),
         },
+        Expr::Cast(cast) => Ok(match narrowed(&cast, schema) {
+            Some(function) => Transformed::yes(function),
+            None => Transformed::no(Expr::Cast(cast)),
+        }),
         Expr::AggregateFunction(mut call) => match added_again(&call, schema) {
             Some(function) => {
                 call.func = function;

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::DataType;
+use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{Column, DFSchema, Result, ScalarValue, TableReference, internal_err};
 use datafusion::functions_aggregate::expr_fn::{count, max, min};
 use datafusion::logical_expr::expr::{Exists, SetComparison, SetQuantifier};
@@ -22,6 +23,26 @@ use super::types::TYPE_KEY;
 const COMPARED: &str = "\u{1}compared";
 /// Its column, which may come to stand beside others of the subquery.
 const VALUE: &str = "\u{1}value";
+
+/// Tells whether what is compared has one value for all rows, or turns out to once what chooses it is worked out, as of
+/// `coalesce(5, n)`.
+pub(super) fn is_constant(expr: &Expr) -> bool {
+    let is_chosen = |part: &Expr| {
+        Ok(match part {
+            Expr::Case(case) => case.when_then_expr.iter().any(|(when, _)| is_known(when)),
+            Expr::ScalarFunction(call) if call.func.name() == "coalesce" => {
+                call.args.first().is_some_and(is_known)
+            }
+            _ => false,
+        })
+    };
+    is_known(expr) || expr.exists(is_chosen).unwrap_or(false)
+}
+
+/// Tells whether an expression names no column.
+fn is_known(expr: &Expr) -> bool {
+    expr.column_refs().is_empty() && !expr.contains_outer()
+}
 
 /// The first column of a subquery under a name of its own.
 pub(super) fn compared(plan: &LogicalPlan) -> Result<(LogicalPlan, Column)> {

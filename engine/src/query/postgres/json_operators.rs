@@ -1,15 +1,18 @@
 //! Operators that mean something else over `jsonb` than over arrays, texts and numbers: `@>`, `<@`, `||` and `-`;
-//! and subscripts, which are `->`.
+//! and subscripts, which are `->` by a name and a step of a path by a number.
 
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::logical_expr::expr::Cast;
 use datafusion::logical_expr::{Expr, ExprSchemable, GetFieldAccess};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use super::facts::SessionFacts;
-use super::functions::{CHOOSING, CONCAT, CONTAINED, CONTAINS, DELETE, call_json, failure, own};
+use super::functions::{
+    CHOOSING, CONCAT, CONTAINED, CONTAINS, DELETE, bounded, call_json, failure, own,
+};
 use super::types::TYPE_KEY;
 use crate::Error;
 
@@ -45,12 +48,20 @@ pub(super) fn subscript(
     access: &GetFieldAccess,
     document: &Expr,
     schema: &DFSchema,
+    facts: &Arc<SessionFacts>,
 ) -> Result<Option<Expr>> {
     if !is_jsonb(document, schema) {
         return Ok(None);
     }
     let key = match access {
         GetFieldAccess::NamedStructField { name } => Expr::Literal(name.clone(), None),
+        // A step of a path, and not `->`, which finds a scalar in itself.
+        GetFieldAccess::ListIndex { key } if is_number(key, schema) => {
+            let step = Expr::Cast(Cast::new(key.clone(), DataType::Utf8));
+            let path = bounded::call("make_array", vec![step]);
+            let at = |path| call_json("json_get_path", vec![document.clone(), path], facts);
+            return Ok(path.and_then(at));
+        }
         GetFieldAccess::ListIndex { key } => key.as_ref().clone(),
         GetFieldAccess::ListRange { .. } => {
             return Err(failure(Error::Standard {
@@ -62,6 +73,10 @@ pub(super) fn subscript(
     };
     let get = own().into_iter().find(|function| function.name() == "json_get");
     Ok(get.map(|get| get.call(vec![document.clone(), key])))
+}
+
+fn is_number(expr: &Expr, schema: &DFSchema) -> bool {
+    expr.get_type(schema).is_ok_and(|found| found.is_integer())
 }
 
 fn is_jsonb(expr: &Expr, schema: &DFSchema) -> bool {

@@ -26,6 +26,8 @@ pub(super) enum Mark {
     Merged,
     /// Merged columns come first, as `SELECT *` shows them.
     MergedFirst,
+    /// As `Merged`, and the columns that are merged stay by their [`hidden`] names.
+    Kept,
     /// There is no plan that would answer it rightly.
     Refused,
 }
@@ -36,15 +38,21 @@ impl Mark {
         match self {
             Mark::Merged => "\u{1}merged",
             Mark::MergedFirst => "\u{1}merged first",
+            Mark::Kept => "\u{1}merged and kept",
             Mark::Refused => "\u{1}refused",
         }
     }
 
     /// Reads the mark of a nest.
     pub(super) fn of(alias: &TableAlias) -> Option<Self> {
-        let all = [Mark::Merged, Mark::MergedFirst, Mark::Refused];
+        let all = [Mark::Merged, Mark::MergedFirst, Mark::Kept, Mark::Refused];
         all.into_iter().find(|mark| mark.name() == alias.name.value)
     }
+}
+
+/// What a column of a relation is called once it is merged into another: no text of a statement has such a name.
+pub(super) fn hidden(name: &str) -> String {
+    format!("\u{1}own {name}")
 }
 
 /// The planner of marked joins.
@@ -169,8 +177,8 @@ fn shown(
     }
     for column in left.columns() {
         match shared.iter().find(|shared| shared.left == column) {
-            Some(found) if mark == Mark::Merged => shown.push(merged(found)),
-            Some(_) => {}
+            Some(_) if mark == Mark::MergedFirst => {}
+            Some(found) => shown.push(merged(found)),
             None => shown.push(Expr::Column(column)),
         }
     }
@@ -179,7 +187,24 @@ fn shown(
         rest.filter(|column| !shared.iter().any(|shared| shared.right == *column))
             .map(Expr::Column),
     );
+    if mark == Mark::Kept {
+        shown.extend(shared.iter().flat_map(|shared| kept(shared, kind, left)));
+    }
     shown
+}
+
+/// The columns that are not the merged one itself, by their hidden names.
+fn kept(shared: &Shared, kind: JoinType, left: &DFSchema) -> Vec<Expr> {
+    let of_left = matches!(kind, JoinType::Right | JoinType::Full).then_some(&shared.left);
+    let of_right = (kind != JoinType::Right).then_some(&shared.right);
+    let named = of_left.into_iter().chain(of_right).filter_map(|column| {
+        let (relation, name) = (column.relation.clone()?, hidden(&column.name));
+        // A join before this one may have merged the column into the one of this name.
+        let is_there = left.has_column_with_qualified_name(&relation, &name);
+        let column = Expr::Column(column.clone());
+        (!is_there).then(|| column.alias_qualified(Some(relation), name))
+    });
+    named.collect()
 }
 
 fn columns(schema: &DFSchema, name: &str) -> Vec<Column> {

@@ -5,16 +5,17 @@
 //! the operators of identity resolution, and [`PostgresTypes`] and [`PostgresOperators`] give types and literals
 //! PostgreSQL's meaning. [`settle()`] then gives its expressions their types, and reads its literals. `WindowedSubqueries`
 //! puts subqueries of a row below windows and aggregates, `JoinedValues` those in conditions of joins above or below these,
-//! `LiftedValues` values of a row further out beside it.
-//! [`CorrelatedSubqueries`] and [`ObjectNames`] change the plan, `DocumentOrder` what `jsonb` is compared by,
-//! `CheckedIntegers` its arithmetic, `MarkedRows` makes joins of `EXISTS`, `AppliedRows` of other subqueries of a row, and
-//! [`ObjectNames::present`] changes its result. Relations of [`pg_catalog`] and [`information_schema`] and the
+//! `LiftedValues` values of a row further out beside it. `KnownRows` looks at what of a row is compared with itself.
+//! [`CorrelatedSubqueries`] and [`ObjectNames`] change the plan, `DocumentOrder` what `jsonb` is compared by, `NamedSets` the
+//! names of groups, `CheckedIntegers` its arithmetic, `MarkedRows` makes joins of `EXISTS`, `AppliedRows` of other subqueries
+//! of a row, and [`ObjectNames::present`] changes its result. Relations of [`pg_catalog`] and [`information_schema`] and the
 //! [`functions()`] read one [`SessionFacts`], whose [`Snapshot`] holds what the role can see: nothing here names a relation
 //! that the snapshot does not hold.
 //!
 //! [`extend`] puts all of it into a session.
 
 mod applied;
+mod array_order;
 pub mod arrow_names;
 mod backends;
 mod catalog;
@@ -37,6 +38,7 @@ pub mod input;
 mod intervals;
 mod joined_values;
 mod json_operators;
+mod known_rows;
 mod lateral;
 mod lifted;
 mod locks;
@@ -44,11 +46,16 @@ mod lone_values;
 mod marked;
 mod merged_joins;
 mod moments;
+mod named_sets;
+mod narrowed;
 mod notified;
 mod object_names;
+mod oids;
+mod order_keys;
 mod ordered;
 mod ordered_once;
 mod origins;
+mod peer_frames;
 mod planners;
 mod result_types;
 mod rewrite;
@@ -75,13 +82,14 @@ pub(in crate::query) use applied::{check_joined, of_subqueries};
 pub use backends::{Backends, Reachable, Shown, Signal};
 pub(in crate::query) use catalog::OfSession;
 pub use catalog::{information_schema, pg_catalog};
+pub(crate) use catalog::{volatilities, volatility_of};
 pub use configured::{CheckSetting, Configured};
 pub(crate) use diagnosis::{
     ambiguous_column, check_assigned, check_returned, missing_column, refuse_unseen,
 };
 pub use facts::SessionFacts;
 pub use functions::{AllowedFunctions, aggregates, allowed_functions, functions};
-pub(crate) use functions::{assigned_arrays, bytes_held, has_ends};
+pub(crate) use functions::{assigned_arrays, bytes_held, has_ends, numerics_of};
 pub(in crate::query) use functions::{follows_from_catalog, is_in_zone, known_in_zone, own};
 pub use held::{OpenCursor, PreparedStatement};
 pub use locks::AdvisoryLocks;
@@ -90,8 +98,10 @@ pub use notified::{NOTIFICATIONS_MAX, Said, check_channel, check_payload, too_ma
 pub use object_names::ObjectNames;
 pub use origins::{origin_of, with_origins};
 pub use planners::{PostgresOperators, PostgresTypes};
-pub use rewrite::{ArrayText, column_name, comes_sorted, outer_aggregates, qualify, rewrite};
-pub(crate) use rewrite::{normal, parts};
+pub use rewrite::{
+    ArrayText, column_name, comes_sorted, follow, outer_aggregates, qualify, rewrite,
+};
+pub(crate) use rewrite::{columns_read, normal, parts};
 pub use settled::settle;
 pub(crate) use snapshot::{DEFAULT, GENERATED};
 pub use snapshot::{Relation, RelationKind, Sequence, Snapshot};
@@ -120,6 +130,7 @@ pub fn extend(
         vec![Arc::new(merged_joins::MergedJoins), Arc::new(OperatorRelations)];
     let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![
         Arc::new(ObjectNames::new(facts)),
+        Arc::new(known_rows::KnownRows),
         Arc::new(lateral::LateralRows),
         Arc::new(ordered::OrderedSubqueries),
         Arc::new(windowed::WindowedSubqueries),
@@ -130,8 +141,17 @@ pub fn extend(
         Arc::new(counted_sets::CountedSets),
         Arc::new(ordered_once::OrderedOnce),
         Arc::new(document_order::DocumentOrder),
+        Arc::new(peer_frames::PeerFrames),
     ];
-    rules.extend(Analyzer::new().rules);
+    for rule in Analyzer::new().rules {
+        if rule.name() == named_sets::RESOLVING {
+            rules.push(Arc::new(named_sets::AskedSets));
+            rules.push(rule);
+            rules.push(Arc::new(named_sets::NamedSets));
+        } else {
+            rules.push(rule);
+        }
+    }
     rules.push(Arc::new(checked::CheckedIntegers));
     builder
         .with_scalar_functions(scalar)
@@ -151,7 +171,8 @@ pub fn extend(
 fn optimization() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     static RULES: LazyLock<Vec<Arc<dyn OptimizerRule + Send + Sync>>> = LazyLock::new(|| {
         let rules = early_joins::among(Optimizer::new().rules);
-        stop::optimization(marked::among(held_conditions::among(rules)))
+        let rules = marked::among(held_conditions::among(rules));
+        stop::optimization(order_keys::among(rules))
     });
     RULES.clone()
 }

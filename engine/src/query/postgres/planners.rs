@@ -18,7 +18,7 @@ use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CharacterLength, DataType as SqlType, ExactNumberInfo, TimezoneInfo,
 };
 
-use arrays::{alike, has_all, held, makes_array};
+use arrays::{across_dimensions, alike, has_all, held, makes_array};
 
 use super::diagnosis;
 use super::facts::SessionFacts;
@@ -26,11 +26,13 @@ use super::functions::{
     Matching, arithmetic, bounded, divided, extract, failure, grown, is_object, is_other_text,
     letter_of, matching, object_named, subscript, times,
 };
+use super::input;
 use super::json_operators;
 use super::moments;
-use super::rewrite::element_type;
+use super::rewrite::{base_of_domain, element_type};
 use super::types::{self, TYPE_KEY};
 use super::unknown::{Meaning, with_moments};
+use super::zone::Zone;
 use crate::Error;
 use crate::query::stop::check_current;
 
@@ -169,6 +171,12 @@ fn field(sql: &SqlType) -> Result<Option<Field>> {
                 }
                 Some(found) => Some(typed(types::arrow_type(&found.name), &found.name)),
                 None => {
+                    if let Some(below) = base_of_domain(sql) {
+                        return Err(failure(Error::Unsupported {
+                            what: format!("domain {name} but as the type of a cast"),
+                            hint: format!("Use the type below it: {below}."),
+                        }));
+                    }
                     return Err(failure(Error::Missing {
                         kind: "type",
                         name: name.to_string(),
@@ -244,10 +252,17 @@ impl ExprPlanner for PostgresOperators {
             };
             return Ok(PlannerResult::Planned(call));
         }
+        if let Some(compared) = across_dimensions(&op, &left, &right, schema) {
+            return Ok(PlannerResult::Planned(compared));
+        }
         match matching(&op, &left, &right)? {
             Some(Matching::Operator(pattern)) => right = pattern,
             Some(Matching::Call(call)) => return Ok(PlannerResult::Planned(call)),
             None => {}
+        }
+        if op == BinaryOperator::StringConcat {
+            left = bytes_beside(left, &right, schema)?;
+            right = bytes_beside(right, &left, schema)?;
         }
         if op == BinaryOperator::StringConcat && makes_text(&left, &right, schema) {
             let as_text = |side: Expr| match side.to_field(schema) {
@@ -345,7 +360,7 @@ impl ExprPlanner for PostgresOperators {
         schema: &DFSchema,
     ) -> Result<PlannerResult<RawFieldAccessExpr>> {
         let RawFieldAccessExpr { field_access, expr } = expr;
-        if let Some(part) = json_operators::subscript(&field_access, &expr, schema)? {
+        if let Some(part) = json_operators::subscript(&field_access, &expr, schema, &self.facts)? {
             return Ok(PlannerResult::Planned(part));
         }
         if let GetFieldAccess::ListIndex { key } = &field_access
@@ -384,6 +399,19 @@ fn makes_text(left: &Expr, right: &Expr, schema: &DFSchema) -> bool {
     let text = |found: &Option<DataType>| found.as_ref().is_some_and(DataType::is_string);
     let plain = |found: &Option<DataType>| found.as_ref().is_some_and(|found| !found.is_nested());
     (text(&left) && plain(&right)) || (plain(&left) && text(&right))
+}
+
+/// A literal beside bytes, which are what it says: `data || '\\x00'`.
+fn bytes_beside(literal: Expr, other: &Expr, schema: &DFSchema) -> Result<Expr> {
+    let Expr::Literal(ScalarValue::Utf8(Some(text)), None) = &literal else { return Ok(literal) };
+    if !other.get_type(schema).is_ok_and(|found| found == DataType::Binary) {
+        return Ok(literal);
+    }
+    match input::read(text, "bytea", &Zone::utc()) {
+        Some(Ok(bytes)) => Ok(Expr::Literal(bytes, None)),
+        Some(Err(refusal)) => Err(failure(refusal.error("bytea"))),
+        None => Ok(literal),
+    }
 }
 
 /// Vectors of the catalog count from 0.

@@ -10,6 +10,7 @@ mod scales;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{DFSchemaRef, JoinType, ScalarValue};
 use datafusion::logical_expr::expr::{Cast, TryCast};
+use datafusion::logical_expr::utils::grouping_set_to_exprlist;
 use datafusion::logical_expr::{
     BinaryExpr, Distinct, Expr, ExprSchemable, LogicalPlan, Operator, Unnest,
     WindowFunctionDefinition,
@@ -42,7 +43,12 @@ pub(super) fn of(plan: &LogicalPlan) -> Types {
         LogicalPlan::Distinct(Distinct::On(on)) => Input::of(&on.input).all(&on.select_expr),
         LogicalPlan::Aggregate(aggregate) => {
             let input = Input::of(&aggregate.input);
-            let mut types = input.all(&aggregate.group_expr);
+            let groups = grouping_set_to_exprlist(&aggregate.group_expr).unwrap_or_default();
+            let mut types: Types =
+                groups.into_iter().map(|group| input.one(group).logical()).collect();
+            // Behind the groups of sets stands the number of the set.
+            let is_set = matches!(aggregate.group_expr.as_slice(), [Expr::GroupingSet(_)]);
+            types.extend(is_set.then_some(None::<String>));
             types.extend(input.all(&aggregate.aggr_expr));
             types
         }
@@ -233,6 +239,11 @@ fn element(logical: Option<&str>, data_type: &DataType) -> Option<String> {
     }
 }
 
+/// Tells whether a literal is an array of values that are held as texts.
+fn is_list_of_texts(value: &ScalarValue) -> bool {
+    matches!(value.data_type(), DataType::List(item) if item.data_type().is_string())
+}
+
 /// What expressions are over.
 struct Input<'a> {
     schema: &'a DFSchemaRef,
@@ -382,6 +393,8 @@ impl<'a> Input<'a> {
                         return Found::Open;
                     }
                     None if value.data_type().is_integer() => return Found::Number,
+                    // An array that was read beside another, whose type may stand for texts.
+                    None if is_list_of_texts(value) => return Found::Open,
                     None => None,
                 }
             }
@@ -451,8 +464,8 @@ impl<'a> Input<'a> {
             "min" | "max" => {
                 first.filter(|logical| !matches!(base(logical), "name" | "char" | "varchar"))
             }
-            "any_value" | "first_value" | "lag" | "last_value" | "lead" | "nth_value"
-            | "single_value" => first,
+            "any_value" | "first_value" | "lag" | "last_value" | "lead" | "mode" | "nth_value"
+            | "percentile_disc" | "single_value" => first,
             "avg" | "stddev" | "stddev_pop" | "var" | "var_pop" => {
                 let values = args.first()?.get_type(self.schema.as_ref()).ok()?;
                 (values.is_integer() || values.is_decimal()).then(|| QUOTIENT.to_string())

@@ -8,8 +8,12 @@ mod alone;
 mod array_text;
 mod arrays;
 mod columns;
+mod conditions;
 mod dependent;
 mod distinct;
+mod distinct_on;
+mod distinct_order;
+mod domains;
 mod elements;
 mod empty;
 mod expressions;
@@ -17,8 +21,10 @@ mod gathered;
 mod hypothetical;
 mod joins;
 mod json;
+mod kept_columns;
 mod kept_order;
 mod lengths;
+mod levels;
 mod limits;
 mod lists_beside;
 mod literals;
@@ -26,12 +32,16 @@ mod made;
 mod matches;
 mod numbered;
 mod object_arrays;
+mod one_row;
+mod order_beside;
 mod outer_names;
 mod overlapping;
 mod qualified;
+mod reads;
 mod records;
 mod recursive;
 mod relations;
+mod removed;
 mod row_in;
 mod rows;
 mod sampled;
@@ -39,6 +49,7 @@ mod scope;
 mod side_by_side;
 mod system_columns;
 mod times;
+mod true_types;
 mod unpivoted;
 mod values;
 mod whole_rows;
@@ -53,15 +64,16 @@ use datafusion::sql::sqlparser::ast::{
     VisitorMut,
 };
 
-pub use alone::outer_aggregates;
 pub use array_text::ArrayText;
 pub(super) use array_text::malformed as malformed_array;
 pub(crate) use arrays::elements as array_elements;
 pub use columns::column_name;
+pub(super) use domains::base as base_of_domain;
 pub(super) use expressions::element_type;
 pub(super) use joins::relations as relation_names;
 pub use kept_order::comes_sorted;
-pub use qualified::qualify;
+pub use qualified::{follow, qualify};
+pub(crate) use reads::columns_read;
 pub(super) use relations::LISTS;
 pub(super) use rows::width as row_width;
 
@@ -80,7 +92,7 @@ const NAMES_MAX: usize = 1 << 19;
 /// # Errors
 /// SQLSTATE 42702 if a name means two columns of a query in `FROM`, and 54001 if it becomes too large.
 pub fn rewrite(statement: &mut Statement, facts: &SessionFacts) -> Result<()> {
-    outer_aggregates(statement);
+    outer_aggregates(statement, facts)?;
     let named = joins::Named::of(statement);
     let names_left = Cell::new(NAMES_MAX);
     let mut rewriter = Rewriter { facts, named, ctes: Vec::new(), queries: 0, names_left };
@@ -91,6 +103,15 @@ pub fn rewrite(statement: &mut Statement, facts: &SessionFacts) -> Result<()> {
             Ok(())
         }
     }
+}
+
+/// Moves aggregates that stand in subqueries to the queries further out that they are of.
+///
+/// # Errors
+/// SQLSTATE 42803 for those in clauses that take none, and 0A000 for those that cannot be moved.
+pub fn outer_aggregates(statement: &mut Statement, facts: &SessionFacts) -> Result<()> {
+    alone::replace(statement);
+    levels::split(statement, facts)
 }
 
 struct Rewriter<'a> {
@@ -131,6 +152,8 @@ impl Rewriter<'_> {
         self.ctes.push(Vec::new());
         let Some(with) = &mut query.with else { return };
         for at in 0..with.cte_tables.len() {
+            let table = &mut with.cte_tables[at];
+            limits::number_the_rest(&mut table.query, &self.scope());
             let cte = self.scope().cte(with, at);
             cte.keep_apart(&mut with.cte_tables[at].alias);
             if let Some(open) = self.ctes.last_mut() {
@@ -146,11 +169,13 @@ impl VisitorMut for Rewriter<'_> {
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
         self.queries += 1;
         recursive::widen(query);
+        distinct_order::by_position(query);
         kept_order::keep_of_named(query);
         self.open(query);
         if let Err(error) = self.check_size() {
             return ControlFlow::Break(error);
         }
+        order_beside::work_out(query, &self.scope());
         // Rows are never changed in place, so there is nothing to lock.
         query.locks.clear();
         empty::leave_ancestors_out(&mut query.body);
@@ -159,10 +184,15 @@ impl VisitorMut for Rewriter<'_> {
         {
             return ControlFlow::Break(error);
         }
+        distinct_on::in_order(query);
+        limits::number_the_rest_of_parts(&mut query.body, &self.scope());
         if let Err(error) = limits::rewrite(query) {
             return ControlFlow::Break(error);
         }
-        dependent::group(query, &self.scope());
+        if let SetExpr::Select(select) = query.body.as_mut() {
+            dependent::group(select, query.order_by.as_ref(), &self.scope());
+            kept_columns::rename(select, query.order_by.as_mut(), &self.named, &self.scope());
+        }
         values::unfold(&mut query.body);
         ControlFlow::Continue(())
     }
@@ -178,6 +208,9 @@ impl VisitorMut for Rewriter<'_> {
         if let Err(error) = written.and_then(|()| self.scope().check(select)) {
             return ControlFlow::Break(error);
         }
+        conditions::of_select(select);
+        // One of several selects of a query has no order.
+        kept_columns::rename(select, None, &self.named, &self.scope());
         columns::name(select, &self.scope());
         kept_order::keep(select);
         gathered::by_position(select);
@@ -206,6 +239,15 @@ impl VisitorMut for Rewriter<'_> {
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
         if let Err(error) = sampled::rewrite(factor) {
             return ControlFlow::Break(error);
+        }
+        if let TableFactor::Derived { lateral, subquery, alias: Some(_), .. } = factor
+            && !*lateral
+        {
+            // DataFusion joins no rows to a row around them once they are numbered.
+            limits::number_the_rest(subquery, &self.scope());
+        }
+        if let TableFactor::NestedJoin { table_with_joins, .. } = factor {
+            conditions::of_joins(table_with_joins);
         }
         self.scope().keep_apart(factor);
         self.scope().name_rest(factor);

@@ -26,7 +26,9 @@ use datafusion::common::tree_node::{
     Transformed, TransformedResult, TreeNode, TreeNodeRecursion, TreeNodeRewriter,
 };
 use datafusion::common::{DFSchema, ExprSchema, Result, ScalarValue};
-use datafusion::logical_expr::expr::{Between, Case, Exists, InList, InSubquery, SetComparison};
+use datafusion::logical_expr::expr::{
+    Between, Case, Cast, Exists, InList, InSubquery, SetComparison,
+};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::type_coercion::other::get_coerce_type_for_case_expression;
 use datafusion::logical_expr::utils::merge_schema;
@@ -38,6 +40,7 @@ use datafusion::optimizer::analyzer::type_coercion::TypeCoercionRewriter;
 use super::comparisons::compares;
 use super::facts::SessionFacts;
 use super::moments::{is_clock, is_moment, zone_of};
+use super::named_sets::{has_sets, is_grouping};
 use super::zone::Zone;
 
 /// Settles the types of a plan for a session.
@@ -98,9 +101,10 @@ impl Types {
             _ => Some(NamePreserver::new(&node)),
         };
         let below = std::mem::replace(&mut self.changed, false);
+        let has_sets = has_sets(&node);
         let node = node.map_expressions(|expr| {
-            // A grouping set is one under no other name.
-            if matches!(expr, Expr::GroupingSet(_)) {
+            // A grouping set is one under no other name, and what is asked of it is found among its parts.
+            if matches!(expr, Expr::GroupingSet(_)) || has_sets && is_grouping(&expr) {
                 return Ok(Transformed::no(expr));
             }
             let name = names.as_ref().map(|names| names.save(&expr));
@@ -122,7 +126,17 @@ impl Types {
     }
 
     fn expression(&mut self, expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
-        Ok(match self.meet(expr, schema)? {
+        let met = self.meet(expr, schema)?;
+        let document = choices::document_of(&met, schema);
+        let settled = self.settled(met, schema)?;
+        let Some(field) = document else { return Ok(settled) };
+        self.changed = true;
+        let expr = Box::new(settled.data);
+        Ok(Transformed::yes(Expr::Cast(Cast { expr, field })))
+    }
+
+    fn settled(&mut self, expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+        Ok(match expr {
             Expr::Cast(cast) => Transformed::yes(self.cast(cast, schema)?),
             Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
                 let (left, right) = match (*left, *right) {
@@ -281,6 +295,8 @@ fn is_concerned(node: &LogicalPlan) -> Result<bool> {
                             | "concat"
                             | "concat_ws"
                             | "format"
+                            | "quote_literal"
+                            | "quote_nullable"
                             | "coalesce"
                             | "greatest"
                             | "least"
@@ -292,6 +308,7 @@ fn is_concerned(node: &LogicalPlan) -> Result<bool> {
                             | "exp"
                             | "ln"
                             | "log"
+                            | "log10"
                             | "power"
                             | "gcd"
                             | "lcm"

@@ -1,18 +1,19 @@
 //! The relations and roles of one catalog version as one role sees them, with the numbers that PostgreSQL's catalog gives to
 //! everything.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use datafusion::arrow::datatypes::{FieldRef, Fields};
+use datafusion::arrow::datatypes::Fields;
 
 use super::catalog::Tables;
 use super::foreign_keys::NumberedForeignKey;
+use super::oids::Oids;
 use crate::analytics::Counted;
 use crate::catalog::{
-    ANALYTICS, CheckConstraint, Constraints, NumberedColumn, SequenceOwner, TEMPORARY,
-    UniqueConstraint, keyed, placed,
+    ANALYTICS, CheckConstraint, Constraints, NumberedColumn, SequenceOwner, TEMPORARY, keyed,
+    placed,
 };
 
 /// The key in the metadata of a column under which its default stands, as SQL.
@@ -113,6 +114,8 @@ pub struct Numbered {
     pub owner_oid: u32,
     /// The oid of its row type; 0 for a sequence, which has none.
     pub row_type: u32,
+    /// The oid of the rule that makes a view of it; 0 for what is none.
+    pub rule: u32,
     /// Its keys, the primary key first.
     pub keys: Vec<NumberedKey>,
     /// What each of its rows fulfils.
@@ -125,7 +128,7 @@ pub struct Numbered {
 
 impl Numbered {
     /// Returns the number of a column, from 1; 0 if there is none of the name.
-    pub(super) fn column(&self, name: &str) -> i64 {
+    pub(crate) fn column(&self, name: &str) -> i64 {
         let mut columns = self.relation.columns.iter();
         columns.position(|column| column.name() == name).map_or(0, |at| at as i64 + 1)
     }
@@ -157,7 +160,7 @@ pub(super) const DATABASE_OID: u32 = 5;
 /// Oids of users' objects are at least this.
 pub(super) const FIRST_OID: u32 = 16384;
 /// Oids fit clients that read them as signed integers.
-const OID_MAX: u32 = i32::MAX as u32;
+pub(super) const OID_MAX: u32 = i32::MAX as u32;
 
 /// The schemas that PostgreSQL itself has, with their oids.
 pub(super) const SYSTEM_SCHEMAS: [(&str, u32); 2] =
@@ -365,97 +368,6 @@ fn sorted(names: &[String]) -> Vec<&String> {
     names
 }
 
-/// Numbers that depend on names: a hash, and the next free number where two names meet.
-#[derive(Default)]
-pub(super) struct Oids {
-    taken: HashSet<u32>,
-}
-
-impl Oids {
-    /// Numbers a relation and what belongs to it.
-    fn number(&mut self, relation: Relation, schema_oid: u32, owner_oid: u32) -> Numbered {
-        let (schema, name) = (relation.schema.as_str(), relation.name.as_str());
-        let oid = self.next(&["relation", schema, name]);
-        let row_type = match relation.sequence {
-            Some(_) => 0,
-            None => self.next(&["row type", schema, name]),
-        };
-        let (constraints, usual) = (&relation.constraints, || format!("{name}_pkey"));
-        let mut keys = vec![];
-        if !relation.primary_key.is_empty() {
-            keys.push(NumberedKey {
-                name: constraints.primary_key_name.clone().unwrap_or_else(usual),
-                columns: relation.primary_key.clone(),
-                is_primary: true,
-                index: self.next(&["index", schema, name]),
-                constraint: self.next(&["constraint", schema, name]),
-            });
-        }
-        for UniqueConstraint { name: constraint, columns } in &constraints.unique {
-            keys.push(NumberedKey {
-                name: constraint.clone(),
-                columns: columns.clone(),
-                is_primary: false,
-                index: self.next(&["index", schema, name, constraint]),
-                constraint: self.next(&["constraint", schema, name, constraint]),
-            });
-        }
-        let checks = constraints.checks.iter().map(|check| {
-            let oid = self.next(&["constraint", schema, name, &check.name]);
-            NumberedCheck { check: check.clone(), oid }
-        });
-        let checks = checks.collect();
-        let foreign_keys = constraints.foreign_keys.iter().map(|key| {
-            let oid = self.next(&["constraint", schema, name, &key.name]);
-            NumberedForeignKey { key: key.clone(), oid }
-        });
-        let foreign_keys = foreign_keys.collect();
-        let has_default = |(_, by): &(&String, &NumberedColumn)| by.identity.is_none();
-        let numbered = relation.numbered.iter().filter(has_default);
-        let is_declared = |column: &&FieldRef| {
-            let metadata = column.metadata();
-            metadata.contains_key(DEFAULT) || metadata.contains_key(GENERATED)
-        };
-        let declared = relation.columns.iter().filter(is_declared);
-        let declared = declared.map(|column| column.name().clone());
-        let defaults = numbered.map(|(column, _)| column.clone()).chain(declared);
-        let defaults = defaults.collect::<Vec<_>>();
-        let defaults = defaults.into_iter().map(|column| {
-            let oid = self.next(&["default", schema, name, &column]);
-            (column, oid)
-        });
-        let defaults = defaults.collect();
-        Numbered {
-            relation,
-            oid,
-            schema_oid,
-            owner_oid,
-            row_type,
-            keys,
-            checks,
-            foreign_keys,
-            defaults,
-        }
-    }
-
-    pub(super) fn next(&mut self, name: &[&str]) -> u32 {
-        // FNV-1a: stable over versions of Rust and of onefold.
-        let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
-        for part in name {
-            for byte in part.bytes().chain([0]) {
-                hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-            }
-        }
-        let range = u64::from(OID_MAX - FIRST_OID);
-        let mut oid = FIRST_OID
-            + u32::try_from(hash % range).expect("a remainder of a 31 bit number fits 32 bits");
-        while !self.taken.insert(oid) {
-            oid = if oid == OID_MAX { FIRST_OID } else { oid + 1 };
-        }
-        oid
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -480,17 +392,20 @@ mod tests {
 
     #[test]
     fn oids_depend_on_names_alone() {
-        let one = Snapshot::new(vec![relation("public", "a"), relation("cdp", "b")], &[], &[]);
+        let view = |schema, name| {
+            let kind = RelationKind::View;
+            Relation { kind, ..relation(schema, name) }
+        };
+        let one = Snapshot::new(vec![relation("public", "a"), view("cdp", "b")], &[], &[]);
         let two = Snapshot::new(
-            vec![relation("cdp", "b"), relation("public", "c"), relation("public", "a")],
+            vec![view("cdp", "b"), view("public", "c"), relation("public", "a")],
             &[("marts".into(), "x".into())],
             &["x".into()],
         );
         for (schema, name) in [("public", "a"), ("cdp", "b")] {
-            assert_eq!(
-                one.named(schema, name).map(|r| r.oid),
-                two.named(schema, name).map(|r| r.oid)
-            );
+            let oids = |of: &Snapshot| of.named(schema, name).map(|r| (r.oid, r.row_type, r.rule));
+            assert_eq!(oids(&one), oids(&two));
+            assert_eq!(oids(&one).unwrap().2 != 0, name == "b", "a view alone has a rule");
         }
         assert!(two.relations.iter().all(|r| r.oid >= FIRST_OID));
     }

@@ -19,7 +19,7 @@ use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, Tr
 use datafusion::common::{Column, DFSchema, ExprSchema, JoinType, Result, ScalarValue, plan_err};
 use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::logical_expr::binary::comparison_coercion;
-use datafusion::logical_expr::expr::{AggregateFunction, Cast, Exists, InSubquery};
+use datafusion::logical_expr::expr::{AggregateFunction, Cast, Exists, InSubquery, TryCast};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{conjunction, merge_schema, split_conjunction_owned};
 use datafusion::logical_expr::{
@@ -176,7 +176,13 @@ impl CorrelatedSubqueries {
         let column = |aggregate| {
             Expr::Column(Column::new_unqualified(aggregate)).gt(lit(0_i64)).alias("exists")
         };
-        let is_there = pieces.clone().aggregate(count(lit(1_i64)), column, old)?;
+        // Where no value of the one row is asked for, nothing else tells that there are several.
+        let is_there = match inner.is_empty() {
+            true => {
+                self.single(pieces.clone(), lit(1_i64), "exists".to_owned(), old)?.is_not_null()
+            }
+            false => pieces.clone().aggregate(count(lit(1_i64)), column, old)?,
+        };
         when(is_there, made.data()?).end()
     }
 }
@@ -202,12 +208,7 @@ fn is_in(expr: &Expr) -> Result<bool> {
 }
 
 fn is_in_of_constant(expr: &Expr) -> Result<bool> {
-    Ok(matches!(expr, Expr::InSubquery(within) if is_constant(&within.expr)))
-}
-
-/// Tells whether an expression has one value for all rows.
-fn is_constant(expr: &Expr) -> bool {
-    expr.column_refs().is_empty() && !expr.contains_outer()
+    Ok(matches!(expr, Expr::InSubquery(within) if compared_sets::is_constant(&within.expr)))
 }
 
 /// Tells whether a query gives one row whatever it reads: it aggregates all of it, or reads nothing.
@@ -254,14 +255,17 @@ fn within_filter(predicate: Expr, row: &DFSchema, copies: &Copies) -> Result<Exp
 /// Tells whether a condition is an `IN` that DataFusion makes a join of.
 fn is_semi_join(condition: &Expr) -> bool {
     matches!(condition, Expr::InSubquery(within)
-        if !within.negated && !around::asks_chosen(&within.subquery.subquery))
+        if !within.negated
+            && !around::asks_chosen(&within.subquery.subquery)
+            && !around::hides_chosen(&within.subquery.subquery))
 }
 
 /// Tells whether a condition is a `NOT IN` over rows that are the same for all, of something that the row has: DataFusion's join
 /// forgets the nulls where a constant is looked for.
 fn is_anti_join(condition: &Expr) -> bool {
-    let joins =
-        |within: &InSubquery| !is_constant(&within.expr) && !is_correlated(&within.subquery);
+    let joins = |within: &InSubquery| {
+        !compared_sets::is_constant(&within.expr) && !is_correlated(&within.subquery)
+    };
     match condition {
         Expr::InSubquery(within) => within.negated && joins(within),
         Expr::Not(inner) => match inner.as_ref() {
@@ -391,15 +395,17 @@ fn take_apart(plan: &LogicalPlan) -> Option<Pieces> {
 
 /// Where `inner = outer`, the inner column stands for the outer one everywhere else.
 fn substitute(pieces: &mut Pieces) -> Result<()> {
-    let mut equal: Vec<(Column, Column)> = Vec::new();
+    let mut equal: Vec<(Column, Expr)> = Vec::new();
     for condition in &pieces.conditions {
         let Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) = condition else {
             continue;
         };
         match (left.as_ref(), right.as_ref()) {
-            (Expr::Column(inner), Expr::OuterReferenceColumn(_, outer))
-            | (Expr::OuterReferenceColumn(_, outer), Expr::Column(inner)) => {
-                equal.push((outer.clone(), inner.clone()))
+            (Expr::Column(inner), Expr::OuterReferenceColumn(field, outer))
+            | (Expr::OuterReferenceColumn(field, outer), Expr::Column(inner)) => {
+                let held = pieces.input.schema().field_from_column(inner)?;
+                let same = in_place(inner, held.data_type(), field.data_type());
+                equal.push((outer.clone(), same));
             }
             _ => {}
         }
@@ -408,7 +414,7 @@ fn substitute(pieces: &mut Pieces) -> Result<()> {
         expr.transform_up(|expr| match &expr {
             Expr::OuterReferenceColumn(_, column) => {
                 match equal.iter().find(|(outer, _)| outer == column) {
-                    Some((_, inner)) => Ok(Transformed::yes(Expr::Column(inner.clone()))),
+                    Some((_, inner)) => Ok(Transformed::yes(inner.clone())),
                     None => Ok(Transformed::no(expr)),
                 }
             }
@@ -428,6 +434,16 @@ fn substitute(pieces: &mut Pieces) -> Result<()> {
         pieces.expr = replace(pieces.expr.clone())?;
     }
     Ok(())
+}
+
+/// An inner column for an outer one that it equals, in the outer one's type: 1.500 is 1.50 then, and 7.00 divides as 7 does.
+fn in_place(inner: &Column, held: &DataType, wanted: &DataType) -> Expr {
+    let column = Expr::Column(inner.clone());
+    match held == wanted || held.is_string() && wanted.is_string() {
+        true => column,
+        // What does not fit equals no outer row.
+        false => Expr::TryCast(TryCast::new(Box::new(column), wanted.clone())),
+    }
 }
 
 /// Whether a condition names columns of the outer row and nothing else.

@@ -61,6 +61,22 @@ impl Zone {
         })
     }
 
+    /// Reads a zone of `AT TIME ZONE`, where a number is POSIX's, too: `-8` is eight hours east, and so is no setting.
+    pub(crate) fn of_clock(text: &str) -> Option<Zone> {
+        let text = text.trim();
+        let is_unsigned = text.starts_with(|first: char| first.is_ascii_digit());
+        let number = if is_unsigned { format!("+{text}") } else { text.to_owned() };
+        let offset = posix_offset(&number).filter(|_| number.starts_with(['+', '-']));
+        offset.map(Zone::fixed).or_else(|| Zone::parse(text))
+    }
+
+    /// Reads an offset with the sign of ISO 8601, in which `+05:30` is east; `None` of all else.
+    pub(crate) fn of_offset(text: &str) -> Option<Zone> {
+        let text = text.trim();
+        let offset = posix_offset(text).filter(|_| text.starts_with(['+', '-']));
+        offset.map(|west| Zone::fixed(-west))
+    }
+
     /// Returns a zone that is always so many seconds east of Greenwich.
     pub fn fixed(seconds: i32) -> Zone {
         Zone { name: posix_name(seconds).into(), rule: Rule::Fixed(seconds) }
@@ -198,6 +214,11 @@ mod tests {
         ] {
             assert_eq!(Zone::parse(written).unwrap().name(), name);
         }
+        for (written, east) in [("-8", 8), ("8", -8), ("+8", -8), ("UTC-2", 2), ("<+03>-03", 3)] {
+            assert_eq!(Zone::of_clock(written).unwrap().offset_at(0), east * 3600, "{written}");
+        }
+        assert_eq!(Zone::of_offset("-5:30").unwrap().offset_at(0), -19_800);
+        assert!(Zone::of_offset("UTC-2").is_none());
         assert!(Zone::parse("mars/olympus").is_none());
         assert_eq!(Zone::parse("+05:30").unwrap().utc_of(0), 5 * 3600 + 1800);
     }

@@ -2,7 +2,8 @@
 //!
 //! `TABLE t` becomes `SELECT * FROM t`, `ORDER BY a USING >` becomes `ORDER BY a DESC`, and the brackets of
 //! `FETCH FIRST (n) ROWS ONLY` become those of a `LIMIT`. `ONLY t` becomes `t`, since no table inherits from another one, and
-//! `DO NOTHING` of a `MERGE` an action on a column that no table has. `text ARRAY` becomes `text[]`, and `OPERATOR(pg_catalog.=) ANY`
+//! `DO NOTHING` of a `MERGE` an action on a column that no table has. `ALTER CONSTRAINT c` becomes a foreign key `c` that refers to a
+//! table of which there is none. `text ARRAY` becomes `text[]`, and `OPERATOR(pg_catalog.=) ANY`
 //! becomes `= ANY`. Each token keeps its place in the text.
 
 use datafusion::sql::sqlparser::keywords::Keyword;
@@ -13,6 +14,9 @@ const FETCHED_TOKENS_MAX: usize = 4096;
 
 /// The column that `DO NOTHING` of a `MERGE` writes: no text of a statement has such a name.
 pub(crate) const NOTHING: &str = "\u{1}nothing";
+
+/// The table that a foreign key refers to which is `ALTER CONSTRAINT`: no text of a statement has such a name.
+pub(crate) const ALTERED: &str = "\u{1}altered";
 
 /// What is read in the place of some tokens.
 struct Reading {
@@ -35,6 +39,7 @@ pub(super) fn readable(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
                 | Keyword::MATCHED
                 | Keyword::OPERATOR
                 | Keyword::ARRAY
+                | Keyword::CONSTRAINT
         )
     };
     if !tokens.iter().any(is_concerned) {
@@ -61,6 +66,7 @@ pub(super) fn readable(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
             (Keyword::ONLY, Some(previous)) if names_relation(previous) => only(&tokens, at),
             (Keyword::OPERATOR, Some(_)) => compared(&tokens, at),
             (Keyword::ARRAY, Some(previous)) if ends_type(previous) => brackets(&tokens, at),
+            (Keyword::ALTER, Some(_)) => altered(&tokens, at),
             (Keyword::DO, Some(previous)) if keyword(previous) == Keyword::THEN => {
                 nothing(&tokens, at, meets_none)
             }
@@ -240,6 +246,32 @@ fn nothing(tokens: &[TokenWithSpan], at: usize, meets_none: bool) -> Option<Read
     Some(Reading { tokens: action.collect(), last: Some(next), behind: next + 1 })
 }
 
+/// `ALTER CONSTRAINT name` from a place on. What is said of the constraint stands behind it, as behind one that is added.
+fn altered(tokens: &[TokenWithSpan], at: usize) -> Option<Reading> {
+    let constraint = following(tokens, at)?;
+    let name = following(tokens, constraint)?;
+    let is_meant = keyword(&tokens[constraint].token) == Keyword::CONSTRAINT
+        && matches!(tokens[name].token, Token::Word(_));
+    if !is_meant {
+        return None;
+    }
+    let (word, table) = (Token::make_keyword, Token::make_word(ALTERED, Some('"')));
+    let key = [
+        word("FOREIGN"),
+        word("KEY"),
+        Token::LParen,
+        table.clone(),
+        Token::RParen,
+        word("REFERENCES"),
+        table,
+    ];
+    let key = key.map(|part| TokenWithSpan::new(part, tokens[name].span));
+    let add = TokenWithSpan::new(word("ADD"), tokens[at].span);
+    let mut written = vec![add, tokens[constraint].clone(), tokens[name].clone()];
+    written.extend(key);
+    Some(Reading { tokens: written, last: Some(name), behind: name + 1 })
+}
+
 /// `FETCH FIRST (n) ROWS ...` from a place on.
 fn fetched(tokens: &[TokenWithSpan], at: usize) -> Option<Reading> {
     let keyword_at = |at: usize| keyword(&tokens[at].token);
@@ -354,6 +386,20 @@ mod tests {
             (
                 "INSERT INTO t VALUES (1) ON CONFLICT DO NOTHING",
                 "INSERT INTO t VALUES (1) ON CONFLICT DO NOTHING",
+            ),
+        ]);
+    }
+
+    #[test]
+    fn an_altered_constraint_is_read_as_a_foreign_key_to_no_table() {
+        let key = "FOREIGN KEY (\"\u{1}altered\") REFERENCES \"\u{1}altered\"";
+        let added = format!("ALTER TABLE t ADD CONSTRAINT c {key} DEFERRABLE INITIALLY DEFERRED");
+        reads(&[
+            ("ALTER TABLE t ALTER CONSTRAINT c DEFERRABLE INITIALLY DEFERRED", added.as_str()),
+            ("ALTER TABLE t ALTER c TYPE text", "ALTER TABLE t ALTER c TYPE text"),
+            (
+                "ALTER TABLE t ADD CONSTRAINT c UNIQUE (a)",
+                "ALTER TABLE t ADD CONSTRAINT c UNIQUE (a)",
             ),
         ]);
     }

@@ -1,6 +1,7 @@
 //! Tables of statements, of definitions, and of errors with their places.
 
 mod alter;
+mod copies;
 mod definitions;
 mod errors;
 mod published;

@@ -227,66 +227,6 @@ fn cursors() {
 }
 
 #[test]
-fn copies() {
-    let copy = |sql: &str| match one(sql).statement {
-        Statement::Copy { input, options } => (input, options),
-        other => panic!("{sql}: {other:?}"),
-    };
-    let text = CopyOptions {
-        format: CopyFormat::Text,
-        header: false,
-        delimiter: b'\t',
-        null: "\\N".to_string(),
-        quote: b'"',
-        escape: b'"',
-        force_quote: ForceQuote::None,
-    };
-    let csv = CopyOptions {
-        format: CopyFormat::Csv,
-        delimiter: b',',
-        null: String::new(),
-        ..text.clone()
-    };
-    let binary = CopyOptions { format: CopyFormat::Binary, ..text.clone() };
-    for (options, expected) in [
-        ("", text.clone()),
-        ("WITH (FORMAT csv, HEADER)", CopyOptions { header: true, ..csv.clone() }),
-        (
-            "(FORMAT 'csv', HEADER off, DELIMITER ';', NULL 'x')",
-            CopyOptions { delimiter: b';', null: "x".into(), ..csv.clone() },
-        ),
-        ("WITH CSV HEADER", CopyOptions { header: true, ..csv.clone() }),
-        (
-            "CSV QUOTE AS '''' FORCE QUOTE a, b",
-            CopyOptions {
-                quote: b'\'',
-                escape: b'\'',
-                force_quote: ForceQuote::Columns(vec!["a".into(), "b".into()]),
-                ..csv.clone()
-            },
-        ),
-        (
-            "(FORMAT csv, FORCE_QUOTE *)",
-            CopyOptions { force_quote: ForceQuote::All, ..csv.clone() },
-        ),
-        ("WITH BINARY", binary.clone()),
-        ("(FORMAT binary)", binary.clone()),
-        ("WITH (ENCODING 'UTF8')", text.clone()),
-    ] {
-        let (input, found) = copy(&format!("COPY (SELECT 1) TO STDOUT {options}"));
-        assert_eq!(found, expected, "{options}");
-        assert!(
-            matches!(input, CopyInput::Query(query) if query.text == "SELECT 1" && query.offset == 6)
-        );
-    }
-    let (input, _) = copy("COPY sources.\"Odd\" (a, B) TO STDOUT");
-    assert!(matches!(input, CopyInput::Relation { select, offset: 5 }
-        if select == "SELECT \"a\", \"b\" FROM \"sources\".\"Odd\""));
-    let (_, options) = copy("COPY BINARY profiles TO STDOUT");
-    assert_eq!(options, binary);
-}
-
-#[test]
 fn explanations() {
     for (sql, analyze, verbose, format) in [
         ("EXPLAIN SELECT 1", false, false, ExplainFormat::Text),

@@ -1,16 +1,19 @@
 //! `COPY ... FROM STDIN`: rows come as messages, and are staged in pieces as they come.
 
+use engine::analytics::{CopyFailure, CopyTarget};
 use futures::FutureExt;
 
 use super::portal::place_of;
 use super::statement::How;
 use super::{Connection, Run, Stop};
-use crate::dialect::{CopyFormat, CopyOptions, Parsed};
+use crate::dialect::{CopyFormat, CopyOptions, Forced, Parsed};
 use crate::session::Transaction;
 use crate::wire::copy_binary::BinaryParser;
-use crate::wire::copy_in::{CopyParser, CopyReader};
+use crate::wire::copy_in::CopyParser;
+use crate::wire::copy_reader::CopyReader;
+use crate::wire::copy_rows::Taken;
 use crate::wire::encode::Format;
-use crate::wire::error::{WireError, sqlstate};
+use crate::wire::error::{Phase, Place, WireError, from_engine, sqlstate};
 use crate::wire::frame::Frontend;
 use crate::wire::limits::PARSED_HERE_BYTES_MAX;
 use crate::wire::message;
@@ -30,22 +33,31 @@ impl Connection {
         let place = place_of(how.source, Some(parsed));
         let engine = self.session.engine.clone();
         let (relation, columns) = (relation.to_owned(), columns.to_vec());
+        let forced = [
+            ("FORCE_NOT_NULL", options.force_not_null.clone()),
+            ("FORCE_NULL", options.force_null.clone()),
+        ];
         let target = self.on_cpu(move |_| {
             async move {
-                engine.copy_target(&relation, &columns).await.map_err(WorkError::planning)
+                let target = engine.copy_target(&relation, &columns).await;
+                let target = target.map_err(WorkError::planning)?;
+                require_all(&target, &forced).map_err(WorkError::planning)?;
+                Ok(target)
             }
             .boxed()
         });
         let target = target.await.map_err(|halt| halt.at(place))?;
-        let width = target.columns().len();
+        let names: Vec<String> =
+            target.columns().iter().map(|column| column.name().clone()).collect();
+        let width = names.len();
         let (format, mut parser) = match options.format {
             CopyFormat::Binary => {
                 let zone = self.session.settings.zone();
-                let parser = BinaryParser::new(target.columns(), zone);
+                let parser = BinaryParser::new(target.relation(), target.columns(), zone);
                 (Format::Binary, CopyReader::Binary(parser))
             }
             CopyFormat::Text | CopyFormat::Csv => {
-                let parser = CopyParser::new(options.clone(), width);
+                let parser = CopyParser::new(options.clone(), target.relation(), &names);
                 (Format::Text, CopyReader::Written(parser))
             }
         };
@@ -86,11 +98,13 @@ impl Connection {
             }
             while parser.is_full() || (!more && parser.rows() > 0) {
                 let (engine, target) = (self.session.engine.clone(), target.clone());
+                let names = names.clone();
                 let staged = self.on_cpu(move |_| {
                     async move {
-                        let rows = parser.take()?;
-                        let staged = engine.copy_rows(&target, rows).await;
-                        let count = staged.map_err(WorkError::running)?;
+                        let taken = parser.take()?;
+                        let staged = engine.copy_rows(&target, taken.columns.clone()).await;
+                        let count =
+                            staged.map_err(|failure| refused(&failure, &taken, &target, &names))?;
                         // What is left of the piece of which these rows are.
                         parser.push(&[])?;
                         Ok((parser, count))
@@ -109,4 +123,26 @@ impl Connection {
         ended.await.map_err(|halt| halt.at(place))?;
         Ok(format!("COPY {copied}"))
     }
+}
+
+/// Fails unless rows have values of all columns that options name.
+fn require_all(target: &CopyTarget, forced: &[(&str, Forced)]) -> Result<(), engine::Error> {
+    for (option, columns) in forced {
+        if let Forced::Columns(columns) = columns {
+            columns.iter().try_for_each(|column| target.require(column, option))?;
+        }
+    }
+    Ok(())
+}
+
+/// Says why rows were not taken, and where.
+fn refused(
+    failure: &CopyFailure,
+    taken: &Taken,
+    target: &CopyTarget,
+    names: &[String],
+) -> WireError {
+    let error = from_engine(&failure.error, Phase::Running, Place::NOWHERE);
+    let context = failure.place.and_then(|place| taken.context(place, target.relation(), names));
+    error.within(context)
 }

@@ -289,6 +289,8 @@ impl Connection {
             return Ok(());
         };
         self.session.transaction.admit(&parsed.statement)?;
+        // All up to the Sync is one transaction, and what comes behind this has its time.
+        self.session.engine.begin_transaction();
         self.show_running(activity::shown_again(&prepared.source, parsed))?;
         match (state, &parsed.statement) {
             (PortalState::Done, _) => self.execute_again(name, parsed, told.as_deref()),

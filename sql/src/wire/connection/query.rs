@@ -7,7 +7,7 @@ use super::portal::same_columns;
 use super::{Connection, Halt};
 use crate::dialect::{Analyze, CopyOptions, ExplainFormat, Parsed, Statement};
 use crate::session::backend::{Plan, QuerySession};
-use crate::wire::copy::CopyEncoder;
+use crate::wire::copy::{CopyEncoder, check_forced};
 use crate::wire::encode::{Format, RowEncoder};
 use crate::wire::error::{WireError, sqlstate};
 use crate::wire::message;
@@ -117,6 +117,7 @@ impl Connection {
         let done = self.on_cpu(move |output| {
             async move {
                 let (plan, mut run) = start(engine.as_ref(), planned, verdict).await?;
+                check_forced(&plan.schema, &options)?;
                 let encoder = CopyEncoder::new(&plan.schema, options, zone, intervals);
                 let mut framing = Framing::Copy(encoder);
                 if let Framing::Copy(encoder) = &framing {

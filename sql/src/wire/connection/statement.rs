@@ -349,7 +349,7 @@ impl Connection {
             let message = format!("wrong number of parameters for prepared statement \"{name}\"");
             let mut error = WireError::new(sqlstate::SYNTAX_ERROR, message)
                 .hint("EXECUTE name (value, ...) gives one value for each parameter.");
-            error.detail = Some(format!("Expected {wanted} parameters but got {given}."));
+            error.detail = Some(format!("Expected {wanted} parameters but got {given}.").into());
             return Err(error.into());
         }
         let nowhere = Place { source, ..Place::NOWHERE };

@@ -143,6 +143,18 @@ fn from_plan(message: &str, place: Place<'_>) -> WireError {
             .hint("You might need to add explicit type casts.")
             .at(place.of_word(name));
     }
+    let compared = between("expr type ", " in InSubquery");
+    if let Some((left, right)) = compared.and_then(|types| types.split_once(" can't cast to ")) {
+        let (left, right) = (in_postgres_words(left), in_postgres_words(right));
+        return WireError::new("42883", format!("operator does not exist: {left} = {right}"))
+            .hint("Cast one of the two sides; an array that a subquery gives is looked through behind a cast: x = ANY ((SELECT ...)::integer[]).");
+    }
+    // Of one that is written out as such more is said.
+    for (clause, sqlstate) in [("LIMIT", "2201W"), ("OFFSET", "2201X")] {
+        if message.strip_prefix(clause).is_some_and(|rest| rest.starts_with(" must be >=")) {
+            return WireError::new(sqlstate, format!("{clause} must not be negative"));
+        }
+    }
     let sqlstate = if message.contains("GROUP BY") || message.contains("non-aggregate") {
         "42803"
     } else if message.contains("coerce")

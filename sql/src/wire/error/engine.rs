@@ -31,7 +31,7 @@ pub(crate) fn from_engine(error: &engine::Error, phase: Phase, place: Place<'_>)
         error => (error.sqlstate(), error.hint()),
     };
     let mut wire = WireError::new(sqlstate, error.to_string());
-    wire.detail = error.detail().map(str::to_owned);
+    wire.detail = error.detail().map(Box::from);
     wire.hint = hint.filter(|hint| !hint.is_empty()).map(Cow::Owned);
     match error {
         // A setting is named by a text, at which PostgreSQL does not point.
@@ -71,7 +71,7 @@ fn from_refresh(whole: &engine::Error, failed: &[(String, engine::Error)]) -> Wi
             format!("{object}: {}: {}{hint}", error.sqlstate, error.message)
         })
         .collect();
-    wire.detail = Some(lines.join("\n"));
+    wire.detail = Some(lines.join("\n").into());
     wire.hint = whole.hint().map(Cow::Owned);
     wire
 }

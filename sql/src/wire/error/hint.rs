@@ -10,6 +10,7 @@ pub(crate) fn usual_hint(sqlstate: &str) -> Option<&'static str> {
         "2201E" | "2201F" => {
             "Leave out the rows with such values, or put null in their place with CASE."
         }
+        "2201W" | "2201X" => "Give a number that is not negative, or null for all rows.",
         "22021" => "Send the statement in UTF-8.",
         "22P02" | "22007" | "22008" => {
             "Check the value, or leave out the rows that do not have the form of the type."

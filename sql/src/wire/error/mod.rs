@@ -5,10 +5,12 @@
 //! row may be of a person whom the session must not know of. The client gets one fixed text for each SQLSTATE instead.
 
 mod cause;
+mod context;
 mod engine;
 mod hint;
 mod place;
 
+pub(crate) use context::{CopyContext, SHOWN_BYTES_MAX, shown};
 pub(crate) use engine::{Phase, from_engine};
 pub(crate) use hint::usual_hint;
 pub(crate) use place::Place;
@@ -45,11 +47,13 @@ pub(crate) struct WireError {
     /// What happened: lower case, without a full stop.
     pub(crate) message: Cow<'static, str>,
     /// More about it.
-    pub(crate) detail: Option<String>,
+    pub(crate) detail: Option<Box<str>>,
     /// What to do: a sentence.
     pub(crate) hint: Option<Cow<'static, str>>,
     /// Where in the statement, in characters from 1.
     pub(crate) position: Option<usize>,
+    /// Where in the rows that the client sends.
+    pub(crate) context: Option<Box<CopyContext>>,
 }
 
 /// SQLSTATE codes that the front itself gives.
@@ -97,6 +101,7 @@ impl WireError {
             detail: None,
             hint: None,
             position: None,
+            context: None,
         }
     }
 
@@ -122,6 +127,12 @@ impl WireError {
     /// Adds where it is.
     pub(crate) fn at(mut self, position: Option<usize>) -> WireError {
         self.position = position;
+        self
+    }
+
+    /// Adds where in the rows of a COPY it is.
+    pub(crate) fn within(mut self, context: Option<CopyContext>) -> WireError {
+        self.context = context.map(Box::new);
         self
     }
 

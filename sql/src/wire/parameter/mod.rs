@@ -41,7 +41,7 @@ pub(crate) fn decode(
         if error.sqlstate == sqlstate::INVALID_BINARY_REPRESENTATION {
             error.message = format!("{} {}", error.message, index + 1).into();
         }
-        error.detail = Some(format!("It is the value of parameter ${}.", index + 1));
+        error.detail = Some(format!("It is the value of parameter ${}.", index + 1).into());
         error
     })
 }

@@ -4,7 +4,8 @@ use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, JoinType};
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{
-    BinaryExpr, Distinct, Expr, ExprSchemable, Join, LogicalPlan, Operator, Subquery,
+    BinaryExpr, Distinct, Expr, ExprSchemable, Join, LogicalPlan, Operator, SkipType, Subquery,
+    SubqueryAlias,
 };
 
 use super::rows::{ALIKE, KEPT};
@@ -44,8 +45,8 @@ pub(super) fn taken_by_relations(plan: &LogicalPlan) -> Vec<Column> {
 }
 
 /// Tells whether a plan makes something of the rows that conditions on the row around it choose, so that the conditions cannot be
-/// taken out of it: windows, the first row of each group, unions, nulls where an outer join finds none of them, or what is left
-/// of aggregates.
+/// taken out of it: windows, the first row of each group, unions, nulls where an outer join finds none of them, what is left
+/// of aggregates, or queries in `FROM` that show something else by the name of what the conditions are about.
 pub(super) fn counts_chosen(plan: &LogicalPlan) -> bool {
     holds(plan, |node| match node {
         LogicalPlan::Window(_) | LogicalPlan::Union(_) | LogicalPlan::Distinct(Distinct::On(_)) => {
@@ -60,8 +61,62 @@ pub(super) fn counts_chosen(plan: &LogicalPlan) -> bool {
         },
         // An aggregate of all rows has one where none is chosen, and the condition may leave that out.
         LogicalPlan::Filter(filter) => holds(&filter.input, is_of_all),
+        LogicalPlan::SubqueryAlias(alias) => binds(alias, |column| {
+            let shown = alias.input.schema();
+            !shown.has_column(column) && shown.has_column_with_unqualified_name(&column.name)
+        }),
         _ => false,
     })
+}
+
+/// Tells whether a query in `FROM` has conditions on the row around it about columns that it does not show.
+pub(in crate::query::postgres) fn hides_chosen(plan: &LogicalPlan) -> bool {
+    holds(plan, |node| match node {
+        LogicalPlan::SubqueryAlias(alias) => {
+            binds(alias, |column| !alias.input.schema().has_column(column))
+        }
+        _ => false,
+    })
+}
+
+/// The same of columns that it shows by another name, if only that of their relation.
+pub(super) fn renames_chosen(plan: &LogicalPlan) -> bool {
+    holds(plan, |node| match node {
+        LogicalPlan::SubqueryAlias(alias) => binds(alias, |column| {
+            column.relation.as_ref() != Some(&alias.alias)
+                || !alias.input.schema().has_column(column)
+        }),
+        _ => false,
+    })
+}
+
+/// Tells whether conditions on the row around a query in `FROM` are about such a column.
+fn binds(alias: &SubqueryAlias, is_such: impl Fn(&Column) -> bool) -> bool {
+    bound(&alias.input).iter().any(is_such)
+}
+
+/// The columns of a plan that conditions within it on the row around are about, by the names that they would have in it.
+fn bound(plan: &LogicalPlan) -> Vec<Column> {
+    // Nothing is taken out of a relation that is made of a row within the plan.
+    if matches!(plan, LogicalPlan::Subquery(_)) {
+        return Vec::new();
+    }
+    let mut found: Vec<Column> = plan.inputs().into_iter().flat_map(bound).collect();
+    match plan {
+        LogicalPlan::Filter(filter) => {
+            let conditions = split_conjunction(&filter.predicate).into_iter();
+            for condition in conditions.filter(|condition| condition.contains_outer()) {
+                found.extend(condition.column_refs().into_iter().cloned());
+            }
+        }
+        LogicalPlan::SubqueryAlias(alias) => {
+            for column in &mut found {
+                column.relation = Some(alias.alias.clone());
+            }
+        }
+        _ => {}
+    }
+    found
 }
 
 /// Tells whether a node is an aggregate of all rows that the row around it chooses.
@@ -84,9 +139,16 @@ pub(super) fn shows_chosen(plan: &LogicalPlan) -> bool {
         })
 }
 
-/// The same where rows are looked for among those of the plan: an aggregate of all rows has one where there are none.
+/// The same where rows are looked for among those of the plan: an aggregate of all rows has one where there are none, and what
+/// leaves rows out may have none where there are some.
 pub(in crate::query::postgres) fn asks_chosen(plan: &LogicalPlan) -> bool {
-    counts_chosen(plan) || holds(plan, is_of_all)
+    counts_chosen(plan) || holds(plan, |node| is_of_all(node) || leaves_out(node))
+}
+
+/// Tells whether a node leaves out the first of the rows that the row around it chooses.
+fn leaves_out(node: &LogicalPlan) -> bool {
+    let LogicalPlan::Limit(limit) = node else { return false };
+    !matches!(limit.get_skip_type(), Ok(SkipType::Literal(0))) && !taken(node).is_empty()
 }
 
 /// Tells whether a plan may give a row for each of several groups: those that it has are not all of one value by the row around

@@ -331,7 +331,7 @@ impl<'a> Rows<'a> {
         };
         let Some(mut found) = self.beside(below)? else { return Ok(None) };
         let some = skip == 0 && fetch != Some(0);
-        if !some && (self.keeps || found.is_one) {
+        if !some && found.is_one {
             return Ok(None);
         }
         if !found.is_one {
@@ -356,7 +356,12 @@ impl<'a> Rows<'a> {
                 condition = condition.and(at.lt_eq(lit(skip.saturating_add(fetch))));
             }
             let plan = LogicalPlanBuilder::from(found.plan).window([place])?;
-            found.plan = plan.filter(condition)?.build()?;
+            if self.keeps && !some {
+                found.plan = plan.build()?;
+                found = self.kept_where(found, condition)?;
+            } else {
+                found.plan = plan.filter(condition)?.build()?;
+            }
             found.is_one = fetch.is_some_and(|fetch| fetch <= 1);
         }
         let Some(projection) = shown else { return Ok(Some(found)) };

@@ -11,7 +11,8 @@ use datafusion::logical_expr::{ReturnFieldArgs, ScalarUDF};
 
 use super::definition::Definition;
 use super::rows::{Cell, Rows};
-use crate::query::postgres::snapshot::{OWNER_OID, Oids, Snapshot};
+use crate::query::postgres::oids::Oids;
+use crate::query::postgres::snapshot::{OWNER_OID, Snapshot};
 use crate::query::postgres::types::{self, pg_type_of};
 
 /// Where PostgreSQL's own functions are, and where others are if nobody says otherwise.
@@ -181,7 +182,26 @@ pub(in crate::query::postgres) fn procedures(
     })
 }
 
+/// Returns the volatility of each function that has this name and takes so many values: `i`, `s` or `v`.
+pub(crate) fn volatilities(name: &str, count: usize) -> impl Iterator<Item = &'static str> {
+    let known = procedures(None, name).filter(move |known| known.may_take(count));
+    known.map(|known| known.volatility.as_str())
+}
+
+/// Returns the volatility of the function that has this name and takes these types, if there is one.
+pub(crate) fn volatility_of(name: &str, types: &[u32]) -> Option<&'static str> {
+    let found = procedures(None, name).find(|known| known.takes() == types);
+    found.map(|known| known.volatility.as_str())
+}
+
 impl Procedure {
+    /// Tells whether it may be called with so many values.
+    fn may_take(&self, count: usize) -> bool {
+        let given = || self.parameters.iter().filter(|parameter| parameter.is_given());
+        let needed = |parameter: &&Parameter| parameter.default.is_none() && parameter.mode != 'v';
+        given().filter(needed).count() <= count && (self.variadic != 0 || count <= given().count())
+    }
+
     fn schema(&self) -> (&'static str, u32) {
         if self.own { PUBLIC } else { SYSTEM }
     }
@@ -319,6 +339,20 @@ mod tests {
         check(2147, "count(\"any\")", "\"any\"", "bigint");
         check(3539, "format(text,\"any\")", "text, VARIADIC \"any\"", "text");
         check(1299, "now()", "", "timestamp with time zone");
+    }
+
+    #[test]
+    fn volatility_follows_from_the_arguments() {
+        let all = |name: &str, count: usize| volatilities(name, count).collect::<Vec<_>>().concat();
+        assert_eq!(all("to_timestamp", 1), "i");
+        assert_eq!(all("to_timestamp", 2), "s");
+        assert_eq!(all("concat_ws", 4), "s");
+        assert_eq!(all("random", 0), "v");
+        assert_eq!(all("random", 1), "");
+        assert_eq!(all("normalize_phone", 1), "i");
+        assert_eq!(volatility_of("date_trunc", &[TEXT, TIMESTAMPTZ]), Some("s"));
+        assert_eq!(volatility_of("date_trunc", &[TEXT, 1114]), Some("i"));
+        assert_eq!(volatility_of("date_trunc", &[TEXT]), None);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 mod constraints;
 mod definition;
+mod dependencies;
 mod elements;
 mod functions;
 mod grants;
@@ -37,6 +38,7 @@ pub(super) use definition::{
     DEFINITIONS, Definition, definition, procedure_name, procedure_oid, stored_rows,
 };
 pub(super) use functions::{Procedure, procedure, procedures};
+pub(crate) use functions::{volatilities, volatility_of};
 pub(super) use sequences::DEFAULT_BY;
 
 use super::facts::SessionFacts;

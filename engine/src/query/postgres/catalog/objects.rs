@@ -3,12 +3,14 @@
 use std::collections::HashSet;
 
 use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::common::Result;
+use datafusion::common::utils::list_ndims;
 
 use super::definition::{DEFINITIONS, Definition, stored_rows};
 use super::keys::key_columns;
 use super::rows::{Cell, Rows};
-use super::{functions, keys, sequences, server, statistics, zones};
+use super::{dependencies, functions, keys, sequences, server, statistics, zones};
 use crate::catalog::Identity;
 use crate::query::postgres::foreign_keys::Reference;
 use crate::query::postgres::snapshot::{Numbered, OWNER_OID, RelationKind, Snapshot};
@@ -33,7 +35,8 @@ pub(super) fn build(
         "pg_index" => keys::indexes(definition, snapshot),
         "pg_constraint" => keys::constraints(definition, snapshot),
         "pg_attrdef" => sequences::defaults(definition, snapshot),
-        "pg_depend" => sequences::dependencies(definition, snapshot),
+        "pg_depend" => dependencies::dependencies(definition, snapshot),
+        "pg_shdepend" => dependencies::owners(definition, snapshot),
         "pg_sequence" => sequences::sequences(definition, snapshot),
         "pg_description" => descriptions(definition, snapshot),
         "pg_database" => server::databases(definition, database),
@@ -172,6 +175,8 @@ struct Given {
     identity: &'static str,
     /// `s` for a column that is computed.
     generated: &'static str,
+    /// How many dimensions an array was declared with, if more than one.
+    dimensions: i64,
 }
 
 fn attributes(definition: &'static Definition, snapshot: &Snapshot) -> Result<RecordBatch> {
@@ -200,7 +205,8 @@ fn attributes(definition: &'static Definition, snapshot: &Snapshot) -> Result<Re
     )?;
     let mut push =
         |relation: u32, name: &str, number: i64, t: &PgType, modifier: i32, given: Given| {
-            let dimensions = i64::from(t.element != 0 && t.len == -1 && t.name.starts_with('_'));
+            let is_array = t.element != 0 && t.len == -1 && t.name.starts_with('_');
+            let dimensions = if is_array { given.dimensions.max(1) } else { 0 };
             rows.push(&[
                 relation.into(),
                 name.into(),
@@ -236,6 +242,7 @@ fn attributes(definition: &'static Definition, snapshot: &Snapshot) -> Result<Re
             let name = column.name();
             // Columns of views can be null as far as PostgreSQL knows.
             let has_rows = matches!(r.relation.kind, RelationKind::Table | RelationKind::Sequence);
+            let modifier = if has_rows { declared(column, modifier) } else { modifier };
             let numbered = r.relation.numbered.get(name);
             let given = Given {
                 not_null: r.relation.primary_key.contains(name)
@@ -249,6 +256,7 @@ fn attributes(definition: &'static Definition, snapshot: &Snapshot) -> Result<Re
                     Some(Identity::ByDefault) => "d",
                     None => "",
                 },
+                dimensions: i64::try_from(list_ndims(column.data_type())).unwrap_or(1),
             };
             push(r.oid, name, at as i64 + 1, t, modifier, given);
         }
@@ -265,6 +273,23 @@ fn attributes(definition: &'static Definition, snapshot: &Snapshot) -> Result<Re
         }
     }
     rows.finish()
+}
+
+/// The modifier that a column was declared with: that of an array is the digits of its numerics.
+fn declared(column: &Field, modifier: i32) -> i32 {
+    let mut leaf = column.data_type();
+    while let DataType::List(item) = leaf {
+        leaf = item.data_type();
+    }
+    match leaf {
+        // Those of a plain numeric are none that were declared.
+        DataType::Decimal128(digits, scale)
+            if column.data_type().is_list() && *leaf != types::arrow_type("numeric") =>
+        {
+            ((i32::from(*digits) << 16) | (i32::from(*scale) & 0x7ff)) + 4
+        }
+        _ => modifier,
+    }
 }
 
 fn types_and_rows(definition: &'static Definition, snapshot: &Snapshot) -> Result<RecordBatch> {

@@ -3,7 +3,6 @@
 use datafusion::arrow::array::RecordBatch;
 use datafusion::common::Result;
 
-use super::CLASS_OIDS;
 use super::definition::Definition;
 use super::rows::{Cell, Rows};
 use crate::catalog::WholeNumber;
@@ -17,10 +16,6 @@ pub(in crate::query::postgres) const DEFAULT_BY: &str = "nextval ";
 
 fn type_of(sequence: &Sequence) -> Option<&'static PgType> {
     types::by_name(sequence.counted.range.data_type.name())
-}
-
-fn class(name: &str) -> u32 {
-    CLASS_OIDS.get(name).copied().unwrap_or_default()
 }
 
 /// Builds `pg_sequence`.
@@ -100,41 +95,6 @@ pub(super) fn defaults(
                 r.column(column).into(),
                 text.as_str().into(),
             ]);
-        }
-    }
-    rows.finish()
-}
-
-/// Builds `pg_depend`: which column a sequence goes with, and which defaults need which sequences.
-pub(super) fn dependencies(
-    definition: &'static Definition,
-    snapshot: &Snapshot,
-) -> Result<RecordBatch> {
-    let mut rows = Rows::all(definition)?;
-    let (classes, defaults) = (class("pg_class"), class("pg_attrdef"));
-    let mut push = |object: (u32, u32), other: u32, column: i64, kind: &str| {
-        rows.push(&[
-            object.0.into(),
-            object.1.into(),
-            0.into(),
-            classes.into(),
-            other.into(),
-            column.into(),
-            kind.into(),
-        ]);
-    };
-    for r in &snapshot.relations {
-        for column in r.relation.columns.iter().map(|column| column.name()) {
-            let Some(sequence) = snapshot.sequence_of(r, column) else { continue };
-            let owner = sequence.relation.sequence.as_ref().and_then(|one| one.owned_by.as_ref());
-            let kind = if owner.is_some_and(|owner| owner.identity) { "i" } else { "a" };
-            push((classes, sequence.oid), r.oid, r.column(column), kind);
-        }
-        for (column, oid) in &r.defaults {
-            push((defaults, *oid), r.oid, r.column(column), "a");
-            if let Some(sequence) = snapshot.numbering(r, column) {
-                push((defaults, *oid), sequence.oid, 0, "n");
-            }
         }
     }
     rows.finish()

@@ -167,12 +167,9 @@ pub(super) fn view_rules(
 ) -> Result<RecordBatch> {
     let columns = ["oid", "rulename", "ev_class", "ev_type", "ev_enabled", "is_instead"];
     let mut rows = Rows::new(definition, &columns)?;
-    let is_view = |r: &&Numbered| {
-        matches!(r.relation.kind, RelationKind::View | RelationKind::MaterializedView)
-    };
-    for r in snapshot.relations.iter().filter(is_view) {
+    for r in snapshot.relations.iter().filter(|r| r.rule != 0) {
         rows.push(&[
-            r.row_type.into(),
+            r.rule.into(),
             "_RETURN".into(),
             r.oid.into(),
             "1".into(),

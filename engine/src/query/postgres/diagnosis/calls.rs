@@ -5,17 +5,19 @@ use std::ops::ControlFlow;
 use std::sync::LazyLock;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Function, FunctionArguments, ObjectName, Query, Spanned, Value, ValueWithSpan, Visit,
-    Visitor,
+    Expr, Function, FunctionArguments, ObjectName, Query, Spanned, UnaryOperator, Value,
+    ValueWithSpan, Visit, Visitor, WindowFrameBound, WindowSpec, WindowType,
 };
+use datafusion::sql::sqlparser::tokenizer::Span as TextSpan;
 
-use super::clauses::first_call;
+use super::clauses::{first_call, nested};
 use super::queries::width;
 use super::values;
 use super::{Fault, behind};
 use crate::error::Result;
 use crate::query::postgres::functions::{aggregates, allowed_functions};
 use crate::query::postgres::rewrite::row_width;
+use crate::query::syntax::outside;
 
 /// What a function gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -185,6 +187,7 @@ fn check_call(function: &Function) -> Result<()> {
     let name = last_name(&function.name);
     let span = function.name.span();
     check_place(function, &name)?;
+    check_frame(function)?;
     match (kind_of_call(function), &function.over) {
         (Some(Kind::Window), None) => {
             let message = format!("window function {name} requires an OVER clause");
@@ -205,8 +208,7 @@ fn check_call(function: &Function) -> Result<()> {
                 _ => None,
             });
             if let Some((message, span)) = inner {
-                let hint = "Aggregate in a subquery first.";
-                return Err(Fault::new("42803", message, hint).at(span));
+                return Err(nested(message).at(span));
             }
         }
         _ => {}
@@ -256,6 +258,42 @@ fn check_place(function: &Function, name: &str) -> Result<()> {
     Err(Fault::new(sqlstate, message, hint).at(span))
 }
 
+/// Checks the bounds of the window of a call, which the planner takes as numbers alone.
+fn check_frame(function: &Function) -> Result<()> {
+    let Some(WindowType::WindowSpec(WindowSpec { window_frame: Some(frame), .. })) = &function.over
+    else {
+        return Ok(());
+    };
+    for (bound, which) in
+        [(Some(&frame.start_bound), "starting"), (frame.end_bound.as_ref(), "ending")]
+    {
+        let Some(WindowFrameBound::Preceding(Some(by)) | WindowFrameBound::Following(Some(by))) =
+            bound
+        else {
+            continue;
+        };
+        if matches!(by.as_ref(), Expr::UnaryOp { op: UnaryOperator::Minus, expr } if matches!(expr.as_ref(), Expr::Value(_)))
+        {
+            let message = format!("frame {which} offset must not be negative");
+            let hint = "PRECEDING and FOLLOWING say on which side of the row a bound lies.";
+            // Where a sign stands is not known.
+            return Err(Fault::new("22013", message, hint).at(TextSpan::empty()));
+        }
+        let parameter = outside::see(by, |part| match part {
+            Expr::Value(ValueWithSpan { value: Value::Placeholder(_), .. }) => {
+                ControlFlow::Break(part.span())
+            }
+            _ => ControlFlow::Continue(()),
+        });
+        if let ControlFlow::Break(span) = parameter {
+            let message = "a parameter in the frame of a window is not supported";
+            let hint = "Write the number of rows, or the interval, into the statement.";
+            return Err(Fault::new("0A000", message, hint).at(span));
+        }
+    }
+    Ok(())
+}
+
 /// Tells whether there is a subquery in a part of a statement.
 fn has_query(part: &impl Visit) -> bool {
     struct Queries;
@@ -280,7 +318,7 @@ fn first_argument(function: &Function) -> Option<&Value> {
 
 /// Checks a pattern of `LIKE` and its escape, where they are written out.
 fn check_pattern(pattern: &Expr, escape: Option<&ValueWithSpan>) -> Result<()> {
-    let nowhere = datafusion::sql::sqlparser::tokenizer::Span::empty();
+    let nowhere = TextSpan::empty();
     let escape = match escape.map(|escape| &escape.value) {
         None => Some('\\'),
         Some(Value::SingleQuotedString(text)) => {

@@ -119,11 +119,23 @@ fn within(part: &impl Visit, clause: &Clause) -> Result<()> {
     });
     match found {
         None => Ok(()),
-        Some(((sqlstate, what), span)) => {
-            let message = format!("{what} are not allowed in {}", clause.name);
-            Err(Fault::new(sqlstate, message, clause.hint).at(span))
-        }
+        Some(((sqlstate, what), span)) => Err(not_allowed(sqlstate, what, clause).at(span)),
     }
+}
+
+fn not_allowed(sqlstate: &'static str, what: &str, clause: &Clause) -> Fault {
+    let message = format!("{what} are not allowed in {}", clause.name);
+    Fault::new(sqlstate, message, clause.hint)
+}
+
+/// What is said of an aggregate in `WHERE`.
+pub(super) fn aggregate_in_where() -> Fault {
+    not_allowed("42803", "aggregate functions", &WHERE)
+}
+
+/// What is said of a call within an aggregate.
+pub(super) fn nested(message: &str) -> Fault {
+    Fault::new("42803", message, "Aggregate in a subquery first.")
 }
 
 /// All rows are one group where there is `HAVING` alone, so that no column has one value.
@@ -199,7 +211,7 @@ fn bare(expr: &Expr) -> Option<(String, TextSpan)> {
     }
 }
 
-pub(super) fn is_aggregate(expr: &Expr) -> bool {
+pub(in crate::query::postgres) fn is_aggregate(expr: &Expr) -> bool {
     let Expr::Function(function) = expr else { return false };
     function.over.is_none() && kind_of_call(function) == Some(Kind::Aggregate)
 }

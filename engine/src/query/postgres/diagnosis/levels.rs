@@ -5,9 +5,10 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{Expr, Select, Spanned, Statement, Visit, Visitor};
+use datafusion::sql::sqlparser::tokenizer::Span as TextSpan;
 
 use super::Fault;
-use super::clauses::is_aggregate;
+use super::clauses::{self, is_aggregate};
 use crate::error::{Error, Result};
 use crate::query::postgres::rewrite::{normal, relation_names};
 use crate::query::syntax::outside;
@@ -17,6 +18,38 @@ pub(super) const MESSAGE: &str =
     "an aggregate of a query further out is not supported in a subquery";
 /// What to do without them.
 pub(super) const HINT: &str = "Write the aggregate outside of the subquery, or name a column of the rows that the subquery reads.";
+
+/// What stands in a query that it is not of, or cannot be of.
+#[derive(Debug)]
+pub(in crate::query::postgres) enum Misplaced {
+    /// An aggregate of a query further out that cannot be moved there.
+    FurtherOut,
+    /// An aggregate within another of the same query.
+    Aggregate,
+    /// An aggregate of the query whose `WHERE` it is in.
+    Where,
+    /// A column that is not grouped by.
+    Ungrouped(String),
+    /// One of a query further out.
+    UngroupedWithin(String),
+}
+
+impl Misplaced {
+    /// What is said of it where it stands.
+    pub(in crate::query::postgres) fn at(self, span: TextSpan) -> Error {
+        let fault = match self {
+            Misplaced::FurtherOut => Fault::new("0A000", MESSAGE, HINT),
+            Misplaced::Aggregate => clauses::nested("aggregate function calls cannot be nested"),
+            Misplaced::Where => clauses::aggregate_in_where(),
+            Misplaced::Ungrouped(name) => clauses::ungrouped(&name),
+            Misplaced::UngroupedWithin(name) => {
+                let message = format!("subquery uses ungrouped column \"{name}\" from outer query");
+                Fault { message, ..clauses::ungrouped(&name) }
+            }
+        };
+        fault.at(span)
+    }
+}
 
 /// Refuses them, where they are told by the relations that columns are named with.
 pub(super) fn check(statement: &Statement) -> Result<()> {

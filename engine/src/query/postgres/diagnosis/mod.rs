@@ -33,7 +33,9 @@ use datafusion::sql::sqlparser::tokenizer::Span as TextSpan;
 
 use crate::error::{Error, Result};
 
+pub(super) use clauses::is_aggregate;
 pub(crate) use clauses::{check_assigned, check_returned};
+pub(super) use levels::Misplaced;
 pub(super) use names::ambiguous;
 pub(crate) use names::ambiguous_column;
 pub(in crate::query) use planner_words::explain;

@@ -72,6 +72,8 @@ fn values_that_are_written_out_can_be_taken() {
     check_all(&[
         ("SELECT a FROM t LIMIT -1", "2201W"),
         ("SELECT a FROM t OFFSET -1", "2201X"),
+        ("SELECT sum(a) OVER (ORDER BY a ROWS -1 PRECEDING) FROM t", "22013"),
+        ("SELECT sum(a) OVER (ORDER BY a ROWS ¦$1 PRECEDING) FROM t", "0A000"),
         ("SELECT a FROM t LIMIT ¦'ten'", "22P02"),
         ("SELECT a FROM t LIMIT ¦a", "42P10"),
         ("SELECT a LIKE 'b' ESCAPE 'cd' FROM t", "22025"),

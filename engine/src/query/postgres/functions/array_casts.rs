@@ -17,14 +17,18 @@ use datafusion::logical_expr::{
 };
 
 use super::failure;
+use super::numeric::numerics_of;
 use super::rounded::nearest;
 use super::text_of::{is_other_text, texts};
 use crate::Error;
 use crate::query::postgres::input::{self, Refusal};
 use crate::query::postgres::rewrite::{ArrayText, malformed_array};
-use crate::query::postgres::types::{is_text_of_uuid, pg_type_of};
+use crate::query::postgres::types::{is_blank_padded, is_text_of_uuid, pg_type_of};
 use crate::query::postgres::zone::Zone;
 use crate::query::stop::check_current;
+
+/// The name of the function that casts arrays.
+pub(in crate::query::postgres) const NAME: &str = "array_cast";
 
 /// Casts an array, or the text of one, to one whose elements are what `leaf` says, in a zone.
 pub(in crate::query::postgres) fn array_cast(array: Expr, leaf: &FieldRef, zone: &str) -> Expr {
@@ -56,7 +60,9 @@ pub(in crate::query::postgres) fn leaf_of(item: &FieldRef) -> &FieldRef {
 pub(in crate::query::postgres) fn is_other_cast(from: &DataType, to: &DataType) -> bool {
     match from {
         text if text.is_string() => !to.is_string(),
-        number if number.is_floating() => to.is_integer() || to.is_string(),
+        number if number.is_floating() => {
+            to.is_integer() || to.is_string() || matches!(to, DataType::Decimal128(..))
+        }
         DataType::Decimal128(_, scale) => *scale > 0 && to.is_integer(),
         other => to.is_string() && is_other_text(other),
     }
@@ -65,6 +71,34 @@ pub(in crate::query::postgres) fn is_other_cast(from: &DataType, to: &DataType) 
 /// Tells whether texts become uuids, each of which is read.
 pub(in crate::query::postgres) fn reads_uuids(from: &Field, to: &Field) -> bool {
     from.data_type().is_string() && is_text_of_uuid(to) && !is_text_of_uuid(from)
+}
+
+/// Tells whether a cast to a type cuts texts: to so many characters, or the blanks behind them.
+pub(in crate::query::postgres) fn is_cut(leaf: &Field) -> bool {
+    is_blank_padded(leaf) || chars_of(leaf).is_some()
+}
+
+/// How many characters the texts of a type have at most, if that is declared.
+fn chars_of(leaf: &Field) -> Option<usize> {
+    let (of, modifier) = pg_type_of(leaf);
+    let is_counted = matches!(of.name.as_str(), "varchar" | "bpchar");
+    usize::try_from(modifier - 4).ok().filter(|_| is_counted)
+}
+
+/// Cuts texts as a cast to their type does.
+fn fitted(values: ArrayRef, leaf: &Field) -> Result<ArrayRef> {
+    if !values.data_type().is_string() || !is_cut(leaf) {
+        return Ok(values);
+    }
+    let (chars, is_padded) = (chars_of(leaf), is_blank_padded(leaf));
+    let texts = converted(&values, &DataType::Utf8)?;
+    let cut = texts.as_string::<i32>().iter().map(|text| {
+        let text = text?;
+        let end = chars.and_then(|chars| text.char_indices().nth(chars));
+        let text = end.map_or(text, |(end, _)| &text[..end]);
+        Some(if is_padded { text.trim_end_matches(' ') } else { text })
+    });
+    converted(&(Arc::new(cut.collect::<StringArray>()) as ArrayRef), leaf.data_type())
 }
 
 /// Brings arrays into the type of a column that they are put into; `None` for other values, and where Arrow does so as
@@ -103,7 +137,7 @@ struct ArrayCast {
 
 impl ScalarUDFImpl for ArrayCast {
     fn name(&self) -> &str {
-        "array_cast"
+        NAME
     }
 
     fn signature(&self) -> &Signature {
@@ -153,7 +187,10 @@ impl ArrayCast {
                 let item = Field::new("item", inner.data_type().clone(), true);
                 (Arc::new(item), Arc::new(inner) as ArrayRef)
             }
-            None => (Arc::clone(&self.leaf), elements(&values, &self.leaf, zone)?),
+            None => {
+                let values = elements(&values, &self.leaf, zone)?;
+                (Arc::clone(&self.leaf), fitted(values, &self.leaf)?)
+            }
         };
         let (offsets, nulls) = (OffsetBuffer::new(offsets), lists.nulls().cloned());
         Ok(ListArray::try_new(item, offsets, values, nulls)?)
@@ -183,7 +220,7 @@ impl ArrayCast {
             lengths.push(elements.len());
             elements.iter().for_each(|element| parts.append_option(element.as_deref()));
         }
-        let values = read(&parts.finish(), &self.leaf, zone)?;
+        let values = fitted(read(&parts.finish(), &self.leaf, zone)?, &self.leaf)?;
         let (item, offsets) = (Arc::clone(&self.leaf), OffsetBuffer::from_lengths(lengths));
         Ok(ListArray::try_new(item, offsets, values, Some(NullBuffer::from(valid)))?)
     }
@@ -202,6 +239,9 @@ fn elements(values: &ArrayRef, leaf: &Field, zone: &Zone) -> Result<ArrayRef> {
         number if number.is_floating() && to.is_integer() => {
             let whole = nearest(&ColumnarValue::Array(Arc::clone(values)))?;
             converted(&whole.to_array(values.len())?, to)
+        }
+        number if number.is_floating() && matches!(to, DataType::Decimal128(..)) => {
+            numerics_of(values, to)
         }
         DataType::Decimal128(_, scale) if *scale > 0 && to.is_integer() => {
             let whole = DataType::Decimal128(DECIMAL128_MAX_PRECISION, 0);
@@ -249,6 +289,7 @@ fn read(texts: &StringArray, leaf: &Field, zone: &Zone) -> Result<ArrayRef> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::query::postgres::types::TYPE_KEY;
 
     fn cast_of(leaf: Field) -> ArrayCast {
         let signature = Signature::any(1, Volatility::Immutable);
@@ -283,6 +324,20 @@ mod tests {
         };
         check(DataType::Int32, "[2, -2, 3]");
         check(DataType::Utf8, "[1.5, -2.5, 2.6]");
+        let named = |logical: &str| {
+            let metadata = [(TYPE_KEY.to_owned(), logical.to_owned())];
+            cast_of(Field::new("item", DataType::Utf8, true).with_metadata(metadata.into()))
+        };
+        let texts = StringArray::from(vec!["{abcd,\"a  \",éèê}"]);
+        for (logical, expected) in [
+            ("varchar(2)", "[ab, a , éè]"),
+            ("bpchar(2)", "[ab, a, éè]"),
+            ("bpchar", "[abcd, a, éèê]"),
+            ("varchar", "[abcd, a  , éèê]"),
+        ] {
+            let list = named(logical).read(&texts, &Zone::utc()).unwrap();
+            assert_eq!(ScalarValue::List(Arc::new(list)).to_string(), expected, "{logical}");
+        }
         let like = DataType::new_list(DataType::new_list(DataType::Int32, true), true);
         let leaf: FieldRef = Arc::new(Field::new("x", DataType::Utf8, true));
         let text = DataType::new_list(DataType::new_list(DataType::Utf8, true), true);

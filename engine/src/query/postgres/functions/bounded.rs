@@ -89,6 +89,13 @@ pub(in crate::query::postgres) fn call(name: &str, arguments: Vec<Expr>) -> Opti
 struct Bound(Measure);
 
 impl Check for Bound {
+    /// DataFusion's would count with a length below zero where what a text is filled with is null.
+    fn is_null(&self, function: &str, args: &ScalarFunctionArgs) -> bool {
+        let is_null =
+            |arg: &ColumnarValue| matches!(arg, ColumnarValue::Scalar(value) if value.is_null());
+        matches!(function, "lpad" | "rpad") && args.args.iter().any(is_null)
+    }
+
     fn check(&self, function: &str, args: &ScalarFunctionArgs) -> Result<()> {
         let constant = args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
         let rows = if constant { 1 } else { args.number_rows };

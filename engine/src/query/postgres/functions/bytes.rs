@@ -255,20 +255,30 @@ fn invalid(message: &str) -> DataFusionError {
     })
 }
 
-/// Returns the function `length`, which counts the letters of a text and the bytes of a bytea.
-pub(super) fn length() -> Option<ScalarUDF> {
-    static LENGTH: LazyLock<Option<ScalarUDF>> = LazyLock::new(|| {
+/// `length`, which counts the letters of a text and the bytes of a bytea, and what counts bytes and bits of both.
+const LENGTHS: [(&str, i32); 3] = [(LETTERS, 1), ("octet_length", 1), ("bit_length", 8)];
+const LETTERS: &str = "character_length";
+
+/// Returns the functions that count what texts and bytes are made of.
+pub(super) fn lengths() -> Vec<ScalarUDF> {
+    static FUNCTIONS: LazyLock<Vec<ScalarUDF>> = LazyLock::new(|| {
         let all = SessionStateDefaults::default_scalar_functions();
-        let inner = all.into_iter().find(|function| function.name() == "character_length")?;
-        let signature = Signature::user_defined(Volatility::Immutable);
-        Some(ScalarUDF::from(Length { inner, signature }))
+        let of = |(name, each): (&str, i32)| {
+            let inner = all.iter().find(|function| function.name() == name)?;
+            let signature = Signature::user_defined(Volatility::Immutable);
+            Some(ScalarUDF::from(Length { inner: Arc::clone(inner), each, signature }))
+        };
+        LENGTHS.into_iter().filter_map(of).collect()
     });
-    LENGTH.clone()
+    FUNCTIONS.clone()
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Length {
+    /// What counts in texts.
     inner: Arc<ScalarUDF>,
+    /// How often a byte counts.
+    each: i32,
     signature: Signature,
 }
 
@@ -312,7 +322,9 @@ impl ScalarUDFImpl for Length {
             // Of large texts DataFusion's is a bigint.
             [DataType::LargeUtf8] => Ok(vec![DataType::Utf8View]),
             [one] if one.is_string() || is_bytes(one) => Ok(vec![one.clone()]),
-            [_] => Ok(vec![DataType::Utf8]),
+            [DataType::Null] => Ok(vec![DataType::Utf8]),
+            [_] if self.name() == LETTERS => Ok(vec![DataType::Utf8]),
+            [other] => plan_err!("Function '{}' does not take {other}", self.name()),
             _ => plan_err!("function length takes one argument"),
         }
     }
@@ -327,9 +339,9 @@ impl ScalarUDFImpl for Length {
         let is_constant = matches!(one, ColumnarValue::Scalar(_));
         let array = one.to_array(if is_constant { 1 } else { args.number_rows })?;
         let lengths: Int32Array = match array.data_type() {
-            DataType::Binary => counted(array.as_binary::<i32>().iter()),
-            DataType::LargeBinary => counted(array.as_binary::<i64>().iter()),
-            _ => counted(array.as_binary_view().iter()),
+            DataType::Binary => counted(array.as_binary::<i32>().iter(), self.each),
+            DataType::LargeBinary => counted(array.as_binary::<i64>().iter(), self.each),
+            _ => counted(array.as_binary_view().iter(), self.each),
         };
         if is_constant {
             return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&lengths, 0)?));
@@ -338,8 +350,9 @@ impl ScalarUDFImpl for Length {
     }
 }
 
-fn counted<'a>(all: impl Iterator<Item = Option<&'a [u8]>>) -> Int32Array {
-    all.map(|bytes| bytes.and_then(|bytes| i32::try_from(bytes.len()).ok())).collect()
+fn counted<'a>(all: impl Iterator<Item = Option<&'a [u8]>>, each: i32) -> Int32Array {
+    let count = |bytes: &[u8]| i32::try_from(bytes.len()).ok()?.checked_mul(each);
+    all.map(|bytes| bytes.and_then(count)).collect()
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, FieldRef};
-use datafusion::common::Result;
+use datafusion::common::{Result, ScalarValue};
 use datafusion::execution::SessionStateDefaults;
 use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
@@ -15,6 +15,11 @@ use datafusion::logical_expr::{
 pub(super) trait Check: Debug + Send + Sync + 'static {
     /// Fails if `function` is not to be called with these arguments.
     fn check(&self, function: &str, args: &ScalarFunctionArgs) -> Result<()>;
+
+    /// Tells whether the result is null whatever the function would make of these arguments.
+    fn is_null(&self, _function: &str, _args: &ScalarFunctionArgs) -> bool {
+        false
+    }
 }
 
 /// Returns DataFusion's functions of these names, each behind its check.
@@ -80,6 +85,10 @@ impl<C: Check> ScalarUDFImpl for Checked<C> {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        if self.check.is_null(self.inner.name(), &args) {
+            let null = ScalarValue::try_from(args.return_field.data_type())?;
+            return Ok(ColumnarValue::Scalar(null));
+        }
         self.check.check(self.inner.name(), &args)?;
         self.inner.invoke_with_args(args)
     }

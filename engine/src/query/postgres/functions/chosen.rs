@@ -39,6 +39,15 @@ struct Chosen {
 impl Chosen {
     /// The type that some types have in common.
     fn common(&self, types: &[DataType]) -> Option<DataType> {
+        // Beside a point in time a day or a wall clock is one.
+        let is_moment = |found: &&DataType| matches!(found, DataType::Timestamp(_, Some(_)));
+        let is_time =
+            |found: &DataType| matches!(found, DataType::Timestamp(..) | DataType::Date32);
+        if let Some(moment) = types.iter().find(is_moment)
+            && types.iter().all(is_time)
+        {
+            return Some(moment.clone());
+        }
         match self.inner.name() {
             "coalesce" => type_union_resolution(types),
             _ => {
@@ -80,6 +89,14 @@ impl ScalarUDFImpl for Chosen {
         }
         let common = self.common(&without_texts(&floated(types)));
         match common {
+            // There is no cast of a text to such arrays: a literal is read as one when types are settled.
+            Some(common) if name == "coalesce" && is_of_records(&common) => {
+                let one = |given: &DataType| match given.is_string() {
+                    true => given.clone(),
+                    false => common.clone(),
+                };
+                Ok(types.iter().map(one).collect())
+            }
             Some(common) => Ok(vec![common; types.len()]),
             None if name == "nullif" => {
                 plan_err!("For function 'nullif' {} and {} is not comparable", types[0], types[1])
@@ -116,6 +133,11 @@ impl ScalarUDFImpl for Chosen {
     }
 }
 
+/// Tells whether values are arrays of records.
+fn is_of_records(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::List(item) if matches!(item.data_type(), DataType::Struct(_)))
+}
+
 /// Decimals as the largest float that stands among them.
 fn floated(types: &[DataType]) -> Vec<DataType> {
     let floats = types.iter().filter(|found| found.is_floating());
@@ -136,6 +158,9 @@ fn without_texts(types: &[DataType]) -> Vec<DataType> {
 
 #[cfg(test)]
 mod tests {
+    use datafusion::arrow::datatypes::Field;
+    use datafusion::arrow::datatypes::TimeUnit;
+
     use super::*;
 
     #[test]
@@ -143,6 +168,9 @@ mod tests {
         use DataType::{Date32, Decimal128, Float32, Float64, Int32, Int64, Null, Utf8};
         let functions = functions();
         assert_eq!(functions.len(), NAMES.len());
+        let time =
+            |zone: Option<&str>| DataType::Timestamp(TimeUnit::Microsecond, zone.map(Into::into));
+        let (moment, wall_clock) = (time(Some("UTC")), time(None));
         for (types, expected) in [
             ([Float64, Decimal128(3, 1)], Float64),
             ([Decimal128(3, 1), Float32], Float32),
@@ -150,11 +178,19 @@ mod tests {
             ([Utf8, Int32], Int32),
             ([Int64, Null], Int64),
             ([Utf8, Utf8], Utf8),
+            ([Date32, moment.clone()], moment.clone()),
+            ([moment.clone(), wall_clock], moment),
         ] {
             for function in &functions {
                 let found = function.coerce_types(&types).unwrap();
                 assert_eq!(found, [expected.clone(), expected.clone()], "{}", function.name());
             }
+        }
+        let record = DataType::Struct(vec![Field::new("f1", Int32, true)].into());
+        let records = DataType::new_list(record, true);
+        for function in functions.iter().filter(|function| function.name() == "coalesce") {
+            let types = [records.clone(), Utf8];
+            assert_eq!(function.coerce_types(&types).unwrap(), types);
         }
         for function in &functions {
             assert!(function.coerce_types(&[Date32, Int32]).is_err(), "{}", function.name());

@@ -167,7 +167,7 @@ fn zone_of(name: &ColumnarValue) -> Result<Option<Zone>> {
     };
     let Some(name) = name.try_as_str().flatten() else { return Ok(None) };
     let abbreviated = || abbreviated(name).map(Zone::fixed);
-    let zone = Zone::parse(name).or_else(abbreviated).ok_or_else(|| {
+    let zone = Zone::of_clock(name).or_else(abbreviated).ok_or_else(|| {
         failure(Error::Standard {
             sqlstate: "22023",
             message: "time zone not recognized".to_owned(),

@@ -3,11 +3,12 @@
 //!
 //! As in PostgreSQL a separator of the pattern stands for any one of the text or for none, spaces of the text before a
 //! number or a word are passed over, and what stands behind the last field is not read. Without them a field ends with its
-//! width. A pattern that is not read is an error.
+//! width. Weeks are those of ISO 8601 with `IYYY` and `IW`, which stand beside no other parts of dates. A pattern that is not
+//! read is an error.
 
 use std::sync::Arc;
 
-use chrono::{NaiveDate, NaiveDateTime, TimeDelta};
+use chrono::{NaiveDate, NaiveDateTime, TimeDelta, Weekday};
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, Date32Builder, TimestampMicrosecondArray, TimestampMicrosecondBuilder,
 };
@@ -16,7 +17,7 @@ use datafusion::arrow::datatypes::{DataType, Date32Type, Float64Type};
 use datafusion::common::{DataFusionError, Result, plan_err};
 use datafusion::logical_expr::Volatility;
 
-use super::to_char::{MONTHS, Part, parse};
+use super::to_char::{MONTHS, Part, ROMAN, parse};
 use super::{Body, Call, Function, Kind, failure};
 use crate::Error;
 use crate::query::postgres::types::UTC;
@@ -94,7 +95,17 @@ fn read_all(call: &Call<'_>, mut put: impl FnMut(Option<NaiveDateTime>)) -> Resu
 /// What a text says of a time.
 #[derive(Debug, Default)]
 struct Found {
+    /// Whether the parts are those of weeks of ISO 8601.
+    is_iso: Option<bool>,
     year: Option<i64>,
+    /// Whether the year is one of a century, with two digits at most.
+    is_short: bool,
+    century: Option<i64>,
+    is_before_christ: bool,
+    /// A week of the year, or of the month, and a day of it from Monday on.
+    week: Option<i64>,
+    week_of_month: Option<i64>,
+    weekday: Option<i64>,
     month: Option<i64>,
     day: Option<i64>,
     day_of_year: Option<i64>,
@@ -155,6 +166,14 @@ fn pass<'a>(rest: &'a str, literal: &str) -> &'a str {
 impl Found {
     /// Takes a field from the beginning of `rest`, and returns what stands behind it.
     fn take<'a>(&mut self, name: &str, rest: &'a str, next_is_field: bool) -> Result<&'a str> {
+        if let Some(is_iso) = convention(name)
+            && self.is_iso.replace(is_iso).is_some_and(|known| known != is_iso)
+        {
+            let hint =
+                "Do not mix Gregorian and ISO week date conventions in a formatting template.";
+            let message = "invalid combination of date conventions".to_owned();
+            return Err(refused("22007", message, hint));
+        }
         let width = |least: usize| if next_is_field { least } else { usize::MAX };
         let number = |least: usize| number(name, rest, width(least));
         let (value, behind) = match name {
@@ -174,15 +193,33 @@ impl Found {
                 };
                 return Ok(&rest[word.len()..]);
             }
-            "MM" | "DD" | "HH" | "HH12" | "HH24" | "MI" | "SS" => number(2)?,
+            "BC" | "AD" | "B.C." | "A.D." => {
+                let word = rest.get(..name.len()).unwrap_or_default();
+                self.is_before_christ = match word.to_uppercase().replace('.', "").as_str() {
+                    "BC" => true,
+                    "AD" => false,
+                    _ => return Err(invalid(word, name)),
+                };
+                return Ok(&rest[word.len()..]);
+            }
+            "RM" => {
+                let (month, behind) = roman_month(rest)?;
+                self.month = Some(month);
+                return Ok(behind);
+            }
+            "MM" | "DD" | "HH" | "HH12" | "HH24" | "MI" | "SS" | "CC" | "IW" | "WW" => number(2)?,
             "SSSS" | "SSSSS" => number(5)?,
-            "DDD" | "MS" => number(3)?,
+            "DDD" | "IDDD" | "MS" => number(3)?,
             "US" => number(6)?,
             "J" => number(7)?,
-            "YYYY" | "YYY" | "YY" | "Y" => number(name.len())?,
+            "Q" | "D" | "ID" | "W" => number(1)?,
+            "YYYY" | "YYY" | "YY" | "Y" | "IYYY" | "IYY" | "IY" | "I" => number(name.len())?,
+            "FF1" | "FF2" | "FF3" | "FF4" | "FF5" | "FF6" => {
+                number(usize::from(name.as_bytes()[2] - b'0'))?
+            }
             _ => {
                 let what = format!("the pattern \"{name}\" of to_date() and to_timestamp()");
-                let hint = "Patterns that are read are YYYY, MM, MON, MONTH, DD, DDD, J, HH24, HH12, AM, MI, SS, MS, US and SSSS.";
+                let hint = "Patterns that are read are those of dates and clocks, without Y,YYY and the offsets of zones.";
                 return Err(failure(Error::Unsupported { what, hint: hint.into() }));
             }
         };
@@ -192,31 +229,31 @@ impl Found {
         match name {
             "MM" => self.month = Some(value),
             "DD" => self.day = Some(value),
-            "DDD" => self.day_of_year = Some(value),
+            "DDD" | "IDDD" => self.day_of_year = Some(value),
+            "CC" => self.century = Some(value),
+            "IW" | "WW" => self.week = Some(value),
+            "W" => self.week_of_month = Some(value),
+            "ID" => self.weekday = Some(value),
+            // It says no day of the quarter, and which day of the week it is follows from the date.
+            "Q" | "D" => {}
             "J" => self.julian = Some(value),
             "HH" | "HH12" | "HH24" => self.hour = value,
             "MI" => self.minute = value,
             "SS" => self.second = value,
             "SSSS" | "SSSSS" => self.second_of_day = Some(value),
             "MS" => self.micros += scaled(3).saturating_mul(1000),
-            "US" => self.micros += scaled(6),
-            "YYYY" => self.year = Some(value),
-            _ => self.year = Some(near_2020(value)),
+            "US" | "FF1" | "FF2" | "FF3" | "FF4" | "FF5" | "FF6" => self.micros += scaled(6),
+            "YYYY" | "IYYY" => self.year = Some(value),
+            _ => {
+                self.is_short = name.len() <= 2;
+                self.year = Some(near_2020(value));
+            }
         }
         Ok(behind)
     }
 
     fn time(&self) -> Option<NaiveDateTime> {
-        // A text without a year is of the year before the first.
-        let year = i32::try_from(self.year.unwrap_or(0)).ok()?;
-        let part = |value: Option<i64>| u32::try_from(value.unwrap_or(1)).ok();
-        let date = match (self.julian, self.day_of_year) {
-            (Some(day), _) => {
-                NaiveDate::from_num_days_from_ce_opt(i32::try_from(day - 1_721_425).ok()?)?
-            }
-            (None, Some(day)) => NaiveDate::from_yo_opt(year, u32::try_from(day).ok()?)?,
-            (None, None) => NaiveDate::from_ymd_opt(year, part(self.month)?, part(self.day)?)?,
-        };
+        let date = self.date()?;
         let hour = match self.afternoon {
             None => self.hour,
             Some(afternoon) => self.hour % 12 + if afternoon { 12 } else { 0 },
@@ -228,6 +265,75 @@ impl Found {
         }
         let offset = TimeDelta::microseconds(seconds * SECOND_US + self.micros);
         date.and_hms_opt(0, 0, 0)?.checked_add_signed(offset)
+    }
+}
+
+impl Found {
+    fn date(&self) -> Option<NaiveDate> {
+        if let Some(day) = self.julian {
+            return NaiveDate::from_num_days_from_ce_opt(i32::try_from(day - 1_721_425).ok()?);
+        }
+        let year = i32::try_from(self.era_year()).ok()?;
+        if self.is_iso == Some(true) {
+            let first = NaiveDate::from_isoywd_opt(year, 1, Weekday::Mon)?;
+            let days = match (self.week, self.day_of_year) {
+                (Some(week), _) => (week - 1) * 7 + self.weekday.unwrap_or(1) - 1,
+                (None, Some(day)) => day - 1,
+                // Only a year: the first day of that of the calendar.
+                (None, None) => return NaiveDate::from_ymd_opt(year, 1, 1),
+            };
+            return first.checked_add_signed(TimeDelta::days(days));
+        }
+        let first_of_week = |week: i64| (week - 1) * 7 + 1;
+        if let Some(day) = self.week.map(first_of_week).or(self.day_of_year) {
+            return NaiveDate::from_yo_opt(year, u32::try_from(day).ok()?);
+        }
+        let part = |value: Option<i64>| u32::try_from(value.unwrap_or(1)).ok();
+        let day = self.week_of_month.map(first_of_week).or(self.day);
+        NaiveDate::from_ymd_opt(year, part(self.month)?, part(day)?)
+    }
+
+    /// The year, of which the one before the first of our era is 0. A text without one is of that year.
+    fn era_year(&self) -> i64 {
+        let signed = |year: i64| if self.is_before_christ { -year } else { year };
+        let counted = |year: i64| if year < 0 { year + 1 } else { year };
+        match (self.year, self.century.map(signed)) {
+            (Some(year), Some(century)) if self.is_short => match (year % 100, century >= 0) {
+                (0, true) => century * 100,
+                (0, false) => century * 100 + 1,
+                (of_century, true) => (century - 1) * 100 + of_century,
+                (of_century, false) => (century + 1) * 100 - of_century + 1,
+            },
+            (Some(year), _) => counted(signed(year)),
+            (None, Some(century)) if century >= 0 => (century - 1) * 100 + 1,
+            (None, Some(century)) => century * 100 + 1,
+            (None, None) => 0,
+        }
+    }
+}
+
+/// Whether a field is one of weeks of ISO 8601 or one of the calendar's; `None` of those that stand beside both.
+fn convention(name: &str) -> Option<bool> {
+    match name {
+        "IYYY" | "IYY" | "IY" | "I" | "IDDD" | "ID" | "IW" => Some(true),
+        "YYYY" | "YYY" | "YY" | "Y" | "MONTH" | "MON" | "MM" | "RM" | "DDD" | "DD" | "D" | "WW"
+        | "W" => Some(false),
+        _ => None,
+    }
+}
+
+/// Reads a month in Roman numbers.
+fn roman_month(rest: &str) -> Result<(i64, &str)> {
+    let is_read = |roman: &str| {
+        rest.get(..roman.len()).is_some_and(|start| start.eq_ignore_ascii_case(roman))
+    };
+    let found = ROMAN.iter().enumerate().filter(|(_, roman)| is_read(roman));
+    match found.max_by_key(|(_, roman)| roman.len()) {
+        Some((at, roman)) => Ok((at as i64 + 1, &rest[roman.len()..])),
+        None => {
+            let word: String = rest.chars().take_while(|next| next.is_alphabetic()).collect();
+            Err(invalid(&word, "RM"))
+        }
     }
 }
 
@@ -333,6 +439,27 @@ mod tests {
         for (text, pattern, expected) in cases {
             assert_eq!(shown(text, pattern), expected, "{text} as {pattern}");
         }
-        assert!(shown("2026-07", "IYYY-IW").contains("IYYY"));
+        let cases = [
+            ("2024-W09-4", "IYYY-\"W\"IW-ID", "2024-02-29 00:00:00"),
+            ("2024-53-1", "IYYY-IW-ID", "2024-12-30 00:00:00"),
+            ("2024-W09", "IYYY-\"W\"IW", "2024-02-26 00:00:00"),
+            ("2024-060", "IYYY-IDDD", "2024-02-29 00:00:00"),
+            ("2024 week 5", "YYYY \"week\" WW", "2024-01-29 00:00:00"),
+            ("2024 02 3", "YYYY MM W", "2024-02-15 00:00:00"),
+            ("2024Q1", "YYYY\"Q\"Q", "2024-01-01 00:00:00"),
+            ("1 XII 2024", "DD RM YYYY", "2024-12-01 00:00:00"),
+            ("1 viii 2024", "DD rm YYYY", "2024-08-01 00:00:00"),
+            ("20 24", "CC YY", "1924-01-01 00:00:00"),
+            ("21", "CC", "2001-01-01 00:00:00"),
+            ("0044-03-15 BC", "YYYY-MM-DD AD", "-0043-03-15 00:00:00"),
+            ("0044-03-15 AD", "YYYY-MM-DD BC", "0044-03-15 00:00:00"),
+            ("30.123", "SS.FF3", "0000-01-01 00:00:30.123"),
+            ("2024-02-03", "IYYY-MM-DD", "22007"),
+            ("2024-02-03 XX", "YYYY-MM-DD BC", "22007"),
+        ];
+        for (text, pattern, expected) in cases {
+            assert_eq!(shown(text, pattern), expected, "{text} as {pattern}");
+        }
+        assert!(shown("+02", "TZH").contains("TZH"));
     }
 }

@@ -26,7 +26,7 @@ use datafusion::physical_expr::{PhysicalSortExpr, ScalarFunctionExpr};
 use self::groups::BoundedGroups;
 use self::measure::{bytes, compacted, elements};
 use super::arrays::check_parts;
-use super::failure;
+use super::{array_keys, failure};
 use crate::Error;
 use crate::query::postgres::types::TYPE_KEY;
 use crate::query::stop::check_current;
@@ -37,8 +37,8 @@ pub(super) const HELD_BYTES_MAX: usize = 64 << 20;
 const DISTINCT_BYTES: usize = 64;
 
 const HOLDING: [&str; 2] = ["array_agg", "string_agg"];
-/// What documents and intervals are compared by.
-const KEYS: [&str; 2] = ["jsonb_order", "interval_span"];
+/// What documents, intervals and arrays are compared by.
+const KEYS: [&str; 3] = ["jsonb_order", "interval_span", array_keys::NAME];
 
 /// Returns the functions.
 pub(super) fn functions() -> Vec<AggregateUDF> {

@@ -5,22 +5,19 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::timezone::Tz;
-use datafusion::arrow::array::{Array, ArrayRef, AsArray};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, Field, FieldRef, IntervalUnit};
-use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{DataFusionError, Result, internal_err};
 use datafusion::logical_expr::Volatility;
 use udfs::{Json, Keeping, Spacing, TooLong, quote_json};
 
 use super::bounded::{VALUE_BYTES_MAX, too_large};
-use super::endless::{end, word};
 use super::jsonb::steps;
 use super::text_of::texts;
 use super::{Body, Call, Function, Kind, failure};
 use crate::Error;
-use crate::query::postgres::types::{TYPE_KEY, UTC};
+use crate::query::postgres::types::TYPE_KEY;
 use crate::query::postgres::zone::Zone;
 use crate::query::postgres::zone_of;
 use crate::query::stop::check_current;
@@ -94,17 +91,11 @@ fn object(call: &Call<'_>, style: Style) -> Result<ArrayRef> {
         }));
     }
     let columns = columns(call)?;
-    let keys: Vec<ArrayRef> = call
-        .arguments
-        .iter()
-        .step_by(2)
-        .map(|keys| Ok(cast(keys, &DataType::Utf8)?))
-        .collect::<Result<_>>()?;
     call.texts(name, |row, text| {
         text.push('{');
-        for (at, keys) in keys.iter().enumerate() {
-            let keys = keys.as_string::<i32>();
-            if keys.is_null(row) {
+        for at in 0..columns.len() / 2 {
+            let (key, value) = (&columns[2 * at], &columns[2 * at + 1]);
+            if key.array.is_null(row) {
                 return Err(failure(Error::Standard {
                     sqlstate: "22004",
                     message: format!("argument {} cannot be null", 2 * at + 1),
@@ -114,9 +105,9 @@ fn object(call: &Call<'_>, style: Style) -> Result<ArrayRef> {
             if at > 0 {
                 text.push_str(", ");
             }
-            quote_json(keys.value(row), text);
+            key.write_key(row, style, text)?;
             text.push_str(if style == Style::Json { " : " } else { ": " });
-            columns[2 * at + 1].write(row, style, 0, text)?;
+            value.write(row, style, 0, text)?;
         }
         text.push('}');
         keep(style, text)?;
@@ -239,12 +230,10 @@ fn item(call: &Call<'_>, style: Style) -> Result<ArrayRef> {
 /// A name with its value as a member of `json_object_agg`; null without a name.
 fn member(call: &Call<'_>, style: Style) -> Result<ArrayRef> {
     let columns = columns(call)?;
-    let names = cast(&call.arguments[0], &DataType::Utf8)?;
-    let names = names.as_string::<i32>();
     call.texts("json_object_agg", |row, text| {
-        let given = names.is_valid(row);
+        let given = columns[0].array.is_valid(row);
         if given {
-            quote_json(names.value(row), text);
+            columns[0].write_key(row, style, text)?;
             text.push_str(if style == Style::Json { " : " } else { ": " });
             columns[1].write(row, style, 0, text)?;
         }
@@ -286,8 +275,6 @@ fn gathered(call: &Call<'_>, style: Style, [open, close]: [&str; 2]) -> Result<A
 
 fn columns(call: &Call<'_>) -> Result<Vec<Column>> {
     let zone = zone_of(call.facts);
-    // A zone that Arrow has no name for is that of UTC.
-    let zone: Arc<str> = if zone.name().parse::<Tz>().is_ok() { zone.name() } else { UTC }.into();
     let columns = call.arguments.iter().zip(call.fields);
     columns.map(|(array, field)| Column::new(array, field, &zone)).collect()
 }
@@ -312,7 +299,7 @@ enum Form {
 }
 
 impl Column {
-    fn new(array: &ArrayRef, field: &Field, zone: &Arc<str>) -> Result<Column> {
+    fn new(array: &ArrayRef, field: &Field, zone: &Zone) -> Result<Column> {
         let logical = field.metadata().get(TYPE_KEY).map(String::as_str);
         let text = |array: &ArrayRef| Ok::<_, DataFusionError>(cast(array, &DataType::Utf8)?);
         let of = |array: &ArrayRef, field: &FieldRef| Column::new(array, field, zone);
@@ -328,10 +315,13 @@ impl Column {
             DataType::Boolean | DataType::Null => Column { array: text(array)?, form: Form::Plain },
             // Their text in Arrow is another.
             DataType::Float32 | DataType::Float64 => {
-                Column { array: Arc::new(texts(array, &Zone::utc())?), form: Form::Plain }
+                Column { array: Arc::new(texts(array, zone)?), form: Form::Plain }
             }
-            DataType::Interval(IntervalUnit::MonthDayNano) | DataType::Binary => {
-                Column { array: Arc::new(texts(array, &Zone::utc())?), form: Form::Text }
+            DataType::Timestamp(_, tz) => {
+                let times = texts(array, zone)?;
+                let is_zoned = tz.is_some();
+                let times = times.iter().map(|time| time.map(|time| iso(time, is_zoned)));
+                Column { array: Arc::new(times.collect::<StringArray>()), form: Form::Text }
             }
             number if number.is_numeric() => Column { array: text(array)?, form: Form::Plain },
             DataType::List(item) => {
@@ -345,12 +335,23 @@ impl Column {
                 let columns = columns.collect::<Result<_>>()?;
                 Column { array: array.clone(), form: Form::Record(columns) }
             }
-            DataType::Timestamp(unit, Some(_)) => {
-                let local = DataType::Timestamp(*unit, Some(Arc::clone(zone)));
-                Column { array: cast(array, &local)?, form: Form::Text }
-            }
-            _ => Column { array: array.clone(), form: Form::Text },
+            _ => Column { array: Arc::new(texts(array, zone)?), form: Form::Text },
         })
+    }
+
+    /// Writes a value that is not null as the name of a member.
+    fn write_key(&self, row: usize, style: Style, out: &mut String) -> Result<()> {
+        match &self.form {
+            Form::Plain => {
+                quote_json(self.array.as_string::<i32>().value(row), out);
+                Ok(())
+            }
+            Form::Text => self.write(row, style, 0, out),
+            Form::Raw | Form::List(_) | Form::Record(_) => Err(failure(Error::Invalid {
+                message: "key value must be scalar, not array, composite, or json".to_owned(),
+                hint: "Cast the key to text.".to_owned(),
+            })),
+        }
     }
 
     fn write(&self, row: usize, style: Style, depth: usize, out: &mut String) -> Result<()> {
@@ -372,13 +373,7 @@ impl Column {
                 odd @ ("NaN" | "Infinity" | "-Infinity") => quote_json(odd, out),
                 plain => out.push_str(plain),
             },
-            Form::Text => match self.array.as_string_opt::<i32>() {
-                Some(texts) => quote_json(texts.value(row), out),
-                None => match end(&self.array, row) {
-                    Some(is_later) => quote_json(word(is_later), out),
-                    None => quote_json(&shown(&self.array, row)?, out),
-                },
-            },
+            Form::Text => quote_json(self.array.as_string::<i32>().value(row), out),
             Form::List(elements) => {
                 let offsets = self.array.as_list::<i32>().value_offsets();
                 let at = |row: usize| usize::try_from(offsets[row]).unwrap_or(0);
@@ -408,20 +403,34 @@ impl Column {
     }
 }
 
-/// Times in ISO 8601, as PostgreSQL writes them into JSON; other values as they are shown.
-fn shown(array: &ArrayRef, row: usize) -> Result<String> {
-    let options = FormatOptions::default()
-        .with_timestamp_format(Some("%Y-%m-%dT%H:%M:%S%.f"))
-        .with_timestamp_tz_format(Some("%Y-%m-%dT%H:%M:%S%.f%:z"));
-    let text = ArrayFormatter::try_new(array.as_ref(), &options)?.value(row).to_string();
-    if !matches!(array.data_type(), DataType::Timestamp(..)) {
-        return Ok(text);
+/// A time as PostgreSQL writes it into JSON: in ISO 8601, with the minutes of its offset.
+fn iso(time: &str, is_zoned: bool) -> String {
+    // What has no end has no parts either.
+    let Some((day, clock)) = time.split_once(' ') else { return time.to_owned() };
+    let (clock, era) = match clock.strip_suffix(" BC") {
+        Some(clock) => (clock, " BC"),
+        None => (clock, ""),
+    };
+    let is_whole = is_zoned && clock.rfind(['+', '-']).is_some_and(|at| clock.len() - at == 3);
+    let minutes = if is_whole { ":00" } else { "" };
+    format!("{day}T{clock}{minutes}{era}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::iso;
+
+    #[test]
+    fn times_are_written_as_postgresql_does() {
+        for (time, is_zoned, expected) in [
+            ("2026-02-13 10:20:30.5", false, "2026-02-13T10:20:30.5"),
+            ("2026-02-13 10:20:30+00", true, "2026-02-13T10:20:30+00:00"),
+            ("2026-02-13 10:20:30-03:30", true, "2026-02-13T10:20:30-03:30"),
+            ("0044-03-15 00:00:00+01:24 BC", true, "0044-03-15T00:00:00+01:24 BC"),
+            ("0044-03-15 00:00:00+00 BC", true, "0044-03-15T00:00:00+00:00 BC"),
+            ("infinity", true, "infinity"),
+        ] {
+            assert_eq!(iso(time, is_zoned), expected, "{time}");
+        }
     }
-    // No zeros at the end of a fraction.
-    let Some((whole, rest)) = text.split_once('.') else { return Ok(text) };
-    let end = rest.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(rest.len());
-    let (fraction, zone) = rest.split_at(end);
-    let fraction = fraction.trim_end_matches('0');
-    let dot = if fraction.is_empty() { "" } else { "." };
-    Ok(format!("{whole}{dot}{fraction}{zone}"))
 }

@@ -9,6 +9,7 @@ mod advisory;
 mod age;
 mod allowed;
 mod array_casts;
+mod array_keys;
 mod arrays;
 mod average;
 pub(super) mod bounded;
@@ -25,10 +26,12 @@ mod describe;
 mod divisors;
 mod documents;
 mod domain;
+mod domains;
 mod elapsed;
 mod endless;
 mod expand;
 mod flat;
+mod format;
 mod found;
 mod from_text;
 pub(super) mod grown;
@@ -60,6 +63,7 @@ mod sequences;
 mod series;
 mod server;
 mod session;
+mod set_parts;
 mod similar;
 mod single_value;
 mod sizes;
@@ -89,12 +93,16 @@ use datafusion::logical_expr::{AggregateUDF, Expr, ScalarUDF};
 pub(super) use crate::error::failure;
 pub use allowed::{AllowedFunctions, allowed_functions};
 pub(crate) use array_casts::assigned_arrays;
-pub(super) use array_casts::{array_cast, array_of, is_other_cast, leaf_of, reads_uuids};
+pub(super) use array_casts::{
+    NAME as ARRAY_CAST, array_cast, array_of, is_cut, is_other_cast, leaf_of, reads_uuids,
+};
+pub(super) use array_keys::array_order;
 pub(super) use call::{Body, Call, Function, Kind};
 pub(super) use chosen::NAMES as CHOOSING;
 pub(in crate::query) use compared::own;
 pub(super) use contained::{NAME as HAS, contains};
 pub(super) use documents::{document, order};
+pub(super) use domains::OF_DOMAIN;
 pub(super) use elapsed::{INTERVAL, between, elapsed, length as interval_length, moved, span};
 pub(crate) use endless::has_ends;
 pub(super) use endless::{
@@ -110,6 +118,7 @@ pub(super) use moment_series::NAME as MOMENT_SERIES;
 use names::NAME_SUFFIX;
 pub(super) use names::REG_TYPES;
 pub(super) use now::call as now;
+pub(crate) use numeric::numerics_of;
 pub(super) use numeric::{
     arithmetic, from_float, numeric_call, plain_numeric, rounds_twice, to_float,
 };
@@ -117,9 +126,10 @@ pub(super) use object_lists::object_list;
 pub(super) use overlaps::NAME as OVERLAPS;
 pub(super) use part::{EXTRACT, WHOLE_PRECISION, extract};
 pub(super) use patterns::{Matching, matching};
-pub(super) use record::NAME as RECORD;
+pub(super) use record::{FOUND as RECORD_FOUND, NAME as RECORD};
 pub(super) use rounded::rounded;
 pub(super) use server::TRANSACTION_AGE;
+pub(super) use set_parts::set_part;
 pub(super) use single_value::single;
 pub(super) use spans::{divided, times};
 pub(super) use subscripts::{ELEMENT as ARRAY_ELEMENT, PART as ARRAY_PART, subscript};
@@ -140,7 +150,7 @@ use call::PgFunction;
 
 /// Returns the scalar functions of a session. They replace DataFusion's functions of the same name.
 pub fn functions(facts: &Arc<SessionFacts>) -> Vec<ScalarUDF> {
-    let lists: [&'static [Function]; 31] = [
+    let lists: [&'static [Function]; 32] = [
         acl::FUNCTIONS,
         session::FUNCTIONS,
         server::FUNCTIONS,
@@ -172,6 +182,7 @@ pub fn functions(facts: &Arc<SessionFacts>) -> Vec<ScalarUDF> {
         degrees::FUNCTIONS,
         overlaps::FUNCTIONS,
         unistr::FUNCTIONS,
+        domains::FUNCTIONS,
     ];
     let listed = lists.into_iter().flatten().map(|function| PgFunction::udf(function, facts));
     listed
@@ -179,18 +190,18 @@ pub fn functions(facts: &Arc<SessionFacts>) -> Vec<ScalarUDF> {
             type_of::type_of(),
             expand::expand(),
             flat::function(),
-            record::record(),
             date_trunc::date_trunc(),
             moment_series::moment_series(facts),
             timezone::timezone(),
             sleep::sleep(),
         ])
+        .chain(record::records())
         .chain(now::functions(facts))
         .chain(part::parts())
         .chain(bounded::functions())
         .chain(subscripts::functions())
         .chain(patterns::functions())
-        .chain(bytes::length())
+        .chain(bytes::lengths())
         .chain([Arc::unwrap_or_clone(contains())])
         .chain(chosen::functions())
         .chain(compared::functions())

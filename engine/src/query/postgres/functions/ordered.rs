@@ -1,6 +1,9 @@
-//! Aggregates of what `WITHIN GROUP` orders: `percentile_disc(share)` and `mode()`.
+//! Aggregates of what `WITHIN GROUP` orders: `percentile_disc(share)`, `percentile_cont(share)` and `mode()`.
 //!
-//! They hold all values of a group, with the bound that arrays have, and sort them once.
+//! They hold all values of a group and sort them once. What `percentile_cont` holds are numbers, of which there may be many;
+//! the others hold no more than an array may. DataFusion's `percentile_cont` knows six digits of where it is between two values.
+
+mod numbers;
 
 use std::sync::Arc;
 
@@ -8,13 +11,14 @@ use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, new_empty_
 use datafusion::arrow::compute::{
     SortOptions, concat, filter, is_not_null, partition, sort_to_indices, take,
 };
-use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Float64Type, Schema};
 use datafusion::common::utils::SingleRowListArrayBuilder;
-use datafusion::common::{Result, ScalarValue, internal_err, plan_err};
+use datafusion::common::{DataFusionError, Result, ScalarValue, internal_err, plan_err};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::AggregateOrderSensitivity;
 use datafusion::logical_expr::{
-    Accumulator, AggregateUDF, AggregateUDFImpl, ColumnarValue, Signature, Volatility,
+    Accumulator, AggregateUDF, AggregateUDFImpl, ColumnarValue, GroupsAccumulator, Signature,
+    Volatility,
 };
 
 use super::failure;
@@ -23,13 +27,16 @@ use super::held::measure::{bytes, compacted};
 use crate::Error;
 use crate::query::stop::check_current;
 
+/// Bytes of numbers that `percentile_cont` holds for one value at most.
+const NUMBERS_BYTES_MAX: usize = 1 << 30;
+
 /// Returns the functions.
-pub(super) fn functions() -> [AggregateUDF; 2] {
+pub(super) fn functions() -> [AggregateUDF; 3] {
     let of = |of| {
         let signature = Signature::user_defined(Volatility::Immutable);
         AggregateUDF::from(Ordered { of, signature })
     };
-    [of(Of::Share), of(Of::Mode)]
+    [of(Of::Share), of(Of::Between), of(Of::Mode)]
 }
 
 /// Which of the values is the answer.
@@ -37,6 +44,8 @@ pub(super) fn functions() -> [AggregateUDF; 2] {
 enum Of {
     /// The first one that a share of all does not lie behind.
     Share,
+    /// What lies at a share of the way from the first one to the last.
+    Between,
     /// The most frequent one.
     Mode,
 }
@@ -51,6 +60,7 @@ impl AggregateUDFImpl for Ordered {
     fn name(&self) -> &str {
         match self.of {
             Of::Share => "percentile_disc",
+            Of::Between => "percentile_cont",
             Of::Mode => "mode",
         }
     }
@@ -61,6 +71,7 @@ impl AggregateUDFImpl for Ordered {
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
         match types {
+            [_, ..] if self.of == Of::Between => Ok(DataType::Float64),
             [one, ..] => Ok(one.clone()),
             [] => internal_err!("{} takes what it is ordered by", self.name()),
         }
@@ -68,6 +79,9 @@ impl AggregateUDFImpl for Ordered {
 
     fn return_field(&self, fields: &[FieldRef]) -> Result<FieldRef> {
         match fields {
+            [_, ..] if self.of == Of::Between => {
+                Ok(Arc::new(Field::new(self.name(), DataType::Float64, true)))
+            }
             [one, ..] => {
                 Ok(Arc::new(one.as_ref().clone().with_name(self.name()).with_nullable(true)))
             }
@@ -78,6 +92,10 @@ impl AggregateUDFImpl for Ordered {
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
         match (self.of, types) {
             (Of::Share, [one, _]) => Ok(vec![one.clone(), DataType::Float64]),
+            (Of::Between, [one, _]) if one.is_numeric() || one.is_null() => {
+                Ok(vec![DataType::Float64; 2])
+            }
+            (Of::Between, [one, _]) => plan_err!("Function 'percentile_cont' does not take {one}"),
             (Of::Mode, [one]) => Ok(vec![one.clone()]),
             _ => plan_err!("{} needs WITHIN GROUP (ORDER BY ...)", self.name()),
         }
@@ -96,11 +114,36 @@ impl AggregateUDFImpl for Ordered {
         let wanted = match self.of {
             Of::Mode => Wanted::Mode,
             Of::Share => share(&args)?,
+            Of::Between => match share(&args)? {
+                Wanted::Share(share) => Wanted::Between(share),
+                other => other,
+            },
+        };
+        let bytes_max = match self.of {
+            Of::Between => NUMBERS_BYTES_MAX,
+            Of::Share | Of::Mode => HELD_BYTES_MAX,
         };
         let options = args.order_bys.first().map(|by| by.options).unwrap_or_default();
         let data_type = args.return_field.data_type().clone();
         let function = self.name().to_owned();
-        Ok(Box::new(Values { function, wanted, options, data_type, held: Vec::new(), bytes: 0 }))
+        let (held, bytes) = (Vec::new(), 0);
+        Ok(Box::new(Values { function, wanted, options, data_type, bytes_max, held, bytes }))
+    }
+
+    fn groups_accumulator_supported(&self, args: AccumulatorArgs) -> bool {
+        self.of == Of::Between && !args.is_distinct
+    }
+
+    fn create_groups_accumulator(
+        &self,
+        args: AccumulatorArgs,
+    ) -> Result<Box<dyn GroupsAccumulator>> {
+        let share = match share(&args)? {
+            Wanted::Share(share) => Some(share),
+            _ => None,
+        };
+        let descending = args.order_bys.first().is_some_and(|by| by.options.descending);
+        Ok(Box::new(numbers::Groups::new(self.name().to_owned(), share, descending)))
     }
 
     fn order_sensitivity(&self) -> AggregateOrderSensitivity {
@@ -113,10 +156,18 @@ impl AggregateUDFImpl for Ordered {
     }
 }
 
+fn too_large(function: &str, bytes_max: usize) -> DataFusionError {
+    failure(Error::Limit {
+        sqlstate: "53200",
+        message: format!("{function}() would hold more than {bytes_max} bytes for one value"),
+        hint: "Aggregate fewer rows into one value.".to_owned(),
+    })
+}
+
 /// The share of a call, which is a constant.
 fn share(args: &AccumulatorArgs<'_>) -> Result<Wanted> {
     let Some(share) = args.exprs.get(1) else {
-        return internal_err!("percentile_disc takes a share");
+        return internal_err!("a percentile takes a share");
     };
     let nothing = RecordBatch::new_empty(Arc::new(Schema::empty()));
     match share.evaluate(&nothing) {
@@ -127,7 +178,7 @@ fn share(args: &AccumulatorArgs<'_>) -> Result<Wanted> {
             Err(failure(Error::Standard {
                 sqlstate: "22003",
                 message: format!("percentile value {share} is not between 0 and 1"),
-                hint: "The median is percentile_disc(0.5).".to_owned(),
+                hint: "The share of the median is 0.5.".to_owned(),
             }))
         }
         Ok(ColumnarValue::Scalar(value)) if value.is_null() => Ok(Wanted::Nothing),
@@ -142,6 +193,7 @@ fn share(args: &AccumulatorArgs<'_>) -> Result<Wanted> {
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Wanted {
     Share(f64),
+    Between(f64),
     Mode,
     /// The share is null.
     Nothing,
@@ -154,6 +206,7 @@ struct Values {
     wanted: Wanted,
     options: SortOptions,
     data_type: DataType,
+    bytes_max: usize,
     held: Vec<ArrayRef>,
     bytes: usize,
 }
@@ -169,15 +222,8 @@ impl Values {
             return Ok(());
         }
         self.bytes = self.bytes.saturating_add(bytes(values.as_ref()));
-        if self.bytes > HELD_BYTES_MAX {
-            return Err(failure(Error::Limit {
-                sqlstate: "53200",
-                message: format!(
-                    "{}() would hold more than {HELD_BYTES_MAX} bytes for one value",
-                    self.function
-                ),
-                hint: "Aggregate fewer rows into one value.".to_owned(),
-            }));
+        if self.bytes > self.bytes_max {
+            return Err(too_large(&self.function, self.bytes_max));
         }
         self.held.push(compacted(&values));
         Ok(())
@@ -214,23 +260,32 @@ impl Accumulator for Values {
         check_current()?;
         let none = || ScalarValue::try_from(&self.data_type);
         let Some(all) = self.all()? else { return none() };
-        let order = sort_to_indices(&all, Some(self.options), None)?;
+        let order = || sort_to_indices(&all, Some(self.options), None);
         let at = match self.wanted {
             Wanted::Nothing => return none(),
+            Wanted::Between(share) => {
+                let Some(numbers) = all.as_primitive_opt::<Float64Type>() else {
+                    return internal_err!("{} holds numbers", self.function);
+                };
+                let mut numbers = numbers.values().to_vec();
+                let found = numbers::between(&mut numbers, share, self.options.descending);
+                return Ok(ScalarValue::Float64(found));
+            }
             Wanted::Share(share) => {
                 // The number of values is far below what a float holds exactly.
                 let rank = (share * all.len() as f64).ceil() as usize;
-                rank.saturating_sub(1).min(all.len() - 1)
+                order()?.value(rank.saturating_sub(1).min(all.len() - 1))
             }
             Wanted::Mode => {
+                let order = order()?;
                 let sorted = take(&all, &order, None)?;
                 let runs = partition(&[sorted])?.ranges();
                 // Of several that are as frequent, the first one.
                 let longest = runs.into_iter().rev().max_by_key(|run| run.len());
-                longest.map_or(0, |run| run.start)
+                order.value(longest.map_or(0, |run| run.start))
             }
         };
-        ScalarValue::try_from_array(&all, order.value(at) as usize)
+        ScalarValue::try_from_array(&all, at as usize)
     }
 
     fn size(&self) -> usize {

@@ -1,16 +1,18 @@
 //! `extract(field FROM time)`, which is a numeric, and `date_part(field, time)`, which is a double precision number.
 //!
-//! DataFusion's gives integers and cuts the parts of seconds off, which are asked of it as microseconds here.
+//! DataFusion's gives integers and cuts the parts of seconds off, which are asked of it as microseconds here. `spans` takes
+//! intervals and times of a day apart.
+
+mod spans;
 
 use std::sync::{Arc, LazyLock};
 
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Decimal128Array, Float64Array, Int64Array,
+    Array, ArrayRef, AsArray, BooleanArray, Decimal128Array, Float64Array, Int32Array, Int64Array,
 };
 use datafusion::arrow::compute::{cast, nullif};
 use datafusion::arrow::datatypes::{
-    DECIMAL128_MAX_PRECISION, DataType, Field, FieldRef, Float64Type, Int32Type,
-    IntervalMonthDayNano, IntervalMonthDayNanoType, TimestampMicrosecondType,
+    DataType, Field, FieldRef, Float64Type, Int32Type, TimestampMicrosecondType,
 };
 use datafusion::common::{Result, ScalarValue, internal_err};
 use datafusion::functions::datetime::date_part;
@@ -22,7 +24,6 @@ use datafusion::logical_expr::{
 };
 
 use super::age::micros;
-use super::elapsed::INTERVAL;
 use super::endless::{end, has_ends};
 use super::failure;
 use super::text_of::civil;
@@ -30,7 +31,6 @@ use super::zone_part::zone_part;
 use crate::Error;
 
 const DAY_US: i64 = 86_400_000_000;
-const MONTHS_A_YEAR: i64 = 12;
 /// The day of the Julian calendar on which 1970 began.
 const JULIAN_1970: i64 = 2_440_588;
 
@@ -72,6 +72,8 @@ enum Unit {
     Micros(i8),
     /// Seconds since 1970.
     Epoch,
+    /// A year. There is no year 0: the one before the first is -1.
+    Year,
     /// So many years, of which the first of our era are the first.
     Years(i64),
     /// Days since the beginning of the Julian calendar.
@@ -88,6 +90,7 @@ fn unit(field: &str) -> Unit {
         "ms" | "msec" | "msecs" | "millisecond" | "milliseconds" => Unit::Micros(3),
         "us" | "usec" | "usecs" | "microsecond" | "microseconds" => Unit::Micros(0),
         "epoch" => Unit::Epoch,
+        "y" | "year" | "years" | "yr" | "yrs" | "isoyear" => Unit::Year,
         "decade" | "decades" | "dec" | "decs" => Unit::Years(10),
         "c" | "cent" | "century" | "centuries" => Unit::Years(100),
         "mil" | "mils" | "millennium" | "millennia" => Unit::Years(1000),
@@ -104,7 +107,7 @@ impl Part {
             _ if self.name != EXTRACT => DataType::Float64,
             Unit::Micros(scale) => DataType::Decimal128(MICROS_PRECISION, scale),
             Unit::Epoch => DataType::Decimal128(EPOCH_PRECISION, if is_day { 0 } else { 6 }),
-            Unit::Years(_) | Unit::Julian | Unit::Zone | Unit::Whole => {
+            Unit::Year | Unit::Years(_) | Unit::Julian | Unit::Zone | Unit::Whole => {
                 DataType::Decimal128(WHOLE_PRECISION, 0)
             }
         }
@@ -113,15 +116,8 @@ impl Part {
     /// Parts of times among which there are infinite ones. Those have a year and what else grows with time, an infinite
     /// number, and nothing of what comes again.
     fn of_ends(&self, mut args: ScalarFunctionArgs, times: &ArrayRef) -> Result<ColumnarValue> {
-        let field = match args.args.first() {
-            Some(ColumnarValue::Scalar(field)) => field_of(Some(field)).map(str::to_owned),
-            _ => None,
-        };
-        let grows = field.is_some_and(|field| {
-            let field = field.trim().to_lowercase();
-            unit(&field) == Unit::Epoch
-                || matches!(unit(&field), Unit::Years(_) | Unit::Julian)
-                || matches!(field.as_str(), "year" | "years" | "y" | "yr" | "yrs" | "isoyear")
+        let grows = constant_field(&args).is_some_and(|field| {
+            matches!(unit(&field), Unit::Epoch | Unit::Year | Unit::Years(_) | Unit::Julian)
         });
         let ends: Vec<Option<bool>> = (0..times.len()).map(|row| end(times, row)).collect();
         let is_end: BooleanArray = ends.iter().map(|end| Some(end.is_some())).collect();
@@ -151,6 +147,14 @@ impl Part {
             true => ColumnarValue::Scalar(ScalarValue::try_from_array(&parts, 0)?),
             false => ColumnarValue::Array(parts),
         })
+    }
+}
+
+/// The field of a call, if it is a constant text.
+fn constant_field(args: &ScalarFunctionArgs) -> Option<String> {
+    match args.args.first() {
+        Some(ColumnarValue::Scalar(field)) => field_of(Some(field)).map(str::to_owned),
+        _ => None,
     }
 }
 
@@ -192,18 +196,21 @@ impl ScalarUDFImpl for Part {
         {
             return self.of_ends(args, &times);
         }
-        let unit = match args.args.first() {
-            Some(ColumnarValue::Scalar(field)) => field_of(Some(field)).map_or(Unit::Whole, unit),
-            _ => Unit::Whole,
-        };
+        let field = constant_field(&args);
+        let unit = field.as_deref().map_or(Unit::Whole, unit);
         if let Some(of) = args.args.get(1)
-            && is_own(unit, &of.data_type())
+            && let Some(field) = field.as_deref()
+            && (is_own(unit, &of.data_type()) || spans::are_spans(&of.data_type()))
         {
             let to = args.return_field.data_type();
+            let found = |array: &ArrayRef| match spans::are_spans(array.data_type()) {
+                true => spans::parts(array, field, to),
+                false => own(array, unit, to),
+            };
             return Ok(match of {
-                ColumnarValue::Array(array) => ColumnarValue::Array(own(array, unit, to)?),
+                ColumnarValue::Array(array) => ColumnarValue::Array(found(array)?),
                 ColumnarValue::Scalar(value) => {
-                    let found = own(&value.to_array()?, unit, to)?;
+                    let found = found(&value.to_array()?)?;
                     ColumnarValue::Scalar(ScalarValue::try_from_array(&found, 0)?)
                 }
             });
@@ -240,8 +247,9 @@ impl ScalarUDFImpl for Part {
             _ => None,
         };
         match year {
-            Some(year) => self.inner.preimage(args, &lit(year), info),
-            None => Ok(PreimageResult::None),
+            Some(year) if year > 0 => self.inner.preimage(args, &lit(year), info),
+            // Years before the first are counted otherwise there.
+            _ => Ok(PreimageResult::None),
         }
     }
 }
@@ -249,28 +257,14 @@ impl ScalarUDFImpl for Part {
 /// Tells whether a field of a type is one that DataFusion does not know, or knows otherwise.
 fn is_own(unit: Unit, of: &DataType) -> bool {
     match unit {
-        Unit::Epoch => matches!(of, DataType::Interval(_) | DataType::Duration(_)),
-        Unit::Years(_) => {
-            matches!(of, DataType::Interval(_) | DataType::Date32 | DataType::Timestamp(..))
-        }
+        Unit::Years(_) => matches!(of, DataType::Date32 | DataType::Timestamp(..)),
         Unit::Julian => *of == DataType::Date32,
-        Unit::Micros(_) | Unit::Zone | Unit::Whole => false,
+        Unit::Micros(_) | Unit::Epoch | Unit::Year | Unit::Zone | Unit::Whole => false,
     }
 }
 
 /// Finds such a field as a number of a type.
 fn own(array: &ArrayRef, unit: Unit, to: &DataType) -> Result<ArrayRef> {
-    if matches!(array.data_type(), DataType::Interval(_) | DataType::Duration(_)) {
-        let spans = cast(array, &INTERVAL)?;
-        let spans = spans.as_primitive::<IntervalMonthDayNanoType>();
-        let numbers: Decimal128Array = spans.unary(|span| match unit {
-            Unit::Years(years) => i128::from(i64::from(span.months) / MONTHS_A_YEAR / years),
-            _ => epoch(&span),
-        });
-        let scale = if unit == Unit::Epoch { 6 } else { 0 };
-        let numbers = numbers.with_precision_and_scale(DECIMAL128_MAX_PRECISION, scale)?;
-        return Ok(cast(&numbers, to)?);
-    }
     let micros = micros(array)?;
     let micros = micros.as_primitive::<TimestampMicrosecondType>();
     let numbers: Int64Array = micros.unary(|micros| {
@@ -281,13 +275,6 @@ fn own(array: &ArrayRef, unit: Unit, to: &DataType) -> Result<ArrayRef> {
         }
     });
     Ok(cast(&numbers, to)?)
-}
-
-/// The microseconds of an interval whose years have 365 days and a quarter, and whose months have 30.
-fn epoch(span: &IntervalMonthDayNano) -> i128 {
-    let (years, months) = (span.months / 12, span.months % 12);
-    let quarters = i128::from(years) * 1461 + i128::from(months) * 120 + i128::from(span.days) * 4;
-    quarters * i128::from(DAY_US / 4) + i128::from(span.nanoseconds / 1000)
 }
 
 /// The decade, the century or the millennium of a year. There is no year 0, and the first decade has nine.
@@ -301,7 +288,16 @@ fn of_year(year: i64, years: i64) -> i64 {
 
 /// What DataFusion's function found as a number of PostgreSQL's type.
 fn converted(found: &ArrayRef, unit: Unit, to: &DataType) -> Result<ArrayRef> {
-    let Unit::Micros(scale) = unit else { return Ok(cast(found, to)?) };
+    let scale = match unit {
+        Unit::Micros(scale) => scale,
+        Unit::Year => {
+            let years = cast(found, &DataType::Int32)?;
+            let years = years.as_primitive::<Int32Type>();
+            let counted: Int32Array = years.unary(|year| if year > 0 { year } else { year - 1 });
+            return Ok(cast(&counted, to)?);
+        }
+        _ => return Ok(cast(found, to)?),
+    };
     let Some(micros) = found.as_primitive_opt::<Int32Type>() else {
         return internal_err!("microseconds of a minute are an integer");
     };
@@ -322,12 +318,6 @@ fn converted(found: &ArrayRef, unit: Unit, to: &DataType) -> Result<ArrayRef> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn years_of_intervals_have_a_quarter_of_a_day() {
-        assert_eq!(epoch(&IntervalMonthDayNano::new(12, 0, 0)), 31_557_600_000_000);
-        assert_eq!(epoch(&IntervalMonthDayNano::new(1, 1, 1_000_000)), 31 * 86_400_000_000 + 1000);
-    }
 
     #[test]
     fn years_are_of_decades_centuries_and_millennia() {

@@ -1,10 +1,13 @@
 //! Functions over text.
 
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::common::Result;
 use datafusion::logical_expr::Volatility;
 
-use super::bounded::{VALUE_BYTES_MAX, too_large};
+use super::format::format;
 use super::{Body, Call, Function, Kind, failure};
 use crate::Error;
 
@@ -46,86 +49,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
         .with(Volatility::Immutable),
 ];
 
-/// Words that cannot stand unquoted as the name of a column or table.
-const RESERVED: [&str; 77] = [
-    "all",
-    "analyse",
-    "analyze",
-    "and",
-    "any",
-    "array",
-    "as",
-    "asc",
-    "asymmetric",
-    "both",
-    "case",
-    "cast",
-    "check",
-    "collate",
-    "column",
-    "constraint",
-    "create",
-    "current_catalog",
-    "current_date",
-    "current_role",
-    "current_time",
-    "current_timestamp",
-    "current_user",
-    "default",
-    "deferrable",
-    "desc",
-    "distinct",
-    "do",
-    "else",
-    "end",
-    "except",
-    "false",
-    "fetch",
-    "for",
-    "foreign",
-    "from",
-    "grant",
-    "group",
-    "having",
-    "in",
-    "initially",
-    "intersect",
-    "into",
-    "lateral",
-    "leading",
-    "limit",
-    "localtime",
-    "localtimestamp",
-    "not",
-    "null",
-    "offset",
-    "on",
-    "only",
-    "or",
-    "order",
-    "placing",
-    "primary",
-    "references",
-    "returning",
-    "select",
-    "session_user",
-    "some",
-    "symmetric",
-    "table",
-    "then",
-    "to",
-    "trailing",
-    "true",
-    "union",
-    "unique",
-    "user",
-    "using",
-    "variadic",
-    "when",
-    "where",
-    "window",
-    "with",
-];
+/// Words that mean something where a name stands without quotes.
+static KEYWORDS: LazyLock<HashSet<&str>> = LazyLock::new(|| {
+    let lines = include_str!("../catalog/data/keywords.tsv").lines();
+    let words = lines.filter_map(|line| line.split_once('\t'));
+    words.filter(|(_, rest)| !rest.starts_with('U')).map(|(word, _)| word).collect()
+});
 
 /// Returns an identifier, quoted where SQL needs it.
 pub(crate) fn quote_ident(name: &str) -> String {
@@ -133,23 +62,23 @@ pub(crate) fn quote_ident(name: &str) -> String {
     let plain = letters.next().is_some_and(|first| first.is_ascii_lowercase() || first == b'_')
         && letters
             .all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == b'_');
-    if plain && !RESERVED.contains(&name) {
+    if plain && !KEYWORDS.contains(name) {
         return name.to_string();
     }
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-fn quote_literal(text: &str) -> String {
+pub(super) fn quote_literal(text: &str) -> String {
     let quoted = text.replace('\'', "''");
     if quoted.contains('\\') {
-        format!(" E'{}'", quoted.replace('\\', "\\\\"))
+        format!("E'{}'", quoted.replace('\\', "\\\\"))
     } else {
         format!("'{quoted}'")
     }
 }
 
 /// An argument of any type as text.
-fn shown(call: &Call<'_>, argument: usize, row: usize) -> Result<Option<String>> {
+pub(super) fn shown(call: &Call<'_>, argument: usize, row: usize) -> Result<Option<String>> {
     let Some(array) = call
         .arguments
         .get(argument)
@@ -163,77 +92,6 @@ fn shown(call: &Call<'_>, argument: usize, row: usize) -> Result<Option<String>>
 
 fn quote_nullable(call: &Call<'_>, row: usize) -> Result<Option<String>> {
     Ok(Some(shown(call, 0, row)?.map_or_else(|| "NULL".to_string(), |text| quote_literal(&text))))
-}
-
-fn invalid(message: String) -> datafusion::error::DataFusionError {
-    failure(Error::Invalid {
-        message,
-        hint: "format() takes %s, %I, %L and %%, each with a position such as %1$s.".into(),
-    })
-}
-
-/// `format('%I.%I', schema, name)`.
-fn format(call: &Call<'_>, row: usize) -> Result<Option<String>> {
-    let Some(pattern) = call.text(0, row) else { return Ok(None) };
-    let mut out = String::with_capacity(pattern.len());
-    let mut next = 1;
-    let mut rest = pattern;
-    while let Some(at) = rest.find('%') {
-        out.push_str(&rest[..at]);
-        rest = &rest[at + 1..];
-        if let Some(after) = rest.strip_prefix('%') {
-            out.push('%');
-            rest = after;
-            continue;
-        }
-        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-        if digits > 0 && rest[digits..].starts_with('$') {
-            next = rest[..digits].parse().unwrap_or(0);
-            rest = &rest[digits + 1..];
-        }
-        let is_left = rest.starts_with('-');
-        rest = rest.trim_start_matches('-');
-        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-        let (width, after) = rest.split_at(digits);
-        let width: usize =
-            if width.is_empty() { 0 } else { width.parse().map_err(|_| too_large("format"))? };
-        rest = after;
-        let Some(kind) = rest.chars().next() else {
-            return Err(invalid("unterminated format() type specifier".to_string()));
-        };
-        rest = &rest[kind.len_utf8()..];
-        if next == 0 || next >= call.arguments.len() {
-            return Err(invalid("too few arguments for format()".to_string()));
-        }
-        let value = shown(call, next, row)?;
-        if out.len() as u64 > VALUE_BYTES_MAX {
-            return Err(too_large("format"));
-        }
-        next += 1;
-        let text = match (kind, value) {
-            ('s', value) => value.unwrap_or_default(),
-            ('I', Some(value)) => quote_ident(&value),
-            ('L', Some(value)) => quote_literal(&value),
-            ('L', None) => "NULL".to_string(),
-            ('I', None) => {
-                return Err(invalid(
-                    "null values cannot be formatted as an SQL identifier".to_string(),
-                ));
-            }
-            (other, _) => {
-                return Err(invalid(format!("unrecognized format() type specifier \"{other}\"")));
-            }
-        };
-        let blanks = width.saturating_sub(text.chars().count());
-        if blanks as u64 > VALUE_BYTES_MAX {
-            return Err(too_large("format"));
-        }
-        let blanks = " ".repeat(blanks);
-        let (before, after) = if is_left { ("", blanks.as_str()) } else { (blanks.as_str(), "") };
-        [before, text.as_str(), after].into_iter().for_each(|part| out.push_str(part));
-    }
-    out.push_str(rest);
-    Ok(Some(out))
 }
 
 /// A pattern of `LIKE` with another escape, as one with the backslash.
@@ -311,13 +169,16 @@ mod tests {
             ("a_1", "a_1"),
             ("A", "\"A\""),
             ("select", "\"select\""),
+            ("bigint", "\"bigint\""),
+            ("left", "\"left\""),
+            ("year", "year"),
             ("1a", "\"1a\""),
             ("a\"b", "\"a\"\"b\""),
         ] {
             assert_eq!(quote_ident(name), quoted);
         }
         assert_eq!(quote_literal("it's"), "'it''s'");
-        assert_eq!(quote_literal("a\\b"), " E'a\\\\b'");
+        assert_eq!(quote_literal("a\\b"), "E'a\\\\b'");
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! A cast to text as PostgreSQL writes it, of types whose text is another in Arrow: points in time in the session's zone,
-//! floating point numbers, intervals, bytes and arrays.
+//! times of a day, floating point numbers, intervals, bytes and arrays.
 
 use std::fmt::Write;
 use std::sync::{Arc, LazyLock};
@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringArray, StringBuilder};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{
-    DataType, Date32Type, DurationMicrosecondType, Float32Type, Float64Type,
+    DataType, Date32Type, DurationMicrosecondType, Float32Type, Float64Type, Int64Type,
     IntervalMonthDayNanoType, IntervalUnit, TimeUnit, TimestampMicrosecondType,
 };
 use datafusion::common::{Result, ScalarValue, internal_err};
@@ -42,6 +42,7 @@ pub(in crate::query::postgres) fn is_other_text(data_type: &DataType) -> bool {
     match data_type {
         DataType::Timestamp(_, _)
         | DataType::Date32
+        | DataType::Time64(_)
         | DataType::Duration(_)
         | DataType::Float32
         | DataType::Float64
@@ -107,6 +108,12 @@ pub(super) fn texts(array: &ArrayRef, zone: &Zone) -> Result<StringArray> {
                     out.push_str(if is_before_christ { " BC" } else { "" });
                 }
             })
+        }
+        DataType::Time64(_) => {
+            let micros = cast(array, &DataType::Time64(TimeUnit::Microsecond))?;
+            let micros = cast(&micros, &DataType::Int64)?;
+            let micros = micros.as_primitive::<Int64Type>();
+            each(array, |row, out| put_clock(micros.value(row), out))
         }
         DataType::Float32 => {
             let values = array.as_primitive::<Float32Type>();
@@ -375,6 +382,8 @@ mod tests {
             (interval(-14, 3, -1_000_000_000), "-1 years -2 mons +3 days -00:00:01"),
             (interval(0, 0, 0), "00:00:00"),
             (ScalarValue::Binary(Some(vec![0, 255])), "\\x00ff"),
+            (ScalarValue::Time64Microsecond(Some(37_230_500_000)), "10:20:30.5"),
+            (ScalarValue::Time64Microsecond(Some(86_400_000_000)), "24:00:00"),
         ] {
             assert_eq!(text(value.clone(), "Europe/Warsaw"), expected, "{value}");
         }

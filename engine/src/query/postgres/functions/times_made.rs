@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::{NaiveDate, Utc};
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, IntervalMonthDayNanoBuilder, PrimitiveArray,
+    Array, ArrayRef, AsArray, BooleanArray, IntervalMonthDayNanoBuilder, ListArray, PrimitiveArray,
     TimestampMicrosecondArray, TimestampMicrosecondBuilder,
 };
 use datafusion::arrow::compute::cast;
@@ -135,7 +135,8 @@ fn make_moment(call: &Call<'_>) -> Result<ArrayRef> {
             continue;
         };
         let abbreviated = || abbreviated(name).map(Zone::fixed);
-        let zone = Zone::parse(name).or_else(abbreviated).ok_or_else(|| {
+        let zone = Zone::of_offset(name).or_else(|| Zone::parse(name)).or_else(abbreviated);
+        let zone = zone.ok_or_else(|| {
             failure(Error::Standard {
                 sqlstate: "22023",
                 message: "time zone not recognized".to_string(),
@@ -226,7 +227,11 @@ fn time_rounded(call: &Call<'_>) -> Result<ArrayRef> {
     let Some(digits) = digits.filter(|digits| (0..DIGITS).contains(digits)) else {
         return Ok(Arc::clone(array));
     };
-    let unit = (digits..DIGITS).fold(1, |unit, _| unit * 10);
+    in_units(array, (digits..DIGITS).fold(1, |unit, _| unit * 10))
+}
+
+/// Rounds times, or those in arrays, to whole units of so many microseconds.
+fn in_units(array: &ArrayRef, unit: i64) -> Result<ArrayRef> {
     fn all<T: ArrowPrimitiveType>(
         array: &ArrayRef,
         round: impl Fn(T::Native) -> T::Native,
@@ -247,6 +252,12 @@ fn time_rounded(call: &Call<'_>) -> Result<ArrayRef> {
             let nanos = rounded(span.nanoseconds / 1000, unit).saturating_mul(1000);
             IntervalMonthDayNano::new(span.months, span.days, nanos)
         }),
+        DataType::List(item) => {
+            let lists = array.as_list::<i32>();
+            let (offsets, nulls) = (lists.offsets().clone(), lists.nulls().cloned());
+            let values = in_units(lists.values(), unit)?;
+            Arc::new(ListArray::try_new(Arc::clone(item), offsets, values, nulls)?)
+        }
         _ => Arc::clone(array),
     })
 }

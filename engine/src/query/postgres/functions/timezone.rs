@@ -3,13 +3,16 @@
 use std::sync::{Arc, LazyLock};
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, TimestampMicrosecondBuilder};
-use datafusion::arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
+use datafusion::arrow::datatypes::{
+    DataType, IntervalMonthDayNano, IntervalMonthDayNanoType, TimeUnit, TimestampMicrosecondType,
+};
 use datafusion::common::{Result, ScalarValue, internal_err, plan_err};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, lit,
 };
 
+use super::elapsed::INTERVAL;
 use super::failure;
 use crate::Error;
 use crate::query::postgres::input::abbreviated;
@@ -77,14 +80,16 @@ impl ScalarUDFImpl for Timezone {
     }
 
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
-        let [_, time] = types else { return plan_err!("timezone() takes a zone and a time") };
+        let [zone, time] = types else { return plan_err!("timezone() takes a zone and a time") };
+        // An interval is how far a zone is east of Greenwich.
+        let zone = if matches!(zone, DataType::Interval(_)) { INTERVAL } else { DataType::Utf8 };
         let time = match time {
             DataType::Timestamp(_, None) | DataType::Date32 | DataType::Date64 => wall_clock(),
             DataType::Timestamp(_, Some(_)) | DataType::Null => moment(),
             text if text.is_string() => moment(),
             other => return plan_err!("timezone() takes a point in time, not {other}"),
         };
-        Ok(vec![DataType::Utf8, time])
+        Ok(vec![zone, time])
     }
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
@@ -102,19 +107,21 @@ impl ScalarUDFImpl for Timezone {
             return internal_err!("timezone takes two arguments");
         };
         let (zones, times) = (zones.to_array(rows)?, times.to_array(rows)?);
-        let texts = zones.as_string::<i32>();
+        let texts = zones.as_string_opt::<i32>();
+        let spans = zones.as_primitive_opt::<IntervalMonthDayNanoType>();
         let to_wall_clock = matches!(times.data_type(), DataType::Timestamp(_, Some(_)));
         let micros = times.as_primitive::<TimestampMicrosecondType>();
         let mut found = TimestampMicrosecondBuilder::with_capacity(rows);
         let mut known: Option<(&str, Zone)> = None;
         for row in 0..rows {
-            if texts.is_null(row) || micros.is_null(row) {
+            if zones.is_null(row) || micros.is_null(row) {
                 found.append_null();
                 continue;
             }
-            let name = texts.value(row);
-            let zone = match &known {
-                Some((last, zone)) if *last == name => zone,
+            let name = texts.map_or("", |texts| texts.value(row));
+            let zone = match (&known, spans) {
+                (_, Some(spans)) => &known.insert((name, zone_east(spans.value(row))?)).1,
+                (Some((last, zone)), None) if *last == name => zone,
                 _ => &known.insert((name, zone_of(name)?)).1,
             };
             let micros = micros.value(row);
@@ -132,9 +139,22 @@ impl ScalarUDFImpl for Timezone {
     }
 }
 
+/// The zone that is always so far east of Greenwich.
+fn zone_east(span: IntervalMonthDayNano) -> Result<Zone> {
+    let seconds = i32::try_from(span.nanoseconds / 1_000_000_000).ok();
+    let seconds = seconds.filter(|_| span.months == 0 && span.days == 0);
+    seconds.map(Zone::fixed).ok_or_else(|| {
+        failure(Error::Standard {
+            sqlstate: "22023",
+            message: "interval time zone must not include months or days".to_owned(),
+            hint: "Give the hours and minutes east of Greenwich.".to_owned(),
+        })
+    })
+}
+
 fn zone_of(name: &str) -> Result<Zone> {
     let abbreviated = || abbreviated(name).map(Zone::fixed);
-    Zone::parse(name).or_else(abbreviated).ok_or_else(|| {
+    Zone::of_clock(name).or_else(abbreviated).ok_or_else(|| {
         failure(Error::Standard {
             sqlstate: "22023",
             message: "time zone not recognized".to_owned(),

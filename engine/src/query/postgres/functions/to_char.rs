@@ -8,19 +8,21 @@ use chrono::{DateTime, Datelike, NaiveDateTime, Timelike};
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringBuilder};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{
-    DataType, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, TimeUnit,
-    TimestampMicrosecondType,
+    DataType, Float32Type, Float64Type, Int32Type, Int64Type, IntervalMonthDayNano,
+    IntervalMonthDayNanoType, TimeUnit, TimestampMicrosecondType,
 };
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::common::{Result, plan_err};
 
 use super::age::micros;
 use super::elapsed::INTERVAL;
-use super::{Body, Call, Function, Kind, failure};
-use crate::Error;
+use super::{Body, Call, Function, Kind};
 use crate::query::postgres::zone::Zone;
+use number::Value;
+use picture::Picture;
 
 mod number;
+mod picture;
 mod span;
 
 const SECOND_US: i64 = 1_000_000;
@@ -38,24 +40,38 @@ fn to_char(call: &Call<'_>) -> Result<ArrayRef> {
     }
 }
 
-fn unsupported(what: String) -> datafusion::error::DataFusionError {
-    let hint = "The patterns are those of PostgreSQL, such as YYYY-MM-DD HH24:MI:SS or 999,990.00."
-        .to_string();
-    failure(Error::Unsupported { what, hint })
-}
-
 fn numbers(call: &Call<'_>) -> Result<ArrayRef> {
-    // Text of a decimal keeps all its digits; floats go through their shortest text.
+    let array = &call.arguments[0];
+    // Text of a decimal keeps all its digits.
     let options = FormatOptions::default();
-    let values = ArrayFormatter::try_new(&call.arguments[0], &options)?;
+    let texts = ArrayFormatter::try_new(array, &options)?;
+    let integers = match array.data_type() {
+        DataType::Int8 | DataType::Int16 | DataType::Int32 => Some(cast(array, &DataType::Int32)?),
+        _ => None,
+    };
     let mut out = StringBuilder::new();
+    let mut parsed: Option<(String, Picture)> = None;
     for row in 0..call.rows {
-        match call.text(1, row).filter(|_| call.arguments[0].is_valid(row)) {
-            Some(pattern) => {
-                out.append_value(number::format(&values.value(row).try_to_string()?, pattern)?)
-            }
-            None => out.append_null(),
+        let Some(pattern) = call.text(1, row).filter(|_| array.is_valid(row)) else {
+            out.append_null();
+            continue;
+        };
+        if parsed.as_ref().is_none_or(|(known, _)| known != pattern) {
+            parsed = Some((pattern.to_string(), Picture::parse(pattern)?));
         }
+        let Some((_, picture)) = &parsed else { continue };
+        let text;
+        let value = if let Some(integers) = &integers {
+            Value::Integer(integers.as_primitive::<Int32Type>().value(row))
+        } else if let Some(values) = array.as_primitive_opt::<Float32Type>() {
+            Value::Real(values.value(row))
+        } else if let Some(values) = array.as_primitive_opt::<Float64Type>() {
+            Value::Double(values.value(row))
+        } else {
+            text = texts.value(row).try_to_string()?;
+            Value::Exact(&text)
+        };
+        out.append_value(number::format(value, picture)?);
     }
     Ok(Arc::new(out.finish()))
 }
@@ -69,7 +85,7 @@ fn parts_of<'a>(known: &'a mut Option<(String, Vec<Part>)>, pattern: &str) -> &'
 }
 
 /// Intervals as they are, and times of a day as the intervals since midnight.
-fn as_spans(array: &ArrayRef) -> Result<ArrayRef> {
+pub(super) fn as_spans(array: &ArrayRef) -> Result<ArrayRef> {
     let DataType::Time64(unit) = array.data_type() else { return Ok(cast(array, &INTERVAL)?) };
     let nanos_each = if *unit == TimeUnit::Microsecond { 1000 } else { 1 };
     let counted = cast(array, &DataType::Int64)?;
@@ -86,7 +102,9 @@ fn spans(call: &Call<'_>) -> Result<ArrayRef> {
     let mut out = StringBuilder::new();
     let mut parsed: Option<(String, Vec<Part>)> = None;
     for row in 0..call.rows {
-        let Some(pattern) = call.text(1, row).filter(|_| spans.is_valid(row)) else {
+        // An empty pattern gives null, and not an empty text.
+        let pattern = call.text(1, row).filter(|pattern| !pattern.is_empty());
+        let Some(pattern) = pattern.filter(|_| spans.is_valid(row)) else {
             out.append_null();
             continue;
         };
@@ -111,9 +129,10 @@ fn times(call: &Call<'_>) -> Result<ArrayRef> {
         let time = local.is_valid(row).then(|| local.value(row)).and_then(|micros| {
             let time = DateTime::from_timestamp_micros(there.wall_clock(micros))?.naive_utc();
             let offset = there.offset_at(micros.div_euclid(SECOND_US));
-            Some(Shown { time, zone: &zone, offset })
+            Some(Shown { time, zone: if zoned { &zone } else { "" }, offset })
         });
-        let Some((time, pattern)) = time.zip(call.text(1, row)) else {
+        let pattern = call.text(1, row).filter(|pattern| !pattern.is_empty());
+        let Some((time, pattern)) = time.zip(pattern) else {
             out.append_null();
             continue;
         };
@@ -128,7 +147,7 @@ fn times(call: &Call<'_>) -> Result<ArrayRef> {
 /// A time as the clock on the wall of a zone shows it.
 struct Shown<'a> {
     time: NaiveDateTime,
-    /// The name of the zone.
+    /// The name of the zone, which a clock on the wall has none of.
     zone: &'a str,
     /// Seconds east of Greenwich.
     offset: i32,
@@ -171,9 +190,9 @@ pub(super) fn parse(pattern: &str) -> Vec<Part> {
             Some("FM" | "fm" | "TM" | "tm") => (false, &rest[2..]),
             _ => (true, rest),
         };
-        let found = FIELDS.iter().find(|name| {
-            after.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name))
-        });
+        let found = FIELDS
+            .iter()
+            .find(|name| after.get(..name.len()).is_some_and(|start| is_written(start, name)));
         if let Some(name) = found {
             let written = &after[..name.len()];
             rest = &after[name.len()..];
@@ -182,7 +201,8 @@ pub(super) fn parse(pattern: &str) -> Vec<Part> {
                 Some("th") => Some(false),
                 _ => None,
             };
-            rest = &rest[if ordinal.is_some() { 2 } else { 0 }..];
+            let is_spelled = rest.starts_with("SP");
+            rest = &rest[if ordinal.is_some() || is_spelled { 2 } else { 0 }..];
             parts.push(Part::Field { name, fill, ordinal, shape: shape(written) });
         } else if letter == '"' {
             let (text, after) = quoted(&rest[1..]);
@@ -202,6 +222,17 @@ pub(super) fn parse(pattern: &str) -> Vec<Part> {
         }
     }
     parts
+}
+
+/// Tells whether a text is the name of a field: in upper or in lower case, and the names of days and months as titles, too.
+fn is_written(text: &str, name: &str) -> bool {
+    let (first, others) = text.split_at(1.min(text.len()));
+    text == name
+        || text.eq_ignore_ascii_case(name)
+            && (!text.bytes().any(|letter| letter.is_ascii_uppercase())
+                || matches!(name, "MONTH" | "MON" | "DAY" | "DY")
+                    && first.bytes().all(|letter| letter.is_ascii_uppercase())
+                    && others.bytes().all(|letter| letter.is_ascii_lowercase()))
 }
 
 /// Reads a text up to its closing quotation mark, if there is one, and returns what follows.
@@ -243,7 +274,7 @@ pub(super) const MONTHS: [&str; 12] = [
 ];
 const DAYS: [&str; 7] =
     ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
-const ROMAN: [&str; 12] =
+pub(super) const ROMAN: [&str; 12] =
     ["I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII"];
 
 impl Part {
@@ -255,6 +286,7 @@ impl Part {
         };
         if let Some((value, width)) = numeric(name, time) {
             let fill = fill || is_fraction(name);
+            let width = if value < 0 { width + 1 } else { width };
             let text = if fill { format!("{value:0width$}") } else { value.to_string() };
             out.push_str(&text);
             if let Some(upper) = ordinal {
@@ -281,6 +313,7 @@ fn numeric(name: &str, time: NaiveDateTime) -> Option<(i64, usize)> {
     let counted = i64::from(time.year());
     let year = if counted > 0 { counted } else { 1 - counted };
     let iso = i64::from(time.iso_week().year());
+    let iso = if iso > 0 { iso } else { 1 - iso };
     let hour12 = i64::from(time.hour12().1);
     let seconds = i64::from(time.num_seconds_from_midnight());
     let micros = i64::from(time.nanosecond() / 1000);
@@ -355,13 +388,13 @@ fn word(name: &str, shown: &Shown<'_>) -> (String, usize) {
         "OF" => (format!("{sign}{:02}:{:02}", east / 3600, east / 60 % 60), 0),
         _ => {
             let year = if time.year() > 0 { time.year() } else { 1 - time.year() };
-            let text = format!("{year:04}");
-            (format!("{},{}", &text[..1], &text[1..]), 0)
+            (format!("{},{:03}", year / 1000, year % 1000), 0)
         }
     }
 }
 
 fn ending(value: i64, upper: bool) -> &'static str {
+    let value = value.unsigned_abs();
     let at = match (value % 100, value % 10) {
         (11..=13, _) => 3,
         (_, 1) => 0,
@@ -395,6 +428,7 @@ mod tests {
         check("J DDD WW W CC", "2461085 044 07 2 21");
         check("SS.FF3 TZH:TZM OF TMMonth", "09.012 -03:30 -03:30 February");
         check("HH24hMI FMMS FMMM", "13h05 012 2");
+        check("Mm Dd YYYYSP Y,YYY", "Mm 66 2026 2,026");
         check("%Y-xx \\\"DD\\\" \"a\\\"b\"", "%6-xx \"13\" a\"b");
     }
 }

@@ -68,8 +68,30 @@ fn write(text: &str, grown_max: usize, kept: &mut String) -> Result<(), Refusal>
     if escapes_nothing(text) {
         return Err(Refusal::Letter);
     }
+    if escapes_half(text) {
+        return Err(Refusal::Form);
+    }
     let bytes_max = text.len().saturating_mul(2).saturating_add(grown_max);
     json.root().write(Spacing::Blanks, bytes_max, kept).map_err(|TooLong| Refusal::Range)
+}
+
+/// Tells whether JSON escapes half of a pair of surrogates, which is no letter.
+fn escapes_half(json: &str) -> bool {
+    let unit = |at: usize| {
+        let digits = json.get(at..)?.strip_prefix("\\u")?.get(..4)?;
+        u32::from_str_radix(digits, 16).ok()
+    };
+    let mut from = 0;
+    while let Some(found) = json.get(from..).and_then(|rest| rest.find('\\')) {
+        let at = from + found;
+        from = match unit(at) {
+            Some(0xd800..=0xdbff) if matches!(unit(at + 6), Some(0xdc00..=0xdfff)) => at + 12,
+            Some(0xd800..=0xdfff) => return true,
+            // What is escaped stands behind the backslash.
+            _ => at + 2,
+        };
+    }
+    false
 }
 
 /// Tells whether JSON has `\u0000`, which stands for a letter that no text has.
@@ -198,6 +220,21 @@ mod tests {
             let kept = documents(&column(&[Some(text)]), Kept::AsValues);
             assert_eq!(kept.is_err(), refused, "{text}");
             assert!(documents(&column(&[Some(text)]), Kept::AsWritten).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn values_have_no_half_of_a_letter() {
+        for (text, refused) in [
+            (r#""\ud83d\ude00""#, false),
+            (r#""\\ud83d""#, false),
+            (r#""\ud83d""#, true),
+            (r#""\ude00""#, true),
+            (r#""\ud83d\ud83d""#, true),
+            (r#""\n\uD83Dx""#, true),
+        ] {
+            let kept = documents(&column(&[Some(text)]), Kept::AsValues);
+            assert_eq!(kept.is_err(), refused, "{text}");
         }
     }
 

@@ -150,6 +150,7 @@ impl Parts {
         };
         match bytes.get(10) {
             None => return Some(Ok(Parts { days, micros: 0, zone: None })),
+            Some(b'+') => return Some(Parts::midnight(days, &text[10..])),
             Some(b' ' | b'T' | b't') => {}
             Some(_) => return None,
         }
@@ -158,12 +159,20 @@ impl Parts {
         if !bytes[11..].iter().all(is_clock) || bytes.len() == 11 {
             return None;
         }
+        if matches!(bytes[11], b'+' | b'-') {
+            return Some(Parts::midnight(days, &text[11..]));
+        }
         let read = || -> Result<Parts, Refusal> {
             let (micros, rest) = clock(&text[11..])?;
             let zone = if rest.is_empty() { None } else { Some(offset(rest)?) };
             Ok(Parts { days, micros, zone })
         };
         Some(read())
+    }
+
+    /// A date with nothing but an offset behind it.
+    fn midnight(days: i64, behind: &str) -> Result<Parts, Refusal> {
+        Ok(Parts { days, micros: 0, zone: Some(offset(behind)?) })
     }
 
     /// A date whose month is written in letters, and what stands around it.

@@ -8,10 +8,10 @@ use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::functions_nested::expr_fn::{array_compact, array_has_all};
 use datafusion::logical_expr::binary::type_union_coercion;
 use datafusion::logical_expr::expr::Cast;
-use datafusion::logical_expr::{Expr, ExprSchemable, when};
+use datafusion::logical_expr::{Expr, ExprSchemable, Operator, binary_expr, when};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
-use crate::query::postgres::functions::{flat, has_dimensions};
+use crate::query::postgres::functions::{array_order, flat, has_dimensions};
 
 /// The function that `||` is where one side is an array.
 pub(super) fn makes_array(left: &Expr, right: &Expr, schema: &DFSchema) -> Option<&'static str> {
@@ -22,6 +22,38 @@ pub(super) fn makes_array(left: &Expr, right: &Expr, schema: &DFSchema) -> Optio
         Ordering::Equal => Some("array_concat"),
         Ordering::Greater => Some("array_append"),
         Ordering::Less => Some("array_prepend"),
+    }
+}
+
+/// Two arrays that are compared and have unlike numbers of dimensions: lists of unlike types, of which the order decides.
+/// `None` of all else.
+pub(super) fn across_dimensions(
+    op: &BinaryOperator,
+    left: &Expr,
+    right: &Expr,
+    schema: &DFSchema,
+) -> Option<Expr> {
+    let op = match op {
+        BinaryOperator::Eq => Operator::Eq,
+        BinaryOperator::NotEq => Operator::NotEq,
+        BinaryOperator::Lt => Operator::Lt,
+        BinaryOperator::LtEq => Operator::LtEq,
+        BinaryOperator::Gt => Operator::Gt,
+        BinaryOperator::GtEq => Operator::GtEq,
+        _ => return None,
+    };
+    let types = [left.get_type(schema).ok()?, right.get_type(schema).ok()?];
+    let [one, other] = [&types[0], &types[1]].map(list_ndims);
+    let is_one_type = element_of(&types[0]) == element_of(&types[1]);
+    let are_unlike = one != other && one > 0 && other > 0 && is_one_type;
+    are_unlike.then(|| binary_expr(array_order(left.clone()), op, array_order(right.clone())))
+}
+
+/// The type of an array's elements, in however many dimensions they are.
+fn element_of(data_type: &DataType) -> &DataType {
+    match data_type {
+        DataType::List(item) => element_of(item.data_type()),
+        other => other,
     }
 }
 

@@ -14,7 +14,7 @@ use super::relations::gives_rows;
 use crate::query::syntax::outside;
 
 /// Puts what such subqueries show in their place.
-pub fn outer_aggregates(statement: &mut Statement) {
+pub(super) fn replace(statement: &mut Statement) {
     // The visitor never breaks off.
     let _ = statement.visit(&mut Alone);
 }
@@ -80,7 +80,8 @@ fn aggregates_columns(expr: &Expr) -> bool {
     found && fits.is_continue()
 }
 
-fn has_column(expr: &Expr) -> bool {
+/// Tells whether an expression names a column, outside of the queries in it.
+pub(super) fn has_column(expr: &Expr) -> bool {
     let found = outside::see(expr, |part| match part {
         Expr::Identifier(_) | Expr::CompoundIdentifier(_) => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
@@ -107,7 +108,7 @@ mod tests {
             ("SELECT (SELECT sum(x) OVER ()) FROM t", "SELECT (SELECT sum(x) OVER ()) FROM t"),
         ] {
             let mut read = statements(sql).unwrap();
-            outer_aggregates(&mut read[0]);
+            replace(&mut read[0]);
             assert_eq!(read[0].to_string(), expected);
         }
     }

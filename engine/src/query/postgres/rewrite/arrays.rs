@@ -12,7 +12,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::array_text::ArrayText;
 use super::expressions::{element_type, is_text, number, select, take};
-use super::{call, function_name, json, normal, null, numbered, parts, relations};
+use super::{call, function_name, json, normal, null, numbered, parts, relations, times};
 use crate::query::postgres::facts::SessionFacts;
 use crate::query::postgres::functions::FLAT_ARRAY;
 
@@ -160,7 +160,7 @@ fn is_given(expr: &Expr) -> bool {
         Expr::Cast { expr, data_type: DataType::Array(_), .. } => {
             numbered::is_parameter(expr) || is_given(expr)
         }
-        _ => false,
+        _ => times::rounded(expr).is_some_and(is_given),
     }
 }
 
@@ -169,7 +169,7 @@ fn is_of_arrays(expr: &Expr) -> bool {
         Expr::Nested(inner) => is_of_arrays(inner),
         Expr::Cast { data_type, .. } => element_type(data_type).and_then(element_type).is_some(),
         Expr::Array(_) => dimensions(expr).is_some_and(|dimensions| dimensions > 1),
-        _ => false,
+        _ => times::rounded(expr).is_some_and(is_of_arrays),
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, GroupByExpr, Ident, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr,
+    Expr, GroupByExpr, Ident, OrderBy, Select, SelectItem, SelectItemQualifiedWildcardKind,
     TableFactor, Value, Visit, Visitor,
 };
 
@@ -22,9 +22,8 @@ struct Keyed {
     key: Vec<String>,
 }
 
-/// Groups a query by the columns that depend on what it is grouped by.
-pub(super) fn group(query: &mut Query, scope: &Scope<'_>) {
-    let SetExpr::Select(select) = query.body.as_mut() else { return };
+/// Groups a select by the columns that depend on what it is grouped by.
+pub(super) fn group(select: &mut Select, order: Option<&OrderBy>, scope: &Scope<'_>) {
     let by = match &select.group_by {
         GroupByExpr::Expressions(by, modifiers) if modifiers.is_empty() => by,
         _ => return,
@@ -38,8 +37,10 @@ pub(super) fn group(query: &mut Query, scope: &Scope<'_>) {
         return;
     }
     let given = scope.relations(select);
-    let grouped: HashSet<(usize, String)> =
-        by.iter().filter_map(|by| column(meant(by, select), &keyed, given.as_deref())).collect();
+    let grouped: HashSet<(usize, String)> = by
+        .iter()
+        .filter_map(|by| column(meant(by, &select.projection), &keyed, given.as_deref()))
+        .collect();
     let determines =
         |at: usize| keyed[at].key.iter().all(|part| grouped.contains(&(at, part.clone())));
     let determining: Vec<usize> = (0..keyed.len()).filter(|at| determines(*at)).collect();
@@ -50,7 +51,9 @@ pub(super) fn group(query: &mut Query, scope: &Scope<'_>) {
     // The visitor never breaks off.
     let _ = select.projection.visit(&mut found);
     let _ = select.having.visit(&mut found);
-    let _ = query.order_by.visit(&mut found);
+    if let Some(order) = order {
+        let _ = order.visit(&mut found);
+    }
     let Dependent { grouped, columns, .. } = found;
     let columns = columns.into_iter().filter(|(at, _)| determining.contains(at));
     let mut more: Vec<Expr> = columns.map(|(_, expr)| expr).collect();
@@ -102,12 +105,12 @@ fn keyed(select: &Select, scope: &Scope<'_>) -> Vec<Keyed> {
 }
 
 /// What something is grouped by, where it is given by its position in the select list or by the name that it has there.
-fn meant<'a>(by: &'a Expr, select: &'a Select) -> &'a Expr {
+pub(super) fn meant<'a>(by: &'a Expr, projection: &'a [SelectItem]) -> &'a Expr {
     let item = match by {
         Expr::Value(value) => match &value.value {
             Value::Number(position, _) => {
                 let at = position.parse::<usize>().ok().and_then(|at| at.checked_sub(1));
-                at.and_then(|at| select.projection.get(at))
+                at.and_then(|at| projection.get(at))
             }
             _ => None,
         },

@@ -10,9 +10,9 @@ use datafusion::sql::sqlparser::parser::Parser;
 
 use super::arrays::{array_literal, array_of};
 use super::{
-    arguments, arrays, call, distinct, elements, empty, function_name, gathered, hypothetical,
-    json, lengths, matches, normal, null, numbered, object_arrays, overlapping, parts, row_in,
-    rows, times, unpivoted, windows,
+    arguments, arrays, call, conditions, distinct, domains, elements, empty, function_name,
+    gathered, hypothetical, json, lengths, matches, normal, null, numbered, object_arrays, one_row,
+    overlapping, parts, removed::removed, row_in, rows, times, true_types, unpivoted, windows,
 };
 use crate::query::postgres::facts::SessionFacts;
 use crate::query::postgres::functions::{EXPAND_ARRAY, REG_TYPES, TYPE_OF};
@@ -24,7 +24,10 @@ pub(super) fn take(expr: &mut Expr) -> Expr {
 
 /// Rewrites that must come before the parts of an expression are visited.
 pub(super) fn before(expr: &mut Expr, facts: &SessionFacts) {
+    domains::cast(expr);
+    true_types::replace(expr);
     within(expr);
+    conditions::within(expr);
     elements::exists(expr);
     elements::among(expr);
     distinct::tie(expr);
@@ -49,6 +52,7 @@ pub(super) fn before(expr: &mut Expr, facts: &SessionFacts) {
                 *expr = array_of(std::mem::replace(query.as_mut(), select(vec![])), facts);
                 return;
             }
+            one_row::in_arguments(function);
             count_rows(function);
             gathered::sort_distinct(function);
         }
@@ -219,6 +223,8 @@ pub(super) fn after(expr: &mut Expr) {
                 *expr = replaced;
             } else if let Some(filled) = arrays::filled(&name, &arguments(&function.args)) {
                 *expr = filled;
+            } else if let Some(rest) = removed(&name, &arguments(&function.args)) {
+                *expr = rest;
             } else if let Some(each) = arrays::of_fractions(&name, function) {
                 *expr = each;
             } else if let Some(list) = numbered::rows_of(&name) {

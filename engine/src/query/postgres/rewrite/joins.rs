@@ -3,7 +3,8 @@
 //! DataFusion keeps both columns of such a join and picks one where the name stands alone: the wrong one where an outer
 //! join made it null. A join whose merged columns nobody names by relation is therefore put into a nest of its own,
 //! marked for [`MergedJoins`](super::super::merged_joins::MergedJoins), which plans it with PostgreSQL's merged columns.
-//! Where a column is named by its relation, too, DataFusion's join answers, unless it would be wrong: then it is refused.
+//! Where a column is named by its relation, too, DataFusion's join answers, unless it would be wrong: then the column stays by a
+//! name of its own ([`kept_columns`](super::kept_columns)). Where that cannot be, the join is refused.
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;
@@ -35,7 +36,7 @@ impl Named {
     }
 
     /// Tells whether a column of one of `relations` that a join merges is named; every column may be with `NATURAL`.
-    fn any(&self, relations: &[String], merged: Option<&[String]>) -> bool {
+    pub(super) fn any(&self, relations: &[String], merged: Option<&[String]>) -> bool {
         let one = |relation: &String, column: &String| {
             self.columns.contains(&(relation.clone(), column.clone()))
         };
@@ -77,7 +78,7 @@ impl Visitor for Named {
 
 /// Which sides of a join may have no row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Side {
+pub(super) enum Side {
     Neither,
     Right,
     Left,
@@ -131,13 +132,19 @@ fn merge_in(from: &mut TableWithJoins, star: bool, named: &Named) {
 }
 
 fn descend(factor: &mut TableFactor, star: bool, named: &Named) {
-    if let TableFactor::NestedJoin { table_with_joins, .. } = factor {
-        merge_in(table_with_joins, star, named);
+    let TableFactor::NestedJoin { table_with_joins, alias } = factor else { return };
+    if alias.as_ref().and_then(Mark::of).is_none() {
+        return merge_in(table_with_joins, star, named);
+    }
+    // Its join is marked already.
+    descend(&mut table_with_joins.relation, star, named);
+    for join in &mut table_with_joins.joins {
+        descend(&mut join.relation, star, named);
     }
 }
 
 /// Returns what a join does and the columns that it names; `None` if it merges none, or none that can be marked.
-fn merging(join: &Join) -> Option<(Side, Option<Vec<String>>)> {
+pub(super) fn merging(join: &Join) -> Option<(Side, Option<Vec<String>>)> {
     let lateral = match &join.relation {
         TableFactor::Derived { lateral, .. } | TableFactor::Function { lateral, .. } => *lateral,
         TableFactor::UNNEST { .. } => true,
@@ -193,7 +200,7 @@ pub(in crate::query::postgres) fn relations(factor: &TableFactor) -> Vec<String>
 }
 
 /// Puts everything so far and `join` into a marked nest.
-fn nest(from: &mut TableWithJoins, join: Join, mark: Mark) {
+pub(super) fn nest(from: &mut TableWithJoins, join: Join, mark: Mark) {
     let nested = |table_with_joins: TableWithJoins, alias: Option<TableAlias>| {
         TableFactor::NestedJoin { table_with_joins: Box::new(table_with_joins), alias }
     };

@@ -1,8 +1,8 @@
 //! Rows that are gathered from a query with an order of its own: `SELECT json_agg(t) FROM (SELECT ... ORDER BY x) t`.
 //!
 //! PostgreSQL gathers them as they come, and people rely on that. DataFusion leaves out an order that nothing asks for, so
-//! that it is given to what gathers. Where a statement hands on such rows, as tools write it around the query of a user,
-//! [`comes_sorted`] says so, and the order stays.
+//! that it is given to what gathers: by columns that the query shows, and by others that are put among them. Where a statement
+//! hands on such rows, as tools write it around the query of a user, [`comes_sorted`] says so, and the order stays.
 
 use std::ops::ControlFlow;
 
@@ -23,6 +23,14 @@ const GATHERING: [&str; 6] =
 /// Aggregate functions that make one row of many, whatever their order.
 const COUNTING: [&str; 8] =
     ["count", "sum", "avg", "min", "max", "bool_and", "bool_or", "approx_distinct"];
+
+/// What columns are called that are there for what rows are sorted by: no text of a statement has such a name.
+const KEY: &str = "\u{1}key_";
+
+/// Tells whether a column is none of those that a statement names or shows.
+pub(super) fn is_key(column: &str) -> bool {
+    column.starts_with(KEY)
+}
 
 /// Tells whether the rows of a statement are those of one query in its `FROM`, which sorts them.
 pub fn comes_sorted(statement: &Statement) -> bool {
@@ -83,8 +91,9 @@ fn makes_one(item: &SelectItem) -> bool {
 
 /// Gives what is gathered the order of the one query that its rows come from.
 pub(super) fn keep(select: &mut Select) {
+    let is_open = takes_keys(select);
     let [TableWithJoins { relation: TableFactor::Derived { subquery, alias, .. }, joins }] =
-        select.from.as_slice()
+        select.from.as_mut_slice()
     else {
         return;
     };
@@ -92,8 +101,41 @@ pub(super) fn keep(select: &mut Select) {
     if !joins.is_empty() {
         return;
     }
+    if is_open {
+        show_keys(subquery);
+    }
     if let Some(order) = order_of(subquery, &alias.name) {
         give(select, &order);
+    }
+}
+
+/// Tells whether a select list gathers rows in the order in which they come, and would not show more columns of theirs.
+fn takes_keys(select: &Select) -> bool {
+    let found = outside::see(&select.projection, |expr| match expr {
+        Expr::Function(function) if takes_order(function) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    let is_star = |item: &SelectItem| {
+        matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..))
+    };
+    found.is_break() && !select.projection.iter().any(is_star)
+}
+
+/// Puts the columns that a query sorts its rows by among those that it shows.
+fn show_keys(query: &mut Query) {
+    let Some(OrderBy { kind: OrderByKind::Expressions(keys), .. }) = &query.order_by else {
+        return;
+    };
+    let SetExpr::Select(select) = query.body.as_mut() else { return };
+    if select.distinct.is_some() {
+        return;
+    }
+    for key in keys {
+        let is_column = matches!(key.expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
+        if is_column && column_of(&key.expr, select).is_none() {
+            let alias = Ident::with_quote('"', format!("{KEY}{}", select.projection.len()));
+            select.projection.push(SelectItem::ExprWithAlias { expr: key.expr.clone(), alias });
+        }
     }
 }
 
@@ -124,10 +166,8 @@ fn give(select: &mut Select, order: &[OrderByExpr]) {
     // The visitor never breaks off.
     let _: ControlFlow<()> = outside::change(&mut select.projection, |expr| {
         if let Expr::Function(function) = expr
-            && gathers(function)
+            && takes_order(function)
             && let FunctionArguments::List(list) = &mut function.args
-            && list.duplicate_treatment.is_none()
-            && list.clauses.is_empty()
         {
             list.clauses = vec![FunctionArgumentClause::OrderBy(order.to_vec())];
         }
@@ -187,6 +227,13 @@ fn name_of(item: &SelectItem) -> Option<Ident> {
     }
 }
 
+/// Tells whether a function gathers rows in the order in which they come.
+fn takes_order(function: &Function) -> bool {
+    gathers(function)
+        && matches!(&function.args, FunctionArguments::List(list)
+            if list.duplicate_treatment.is_none() && list.clauses.is_empty())
+}
+
 fn gathers(function: &Function) -> bool {
     is_one_of(function, &GATHERING)
 }
@@ -220,9 +267,15 @@ mod tests {
             ),
             (
                 "string_agg(x, ',') FROM (SELECT * FROM r JOIN s ON a = b ORDER BY y) t",
-                "string_agg(x, ',')",
+                "string_agg(x, ',' ORDER BY t.\"\u{1}key_1\")",
             ),
-            ("array_agg(x) FROM (SELECT x FROM r ORDER BY y) t", "array_agg(x)"),
+            (
+                "array_agg(x) FROM (SELECT x FROM r ORDER BY y DESC, x, r.z, y) t",
+                "array_agg(x ORDER BY t.\"\u{1}key_1\" DESC, t.x, t.\"\u{1}key_2\", t.\"\u{1}key_1\")",
+            ),
+            ("array_agg(x) FROM (SELECT x FROM r ORDER BY y + 1) t", "array_agg(x)"),
+            ("array_agg(x), t.* FROM (SELECT x FROM r ORDER BY y) t", "array_agg(x)"),
+            ("array_agg(x) FROM (SELECT x FROM r UNION SELECT 1 ORDER BY y) t", "array_agg(x)"),
             (
                 "array_agg(x ORDER BY y) FROM (SELECT x, y FROM r ORDER BY x) t",
                 "array_agg(x ORDER BY y)",
@@ -240,6 +293,8 @@ mod tests {
         check(with, "array_agg(x) FROM w AS v", "array_agg(x ORDER BY v.x)");
         check(with, "array_agg(x) FROM w, r", "array_agg(x)");
         check(with, "array_agg(x) FROM r", "array_agg(x)");
+        // Others may read all columns of it.
+        check("WITH w AS (SELECT x FROM r ORDER BY y) ", "array_agg(x) FROM w", "array_agg(x)");
     }
 
     fn check(with: &str, written: &str, expected: &str) {

@@ -6,15 +6,19 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, DataType, Expr, GroupByExpr, Ident, LimitClause, OrderBy, OrderByExpr,
-    OrderByKind, OrderByOptions, Query, Select, SelectItem, SetExpr, TableAlias, TableFactor,
-    TableWithJoins, Value, VisitMut, VisitorMut, WildcardAdditionalOptions, WindowSpec, WindowType,
+    BinaryOperator, DataType, Distinct, Expr, GroupByExpr, Ident, LimitClause, OrderBy,
+    OrderByExpr, OrderByKind, OrderByOptions, Query, Select, SelectItem, SetExpr, TableAlias,
+    TableFactor, TableWithJoins, Value, VisitMut, VisitorMut, WildcardAdditionalOptions,
+    WindowSpec, WindowType,
 };
 
 use super::expressions::{self, number, take};
+use super::made::bare;
 use super::relations::cast;
-use super::{call, empty, normal};
+use super::scope::Scope;
+use super::{call, columns, empty, normal, order_beside};
 use crate::error::{Error, Result};
+use crate::query::syntax::outside;
 
 /// The relation of the rows that are numbered: no text of a statement has such a name.
 const NUMBERED: &str = "\u{1}numbered";
@@ -68,13 +72,19 @@ fn bounds(clause: &mut Option<LimitClause>) -> impl Iterator<Item = &mut Expr> {
     limit.into_iter().chain(offset)
 }
 
-/// `LIMIT '2'` is `LIMIT 2`.
+/// `LIMIT '2'` is `LIMIT 2`, and `LIMIT 2.5` is what that is as a bigint.
 fn unquote(bound: &mut Expr) {
-    if let Expr::Value(value) = bound
-        && let Value::SingleQuotedString(text) = &value.value
-        && let Ok(rows) = text.trim().parse::<i64>()
-    {
-        value.value = Value::Number(rows.to_string(), false);
+    let Expr::Value(value) = &mut *bound else { return };
+    match &value.value {
+        Value::SingleQuotedString(text) => {
+            if let Ok(rows) = text.trim().parse::<i64>() {
+                value.value = Value::Number(rows.to_string(), false);
+            }
+        }
+        Value::Number(digits, _) if digits.parse::<i64>().is_err() => {
+            *bound = bigint(take(bound));
+        }
+        _ => {}
     }
 }
 
@@ -91,21 +101,33 @@ impl VisitorMut for Queries {
 
 /// Makes conditions on the number of a row of what a query is limited by; `None` where the order cannot be told.
 fn by_number(query: &mut Query, ties: bool) -> Option<()> {
-    let order = match query.order_by.as_ref().map(|order| &order.kind) {
+    let mut order = match query.order_by.as_ref().map(|order| &order.kind) {
         None => vec![],
         Some(OrderByKind::Expressions(order)) => order.clone(),
         Some(OrderByKind::All(_)) => return None,
     };
     let is_plain = match query.body.as_ref() {
-        SetExpr::Select(select) => select.distinct.is_none() && select.qualify.is_none(),
+        SetExpr::Select(select) => {
+            select.distinct.is_none() && select.qualify.is_none() && !has_windows(&order, select)
+        }
         _ => false,
     };
     if !is_plain {
-        // The order names columns of what is numbered: a position does not.
-        if order.iter().any(|by| matches!(by.expr, Expr::Value(_))) {
-            return None;
+        // Which rows `DISTINCT ON` takes is a matter of their own order.
+        let picking = match query.body.as_ref() {
+            SetExpr::Select(select) if matches!(select.distinct, Some(Distinct::On(_))) => {
+                query.order_by.clone()
+            }
+            _ => None,
+        };
+        // The order names columns of what is numbered.
+        for by in &mut order {
+            by.expr = by_name(&by.expr, &query.body)?;
         }
-        around(query);
+        if let Some(OrderBy { kind: OrderByKind::Expressions(written), .. }) = &mut query.order_by {
+            written.clone_from(&order);
+        }
+        around(query, picking);
     }
     let SetExpr::Select(select) = query.body.as_mut() else { return None };
     let order: Vec<OrderByExpr> =
@@ -143,12 +165,83 @@ fn by_number(query: &mut Query, ties: bool) -> Option<()> {
     Some(())
 }
 
-/// Puts a select around the body of a query.
-fn around(query: &mut Query) {
+/// What a body is ordered by as a name of one of its columns; `None` for what is none.
+fn by_name(by: &Expr, body: &SetExpr) -> Option<Expr> {
+    let by = bare(by);
+    let Expr::Value(value) = by else {
+        let shows_all = !matches!(body, SetExpr::Select(select) if select.distinct.is_none());
+        let is_column = || match (by, names(body)) {
+            (Expr::Identifier(ident), Some(names)) => names.contains(&normal(ident)),
+            _ => false,
+        };
+        return (shows_all || is_column()).then(|| by.clone());
+    };
+    let Value::Number(position, _) = &value.value else { return None };
+    let names = names(body)?;
+    let name = names.get(position.parse::<usize>().ok()?.checked_sub(1)?)?;
+    let is_alone = names.iter().filter(|other| *other == name).count() == 1;
+    is_alone.then(|| Expr::Identifier(Ident::with_quote('"', name.as_str())))
+}
+
+/// The names of the columns of a body; `None` where they are not written.
+fn names(body: &SetExpr) -> Option<Vec<String>> {
+    match body {
+        SetExpr::Select(select) => select.projection.iter().map(columns::name_of).collect(),
+        SetExpr::Query(query) => names(&query.body),
+        SetExpr::SetOperation { left, .. } => names(left),
+        _ => None,
+    }
+}
+
+/// Tells whether rows are ordered by what a window computes: the number of a row would be a window of windows.
+fn has_windows(order: &[OrderByExpr], select: &Select) -> bool {
+    order.iter().filter_map(|by| shown(by.clone(), select)).any(|by| {
+        let found = outside::see(&by.expr, |expr| match expr {
+            Expr::Function(function) if function.over.is_some() => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        });
+        found.is_break()
+    })
+}
+
+/// Numbers the rows of a query within another one of which the first are left out and the rest is not bounded. DataFusion takes
+/// the order of such rows for nothing that matters, and leaves out others.
+pub(super) fn number_the_rest(query: &mut Query, scope: &Scope<'_>) {
+    let leaves_out = match &query.limit_clause {
+        Some(LimitClause::LimitOffset { limit: None, offset: Some(offset), limit_by }) => {
+            // What is below zero is refused where it stands.
+            limit_by.is_empty() && !matches!(offset.value, Expr::UnaryOp { .. })
+        }
+        _ => false,
+    };
+    if leaves_out && query.fetch.is_none() && query.order_by.is_some() {
+        // What its own common table expressions show is not known here.
+        if query.with.is_none() {
+            order_beside::work_out(query, scope);
+        }
+        // Where its order cannot be told it stays as it is.
+        let _: Option<()> = by_number(query, false);
+    }
+}
+
+/// The same of queries that are parts of a set.
+pub(super) fn number_the_rest_of_parts(body: &mut SetExpr, scope: &Scope<'_>) {
+    let SetExpr::SetOperation { left, right, .. } = body else { return };
+    for part in [left, right] {
+        match part.as_mut() {
+            SetExpr::Query(query) => number_the_rest(query, scope),
+            part => number_the_rest_of_parts(part, scope),
+        }
+    }
+}
+
+/// Puts a select around the body of a query, which keeps an order of its own if it has one.
+fn around(query: &mut Query, order_by: Option<OrderBy>) {
     let all = SelectItem::Wildcard(WildcardAdditionalOptions::default());
     let mut outer = expressions::select(vec![all]);
     std::mem::swap(&mut outer.body, &mut query.body);
     // What was around is the body now, and `outer` the query in FROM.
+    outer.order_by = order_by;
     let alias = TableAlias {
         explicit: true,
         name: Ident::with_quote('"', NUMBERED),
@@ -168,7 +261,7 @@ fn around(query: &mut Query) {
 
 /// What a select is ordered by, with what is shown in the place of its name and its position.
 fn shown(mut by: OrderByExpr, select: &Select) -> Option<OrderByExpr> {
-    let found = match &by.expr {
+    let found = match bare(&by.expr) {
         Expr::Value(value) => match &value.value {
             Value::Number(position, _) => {
                 let position = position.parse::<usize>().ok()?.checked_sub(1)?;

@@ -5,6 +5,8 @@ use datafusion::sql::sqlparser::ast::{
     SelectItemQualifiedWildcardKind, SetExpr, TableAlias, TableAliasColumnDef, TableFactor,
     TableFunctionArgs, TableWithJoins,
 };
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::Parser;
 
 use super::json::{self, Part};
 use super::numbered::{self, ORDINALITY, numbers};
@@ -35,6 +37,11 @@ pub(super) fn rewrite(factor: &mut TableFactor, facts: &SessionFacts, ctes: &[Ve
         TableFactor::Table { name, args: given, alias, with_ordinality: false, .. } => {
             let Some(function) = function_name(name) else { return };
             let Some(args) = given else { return };
+            if function == EXTENSIONS && args.args.is_empty() {
+                let alias = alias.take().unwrap_or_else(|| named(&function));
+                *factor = extensions(alias);
+                return;
+            }
             if let Some(relation) = of_catalog(&function).filter(|_| args.args.is_empty()) {
                 *name = ObjectName::from(vec![Ident::new("pg_catalog"), Ident::new(relation)]);
                 *given = None;
@@ -89,6 +96,19 @@ fn of_catalog(function: &str) -> Option<&'static str> {
         "pg_timezone_names" => "pg_timezone_names",
         _ => return None,
     })
+}
+
+/// The function that tells of extensions, with fewer columns than the view of its name.
+const EXTENSIONS: &str = "pg_available_extensions";
+
+/// The rows that the function gives.
+fn extensions(alias: TableAlias) -> TableFactor {
+    let text = "SELECT name, default_version, comment FROM pg_catalog.pg_available_extensions";
+    let parsed = Parser::new(&PostgreSqlDialect {})
+        .try_with_sql(text)
+        .and_then(|mut parser| parser.parse_query());
+    let subquery = parsed.expect("the text is a constant and parses");
+    TableFactor::Derived { lateral: false, subquery, alias: Some(alias), sample: None }
 }
 
 /// Tells whether a function gives a row for each part of its argument.

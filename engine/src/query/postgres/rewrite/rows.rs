@@ -10,7 +10,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::made::nested;
 use super::{arguments, call, function_name};
-use crate::query::postgres::functions::RECORD;
+use crate::query::postgres::functions::{RECORD, RECORD_FOUND};
 
 /// Parts that values may have, all copies of them counted: comparisons of many rows repeat the values of one.
 const COPIED_MAX: usize = 1 << 17;
@@ -22,13 +22,13 @@ pub(super) fn values(expr: &Expr) -> Option<Vec<Expr>> {
         Expr::Nested(inner) => values(inner),
         Expr::Function(function) => {
             let FunctionArguments::List(list) = &function.args else { return None };
-            let name =
-                function_name(&function.name).filter(|name| name == "row" || name == RECORD)?;
+            let name = function_name(&function.name);
+            let name = name.filter(|name| name == "row" || is_record(name))?;
             let values = arguments(&function.args);
             let plain = !values.is_empty() && values.len() == list.args.len();
             match plain {
                 // A record has names before its values.
-                true if name == RECORD => Some(values.into_iter().skip(1).step_by(2).collect()),
+                true if is_record(&name) => Some(values.into_iter().skip(1).step_by(2).collect()),
                 true => Some(values),
                 false => None,
             }
@@ -179,7 +179,7 @@ fn boxed(expr: Expr) -> Box<Expr> {
 /// The record that a row is as a value, which names its fields by their place.
 pub(super) fn record(expr: &Expr) -> Option<Expr> {
     let values = match expr {
-        Expr::Function(function) if function_name(&function.name)? == RECORD => None,
+        Expr::Function(function) if is_record(&function_name(&function.name)?) => None,
         Expr::Nested(_) => None,
         other => values(other),
     }?;
@@ -187,10 +187,24 @@ pub(super) fn record(expr: &Expr) -> Option<Expr> {
     Some(named_record(fields.map(|(at, value)| (format!("f{}", at + 1), value))))
 }
 
+/// Tells whether a function makes a record of names and values.
+fn is_record(function: &str) -> bool {
+    function == RECORD || function == RECORD_FOUND
+}
+
 /// A record of values with names.
 pub(super) fn named_record(fields: impl Iterator<Item = (String, Expr)>) -> Expr {
+    record_by(RECORD, fields)
+}
+
+/// A record of the values of a relation, of which there may be no row.
+pub(super) fn record_found(fields: impl Iterator<Item = (String, Expr)>) -> Expr {
+    record_by(RECORD_FOUND, fields)
+}
+
+fn record_by(function: &str, fields: impl Iterator<Item = (String, Expr)>) -> Expr {
     let text = |name: String| Expr::Value(Value::SingleQuotedString(name).into());
-    call(RECORD, fields.flat_map(|(name, value)| [text(name), value]).collect())
+    call(function, fields.flat_map(|(name, value)| [text(name), value]).collect())
 }
 
 /// `GROUP BY (a, b)` is `GROUP BY a, b`.

@@ -156,7 +156,7 @@ impl Scope<'_> {
     }
 
     /// The columns of joined relations, those first that a join makes of two.
-    fn joined(&self, table: &TableWithJoins) -> Option<Vec<Shown>> {
+    pub(super) fn joined(&self, table: &TableWithJoins) -> Option<Vec<Shown>> {
         let mut left = self.shown(&table.relation)?;
         for join in &table.joins {
             let right = self.shown(&join.relation)?;
@@ -181,7 +181,7 @@ impl Scope<'_> {
         Some(left)
     }
 
-    fn shown(&self, factor: &TableFactor) -> Option<Vec<Shown>> {
+    pub(super) fn shown(&self, factor: &TableFactor) -> Option<Vec<Shown>> {
         match factor {
             TableFactor::NestedJoin { table_with_joins, alias: None } => {
                 self.joined(table_with_joins)
@@ -391,7 +391,7 @@ fn is_marked(alias: Option<&TableAlias>) -> bool {
 }
 
 /// What a join says about equal columns.
-fn constraint(join: &JoinOperator) -> Option<&JoinConstraint> {
+pub(super) fn constraint(join: &JoinOperator) -> Option<&JoinConstraint> {
     use JoinOperator::{FullOuter, Inner, Join, Left, LeftOuter, Right, RightOuter};
     match join {
         Join(how) | Inner(how) | Left(how) | LeftOuter(how) | Right(how) | RightOuter(how)
@@ -401,7 +401,7 @@ fn constraint(join: &JoinOperator) -> Option<&JoinConstraint> {
 }
 
 /// The columns of the rows that a function gives: one is called like the alias.
-fn of_function(function: &str, alias: Option<&TableAlias>) -> Option<Vec<String>> {
+pub(super) fn of_function(function: &str, alias: Option<&TableAlias>) -> Option<Vec<String>> {
     let alone = || alias.map_or_else(|| function.to_owned(), |alias| normal(&alias.name));
     match json::parts_of(function) {
         Some(parts) => {
@@ -416,7 +416,7 @@ fn of_function(function: &str, alias: Option<&TableAlias>) -> Option<Vec<String>
 }
 
 /// The columns of a relation by the names that its alias gives them.
-fn renamed(known: Vec<String>, alias: Option<&TableAlias>) -> Vec<String> {
+pub(super) fn renamed(known: Vec<String>, alias: Option<&TableAlias>) -> Vec<String> {
     let given = alias.map(|alias| alias.columns.as_slice()).unwrap_or_default();
     let given: Vec<String> = given.iter().map(|column| normal(&column.name)).collect();
     let rest = known.into_iter().skip(given.len());

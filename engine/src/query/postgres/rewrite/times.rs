@@ -2,8 +2,8 @@
 //! series of times.
 
 use datafusion::sql::sqlparser::ast::{
-    CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident,
-    ObjectName, Value,
+    ArrayElemTypeDef, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArguments, Ident, ObjectName, Value,
 };
 
 use super::expressions::{is_text, niladic, number, take};
@@ -25,11 +25,34 @@ pub(super) fn replaced(expr: &mut Expr) -> Option<Expr> {
         Expr::TypedString(typed) => &mut typed.data_type,
         _ => return None,
     };
-    let digits = match data_type {
+    let digits = match leaf(data_type) {
         DataType::Timestamp(digits, _) | DataType::Time(digits, _) => digits.take()?,
         _ => return None,
     };
     Some(call(TIME_ROUNDED, vec![take(expr), number(digits)]))
+}
+
+/// The type of the elements of arrays of however many dimensions, or the type itself.
+fn leaf(data_type: &mut DataType) -> &mut DataType {
+    match data_type {
+        DataType::Array(ArrayElemTypeDef::SquareBracket(inner, _)) => leaf(inner),
+        other => other,
+    }
+}
+
+/// What times with fewer digits are made of.
+pub(super) fn rounded(expr: &Expr) -> Option<&Expr> {
+    let Expr::Function(Function { name, args: FunctionArguments::List(list), .. }) = expr else {
+        return None;
+    };
+    match list.args.first() {
+        Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(times)))
+            if function_name(name).as_deref() == Some(TIME_ROUNDED) =>
+        {
+            Some(times)
+        }
+        _ => None,
+    }
 }
 
 /// The time of the statement as a type.

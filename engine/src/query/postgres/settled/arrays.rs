@@ -10,7 +10,7 @@ use datafusion::logical_expr::{Expr, ExprSchemable};
 
 use super::Types;
 use crate::query::postgres::functions::{
-    array_cast, array_of, is_other_cast, leaf_of, reads_uuids,
+    ARRAY_CAST, array_cast, array_of, is_cut, is_other_cast, leaf_of, reads_uuids,
 };
 use crate::query::postgres::types::arrow_type;
 
@@ -24,9 +24,13 @@ impl Types {
             return Expr::Cast(cast);
         }
         let declared = leaf_of(item);
+        let is_done = matches!(cast.expr.as_ref(),
+            Expr::ScalarFunction(call) if call.func.name() == ARRAY_CAST);
         let (given, is_read) = match &from {
             DataType::List(item) => {
-                (leaf_of(item).data_type(), reads_uuids(leaf_of(item), declared))
+                let given = leaf_of(item);
+                let is_read = is_cut(declared) && !is_done || reads_uuids(given, declared);
+                (given.data_type(), is_read)
             }
             text if text.is_string() => (text, true),
             _ => return Expr::Cast(cast),

@@ -11,7 +11,7 @@ use datafusion::arrow::datatypes::{
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::binary::type_union_coercion;
-use datafusion::logical_expr::expr::{Between, Case, Cast, InList};
+use datafusion::logical_expr::expr::{Between, Case, Cast, InList, WindowFunction};
 use datafusion::logical_expr::{
     BinaryExpr, Expr, ExprSchemable, LogicalPlan, Projection, Subquery, Union,
 };
@@ -20,6 +20,9 @@ use super::{Types, compares};
 use crate::Error;
 use crate::query::postgres::functions::{CHOOSING, HAS, contains, failure};
 use crate::query::postgres::types::{TYPE_KEY, pg_type_of};
+
+/// Functions that give a value of another row, or one that stands for it where there is no such row.
+const SHIFTING: [&str; 2] = ["lag", "lead"];
 
 /// Tells whether values meet in a node.
 pub(super) fn concern(node: &LogicalPlan) -> Result<bool> {
@@ -33,6 +36,7 @@ pub(super) fn concern(node: &LogicalPlan) -> Result<bool> {
                     Expr::ScalarFunction(call) => {
                         call.name() == HAS || CHOOSING.contains(&call.name())
                     }
+                    Expr::WindowFunction(call) => SHIFTING.contains(&call.fun.name()),
                     _ => false,
                 })
             })?;
@@ -118,6 +122,10 @@ impl Types {
             Expr::ScalarFunction(call) if CHOOSING.contains(&call.name()) => {
                 let mut chosen: Vec<&mut Expr> = call.args.iter_mut().collect();
                 self.choose(&mut chosen, schema)?;
+                refuse_texts(&call.args, schema)?;
+            }
+            Expr::WindowFunction(call) if SHIFTING.contains(&call.fun.name()) => {
+                self.choose_shifted(call, schema)?;
             }
             Expr::ScalarFunction(call) if call.name() == HAS => {
                 call.func = contains();
@@ -146,6 +154,24 @@ impl Types {
         let Some(common) = common(fields.iter().flatten(), to.as_ref()) else { return Ok(()) };
         for value in values.iter_mut() {
             self.read_as(value, &common)?;
+        }
+        Ok(())
+    }
+
+    /// As [`Types::choose`], of a value and of what stands for it where there is no row, which DataFusion would make one of the
+    /// type that the value has.
+    fn choose_shifted(&mut self, call: &mut WindowFunction, schema: &DFSchema) -> Result<()> {
+        let [value, _, other] = call.params.args.as_mut_slice() else { return Ok(()) };
+        self.choose(&mut [&mut *value, &mut *other], schema)?;
+        let (Some(one), Some(two)) = (known(value, schema), known(other, schema)) else {
+            return Ok(());
+        };
+        let (one, two) = (one.data_type(), two.data_type());
+        let Some(common) = type_union_coercion(one, two) else { return Ok(()) };
+        // Texts and other values have nothing in common.
+        if !common.is_string() && !one.equals_datatype(&common) {
+            *value = Expr::Cast(Cast::new(Box::new(std::mem::take(value)), common));
+            self.changed = true;
         }
         Ok(())
     }
@@ -319,6 +345,38 @@ fn common<'a>(
         Some(name) => field.with_metadata([(TYPE_KEY.to_owned(), name.clone())].into()),
         None => field,
     })
+}
+
+/// Fails if texts stand beside arrays of records, which no cast makes of them.
+fn refuse_texts(values: &[Expr], schema: &DFSchema) -> Result<()> {
+    let types: Vec<DataType> =
+        values.iter().filter_map(|value| value.get_type(schema).ok()).collect();
+    let is_of_records = |found: &DataType| matches!(found, DataType::List(item) if matches!(item.data_type(), DataType::Struct(_)));
+    if !types.iter().any(is_of_records) || !types.iter().any(DataType::is_string) {
+        return Ok(());
+    }
+    Err(failure(Error::Standard {
+        sqlstate: "42804",
+        message: "COALESCE types record[] and text cannot be matched".to_owned(),
+        hint: "Choose among values of one type.".to_owned(),
+    }))
+}
+
+/// The type of a choice among documents. To DataFusion that is a text, which functions of JSON would put in quotes.
+pub(super) fn document_of(expr: &Expr, schema: &DFSchema) -> Option<FieldRef> {
+    let chosen: Vec<&Expr> = match expr {
+        Expr::Case(case) => {
+            let thens = case.when_then_expr.iter().map(|(_, then)| then.as_ref());
+            thens.chain(case.else_expr.as_deref()).collect()
+        }
+        Expr::ScalarFunction(call) if call.name() == "coalesce" => call.args.iter().collect(),
+        _ => return None,
+    };
+    let fields: Vec<FieldRef> =
+        chosen.into_iter().filter_map(|value| known(value, schema)).collect();
+    let field = common(fields.iter(), None)?;
+    let logical = field.metadata().get(TYPE_KEY).map(String::as_str);
+    matches!(logical, Some("json" | "jsonb")).then(|| Arc::new(field))
 }
 
 /// Casts columns of a plan to floats.

@@ -10,6 +10,7 @@ use datafusion::common::{Column, DFSchema, Result, ScalarValue, internal_err};
 use datafusion::logical_expr::expr::Cast;
 use datafusion::logical_expr::{Expr, ExprSchemable};
 use datafusion::sql::utils::UNNEST_PLACEHOLDER;
+use udfs::Shape;
 
 use super::Types;
 use super::arrays::decimal_for;
@@ -121,8 +122,10 @@ impl Types {
             return Ok(Some(said));
         }
         let Some(read) = input::read(text, name, &self.zone) else { return Ok(None) };
-        if matches!((&read, name), (Err(Refusal::Form), "json" | "jsonb")) {
-            // What is wrong with it is said where casts are checked.
+        if matches!((&read, name), (Err(Refusal::Form), "json" | "jsonb"))
+            && Shape::of(text).is_none()
+        {
+            // What is wrong with its form is said where casts are checked; half a letter is no matter of form.
             return Ok(None);
         }
         let refused = |refusal: Refusal| diagnosis::about_text(text, &refusal.error(name));

@@ -268,6 +268,14 @@ impl Types {
                     }
                 }
             }
+            "quote_literal" | "quote_nullable" => {
+                for arg in &mut args {
+                    match type_of(arg).is_some_and(|found| is_other_text(&found)) {
+                        true => *arg = text_of(zone, std::mem::take(arg)),
+                        false => show(arg, schema),
+                    }
+                }
+            }
             "to_json" | "to_jsonb" | "json_build_array" | "jsonb_build_array"
             | "json_build_object" | "jsonb_build_object" => {
                 args.iter_mut().for_each(|arg| show(arg, schema));

@@ -2,6 +2,7 @@
 //! `@@`.
 
 mod items;
+mod pattern;
 mod syntax;
 #[cfg(test)]
 mod tests;

@@ -20,11 +20,12 @@ use crate::query::postgres::functions::{domain, failure, numbers};
 use crate::query::stop::check_current;
 
 /// The functions, by DataFusion's names.
-const KINDS: [(&str, Kind); 6] = [
+const KINDS: [(&str, Kind); 7] = [
     ("sqrt", Kind::Sqrt),
     ("exp", Kind::Exp),
     ("ln", Kind::Ln),
     ("log", Kind::Log),
+    ("log10", Kind::Log),
     ("power", Kind::Power),
     ("signum", Kind::Sign),
 ];
@@ -212,7 +213,7 @@ impl ScalarUDFImpl for OfNumerics {
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
         let fitting = match self.kind {
             Kind::Power => types.len() == 2,
-            Kind::Log => matches!(types.len(), 1 | 2),
+            Kind::Log if self.name() == "log" => matches!(types.len(), 1 | 2),
             _ => types.len() == 1,
         };
         if !fitting {

@@ -27,6 +27,18 @@ pub(in crate::query::postgres) fn from_float(number: Expr, digits: u8, scale: i8
     ScalarUDF::from(FromFloat { digits, scale, signature }).call(vec![number])
 }
 
+/// Makes numerics of floating-point numbers or texts, as casts to their type do.
+///
+/// # Errors
+/// 22003 for numbers that have no place in the type, 0A000 for those that are infinite or no number.
+pub(crate) fn numerics_of(numbers: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
+    let DataType::Decimal128(digits, scale) = *to else {
+        return internal_err!("a numeric was expected, found {to}");
+    };
+    let signature = Signature::any(1, Volatility::Immutable);
+    FromFloat { digits, scale, signature }.all(numbers)
+}
+
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct FromFloat {
     digits: u8,
@@ -72,6 +84,19 @@ impl FromFloat {
 }
 
 impl FromFloat {
+    fn all(&self, numbers: &ArrayRef) -> Result<ArrayRef> {
+        match numbers.data_type() {
+            DataType::Float32 => {
+                self.numerics(numbers.as_primitive::<Float32Type>().iter(), REAL_DIGITS)
+            }
+            DataType::Float64 => {
+                self.numerics(numbers.as_primitive::<Float64Type>().iter(), DOUBLE_DIGITS)
+            }
+            found if found.is_string() => self.texts(numbers),
+            other => internal_err!("a number or a text was expected, found {other}"),
+        }
+    }
+
     fn texts(&self, texts: &ArrayRef) -> Result<ArrayRef> {
         let texts = cast(texts, &DataType::Utf8)?;
         let numerics = texts.as_string::<i32>().iter().map(|text| -> Result<Option<i128>> {
@@ -144,16 +169,7 @@ impl ScalarUDFImpl for FromFloat {
         };
         let is_constant = matches!(number, ColumnarValue::Scalar(_));
         let numbers = number.to_array(if is_constant { 1 } else { args.number_rows })?;
-        let numerics = match numbers.data_type() {
-            DataType::Float32 => {
-                self.numerics(numbers.as_primitive::<Float32Type>().iter(), REAL_DIGITS)?
-            }
-            DataType::Float64 => {
-                self.numerics(numbers.as_primitive::<Float64Type>().iter(), DOUBLE_DIGITS)?
-            }
-            found if found.is_string() => self.texts(&numbers)?,
-            other => return internal_err!("a number or a text was expected, found {other}"),
-        };
+        let numerics = self.all(&numbers)?;
         Ok(match is_constant {
             true => ColumnarValue::Scalar(ScalarValue::try_from_array(&numerics, 0)?),
             false => ColumnarValue::Array(numerics),

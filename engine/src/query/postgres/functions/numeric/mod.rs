@@ -35,6 +35,7 @@ use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 pub(in crate::query::postgres) use calls::worked_out as numeric_call;
 pub(in crate::query::postgres) use from_float::from_float;
+pub(crate) use from_float::numerics_of;
 pub(super) use powers::{narrow, whole_root};
 use quotient::quotient_alone;
 pub(super) use quotient::{DIGITS_MAX, Number, quotient_within, wide_power};

@@ -3,13 +3,13 @@
 //! In lax mode an array stands for its elements where a member or a condition is asked of it, and what is not there is
 //! nothing; in strict mode both are errors. An error within a condition makes it unknown.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::cmp::Ordering;
 
 use datafusion::common::DataFusionError;
 use udfs::{Elements, Value, View, number_order};
 
-use super::syntax::{Comparison, Node, Path, Place, Step};
+use super::syntax::{Comparison, DEEPEST, Node, Path, Place, Step};
 use crate::query::postgres::functions::bounded::too_large;
 use crate::query::stop::check_current;
 
@@ -19,6 +19,9 @@ const LOOKED_MAX: u64 = 10_000_000;
 const FOUND_MAX: usize = 1 << 22;
 /// Of them from one question whether to stop to the next.
 const LOOKED_BETWEEN: u64 = 1 << 12;
+
+/// The other side of a condition that has but one.
+static NOTHING: Node = Node::Null;
 
 /// What a path finds.
 #[derive(Debug, Clone, Copy)]
@@ -129,12 +132,18 @@ impl<'a> Looking<'a> {
             Node::Text(text) => Item::Text(text),
             Node::Steps(from, steps) => {
                 let mut items = self.of(from, current)?;
+                // Behind `**` it is no error, in strict mode either, that most of what was found has no such parts.
+                let mut is_forgiving = false;
                 for step in steps {
                     let mut next = Vec::new();
                     for item in items {
-                        self.step(step, item, &mut next)?;
+                        match self.step(step, item, &mut next) {
+                            Err(Fault::Path(..)) if is_forgiving => {}
+                            done => done?,
+                        }
                         check_found(&next)?;
                     }
+                    is_forgiving |= matches!(step, Step::Within(..));
                     items = next;
                 }
                 return Ok(items);
@@ -171,6 +180,12 @@ impl<'a> Looking<'a> {
                 _ if self.path.strict => return Err(no_array("jsonpath wildcard array accessor")),
                 _ => next.push(item),
             },
+            Step::Within(from, to) => {
+                if *from == 0 {
+                    next.push(item);
+                }
+                return self.within((*from, *to), item, 1, next);
+            }
             Step::Type => next.push(Item::Text(item.type_name())),
             Step::Size => match item.view() {
                 Some(View::Array(elements)) => {
@@ -228,6 +243,35 @@ impl<'a> Looking<'a> {
                 return Err(Fault::Path(sqlstate, message));
             }
             (_, None) => {}
+        }
+        Ok(())
+    }
+
+    /// What lies within an item, where that is of a depth. Of the deepest alone it is what has nothing within it.
+    fn within(
+        &self,
+        (from, to): (u32, u32),
+        item: Item<'a>,
+        depth: u32,
+        next: &mut Vec<Item<'a>>,
+    ) -> Found<()> {
+        let parts: Vec<Item<'a>> = match item.view() {
+            Some(View::Array(elements)) => self.listed(elements)?,
+            Some(View::Object(members)) => {
+                let member = |(_, value)| self.look().map(|()| Item::Json(value));
+                members.map(member).collect::<Found<_>>()?
+            }
+            _ => return Ok(()),
+        };
+        for part in parts {
+            let has_parts = matches!(part.view(), Some(View::Array(_) | View::Object(_)));
+            if depth >= from || from == DEEPEST && to == DEEPEST && !has_parts {
+                next.push(part);
+                check_found(next)?;
+            }
+            if depth < to && has_parts {
+                self.within((from, to), part, depth + 1, next)?;
+            }
         }
         Ok(())
     }
@@ -297,6 +341,20 @@ impl<'a> Looking<'a> {
                 self.any_pair(left, right, current, |one, other| compare(*comparison, one, other))?
             }
             Node::StartsWith(text, start) => self.any_pair(text, start, current, starts_with)?,
+            Node::Like(text, pattern) => {
+                let failed = RefCell::new(None);
+                let is_like = |text: Item<'a>, _: Item<'a>| match text.scalar() {
+                    Scalar::Text(text) => {
+                        pattern.is_like(text).map_err(|error| failed.replace(Some(error))).ok()
+                    }
+                    _ => None,
+                };
+                let found = self.any_pair(text, &NOTHING, current, is_like)?;
+                match failed.into_inner() {
+                    Some(error) => return Err(Fault::Stop(error)),
+                    None => found,
+                }
+            }
             // The grammar has no other condition.
             _ => None,
         })

@@ -3,6 +3,7 @@
 use datafusion::common::{DataFusionError, Result};
 use udfs::{Json, Keeping, View};
 
+use super::pattern::Pattern;
 use crate::Error;
 use crate::query::postgres::functions::failure;
 
@@ -10,6 +11,8 @@ use crate::query::postgres::functions::failure;
 const DEPTH_MAX: usize = 64;
 /// How many conditions may be joined: each is one level of a tree.
 const JOINED_MAX: usize = 256;
+/// The depth of what has nothing within it.
+pub(super) const DEEPEST: u32 = u32::MAX;
 /// What ends a name that is not in quotes.
 const SPECIAL: &str = "?%$.[]{}()|&!=<>@#,*:-+/\"\\";
 
@@ -42,6 +45,7 @@ pub(super) enum Node {
     IsUnknown(Box<Node>),
     Exists(Box<Node>),
     StartsWith(Box<Node>, Box<Node>),
+    Like(Box<Node>, Pattern),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +63,8 @@ pub(super) enum Comparison {
 pub(super) enum Step {
     Member(String),
     AnyMember,
+    /// What lies within an item from one depth to another; the item itself has the depth 0.
+    Within(u32, u32),
     /// From one place to another.
     Elements(Vec<(Place, Place)>),
     AnyElement,
@@ -86,6 +92,7 @@ impl Node {
                 | Node::IsUnknown(_)
                 | Node::Exists(_)
                 | Node::StartsWith(..)
+                | Node::Like(..)
         )
     }
 }
@@ -220,8 +227,10 @@ impl<'a> Reader<'a> {
                 _ => Err(self.refused()),
             };
         }
-        if self.next_word() == "like_regex" {
-            return Err(unsupported("like_regex"));
+        if self.word("like_regex") {
+            let written = self.text()?;
+            let flags = if self.word("flag") { self.text()? } else { String::new() };
+            return Ok(Node::Like(Box::new(left), Pattern::new(written, flags)?));
         }
         let Some(comparison) = self.operator()? else { return Ok(left) };
         let right = self.operand()?;
@@ -304,6 +313,11 @@ impl<'a> Reader<'a> {
         Ok(Node::Exists(Box::new(inner)))
     }
 
+    /// A text in quotes, and nothing else.
+    fn text(&mut self) -> Result<String> {
+        if self.peek() == Some('"') { self.quoted() } else { Err(self.refused()) }
+    }
+
     /// A text in quotes, which is written as in JSON.
     fn quoted(&mut self) -> Result<String> {
         let mut escaped = false;
@@ -376,7 +390,7 @@ impl<'a> Reader<'a> {
 
     fn member(&mut self) -> Result<Step> {
         if self.take("**") {
-            return Err(unsupported(".**"));
+            return self.depths();
         }
         if self.take("*") {
             return Ok(Step::AnyMember);
@@ -399,6 +413,27 @@ impl<'a> Reader<'a> {
         };
         self.expect(")")?;
         Ok(method)
+    }
+
+    /// From which depth to which, behind `**`: all of them, unless brackets say it.
+    fn depths(&mut self) -> Result<Step> {
+        if !self.take("{") {
+            return Ok(Step::Within(0, DEEPEST));
+        }
+        let from = self.level()?;
+        let to = if self.word("to") { self.level()? } else { from };
+        self.expect("}")?;
+        Ok(Step::Within(from, to))
+    }
+
+    fn level(&mut self) -> Result<u32> {
+        if self.word("last") {
+            return Ok(DEEPEST);
+        }
+        let word = self.next_word();
+        let Ok(level) = word.parse::<u32>() else { return Err(self.refused()) };
+        self.rest = &self.rest[word.len()..];
+        Ok(level)
     }
 
     fn elements(&mut self) -> Result<Step> {
@@ -439,12 +474,12 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn syntax(message: String) -> DataFusionError {
+pub(super) fn syntax(message: String) -> DataFusionError {
     let hint = "A path is written as '$.items[*] ? (@.price > 10).name'.".to_owned();
     failure(Error::Standard { sqlstate: "42601", message, hint })
 }
 
-fn unsupported(what: &str) -> DataFusionError {
-    let hint = "Paths have members, elements, filters of comparisons, exists() and starts with, .type() and .size(); take the rest with jsonb_array_elements() and SQL.".to_owned();
+pub(super) fn unsupported(what: &str) -> DataFusionError {
+    let hint = "Paths have members, elements, filters of comparisons, exists(), starts with and like_regex, .**, .type() and .size(); take the rest with jsonb_array_elements() and SQL.".to_owned();
     failure(Error::Unsupported { what: format!("{what} in a jsonpath"), hint })
 }

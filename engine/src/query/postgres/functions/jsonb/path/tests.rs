@@ -48,9 +48,12 @@ fn what_is_no_path_is_refused() {
         ("$.\"a", "42601"),
         ("$ $", "42601"),
         ("$.a + 1", "0A000"),
-        ("$.**", "0A000"),
+        ("$.**{", "42601"),
+        ("$.**{x}", "42601"),
         ("$.a.double()", "0A000"),
-        ("$ ? (@ like_regex \"a\")", "0A000"),
+        ("$ ? (@ like_regex $x)", "42601"),
+        ("$ ? (@ like_regex \"a\" flag \"z\")", "42601"),
+        ("$ ? (@ like_regex \"a\" flag \"x\")", "0A000"),
     ] {
         let DataFusionError::External(error) = Path::parse(text).unwrap_err() else {
             panic!("{text} is refused with a code")
@@ -119,6 +122,16 @@ fn paths_lead_where_they_do_in_postgres() {
         (shop, "strict $.items[7]", vec!["22033"]),
         (shop, "strict $.items[*] ? (@.price > 10).sku", vec![r#""b2""#]),
         (shop, "$unknown", vec!["42704"]),
+        (shop, "$.** ? (@ == \"x\")", vec![r#""x""#, r#""x""#]),
+        (shop, "strict $.** ? (@ == \"x\")", vec![r#""x""#]),
+        (shop, "strict $.**.sku", vec![r#""a1""#, r#""b2""#, r#""b3""#]),
+        ("[1, [2, [3]], {\"a\": 4}]", "$.**{1}", vec!["1", "[2, [3]]", r#"{"a": 4}"#]),
+        ("[1, [2, [3]], {\"a\": 4}]", "$.**{last}", vec!["1", "2", "3", "4"]),
+        ("[1, [2, [3]]]", "$.**{2 to 3}", vec!["2", "[3]", "3"]),
+        (shop, r#"$.items[*].sku ? (@ like_regex "^b")"#, vec![r#""b2""#, r#""b3""#]),
+        (shop, r#"$.items[*].sku ? (@ like_regex "^B[2]" flag "i")"#, vec![r#""b2""#]),
+        (shop, r#"$.items[*].sku ? (@ like_regex "b." flag "q")"#, vec![]),
+        (shop, r#"$.items[*].price like_regex "5""#, vec!["null"]),
     ] {
         assert_eq!(found(json, path, r#"{"sku": "b2"}"#), expected, "{path}");
     }
