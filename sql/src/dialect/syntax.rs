@@ -1,5 +1,6 @@
 //! What is said of a text that cannot be read: the token, as PostgreSQL names it, and what may be meant.
 
+use engine::query::postgres::types::RANGE_TYPES;
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::Token;
 
@@ -42,30 +43,15 @@ const SPELT: [&str; 33] = [
     "like", "is", "null", "case", "when", "then", "else", "end", "as", "on", "using", "values",
 ];
 
-/// Types of ranges, which there are none of. Before a text they make a literal that no other grammar has.
-const RANGES: [&str; 12] = [
-    "daterange",
-    "int4range",
-    "int8range",
-    "numrange",
-    "tsrange",
-    "tstzrange",
-    "datemultirange",
-    "int4multirange",
-    "int8multirange",
-    "nummultirange",
-    "tsmultirange",
-    "tstzmultirange",
-];
-
-/// The error of a text in which a literal is a range: `tstzrange '[2026-01-01,2026-02-01)'`.
+/// The error of a text in which a literal is a range: `tstzrange '[2026-01-01,2026-02-01)'`. There are none, and the name of a
+/// type before a text makes a literal that no other grammar has.
 fn of_range(input: &str, lexemes: &[Lexeme]) -> Option<ParseError> {
     lexemes.windows(2).find_map(|pair| {
         let (Token::Word(word), Token::SingleQuotedString(_)) = (&pair[0].token, &pair[1].token)
         else {
             return None;
         };
-        let name = RANGES.iter().find(|name| word.value.eq_ignore_ascii_case(name))?;
+        let name = RANGE_TYPES.iter().find(|name| word.value.eq_ignore_ascii_case(name))?;
         let error = ParseError::at(input, pair[0].start, format!("type {name} is not supported"));
         let hint =
             "Keep both ends in columns of their own, and compare them: low <= x AND x < high.";

@@ -38,6 +38,22 @@ pub const COMMENT_KEY: &str = "comment";
 /// What says among the types of parameters that one was declared as `uuid`. Its values are texts.
 pub const UUID_PARAMETER: DataType = DataType::FixedSizeBinary(16);
 
+/// The types of ranges, which there are none of.
+pub const RANGE_TYPES: [&str; 12] = [
+    "daterange",
+    "int4range",
+    "int8range",
+    "numrange",
+    "tsrange",
+    "tstzrange",
+    "datemultirange",
+    "int4multirange",
+    "int8multirange",
+    "nummultirange",
+    "tsmultirange",
+    "tstzmultirange",
+];
+
 /// The time zone that timestamps with time zone carry.
 pub const UTC: &str = "UTC";
 

@@ -18,6 +18,7 @@ use crate::analytics::ROW;
 use crate::error::Error;
 use crate::query::postgres::facts::SessionFacts;
 use crate::query::postgres::rewrite::normal;
+use crate::query::postgres::types::RANGE_TYPES;
 
 /// Columns that a hint names at most.
 const NAMES_MAX: usize = 12;
@@ -283,20 +284,8 @@ impl Visitor for Relations<'_> {
     }
 }
 
-/// Functions of ranges, which there are none of.
-const OF_RANGES: [&str; 21] = [
-    "daterange",
-    "int4range",
-    "int8range",
-    "numrange",
-    "tsrange",
-    "tstzrange",
-    "datemultirange",
-    "int4multirange",
-    "int8multirange",
-    "nummultirange",
-    "tsmultirange",
-    "tstzmultirange",
+/// Functions of ranges besides those that are called like their types.
+const OF_RANGES: [&str; 9] = [
     "isempty",
     "lower_inc",
     "lower_inf",
@@ -310,7 +299,7 @@ const OF_RANGES: [&str; 21] = [
 
 /// A function that is not there.
 pub(super) fn function(name: &str, call: &str, near: Option<&str>) -> Fault {
-    if OF_RANGES.contains(&name) {
+    if RANGE_TYPES.contains(&name) || OF_RANGES.contains(&name) {
         let hint =
             "Keep both ends in columns of their own, and compare them: low <= x AND x < high.";
         return Fault::new("0A000", format!("function {call} is not supported"), hint);

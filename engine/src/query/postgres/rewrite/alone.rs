@@ -4,12 +4,12 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, GroupByExpr, Ident, Query, Select, SelectItem, SetExpr, Statement, VisitMut, VisitorMut,
+    Expr, Ident, Query, Select, SelectItem, Statement, VisitMut, VisitorMut,
 };
 
 use super::empty::is_aggregate;
 use super::function_name;
-use super::made::nested;
+use super::made::{nested, plain};
 use super::relations::gives_rows;
 use crate::query::syntax::outside;
 
@@ -47,21 +47,14 @@ impl VisitorMut for Alone {
 
 /// What such a subquery shows, and what it calls it.
 fn shown(query: &Query) -> Option<(Expr, Option<Ident>)> {
-    let SetExpr::Select(select) = query.body.as_ref() else { return None };
-    let is_plain = query.with.is_none()
-        && query.limit_clause.is_none()
-        && query.fetch.is_none()
-        && select.distinct.is_none()
-        && select.from.is_empty()
-        && select.selection.is_none()
-        && select.having.is_none()
-        && matches!(&select.group_by, GroupByExpr::Expressions(by, _) if by.is_empty());
+    let select = plain(query)?;
+    let reads_nothing = select.from.is_empty() && select.selection.is_none();
     let (expr, alias) = match select.projection.as_slice() {
         [SelectItem::UnnamedExpr(expr)] => (expr, None),
         [SelectItem::ExprWithAlias { expr, alias }] => (expr, Some(alias.clone())),
         _ => return None,
     };
-    (is_plain && aggregates_columns(expr)).then(|| (expr.clone(), alias))
+    (reads_nothing && aggregates_columns(expr)).then(|| (expr.clone(), alias))
 }
 
 /// Tells whether an expression has aggregates, all of them of columns, and is one value.

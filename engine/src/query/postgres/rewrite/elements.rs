@@ -5,13 +5,13 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident,
-    LambdaFunction, LambdaFunctionParameter, LambdaSyntax, OneOrManyWithParens, Query, Select,
-    SelectItem, SetExpr, TableFactor, UnaryOperator, Value, visit_expressions,
+    BinaryOperator, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, LambdaFunction,
+    LambdaFunctionParameter, LambdaSyntax, OneOrManyWithParens, Query, Select, SelectItem, SetExpr,
+    TableFactor, UnaryOperator, Value, visit_expressions,
 };
 
 use super::expressions::{number, take};
-use super::made::nested;
+use super::made::{nested, plain};
 use super::{call, function_name, normal, parts};
 use crate::query::postgres::functions::HAS;
 
@@ -114,18 +114,6 @@ impl Elements {
             None => array,
         }
     }
-}
-
-/// The one select that a query is, without grouping and limits.
-fn plain(query: &Query) -> Option<&Select> {
-    let SetExpr::Select(select) = query.body.as_ref() else { return None };
-    let is_plain = query.with.is_none()
-        && query.limit_clause.is_none()
-        && query.fetch.is_none()
-        && select.distinct.is_none()
-        && select.having.is_none()
-        && matches!(&select.group_by, GroupByExpr::Expressions(by, _) if by.is_empty());
-    is_plain.then_some(select.as_ref())
 }
 
 /// The elements of a column of the row around that a select is over, if it is over nothing else.

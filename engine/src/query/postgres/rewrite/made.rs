@@ -1,7 +1,8 @@
 //! Small parts of a statement, as rewrites make them and take them.
 
 use datafusion::sql::sqlparser::ast::{
-    ArrayElemTypeDef, BinaryOperator, DataType, Expr, SelectItem,
+    ArrayElemTypeDef, BinaryOperator, DataType, Expr, GroupByExpr, Query, Select, SelectItem,
+    SetExpr,
 };
 
 pub(super) fn nested(expr: Expr) -> Expr {
@@ -31,4 +32,16 @@ pub(super) fn expr_of(item: &SelectItem) -> Option<&Expr> {
         SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => Some(expr),
         _ => None,
     }
+}
+
+/// The one select that a query is, without grouping and limits.
+pub(super) fn plain(query: &Query) -> Option<&Select> {
+    let SetExpr::Select(select) = query.body.as_ref() else { return None };
+    let is_plain = query.with.is_none()
+        && query.limit_clause.is_none()
+        && query.fetch.is_none()
+        && select.distinct.is_none()
+        && select.having.is_none()
+        && matches!(&select.group_by, GroupByExpr::Expressions(by, _) if by.is_empty());
+    is_plain.then_some(select.as_ref())
 }

@@ -4,10 +4,11 @@
 use std::collections::HashSet;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Query, Select,
-    SelectItem, SetExpr, TableFactor, Value,
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Query, Select, SelectItem,
+    TableFactor, Value,
 };
 
+use super::made::plain;
 use super::{normal, rows};
 
 /// Puts records in the place of such subqueries that a function is given.
@@ -24,7 +25,7 @@ pub(super) fn in_arguments(function: &mut Function) {
 }
 
 fn record(query: &Query) -> Option<Expr> {
-    let select = plain(query)?;
+    let select = showing(query)?;
     let [SelectItem::UnnamedExpr(Expr::Identifier(shown))] = select.projection.as_slice() else {
         return None;
     };
@@ -32,7 +33,7 @@ fn record(query: &Query) -> Option<Expr> {
     let TableFactor::Derived { subquery, alias: Some(alias), .. } = &from.relation else {
         return None;
     };
-    let row = plain(subquery)?;
+    let row = showing(subquery)?;
     let is_row = from.joins.is_empty()
         && alias.columns.is_empty()
         && row.from.is_empty()
@@ -48,17 +49,8 @@ fn record(query: &Query) -> Option<Expr> {
 }
 
 /// A select of a query that does nothing but show something.
-fn plain(query: &Query) -> Option<&Select> {
-    let SetExpr::Select(select) = query.body.as_ref() else { return None };
-    let is_plain = query.with.is_none()
-        && query.order_by.is_none()
-        && query.limit_clause.is_none()
-        && query.fetch.is_none()
-        && select.distinct.is_none()
-        && select.selection.is_none()
-        && select.having.is_none()
-        && matches!(&select.group_by, GroupByExpr::Expressions(by, _) if by.is_empty());
-    is_plain.then_some(select.as_ref())
+fn showing(query: &Query) -> Option<&Select> {
+    plain(query).filter(|select| query.order_by.is_none() && select.selection.is_none())
 }
 
 /// A field of the row, by its name.
