@@ -146,9 +146,9 @@ impl Records {
             let rows = columns[0].len();
             let from = range.start.clamp(first, first + rows) - first;
             let to = range.end.clamp(first, first + rows) - first;
-            for row in from..to {
-                add(columns, row, &(first + row).to_string(), source, resolver)?;
-            }
+            let read: Vec<_> = (from..to).map(|row| Row::read(columns, row, first + row)).collect();
+            let subjects: Vec<_> = read.iter().map(|row| row.subject(source)).collect();
+            resolver.add(&subjects)?;
             first += rows;
         }
         Ok(())
@@ -173,45 +173,43 @@ impl Records {
     }
 }
 
-fn add(
-    columns: &[StringArray],
-    row: usize,
-    key: &str,
-    source: u16,
-    resolver: &mut Resolver,
-) -> Outcome<()> {
-    let value = |at: usize| columns[at].is_valid(row).then(|| columns[at].value(row));
-    let mut identifiers = [(0, ""); IDENTIFIERS.len()];
-    let mut count = 0;
-    for kind in 0..IDENTIFIERS.len() {
-        if let Some(text) = value(kind) {
-            identifiers[count] = (kind as u16, text);
-            count += 1;
+/// A record, as a source has it.
+struct Row<'a> {
+    key: String,
+    identifiers: Vec<(u16, &'a str)>,
+    person: PersonFields,
+}
+
+impl<'a> Row<'a> {
+    fn read(columns: &'a [StringArray], row: usize, key: usize) -> Self {
+        let value = |at: usize| columns[at].is_valid(row).then(|| columns[at].value(row));
+        let identifiers = (0..IDENTIFIERS.len()).zip(0..);
+        let identifiers = identifiers.filter_map(|(at, kind)| Some((kind, value(at)?))).collect();
+        let mut person = (IDENTIFIERS.len()..columns.len()).map(|at| value(at).map(str::to_owned));
+        let mut next = || person.next().flatten();
+        let person = PersonFields {
+            name: None,
+            first_name: next(),
+            last_name: next(),
+            birth_date: next(),
+            street: next(),
+            postal_code: next(),
+            city: next(),
+            country: next(),
+        };
+        Self { key: key.to_string(), identifiers, person }
+    }
+
+    fn subject(&self, source: u16) -> NewSubject<'_> {
+        NewSubject {
+            source,
+            trust: TRUST,
+            record: Some(&self.key),
+            identifiers: &self.identifiers,
+            person: Some(&self.person),
+            observed_at: 0,
         }
     }
-    let mut person = columns[IDENTIFIERS.len()..]
-        .iter()
-        .map(|column| column.is_valid(row).then(|| column.value(row).to_owned()));
-    let mut next = || person.next().flatten();
-    let person = PersonFields {
-        name: None,
-        first_name: next(),
-        last_name: next(),
-        birth_date: next(),
-        street: next(),
-        postal_code: next(),
-        city: next(),
-        country: next(),
-    };
-    resolver.add(NewSubject {
-        source,
-        trust: TRUST,
-        record: Some(key),
-        identifiers: &identifiers[..count],
-        person: Some(&person),
-        observed_at: 0,
-    })?;
-    Ok(())
 }
 
 fn text(batch: &RecordBatch, name: &str) -> Outcome<StringArray> {

@@ -152,13 +152,13 @@ fn add(resolver: &mut Resolver, version: &Version) -> Result<()> {
         country,
     };
     let source = resolver.source(&version.record.source)?;
-    resolver.add(NewSubject {
+    resolver.add(&[NewSubject {
         source,
         trust: 0,
         record: version.record.key.as_deref(),
         identifiers: &identifiers,
         person: Some(&person),
         observed_at: version.observed_at,
-    })?;
+    }])?;
     Ok(())
 }

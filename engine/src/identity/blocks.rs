@@ -8,13 +8,12 @@
 //! Whether a block is looked at as a whole decides nothing but the time that it takes. People hang together through the pairs
 //! of a block, never through the block itself, so that components are the same either way.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use super::agreement::Contradiction;
 use super::edges::{Candidate, Violation};
 use super::graph::Graph;
-use super::interner::NONE;
+use super::interner::{NONE, Table};
 use super::union_find::UnionFind;
 use super::values::ValueClass;
 
@@ -31,7 +30,7 @@ pub(super) struct Stars {
 #[derive(Debug, Default)]
 pub(super) struct Blocks {
     /// `None` for a value that is looked at as a whole.
-    stars: HashMap<u32, Option<Stars>>,
+    stars: Table<u32, Option<Stars>>,
 }
 
 impl Blocks {

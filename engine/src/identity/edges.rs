@@ -1,6 +1,7 @@
 //! Why subjects are together, and why others are not.
 
 use super::agreement::Contradiction;
+use super::rules::OVERRIDE_RULE;
 
 /// Two subjects that a rule puts into one profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -17,6 +18,13 @@ pub struct Edge {
     pub joined: bool,
     /// When its turn came, among the edges that hang together with it.
     pub turn: u32,
+}
+
+impl Edge {
+    /// Tells whether people decided that its two subjects are of one person.
+    pub fn is_decided(&self) -> bool {
+        self.rule == OVERRIDE_RULE
+    }
 }
 
 /// An edge that was refused.

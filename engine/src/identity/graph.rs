@@ -1,14 +1,12 @@
 //! The ground of the resolution: subjects, what they carry, what they say; and which pairs that proposes.
 
-use std::collections::HashMap;
-
 use super::classes::DecidedClasses;
 use super::expiry::Expiry;
 use super::hash;
-use super::interner::NONE;
+use super::interner::{NONE, Table};
 use super::overrides::Overrides;
 use super::people::People;
-use super::person::PersonFields;
+use super::person::{Description, PersonFields};
 use super::rules::{MatchOn, Rules};
 use super::values::{ValueClass, Values};
 use super::versions::{Version, Versions};
@@ -35,6 +33,17 @@ pub struct NewSubject<'a> {
     pub person: Option<&'a PersonFields>,
     /// When the first row that said so was so, in microseconds.
     pub observed_at: i64,
+}
+
+/// What a subject says, in the one form of all spellings.
+#[derive(Debug)]
+pub(super) struct Normalized<'a> {
+    /// Nothing of a subject that no person describes.
+    person: Option<Description<'a>>,
+    /// Kinds and identifiers, from the strongest to the weakest, each once.
+    identifiers: Vec<(u16, String)>,
+    /// The source and the key of the record.
+    record: Option<String>,
 }
 
 /// What is kept of a subject besides its links.
@@ -74,7 +83,7 @@ pub(super) struct Graph {
     pub(super) versions: Versions,
     pub(super) overrides: Overrides,
     /// Shared identifiers among whose people surnames tell some of one given name apart, with how many these are at most.
-    pub(super) several_surnames: HashMap<u32, usize>,
+    pub(super) several_surnames: Table<u32, usize>,
     /// What was decided about values.
     pub(super) decided: DecidedClasses,
     /// Which values were not seen for too long.
@@ -92,14 +101,50 @@ impl Graph {
             times: Vec::new(),
             versions: Versions::default(),
             overrides: Overrides::default(),
-            several_surnames: HashMap::new(),
+            several_surnames: Table::default(),
             decided: DecidedClasses::default(),
             expiry: Expiry::default(),
         }
     }
 
-    /// Adds a subject and returns its ordinal.
-    pub(super) fn add(&mut self, subject: &NewSubject<'_>) -> Result<u32> {
+    /// Reads what a subject says.
+    pub(super) fn normalized<'a>(&self, subject: &NewSubject<'a>) -> Normalized<'a> {
+        let person = match (subject.person, subject.record) {
+            (Some(fields), _) => Some(Description::of(fields)),
+            (None, Some(_)) => Some(Description::default()),
+            (None, None) => None,
+        };
+        let region = person.as_ref().and_then(|person| person.country);
+        let identifiers = subject.identifiers.iter().filter_map(|&(kind, raw)| {
+            let text = self.rules.normalize(kind, raw, region)?;
+            Some((self.rules.kinds[usize::from(kind)].priority, kind, text))
+        });
+        let mut identifiers: Vec<_> = identifiers.collect();
+        identifiers.sort_unstable();
+        identifiers.dedup();
+        let identifiers = identifiers.into_iter().map(|(_, kind, text)| (kind, text)).collect();
+        let record = subject.record.map(|key| format!("{}{RECORD_SEPARATOR}{key}", subject.source));
+        Normalized { person, identifiers, record }
+    }
+
+    /// Brings what is known of what some subjects say into the cache, before they are added.
+    pub(super) fn warm(&self, subjects: &[Normalized<'_>]) {
+        let records = self.rules.record_rule();
+        self.values.warm(|| {
+            subjects.iter().flat_map(|said| {
+                let record = said.record.iter().map(move |key| (records, key.as_str()));
+                said.identifiers.iter().map(|(kind, text)| (*kind, text.as_str())).chain(record)
+            })
+        });
+        self.people.warm(|| subjects.iter().filter_map(|said| said.person.as_ref()));
+    }
+
+    /// Adds a subject that says this, and returns its ordinal.
+    pub(super) fn add(
+        &mut self,
+        subject: &NewSubject<'_>,
+        normalized: &Normalized<'_>,
+    ) -> Result<u32> {
         let links =
             self.values.link_count() + subject.identifiers.len() + self.rules.matches.len() + 1;
         if links.max(self.values.texts.len()) >= ORDINALS_MAX {
@@ -109,12 +154,12 @@ impl Graph {
                 hint: "Use fewer identifiers or MATCH rules.".to_owned(),
             });
         }
-        let person = match (subject.person, subject.record) {
-            (Some(fields), _) => self.people.add(fields),
-            (None, Some(_)) => self.people.add(&PersonFields::default()),
-            (None, None) => NONE,
-        };
-        let mut values = self.identifiers(subject, person);
+        let person = normalized.person.as_ref().map_or(NONE, |said| self.people.add(said));
+        let identifiers = &normalized.identifiers;
+        let mut values = Vec::with_capacity(identifiers.len() + self.rules.matches.len() + 1);
+        values.extend(
+            identifiers.iter().map(|(kind, text)| self.values.identifier(&self.rules, *kind, text)),
+        );
         let mut content = if person == NONE { 0 } else { self.people.content(person) };
         for &value in &values {
             let text = self.values.text(value).expect("identifiers have a text");
@@ -122,11 +167,10 @@ impl Graph {
                 hash::mix(content, hash::mix(u64::from(self.values.rule(value)), hash::text(text)));
         }
         let mut record = NONE;
-        if let Some(key) = subject.record {
+        if let (Some(key), Some(text)) = (subject.record, &normalized.record) {
             let source = &self.sources[usize::from(subject.source)];
             content = hash::mix(content, hash::mix(hash::text(source), hash::text(key)));
-            let text = format!("{}{RECORD_SEPARATOR}{key}", subject.source);
-            record = self.values.identifier(&self.rules, self.rules.record_rule(), &text);
+            record = self.values.identifier(&self.rules, self.rules.record_rule(), text);
             values.push(record);
         }
         if person != NONE {
@@ -138,28 +182,6 @@ impl Graph {
         let (said, version, trust) = (person, Version::Newest, subject.trust);
         self.subjects.push(Subject { person, said, version, record, trust, content });
         Ok((self.subjects.len() - 1) as u32)
-    }
-
-    /// Returns the values of a subject's identifiers, from the strongest to the weakest, each once.
-    fn identifiers(&mut self, subject: &NewSubject<'_>, person: u32) -> Vec<u32> {
-        let region = if person == NONE { None } else { self.people.country(person) };
-        let normalized = subject.identifiers.iter().filter_map(|&(kind, raw)| {
-            Some((
-                self.rules.kinds.get(usize::from(kind))?.priority,
-                kind,
-                self.rules.normalize(kind, raw, region)?,
-            ))
-        });
-        let mut normalized: Vec<_> = normalized.collect();
-        normalized.sort_unstable();
-        normalized.dedup();
-        let mut values = Vec::with_capacity(normalized.len() + self.rules.matches.len() + 1);
-        values.extend(
-            normalized
-                .iter()
-                .map(|(_, kind, text)| self.values.identifier(&self.rules, *kind, text)),
-        );
-        values
     }
 
     /// Adds the blocks of MATCH rules: one for each rule on whose fields the person says something.

@@ -1,8 +1,13 @@
 //! Each distinct text once, in one arena, under a dense number; and the same for 64-bit keys.
 
-use std::hash::{BuildHasher, RandomState};
+use std::collections::HashMap;
+
+use ahash::RandomState;
 
 use super::{hash, memory};
+
+/// A table by numbers and the like that this program made.
+pub(super) type Table<K, V> = HashMap<K, V, RandomState>;
 
 /// No number.
 pub(crate) const NONE: u32 = u32::MAX;
@@ -61,6 +66,19 @@ impl Interner {
     pub(crate) fn get(&self, text: &str) -> Option<u32> {
         let slot = self.slots[self.slot_of(text, self.hash_of(text))];
         (slot != FREE).then_some(slot as u32)
+    }
+
+    /// Brings what is known of some texts into the cache.
+    pub(crate) fn warm<'t>(&self, texts: impl Iterator<Item = &'t str>) {
+        let mask = self.slots.len() - 1;
+        let hashes: Vec<u32> = texts.map(|text| self.hash_of(text)).collect();
+        let slots = || hashes.iter().map(|&hash| (hash, self.slots[hash as usize & mask]));
+        memory::warm(slots().map(|(_, slot)| slot as u32));
+        let known = slots().filter(|&(hash, slot)| slot != FREE && (slot >> 32) as u32 == hash);
+        let known: Vec<usize> = known.map(|(_, slot)| slot as u32 as usize).collect();
+        memory::warm(known.iter().map(|&id| self.ends[id] as u32));
+        let lasts = known.iter().filter_map(|&id| self.ends[id].checked_sub(1));
+        memory::warm(lasts.map(|at| u32::from(self.arena.as_bytes()[at])));
     }
 
     /// Returns the text of a number that this interner gave.

@@ -5,14 +5,12 @@
 //! address, but not a given name and a birthday; a father and a son of one name differ in `Sr` and `Jr` or in the
 //! birthday.
 
-use std::collections::HashMap;
-
 use udfs::{NamePart, NameParts, NameWords};
 
 use super::agreement::{Agreement, Birth, Contradiction, NameAgreement};
 use super::hash;
-use super::interner::{Interner, NONE};
-use super::person::{Field, MIDDLE_WORDS_MAX, Person, PersonFields};
+use super::interner::{Interner, NONE, Table};
+use super::person::{Description, Field, MIDDLE_WORDS_MAX, Person};
 
 /// All distinct descriptions, numbered in order of first appearance.
 #[derive(Debug)]
@@ -20,7 +18,7 @@ pub(super) struct People {
     persons: Vec<Person>,
     /// Depends on the description alone, not on its number.
     contents: Vec<Contents>,
-    numbers: HashMap<Person, u32>,
+    numbers: Table<Person, u32>,
     parts: Interner,
     /// For each name part its key: full given name, masculine surname.
     keys: Vec<u32>,
@@ -42,50 +40,37 @@ impl People {
         Self {
             persons: Vec::new(),
             contents: Vec::new(),
-            numbers: HashMap::new(),
+            numbers: Table::default(),
             parts: Interner::new(),
             keys: Vec::new(),
             texts: Interner::new(),
         }
     }
 
-    /// Normalises a description and returns its number.
-    pub(super) fn add(&mut self, fields: &PersonFields) -> u32 {
-        let country = fields
-            .country
-            .as_deref()
-            .and_then(udfs::normalize_country)
-            .map(|country| country.to_string());
-        let name = match (&fields.name, &fields.first_name, &fields.last_name) {
-            (Some(name), ..) => udfs::normalize_name(name),
-            (None, Some(first), Some(last)) => udfs::normalize_name_part(&whole_name(first, last)),
-            (None, Some(first), None) => udfs::normalize_name_part(first),
-            (None, None, last) => last.as_deref().and_then(udfs::normalize_family_name),
-        };
-        let birth = fields
-            .birth_date
-            .as_deref()
-            .and_then(|text| udfs::normalize_birth_date(text, country.as_deref()));
-        let street = fields.street.as_deref().and_then(udfs::normalize_street);
-        let postal_code = fields.postal_code.as_deref().and_then(udfs::normalize_postal_code);
-        let city = fields.city.as_deref().and_then(udfs::normalize_name_part);
+    /// Brings what is known of the texts of some descriptions into the cache.
+    pub(super) fn warm<'d, D: Iterator<Item = &'d Description<'d>>>(&self, said: impl Fn() -> D) {
+        self.texts.warm(said().filter_map(|said| said.street.as_deref()));
+        self.texts.warm(said().filter_map(|said| said.postal_code.as_deref()));
+    }
+
+    /// Returns the number of a description.
+    pub(super) fn add(&mut self, said: &Description<'_>) -> u32 {
         let mut text = |text: Option<&str>| text.map_or(NONE, |text| self.texts.intern(text));
         let mut person = Person {
             given: NONE,
             surname: NONE,
             middle: [NONE; MIDDLE_WORDS_MAX],
             suffix: 0,
-            birth: birth.and_then(Birth::from_days),
-            street: text(street.as_deref()),
-            postal_code: text(postal_code.as_deref()),
-            city: text(city.as_deref()),
-            country: text(country.as_deref()),
+            birth: said.birth,
+            street: text(said.street.as_deref()),
+            postal_code: text(said.postal_code.as_deref()),
+            city: text(said.city.as_deref()),
+            country: text(said.country),
         };
-        self.set_name(&mut person, name.as_deref().unwrap_or(""));
+        self.set_name(&mut person, said.name.as_deref().unwrap_or(""));
         self.intern(person)
     }
 
-    /// Returns the number of a description.
     fn intern(&mut self, person: Person) -> u32 {
         if let Some(&number) = self.numbers.get(&person) {
             return number;
@@ -165,12 +150,6 @@ impl People {
     pub(super) fn says_surname(&self, number: u32) -> bool {
         let person = self.get(number);
         person.given != NONE && self.parts.text(person.surname).len() > 1
-    }
-
-    /// Returns the ISO code of the person's country.
-    pub(super) fn country(&self, number: u32) -> Option<&str> {
-        let country = self.get(number).country;
-        (country != NONE).then(|| self.texts.text(country))
     }
 
     /// Returns a hash that is equal for people who agree exactly on a field, or `None` where nothing is said.
@@ -343,20 +322,9 @@ impl People {
     }
 }
 
-/// Returns a name of two columns as one. A comma among given names turns nothing round (`Mary, Ann`), unless the column holds the
-/// whole name.
-fn whole_name(first: &str, last: &str) -> String {
-    let family = udfs::spelled_family(last.trim());
-    match first.split_once(',') {
-        Some((before, _)) if before.trim() != last.trim() => {
-            format!("{} {family}", first.replace(',', " "))
-        }
-        _ => format!("{first} {family}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::person::PersonFields;
     use super::*;
 
     fn fields(name: &str, birth_date: &str) -> PersonFields {
@@ -372,7 +340,8 @@ mod tests {
         alike: bool,
     ) {
         let mut people = People::new();
-        let (a, b) = (people.add(&fields(left.0, left.1)), people.add(&fields(right.0, right.1)));
+        let [a, b] =
+            [left, right].map(|said| people.add(&Description::of(&fields(said.0, said.1))));
         assert_eq!(people.contradiction(a, b), expected, "{left:?} {right:?}");
         assert_eq!(people.contradiction(b, a), expected, "{right:?} {left:?}");
         assert_eq!(
@@ -420,32 +389,21 @@ mod tests {
     }
 
     #[test]
-    fn columns_make_one_name() {
-        for (first, last, expected) in [
-            ("Anna", "Nowak", "Anna Nowak"),
-            ("John, 5th Baronet", "Smith", "John  5th Baronet Smith"),
-            ("Mary, Ann", "Smith Jr", "Mary  Ann Smith Jr"),
-            ("Smith, John", "Smith", "Smith, John Smith"),
-            ("John", "Smith, Jr", "John Smith, Jr"),
-            ("민수", "이", "민수 Lee"),
-        ] {
-            assert_eq!(whole_name(first, last), expected);
-        }
-    }
-
-    #[test]
     fn descriptions_are_kept_once_and_hash_alike() {
         let mut people = People::new();
-        let one = people.add(&fields("Łukasz Wójcik", "1980-05-06"));
+        let one = people.add(&Description::of(&fields("Łukasz Wójcik", "1980-05-06")));
         let address = PersonFields {
             street: Some("ul. Polna 5".to_owned()),
             ..fields("Łukasz Wójcik", "1980-05-06")
         };
-        let with_address = people.add(&address);
-        assert_eq!(people.add(&fields("wojcik, lukasz", "06.05.1980")), one);
+        let with_address = people.add(&Description::of(&address));
+        assert_eq!(people.add(&Description::of(&fields("wojcik, lukasz", "06.05.1980"))), one);
         assert_ne!(one, with_address);
         let mut others = People::new();
-        let again = (others.add(&address), others.add(&fields("Łukasz Wójcik", "1980-05-06")));
+        let again = (
+            others.add(&Description::of(&address)),
+            others.add(&Description::of(&fields("Łukasz Wójcik", "1980-05-06"))),
+        );
         assert_eq!(others.content(again.0), people.content(with_address));
         assert_eq!(others.content(again.1), people.content(one));
         assert_eq!(people.match_key(one, Field::Street), None);

@@ -1,5 +1,7 @@
 //! What a record says about its person, before and after normalisation.
 
+use std::borrow::Cow;
+
 use super::agreement::{Agreement, Birth};
 use super::interner::NONE;
 pub(super) use udfs::MIDDLE_WORDS_MAX;
@@ -77,6 +79,51 @@ impl Field {
     }
 }
 
+/// What a record says about its person, each field in the one form of all its spellings.
+#[derive(Debug, Default)]
+pub(super) struct Description<'a> {
+    pub(super) name: Option<String>,
+    pub(super) birth: Option<Birth>,
+    pub(super) street: Option<String>,
+    pub(super) postal_code: Option<Cow<'a, str>>,
+    pub(super) city: Option<String>,
+    pub(super) country: Option<&'static str>,
+}
+
+impl<'a> Description<'a> {
+    pub(super) fn of(fields: &'a PersonFields) -> Self {
+        let country = fields.country.as_deref().and_then(udfs::normalize_country);
+        let name = match (&fields.name, &fields.first_name, &fields.last_name) {
+            (Some(name), ..) => udfs::normalize_name(name),
+            (None, Some(first), Some(last)) => udfs::normalize_name_part(&whole_name(first, last)),
+            (None, Some(first), None) => udfs::normalize_name_part(first),
+            (None, None, last) => last.as_deref().and_then(udfs::normalize_family_name),
+        };
+        let birth =
+            fields.birth_date.as_deref().and_then(|text| udfs::normalize_birth_date(text, country));
+        Self {
+            name,
+            birth: birth.and_then(Birth::from_days),
+            street: fields.street.as_deref().and_then(udfs::normalize_street),
+            postal_code: fields.postal_code.as_deref().and_then(udfs::normalize_postal_code),
+            city: fields.city.as_deref().and_then(udfs::normalize_name_part),
+            country,
+        }
+    }
+}
+
+/// Returns a name of two columns as one. A comma among given names turns nothing round (`Mary, Ann`), unless the column holds the
+/// whole name.
+fn whole_name(first: &str, last: &str) -> String {
+    let family = udfs::spelled_family(last.trim());
+    match first.split_once(',') {
+        Some((before, _)) if before.trim() != last.trim() => {
+            format!("{} {family}", first.replace(',', " "))
+        }
+        _ => format!("{first} {family}"),
+    }
+}
+
 /// A normalised description. Name parts and other texts are numbers of the [`People`](super::people::People) who hold
 /// it; [`NONE`] where nothing is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -117,6 +164,20 @@ impl Person {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn columns_make_one_name() {
+        for (first, last, expected) in [
+            ("Anna", "Nowak", "Anna Nowak"),
+            ("John, 5th Baronet", "Smith", "John  5th Baronet Smith"),
+            ("Mary, Ann", "Smith Jr", "Mary  Ann Smith Jr"),
+            ("Smith, John", "Smith", "Smith, John Smith"),
+            ("John", "Smith, Jr", "John Smith, Jr"),
+            ("민수", "이", "민수 Lee"),
+        ] {
+            assert_eq!(whole_name(first, last), expected);
+        }
+    }
 
     #[test]
     fn nobody_is_born_tomorrow() {

@@ -5,7 +5,6 @@
 //! together with it, and solves each such component anew. A component's result depends on its subjects alone, so that
 //! any batching of a log gives what one run over all of it gives.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::blocks::Blocks;
@@ -16,13 +15,14 @@ use super::fuzzy::Fuzzy;
 use super::graph::{Graph, NewSubject};
 use super::halt::Halt;
 use super::households::Households;
-use super::interner::NONE;
+use super::interner::{NONE, Table};
 use super::linkers;
 use super::pool::Pool;
 use super::proposed::Proposals;
 use super::rules::Rules;
 use super::summaries::Ignored;
-use super::threads::{passed_on, threads};
+use super::threads::{dealt, passed_on, threads};
+use super::values::ValueClass;
 use super::versions::Settled;
 use super::walk::Walker;
 use crate::matching::{Labels, Model};
@@ -30,6 +30,18 @@ use crate::{Error, Result};
 
 /// Portions that are solved before their results are put in place: sixteen thousand subjects. Results do not depend on it.
 const PORTIONS_TOGETHER: usize = 64;
+
+/// Seeds whose values are looked at before anything is walked. Results do not depend on it.
+const SEEDS_TOGETHER: usize = 1 << 14;
+
+/// Subjects from which reading them is work for all cores. Results do not depend on it.
+const SUBJECTS_SHARED_MIN: usize = 64;
+
+/// Subjects that a core reads in one go. Results do not depend on it.
+const SUBJECTS_PER_TASK: usize = 32;
+
+/// Values that a core classifies in one go. Results do not depend on it.
+const VALUES_PER_TASK: usize = 256;
 
 /// Profiles over a log of subjects.
 #[derive(Debug)]
@@ -118,14 +130,25 @@ impl Resolver {
         })
     }
 
-    /// Adds the next subject of the log and returns its ordinal. It has no profile before the next
+    /// Adds the next subjects of the log, and returns the ordinal of the first. They have no profile before the next
     /// [`resolve`](Self::resolve).
-    pub fn add(&mut self, subject: NewSubject<'_>) -> Result<u32> {
-        let ordinal = self.graph.add(&subject)?;
-        if let Some(fuzzy) = &mut self.fuzzy {
-            fuzzy.add(&self.graph, ordinal, &subject);
+    pub fn add(&mut self, subjects: &[NewSubject<'_>]) -> Result<u32> {
+        let first = self.graph.subjects.len() as u32;
+        let threads = if subjects.len() < SUBJECTS_SHARED_MIN { 1 } else { threads() };
+        let graph = &self.graph;
+        let normalized = dealt(threads, subjects.chunks(SUBJECTS_PER_TASK), |subjects| {
+            subjects.iter().map(|subject| graph.normalized(subject)).collect::<Vec<_>>()
+        });
+        for (subjects, normalized) in subjects.chunks(SUBJECTS_PER_TASK).zip(&normalized) {
+            self.graph.warm(normalized);
+            for (subject, normalized) in subjects.iter().zip(normalized) {
+                let ordinal = self.graph.add(subject, normalized)?;
+                if let Some(fuzzy) = &mut self.fuzzy {
+                    fuzzy.add(&self.graph, ordinal, subject);
+                }
+            }
         }
-        Ok(ordinal)
+        Ok(first)
     }
 
     /// Returns the name of the FUZZY rule.
@@ -189,23 +212,27 @@ impl Resolver {
         }
         let before = self.walk;
         let mut delta = Delta::default();
-        let mut seeds = seeds.into_iter();
-        loop {
-            let solved = self.solve(&mut seeds, before, &mut proposals, &mut watch);
-            if solved.is_empty() {
-                break;
+        for seeds in seeds.chunks(SEEDS_TOGETHER) {
+            let due = seeds.iter().copied().filter(|&seed| self.visits[seed as usize] <= before);
+            proposals.look_ahead(&self.graph, due, &self.halt);
+            let mut seeds = seeds.iter().copied();
+            loop {
+                let solved = self.solve(&mut seeds, before, &mut proposals, &mut watch);
+                if solved.is_empty() {
+                    break;
+                }
+                for (component, clusters) in &solved {
+                    delta.subjects_resolved += component.subjects.len();
+                    delta.components_resolved += 1;
+                    self.replace(component, clusters, resolved as u32, &mut delta);
+                    let anchors =
+                        component.subjects.iter().map(|&subject| self.anchors[subject as usize]);
+                    delta.touched.extend(anchors.filter_map(some));
+                }
+                self.figures.lap(Phase::Join, &mut watch);
             }
-            for (component, clusters) in &solved {
-                delta.subjects_resolved += component.subjects.len();
-                delta.components_resolved += 1;
-                self.replace(component, clusters, resolved as u32, &mut delta);
-                let anchors =
-                    component.subjects.iter().map(|&subject| self.anchors[subject as usize]);
-                delta.touched.extend(anchors.filter_map(some));
-            }
-            self.figures.lap(Phase::Join, &mut watch);
         }
-        self.figures.compared(&proposals.compared);
+        self.figures.compared(&proposals.pairs.compared);
         self.figures.profiles = self.profile_count as u64;
         delta.touched.sort_unstable();
         delta.touched.dedup();
@@ -281,15 +308,20 @@ impl Resolver {
         values.dedup();
         // A version that speaks again, or no more, comes to a value as a new one does.
         let is_new = |subject: u32| subject >= resolved || versions.binary_search(&subject).is_ok();
+        let classify = |&value: &u32| match resettled.binary_search(&value) {
+            Ok(_) => self.graph.classify(value),
+            Err(_) => self.graph.classify_again(value, is_new),
+        };
+        // What a value is hangs on no other's class.
+        let threads = if values.len() < VALUES_PER_TASK { 1 } else { threads() };
+        let classes = dealt(threads, values.chunks(VALUES_PER_TASK), |values| -> Vec<ValueClass> {
+            values.iter().take_while(|_| !self.halt.is_halted()).map(classify).collect()
+        });
         let mut weighed: Vec<u32> = Vec::new();
-        for value in values {
+        for (&value, class) in values.iter().zip(classes.into_iter().flatten()) {
             if self.halt.is_halted() {
                 break;
             }
-            let class = match resettled.binary_search(&value) {
-                Ok(_) => self.graph.classify(value),
-                Err(_) => self.graph.classify_again(value, is_new),
-            };
             let is_other = class != self.graph.values.class(value);
             let rule = self.graph.values.rule(value);
             let is_kind = self.graph.rules.is_kind(rule);
@@ -337,7 +369,7 @@ impl Resolver {
             self.profile_count -= usize::from(self.anchors[subject as usize] == subject);
         }
         // Subjects ascend, so that the first one of a cluster is its anchor and the last one seen its end.
-        let mut ends: HashMap<u32, (u32, u32)> = HashMap::new();
+        let mut ends: Table<u32, (u32, u32)> = Table::default();
         for (&subject, &cluster) in component.subjects.iter().zip(&clusters.of) {
             let anchor = match cluster {
                 None => NONE,

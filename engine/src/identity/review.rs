@@ -20,7 +20,6 @@ use super::edges::{Edge, Refusal, Violation};
 use super::hash;
 use super::interner::NONE;
 use super::resolver::Resolver;
-use super::rules::OVERRIDE_RULE;
 use super::threads::{dealt, threads};
 use super::union_find::UnionFind;
 use crate::matching::{Memories, Scorer};
@@ -399,7 +398,7 @@ impl Profile {
             let (Some(left), Some(right)) = (number(edge.left), number(edge.right)) else {
                 continue;
             };
-            if edge.rule == OVERRIDE_RULE {
+            if edge.is_decided() {
                 decided.union(left, right);
             } else if left != right {
                 let tie = match resolver.graph.rules.is_fuzzy(edge.rule) {

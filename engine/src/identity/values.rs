@@ -6,6 +6,7 @@
 
 use super::hash;
 use super::interner::{Interner, KeyTable, NONE};
+use super::memory;
 use super::rules::Rules;
 
 /// Marks keys of MATCH rules, which are hashes, among identifiers, which are exact.
@@ -66,7 +67,7 @@ impl Values {
     /// Returns the value of a kind of identifier, or the key of a record.
     pub(super) fn identifier(&mut self, rules: &Rules, rule: u16, text: &str) -> u32 {
         let text_id = self.texts.intern(text);
-        let value = self.value(u64::from(rule) << 32 | u64::from(text_id), rule);
+        let value = self.value(key(rule, text_id), rule);
         if value as usize + 1 == self.blocked.len()
             && self.heads[value as usize] == NONE
             && rules.is_kind(rule)
@@ -76,6 +77,16 @@ impl Values {
             self.classes[value as usize] = ValueClass::Nobody;
         }
         value
+    }
+
+    /// Brings what is known of some identifiers and keys of records into the cache.
+    pub(super) fn warm<'t, T: Iterator<Item = (u16, &'t str)>>(&self, values: impl Fn() -> T) {
+        self.texts.warm(values().map(|(_, text)| text));
+        let known = values().filter_map(|(rule, text)| Some(key(rule, self.texts.get(text)?)));
+        let known: Vec<u64> = known.collect();
+        self.keys.warm(|| known.iter().copied());
+        let known = known.iter().filter_map(|&key| self.keys.get(key));
+        memory::warm(known.map(|value| self.heads[value as usize]));
     }
 
     /// Returns the value of a block of a MATCH rule. Two blocks share a 64-bit hash once in millions of millions, and
@@ -115,7 +126,7 @@ impl Values {
 
     /// Returns the value of a normalised identifier, if any subject carries it.
     pub(super) fn find(&self, rule: u16, text: &str) -> Option<u32> {
-        self.keys.get(u64::from(rule) << 32 | u64::from(self.texts.get(text)?))
+        self.keys.get(key(rule, self.texts.get(text)?))
     }
 
     /// Returns the values of a subject: identifiers from the strongest, then its record, then blocks.
@@ -186,6 +197,11 @@ impl Values {
     pub(super) fn link_count(&self) -> usize {
         self.links.len()
     }
+}
+
+/// Returns the key of an identifier, given the number of its text.
+fn key(rule: u16, text: u32) -> u64 {
+    u64::from(rule) << 32 | u64::from(text)
 }
 
 /// The subjects of a value.

@@ -95,11 +95,11 @@ impl Walker<'_> {
                     }
                 };
                 if !ranges.through_all {
-                    let ways = &proposals.ways[ranges.ways.clone()];
+                    let ways = &proposals.pairs.ways[ranges.ways.clone()];
                     let from = ways.partition_point(|(from, _)| *from < subject);
                     let here = ways[from..].iter().take_while(|(from, _)| *from == subject);
                     here.for_each(|(_, to)| reach(*to));
-                    proposals.add_from(&ranges, subject, &mut component);
+                    proposals.pairs.add_from(&ranges, subject, &mut component);
                 } else if first_visit {
                     graph.values.subjects(value).for_each(&mut reach);
                 }
@@ -122,12 +122,12 @@ impl Walker<'_> {
         for value in met {
             let Ranges { candidates, violations, .. } = proposals.ranges[&value].clone();
             let here = |subject: u32| self.visits[subject as usize] == *self.walk;
-            component
-                .candidates
-                .extend(proposals.candidates[candidates].iter().filter(|pair| here(pair.left)));
-            component
-                .violations
-                .extend(proposals.violations[violations].iter().filter(|pair| here(pair.left)));
+            component.candidates.extend(
+                proposals.pairs.candidates[candidates].iter().filter(|pair| here(pair.left)),
+            );
+            component.violations.extend(
+                proposals.pairs.violations[violations].iter().filter(|pair| here(pair.left)),
+            );
         }
         component
     }

@@ -21,16 +21,14 @@ mod standing;
 
 use std::collections::BTreeSet;
 
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use arrow::array::RecordBatch;
 use std::sync::Arc;
 
 use crate::buckets::{self, Replaced, bucket_of};
 use crate::catalog::{Catalog, Change, Coverage, GraphInForce, IdentityGraph, Published};
 use crate::consent::{ConsentBook, Holding};
 use crate::error::Result;
-use crate::identity::{NewSubject, ProfileIds, Resolver, Rules, ValueClass};
-use crate::ingest::RECORD_KIND;
+use crate::identity::{ProfileIds, Resolver, Rules, ValueClass};
 use crate::jobs::Run;
 use crate::lake::Lake;
 use crate::overrides::{self, InForce};
@@ -41,7 +39,6 @@ pub use churn::Churn;
 pub(crate) use decide::{decide, known};
 pub use impact::columns as impact_columns;
 use inputs::{coverage_now, same_rules, trusts};
-use load::{IdentifierRows, gap, person_of, rows_from};
 pub use load::{load_identifiers, load_people};
 pub use model::TRAINING_RECORDS_MIN;
 pub(crate) use model::load as load_model;
@@ -296,118 +293,6 @@ impl Memory {
                 book.hold(*anchor, kind, identifier.value, Holding::Former);
             }
         }
-    }
-
-    /// Feeds the resolver the subjects before `end` that it has not seen.
-    async fn load(&mut self, lake: &Lake, published: &Published, end: usize) -> Result<()> {
-        let from = self.seen.len() as i64;
-        let subjects = rows_from(lake, published, &tables::SUBJECTS, from).await?;
-        let identifiers = rows_from(lake, published, &tables::SUBJECT_IDENTIFIERS, from).await?;
-        let mut identifiers =
-            identifiers.iter().map(IdentifierRows::new).collect::<Result<Vec<_>>>()?.into_iter();
-        let mut rows = identifiers.next();
-        let mut at = 0;
-        for batch in &subjects {
-            let texts: Vec<_> =
-                (1..11).map(|column| tables::texts(batch.column(column))).collect::<Result<_>>()?;
-            let numbers = batch.column(0).as_primitive::<Int64Type>();
-            let [seen, observed] = [11, 12]
-                .map(|column| batch.column(column).as_primitive::<TimestampMicrosecondType>());
-            for row in 0..batch.num_rows() {
-                if numbers.value(row) < from {
-                    continue;
-                }
-                if self.seen.len() == end {
-                    return Ok(());
-                }
-                if numbers.value(row) != self.seen.len() as i64 {
-                    return Err(gap(self.seen.len()));
-                }
-                let mut values: Vec<(u16, String)> = Vec::new();
-                while let Some(current) = &rows {
-                    if at >= current.subjects.len() {
-                        rows = identifiers.next();
-                        at = 0;
-                        continue;
-                    }
-                    if current.subjects.value(at) > numbers.value(row) {
-                        break;
-                    }
-                    if current.subjects.value(at) == numbers.value(row)
-                        && current.kinds.value(at) != RECORD_KIND
-                        && let Some(kind) = self.resolver.rules().kind(current.kinds.value(at))
-                    {
-                        values.push((kind, current.values.value(at).to_owned()));
-                    }
-                    at += 1;
-                }
-                let text =
-                    |column: usize| texts[column].is_valid(row).then(|| texts[column].value(row));
-                let seen_at = seen.value(row);
-                let observed_at = observed.is_valid(row).then(|| observed.value(row));
-                self.add(
-                    text(0).unwrap_or_default(),
-                    text(1),
-                    &values,
-                    &|field| text(2 + field).map(str::to_owned),
-                    (seen_at, observed_at.unwrap_or(seen_at)),
-                )?;
-            }
-            // A batch is work enough before it is looked whether anybody still waits.
-            tokio::task::yield_now().await;
-        }
-        Ok(())
-    }
-
-    fn add(
-        &mut self,
-        source: &str,
-        record: Option<&str>,
-        values: &[(u16, String)],
-        field: &dyn Fn(usize) -> Option<String>,
-        (at, observed_at): (i64, i64),
-    ) -> Result<()> {
-        let Some(trust) = self.trusts.iter().find(|(name, _)| name == source) else {
-            return self.leave_out(source, (at, observed_at));
-        };
-        let trust = trust.1;
-        let person = record.map(|_| person_of(field, at));
-        let identifiers: Vec<(u16, &str)> =
-            values.iter().map(|(kind, value)| (*kind, value.as_str())).collect();
-        let source = self.resolver.source(source)?;
-        self.resolver.add(NewSubject {
-            source,
-            trust,
-            record,
-            identifiers: &identifiers,
-            person: person.as_ref(),
-            observed_at,
-        })?;
-        if let Some(sightings) = &mut self.sightings {
-            sightings.add(observed_at.min(at));
-        }
-        self.seen.push(Seen { source, record_key: record.map(Into::into), at });
-        Ok(())
-    }
-
-    /// Counts a subject of a source that was dropped: it says nothing of anybody.
-    fn leave_out(&mut self, source: &str, (at, observed_at): (i64, i64)) -> Result<()> {
-        if !self.left_out.contains(source) {
-            self.left_out.insert(source.to_owned());
-        }
-        self.resolver.add(NewSubject {
-            source: 0,
-            trust: 0,
-            record: None,
-            identifiers: &[],
-            person: None,
-            observed_at,
-        })?;
-        if let Some(sightings) = &mut self.sightings {
-            sightings.add(observed_at.min(at));
-        }
-        self.seen.push(Seen { source: 0, record_key: None, at });
-        Ok(())
     }
 
     fn people(&self, ids: &ProfileIds, version: u64) -> People {

@@ -136,6 +136,7 @@ impl Memory {
             let mut parts = Parts::default();
             let mut joining: Vec<Edge> = self.resolver.edges(*anchor).collect();
             joining.sort_unstable_by_key(|edge| edge.turn);
+            let is_decided = joining.iter().any(Edge::is_decided);
             for edge in joining {
                 let evidence = self.resolver.explain(edge);
                 let observed =
@@ -149,9 +150,10 @@ impl Memory {
                 at.append_value(observed);
                 bits.append_option(evidence.bits);
                 probability.append_option(evidence.bits.map(probability_of));
-                // What came without a person to a profile that was there never was a profile.
+                // What came without a person to a profile that was there never was a profile. Where people decided who is
+                // who, a value that profiles shared draws its edges within one, and says no longer which of them had it.
                 let merged = parts.join(edge.left, edge.right).filter(|&merged| {
-                    self.is_record(merged) || edge.left.min(edge.right) >= merged
+                    is_decided || self.is_record(merged) || edge.left.min(edge.right) >= merged
                 });
                 if let Some(merged) = merged {
                     m_subject.append_value(i64::from(*anchor));

@@ -87,6 +87,9 @@ pub struct Batch<'a> {
 /// Records from which reading a batch is work for several threads.
 const ROWS_SHARED_MIN: usize = 256;
 
+/// Texts that are looked up together, so that what is waited for is waited for once.
+const TEXTS_WARMED: usize = 128;
+
 /// Places in a row.
 pub(super) const ROW_GIVEN: usize = 0;
 pub(super) const ROW_SURNAME: usize = 1;
@@ -176,12 +179,22 @@ impl Records {
         for (at, (kind, values)) in kinds.iter().zip(values).enumerate() {
             let is_email = kind.form == Form::Email;
             tasks.push(Box::new(move || {
-                let intern = |text: &str| values.intern(text, is_email);
-                vec![(ROW_IDENTIFIERS + at, column(chunks, Slot::IDENTIFIERS + at, intern))]
+                let mut column = Vec::new();
+                for texts in texts_of(chunks, Slot::IDENTIFIERS + at).chunks(TEXTS_WARMED) {
+                    values.warm(texts.iter().copied().flatten());
+                    let intern = |text: &str| values.intern(text, is_email);
+                    number(texts, intern, &mut column);
+                }
+                vec![(ROW_IDENTIFIERS + at, column)]
             }));
         }
         tasks.push(Box::new(move || {
-            vec![(ROW_STREET, column(chunks, Slot::STREET, |text| streets.intern(text)))]
+            let mut column = Vec::new();
+            for texts in texts_of(chunks, Slot::STREET).chunks(TEXTS_WARMED) {
+                streets.warm(texts.iter().copied().flatten());
+                number(texts, |text| streets.intern(text), &mut column);
+            }
+            vec![(ROW_STREET, column)]
         }));
         tasks.push(Box::new(move || {
             let mut columns: [Vec<u32>; 4] = Default::default();
@@ -194,8 +207,9 @@ impl Records {
             NAMES.into_iter().zip(columns).collect()
         }));
         tasks.push(Box::new(move || {
-            let intern = |text: &str| postal_codes.intern(text);
-            vec![(ROW_POSTAL_CODE, column(chunks, Slot::POSTAL_CODE, intern))]
+            let (texts, mut column) = (texts_of(chunks, Slot::POSTAL_CODE), Vec::new());
+            number(&texts, |text| postal_codes.intern(text), &mut column);
+            vec![(ROW_POSTAL_CODE, column)]
         }));
         tasks.push(Box::new(move || {
             let mut towns = Vec::new();
@@ -343,10 +357,14 @@ pub(super) fn both(pairs: &[(u32, u32)]) -> impl Iterator<Item = u32> {
     pairs.iter().flat_map(|&(left, right)| [left, right])
 }
 
-/// Numbers the texts of one slot of all chunks.
-fn column(chunks: &[Normal], slot: usize, mut intern: impl FnMut(&str) -> u32) -> Vec<u32> {
-    let texts = chunks.iter().flat_map(|chunk| chunk.texts(slot));
-    texts.map(|text| text.map_or(NONE, &mut intern)).collect()
+/// Returns the texts of one slot of all chunks.
+fn texts_of(chunks: &[Normal], slot: usize) -> Vec<Option<&str>> {
+    chunks.iter().flat_map(|chunk| chunk.texts(slot)).collect()
+}
+
+/// Numbers texts, and adds their numbers to a column.
+fn number(texts: &[Option<&str>], mut intern: impl FnMut(&str) -> u32, column: &mut Vec<u32>) {
+    column.extend(texts.iter().map(|text| text.map_or(NONE, &mut intern)));
 }
 
 /// Returns the number at a place, or [`NONE`] for none.

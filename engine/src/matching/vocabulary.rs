@@ -22,6 +22,10 @@ impl Vocabulary {
         number
     }
 
+    fn warm<'t>(&self, texts: impl Iterator<Item = &'t str>) {
+        self.interner.warm(texts);
+    }
+
     #[inline]
     pub(super) fn text(&self, number: u32) -> &str {
         self.interner.text(number)
@@ -147,6 +151,11 @@ impl Streets {
         number
     }
 
+    /// Brings what is known of some streets into the cache.
+    pub(super) fn warm<'t>(&self, lines: impl Iterator<Item = &'t str>) {
+        self.lines.warm(lines);
+    }
+
     pub(super) fn text(&self, line: u32) -> &str {
         self.lines.text(line)
     }
@@ -253,6 +262,11 @@ impl Values {
             self.sketches.push(Sketch::new(mistyped));
         }
         number
+    }
+
+    /// Brings what is known of some values into the cache.
+    pub(super) fn warm<'t>(&self, values: impl Iterator<Item = &'t str>) {
+        self.texts.warm(values);
     }
 
     /// Returns the number of a normalised value, if it was seen.

@@ -201,9 +201,12 @@ impl Fuzzy {
         let first = self.records.len() as u32;
         self.records.add(&batch, threads());
         let rows: Vec<u32> = (first..self.records.len() as u32).collect();
-        for rows in rows.chunks(ROWS_WARMED) {
-            let keys: Vec<_> = rows.iter().map(|&row| self.keys.of(&self.records, row)).collect();
-            self.index.warm(&keys);
+        let threads = if rows.len() < ROWS_SHARED_MIN { 1 } else { threads() };
+        let keys = dealt(threads, rows.chunks(ROWS_PER_TASK), |rows| -> Vec<Vec<u64>> {
+            rows.iter().map(|&row| self.keys.of(&self.records, row)).collect()
+        });
+        for keys in keys.iter().flat_map(|keys| keys.chunks(ROWS_WARMED)) {
+            self.index.warm(keys);
             keys.iter().for_each(|keys| self.index.add(keys, &mut self.closed));
         }
         for (row, waited) in rows.into_iter().zip(&waiting) {

@@ -88,7 +88,7 @@ impl Row {
             person: self.person.as_ref(),
             observed_at: self.at,
         };
-        resolver.add(subject).unwrap()
+        resolver.add(&[subject]).unwrap()
     }
 }
 
