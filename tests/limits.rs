@@ -77,6 +77,7 @@ fn bombs() -> Vec<(&'static str, String)> {
         ("queries in queries", format!("SELECT * FROM {}(SELECT 1){}", "(SELECT * FROM ".repeat(1_000), " t)".repeat(1_000))),
         ("scalars in scalars", format!("SELECT {}1{}", "(SELECT ".repeat(500), ")".repeat(500))),
         ("calls in calls", format!("SELECT {}1{}", "abs(".repeat(5_000), ")".repeat(5_000))),
+        ("a few calls in calls", format!("SELECT {}1{}", "abs(".repeat(40), ")".repeat(40))),
         ("arrays in arrays", format!("SELECT {}1{}", "ARRAY[".repeat(1_000), "]".repeat(1_000))),
         ("casts of casts", format!("SELECT 1{}", "::text::int".repeat(5_000))),
         ("a long UNION", joined(5_000, " UNION ALL ", |n| format!("SELECT {n} AS a"))),
@@ -111,6 +112,73 @@ async fn whoever_asks_for_too_much_gets_an_error_and_nobody_dies() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert_eq!(server.session("analyst").await.value("SELECT 1").await, "1");
+}
+
+/// Conditions that are as deep as the text of a statement may be, by what they are made of.
+fn deep_conditions() -> Vec<(&'static str, String)> {
+    let union = |count: usize| joined(count, " UNION ALL ", |n| format!("SELECT {n} AS x"));
+    let after =
+        |first: &str, more: &str, count: usize| format!("(({first}){})", more.repeat(count));
+    let sum = |count: usize| after("a", " + 1", count);
+    vec![
+        ("a UNION of 900", format!("a IN (SELECT x FROM ({}) q)", union(900))),
+        (
+            "a UNION that begins with another",
+            format!("a IN (SELECT x FROM ({}) q)", after(&union(900), " UNION ALL SELECT 1", 900)),
+        ),
+        (
+            "UNIONs in UNIONs",
+            format!(
+                "a IN (SELECT x FROM ({}) q)",
+                (0..40).fold(union(1), |inner, _| after(&inner, " UNION SELECT 1", 150))
+            ),
+        ),
+        ("a sum that begins with another", format!("{} > 0", after(&sum(900), " + 1", 900))),
+        (
+            "sums in sums",
+            format!("{} > 0", (0..40).fold("a".to_owned(), |inner, _| after(&inner, " + 1", 200))),
+        ),
+        ("conditions in conditions", after(&after("a > 0", " AND a > 1", 900), " OR a > 2", 900)),
+    ]
+}
+
+#[tokio::test]
+async fn whoever_writes_as_deep_as_a_text_may_be_gets_an_answer_and_nobody_dies() {
+    let lake = small().copied();
+    let mut server = lake.serve();
+    let session = server.session("engineer").await;
+    session.rows("CREATE TABLE deep AS SELECT 1 AS a, 2 AS b").await;
+    let mut wrong = Vec::new();
+    for (what, condition) in deep_conditions() {
+        for statement in [
+            format!("SELECT a FROM deep WHERE {condition}"),
+            format!("PREPARE deeper AS SELECT a FROM deep WHERE {condition}"),
+            format!("INSERT INTO deep SELECT a, b FROM deep WHERE {condition}"),
+            format!("UPDATE deep SET b = 3 WHERE {condition}"),
+            format!("DELETE FROM deep WHERE {condition}"),
+            format!(
+                "MERGE INTO deep USING (SELECT a AS other FROM deep WHERE {condition}) s ON a = other WHEN MATCHED THEN UPDATE SET b = 3"
+            ),
+            format!("CREATE TEMP TABLE deeper AS SELECT a FROM deep WHERE {condition}"),
+            format!("CREATE VIEW deeper AS SELECT a FROM deep WHERE {condition}"),
+            format!("CREATE MATERIALIZED VIEW deepest AS SELECT a FROM deep WHERE {condition}"),
+        ] {
+            let session = server.session("engineer").await;
+            session.rows("SET statement_timeout = '1s'").await;
+            // What is not done in time is stopped.
+            match tokio::time::timeout(WORK, session.run(&statement)).await {
+                Ok(Ok(_)) => {}
+                Ok(Err(failure)) if REFUSED.contains(&failure.sqlstate.as_str()) => {}
+                // It is there from the one before.
+                Ok(Err(failure)) if failure.sqlstate == "42P07" => {}
+                Ok(Err(failure)) => wrong.push(format!("{what}: {statement:.40}: {failure}")),
+                Err(_) => wrong.push(format!("{what}: {statement:.40}: no answer")),
+            }
+            assert!(server.process.is_running(), "{what} ended the server: {statement:.40}");
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_eq!(server.session("engineer").await.value("SELECT 1").await, "1");
 }
 
 /// What a server holds at its peak besides the values that its statements make.

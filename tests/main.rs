@@ -54,6 +54,7 @@ mod sync;
 mod tidy;
 mod tls;
 mod truth;
+mod views;
 mod weighed;
 mod withdrawal;
 mod writers;

@@ -106,3 +106,49 @@ async fn rows_with_keys_that_are_there_are_met_with_parameters_and_in_transactio
     assert_eq!(failed.sqlstate, "23505", "{failed}");
     assert!(failed.hint.unwrap_or_default().contains("ON CONFLICT"));
 }
+
+#[tokio::test]
+async fn what_rows_violate_is_named_in_fields_of_the_error() {
+    let lake = small().copied();
+    let server = lake.serve();
+    let session = builder(&server).await;
+    let tables = [
+        "CREATE TABLE shelves (id int PRIMARY KEY, size int)",
+        "CREATE TABLE parts (id int PRIMARY KEY, code text UNIQUE, size int NOT NULL, \
+         price int CONSTRAINT fair CHECK (price > 0), shelf int REFERENCES shelves)",
+        "INSERT INTO shelves VALUES (1)",
+        "INSERT INTO parts VALUES (1, 'a', 1, 1, 1)",
+    ];
+    for statement in tables {
+        session.rows(statement).await;
+    }
+    let of = |names: [&str; 2]| (Some(names[0].to_owned()), Some(names[1].to_owned()));
+    let cases = [
+        ("INSERT INTO parts VALUES (1, 'b', 1, 1, 1)", ["parts", "parts_pkey"]),
+        ("INSERT INTO parts VALUES (2, 'a', 1, 1, 1)", ["parts", "parts_code_key"]),
+        ("UPDATE parts SET price = 0", ["parts", "fair"]),
+        ("INSERT INTO parts VALUES (2, 'b', 1, 1, 2)", ["parts", "parts_shelf_fkey"]),
+        // PostgreSQL names the table that refers, not the one that loses the row.
+        ("DELETE FROM shelves", ["parts", "parts_shelf_fkey"]),
+        ("ALTER TABLE parts ADD CONSTRAINT dear CHECK (price > 9)", ["parts", "dear"]),
+    ];
+    for (statement, names) in cases {
+        let error = session.client.execute(statement, &[]).await.unwrap_err();
+        let error = error.as_db_error().unwrap();
+        let told = (error.table().map(str::to_owned), error.constraint().map(str::to_owned));
+        assert_eq!(told, of(names), "{statement}: {error}");
+        assert_eq!((error.schema(), error.column()), (Some("analytics"), None), "{statement}");
+    }
+    let columns =
+        ["INSERT INTO parts (id) VALUES (2)", "ALTER TABLE shelves ALTER COLUMN size SET NOT NULL"];
+    for (statement, table) in columns.into_iter().zip(["parts", "shelves"]) {
+        let error = session.client.execute(statement, &[]).await.unwrap_err();
+        let error = error.as_db_error().unwrap();
+        assert_eq!((error.table(), error.column()), (Some(table), Some("size")), "{statement}");
+        assert_eq!((error.schema(), error.constraint()), (Some("analytics"), None), "{statement}");
+    }
+    // What is no constraint has no such names.
+    let error = session.client.execute("SELECT 1 FROM nowhere", &[]).await.unwrap_err();
+    let error = error.as_db_error().unwrap();
+    assert_eq!((error.schema(), error.table(), error.constraint()), (None, None, None));
+}

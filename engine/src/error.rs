@@ -3,6 +3,7 @@
 use datafusion::error::DataFusionError;
 
 use crate::catalog::Kind;
+use crate::violation::{Violated, Violation};
 
 /// How many statements the hint of [`Error::InUse`] writes out.
 const DROPS_MAX: usize = 3;
@@ -86,25 +87,17 @@ pub enum Error {
         /// What to do.
         hint: String,
     },
-    /// Two rows of a table would have the same key. SQLSTATE 23505.
-    #[error("duplicate key value violates unique constraint \"{constraint}\"")]
-    Duplicate {
-        /// The primary key or the unique constraint.
-        constraint: String,
-        /// Its columns, and the values that are there.
-        detail: String,
-        /// What to do.
-        hint: String,
-    },
-    /// A row is not what those of its table are to be, SQLSTATE 23502, 23503 or 23514, or a detail tells what else stands
-    /// against a change of a table.
+    /// Rows are not what those of their table are to be. SQLSTATE 23502, 23503, 23505 or 23514.
+    #[error("{}", .0.message)]
+    Violation(Box<Violation>),
+    /// What PostgreSQL has a code of its own for, with a detail that tells what stands against a row or a change of a table.
     #[error("{message}")]
     Row {
         /// The SQLSTATE.
         sqlstate: &'static str,
-        /// Which constraint it violates.
+        /// What is wrong.
         message: String,
-        /// Its values, as far as they are known.
+        /// What stands against it, as far as it is known.
         detail: Option<String>,
         /// What to do.
         hint: String,
@@ -175,7 +168,7 @@ impl Error {
             Error::Limit { sqlstate, .. }
             | Error::Standard { sqlstate, .. }
             | Error::Row { sqlstate, .. } => sqlstate,
-            Error::Duplicate { .. } => "23505",
+            Error::Violation(violation) => violation.sqlstate,
             Error::Unsupported { .. } => "0A000",
             Error::Unavailable { .. } => "58030",
             Error::Corrupt { .. } => "XX001",
@@ -215,7 +208,7 @@ impl Error {
     /// Returns what there is to say beside the message. It may quote values, so that no log has it.
     pub fn detail(&self) -> Option<&str> {
         match self {
-            Error::Duplicate { detail, .. } => Some(detail),
+            Error::Violation(violation) => violation.detail.as_deref(),
             Error::Row { detail, .. } => detail.as_deref(),
             Error::Definition { source, .. } => source.detail(),
             Error::Invalid { .. }
@@ -235,6 +228,14 @@ impl Error {
         }
     }
 
+    /// Returns what rows violate, by which clients tell constraints apart.
+    pub fn violated(&self) -> Option<&Violated> {
+        match self {
+            Error::Violation(violation) => Some(&violation.object),
+            _ => None,
+        }
+    }
+
     /// Returns what the reader can do about it, if anything is known.
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -244,9 +245,9 @@ impl Error {
             | Error::Conflict { hint, .. }
             | Error::Limit { hint, .. }
             | Error::Standard { hint, .. }
-            | Error::Duplicate { hint, .. }
             | Error::Row { hint, .. }
             | Error::Unsupported { hint, .. } => Some(hint.clone()),
+            Error::Violation(violation) => Some(violation.hint.clone()),
             Error::Exists { kind, .. } => Some(format!(
                 "CREATE OR REPLACE {} puts this one in its place.",
                 kind.to_uppercase()

@@ -44,9 +44,11 @@ pub mod segment;
 mod suggest;
 mod table_read;
 pub mod tables;
+mod violation;
 
 pub use definitions::{Changes, FirstMembers};
 pub use engine::{Engine, Live, Put};
 pub use error::{Error, Result};
 pub use options::{EngineOptions, Mode};
 pub use suggest::nearest;
+pub use violation::{Violated, Violation};

@@ -463,3 +463,59 @@ def test_rows_are_copied_in_binary(sides):
         theirs, ours = (copied(side, days, [header + b"\0\2" + values]) for side in sides)
         assert ours == theirs, (seen, wall)
     hold(sides, "SELECT count(*), count(id), max(name) FROM w_copied", "DROP TABLE w_copied")
+
+
+def noticed(connection, statement):
+    """Returns what a statement says besides, each message with its SQLSTATE and detail."""
+    told = []
+
+    def listen(said):
+        told.append((said.severity, said.sqlstate, said.message_primary, said.message_detail))
+
+    connection.add_notice_handler(listen)
+    try:
+        connection.execute(statement)
+    finally:
+        connection.remove_notice_handler(listen)
+    return told
+
+
+def test_what_is_there_already_is_told_with_its_sqlstate(sides):
+    hold(sides, "CREATE SCHEMA n_twice", "CREATE TABLE n_twice.t (a int)", "CREATE SEQUENCE n_twice.s")
+    for statement, sqlstate in [
+        ("CREATE TABLE IF NOT EXISTS n_twice.t (a int)", "42P07"),
+        ("CREATE TABLE IF NOT EXISTS n_twice.t AS SELECT 1 AS a", "42P07"),
+        ("CREATE SEQUENCE IF NOT EXISTS n_twice.s", "42P07"),
+        ("CREATE SCHEMA IF NOT EXISTS n_twice", "42P06"),
+        ("ALTER TABLE n_twice.t ADD COLUMN IF NOT EXISTS a int", "42701"),
+        ("ALTER TABLE n_twice.t DROP COLUMN IF EXISTS b", "00000"),
+        ("DROP TABLE IF EXISTS n_twice.nowhere", "00000"),
+    ]:
+        theirs, ours = (noticed(side, statement) for side in sides)
+        assert [told[1] for told in ours] == [sqlstate], statement
+        assert ours == theirs, statement
+    hold(sides, "DROP TABLE n_twice.t", "DROP SEQUENCE n_twice.s", "DROP SCHEMA n_twice")
+
+
+def test_one_notice_lists_all_that_goes_with_what_is_dropped(sides):
+    hold(
+        sides,
+        "CREATE SCHEMA n_all",
+        "CREATE TABLE n_all.a (id int PRIMARY KEY, v text, n int UNIQUE)",
+        "CREATE TABLE n_all.c (x int REFERENCES n_all.a, y int REFERENCES n_all.a (n))",
+        "CREATE VIEW n_all.v1 AS SELECT id, v FROM n_all.a",
+        "CREATE VIEW n_all.v2 AS SELECT id FROM n_all.v1",
+        "CREATE SEQUENCE n_all.s",
+        "CREATE TABLE n_all.d (i int DEFAULT nextval('n_all.s'), j int DEFAULT nextval('n_all.s'))",
+        "CREATE SCHEMA n_one",
+        "CREATE TABLE n_one.t (a int)",
+    )
+    for statement in [
+        "ALTER TABLE n_all.a DROP CONSTRAINT a_n_key CASCADE",
+        "ALTER TABLE n_all.a DROP COLUMN v CASCADE",
+        "DROP SEQUENCE n_all.s CASCADE",
+        "DROP SCHEMA n_one CASCADE",
+        "DROP SCHEMA IF EXISTS n_none, n_all CASCADE",
+    ]:
+        theirs, ours = (noticed(side, statement) for side in sides)
+        assert ours == theirs, statement

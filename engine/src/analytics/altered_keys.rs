@@ -16,6 +16,7 @@ use super::constraint_names;
 use super::constraints::{CONSTRAINTS, is_kept, is_plain, names};
 use super::foreign_keys::told;
 use super::keys::{BroughtKeys, Key};
+use super::notice::{self, Notice};
 use super::referring::Referring;
 use super::statement::{normal, unsupported};
 use super::write::{Seen, missing};
@@ -29,6 +30,7 @@ use crate::query::postgres::types::pg_type_of;
 use crate::query::relations::columns_of;
 use crate::query::session::QuerySession;
 use crate::table_read;
+use crate::violation::{Violated, Violation};
 
 /// Types whose values may be a key.
 const TYPES: [&str; 10] = [
@@ -69,7 +71,7 @@ impl QuerySession {
         before: &TableSnapshot,
         change: &ColumnChange,
         (after, referring): (&mut AnalyticsRelation, &mut Referring<'_>),
-    ) -> Result<Vec<String>> {
+    ) -> Result<Vec<Notice>> {
         let AnalyticsBody::Table(changed) = &mut after.body else { return Err(missing(name)) };
         let (constraint, columns, is_primary) = match change {
             ColumnChange::AddKey { name, columns, is_primary } => (name, columns, *is_primary),
@@ -120,15 +122,17 @@ impl QuerySession {
                 return Ok(vec![]);
             }
             ColumnChange::DropKey { name: constraint, if_exists, cascade } => {
-                let notice = dropped(name, changed, constraint, *if_exists)?;
+                let skipped = dropped(name, changed, constraint, *if_exists)?;
                 let kept = changed.clone();
                 let is_lost = |key: &ForeignKey| !kept.has_key(&key.referred);
                 let what = format!("constraint {constraint} on table {}", told(name));
                 let index = format!("index {constraint}");
                 let of_key = (what.as_str(), index.as_str());
-                let mut notices = referring.drop_lost(changed, of_key, *cascade, is_lost)?;
-                notices.extend(notice);
-                return Ok(notices);
+                let lost = referring.drop_lost(changed, of_key, *cascade, is_lost)?;
+                return Ok(notice::cascade(lost)
+                    .into_iter()
+                    .chain(skipped.map(Notice::from))
+                    .collect());
             }
             _ => return Ok(vec![]),
         };
@@ -355,24 +359,30 @@ pub(super) fn check_type(column: &Field) -> Result<()> {
 
 /// The answer to rows of which two have the same key.
 pub(super) fn not_unique(key: &Key) -> Error {
-    Error::Standard {
+    Violation {
         sqlstate: "23505",
         message: format!("could not create unique index \"{}\"", key.constraint()),
+        detail: None,
         hint: format!(
             "Rows have the same values: GROUP BY {} HAVING count(*) > 1 finds them.",
             key.columns().join(", ")
         ),
+        object: key.violated(),
     }
+    .into()
 }
 
 /// The answer to rows in which a column is null that is never to be.
 pub(super) fn contains_nulls(name: &str, column: &str) -> Error {
     let relation = placed(name).1;
-    Error::Standard {
+    Violation {
         sqlstate: "23502",
         message: format!("column \"{column}\" of relation \"{relation}\" contains null values"),
+        detail: None,
         hint: "UPDATE the rows in which it is null first.".into(),
+        object: Violated::column(name, column),
     }
+    .into()
 }
 
 /// Takes a constraint from a table.

@@ -3,6 +3,8 @@
 //! The query is planned like any other, through the leaf that shows the rows of people who may be seen and no others. So
 //! rows of hidden people are neither counted nor changed, and no condition is ever asked about them.
 
+use std::collections::BTreeSet;
+
 use arrow::datatypes::Field;
 use datafusion::sql::sqlparser::ast::{
     Assignment, AssignmentTarget, Delete, Expr, FromTable, FunctionArg, FunctionArgExpr,
@@ -23,7 +25,7 @@ use crate::query::postgres::{SessionFacts, check_assigned, refuse_unseen};
 use crate::query::relations::with_numbers;
 
 /// What to write in the place of a list of columns.
-pub(super) const ONE_BY_ONE: &str = "Assign columns one by one: SET a = ..., b = ...";
+const ONE_BY_ONE: &str = "Assign columns one by one: SET a = ..., b = ...";
 
 /// Reads a `DELETE`.
 pub(super) fn delete(delete: &Delete, facts: &SessionFacts) -> Result<Write> {
@@ -75,8 +77,8 @@ pub(super) struct Assigned {
     pub(super) is_numbered: bool,
 }
 
-/// Reads what stands behind `SET`: columns of a table with these defaults, and what they become.
-pub(super) fn assignments(list: &[Assignment], known: &Declared) -> Result<Vec<Assigned>> {
+/// Returns what stands behind `SET` column by column.
+pub(super) fn pairs(list: &[Assignment]) -> Result<Vec<(&ObjectName, Expr)>> {
     let mut assigned = Vec::with_capacity(list.len());
     for Assignment { target, value } in list {
         match target {
@@ -94,6 +96,21 @@ pub(super) fn assignments(list: &[Assignment], known: &Declared) -> Result<Vec<A
             }
         }
     }
+    let mut names = BTreeSet::new();
+    for column in assigned.iter().filter_map(|(column, _)| parts(column).pop()) {
+        if !names.insert(column.clone()) {
+            return Err(Error::Standard {
+                sqlstate: "42601",
+                message: format!("multiple assignments to same column \"{column}\""),
+                hint: "Assign each column once.".into(),
+            });
+        }
+    }
+    Ok(assigned)
+}
+
+/// Reads what stands behind `SET`: columns of a table with these defaults, and what they become.
+pub(super) fn assignments(list: &[Assignment], known: &Declared) -> Result<Vec<Assigned>> {
     let read = |(column, value): (&ObjectName, Expr)| {
         let column = parts(column).pop().unwrap_or_default();
         if column == PROFILE_ID {
@@ -106,7 +123,7 @@ pub(super) fn assignments(list: &[Assignment], known: &Declared) -> Result<Vec<A
         let value = known.value(&column, &value);
         Ok(Assigned { column, value, is_numbered })
     };
-    assigned.into_iter().map(read).collect()
+    pairs(list)?.into_iter().map(read).collect()
 }
 
 /// Takes a row apart that is assigned to several columns. One that a query gives becomes a value of its own for each.

@@ -23,6 +23,7 @@ use crate::query::governed::{PROFILE_ID, SUBJECT};
 use crate::query::postgres::types::{format_type, pg_type_of};
 use crate::query::relations::columns_of;
 use crate::query::session::QuerySession;
+use crate::violation::{Violated, Violation};
 
 /// What conditions are, as messages call them.
 const CLAUSE: &str = "check constraint";
@@ -128,7 +129,9 @@ impl<'a> Checks<'a> {
                 );
                 let hint = "\\d shows the condition: give the row values that fulfil it.".into();
                 let detail = self.described(columns, row).await;
-                return Err(Error::Row { sqlstate: "23514", message, detail, hint });
+                let object = Violated::constraint(&self.name, &check);
+                let sqlstate = "23514";
+                return Err(Violation { sqlstate, message, detail, hint, object }.into());
             }
         }
         let Some((row, column)) = null else { return Ok(()) };
@@ -156,14 +159,17 @@ impl<'a> Checks<'a> {
         let own = computed::shown(stored, &self.own())?;
         match self.first_broken(own.columns().to_vec()).await? {
             None => Ok(()),
-            Some((_, check)) => Err(Error::Standard {
+            Some((_, check)) => Err(Violation {
                 sqlstate: "23514",
                 message: format!(
                     "check constraint \"{check}\" of relation \"{}\" is violated by some row",
                     placed(&self.name).1
                 ),
+                detail: None,
                 hint: "UPDATE the rows for which its condition is false first.".into(),
-            }),
+                object: Violated::constraint(&self.name, &check),
+            }
+            .into()),
         }
     }
 
@@ -268,14 +274,16 @@ pub(super) fn check_not_null(name: &str, column: &str, values: &ArrayRef) -> Res
 /// The answer to a null in a column that is never null of the table that is kept under `name`.
 pub(super) fn null_value(name: &str, column: &str, detail: Option<String>) -> Error {
     let relation = placed(name).1;
-    Error::Row {
+    Violation {
         sqlstate: "23502",
         message: format!(
             "null value in column \"{column}\" of relation \"{relation}\" violates not-null constraint"
         ),
         detail,
         hint: "Give the column a value, or leave such rows out.".into(),
+        object: Violated::column(name, column),
     }
+    .into()
 }
 
 #[cfg(test)]
@@ -291,5 +299,6 @@ mod tests {
         let null = null_value("marts.t", "a", None);
         let message = "null value in column \"a\" of relation \"t\" violates not-null constraint";
         assert_eq!((null.sqlstate(), null.to_string().as_str()), ("23502", message));
+        assert_eq!(null.violated(), Some(&Violated::column("marts.t", "a")));
     }
 }

@@ -10,11 +10,12 @@ use super::check_constraints;
 use super::columns::ColumnChange;
 use super::generated;
 use super::insert::no_column;
+use super::notice::Notice;
 use super::retyped::{Turn, turn};
 use super::rows::{ROW, layout};
 use super::statement::unsupported;
 use super::write::missing;
-use crate::catalog::{AnalyticsBody, AnalyticsRelation, AnalyticsTable, placed};
+use crate::catalog::{AnalyticsBody, AnalyticsRelation, AnalyticsTable, placed, qualified};
 use crate::error::{Error, Result};
 use crate::lake;
 
@@ -48,7 +49,7 @@ pub(super) fn apply<'a>(
     after: &mut AnalyticsRelation,
     change: &ColumnChange,
     added: &mut impl Iterator<Item = &'a FieldRef>,
-) -> Result<Option<String>> {
+) -> Result<Option<Notice>> {
     let AnalyticsRelation { column_comments, body: AnalyticsBody::Table(table), .. } = after else {
         return Err(missing(relation));
     };
@@ -63,9 +64,10 @@ pub(super) fn apply<'a>(
             let field = added.next().ok_or_else(|| missing(relation))?;
             if place(columns, name).is_some() {
                 return match if_not_exists {
-                    true => Ok(Some(format!(
-                        "column \"{name}\" of relation \"{name_of}\" already exists, skipping"
-                    ))),
+                    true => {
+                        let what = format!("column \"{name}\" of relation \"{name_of}\"");
+                        Ok(Some(Notice::of_skipped("42701", &what)))
+                    }
                     false => Err(taken(name_of, name)),
                 };
             }
@@ -104,14 +106,14 @@ pub(super) fn apply<'a>(
                 column_comments.remove(name);
             }
             None if *if_exists => {
-                return Ok(Some(format!(
-                    "column \"{name}\" of relation \"{name_of}\" does not exist, skipping"
-                )));
+                let skipped =
+                    format!("column \"{name}\" of relation \"{name_of}\" does not exist, skipping");
+                return Ok(Some(skipped.into()));
             }
             None => return Err(no_column(relation, name)),
         },
         ColumnChange::Rename { name, to } => {
-            let at = place(columns, name).ok_or_else(|| no_column(relation, name))?;
+            let at = place(columns, name).ok_or_else(|| unknown(relation, name))?;
             if place(columns, to).is_some() {
                 return Err(taken(name_of, to));
             }
@@ -206,7 +208,17 @@ fn storable(field: &FieldRef) -> Result<FieldRef> {
     Ok(Arc::clone(&layout.fields.fields()[0]))
 }
 
-fn taken(relation: &str, column: &str) -> Error {
+/// The answer to another name for a column that is not there.
+pub(super) fn unknown(relation: &str, column: &str) -> Error {
+    Error::Standard {
+        sqlstate: "42703",
+        message: format!("column \"{column}\" does not exist"),
+        hint: format!("\\d {} lists the columns.", qualified(relation)),
+    }
+}
+
+/// The answer to a name that another column has.
+pub(super) fn taken(relation: &str, column: &str) -> Error {
     Error::Standard {
         sqlstate: "42701",
         message: format!("column \"{column}\" of relation \"{relation}\" already exists"),

@@ -16,6 +16,7 @@ use super::check_constraints::{self, NewCheck};
 use super::column_changes::{Column, apply};
 use super::dependents::Dependents;
 use super::foreign_keys::{self, NewForeignKey, told};
+use super::notice;
 use super::objects::{definition_over, used};
 use super::referring::Referring;
 use super::sequence_objects::{OwnedSequences, without_sequences};
@@ -256,8 +257,19 @@ impl QuerySession {
             let notice = format!("relation \"{}\" does not exist, skipping", placed(name).1);
             return Ok(written.noticed(notice));
         }
-        let (relation, table) = seen.table(name, "ALTER TABLE")?;
+        let (relation, table) = match (seen.find(name), changes.as_slice()) {
+            // What a view shows is called what is wanted.
+            (Some(view), [ColumnChange::Rename { name: column, to }]) if view.query().is_some() => {
+                if view.view().is_some() {
+                    let of_view = (name.as_str(), view);
+                    return self.rename_view_column(seen, of_view, (column, to)).await;
+                }
+                seen.stored(name, "ALTER TABLE")?
+            }
+            _ => seen.table(name, "ALTER TABLE")?,
+        };
         self.require_owner(name, relation)?;
+        written.tag = format!("ALTER {}", relation.word().to_uppercase());
         let before = seen.live.published.table(&table.path).ok_or_else(|| missing(name))?;
         let mut after = relation.clone();
         let mut columns = Column::all(&before.schema);
@@ -267,6 +279,13 @@ impl QuerySession {
         let mut referring = Referring::to(state, name);
         // Those that read a column which is dropped.
         let mut views: Vec<String> = vec![];
+        // Those that read a column which is renamed, or would show or mean another one that is added, as they become.
+        let mut following = vec![];
+        let new = changes.iter().filter_map(|change| match change {
+            ColumnChange::Add { name, .. } => Some(name.as_str()),
+            _ => None,
+        });
+        let new: Vec<&str> = new.collect();
         self.refuse_pending(name)?;
         let keeps_rows = changes.iter().all(ColumnChange::keeps_rows);
         if !keeps_rows && changes.iter().any(ColumnChange::is_of_keys) {
@@ -287,6 +306,8 @@ impl QuerySession {
             {
                 return Err(used(name, user));
             }
+            // A line for each object that goes with a column.
+            let mut going = vec![];
             if let ColumnChange::Drop { name: column, cascade, .. } = change {
                 let snapshot = self.facts().snapshot();
                 let of_column = (name.as_str(), column.as_str());
@@ -294,7 +315,7 @@ impl QuerySession {
                 if !cascade {
                     readers.refuse_column(&format!("column {column} of table {}", told(name)))?;
                 }
-                written.notices.extend(readers.notices());
+                going.extend(readers.going());
                 views = readers.into_gone();
             }
             match change {
@@ -302,10 +323,22 @@ impl QuerySession {
                 ColumnChange::Rename { name, to } => sequences.rename(name, to),
                 _ => {}
             }
-            written.notices.extend(referring.change_with(&mut after, change)?);
-            let notice = apply(name, &mut columns, &mut after, change, &mut added)?;
-            let is_made = notice.is_none();
-            written.notices.extend(notice);
+            going.extend(referring.change_with(&mut after, change)?);
+            written.notices.extend(notice::cascade(going));
+            let skipped = apply(name, &mut columns, &mut after, change, &mut added)?;
+            let is_made = skipped.is_none();
+            written.notices.extend(skipped);
+            if is_made && matches!(change, ColumnChange::Add { .. }) && following.is_empty() {
+                following = self.views_of_wider(seen, (name, table), &new)?;
+            }
+            if let ColumnChange::Rename { name: column, to } = change {
+                following = self.views_of_renamed(seen, (name, table), (column, to), &mut after)?;
+                if changes.len() > 1 && !following.is_empty() {
+                    let hint = "Rename the column in a statement of its own.";
+                    let what = "RENAME COLUMN of what views read beside other changes";
+                    return Err(unsupported(what, hint));
+                }
+            }
             let of_table = (name.as_str(), table);
             self.check_and_fill(seen, of_table, &before, change, &mut columns).await?;
             // Whether it is null in the rows that are there is known by now.
@@ -348,7 +381,9 @@ impl QuerySession {
             sort: system(),
             ..TableSchema::new(Arc::new(Schema::new(fields)))
         };
-        for name in std::iter::once(name).chain(&views) {
+        following.retain(|(view, _)| !views.contains(view));
+        let read_by = following.iter().map(|(view, _)| view);
+        for name in std::iter::once(name).chain(&views).chain(read_by) {
             self.note(seen, name).await?;
         }
         let (made, fresh) = self.engine().fresh_table(layout).await?;
@@ -358,10 +393,15 @@ impl QuerySession {
         let files = self.copy_files(seen, of_table, &before, &made, &columns).await?;
         let mut staged = self.staged().lock();
         staged.copied(&seen.base.published, &table.path);
+        staged.found.takes(&seen.base.published.state, name);
         staged.add_table(made, fresh, files);
         staged.put(&seen.base.published, name, Some(after));
         for view in &views {
+            staged.found.takes(&seen.base.published.state, view);
             staged.put(&seen.base.published, view, None);
+        }
+        for (view, relation) in following {
+            staged.put(&seen.base.published, &view, Some(relation));
         }
         for (name, sequence) in sequences.into_relations() {
             staged.put(&seen.base.published, &name, sequence);

@@ -21,6 +21,7 @@ use super::changes::{Assigned, assignments};
 use super::defaults::Declared;
 use super::insert::{self, typed};
 use super::keys::refuse_changed;
+use super::places::Places;
 use super::proposed::{Proposed, refuse_unknown};
 use super::rows::ROW;
 use super::statement::{Write, normal, parts};
@@ -65,7 +66,7 @@ impl Upsert {
         let targets = insert::targets(name, columns, Some(&names))?;
         let given: Vec<_> =
             assigned.iter().map(|(_, at)| Arc::clone(&given.fields()[*at])).collect();
-        insert::check(&given, &targets, true)
+        insert::check(&given, &targets, true, &Places::NONE)
     }
 }
 
@@ -76,13 +77,19 @@ impl QuerySession {
         &self,
         seen: &Seen,
         context: &Arc<Context>,
-        write: Write,
+        (statement, write): (&Statement, Write),
         types: &[Option<DataType>],
     ) -> Result<Write> {
-        let (name, alias, columns, query, conflict, returning) = match write {
-            Write::Insert { name, alias, columns, query, conflict: Some(conflict), returning } => {
-                (name, alias, columns, query, conflict, returning)
-            }
+        let (name, alias, columns, query, overriding, conflict, returning) = match write {
+            Write::Insert {
+                name,
+                alias,
+                columns,
+                query,
+                overriding,
+                conflict: Some(conflict),
+                returning,
+            } => (name, alias, columns, query, overriding, conflict, returning),
             other => return Ok(other),
         };
         let (_, table) = seen.table(&name, "INSERT")?;
@@ -90,14 +97,23 @@ impl QuerySession {
         let met = arbiters(&name, table, &shown, &conflict)?;
         if met.is_empty() {
             let conflict = None;
-            return Ok(Write::Insert { name, alias, columns, query, conflict, returning });
+            return Ok(Write::Insert {
+                name,
+                alias,
+                columns,
+                query,
+                overriding,
+                conflict,
+                returning,
+            });
         }
         let targets = insert::targets(&name, &shown, columns.as_deref())?;
         let source = insert::source(&query, &targets);
         let planned = self.plan_with(&seen.live, context, &source, types).await?;
         let given = planned.schema.fields();
-        insert::check(given, &targets, columns.is_some())?;
-        insert::refuse_given(table, &targets, given.len())?;
+        let places = Places::of_insert(statement).giving(&query);
+        insert::check(given, &targets, columns.is_some(), &places)?;
+        insert::refuse_given(table, &targets, given.len(), overriding)?;
         let proposed = Proposed {
             name: &name,
             alias: &alias,

@@ -104,7 +104,7 @@ pub(super) fn refusal(text: &str, field: &Field, zone: &Zone) -> Option<Error> {
             let type_name = message.strip_prefix("value out of range for ").unwrap_or(name);
             format!("{value}\"{text}\" is out of range for {type_name}")
         }
-        Refusal::Digits | Refusal::Infinite | Refusal::Letter => message,
+        Refusal::Digits | Refusal::OddDigits | Refusal::Infinite | Refusal::Letter => message,
     };
     let (sqlstate, hint) = (refusal.sqlstate(), refusal.hint().into());
     Some(Error::Standard { sqlstate, message, hint })

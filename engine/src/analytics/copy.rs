@@ -14,7 +14,7 @@ use super::rows::{FileWriter, Shaper, assigned};
 use super::statement::existing;
 use crate::catalog::placed;
 use crate::error::{Error, Result};
-use crate::query::postgres::Zone;
+use crate::query::postgres::{Zone, zone_of};
 use crate::query::session::QuerySession;
 
 /// Where the rows of a COPY go.
@@ -134,8 +134,7 @@ impl QuerySession {
         let names: Vec<String> =
             target.columns.iter().map(|column| column.name().clone()).collect();
         let targets = targets(&target.name, &seen.columns(table), Some(&names))?;
-        let zone = self.facts().setting("TimeZone").and_then(|name| Zone::parse(&name));
-        let zone = zone.unwrap_or_else(Zone::utc);
+        let zone = zone_of(self.facts());
         let given = columns;
         let refused = || first_refused(&given, &targets, &zone);
         let columns = given.iter().zip(&targets);

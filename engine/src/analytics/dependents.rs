@@ -2,6 +2,7 @@
 //! the defaults of columns that sequences number.
 
 use super::foreign_keys::told;
+use super::notice::listed;
 use crate::catalog::{AnalyticsRelation, CatalogState, placed};
 use crate::error::{Error, Result};
 use crate::query::postgres::{Snapshot, columns_read};
@@ -119,8 +120,8 @@ impl<'a> Dependents<'a> {
         self.found.iter().map(|one| format!("{} depends on {}", one.what, one.on)).collect()
     }
 
-    /// Returns what clients are told when all of it goes.
-    pub(super) fn notices(&self) -> Vec<String> {
+    /// Returns what clients are told when all of it goes, a line for each.
+    pub(super) fn going(&self) -> Vec<String> {
         self.found.iter().map(|one| format!("drop cascades to {}", one.what)).collect()
     }
 
@@ -145,7 +146,7 @@ fn refused(message: String, lines: Vec<String>) -> Error {
     Error::Row {
         sqlstate: "2BP01",
         message,
-        detail: Some(lines.join("\n")),
+        detail: Some(listed(&lines)),
         hint: "Use DROP ... CASCADE to drop the dependent objects too.".into(),
     }
 }

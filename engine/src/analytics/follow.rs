@@ -314,7 +314,7 @@ impl QuerySession {
         }
         self.may_fill(now, child, false, false)?;
         self.note(now, child).await?;
-        let values = match action {
+        let mut values = match action {
             ReferenceAction::Cascade if become_others.is_empty() => None,
             ReferenceAction::Cascade => {
                 let arrays = link.arrays(become_others.into_iter())?;
@@ -322,6 +322,10 @@ impl QuerySession {
             }
             _ => Some(self.unlinked(now, (key, table), &snapshot, action, rows.len()).await?),
         };
+        if let Some(values) = &mut values {
+            let of_rows = (path.as_str(), snapshot.as_ref(), rows.as_slice());
+            self.recompute(now, (child, table), of_rows, values).boxed().await?;
+        }
         let changes = [Changed::new(&Int64Array::from(rows), values)];
         let made = self.opened(&path).await?;
         let (own, mut brought) = (Key::all(child, table, &snapshot.schema)?, Brought::default());

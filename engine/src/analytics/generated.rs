@@ -1,32 +1,39 @@
 //! `GENERATED ALWAYS AS (expression) STORED`: columns that are computed of the others of their row.
 //!
 //! Rows that are put in have them computed when their other columns are known. Statements that change rows assign them beside
-//! what they assign: see [`followers`](super::followers).
+//! what they assign: see [`followers`](super::followers). Where foreign keys change rows, they are computed of the rows that come
+//! of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch};
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch};
+use arrow::compute::{concat_batches, filter_record_batch};
+use arrow::datatypes::{Field, Int64Type, Schema};
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::ast::{Expr, visit_expressions, visit_expressions_mut};
 use futures::FutureExt;
 
+use super::assignable::check_assignable;
 use super::columns::ColumnChange;
 use super::computed::{self, Computed};
 use super::defaults::parsed;
-use super::rows::{Shaper, assigned, check_assignable, stored};
+use super::dependents::others_depend;
+use super::insert::is_open;
+use super::rows::{ROW, Shaper, assigned, stored};
 use super::statement::{normal, unsupported};
 use super::write::{Seen, missing};
 use super::{check_constraints, foreign_keys, immutable};
 use crate::catalog::{AnalyticsTable, CheckConstraint, ReferenceAction, placed};
 use crate::engine::Live;
 use crate::error::{Error, Result};
-use crate::lake;
+use crate::lake::{self, TableSnapshot};
 use crate::query::governed::PROFILE_ID;
+use crate::query::postgres::zone_of;
 use crate::query::relations::columns_of;
 use crate::query::session::QuerySession;
+use crate::{table_read, tables};
 
 /// What the expressions are, as messages call them.
 const CLAUSE: &str = "column generation expression";
@@ -75,23 +82,17 @@ pub(super) fn refuse_used(name: &str, table: &AnalyticsTable, change: &ColumnCha
     let told = foreign_keys::told(name);
     match change {
         ColumnChange::Drop { name: column, cascade, .. } => {
-            match computed_of(table, column)?.first() {
-                None => Ok(()),
-                Some(_) if *cascade => {
-                    let what = "DROP COLUMN CASCADE of what a generated column is computed of";
-                    Err(unsupported(what, "Drop the generated column first."))
-                }
-                Some(user) => Err(Error::Row {
-                    sqlstate: "2BP01",
-                    message: format!(
-                        "cannot drop column {column} of table {told} because other objects depend on it"
-                    ),
-                    detail: Some(format!(
-                        "column {user} of table {told} depends on column {column} of table {told}"
-                    )),
-                    hint: "Drop the generated column first.".into(),
-                }),
+            let users = computed_of(table, column)?;
+            if users.is_empty() {
+                return Ok(());
             }
+            if *cascade {
+                let what = "DROP COLUMN CASCADE of what a generated column is computed of";
+                return Err(unsupported(what, "Drop the generated column first."));
+            }
+            let what = format!("column {column} of table {told}");
+            let line = |user: &String| format!("column {user} of table {told} depends on {what}");
+            Err(others_depend(&what, users.iter().map(line).collect()))
         }
         ColumnChange::Type { name: column, .. } => {
             let users = computed_of(table, column)?;
@@ -296,18 +297,77 @@ impl QuerySession {
         computed::check(self, &seen.live, over, &expressions, CLAUSE).boxed().await?;
         let computed = Computed::of(self, &seen.live, over, &expressions).boxed().await?;
         immutable::refuse_plan(computed.plan())?;
-        for (given, column) in computed.given.fields().iter().zip(table.generated.keys()) {
+        let given = computed.given.fields().iter().zip(table.generated.keys());
+        for ((given, column), expression) in given.zip(&expressions) {
             let field = columns.iter().find(|field| field.name() == column);
             let field = field.ok_or_else(|| missing(name))?;
-            if *given.data_type() != DataType::Null {
-                check_assignable(given.data_type(), field)?;
+            if !is_open(expression) {
+                check_assignable(given, field)?;
             }
         }
         refuse_actions(table)
     }
+
+    /// Computes generated columns of rows in which a foreign key changes what they are computed of, and adds them to the `values`
+    /// of those rows, which have these numbers, in the order in which they lie at `path`.
+    pub(super) async fn recompute(
+        &self,
+        seen: &Seen,
+        (name, table): (&str, &AnalyticsTable),
+        (path, snapshot, rows): (&str, &TableSnapshot, &[i64]),
+        values: &mut Vec<(String, ArrayRef)>,
+    ) -> Result<()> {
+        let mut following = BTreeSet::new();
+        for (column, _) in values.iter() {
+            following.extend(computed_of(table, column)?);
+        }
+        if following.is_empty() {
+            return Ok(());
+        }
+        let wanted: HashSet<i64> = rows.iter().copied().collect();
+        let lake = self.engine().catalog().lake();
+        let mut found = vec![];
+        for file in snapshot.files.iter() {
+            for batch in table_read::read_file(lake, path, file, &snapshot.schema).await? {
+                let numbers = tables::column(&batch, ROW)?.as_primitive::<Int64Type>();
+                let is_wanted = |row: &i64| Some(wanted.contains(row));
+                let among: BooleanArray = numbers.values().iter().map(is_wanted).collect();
+                let batch = filter_record_batch(&batch, &among).map_err(DataFusionError::from)?;
+                found.push(batch);
+            }
+        }
+        let before = concat_batches(&snapshot.schema, &found).map_err(DataFusionError::from)?;
+        let numbers = tables::column(&before, ROW)?.as_primitive::<Int64Type>();
+        if numbers.values().iter().ne(rows) {
+            let lost = "rows that follow others lie in another order";
+            return Err(DataFusionError::Internal(lost.into()).into());
+        }
+        let schema = before.schema();
+        let columns = schema.fields().iter().zip(before.columns()).map(|(field, old)| {
+            let new = values.iter().find(|(column, _)| column == field.name());
+            Arc::clone(new.map_or(old, |(_, new)| new))
+        });
+        let after = RecordBatch::try_new(Arc::clone(&schema), columns.collect());
+        let after = after.map_err(DataFusionError::from)?;
+        let mut generated = Generated::of(self, seen, (name, table), &snapshot.schema)?;
+        let shown = computed::shown(&after, &generated.columns)?;
+        let names = generated.columns.iter().map(|column| column.name().clone());
+        let known = names.zip(shown.columns().iter().cloned()).collect();
+        let zone = zone_of(self.facts());
+        for (column, array) in generated.take(&known).await? {
+            if following.contains(&column) {
+                let (_, field) =
+                    snapshot.schema.fields().find(&column).ok_or_else(|| missing(&column))?;
+                let logical = lake::logical_field(field);
+                let array = assigned(&array, &logical, &zone)?;
+                values.push((column, stored(&array, &logical, field)?));
+            }
+        }
+        Ok(())
+    }
 }
 
-/// Fails if an action of a foreign key would change a generated column, or one that another is computed of.
+/// Fails if an action of a foreign key would change a generated column.
 pub(super) fn refuse_actions(table: &AnalyticsTable) -> Result<()> {
     for key in &table.foreign_keys {
         let changes =
@@ -327,12 +387,6 @@ pub(super) fn refuse_actions(table: &AnalyticsTable) -> Result<()> {
                             "Leave it out: the column is computed. ON DELETE CASCADE takes the row."
                                 .into(),
                     });
-                }
-                if let Some(other) = computed_of(table, column)?.first() {
-                    let what = format!(
-                        "an ON {when} action that changes \"{column}\", of which \"{other}\" is computed"
-                    );
-                    return Err(unsupported(what, "Use ON DELETE CASCADE, or leave it out."));
                 }
             }
         }

@@ -8,11 +8,13 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
+use super::assignable::{check_assignable, may_be_kept};
 use super::changes::is_default;
 use super::conflict::{EXCLUDED, PLACE};
 use super::keys::is_always_given;
+use super::places::Places;
 use super::returning::Returning;
-use super::rows::{ROW, check_assignable};
+use super::rows::ROW;
 use super::statement::{HERE, Write, existing, normal, parts, unsupported};
 use super::{defaults, generated};
 use crate::catalog::{AnalyticsTable, Identity, placed, qualified};
@@ -20,6 +22,7 @@ use crate::error::{Error, Result};
 use crate::query::planner::parse_one;
 use crate::query::postgres::types::{format_type, pg_type_of};
 use crate::query::postgres::{SessionFacts, refuse_unseen};
+use crate::query::syntax::{SYSTEM_VALUE, USER_VALUE};
 
 /// Types of which a text or a parameter is taken for a value at once; others are, when the row is written.
 const TYPED: [&str; 17] = [
@@ -41,6 +44,26 @@ const TYPED: [&str; 17] = [
     "json",
     "jsonb",
 ];
+
+/// What an `INSERT` says of numbers that its rows bring for identity columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Overriding {
+    /// `OVERRIDING SYSTEM VALUE`: they are taken.
+    System,
+    /// `OVERRIDING USER VALUE`: those of the sequence are taken.
+    User,
+}
+
+impl Overriding {
+    fn of(insert: &Insert) -> Result<Option<Self>> {
+        match insert.partitioned.as_deref() {
+            None => Ok(None),
+            Some([Expr::Identifier(word)]) if word.value == SYSTEM_VALUE => Ok(Some(Self::System)),
+            Some([Expr::Identifier(word)]) if word.value == USER_VALUE => Ok(Some(Self::User)),
+            Some(_) => Err(unsupported("PARTITION of INSERT", "Leave it out.")),
+        }
+    }
+}
 
 /// Reads an `INSERT`.
 pub(super) fn read(insert: &Insert, facts: &SessionFacts) -> Result<Write> {
@@ -79,7 +102,8 @@ pub(super) fn read(insert: &Insert, facts: &SessionFacts) -> Result<Write> {
     let returning = insert.returning.as_ref();
     let returning = returning.map(|list| Returning::read(list, &alias, false)).transpose()?;
     let alias = Ident::with_quote('"', alias);
-    Ok(Write::Insert { name, alias, columns, query, conflict, returning })
+    let overriding = Overriding::of(insert)?;
+    Ok(Write::Insert { name, alias, columns, query, overriding, conflict, returning })
 }
 
 /// Returns the columns that values go to, in the order of the values.
@@ -175,6 +199,31 @@ fn one_row() -> Result<Box<Query>> {
     }
 }
 
+/// Puts `DEFAULT` in the place of what rows bring for identity columns.
+pub(super) fn override_given(
+    table: &AnalyticsTable,
+    columns: &[Field],
+    named: Option<&[String]>,
+    query: &mut Query,
+) -> Result<()> {
+    let names: Vec<&String> = match named {
+        Some(named) => named.iter().collect(),
+        None => columns.iter().map(Field::name).collect(),
+    };
+    let is_identity =
+        |name: &String| table.numbered.get(name).is_some_and(|by| by.identity.is_some());
+    for at in (0..names.len()).filter(|at| is_identity(names[*at])) {
+        let SetExpr::Values(values) = query.body.as_mut() else {
+            let hint = "Leave the identity column out, of the columns and of the query.";
+            return Err(unsupported("OVERRIDING USER VALUE of what a query gives", hint));
+        };
+        for cell in values.rows.iter_mut().filter_map(|row| row.content.get_mut(at)) {
+            *cell = Expr::Identifier(Ident::new("DEFAULT"));
+        }
+    }
+    Ok(())
+}
+
 /// Leaves the columns out of an `INSERT` that are numbered or computed and have `DEFAULT` in each row. Where others bring numbers, the rows
 /// that do not take theirs from the sequence.
 pub(super) fn leave_out_numbers(
@@ -182,6 +231,7 @@ pub(super) fn leave_out_numbers(
     columns: &[Field],
     named: &mut Option<Vec<String>>,
     query: &mut Query,
+    overriding: Option<Overriding>,
 ) -> Result<()> {
     let SetExpr::Values(values) = query.body.as_mut() else { return Ok(()) };
     let width = values.rows.first().map_or(0, |row| row.content.len());
@@ -204,7 +254,7 @@ pub(super) fn leave_out_numbers(
         if defaults < values.rows.len() {
             let Some(by) = table.numbered.get(&names[at]) else { continue };
             // One that takes no other numbers is refused for those.
-            if by.identity != Some(Identity::Always) {
+            if by.identity != Some(Identity::Always) || overriding == Some(Overriding::System) {
                 let next = next_number(&by.sequence)?;
                 let cells = values.rows.iter_mut().map(|row| &mut row.content[at]);
                 cells.filter(|cell| is_default(cell)).for_each(|cell| *cell = next.clone());
@@ -233,7 +283,12 @@ fn next_number(key: &str) -> Result<Expr> {
 }
 
 /// Fails unless rows with the columns `given` can be put into the columns `targets`.
-pub(super) fn check(given: &[FieldRef], targets: &[Field], all_named: bool) -> Result<()> {
+pub(super) fn check(
+    given: &[FieldRef],
+    targets: &[Field],
+    all_named: bool,
+    places: &Places<'_>,
+) -> Result<()> {
     let refused = |message: &str| Error::Standard {
         sqlstate: "42601",
         message: message.into(),
@@ -243,18 +298,32 @@ pub(super) fn check(given: &[FieldRef], targets: &[Field], all_named: bool) -> R
         return Ok(());
     }
     if given.len() > targets.len() {
-        return Err(refused("INSERT has more expressions than target columns"));
+        let error = refused("INSERT has more expressions than target columns");
+        return Err(places.at_value((targets.len(), given.len()), error));
     }
     if given.len() < targets.len() && all_named {
-        return Err(refused("INSERT has more target columns than expressions"));
+        let error = refused("INSERT has more target columns than expressions");
+        return Err(places.at_column(targets[given.len()].name(), error));
     }
-    let mut pairs = given.iter().zip(targets);
-    pairs.try_for_each(|(given, target)| check_assignable(given.data_type(), target))
+    for (at, (field, target)) in given.iter().zip(targets).enumerate() {
+        let place = (at, given.len());
+        // Rows of values say how what a function makes is held, and not of which type it is.
+        let is_told = !places.are_rows() || !may_be_kept(field, target);
+        if is_told && (!places.is_open(place) || target.data_type().is_nested()) {
+            check_assignable(field, target).map_err(|error| places.at_value(place, error))?;
+        }
+    }
+    Ok(())
 }
 
 /// Fails if values are given to one of the first `count` columns `targets` that takes those of its sequence alone, or is
 /// computed.
-pub(super) fn refuse_given(table: &AnalyticsTable, targets: &[Field], count: usize) -> Result<()> {
+pub(super) fn refuse_given(
+    table: &AnalyticsTable,
+    targets: &[Field],
+    count: usize,
+    overriding: Option<Overriding>,
+) -> Result<()> {
     let mut given = targets.iter().take(count);
     let of_row = |target: &&Field| table.generated.contains_key(target.name());
     if let Some(target) = targets.iter().take(count).find(of_row) {
@@ -262,23 +331,38 @@ pub(super) fn refuse_given(table: &AnalyticsTable, targets: &[Field], count: usi
         let message = format!("cannot insert a non-DEFAULT value into column \"{column}\"");
         return Err(generated::refused(message, column));
     }
-    match given.find(|target| is_always_given(table, target.name())) {
+    let is_brought = |target: &&Field| is_always_given(table, target.name());
+    match given.find(is_brought).filter(|_| overriding != Some(Overriding::System)) {
         None => Ok(()),
-        Some(target) => Err(Error::Standard {
-            sqlstate: "428C9",
-            message: format!("cannot insert a non-DEFAULT value into column \"{}\"", target.name()),
-            hint: "It is an identity column defined as GENERATED ALWAYS: leave it out.".into(),
-        }),
+        Some(target) => {
+            let column = target.name();
+            Err(Error::Row {
+                sqlstate: "428C9",
+                message: format!("cannot insert a non-DEFAULT value into column \"{column}\""),
+                detail: Some(always(column)),
+                hint: "Use OVERRIDING SYSTEM VALUE to override.".into(),
+            })
+        }
     }
 }
 
+/// What is said of an identity column that takes the numbers of its sequence alone.
+pub(super) fn always(column: &str) -> String {
+    format!("Column \"{column}\" is an identity column defined as GENERATED ALWAYS.")
+}
+
 /// Tells whether an expression has no type of its own.
-fn is_open(expr: &Expr) -> bool {
+pub(super) fn is_open(expr: &Expr) -> bool {
     match expr {
         Expr::Nested(inner) => is_open(inner),
         Expr::Value(value) => matches!(
             value.value,
-            Value::Placeholder(_) | Value::SingleQuotedString(_) | Value::Null
+            Value::Placeholder(_)
+                | Value::SingleQuotedString(_)
+                | Value::EscapedStringLiteral(_)
+                | Value::UnicodeStringLiteral(_)
+                | Value::DollarQuotedString(_)
+                | Value::Null
         ),
         _ => false,
     }

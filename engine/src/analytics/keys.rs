@@ -17,12 +17,14 @@ use datafusion::sql::sqlparser::ast::DataType as SqlType;
 use uuid::Uuid;
 
 use super::changed::Changed;
+use super::insert::always;
 use super::numbers::is_whole;
 use super::rows::ROW;
 use super::write::Seen;
 use crate::catalog::{AnalyticsTable, Identity, UniqueConstraint};
 use crate::error::{Error, Result};
 use crate::query::session::QuerySession;
+use crate::violation::{Violated, Violation};
 use crate::{lake, table_read, tables};
 
 /// Tells whether values of a type may be a key: two of them are the same if they are stored alike.
@@ -44,6 +46,8 @@ pub(super) fn may_be_key(data_type: &SqlType) -> bool {
 /// A primary key or a unique constraint, and how its values are held against each other.
 #[derive(Debug)]
 pub(crate) struct Key {
+    /// What its table is kept under.
+    table: String,
     constraint: String,
     columns: Vec<String>,
     converter: RowConverter,
@@ -83,7 +87,7 @@ impl Key {
             };
             let fields = columns.iter().map(field).collect::<std::result::Result<Vec<_>, _>>();
             let converter = fields.and_then(RowConverter::new).map_err(DataFusionError::from)?;
-            Ok(Self { constraint, columns, converter })
+            Ok(Self { table: name.to_owned(), constraint, columns, converter })
         };
         table.keys(name).into_iter().map(key).collect()
     }
@@ -91,6 +95,11 @@ impl Key {
     /// Returns the name of its constraint.
     pub(super) fn constraint(&self) -> &str {
         &self.constraint
+    }
+
+    /// Returns it as errors name it.
+    pub(super) fn violated(&self) -> Violated {
+        Violated::constraint(&self.table, &self.constraint)
     }
 
     /// Returns its columns, in order.
@@ -115,11 +124,17 @@ impl Key {
             }
             None => "Use another key, or UPDATE the row that is there; INSERT ... ON CONFLICT says what is done with such rows.".into(),
         };
-        Ok(Error::Duplicate {
-            constraint: self.constraint.clone(),
-            detail: format!("Key ({names})=({shown}) already exists."),
+        Ok(Violation {
+            sqlstate: "23505",
+            message: format!(
+                "duplicate key value violates unique constraint \"{}\"",
+                self.constraint
+            ),
+            detail: Some(format!("Key ({names})=({shown}) already exists.")),
             hint,
-        })
+            object: self.violated(),
+        }
+        .into())
     }
 }
 
@@ -217,10 +232,11 @@ pub(super) fn refuse_changed<'a>(
     };
     match targets.into_iter().find(is_brought) {
         None => Ok(()),
-        Some(target) => Err(Error::Standard {
+        Some(target) => Err(Error::Row {
             sqlstate: "428C9",
             message: format!("column \"{}\" can only be updated to DEFAULT", target.name()),
-            hint: "It is an identity column defined as GENERATED ALWAYS: leave it out.".into(),
+            detail: Some(always(target.name())),
+            hint: "Write DEFAULT for the next number, or leave the column out.".into(),
         }),
     }
 }

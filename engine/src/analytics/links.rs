@@ -20,6 +20,7 @@ use super::write::{Seen, missing};
 use crate::catalog::{AnalyticsRelation, AnalyticsTable, ForeignKey, placed};
 use crate::error::{Error, Result};
 use crate::tables;
+use crate::violation::{Violated, Violation};
 
 /// Keys in the order in which they came, each with what it becomes if that is known. They are kept as rows of a [`Link`].
 #[derive(Debug, Clone, Default)]
@@ -162,7 +163,7 @@ impl Link {
     }
 
     fn dangling(&self, detail: String, hint: &str) -> Error {
-        Error::Row {
+        Violation {
             sqlstate: "23503",
             message: format!(
                 "insert or update on table \"{}\" violates foreign key constraint \"{}\"",
@@ -171,7 +172,9 @@ impl Link {
             ),
             detail: Some(detail),
             hint: hint.into(),
+            object: Violated::constraint(&self.child, &self.key.name),
         }
+        .into()
     }
 
     /// The answer to a row that refers to a key which no row has.
@@ -185,7 +188,7 @@ impl Link {
     pub(super) fn still_referenced(&self, key: &[u8]) -> Result<Error> {
         let child = placed(&self.child).1;
         let shown = self.shown(&self.key.referred, key)?;
-        Ok(Error::Row {
+        Ok(Violation {
             sqlstate: "23503",
             message: format!(
                 "update or delete on table \"{}\" violates foreign key constraint \"{}\" on table \"{child}\"",
@@ -194,7 +197,9 @@ impl Link {
             ),
             detail: Some(format!("{shown} is still referenced from table \"{child}\".")),
             hint: "Change the rows first that refer to it, or make the constraint ON DELETE CASCADE or SET NULL.".into(),
-        })
+            object: Violated::constraint(&self.child, &self.key.name),
+        }
+        .into())
     }
 }
 
@@ -363,6 +368,7 @@ mod tests {
         let first = keys.first(left.into_iter()).unwrap();
         let error = link.absent(first).unwrap();
         assert_eq!(error.sqlstate(), "23503");
+        assert_eq!(error.violated(), Some(&Violated::constraint("marts.c", "f")));
         let detail = "Key (a, b)=(1099511627776, y) is not present in table \"p\".";
         assert_eq!(error.detail(), Some(detail));
         let error = link.still_referenced(&there[0]).unwrap();

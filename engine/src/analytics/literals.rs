@@ -15,6 +15,7 @@ use datafusion::sql::sqlparser::ast::{
 use super::changes::is_default;
 use super::copied;
 use super::insert::{check, sql_type};
+use super::places::Places;
 use super::rows::assigned;
 use crate::catalog::TEMPORARY;
 use crate::error::{Error, Result};
@@ -51,7 +52,7 @@ pub(super) fn gathered(
     query: &mut Query,
     targets: &[Field],
     all_named: bool,
-    zone: &Zone,
+    (zone, places): (&Zone, Places<'_>),
 ) -> Result<Option<Relation>> {
     let SetExpr::Values(values) = query.body.as_ref() else { return Ok(None) };
     let width = values.rows.first().map_or(0, |row| row.content.len());
@@ -67,7 +68,8 @@ pub(super) fn gathered(
         });
     }
     let unknown: FieldRef = Arc::new(Field::new("", DataType::Null, true));
-    check(&vec![unknown; width], targets, all_named)?;
+    let places = places.giving(query);
+    check(&vec![unknown; width], targets, all_named, &places)?;
     let is_plain = query.with.is_none()
         && query.order_by.is_none()
         && query.limit_clause.is_none()
@@ -308,7 +310,8 @@ mod tests {
         let sql = format!("VALUES {}, (1)", vec!["(1, 2)"; CELLS_MIN].join(", "));
         let Statement::Query(mut query) = parse_one(&sql).unwrap() else { panic!("no query") };
         let targets = ["a", "b"].map(|name| Field::new(name, DataType::Int32, true));
-        let refused = gathered(&mut query, &targets, true, &Zone::utc()).err().unwrap();
+        let refused =
+            gathered(&mut query, &targets, true, (&Zone::utc(), Places::NONE)).err().unwrap();
         assert_eq!(refused.sqlstate(), "42601");
     }
 }

@@ -7,6 +7,7 @@ use datafusion::sql::sqlparser::ast::Statement;
 
 use super::constraints::ColumnRules;
 use super::insert;
+use super::places::Places;
 use super::provenance::Provenance;
 use super::write::{Seen, Written, missing};
 use crate::catalog::{AnalyticsBody, placed};
@@ -34,7 +35,7 @@ pub(super) fn check(seen: &Seen, name: &str, given: &Schema) -> Result<()> {
     let columns = seen.columns(table);
     let same = columns.iter().map(|column| column.name());
     if same.eq(given.fields().iter().map(|column| column.name())) {
-        return insert::check(given.fields(), &columns, true);
+        return insert::check(given.fields(), &columns, true, &Places::NONE);
     }
     Err(Error::Standard {
         sqlstate: "42P16",
@@ -60,9 +61,11 @@ impl QuerySession {
         let written = self.create_table(seen, name, columns, &rules, Some(plan)).await?;
         let mut relation = self.seen().find(name).cloned().ok_or_else(|| missing(name))?;
         if let AnalyticsBody::Table(table) = &mut relation.body {
-            table.definition = Some(definition);
+            table.definition = Some(definition.clone());
         }
-        self.staged().lock().put(&seen.base.published, name, Some(relation));
+        let mut staged = self.staged().lock();
+        staged.found.reads(&seen.base.published.state, &definition);
+        staged.put(&seen.base.published, name, Some(relation));
         Ok(written)
     }
 

@@ -14,11 +14,11 @@ use datafusion::sql::sqlparser::ast::{
     visit_expressions_mut,
 };
 
-use super::changes::{ONE_BY_ONE, Target};
+use super::changes::{Target, pairs};
 use super::defaults::Declared;
 use super::rows::ROW;
 use super::statement::{Write, parts, unsupported};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::query::governed::PROFILE_ID;
 use crate::query::postgres::{SessionFacts, refuse_unseen};
 use crate::query::syntax::NOTHING;
@@ -50,6 +50,7 @@ pub(super) fn merge(merge: &Merge, facts: &SessionFacts) -> Result<Write> {
     let table = TableWithJoins { relation: merge.table.clone(), joins: vec![] };
     let target = Target::of(&table, "MERGE", facts)?;
     refuse_unseen(merge, &[ROW], &[target.alias.value.as_str()])?;
+    refuse_unreachable(&merge.clauses)?;
     let mut query = target.query(&[], None, None)?;
     let of_target = |column| Expr::CompoundIdentifier(vec![target.alias.clone(), column]);
     let row = || of_target(Ident::new(ROW));
@@ -95,6 +96,23 @@ pub(super) fn merge(merge: &Merge, facts: &SessionFacts) -> Result<Write> {
 
 fn not_read() -> crate::Error {
     unsupported("this form of MERGE", "Use UPDATE and INSERT in one transaction.")
+}
+
+/// Fails if a clause is never followed, since one before it always is.
+fn refuse_unreachable(clauses: &[MergeClause]) -> Result<()> {
+    for (at, clause) in clauses.iter().enumerate() {
+        let always = |before: &MergeClause| {
+            before.predicate.is_none() && before.clause_kind == clause.clause_kind
+        };
+        if clauses[..at].iter().any(always) {
+            return Err(Error::Standard {
+                sqlstate: "42601",
+                message: "unreachable WHEN clause specified after unconditional WHEN clause".into(),
+                hint: "Give the clause before it a condition, or leave this one out.".into(),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Returns when a clause is followed, if none before it is.
@@ -172,13 +190,10 @@ fn step(
             let mut assigned = Vec::with_capacity(update.assignments.len());
             let mut numbered: Vec<String> = vec![];
             let mut whose = None;
-            for Assignment { target, value } in &update.assignments {
-                let AssignmentTarget::ColumnName(column) = target else {
-                    return Err(unsupported("SET (columns)", ONE_BY_ONE));
-                };
+            for (column, value) in pairs(&update.assignments)? {
                 let column = parts(column).pop().unwrap_or_default();
-                numbered.extend(declared.is_numbered_by(&column, value).then(|| column.clone()));
-                let value = declared.value(&column, value);
+                numbered.extend(declared.is_numbered_by(&column, &value).then(|| column.clone()));
+                let value = declared.value(&column, &value);
                 if column == PROFILE_ID {
                     whose = Some((add(&value), add(person)));
                     continue;

@@ -12,6 +12,7 @@ use super::insert;
 use super::keys::{Key, refuse_changed};
 use super::merge::{ACTION, MergeStep};
 use super::numbers::{Brought, refuse_numbered};
+use super::places::Places;
 use super::provenance::{Provenance, names_persons};
 use super::rows::{FileWriter, Shaper};
 use super::write::{Seen, Written, missing};
@@ -36,11 +37,12 @@ pub(super) fn check(
                 let targets = insert::targets(name, columns, Some(&names))?;
                 let given: Vec<_> =
                     assigned.iter().map(|(_, at)| given.fields()[*at].clone()).collect();
-                insert::check(&given, &targets, true)?;
+                insert::check(&given, &targets, true, &Places::NONE)?;
             }
             MergeStep::Insert { columns: named, values } => {
                 let targets = insert::targets(name, columns, named.as_deref())?;
-                insert::check(&given.fields()[values.clone()], &targets, named.is_some())?;
+                let given = &given.fields()[values.clone()];
+                insert::check(given, &targets, named.is_some(), &Places::NONE)?;
             }
         }
     }
@@ -143,7 +145,7 @@ impl QuerySession {
                 MergeStep::Insert { columns: named, values } => {
                     let targets = insert::targets(name, &columns, named.as_deref())?;
                     refuse_numbered(table, targets.iter().take(values.len()))?;
-                    insert::refuse_given(table, &targets, values.len())?;
+                    insert::refuse_given(table, &targets, values.len(), None)?;
                     let sources = targets.iter().zip(values.clone());
                     let sources = sources.map(|(target, at)| (target.name().clone(), at)).collect();
                     let shaper = self.shaper(seen, (name, table), &made, sources)?;

@@ -8,18 +8,18 @@ use datafusion::sql::sqlparser::ast::{CommentObject, ObjectName, Statement};
 use super::acting;
 use super::dependents::Dependents;
 use super::insert::no_column;
-use super::referring::{self, without_referring};
-use super::sequence_objects::{renamed, without_sequences};
-use super::staged::exists;
+use super::notice;
+use super::referring::without_referring;
+use super::sequence_objects::without_sequences;
 use super::statement::{Write, existing, normal, unsupported};
+use super::view_columns::refuse_replaced;
 use super::write::{Seen, Written, already_there, missing};
 use crate::audit::{Class, Entry};
 use crate::catalog::{
     AnalyticsBody, AnalyticsRelation, AnalyticsView, Body, CatalogState, Definition, SyncInput,
-    TEMPORARY, keyed, placed, qualified, reads_analytics, relations_read,
+    TEMPORARY, placed, qualified, reads_analytics, relations_read,
 };
 use crate::error::{Error, Result};
-use crate::query::planner::parse_one;
 use crate::query::postgres::{self, SessionFacts};
 use crate::query::session::QuerySession;
 
@@ -62,12 +62,16 @@ impl QuerySession {
     ) -> Result<Written> {
         let Write::CreateView { query, .. } = write else { return Err(missing(name)) };
         let before = seen.find(name);
+        let mut following = None;
         match before {
             Some(_) if !replace => return already_there(name, if_not_exists, "CREATE VIEW"),
-            Some(relation) if relation.view().is_none() => {
-                return Err(other_kind(name, "view", relation.word()));
+            Some(relation) => {
+                let view = relation.view();
+                let view = view.ok_or_else(|| other_kind(name, "view", relation.word()))?;
+                self.require_owner(name, relation)?;
+                refuse_replaced(&view.columns, columns)?;
+                following = self.views_of_replaced(seen, name, (&view.columns, columns))?;
             }
-            Some(relation) => self.require_owner(name, relation)?,
             None => {}
         }
         let mut names = BTreeSet::new();
@@ -92,7 +96,18 @@ impl QuerySession {
             body: AnalyticsBody::View(view),
         };
         self.note(seen, name).await?;
-        self.put_checked(seen, vec![(name.to_owned(), Some(relation))])?;
+        if let Some(query) = relation.query().filter(|_| placed(name).0 != TEMPORARY) {
+            self.staged().lock().found.reads(&seen.base.published.state, query);
+        }
+        let mut relations = vec![(name.to_owned(), Some(relation))];
+        if let Some(following) = following {
+            self.staged().lock().found.takes(&seen.base.published.state, name);
+            for (view, after) in following {
+                self.note(seen, &view).await?;
+                relations.push((view, Some(after)));
+            }
+        }
+        self.put_checked(seen, relations)?;
         Ok(Written::tagged("CREATE VIEW"))
     }
 
@@ -139,7 +154,9 @@ impl QuerySession {
                 }
                 Ok(written)
             }
-            Write::Rename { name, to, if_exists } => self.rename(seen, name, to, *if_exists).await,
+            Write::Rename { name, to, moves, if_exists } => {
+                self.rename(seen, (name, to), *moves, *if_exists).await
+            }
             Write::Comment { name, word, column, comment } => {
                 self.comment_on(seen, name, word, column.as_deref(), comment.clone()).await
             }
@@ -202,18 +219,18 @@ impl QuerySession {
                 Some(_) => gone.push(name.clone()),
             }
         }
-        written.notices.extend(self.drop_all(seen, gone, cascade).await?.notices);
+        written.notices.extend(notice::cascade(self.drop_all(seen, gone, cascade).await?));
         Ok(written)
     }
 
-    /// Drops relations that are there with the sequences that go with them, and what depends on them if `cascade`.
+    /// Drops relations that are there with the sequences that go with them, and what depends on them if `cascade`. Returns a
+    /// line for each that goes with others.
     pub(super) async fn drop_all(
         &self,
         seen: &Seen,
         mut gone: Vec<String>,
         cascade: bool,
-    ) -> Result<Written> {
-        let mut written = Written::tagged("DROP");
+    ) -> Result<Vec<String>> {
         for name in &gone {
             let relation = seen.find(name).ok_or_else(|| missing(name))?;
             self.require_owner(name, relation)?;
@@ -229,7 +246,7 @@ impl QuerySession {
         if !cascade {
             dependents.refuse(count)?;
         }
-        written.notices.extend(dependents.notices());
+        let lines = dependents.going();
         let gone = dependents.into_gone();
         if let Some((name, user)) =
             gone.iter().find_map(|name| Some((name, definition_over(state, name)?)))
@@ -243,50 +260,14 @@ impl QuerySession {
             self.note(seen, name).await?;
         }
         let mut staged = self.staged().lock();
-        gone.iter().for_each(|name| staged.put(&seen.base.published, name, None));
+        for name in &gone {
+            staged.found.takes(&seen.base.published.state, name);
+            staged.put(&seen.base.published, name, None);
+        }
         for (name, relation) in left {
             staged.put(&seen.base.published, &name, Some(relation));
         }
-        Ok(written)
-    }
-
-    async fn rename(&self, seen: &Seen, name: &str, to: &str, if_exists: bool) -> Result<Written> {
-        let Some(relation) = seen.find(name) else {
-            return match if_exists {
-                true => Ok(Written::tagged("ALTER TABLE")
-                    .noticed(format!("relation \"{}\" does not exist, skipping", placed(name).1))),
-                false => Err(missing(name)),
-            };
-        };
-        self.require_owner(name, relation)?;
-        // A table keeps its schema.
-        let to = keyed(placed(name).0, to);
-        if seen.find(&to).is_some() {
-            return Err(exists(&to));
-        }
-        self.note(seen, name).await?;
-        let tag = format!("ALTER {}", relation.word().to_uppercase());
-        self.refuse_pending(name)?;
-        let mut moved = relation.clone();
-        if let AnalyticsBody::Table(table) = &mut moved.body
-            && !table.primary_key.is_empty()
-        {
-            // The key keeps its name.
-            table.primary_key_name = Some(table.name_of_primary_key(name));
-        }
-        let state = &seen.live.published.state;
-        let referring = referring::renamed(state, name, &to, &mut moved);
-        let others = renamed(state, name, &to).into_iter().chain(referring);
-        let mut relations = vec![];
-        for view in state.views_over(name) {
-            let relation = seen.find(&view).ok_or_else(|| missing(&view))?;
-            self.note(seen, &view).await?;
-            relations.push((view, Some(following(relation, name, &to)?)));
-        }
-        relations.extend([(name.to_owned(), None), (to, Some(moved))]);
-        relations.extend(others.map(|(name, relation)| (name, Some(relation))));
-        self.put_checked(seen, relations)?;
-        Ok(Written::tagged(tag))
+        Ok(lines)
     }
 
     async fn comment_on(
@@ -331,7 +312,7 @@ impl QuerySession {
     }
 
     /// Stages relations, unless a view would read itself then.
-    fn put_checked(
+    pub(super) fn put_checked(
         &self,
         seen: &Seen,
         relations: Vec<(String, Option<AnalyticsRelation>)>,
@@ -355,22 +336,6 @@ impl QuerySession {
         };
         self.engine().audit().begin(entry).await.map(drop)
     }
-}
-
-/// Returns what becomes of a view that reads the relation which is kept under `name` when that is kept under `to`.
-fn following(relation: &AnalyticsRelation, name: &str, to: &str) -> Result<AnalyticsRelation> {
-    let mut relation = relation.clone();
-    let query = match &mut relation.body {
-        AnalyticsBody::View(view) => Some(&mut view.query),
-        AnalyticsBody::Table(table) => table.definition.as_mut(),
-        AnalyticsBody::Sequence(_) => None,
-    };
-    if let Some(query) = query {
-        let mut statement = parse_one(query)?;
-        postgres::follow(&mut statement, placed(name), placed(to).1);
-        *query = statement.to_string();
-    }
-    Ok(relation)
 }
 
 /// Returns a definition whose query reads a relation that analysts made.

@@ -32,7 +32,7 @@ use crate::lake::{self, FileEntry, Table, TableSchema, WriteOptions};
 use crate::query::access::Access;
 use crate::query::governed::{PROFILE_ID, SUBJECT};
 use crate::query::postgres::input::{Kept, documents};
-use crate::query::postgres::types::{format_type, is_blank_padded, pg_type_of};
+use crate::query::postgres::types::{is_blank_padded, pg_type_of};
 use crate::query::postgres::{
     Zone, assigned_arrays, assigned_moments, has_ends, input, numerics_of,
 };
@@ -124,50 +124,6 @@ fn stored_field(column: &Field) -> Result<FieldRef> {
     let named = lake::physical_field(&plain.with_metadata(metadata.into()))?;
     let same = lake::logical_field(&named).data_type() == lake::logical_field(&bare).data_type();
     Ok(if same { named } else { bare })
-}
-
-/// Fails unless values of `from` may be put into the column `to`.
-pub(crate) fn check_assignable(from: &DataType, to: &Field) -> Result<()> {
-    let target = to.data_type();
-    let temporal = |data_type: &DataType| {
-        matches!(data_type, DataType::Date32 | DataType::Date64 | DataType::Timestamp(..))
-    };
-    let fits = from == target
-        || matches!(from, DataType::Null)
-        || (from.is_string() && !target.is_nested() && !binary(target))
-        || (target.is_string() && !from.is_nested())
-        || (from.is_numeric() && target.is_numeric())
-        || (temporal(from) && temporal(target))
-        || (from.is_nested() && target.is_nested())
-        || std::mem::discriminant(from) == std::mem::discriminant(target)
-        || (binary(from) && binary(target));
-    if fits {
-        return Ok(());
-    }
-    let named = |field: &Field| {
-        let (pg_type, modifier) = pg_type_of(field);
-        format_type(i64::from(pg_type.oid), i64::from(modifier))
-    };
-    Err(Error::Standard {
-        sqlstate: "42804",
-        message: format!(
-            "column \"{}\" is of type {} but expression is of type {}",
-            to.name(),
-            named(to),
-            named(&Field::new("", from.clone(), true))
-        ),
-        hint: "You will need to rewrite or cast the expression.".into(),
-    })
-}
-
-fn binary(data_type: &DataType) -> bool {
-    matches!(
-        data_type,
-        DataType::Binary
-            | DataType::LargeBinary
-            | DataType::BinaryView
-            | DataType::FixedSizeBinary(_)
-    )
 }
 
 /// Brings a column into the type of a field as queries see it. Days, wall clocks and texts of times are those of `zone`.

@@ -3,6 +3,7 @@
 use datafusion::sql::sqlparser::ast::{ObjectName, SchemaName};
 
 use super::dependents::others_depend;
+use super::notice::{self, Notice};
 use super::staged::schema_exists;
 use super::statement::{Write, parts, plain, unsupported};
 use super::write::{Seen, Written};
@@ -64,7 +65,7 @@ impl QuerySession {
         if own || name == ANALYTICS || state.schemas.contains_key(name) {
             return match if_not_exists {
                 true => Ok(Written::tagged("CREATE SCHEMA")
-                    .noticed(format!("schema \"{name}\" already exists, skipping"))),
+                    .noticed(Notice::of_skipped("42P06", &format!("schema \"{name}\"")))),
                 false => Err(schema_exists(name)),
             };
         }
@@ -88,6 +89,8 @@ impl QuerySession {
         cascade: bool,
     ) -> Result<Written> {
         let mut written = Written::tagged("DROP SCHEMA");
+        // A line for each relation that goes with a schema, or with one of these.
+        let mut going = vec![];
         for name in names {
             // What one drop takes along another one does not find.
             let seen = self.seen();
@@ -125,13 +128,12 @@ impl QuerySession {
                 let lines = members.iter().map(|member| format!("{member} depends on {schema}"));
                 return Err(others_depend(&schema, lines.collect()));
             }
-            let dropped = self.drop_all(&seen, within, true).await?;
-            for member in members {
-                written = written.noticed(format!("drop cascades to {member}"));
-            }
-            written.notices.extend(dropped.notices);
+            let others = self.drop_all(&seen, within, true).await?;
+            going.extend(members.iter().map(|member| format!("drop cascades to {member}")));
+            going.extend(others);
             self.staged().lock().put_schema(&seen.base.published, name, None);
         }
+        written.notices.extend(notice::cascade(going));
         Ok(written)
     }
 }

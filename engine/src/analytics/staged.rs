@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use super::asked::{Asked, are_there};
 use super::deferred::Deferrals;
 use super::follow::Owed;
+use super::found::Found;
 use super::numbers::Numbering;
 use crate::catalog::{
     AnalyticsRelation, AnalyticsSchema, CatalogState, ForeignKey, Published, TEMPORARY, TableState,
@@ -42,8 +43,10 @@ pub struct Staged {
     owed: Vec<Owed>,
     /// Which of them wait for it.
     deferrals: Deferrals,
+    /// What was found of views and of what they read.
+    pub(super) found: Found,
     /// What the end of a transaction makes of temporary tables, by name.
-    endings: BTreeMap<String, Ending>,
+    pub(super) endings: BTreeMap<String, Ending>,
     /// Another number after each change; 0 for none. A plan is good for one number.
     pub(crate) version: u64,
 }
@@ -166,6 +169,7 @@ impl Staged {
             part.numbered = self.numbered.clone();
             part.changed = self.changed.clone();
             part.leant_on = self.leant_on.clone();
+            part.found = self.found.clone();
         }
         part
     }
@@ -395,8 +399,8 @@ impl Staged {
         let mut leant_on = self.leant_on.iter();
         let leant_on = leant_on.find(|(path, files)| !are_there(published, path, files));
         let leant_on = leant_on.map(|(path, _)| path);
-        let copied = copied.map(|(path, _)| path);
-        if let Some(path) = copied.or(numbered).or(changed).or(leant_on) {
+        let (copied, found) = (copied.map(|(path, _)| path), self.found.overtaken(state));
+        if let Some(path) = copied.or(numbered).or(changed).or(leant_on).or(found) {
             return Err(overtaken(path));
         }
         match Touched::overtaken(&self.relations, &state.analytics) {

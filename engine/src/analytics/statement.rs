@@ -10,6 +10,7 @@ use super::chained::Chain;
 use super::columns::{self, ColumnChange};
 use super::conflict::Upsert;
 use super::constraints::{self, ColumnRules};
+use super::insert::Overriding;
 use super::into::without_into;
 use super::like::{self, WrittenOut};
 use super::merge::{self, MergeStep};
@@ -17,7 +18,7 @@ use super::returning::Returning;
 use super::sequence_objects::{self, Owner};
 use super::sequence_options::{SequenceChanges, of_type};
 use super::staged::Ending;
-use super::{changes, insert, objects, schemas, storage, with};
+use super::{changes, insert, objects, renamed, schemas, storage, with};
 use crate::catalog::{ANALYTICS, TEMPORARY, is_reserved, keyed, placed};
 use crate::error::{Error, Result};
 use crate::query::DATABASE;
@@ -50,6 +51,7 @@ pub(crate) enum Write {
         alias: Ident,
         columns: Option<Vec<String>>,
         query: Box<Query>,
+        overriding: Option<Overriding>,
         conflict: Option<Box<OnConflict>>,
         returning: Option<Returning>,
     },
@@ -84,8 +86,8 @@ pub(crate) enum Write {
         if_exists: bool,
         cascade: bool,
     },
-    /// `ALTER TABLE` or `VIEW name RENAME TO to`.
-    Rename { name: String, to: String, if_exists: bool },
+    /// `ALTER TABLE` or `VIEW name RENAME TO` and `SET SCHEMA`: `to` is what it is kept under then.
+    Rename { name: String, to: String, moves: bool, if_exists: bool },
     /// `COMMENT ON TABLE`, `VIEW` or `COLUMN`.
     Comment { name: String, word: &'static str, column: Option<String>, comment: Option<String> },
     /// `ALTER TABLE name` with changes of its columns; the query has the columns that are added, and no row.
@@ -310,6 +312,10 @@ fn alter_table(alter: &AlterTable, facts: &SessionFacts) -> Result<Write> {
     match alter.operations.as_slice() {
         [AlterTableOperation::Refresh { .. }] => return Ok(Write::Refresh { name }),
         [AlterTableOperation::SetOptionsParens { options }] => {
+            if let Some(schema) = renamed::schema(options) {
+                let to = renamed::target(&name, &schema, facts)?;
+                return Ok(Write::Rename { name, to, moves: true, if_exists });
+            }
             if let Some(changes) = SequenceChanges::altered(options)? {
                 let owner = changes.owned_by.as_deref();
                 let owner = owner.map(|names| sequence_objects::owner(names, facts)).transpose()?;
@@ -323,12 +329,16 @@ fn alter_table(alter: &AlterTable, facts: &SessionFacts) -> Result<Write> {
     else {
         return columns::alter(name, if_exists, &alter.operations, facts);
     };
+    let schema = placed(&name).0;
     let to = match parts(to).as_slice() {
-        [to] => plain(to)?.to_owned(),
-        [schema, to] if schema == placed(&name).0 => plain(to)?.to_owned(),
-        _ => return Err(unsupported("RENAME TO another schema", HERE)),
+        [to] => keyed(schema, plain(to)?),
+        [other, to] if other == schema => keyed(schema, plain(to)?),
+        _ => {
+            let hint = "ALTER TABLE name SET SCHEMA name moves it.";
+            return Err(unsupported("RENAME TO another schema", hint));
+        }
     };
-    Ok(Write::Rename { name, to, if_exists })
+    Ok(Write::Rename { name, to, moves: false, if_exists })
 }
 
 fn create_table(table: &CreateTable, facts: &SessionFacts) -> Result<Write> {
@@ -353,8 +363,8 @@ fn create_table(table: &CreateTable, facts: &SessionFacts) -> Result<Write> {
         ),
         (
             !matches!(table.table_options, CreateTableOptions::None | CreateTableOptions::With(_)),
-            "options of a table",
-            "Leave them out.",
+            "TABLESPACE and options of a table but for WITH",
+            "Leave them out: all tables lie in the lake.",
         ),
         (
             table.query.is_some() && !table.columns.is_empty(),

@@ -10,8 +10,11 @@ use datafusion::sql::sqlparser::ast::Statement;
 use super::chained::Chain;
 use super::changed::Change;
 use super::defaults::Declared;
+use super::insert::Overriding;
 use super::into::is_into;
 use super::keys::refuse_changed;
+use super::notice::Notice;
+use super::places::Places;
 use super::returning::{Returned, parameters_with, with_others};
 use super::staged::{Staged, exists};
 use super::statement::Write;
@@ -46,7 +49,7 @@ pub struct Written {
     /// The command tag, such as `INSERT 0 3`.
     pub tag: String,
     /// What the client should know besides.
-    pub notices: Vec<String>,
+    pub notices: Vec<Notice>,
     /// The rows that it gives back, and their columns.
     pub returned: Option<(SchemaRef, Vec<RecordBatch>)>,
 }
@@ -56,8 +59,8 @@ impl Written {
         Self { tag: tag.into(), notices: vec![], returned: None }
     }
 
-    pub(super) fn noticed(mut self, notice: String) -> Self {
-        self.notices.push(notice);
+    pub(super) fn noticed(mut self, notice: impl Into<Notice>) -> Self {
+        self.notices.push(notice.into());
         self
     }
 }
@@ -233,7 +236,7 @@ impl QuerySession {
             (write, _) => self.change_objects(seen, write).await,
         }?;
         if planned.adds_persons {
-            written = written.noticed(personal::NOTICE.to_owned());
+            written = written.noticed(personal::NOTICE);
         }
         if let (Some(returning), Some(rows)) = (returning, written.returned.take()) {
             let with = (planned.types.as_slice(), values);
@@ -331,16 +334,21 @@ impl QuerySession {
         let mut context = self.context_of(seen)?;
         let Some(mut write) = Write::of(statement, self.facts())? else { return Ok(None) };
         let mut returns = Arc::new(Schema::empty());
-        if let Write::Insert { name, columns, query, .. } = &mut write {
+        if let Write::Insert { name, columns, query, overriding, .. } = &mut write {
             let (_, table) = seen.table(name, "INSERT")?;
             let shown = seen.columns(table);
+            if *overriding == Some(Overriding::User) {
+                insert::override_given(table, &shown, columns.as_deref(), query)?;
+            }
             if !table.defaults.is_empty() {
                 Declared::made(table, &shown)?.write_into(columns.as_deref(), query);
             }
-            insert::leave_out_numbers(table, &shown, columns, query)?;
-            let targets = insert::targets(name, &shown, columns.as_deref())?;
+            insert::leave_out_numbers(table, &shown, columns, query, *overriding)?;
+            let places = Places::of_insert(statement);
+            let targets = insert::targets(name, &shown, columns.as_deref())
+                .map_err(|error| places.at_second(error))?;
             let (all_named, zone) = (columns.is_some(), zone_of(self.facts()));
-            if let Some(rows) = literals::gathered(query, &targets, all_named, &zone)? {
+            if let Some(rows) = literals::gathered(query, &targets, all_named, (&zone, places))? {
                 let mut parts = seen.of_parts();
                 parts.give_back(rows);
                 with_rows = parts;
@@ -348,7 +356,7 @@ impl QuerySession {
                 context = self.context_of(seen)?;
             }
         }
-        let mut write = self.arbitrated(seen, &context, write, types).await?;
+        let mut write = self.arbitrated(seen, &context, (statement, write), types).await?;
         self.name_returned(seen, &mut write, types).await?;
         let mut adds_persons = false;
         let query = match &write {
@@ -374,7 +382,7 @@ impl QuerySession {
                 let own = self.shaped_context(&seen.live, |all| all.without_made(name))?;
                 Some(self.plan_with(&seen.live, &own, query, types).await?)
             }
-            Write::Insert { name, columns, query, returning, .. } => {
+            Write::Insert { name, columns, query, overriding, returning, .. } => {
                 let (_, table) = seen.table(name, "INSERT")?;
                 let shown = seen.columns(table);
                 if let Some(returning) = returning {
@@ -383,8 +391,10 @@ impl QuerySession {
                 let targets = insert::targets(name, &shown, columns.as_deref())?;
                 let source = insert::source(query, &targets);
                 let planned = self.plan_with(&seen.live, &context, &source, types).await?;
-                insert::check(planned.schema.fields(), &targets, columns.is_some())?;
-                insert::refuse_given(table, &targets, planned.schema.fields().len())?;
+                let places = Places::of_insert(statement).giving(query);
+                insert::check(planned.schema.fields(), &targets, columns.is_some(), &places)?;
+                let count = planned.schema.fields().len();
+                insert::refuse_given(table, &targets, count, *overriding)?;
                 Some(planned)
             }
             Write::Change { name, alias, verb, assigned, numbered, returning, query } => {
@@ -400,12 +410,13 @@ impl QuerySession {
                     wanted = returned.kept(assigned);
                     returns = returned.schema;
                 }
+                let places = Places::of_change(query);
                 let mut query = changes::with_columns(query, alias, wanted.into_iter(), others);
                 changes::type_values(&mut query, &targets);
                 let numbered = self.context_of_change(seen, name)?;
                 let planned = self.plan_with(&seen.live, &numbered, &query, types).await?;
                 let fields = planned.schema.fields();
-                insert::check(&fields[1..][..targets.len()], &targets, true)?;
+                insert::check(&fields[1..][..targets.len()], &targets, true, &places)?;
                 if !others.is_empty() {
                     returns = with_others(&returns, &fields[fields.len() - others.len()..]);
                 }
@@ -450,7 +461,7 @@ impl QuerySession {
 pub(super) fn already_there(name: &str, if_not_exists: bool, tag: &str) -> Result<Written> {
     match if_not_exists {
         true => Ok(Written::tagged(tag)
-            .noticed(format!("relation \"{}\" already exists, skipping", placed(name).1))),
+            .noticed(Notice::of_skipped("42P07", &format!("relation \"{}\"", placed(name).1)))),
         false => Err(exists(name)),
     }
 }

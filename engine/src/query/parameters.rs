@@ -5,6 +5,8 @@
 //! the value is there: a cast to plain `numeric` that stands around it would only cut it, and is left out. So it is with
 //! arrays of that type.
 
+mod shown;
+
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -30,6 +32,7 @@ use super::postgres::types::{
     UUID_PARAMETER, arrow_type, field as column, format_type, is_text_of_uuid, pg_type_of,
 };
 use crate::error::Result;
+pub(super) use shown::told_elsewhere;
 
 /// The parameters of a statement that are cast to plain `numeric`, or to an array of it.
 #[derive(Debug, Clone, Default)]
@@ -307,6 +310,10 @@ pub(super) fn fields_of(
     declared: &[Option<DataType>],
 ) -> Result<Vec<FieldRef>> {
     let mut inferred = plan.get_parameter_fields()?;
+    // What is compared with a parameter alone is told to be null.
+    for field in inferred.values_mut() {
+        field.take_if(|field| field.data_type().is_null());
+    }
     for (name, field) in used(plan)? {
         inferred.entry(name).or_default().get_or_insert(field);
     }
@@ -373,6 +380,7 @@ fn used(plan: &LogicalPlan) -> Result<Vec<(String, FieldRef)>> {
                 match expr {
                     PlannedExpr::Placeholder(placeholder) => {
                         let typed = placeholder.field.iter();
+                        let typed = typed.filter(|field| !field.data_type().is_null());
                         found
                             .extend(typed.map(|field| (placeholder.id.clone(), Arc::clone(field))));
                     }
@@ -390,7 +398,15 @@ fn used(plan: &LogicalPlan) -> Result<Vec<(String, FieldRef)>> {
                     }
                     PlannedExpr::ScalarFunction(function) => found.extend(taken(function, &schema)),
                     PlannedExpr::InList(InList { expr, list, .. }) => {
-                        found.extend(compared(expr, &mut list.iter(), &schema));
+                        let all = || std::iter::once(expr.as_ref()).chain(list);
+                        // What tells the type of one of them tells it of all: it is looked for once, as there may be many.
+                        let told = all()
+                            .find(|value| open(value).is_some())
+                            .and_then(|value| compared(value, &mut all(), &schema));
+                        if let Some((_, field)) = told {
+                            let ids = all().filter_map(open);
+                            found.extend(ids.map(|id| (id, Arc::clone(&field))));
+                        }
                     }
                     PlannedExpr::Between(Between { expr, low, high, .. }) => {
                         let bounds = [low.as_ref(), high.as_ref()];
@@ -414,8 +430,9 @@ fn used(plan: &LogicalPlan) -> Result<Vec<(String, FieldRef)>> {
 /// The name of a parameter whose type nothing told yet.
 fn open(expr: &PlannedExpr) -> Option<String> {
     match expr {
-        PlannedExpr::Placeholder(placeholder) if placeholder.field.is_none() => {
-            Some(placeholder.id.clone())
+        PlannedExpr::Placeholder(Placeholder { id, field }) => {
+            let is_open = field.as_ref().is_none_or(|field| field.data_type().is_null());
+            is_open.then(|| id.clone())
         }
         _ => None,
     }

@@ -67,6 +67,7 @@ pub(super) struct Stamp {
     pub(super) purpose: Option<String>,
     pub(super) search_path: Vec<String>,
     pub(super) time_zone: Option<String>,
+    pub(super) date_style: Option<String>,
 }
 
 impl Stamp {
@@ -98,6 +99,7 @@ mod tests {
             purpose: purpose.map(str::to_owned),
             search_path: Vec::new(),
             time_zone: None,
+            date_style: None,
         };
         let marketing = of(Some("marketing"));
         assert!(marketing.is_of(Some("marketing"), Some("marketing")));

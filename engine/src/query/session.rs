@@ -209,17 +209,21 @@ impl QuerySession {
         statement: &Statement,
         parameter_types: &[Option<DataType>],
     ) -> Result<Planned> {
-        let statement = &parameters::with_declared_types(statement, parameter_types)?;
-        let (plan, stamp) = self.plan_now(live, context, statement).await?;
+        let mut statement = parameters::with_declared_types(statement, parameter_types)?;
+        let (mut plan, mut stamp) = self.plan_now(live, context, &statement).await?;
+        let parameters = parameters::fields_of(&plan, &statement, parameter_types)?;
+        if let Some(types) = parameters::told_elsewhere(&statement, parameter_types, &parameters) {
+            statement = parameters::with_declared_types(&statement, &types)?;
+            (plan, stamp) = self.plan_now(live, context, &statement).await?;
+        }
         let schema = columns_of(&plan);
-        let described = match explained::form_of(statement, &plan) {
+        let described = match explained::form_of(&statement, &plan) {
             Some(form) => explained::columns_of(form),
             None => postgres::with_origins(&schema, &plan, &self.facts.snapshot()),
         };
-        let numerics = Numerics::of(statement);
-        let parameters = parameters::fields_of(&plan, statement, parameter_types)?;
+        let numerics = Numerics::of(&statement);
         Ok(Planned {
-            statement: statement.clone(),
+            statement,
             plan,
             stamp,
             schema,
@@ -389,6 +393,7 @@ impl QuerySession {
             purpose: self.purpose(),
             search_path: self.facts.search_path(),
             time_zone: self.facts.setting("TimeZone"),
+            date_style: self.facts.setting("DateStyle"),
         });
         *stamped = Some((changes, Arc::clone(&stamp)));
         stamp
@@ -396,7 +401,8 @@ impl QuerySession {
 
     /// Shows the catalog functions the relations of this statement.
     fn describe(&self, live: &Live, relations: &Relations) {
-        let stamp = Stamp { search_path: vec![], time_zone: None, ..self.stamp(live) };
+        let stamp =
+            Stamp { search_path: vec![], time_zone: None, date_style: None, ..self.stamp(live) };
         let mut described = self.described.lock();
         if described.as_ref() != Some(&stamp) {
             let state = &live.published.state;

@@ -3,6 +3,7 @@
 //! [`parser`] reads tokens, writes what sqlparser has no syntax for in that which it has (`tokens`), and parses them in a dialect
 //! that adds operators: `ISNULL`, `BETWEEN SYMMETRIC`, `LIKE ANY`, and `VALUES` as a value, and takes other words for names.
 
+mod inserts;
 mod labels;
 pub(crate) mod outside;
 mod rows_from;
@@ -16,6 +17,7 @@ use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
+pub(crate) use inserts::{SYSTEM_VALUE, USER_VALUE};
 pub(crate) use tokens::{ALTERED, NOTHING};
 /// What a call is named that holds the functions of `ROWS FROM`: no text of a statement has such a name.
 pub(in crate::query) const ROWS_FROM: &str = "\u{1}rows_from";
@@ -42,7 +44,8 @@ pub fn statements(sql: &str) -> Result<Vec<Statement>, ParserError> {
     parser(sql)?.parse_statements()
 }
 
-/// The dialect: sqlparser's, with more operators.
+/// The dialect: sqlparser's, with more operators. The name of an argument is no expression: sqlparser would read each argument
+/// twice to find out, and one of calls within calls twice as often with each.
 #[derive(Debug)]
 struct Postgres;
 
@@ -166,7 +169,6 @@ impl Dialect for Postgres {
         supports_comment_on,
         supports_load_extension,
         supports_named_fn_args_with_colon_operator,
-        supports_named_fn_args_with_expr_name,
         supports_empty_projections,
         supports_nested_comments,
         supports_string_escape_constant,

@@ -193,8 +193,9 @@ pub(crate) fn run(arguments: Arguments) -> u8 {
     code
 }
 
-/// The stack of each thread, as large as that of a main thread: a refresh goes deep, and what is not touched takes no memory.
-const STACK_BYTES: usize = 8 << 20;
+/// The stack of each thread: a statement may be a tree of two thousand operators, and whoever copies it takes 16 KB for each of
+/// them that joins queries, more without optimization. What is not touched takes no memory.
+const STACK_BYTES: usize = 64 << 20;
 
 /// How long a command may take to end.
 const SHUTDOWN_MAX: std::time::Duration = std::time::Duration::from_secs(10);

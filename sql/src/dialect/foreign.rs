@@ -30,7 +30,7 @@ const REFUSED: [(&str, &str); 19] = [
 ];
 
 /// First words of statements that change data or its shape in ways onefold does not have.
-const UNSUPPORTED: [(&str, &str); 28] = [
+const UNSUPPORTED: [(&str, &str); 29] = [
     ("erase", "Record a refusal with cdp.record_consent until erasure is there."),
     ("suppress", "Record a refusal with cdp.record_consent."),
     ("export profile", "Query profiles, profile_records and profile_identifiers."),
@@ -57,6 +57,7 @@ const UNSUPPORTED: [(&str, &str); 28] = [
         "create",
         "The kinds are secret, purpose, role, source, event, identity graph, identity overrides, consent feed, attribute, trait, segment, destination and sync.",
     ),
+    ("alter index", "There are no indexes: CREATE INDEX and DROP INDEX have nothing to do."),
     ("alter", "Use CREATE OR REPLACE."),
     (
         "drop",

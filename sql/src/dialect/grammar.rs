@@ -6,7 +6,7 @@
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::Token;
 
-use super::error::{ParseError, UNDEFINED_FUNCTION};
+use super::error::{FEATURE_NOT_SUPPORTED, ParseError, UNDEFINED_FUNCTION};
 use super::lexer::Lexeme;
 use super::syntax::{CLAUSES, error};
 
@@ -315,6 +315,12 @@ impl Walk<'_> {
                 let depth = self.innermost();
                 depth.joins = depth.joins.saturating_sub(1);
             }
+            Keyword::EXCLUDE if self.leaves_out(at) => {
+                let message = "EXCLUDE in the frame of a window is not supported";
+                let hint = "Take away what is to be left out: sum(x) OVER (...) - x.";
+                let error = ParseError::at(self.input, self.lexemes[at].start, message);
+                return Err(error.sqlstate(FEATURE_NOT_SUPPORTED).hint(hint));
+            }
             Keyword::ORDER if self.keyword(at + 1) != Keyword::BY => {
                 return self.refuse_with(at + 1, "Write ORDER BY.");
             }
@@ -352,6 +358,17 @@ impl Walk<'_> {
                     | Keyword::RETURNING
             );
         Ok(if open { Role::Open } else { Role::Operand })
+    }
+
+    /// Whether `EXCLUDE` leaves rows out of the frame of a window.
+    fn leaves_out(&self, at: usize) -> bool {
+        let ends = [Keyword::ROW, Keyword::PRECEDING, Keyword::FOLLOWING];
+        ends.contains(&self.previous(at))
+            && match self.keyword(at + 1) {
+                Keyword::CURRENT => self.keyword(at + 2) == Keyword::ROW,
+                Keyword::GROUP | Keyword::TIES => self.is(at + 2, &Token::RParen),
+                _ => false,
+            }
     }
 
     /// Whether a `JOIN` takes no condition: `CROSS`, `NATURAL [LEFT]`.
@@ -418,6 +435,9 @@ mod tests {
             "select 'a' ¦'b'",
             "select 1 ¦'b'",
             "select sum(a) ¦'day' from t",
+            "select sum(a) over (order by b rows 1 preceding ¦exclude current row) from t",
+            "select sum(a) over (order by b rows between 1 preceding and current row ¦exclude ties) from t",
+            "select sum(a) over (order by b groups between 1 preceding and 1 following ¦exclude group) from t",
         ]);
     }
 
@@ -441,6 +461,8 @@ mod tests {
             "select top from t",
             "select 'a'\n'b', numeric(4, 1) '1.5', timestamp(0) '2024-01-01', date '2024-01-01'",
             "select a from t order by a using > limit 1",
+            "select sum(a) over (order by b rows 1 preceding exclude no others) from t",
+            "select following exclude from t group by following",
         ]);
     }
 }

@@ -6,9 +6,9 @@
 use std::ops::Range;
 
 use sqlparser::dialect::PostgreSqlDialect;
-use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer, TokenizerError};
 
+use super::chains;
 use super::error::{
     INVALID_ESCAPE_SEQUENCE, PROGRAM_LIMIT_EXCEEDED, ParseError, STATEMENT_TOO_COMPLEX,
     UNDEFINED_PARAMETER,
@@ -23,8 +23,6 @@ const TOKENS_MAX: usize = 20_000;
 const ARRAY_DEPTH_MAX: usize = 12;
 /// The highest number of a parameter: the protocol counts them in 16 bits.
 const PARAMETERS_MAX: usize = 65_535;
-/// Terms of one flat chain of operators at most: such a chain is a tree as deep as it is long.
-const CHAIN_TERMS_MAX: usize = 1_000;
 
 /// One token and the bytes of the input that it stands at.
 #[derive(Debug, Clone)]
@@ -76,7 +74,7 @@ pub(crate) fn tokenize(input: &str) -> Result<Vec<Lexeme>, ParseError> {
         }
     }
     check_parameters(input, &lexemes)?;
-    check_chains(input, &lexemes)?;
+    chains::check(input, &lexemes)?;
     check_arrays(input, &lexemes)?;
     Ok(lexemes)
 }
@@ -250,100 +248,6 @@ impl Walk<'_> {
         }
         self.byte
     }
-}
-
-/// How many operators of each strength stand in a row at one depth of brackets.
-#[derive(Clone, Copy, Default)]
-struct Chain {
-    /// `AND`, `OR`.
-    logical: usize,
-    /// Everything that binds more tightly; starts anew with each logical operator.
-    scalar: usize,
-    /// `UNION`, `INTERSECT`, `EXCEPT`.
-    set: usize,
-}
-
-/// Refuses flat chains, which parse in a loop and then overflow the stack of whoever walks or drops the tree.
-fn check_chains(input: &str, lexemes: &[Lexeme]) -> Result<(), ParseError> {
-    let mut outer: Vec<(Chain, Keyword)> = Vec::new();
-    let mut chain = Chain::default();
-    let mut previous = Keyword::NoKeyword;
-    for lexeme in lexemes {
-        let keyword = match &lexeme.token {
-            Token::Word(word) => word.keyword,
-            _ => Keyword::NoKeyword,
-        };
-        match &lexeme.token {
-            Token::LParen | Token::LBracket | Token::LBrace => {
-                outer.push((std::mem::take(&mut chain), Keyword::NoKeyword));
-            }
-            Token::RParen | Token::RBracket | Token::RBrace => {
-                while let Some((before, opener)) = outer.pop() {
-                    chain = before;
-                    if opener == Keyword::NoKeyword {
-                        break;
-                    }
-                }
-            }
-            Token::SemiColon => {
-                outer.clear();
-                chain = Chain::default();
-            }
-            Token::Comma => chain = Chain { set: chain.set, ..Chain::default() },
-            Token::Word(_) => match keyword {
-                Keyword::CASE => outer.push((std::mem::take(&mut chain), keyword)),
-                Keyword::END => {
-                    if let Some((before, _)) = outer.pop_if(|(_, opener)| *opener == Keyword::CASE)
-                    {
-                        chain = before;
-                    }
-                }
-                Keyword::AND | Keyword::OR => {
-                    chain.logical += 1;
-                    chain.scalar = 0;
-                }
-                Keyword::UNION | Keyword::INTERSECT | Keyword::EXCEPT => {
-                    chain = Chain { set: chain.set + 1, ..Chain::default() };
-                }
-                Keyword::FROM if previous == Keyword::DISTINCT => {}
-                Keyword::SELECT | Keyword::FROM | Keyword::WHERE | Keyword::HAVING => {
-                    chain = Chain { set: chain.set, ..Chain::default() };
-                }
-                Keyword::IS
-                | Keyword::LIKE
-                | Keyword::ILIKE
-                | Keyword::IN
-                | Keyword::BETWEEN
-                | Keyword::COLLATE
-                | Keyword::AT
-                | Keyword::NOT
-                | Keyword::SIMILAR
-                | Keyword::JOIN => {
-                    chain.scalar += 1;
-                }
-                _ => {}
-            },
-            Token::Period
-            | Token::Number(..)
-            | Token::SingleQuotedString(_)
-            | Token::DollarQuotedString(_)
-            | Token::EscapedStringLiteral(_)
-            | Token::Placeholder(_)
-            | Token::RArrow => {}
-            _ => chain.scalar += 1,
-        }
-        if chain.logical.max(chain.scalar).max(chain.set) >= CHAIN_TERMS_MAX {
-            return Err(ParseError::at(
-                input,
-                lexeme.start,
-                format!("more than {CHAIN_TERMS_MAX} terms in one chain of operators"),
-            )
-            .sqlstate(STATEMENT_TOO_COMPLEX)
-            .hint("Use IN (...), or move the values into a source and join it."));
-        }
-        previous = keyword;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 //! position in the input; no password outlives the parser except as [`password::Password`].
 
 mod alter;
+mod chains;
 mod copy;
 mod create;
 mod cursor;
@@ -20,6 +21,7 @@ mod grammar;
 mod kind;
 mod lexer;
 mod like;
+mod moved;
 mod objects;
 mod overrides;
 pub(crate) mod password;
@@ -35,6 +37,7 @@ mod tests;
 mod transaction;
 mod tuning;
 mod types;
+mod upkeep;
 mod write;
 
 use cursor::Cursor;

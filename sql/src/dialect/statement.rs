@@ -235,7 +235,7 @@ pub(crate) enum Statement {
         payload: String,
     },
     /// What helps a server that plans by statistics and indexes, and has nothing to do here: `ANALYZE`, `VACUUM`,
-    /// `CREATE INDEX`, `DROP INDEX`, and `LOCK TABLE` where it lets others write.
+    /// `CREATE INDEX`, `DROP INDEX`, actions of `ALTER TABLE`, and `LOCK TABLE` where it lets others write.
     Tuning {
         /// The command tag.
         tag: &'static str,

@@ -10,9 +10,11 @@ use super::embedded;
 use super::error::ParseError;
 use super::lexer::{Lexeme, tokenize};
 use super::like;
+use super::moved;
 use super::sequence;
 use super::statement::Statement;
 use super::tables;
+use super::upkeep;
 
 /// First words, and what the statement is called in messages.
 const FIRST_WORDS: [(&str, &str); 39] = [
@@ -81,6 +83,11 @@ pub(crate) fn write(cursor: &Cursor<'_>) -> Result<Option<Statement>, ParseError
             hint: "Fetch the key of the row, too, and write WHERE key = value.".into(),
         }));
     }
+    if *verb == "ALTER TABLE"
+        && let Some(statement) = upkeep::altered(cursor)
+    {
+        return Ok(Some(statement));
+    }
     if *verb == REFRESH {
         return match refreshed_view(text) {
             Some(_) => Ok(Some(Statement::Write { verb })),
@@ -112,7 +119,7 @@ pub(crate) fn write(cursor: &Cursor<'_>) -> Result<Option<Statement>, ParseError
                 "CREATE TABLE" => cursor.error("expected CREATE TABLE name (columns)"),
                 "CREATE SEQUENCE" => cursor.error("expected CREATE SEQUENCE name [clauses]"),
                 ALTER_SEQUENCE => cursor.error("expected ALTER SEQUENCE name clauses"),
-                _ => cursor.error("expected ALTER VIEW name RENAME TO name"),
+                _ => cursor.error("expected ALTER VIEW name RENAME [COLUMN name] TO name"),
             })?
         }
     };
@@ -130,7 +137,9 @@ pub(crate) fn readable(text: &str) -> Cow<'_, str> {
     if let Some(changed) = like::readable(text, &lexemes) {
         return Cow::Owned(readable(&changed).into_owned());
     }
-    let changed = sequence::readable(text, &lexemes).or_else(|| tables::readable(text, &lexemes));
+    let changed = moved::readable(text, &lexemes)
+        .or_else(|| sequence::readable(text, &lexemes))
+        .or_else(|| tables::readable(text, &lexemes));
     if let Some(changed) = changed {
         return Cow::Owned(changed);
     }

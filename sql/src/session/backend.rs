@@ -15,7 +15,7 @@ use datafusion::common::ScalarValue;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::MemoryPool;
 use engine::Result;
-use engine::analytics::{CopyFailure, CopyTarget};
+use engine::analytics::{CopyFailure, CopyTarget, Notice};
 use engine::query::postgres::{Configured, OpenCursor, PreparedStatement, Reachable, Said};
 
 use crate::dialect::Statement;
@@ -189,7 +189,7 @@ pub(crate) enum Outcome {
         /// The command tag, such as `CREATE SEGMENT`.
         tag: String,
         /// What the client should know besides.
-        notices: Vec<String>,
+        notices: Vec<Notice>,
     },
     /// It has rows, with the columns of [`QuerySession::columns`].
     Rows {

@@ -11,7 +11,7 @@ use datafusion::common::ScalarValue;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use engine::analytics::{CopyFailure, CopyTarget, PlannedWrite, Staged};
+use engine::analytics::{CopyFailure, CopyTarget, Notice, PlannedWrite, Staged};
 use engine::catalog::{Body, Capability, Definition, Kind};
 use engine::identity_refresh::impact_columns;
 use engine::jobs::{Target, Trigger};
@@ -375,16 +375,17 @@ impl EngineSession {
             return Ok(done(tag));
         }
         lanes::go_heavy().await;
-        let notices = match engine.define_segment(definition.clone(), put).await? {
-            FirstMembers::None => vec![format!(
+        let notice = match engine.define_segment(definition.clone(), put).await? {
+            FirstMembers::None => Some(format!(
                 "segment \"{}\" is empty until the first refresh: there are no profiles yet",
                 definition.name
-            )],
+            )),
             FirstMembers::Kept => {
-                vec![format!("segment \"{}\" already exists, skipping", definition.name)]
+                Some(format!("segment \"{}\" already exists, skipping", definition.name))
             }
-            FirstMembers::Computed => vec![],
+            FirstMembers::Computed => None,
         };
+        let notices = notice.into_iter().map(Notice::from).collect();
         Ok(Outcome::Done { tag, notices })
     }
 

@@ -246,9 +246,26 @@ impl Setting {
                     || self.refuse(&joined, "Use a name such as Europe/Warsaw, or UTC.".to_owned()),
                 )
             }
-            Rule::DateStyle => date_style(&joined).ok_or_else(|| {
-                self.unsupported(&joined, "Dates are shown in the ISO format.".to_owned())
-            }),
+            Rule::DateStyle => match date_order(&joined) {
+                Ok(order) => Ok(Cow::Owned(format!("ISO, {}", order.unwrap_or("MDY")))),
+                Err(Other::Style) => Err(self.unsupported(
+                    &joined,
+                    "Dates are shown in the ISO format; MDY, DMY and YMD say how they are read."
+                        .to_owned(),
+                )),
+                Err(Other::Word(word)) => {
+                    let detail = format!("Unrecognized key word: \"{}\".", cut(&word, 100));
+                    let hint = "The values are ISO with MDY, DMY or YMD.".to_owned();
+                    let refused = self.refuse(&joined, hint);
+                    Err(WireError { detail: Some(detail.into()), ..refused })
+                }
+                Err(Other::Conflict) => {
+                    let hint = "Name one order: MDY, DMY or YMD.".to_owned();
+                    let detail = "Conflicting \"datestyle\" specifications.";
+                    let refused = self.refuse(&joined, hint);
+                    Err(WireError { detail: Some(detail.into()), ..refused })
+                }
+            },
             Rule::Encoding => match encoding_name(&joined).as_str() {
                 "utf8" | "unicode" | "" => Ok(Cow::Borrowed("UTF8")),
                 _ => Err(self.unsupported(&joined, "Text is sent as UTF8.".to_owned())),
@@ -260,6 +277,12 @@ impl Setting {
                 values.iter().map(|schema| quoted_schema(schema)).collect::<Vec<_>>().join(", "),
             )),
         }
+    }
+
+    /// Tells whether values name a style of dates and no order of them.
+    pub(super) fn is_style_alone(&self, values: &[String]) -> bool {
+        matches!(self.rule, Rule::DateStyle)
+            && date_order(&values.join(", ")).is_ok_and(|order| order.is_none())
     }
 
     fn refuse(&self, value: &str, hint: String) -> WireError {
@@ -367,18 +390,33 @@ fn is_amount(text: &str) -> bool {
     text[..split].trim().parse::<f64>().is_ok() && UNITS.contains(&text[split..].trim())
 }
 
-fn date_style(text: &str) -> Option<Cow<'static, str>> {
-    let mut order = "MDY";
+/// Why a value is no style of dates here.
+enum Other {
+    /// It is one of PostgreSQL's that dates are not shown in.
+    Style,
+    /// There is no such word.
+    Word(String),
+    /// It says two orders.
+    Conflict,
+}
+
+/// Returns the order in which the numbers of a date are read, if a style says it.
+fn date_order(text: &str) -> Result<Option<&'static str>, Other> {
+    let mut said = None;
     for word in text.split([',', ' ']).filter(|word| !word.is_empty()) {
-        match word.to_ascii_lowercase().as_str() {
-            "iso" => {}
-            "mdy" | "us" | "noneuropean" | "noneuro" => order = "MDY",
-            "dmy" | "euro" | "european" => order = "DMY",
-            "ymd" => order = "YMD",
-            _ => return None,
+        let order = match word.to_ascii_lowercase().as_str() {
+            "iso" => continue,
+            "default" | "mdy" | "us" | "noneuropean" | "noneuro" => "MDY",
+            "dmy" | "euro" | "european" => "DMY",
+            "ymd" => "YMD",
+            "sql" | "postgres" | "german" => return Err(Other::Style),
+            other => return Err(Other::Word(other.to_owned())),
+        };
+        if said.replace(order).is_some_and(|before| before != order) {
+            return Err(Other::Conflict);
         }
     }
-    Some(Cow::Owned(format!("ISO, {order}")))
+    Ok(said)
 }
 
 /// Writes a schema of the search path, in quotes if it needs them.

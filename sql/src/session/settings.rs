@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use engine::query::postgres::settings;
+use engine::query::postgres::{DateOrder, settings};
 
 use super::setting::{ROLE, Rule, SETTINGS, accept_custom, index_of, milliseconds};
 use super::values::{Change, Place, Values};
@@ -30,7 +30,7 @@ pub(crate) struct Settings {
     reported: Vec<Cow<'static, str>>,
     /// Whether something has changed since.
     changed: bool,
-    /// The time zone of the current values.
+    /// The time zone of the current values, with the order of dates.
     zone: Zone,
 }
 
@@ -85,7 +85,16 @@ impl Settings {
     pub(crate) fn check(&self, name: &str, values: Option<&[String]>) -> Result<Change, WireError> {
         let place = Place::named(name)?;
         let value = match (&place, values) {
-            (Place::Listed(index), Some(values)) => SETTINGS[*index].accept(values)?,
+            (Place::Listed(index), Some(values)) => {
+                let value = SETTINGS[*index].accept(values)?;
+                // A style alone leaves the order as it is.
+                match self.current.get(&place) {
+                    Some(kept) if SETTINGS[*index].is_style_alone(values) => {
+                        Cow::Owned(kept.to_owned())
+                    }
+                    _ => value,
+                }
+            }
             // Whoever is at the role that logged in may go back to it.
             (Place::Listed(index), None)
                 if matches!(SETTINGS[*index].rule, Rule::Fixed)
@@ -255,8 +264,9 @@ impl Settings {
 }
 
 fn zone_of(values: &Values) -> Zone {
-    let value = Place::named("TimeZone").ok().and_then(|place| values.get(&place));
-    value.and_then(Zone::parse).unwrap_or_else(Zone::utc)
+    let value = |name| Place::named(name).ok().and_then(|place| values.get(&place));
+    let zone = value("TimeZone").and_then(Zone::parse).unwrap_or_else(Zone::utc);
+    zone.with_order(value("DateStyle").map(DateOrder::named).unwrap_or_default())
 }
 
 fn owned(value: Option<&str>) -> Cow<'static, str> {
@@ -280,6 +290,9 @@ mod tests {
             ("timezone", "utc", "UTC"),
             ("timezone", "2", "<+02>-02"),
             ("datestyle", "iso, dmy", "ISO, DMY"),
+            ("datestyle", "ISO", "ISO, DMY"),
+            ("datestyle", "ymd", "ISO, YMD"),
+            ("datestyle", "default", "ISO, MDY"),
             ("client_encoding", "utf-8", "UTF8"),
             ("client_encoding", "'utf-8'", "UTF8"),
             ("statement_timeout", "90000", "90s"),
@@ -323,6 +336,8 @@ mod tests {
             ("session_authorization", "engineer", "55P02"),
             ("timezone", "Mars/Olympus", "22023"),
             ("datestyle", "German", "0A000"),
+            ("datestyle", "ISO, odd", "22023"),
+            ("datestyle", "DMY, YMD", "22023"),
             ("client_encoding", "LATIN1", "0A000"),
             ("statement_timeout", "-1", "22023"),
             ("extra_float_digits", "4", "22023"),

@@ -389,7 +389,8 @@ mod tests {
         check(&size, "22P04", "invalid field size");
         let long = with(&row(&[Some(&[0; 5]), None, None]));
         check(&long, "22P03", "incorrect binary data format");
-        let context = |input: &[u8]| parser().push(input).unwrap_err().context.unwrap().to_string();
+        let context =
+            |input: &[u8]| parser().push(input).unwrap_err().context().unwrap().to_string();
         let second = with(&[row(&[None; 3]), row(&[Some(&[0; 5]), None, None])].concat());
         assert_eq!(context(&second), "COPY t, line 2, column id");
         assert_eq!(context(&size), "COPY t, line 1, column id");

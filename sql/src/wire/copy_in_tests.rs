@@ -23,7 +23,7 @@ fn options(format: CopyFormat, header: bool) -> CopyOptions {
 fn rows(options: CopyOptions, input: impl AsRef<[u8]>, size: usize) -> Result<String, String> {
     let mut parser = CopyParser::new(options, "t", &["a".to_owned(), "b".to_owned()]);
     let told = |error: WireError| {
-        let context = error.context.as_ref().map(ToString::to_string);
+        let context = error.context().map(ToString::to_string);
         format!("{}\n{}", error.message, context.unwrap_or_default())
     };
     for piece in input.as_ref().chunks(size) {

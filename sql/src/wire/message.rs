@@ -3,6 +3,7 @@
 use std::ops::DerefMut;
 
 use bytes::{BufMut, Bytes, BytesMut};
+use engine::analytics::Notice;
 use pgwire::messages::Message;
 use pgwire::messages::copy::{CopyInResponse, CopyOutResponse};
 use pgwire::messages::data::ParameterDescription;
@@ -95,20 +96,29 @@ pub(crate) fn error(error: &WireError, out: &mut BytesMut) {
     let hint = error.hint.as_deref().or_else(|| super::error::usual_hint(error.sqlstate));
     fields.extend(hint.map(|hint| (b'H', without_zeros(hint))));
     fields.extend(error.position.map(|position| (b'P', position.to_string())));
-    let context = error.context.as_ref().map(|context| without_zeros(&context.to_string()));
+    let context = error.context().map(|context| without_zeros(&context.to_string()));
     fields.extend(context.map(|context| (b'W', context)));
+    if let Some(violated) = error.violated() {
+        fields.push((b's', without_zeros(&violated.schema)));
+        fields.push((b't', without_zeros(&violated.table)));
+        fields.extend(violated.column.as_deref().map(|column| (b'c', without_zeros(column))));
+        let constraint = violated.constraint.as_deref();
+        fields.extend(constraint.map(|constraint| (b'n', without_zeros(constraint))));
+    }
     put(&ErrorResponse::new(fields), out);
 }
 
 /// Appends a notice or warning: `severity` is one of the words that psql prints.
-pub(crate) fn notice(severity: &str, sqlstate: &str, text: &str, out: &mut BytesMut) {
-    let text: String = text.chars().take(NOTICE_CHARS_MAX).collect();
-    let fields = vec![
+pub(crate) fn notice(severity: &str, sqlstate: &str, notice: &Notice, out: &mut BytesMut) {
+    let shown =
+        |text: &str| without_zeros(&text.chars().take(NOTICE_CHARS_MAX).collect::<String>());
+    let mut fields = vec![
         (b'S', severity.to_owned()),
         (b'V', severity.to_owned()),
         (b'C', sqlstate.to_owned()),
-        (b'M', without_zeros(&text)),
+        (b'M', shown(&notice.message)),
     ];
+    fields.extend(notice.detail.as_deref().map(|detail| (b'D', shown(detail))));
     put(&NoticeResponse::new(fields), out);
 }
 

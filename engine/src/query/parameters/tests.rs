@@ -102,3 +102,13 @@ async fn a_parameter_is_what_it_is_compared_with() {
         assert_eq!((types, answered.as_str()), (vec![found], "true"), "{sql}");
     }
 }
+
+#[tokio::test]
+async fn the_parameters_of_a_list_are_what_one_of_them_is_compared_with() {
+    let count = 2000;
+    let list: Vec<String> = (2..=count).map(|at| format!("${at}")).collect();
+    let sql = format!("SELECT $1 IN ({}, 3)", list.join(", "));
+    let values = vec![ScalarValue::Int64(Some(2)); count];
+    let (types, answered) = answer(&sql, &[], values).await;
+    assert_eq!((types, answered.as_str()), (vec![DataType::Int64; count], "true"));
+}

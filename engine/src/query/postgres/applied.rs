@@ -180,7 +180,15 @@ fn has_stuck(expr: &Expr) -> bool {
 fn is_stuck_exists(subquery: &Subquery) -> bool {
     let plan = &subquery.subquery;
     is_correlated(subquery)
-        && (!around::taken_by_relations(plan).is_empty() || around::asks_chosen(plan))
+        && (!around::taken_by_relations(plan).is_empty()
+            || around::asks_chosen(plan)
+            || around::asks_groups(plan) && !asks_of_join(plan))
+}
+
+/// Tells whether DataFusion asks of a join whether a subquery has rows.
+fn asks_of_join(plan: &LogicalPlan) -> bool {
+    let mut pulled = PullUpCorrelatedExpr::new().with_exists_sub_query(true);
+    plan.clone().rewrite(&mut pulled).is_ok() && pulled.can_pull_up
 }
 
 /// Tells whether DataFusion makes no join of a relation that depends on the row before it. Conditions that it takes out of a query

@@ -154,9 +154,9 @@ impl SessionFacts {
 
 /// The answer to the name of a setting that there is not.
 pub(super) fn unknown_setting(name: &str) -> Error {
-    Error::Missing {
-        kind: "setting",
-        name: name.to_string(),
+    Error::Standard {
+        sqlstate: "42704",
+        message: format!("unrecognized configuration parameter \"{name}\""),
         hint: "SHOW ALL lists the settings there are.".to_string(),
     }
 }

@@ -5,6 +5,9 @@
 //! rows. In other joins what depends on the rows of one side is a column of that side, and the join shows no more columns than
 //! before. So it is with `x IN (SELECT ...)` of any rows, unless it is a condition on the rows of the one side that the join may
 //! leave out: that becomes a join of its own.
+//!
+//! Within a subquery, what an inner join demands of the row around chooses rows of the subquery: it becomes a condition of these,
+//! where DataFusion looks for such conditions. So it is with `EXISTS (SELECT 1 FROM a JOIN b ON b.id = t.id)`.
 
 use std::sync::Arc;
 
@@ -34,17 +37,60 @@ impl AnalyzerRule for JoinedValues {
 
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
         plan.transform_up_with_subqueries(|node| match node {
-            LogicalPlan::Join(join) if join.filter.as_ref().is_some_and(has_subquery) => {
-                match join.join_type {
-                    JoinType::Inner => filtered(join),
-                    JoinType::Left | JoinType::Right | JoinType::Full => values_first(join),
-                    _ => Ok(Transformed::no(LogicalPlan::Join(join))),
-                }
+            LogicalPlan::Join(mut join) => {
+                let around = taken_around(&mut join)?;
+                let joined = match join.join_type {
+                    _ if !join.filter.as_ref().is_some_and(has_subquery) => {
+                        Transformed::no(LogicalPlan::Join(join))
+                    }
+                    JoinType::Inner => filtered(join)?,
+                    JoinType::Left | JoinType::Right | JoinType::Full => values_first(join)?,
+                    _ => Transformed::no(LogicalPlan::Join(join)),
+                };
+                Ok(match conjunction(around) {
+                    Some(around) => {
+                        let chosen = Filter::try_new(around, Arc::new(joined.data))?;
+                        Transformed::yes(LogicalPlan::Filter(chosen))
+                    }
+                    None => joined,
+                })
             }
             other => Ok(Transformed::no(other)),
         })
         .data()
     }
+}
+
+/// Takes the conditions on the row around out of a join that keeps no row which they do not choose: those of an inner one, and
+/// those that were taken out of the join on its left side.
+fn taken_around(join: &mut Join) -> Result<Vec<Expr>> {
+    let mut around = Vec::new();
+    if join.join_type == JoinType::Inner
+        && let Some(filter) = join.filter.take_if(|filter| filter.contains_outer())
+    {
+        let (outer, within) = by_row_around(filter);
+        around.extend(outer);
+        join.filter = conjunction(within);
+    }
+    if matches!(join.join_type, JoinType::Inner | JoinType::Left)
+        && let LogicalPlan::Filter(filter) = join.left.as_ref()
+        && matches!(filter.input.as_ref(), LogicalPlan::Join(_))
+        && filter.predicate.contains_outer()
+    {
+        let (outer, within) = by_row_around(filter.predicate.clone());
+        around.extend(outer);
+        let input = Arc::clone(&filter.input);
+        join.left = match conjunction(within) {
+            Some(within) => Arc::new(LogicalPlan::Filter(Filter::try_new(within, input)?)),
+            None => input,
+        };
+    }
+    Ok(around)
+}
+
+/// The conditions on the row around among those that are to be true together, and the others.
+fn by_row_around(filter: Expr) -> (Vec<Expr>, Vec<Expr>) {
+    split_conjunction_owned(filter).into_iter().partition(Expr::contains_outer)
 }
 
 /// The subquery that an expression is made of, if it depends on the row.

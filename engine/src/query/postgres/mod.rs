@@ -14,6 +14,7 @@
 //!
 //! [`extend`] puts all of it into a session.
 
+mod any_row;
 mod applied;
 mod array_order;
 pub mod arrow_names;
@@ -59,6 +60,7 @@ mod peer_frames;
 mod planners;
 mod result_types;
 mod rewrite;
+mod same_windows;
 pub mod settings;
 mod settled;
 mod snapshot;
@@ -85,7 +87,7 @@ pub use catalog::{information_schema, pg_catalog};
 pub(crate) use catalog::{volatilities, volatility_of};
 pub use configured::{CheckSetting, Configured};
 pub(crate) use diagnosis::{
-    ambiguous_column, check_assigned, check_returned, missing_column, refuse_unseen,
+    ambiguous_column, at_span, check_assigned, check_returned, missing_column, refuse_unseen,
 };
 pub use facts::SessionFacts;
 pub use functions::{AllowedFunctions, aggregates, allowed_functions, functions};
@@ -101,12 +103,14 @@ pub use planners::{PostgresOperators, PostgresTypes};
 pub use rewrite::{
     ArrayText, column_name, comes_sorted, follow, outer_aggregates, qualify, rewrite,
 };
-pub(crate) use rewrite::{columns_read, normal, parts};
+pub(crate) use rewrite::{
+    RenamedColumn, columns_read, follow_column, has_star, names_alone, normal, parts, with_columns,
+};
 pub use settled::settle;
 pub(crate) use snapshot::{DEFAULT, GENERATED};
 pub use snapshot::{Relation, RelationKind, Sequence, Snapshot};
 pub use subqueries::CorrelatedSubqueries;
-pub use zone::Zone;
+pub use zone::{DateOrder, Zone};
 
 use super::operators::OperatorRelations;
 use crate::query::stop;
@@ -172,7 +176,7 @@ fn optimization() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     static RULES: LazyLock<Vec<Arc<dyn OptimizerRule + Send + Sync>>> = LazyLock::new(|| {
         let rules = early_joins::among(Optimizer::new().rules);
         let rules = marked::among(held_conditions::among(rules));
-        stop::optimization(order_keys::among(rules))
+        stop::optimization(order_keys::among(same_windows::among(rules)))
     });
     RULES.clone()
 }

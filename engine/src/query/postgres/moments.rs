@@ -13,7 +13,7 @@ use datafusion::sql::sqlparser::ast::BinaryOperator;
 use super::facts::SessionFacts;
 use super::functions::{between, elapsed, in_zone, moved};
 use super::types::UTC;
-use super::zone::Zone;
+use super::zone::{DateOrder, Zone};
 
 /// The type of points in time of no zone.
 pub(super) const WALL_CLOCK: DataType = DataType::Timestamp(TimeUnit::Microsecond, None);
@@ -23,10 +23,11 @@ pub(super) fn moment_type() -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, Some(UTC.into()))
 }
 
-/// Returns the zone of a session.
+/// Returns the zone of a session, with the order of its dates.
 pub(crate) fn zone_of(facts: &SessionFacts) -> Zone {
     let zone = facts.setting("TimeZone").and_then(|name| Zone::parse(&name));
-    zone.unwrap_or_else(Zone::utc)
+    let order = facts.setting("DateStyle").map(|style| DateOrder::named(&style));
+    zone.unwrap_or_else(Zone::utc).with_order(order.unwrap_or_default())
 }
 
 /// Returns the zone of a session, if it is another than UTC.

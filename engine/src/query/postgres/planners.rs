@@ -23,8 +23,8 @@ use arrays::{across_dimensions, alike, has_all, held, makes_array};
 use super::diagnosis;
 use super::facts::SessionFacts;
 use super::functions::{
-    Matching, arithmetic, bounded, divided, extract, failure, grown, is_object, is_other_text,
-    letter_of, matching, object_named, subscript, times,
+    Matching, arithmetic, bounded, cut_call, divided, extract, failure, grown, is_object,
+    is_other_text, letter_of, matching, object_named, subscript, times,
 };
 use super::input;
 use super::json_operators;
@@ -324,6 +324,18 @@ impl ExprPlanner for PostgresOperators {
 
     fn plan_extract(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
         Ok(PlannerResult::Planned(extract(args)))
+    }
+
+    fn plan_substring(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
+        Ok(cut_call("substr", args))
+    }
+
+    fn plan_position(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
+        Ok(cut_call("strpos", args))
+    }
+
+    fn plan_overlay(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
+        Ok(cut_call("overlay", args))
     }
 
     fn plan_aggregate(

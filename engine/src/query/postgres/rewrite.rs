@@ -42,17 +42,20 @@ mod records;
 mod recursive;
 mod relations;
 mod removed;
+mod renamed_columns;
 mod row_in;
 mod rows;
 mod sampled;
 mod scope;
 mod side_by_side;
+mod spelled;
 mod system_columns;
 mod times;
 mod true_types;
 mod unpivoted;
 mod values;
 mod whole_rows;
+mod window_names;
 mod windows;
 
 use std::cell::Cell;
@@ -75,6 +78,9 @@ pub use kept_order::comes_sorted;
 pub use qualified::{follow, qualify};
 pub(crate) use reads::columns_read;
 pub(super) use relations::LISTS;
+pub(crate) use renamed_columns::{
+    RenamedColumn, follow_column, has_star, names_alone, with_columns,
+};
 pub(super) use rows::width as row_width;
 
 use self::scope::{Cte, Scope};
@@ -175,14 +181,16 @@ impl VisitorMut for Rewriter<'_> {
         if let Err(error) = self.check_size() {
             return ControlFlow::Break(error);
         }
+        whole_rows::replace_in_order(query, &self.scope());
         order_beside::work_out(query, &self.scope());
         // Rows are never changed in place, so there is nothing to lock.
         query.locks.clear();
         empty::leave_ancestors_out(&mut query.body);
-        if let SetExpr::Select(select) = query.body.as_mut()
-            && let Err(error) = windows::write_out(select, query.order_by.as_mut())
-        {
-            return ControlFlow::Break(error);
+        if let SetExpr::Select(select) = query.body.as_mut() {
+            if let Err(error) = windows::write_out(select, query.order_by.as_mut()) {
+                return ControlFlow::Break(error);
+            }
+            window_names::tell_apart(select, query.order_by.as_mut());
         }
         distinct_on::in_order(query);
         limits::number_the_rest_of_parts(&mut query.body, &self.scope());
@@ -208,6 +216,7 @@ impl VisitorMut for Rewriter<'_> {
         if let Err(error) = written.and_then(|()| self.scope().check(select)) {
             return ControlFlow::Break(error);
         }
+        window_names::tell_apart(select, None);
         conditions::of_select(select);
         // One of several selects of a query has no order.
         kept_columns::rename(select, None, &self.named, &self.scope());

@@ -12,6 +12,7 @@
 
 mod arrays;
 mod choices;
+mod documents;
 mod endless;
 mod literals;
 mod moments;
@@ -127,8 +128,9 @@ impl Types {
 
     fn expression(&mut self, expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         let met = self.meet(expr, schema)?;
-        let document = choices::document_of(&met, schema);
+        let document = documents::document_of(&met, schema);
         let settled = self.settled(met, schema)?;
+        let document = document.or_else(|| documents::shown_document(&settled.data));
         let Some(field) = document else { return Ok(settled) };
         self.changed = true;
         let expr = Box::new(settled.data);

@@ -28,6 +28,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::AnalyzerRule;
 
+use super::any_row::any_row;
 use super::applied::around;
 use super::copies::Copies;
 use super::{compared_sets, functions, lone_values};
@@ -83,6 +84,7 @@ impl AnalyzerRule for CorrelatedSubqueries {
                     Expr::Exists(exists) if shown && !is_correlated(&exists.subquery) => {
                         exists_value(exists).map(Transformed::yes)
                     }
+                    Expr::Exists(exists) if is_correlated(&exists.subquery) => Ok(any_row(exists)),
                     Expr::InSubquery(within) if shown => {
                         in_value(within, &schema, &copies).map(Transformed::yes)
                     }
@@ -257,6 +259,7 @@ fn is_semi_join(condition: &Expr) -> bool {
     matches!(condition, Expr::InSubquery(within)
         if !within.negated
             && !around::asks_chosen(&within.subquery.subquery)
+            && !around::limits_chosen(&within.subquery.subquery)
             && !around::hides_chosen(&within.subquery.subquery))
 }
 
@@ -316,7 +319,7 @@ fn in_value(within: InSubquery, outer: &DFSchema, copies: &Copies) -> Result<Exp
         let subquery = Subquery { subquery: Arc::new(plan), outer_ref_columns, spans };
         let exists = Exists { subquery, negated: false };
         match is_correlated(&exists.subquery) {
-            true => Ok(Expr::Exists(exists)),
+            true => Ok(any_row(exists).data),
             false => exists_value(exists),
         }
     };

@@ -342,7 +342,7 @@ async fn refuses_what_it_must() {
     };
     check("'nowhere'::regclass", "relation \"nowhere\" does not exist").await;
     check("'x'::hstore", "type \"hstore\" does not exist").await;
-    check("current_setting('nothing.here')", "setting \"nothing.here\" does not exist").await;
+    check("current_setting('nothing.here')", "parameter \"nothing.here\"").await;
     check("set_config('server_version', '16', false)", "cannot be changed").await;
     check("'nowhere.now'::regproc", "function \"nowhere.now\" does not exist").await;
     check("json_build_object('a')", "even number of elements").await;

@@ -208,6 +208,29 @@ pub(in crate::query) fn is_text_of_uuid(field: &Field) -> bool {
         && field.metadata().get(TYPE_KEY).is_some_and(|name| name == "uuid")
 }
 
+/// The logical type of an array whose elements are documents, or arrays of them: its Arrow type tells of texts. `None` of all
+/// other elements.
+pub(super) fn array_of_documents(element: &Field) -> Option<&'static str> {
+    if !element.data_type().is_string() && !element.data_type().is_list() {
+        return None;
+    }
+    match element.metadata().get(TYPE_KEY)?.as_str() {
+        "json" | "json[]" => Some("json[]"),
+        "jsonb" | "jsonb[]" => Some("jsonb[]"),
+        _ => None,
+    }
+}
+
+/// The logical type of what stands in an array of documents. `None` of all other arrays, whose elements tell it themselves.
+pub(super) fn document_in(array: &Field, element: &Field) -> Option<&'static str> {
+    let is_array = element.data_type().is_list();
+    match array.metadata().get(TYPE_KEY)?.as_str() {
+        "json[]" => Some(if is_array { "json[]" } else { "json" }),
+        "jsonb[]" => Some(if is_array { "jsonb[]" } else { "jsonb" }),
+        _ => None,
+    }
+}
+
 /// Whether a column of these values can be of a logical type.
 pub(super) fn is_carried(field: &Field, logical: &str) -> bool {
     by_name(&logical_name(logical)).is_some_and(|found| carries(field.data_type(), found))

@@ -1,5 +1,6 @@
 //! Literals of unknown type, which take the type that an operator wants beside what stands on its other side.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use super::input;
 use super::rewrite::array_elements;
-use super::types::{TYPE_KEY, arrow_type, is_blank_padded, is_text_of_uuid};
+use super::types::{TYPE_KEY, arrow_type, is_blank_padded, is_text_of_uuid, pg_type_of};
 use super::zone::Zone;
 
 const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
@@ -67,12 +68,18 @@ impl Meaning {
         Ok(match data_type {
             DataType::Boolean if same => boolean(text).map(lit),
             integer if integer.is_integer() && same => Some(cast(lit(text.trim()), integer)),
-            DataType::List(_) if same => list(text, data_type),
+            DataType::List(_) if same => {
+                let logical = field.metadata().get(TYPE_KEY).map(String::as_str);
+                list(&as_array(text, logical), data_type)
+            }
             number if (number.is_floating() || number.is_decimal()) && same => {
                 Some(self::number(text, number))
             }
             moment if moment.is_temporal() && same => {
                 self.moment(moment).map(|to| cast(lit(text.as_str()), &to))
+            }
+            bytes if is_bytes(bytes) && same && pg_type_of(&field).0.name == "bytea" => {
+                Some(cast(lit(text.as_str()), bytes))
             }
             // The texts of uuids are compared, of which each has one form.
             _ if is_text_of_uuid(&field) && same => uuid_text(text).map(lit),
@@ -147,6 +154,18 @@ pub(super) fn uuid_text(text: &str) -> Option<String> {
     input::uuid(text).ok().map(|bytes| uuid::Uuid::from_bytes(bytes).to_string())
 }
 
+/// The text of a vector of numbers, `25 25 16`, as that of an array, `{"25","25","16"}`; those of other types are so. Within quotes
+/// nothing but a number is one.
+pub(super) fn as_array<'t>(text: &'t str, logical: Option<&str>) -> Cow<'t, str> {
+    match logical {
+        Some("int2vector" | "oidvector") => {
+            let numbers = text.split_whitespace().map(|number| format!("\"{number}\""));
+            Cow::Owned(format!("{{{}}}", numbers.collect::<Vec<_>>().join(",")))
+        }
+        _ => Cow::Borrowed(text),
+    }
+}
+
 /// An array of its elements.
 fn list(text: &str, data_type: &DataType) -> Option<Expr> {
     let DataType::List(item) = data_type else { return None };
@@ -168,7 +187,12 @@ fn array(literal: &Expr, other: &Expr, schema: &DFSchema) -> Option<Expr> {
     matches!(to, DataType::List(_)).then(|| cast(literal.clone(), &to))
 }
 
-/// The texts among the elements of an array that hold days or times are such, too.
+/// Tells whether values are bytes.
+pub(super) fn is_bytes(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Binary | DataType::LargeBinary | DataType::BinaryView)
+}
+
+/// The texts among the elements of an array that hold days, times or bytes are such, too.
 pub(super) fn with_moments(elements: Vec<Expr>, schema: &DFSchema) -> Vec<Expr> {
     let is_open = |element: &Expr| matches!(element, Expr::Literal(ScalarValue::Utf8(_), None));
     if !elements.iter().any(is_open) {
@@ -176,7 +200,7 @@ pub(super) fn with_moments(elements: Vec<Expr>, schema: &DFSchema) -> Vec<Expr> 
     }
     let known = elements.iter().filter(|element| !is_open(element));
     let mut known = known.filter_map(|element| element.get_type(schema).ok());
-    let Some(to) = known.find(DataType::is_temporal) else {
+    let Some(to) = known.find(|found| found.is_temporal() || is_bytes(found)) else {
         return elements;
     };
     let read = |element: Expr| if is_open(&element) { cast(element, &to) } else { element };

@@ -1,4 +1,5 @@
-//! Subqueries that depend on the row around them, beside window functions and within them, and within aggregates.
+//! Subqueries that depend on the row around them, beside window functions and within them, within aggregates, and beside
+//! `DISTINCT ON`.
 //!
 //! Such a subquery sees the rows that `FROM` and `GROUP BY` give, and nothing that a window makes of them. So it becomes a column
 //! below the windows: there it is one of a row like any other, and the rules for subqueries make a join of it. So does one that
@@ -10,7 +11,9 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{Column, DFSchema, Result};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan, Projection, Subquery, Window};
+use datafusion::logical_expr::{
+    Aggregate, Distinct, DistinctOn, Expr, LogicalPlan, Projection, Subquery, Window,
+};
 use datafusion::optimizer::AnalyzerRule;
 
 use super::subqueries::is_correlated;
@@ -52,6 +55,16 @@ impl AnalyzerRule for WindowedSubqueries {
                 })
             }
             LogicalPlan::Aggregate(aggregate) => aggregated(aggregate),
+            LogicalPlan::Distinct(Distinct::On(first)) => {
+                Ok(match below(&first.select_expr, &first.input, is_correlated)? {
+                    Some((shown, input)) => {
+                        let (on, order) = (first.on_expr, first.sort_expr);
+                        let first = DistinctOn::try_new(on, shown, order, Arc::new(input))?;
+                        Transformed::yes(LogicalPlan::Distinct(Distinct::On(first)))
+                    }
+                    None => Transformed::no(LogicalPlan::Distinct(Distinct::On(first))),
+                })
+            }
             other => Ok(Transformed::no(other)),
         })
         .data()

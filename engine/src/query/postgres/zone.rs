@@ -8,11 +8,35 @@ use chrono::{DateTime, Offset, TimeZone};
 
 use super::functions::is_endless_time;
 
-/// A time zone under the name that the session shows.
+/// A time zone under the name that the session shows, and the order of the numbers of a date there.
 #[derive(Debug, Clone)]
 pub struct Zone {
     name: Arc<str>,
     rule: Rule,
+    order: DateOrder,
+}
+
+/// In which order the numbers of a date are written whose year does not come first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum DateOrder {
+    /// `12/31/2026`
+    #[default]
+    MonthDay,
+    /// `31/12/2026`
+    DayMonth,
+    /// `26/12/31`
+    Year,
+}
+
+impl DateOrder {
+    /// Returns the order that a value of the setting `DateStyle` names, such as `ISO, DMY`.
+    pub fn named(style: &str) -> DateOrder {
+        match style.rsplit(',').next().map(str::trim) {
+            Some("DMY") => DateOrder::DayMonth,
+            Some("YMD") => DateOrder::Year,
+            _ => DateOrder::MonthDay,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -23,9 +47,24 @@ enum Rule {
 }
 
 impl Zone {
+    fn of(name: &str, rule: Rule) -> Zone {
+        Zone { name: name.into(), rule, order: DateOrder::default() }
+    }
+
+    /// The same with another order of dates.
+    #[must_use]
+    pub fn with_order(self, order: DateOrder) -> Zone {
+        Zone { order, ..self }
+    }
+
+    /// Returns the order in which the numbers of a date are read.
+    pub fn order(&self) -> DateOrder {
+        self.order
+    }
+
     /// Returns UTC.
     pub fn utc() -> Zone {
-        Zone { name: "UTC".into(), rule: Rule::Fixed(0) }
+        Zone::of("UTC", Rule::Fixed(0))
     }
 
     /// Reads a value of the setting `TimeZone`: a name of the IANA database, hours such as `2`, or a POSIX offset such
@@ -38,26 +77,26 @@ impl Zone {
         {
             #[expect(clippy::cast_possible_truncation, reason = "below a day in seconds")]
             let seconds = (hours * 3600.0).round() as i32;
-            return Some(Zone { name: posix_name(seconds).into(), rule: Rule::Fixed(seconds) });
+            return Some(Zone::of(&posix_name(seconds), Rule::Fixed(seconds)));
         }
         if ["utc", "gmt", "zulu", "uct", "z", "etc/utc", "etc/gmt"]
             .contains(&text.to_ascii_lowercase().as_str())
         {
             let name = if text.eq_ignore_ascii_case("utc") { "UTC" } else { text };
-            return Some(Zone { name: name.into(), rule: Rule::Fixed(0) });
+            return Some(Zone::of(name, Rule::Fixed(0)));
         }
         if let Some(seconds) = posix_offset(text) {
-            return Some(Zone { name: text.into(), rule: Rule::Fixed(seconds) });
+            return Some(Zone::of(text, Rule::Fixed(seconds)));
         }
         if !text.starts_with(|first: char| first.is_ascii_alphabetic()) {
             return None;
         }
         if let Ok(zone) = Tz::from_str(text) {
-            return Some(Zone { name: text.into(), rule: Rule::Named(zone) });
+            return Some(Zone::of(text, Rule::Named(zone)));
         }
         capitalised(text).into_iter().find_map(|name| {
             let zone = Tz::from_str(&name).ok()?;
-            Some(Zone { name: name.into(), rule: Rule::Named(zone) })
+            Some(Zone::of(&name, Rule::Named(zone)))
         })
     }
 
@@ -79,7 +118,7 @@ impl Zone {
 
     /// Returns a zone that is always so many seconds east of Greenwich.
     pub fn fixed(seconds: i32) -> Zone {
-        Zone { name: posix_name(seconds).into(), rule: Rule::Fixed(seconds) }
+        Zone::of(&posix_name(seconds), Rule::Fixed(seconds))
     }
 
     /// Returns the name that `SHOW TimeZone` answers with.

@@ -3,14 +3,17 @@
 //! `TABLE t` becomes `SELECT * FROM t`, `ORDER BY a USING >` becomes `ORDER BY a DESC`, and the brackets of
 //! `FETCH FIRST (n) ROWS ONLY` become those of a `LIMIT`. `ONLY t` becomes `t`, since no table inherits from another one, and
 //! `DO NOTHING` of a `MERGE` an action on a column that no table has. `ALTER CONSTRAINT c` becomes a foreign key `c` that refers to a
-//! table of which there is none. `text ARRAY` becomes `text[]`, and `OPERATOR(pg_catalog.=) ANY`
-//! becomes `= ANY`. Each token keeps its place in the text.
+//! table of which there is none. `text ARRAY` becomes `text[]`, `OPERATOR(pg_catalog.=) ANY` becomes `= ANY`,
+//! `pg_catalog.floor(a)` becomes `pg_catalog."floor"(a)`, `trim(LEADING FROM x)` is written without its `FROM`, and the frame of
+//! a window without `EXCLUDE NO OTHERS`, which changes nothing there. Each token keeps its place in the text.
 
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
+use super::inserts::{arbiter, defaults, ends_overriding, overriding};
+
 /// Tokens at most that the brackets of `FETCH` are looked through for: each of many that are open would look through all of them.
-const FETCHED_TOKENS_MAX: usize = 4096;
+pub(super) const FETCHED_TOKENS_MAX: usize = 4096;
 
 /// The column that `DO NOTHING` of a `MERGE` writes: no text of a statement has such a name.
 pub(crate) const NOTHING: &str = "\u{1}nothing";
@@ -19,19 +22,21 @@ pub(crate) const NOTHING: &str = "\u{1}nothing";
 pub(crate) const ALTERED: &str = "\u{1}altered";
 
 /// What is read in the place of some tokens.
-struct Reading {
-    tokens: Vec<TokenWithSpan>,
+pub(super) struct Reading {
+    pub(super) tokens: Vec<TokenWithSpan>,
     /// The last of those that it stands for; `None` if it leaves them out.
-    last: Option<usize>,
+    pub(super) last: Option<usize>,
     /// Where the text goes on.
-    behind: usize,
+    pub(super) behind: usize,
 }
 
 /// Writes tokens so that sqlparser reads them.
 pub(super) fn readable(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
-    let is_concerned = |token: &TokenWithSpan| {
-        matches!(
-            keyword(&token.token),
+    let is_concerned = |(at, token): (usize, &TokenWithSpan)| match keyword(&token.token) {
+        Keyword::CONFLICT => arbiter(&tokens, at).is_some(),
+        Keyword::VALUE => ends_overriding(&tokens, at),
+        word => matches!(
+            word,
             Keyword::TABLE
                 | Keyword::FETCH
                 | Keyword::USING
@@ -40,9 +45,15 @@ pub(super) fn readable(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
                 | Keyword::OPERATOR
                 | Keyword::ARRAY
                 | Keyword::CONSTRAINT
-        )
+                | Keyword::TRIM
+                | Keyword::CEIL
+                | Keyword::FLOOR
+                | Keyword::SUBSTR
+                | Keyword::SUBSTRING
+                | Keyword::EXCLUDE
+        ),
     };
-    if !tokens.iter().any(is_concerned) {
+    if !tokens.iter().enumerate().any(is_concerned) {
         return tokens;
     }
     let made_as = query_of_made(&tokens);
@@ -67,6 +78,19 @@ pub(super) fn readable(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
             (Keyword::OPERATOR, Some(_)) => compared(&tokens, at),
             (Keyword::ARRAY, Some(previous)) if ends_type(previous) => brackets(&tokens, at),
             (Keyword::ALTER, Some(_)) => altered(&tokens, at),
+            (Keyword::CONFLICT, Some(_)) => arbiter(&tokens, at),
+            (Keyword::DEFAULT, Some(previous)) if keyword(previous) == Keyword::INSERT => {
+                defaults(&tokens, at)
+            }
+            (Keyword::NoKeyword, Some(_)) => overriding(&tokens, before, at),
+            (Keyword::FROM, Some(_)) if trims(&tokens, before) => {
+                Some(Reading { tokens: Vec::new(), last: None, behind: at + 1 })
+            }
+            (
+                Keyword::CEIL | Keyword::FLOOR | Keyword::SUBSTR | Keyword::SUBSTRING,
+                Some(Token::Period),
+            ) => called(&tokens, at),
+            (Keyword::EXCLUDE, Some(previous)) if ends_frame(previous) => no_others(&tokens, at),
             (Keyword::DO, Some(previous)) if keyword(previous) == Keyword::THEN => {
                 nothing(&tokens, at, meets_none)
             }
@@ -107,6 +131,18 @@ pub(super) fn following(tokens: &[TokenWithSpan], at: usize) -> Option<usize> {
     (at + 1..tokens.len()).find(|at| !is_space(&tokens[*at]))
 }
 
+/// Tells whether a `FROM` behind a token is one of `trim` that does not say what is taken off.
+fn trims(tokens: &[TokenWithSpan], before: Option<usize>) -> bool {
+    let preceding = |at: usize| (0..at).rev().find(|at| !is_space(&tokens[*at]));
+    let is_side = |at: usize| {
+        let word = keyword(&tokens[at].token);
+        matches!(word, Keyword::BOTH | Keyword::LEADING | Keyword::TRAILING)
+    };
+    let open = before.and_then(|at| if is_side(at) { preceding(at) } else { Some(at) });
+    let open = open.filter(|at| tokens[*at].token == Token::LParen);
+    open.and_then(preceding).is_some_and(|at| keyword(&tokens[at].token) == Keyword::TRIM)
+}
+
 /// Where the `AS` stands in a statement that makes something of a query.
 fn query_of_made(tokens: &[TokenWithSpan]) -> Option<usize> {
     let first = tokens.iter().find(|token| !is_space(token))?;
@@ -126,6 +162,21 @@ fn begins_query(previous: Option<&Token>) -> bool {
                 | Keyword::INTERSECT
                 | Keyword::DISTINCT
         )
+}
+
+/// Tells whether the frame of a window may end with a token.
+fn ends_frame(previous: &Token) -> bool {
+    matches!(keyword(previous), Keyword::ROW | Keyword::PRECEDING | Keyword::FOLLOWING)
+}
+
+/// `EXCLUDE NO OTHERS` from a place on.
+fn no_others(tokens: &[TokenWithSpan], at: usize) -> Option<Reading> {
+    let no = following(tokens, at).filter(|no| keyword(&tokens[*no].token) == Keyword::NO)?;
+    let others = following(tokens, no).filter(|others| {
+        matches!(&tokens[*others].token, Token::Word(word)
+            if word.quote_style.is_none() && word.value.eq_ignore_ascii_case("others"))
+    })?;
+    Some(Reading { tokens: Vec::new(), last: None, behind: others + 1 })
 }
 
 /// `TABLE name` from a place on.
@@ -219,6 +270,16 @@ fn brackets(tokens: &[TokenWithSpan], at: usize) -> Option<Reading> {
     let brackets = [Token::LBracket, Token::RBracket];
     let brackets = brackets.map(|part| TokenWithSpan::new(part, tokens[at].span)).to_vec();
     Some(Reading { tokens: brackets, last: Some(at), behind: at + 1 })
+}
+
+/// A function behind its schema whose name sqlparser keeps for a form of its own, as in `pg_catalog.substring(a, 'b')`, from a
+/// place on: in quotes it is a name like any other.
+fn called(tokens: &[TokenWithSpan], at: usize) -> Option<Reading> {
+    let Token::Word(word) = &tokens[at].token else { return None };
+    following(tokens, at).filter(|next| tokens[*next].token == Token::LParen)?;
+    let name = Token::make_word(&word.value.to_lowercase(), Some('"'));
+    let tokens = vec![TokenWithSpan::new(name, tokens[at].span)];
+    Some(Reading { tokens, last: Some(at), behind: at + 1 })
 }
 
 /// `DO NOTHING` from a place on, of rows that meet none or of others.
@@ -321,109 +382,4 @@ fn fetched(tokens: &[TokenWithSpan], at: usize) -> Option<Reading> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::statements;
-
-    /// Checks what texts are read as.
-    fn reads(cases: &[(&str, &str)]) {
-        for (sql, as_written) in cases {
-            let read = statements(sql).map(|read| read[0].to_string());
-            let wanted = statements(as_written).unwrap()[0].to_string();
-            assert_eq!(read.as_ref(), Ok(&wanted), "{sql}");
-        }
-    }
-
-    #[test]
-    fn clauses_are_read_as_others_that_mean_the_same() {
-        reads(&[
-            ("TABLE emp", "SELECT * FROM emp"),
-            ("TABLE hr.emp ORDER BY id LIMIT 1", "SELECT * FROM hr.emp ORDER BY id LIMIT 1"),
-            ("SELECT 1 UNION ALL TABLE emp", "SELECT 1 UNION ALL SELECT * FROM emp"),
-            ("CREATE TABLE t AS TABLE emp", "CREATE TABLE t AS SELECT * FROM emp"),
-            (
-                "CREATE VIEW t AS SELECT a AS table FROM u",
-                "CREATE VIEW t AS SELECT a AS table FROM u",
-            ),
-            (
-                "SELECT a FROM t ORDER BY a USING >, b USING <",
-                "SELECT a FROM t ORDER BY a DESC, b ASC",
-            ),
-            ("SELECT a FROM t JOIN u USING (a)", "SELECT a FROM t JOIN u USING (a)"),
-            ("SELECT a FROM t FETCH FIRST (1) ROWS ONLY", "SELECT a FROM t LIMIT (1)"),
-            (
-                "SELECT a FROM t OFFSET ($1) ROWS FETCH NEXT ($2::INTEGER) ROW ONLY",
-                "SELECT a FROM t OFFSET ($1) ROWS LIMIT ($2::INTEGER)",
-            ),
-            (
-                "SELECT a FROM t ORDER BY a FETCH FIRST ($1::INTEGER) ROWS WITH TIES",
-                "SELECT a FROM t ORDER BY a FETCH FIRST $1 ROWS WITH TIES",
-            ),
-        ]);
-    }
-
-    #[test]
-    fn tables_are_read_without_those_that_inherit() {
-        reads(&[
-            ("UPDATE ONLY t SET a = 1", "UPDATE t SET a = 1"),
-            ("DELETE FROM ONLY hr.t x WHERE a = 1", "DELETE FROM hr.t x WHERE a = 1"),
-            (
-                "SELECT a FROM t, ONLY (hr.u) AS v JOIN ONLY w ON true FETCH FIRST 1 ROWS ONLY",
-                "SELECT a FROM t, hr.u AS v JOIN w ON true FETCH FIRST 1 ROWS ONLY",
-            ),
-            ("SELECT \"only\" FROM \"only\"", "SELECT \"only\" FROM \"only\""),
-        ]);
-    }
-
-    #[test]
-    fn a_clause_of_a_merge_may_do_nothing() {
-        reads(&[
-            (
-                "MERGE INTO t USING s ON a = b WHEN MATCHED AND c THEN DO NOTHING \
-                 WHEN NOT MATCHED THEN DO NOTHING",
-                "MERGE INTO t USING s ON a = b WHEN MATCHED AND c THEN UPDATE SET \"\u{1}nothing\" = NULL \
-                 WHEN NOT MATCHED THEN INSERT (\"\u{1}nothing\") VALUES (NULL)",
-            ),
-            (
-                "INSERT INTO t VALUES (1) ON CONFLICT DO NOTHING",
-                "INSERT INTO t VALUES (1) ON CONFLICT DO NOTHING",
-            ),
-        ]);
-    }
-
-    #[test]
-    fn an_altered_constraint_is_read_as_a_foreign_key_to_no_table() {
-        let key = "FOREIGN KEY (\"\u{1}altered\") REFERENCES \"\u{1}altered\"";
-        let added = format!("ALTER TABLE t ADD CONSTRAINT c {key} DEFERRABLE INITIALLY DEFERRED");
-        reads(&[
-            ("ALTER TABLE t ALTER CONSTRAINT c DEFERRABLE INITIALLY DEFERRED", added.as_str()),
-            ("ALTER TABLE t ALTER c TYPE text", "ALTER TABLE t ALTER c TYPE text"),
-            (
-                "ALTER TABLE t ADD CONSTRAINT c UNIQUE (a)",
-                "ALTER TABLE t ADD CONSTRAINT c UNIQUE (a)",
-            ),
-        ]);
-    }
-
-    #[test]
-    fn operators_are_read_that_sqlparser_does_not_know() {
-        reads(&[
-            ("SELECT a ISNULL, b NOTNULL FROM t", "SELECT a IS NULL, b IS NOT NULL FROM t"),
-            ("SELECT a FROM t WHERE a isnull AND b", "SELECT a FROM t WHERE a IS NULL AND b"),
-            (
-                "SELECT a BETWEEN SYMMETRIC 2 AND 1 AND b",
-                "SELECT ((a BETWEEN 2 AND 1) OR (a BETWEEN 1 AND 2)) AND b",
-            ),
-            ("SELECT a LIKE ANY (ARRAY['b'])", "SELECT a ~~ ANY (ARRAY['b'])"),
-            ("SELECT a NOT ILIKE ALL ('{b}')", "SELECT a !~~* ALL ('{b}')"),
-            ("SELECT 'a'\n'b'", "SELECT 'ab'"),
-            ("SELECT a OPERATOR(pg_catalog.=) ANY (b) FROM t", "SELECT a = ANY (b) FROM t"),
-            ("SELECT a OPERATOR(<>) ALL (b) FROM t", "SELECT a <> ALL (b) FROM t"),
-            ("CREATE TABLE t (a text ARRAY, b int)", "CREATE TABLE t (a text[], b int)"),
-            ("SELECT ARRAY[1], '{}'::varchar(3) array", "SELECT ARRAY[1], '{}'::varchar(3)[]"),
-        ]);
-        assert_eq!(
-            statements("SELECT (VALUES (1)), 2 = ANY (VALUES (1), (2))").unwrap()[0].to_string(),
-            "SELECT ((VALUES (1))), 2 = ANY(VALUES (1), (2))"
-        );
-    }
-}
+mod tests;

@@ -69,7 +69,7 @@ impl Replay {
             person: is_record.then_some(&person),
             observed_at: at,
         };
-        self.subjects.push(self.resolver.add(subject).unwrap());
+        self.subjects.push(self.resolver.add(&[subject]).unwrap());
     }
 
     /// Resolves lines that all say something else, all of them at once: many would take long one after the other.

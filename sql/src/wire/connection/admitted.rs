@@ -55,7 +55,7 @@ impl Admitted {
                 // Drivers send the zone of their machine unasked; a name that is unknown here must not keep them out.
                 Err(error) if name.eq_ignore_ascii_case("timezone") => {
                     let text = format!("{error}; the session stays in UTC");
-                    message::notice("WARNING", error.sqlstate, &text, &mut greeting);
+                    message::notice("WARNING", error.sqlstate, &text.into(), &mut greeting);
                     continue;
                 }
                 Err(error) => return Err(error),

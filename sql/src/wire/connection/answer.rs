@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use datafusion::execution::memory_pool::MemoryPool;
+use engine::analytics::Notice;
 
 use super::Connection;
 use super::portal::Unsent;
@@ -27,7 +28,7 @@ pub(super) struct Answer {
 /// What was told of an outcome.
 pub(super) struct Told {
     pub(super) tag: String,
-    pub(super) notices: Vec<String>,
+    pub(super) notices: Vec<Notice>,
     pub(super) unsent: Option<Unsent>,
 }
 

@@ -195,12 +195,15 @@ impl Connection {
 
     /// Says that the next statement may come.
     fn ready(&mut self) {
-        self.report_settings();
         let status = match self.session.transaction.state() {
             TransactionState::Idle => TransactionStatus::Idle,
             TransactionState::Block => TransactionStatus::Transaction,
             TransactionState::Failed => TransactionStatus::Error,
         };
+        // What a block that failed has set is undone with it, or with the part of it behind a savepoint.
+        if status != TransactionStatus::Error {
+            self.report_settings();
+        }
         // In a block the client hears nothing, as its statements see nothing of what others do meanwhile.
         self.at_rest = status == TransactionStatus::Idle;
         if self.at_rest {

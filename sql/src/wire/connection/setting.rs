@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
+use engine::analytics::Notice;
 use engine::query::postgres::Configured;
 
 use super::portal::place_of;
@@ -197,14 +198,14 @@ impl Connection {
     /// Sends a warning, if they are wanted.
     pub(super) fn warn(&mut self, sqlstate: &str, text: &str) {
         if self.session.settings.wants_warnings() {
-            message::notice("WARNING", sqlstate, text, &mut self.outbox);
+            message::notice("WARNING", sqlstate, &text.into(), &mut self.outbox);
         }
     }
 
     /// Sends a notice, if they are wanted.
-    pub(super) fn notice(&mut self, text: &str) {
+    pub(super) fn notice(&mut self, notice: &Notice) {
         if self.session.settings.wants_notices() {
-            message::notice("NOTICE", "00000", text, &mut self.outbox);
+            message::notice("NOTICE", notice.sqlstate, notice, &mut self.outbox);
         }
     }
 }

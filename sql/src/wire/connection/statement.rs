@@ -252,8 +252,12 @@ impl Connection {
             let planned = self.plan(read.clone(), vec![]).await;
             planned.map_err(|halt| halt.at(place_of(how.source, Some(parsed))))?;
         }
-        if tag != dialect::LOCK {
-            self.notice("statistics are kept with the rows: there is nothing to do");
+        match tag {
+            dialect::LOCK => {}
+            "ALTER TABLE" => {
+                self.notice(&"rows are merged in the background: there is nothing to do".into());
+            }
+            _ => self.notice(&"statistics are kept with the rows: there is nothing to do".into()),
         }
         Ok(tag.to_owned())
     }
@@ -354,13 +358,14 @@ impl Connection {
         }
         let nowhere = Place { source, ..Place::NOWHERE };
         let values = self.values_of(arguments).await.map_err(|halt| halt.at(nowhere))?;
-        let cast = |(value, parameter): (ScalarValue, &Parameter)| {
-            parameter::cast(value, &parameter.field)
+        let zone = self.session.settings.zone();
+        let given = |(value, parameter): (ScalarValue, &Parameter)| {
+            parameter::given(value, oid_of(parameter), &parameter.field, &zone)
         };
         let values = values
             .into_iter()
             .zip(&prepared.parameters)
-            .map(cast)
+            .map(given)
             .collect::<Result<Vec<_>, _>>()?;
         Ok((prepared, values))
     }

@@ -172,6 +172,10 @@ impl Connection {
             let name = format!("{prefix}transaction_read_only");
             self.set_read_only(&name, read_only, !session).await?;
         }
+        // There is nothing to wait for, but the statement comes too late all the same.
+        if !session && modes.deferrable.is_some() {
+            check_first(self.session.engine.has_read())?;
+        }
         Ok("SET".to_owned())
     }
 
@@ -186,7 +190,6 @@ impl Connection {
                 sqlstate::NO_ACTIVE_SQL_TRANSACTION,
                 "SET CONSTRAINTS can only be used in transaction blocks",
             );
-            return Ok("SET CONSTRAINTS".to_owned());
         }
         let engine = self.session.engine.clone();
         let set = self.on_cpu(move |_| {
@@ -230,4 +233,14 @@ fn level_named(name: &str) -> Option<&'static str> {
     ["serializable", "repeatable read", "read committed", "read uncommitted"]
         .into_iter()
         .find(|level| *level == name)
+}
+
+/// Refuses to say of a transaction that has read whether it may wait.
+fn check_first(has_read: bool) -> Result<(), WireError> {
+    if !has_read {
+        return Ok(());
+    }
+    let message = "SET TRANSACTION [NOT] DEFERRABLE must be called before any query";
+    let error = WireError::new(sqlstate::ACTIVE_SQL_TRANSACTION, message);
+    Err(error.hint("BEGIN takes it, too."))
 }

@@ -1,5 +1,6 @@
 //! What Arrow and DataFusion say, sorted by SQLSTATE, without the values that running queries put into it.
 
+use arrow::datatypes::DECIMAL128_MAX_PRECISION;
 use arrow::error::ArrowError;
 use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
@@ -18,7 +19,9 @@ pub(super) fn from_arrow(error: &ArrowError) -> WireError {
         {
             too_large(message)
         }
-        ArrowError::CastError(message) | ArrowError::ParseError(message) => bad_value(message),
+        ArrowError::CastError(message) | ArrowError::ParseError(message) => {
+            numeric_overflow(message).unwrap_or_else(|| bad_value(message))
+        }
         ArrowError::ComputeError(message) | ArrowError::InvalidArgumentError(message) => {
             failed_run(message)
         }
@@ -149,6 +152,10 @@ fn from_plan(message: &str, place: Place<'_>) -> WireError {
         return WireError::new("42883", format!("operator does not exist: {left} = {right}"))
             .hint("Cast one of the two sides; an array that a subquery gives is looked through behind a cast: x = ANY ((SELECT ...)::integer[]).");
     }
+    if message.eq_ignore_ascii_case("step cannot be zero") {
+        return WireError::new(sqlstate::INVALID_PARAMETER_VALUE, "step size cannot equal zero")
+            .hint("Take a step that leads from the start to the stop.");
+    }
     // Of one that is written out as such more is said.
     for (clause, sqlstate) in [("LIMIT", "2201W"), ("OFFSET", "2201X")] {
         if message.strip_prefix(clause).is_some_and(|rest| rest.starts_with(" must be >=")) {
@@ -186,6 +193,9 @@ fn from_parser(message: &str, place: Place<'_>) -> WireError {
 
 /// Says what a running query may say about its failure: which kind it was.
 fn failed_run(message: &str) -> WireError {
+    if let Some(overflow) = numeric_overflow(message) {
+        return overflow;
+    }
     let lower = message.to_ascii_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
     if has(&["divide by zero", "division by zero"]) {
@@ -243,6 +253,39 @@ fn invalid_pattern() -> WireError {
 fn too_large(message: &str) -> WireError {
     let name = type_wanted(message).unwrap_or("value");
     WireError::new("22003", format!("{name} out of range"))
+}
+
+/// A number that has more digits than its `numeric(precision, scale)`. Of the message only the type is told, never the value.
+fn numeric_overflow(message: &str) -> Option<WireError> {
+    let (precision, scale) = match message.split_once(" to store in a Decimal128 of precision ") {
+        // "... of precision 8. Max is 999999.99", or "Min is -999999.99".
+        Some((_, rest)) => {
+            let (precision, bound) = rest.split_once(". ")?;
+            let digits = bound.split_once('.').map_or("", |(_, digits)| digits);
+            (precision, digits.chars().take_while(char::is_ascii_digit).count())
+        }
+        None => {
+            let (_, rest) = message.split_once("Cannot cast to Decimal128(")?;
+            let (precision, rest) = rest.split_once(", ")?;
+            let (scale, _) = rest.split_once("). Overflowing on ")?;
+            (precision, scale.parse().ok()?)
+        }
+    };
+    let precision: usize = precision.parse().ok()?;
+    if precision >= usize::from(DECIMAL128_MAX_PRECISION) {
+        // Nobody declared it: plain `numeric` has as many as there can be.
+        return None;
+    }
+    let bound = match precision.saturating_sub(scale) {
+        0 => "1".to_owned(),
+        whole => format!("10^{whole}"),
+    };
+    let detail = format!(
+        "A field with precision {precision}, scale {scale} must round to an absolute value less than {bound}."
+    );
+    let hint = "Give the column or the cast more digits, or leave such values out.";
+    let wire = WireError::new("22003", "numeric field overflow").hint(hint);
+    Some(WireError { detail: Some(detail.into()), ..wire })
 }
 
 /// The type that a message about a cast ends in: "Cannot cast string 'x' to value of Int64 type".

@@ -24,21 +24,31 @@ pub(crate) fn from_engine(error: &engine::Error, phase: Phase, place: Place<'_>)
         engine::Error::Query(error) => return from_query(error, phase, place),
         engine::Error::Refresh { failed } => return from_refresh(error, failed),
         engine::Error::Definition { source, .. } => return from_definition(error, source),
-        engine::Error::Missing { kind: "table" | "view" | "sequence", .. } => {
-            ("42P01", error.hint())
-        }
+        engine::Error::Missing {
+            kind: "table" | "view" | "materialized view" | "sequence",
+            ..
+        } => ("42P01", error.hint()),
         engine::Error::Unavailable { .. } => (error.sqlstate(), Some("Try again.".to_owned())),
         error => (error.sqlstate(), error.hint()),
     };
-    let mut wire = WireError::new(sqlstate, error.to_string());
+    let mut wire = WireError::new(sqlstate, error.to_string()).of(error.violated());
     wire.detail = error.detail().map(Box::from);
     wire.hint = hint.filter(|hint| !hint.is_empty()).map(Cow::Owned);
     match error {
-        // A setting is named by a text, at which PostgreSQL does not point.
-        engine::Error::Missing { kind, name, .. } if *kind != "setting" => {
+        engine::Error::Missing { kind, name, .. } => {
+            // A name without a schema is told as it is written.
+            if *kind == "relation"
+                && let Some(bare) = name.strip_prefix("analytics.")
+                && !place.has_word(name)
+                && place.has_word(bare)
+            {
+                wire.message = format!("relation \"{bare}\" does not exist").into();
+            }
             // A statement that writes names it with its schema or without.
             let last = || place.of_word(name.rsplit('.').next().filter(|_| writes(place.text))?);
-            wire.position = place.of_word(name).or_else(last);
+            // PostgreSQL points at none of what is to be dropped.
+            let is_dropped = matches!(*kind, "table" | "view" | "materialized view" | "sequence");
+            wire.position = place.of_word(name).or_else(last).filter(|_| !is_dropped);
         }
         engine::Error::Standard { sqlstate: "42703", message, .. } if writes(place.text) => {
             let column = message.strip_prefix("column \"").and_then(|rest| rest.split('"').next());
@@ -189,6 +199,41 @@ mod tests {
     }
 
     #[test]
+    fn numbers_with_too_many_digits_are_told_by_their_type() {
+        let told = |message: &str| {
+            let error = ArrowError::InvalidArgumentError(message.into()).into();
+            let wire = wire(error, Phase::Running, "select 1");
+            (wire.sqlstate, wire.message, wire.detail.map(String::from))
+        };
+        let detail = |precision: &str, bound: &str| {
+            Some(format!(
+                "A field with precision {precision} must round to an absolute value less than {bound}."
+            ))
+        };
+        let overflow = |detail| ("22003", Cow::Borrowed("numeric field overflow"), detail);
+        for (message, of) in [
+            (
+                "1234567.50 is too large to store in a Decimal128 of precision 8. Max is 999999.99",
+                detail("8, scale 2", "10^6"),
+            ),
+            (
+                "-1234567.50 is too small to store in a Decimal128 of precision 8. Min is -999999.99",
+                detail("8, scale 2", "10^6"),
+            ),
+            (
+                "123456 is too large to store in a Decimal128 of precision 3. Max is 999",
+                detail("3, scale 0", "10^3"),
+            ),
+            ("Cannot cast to Decimal128(2, 2). Overflowing on 100.0", detail("2, scale 2", "1")),
+        ] {
+            assert_eq!(told(message), overflow(of), "{message}");
+        }
+        // A cast that nobody wrote says nothing of digits.
+        let inner = "9 is too large to store in a Decimal128 of precision 38. Max is 9";
+        assert_eq!(told(inner), ("22003", Cow::Borrowed("value out of range"), None));
+    }
+
+    #[test]
     fn no_value_of_a_row_is_in_a_message_of_a_running_query() {
         let secret = "ada@example.com";
         for error in [
@@ -233,9 +278,22 @@ mod tests {
             name: "analytics.nope".into(),
             hint: "Look.".into(),
         };
+        let told = |text: &'static str| {
+            let place = Place { source: text, offset: 0, text, prefix: 0 };
+            from_engine(&relation(), Phase::Planning, place).message
+        };
+        assert_eq!(told("TRUNCATE nope"), "relation \"nope\" does not exist");
+        let whole = "relation \"analytics.nope\" does not exist";
+        assert_eq!(told("TRUNCATE analytics.nope"), whole);
+        assert_eq!(told("EXECUTE p"), whole);
         assert_eq!(position(relation(), "UPDATE nope SET a = 1"), Some(8));
         assert_eq!(position(relation(), "DELETE FROM analytics.nope"), Some(13));
         assert_eq!(position(relation(), "TRUNCATE nope"), None);
+        for kind in ["table", "view", "materialized view", "sequence"] {
+            let dropped =
+                engine::Error::Missing { kind, name: "nope".into(), hint: "Look.".into() };
+            assert_eq!(position(dropped, "DROP TABLE nope"), None, "{kind}");
+        }
         let column = || engine::Error::Standard {
             sqlstate: "42703",
             message: "column \"nope\" of relation \"odd\" does not exist".into(),

@@ -17,6 +17,8 @@ pub(crate) use place::Place;
 
 use std::borrow::Cow;
 
+use ::engine::Violated;
+
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Severity {
@@ -52,8 +54,17 @@ pub(crate) struct WireError {
     pub(crate) hint: Option<Cow<'static, str>>,
     /// Where in the statement, in characters from 1.
     pub(crate) position: Option<usize>,
+    /// What is known of the rows that it is about; few errors are.
+    pub(crate) rows: Option<Box<AboutRows>>,
+}
+
+/// What an error says of rows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct AboutRows {
     /// Where in the rows that the client sends.
-    pub(crate) context: Option<Box<CopyContext>>,
+    context: Option<CopyContext>,
+    /// Which constraint or column they violate.
+    violated: Option<Violated>,
 }
 
 /// SQLSTATE codes that the front itself gives.
@@ -101,7 +112,7 @@ impl WireError {
             detail: None,
             hint: None,
             position: None,
-            context: None,
+            rows: None,
         }
     }
 
@@ -132,8 +143,28 @@ impl WireError {
 
     /// Adds where in the rows of a COPY it is.
     pub(crate) fn within(mut self, context: Option<CopyContext>) -> WireError {
-        self.context = context.map(Box::new);
+        if context.is_some() {
+            self.rows.get_or_insert_default().context = context;
+        }
         self
+    }
+
+    /// Adds what rows violate.
+    pub(crate) fn of(mut self, violated: Option<&Violated>) -> WireError {
+        if violated.is_some() {
+            self.rows.get_or_insert_default().violated = violated.cloned();
+        }
+        self
+    }
+
+    /// Returns where in the rows of a COPY it is.
+    pub(crate) fn context(&self) -> Option<&CopyContext> {
+        self.rows.as_ref()?.context.as_ref()
+    }
+
+    /// Returns what rows violate.
+    pub(crate) fn violated(&self) -> Option<&Violated> {
+        self.rows.as_ref()?.violated.as_ref()
     }
 
     /// Turns it into one that ends the connection.

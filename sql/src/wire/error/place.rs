@@ -41,18 +41,31 @@ impl Place<'_> {
 
     /// Returns the position of a word of the statement if it stands there exactly once.
     pub(crate) fn of_word(&self, word: &str) -> Option<usize> {
+        match self.words(word).as_slice() {
+            [at] => Some(self.start() + self.text[..*at].chars().count()),
+            _ => None,
+        }
+    }
+
+    /// Tells whether a word of the statement is this one.
+    pub(crate) fn has_word(&self, word: &str) -> bool {
+        !self.words(word).is_empty()
+    }
+
+    /// Returns the bytes of the statement at which a word stands.
+    fn words(&self, word: &str) -> Vec<usize> {
         if word.is_empty() || !word.is_ascii() {
-            return None;
+            return vec![];
         }
         let text = self.text.to_ascii_lowercase();
         let word = word.to_ascii_lowercase();
         let is_part = |letter: char| letter.is_alphanumeric() || letter == '_' || letter == '$';
-        let mut found = text.match_indices(&word).filter(|(at, _)| {
+        let found = text.match_indices(&word).map(|(at, _)| at);
+        let found = found.filter(|at| {
             !text[..*at].chars().next_back().is_some_and(is_part)
                 && !text[at + word.len()..].chars().next().is_some_and(is_part)
         });
-        let (at, _) = found.next()?;
-        found.next().is_none().then(|| self.start() + text[..at].chars().count())
+        found.collect()
     }
 
     /// Returns the position of the statement's first character.

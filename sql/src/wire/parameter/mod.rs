@@ -53,9 +53,24 @@ fn written_array(oid: u32, field: &Field) -> Option<u32> {
     if is_array { element_of(PgType::of(field).oid) } else { None }
 }
 
+/// Returns the value of a parameter that `EXECUTE` gives as an expression, of which a text is read as a literal of the type is.
+pub(crate) fn given(
+    value: ScalarValue,
+    oid: u32,
+    field: &Field,
+    zone: &Zone,
+) -> Result<ScalarValue, WireError> {
+    let read = match (value.try_as_str().flatten(), element_of(oid)) {
+        (Some(text), Some(element)) => Some(array::from_text(text, element, zone)?),
+        (Some(text), None) => Some(text::scalar(text, oid, zone)?),
+        (None, _) => None,
+    };
+    cast(read.unwrap_or(value), field)
+}
+
 /// Casts a value to the type of a parameter. Decimals stay as they are, whatever precision and scale the plan has found:
 /// a parameter of type numeric has neither, and what it is compared with or added to must meet all of its digits.
-pub(crate) fn cast(value: ScalarValue, field: &Field) -> Result<ScalarValue, WireError> {
+fn cast(value: ScalarValue, field: &Field) -> Result<ScalarValue, WireError> {
     if value.is_null() {
         return null(field);
     }

@@ -33,6 +33,25 @@ async fn statements_answer_with_rows_and_tags() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_failed_block_has_set_is_not_told() {
+    let harness = Harness::start().await;
+    let mut wire = harness.wire().await;
+    for (sql, expected) in [
+        ("BEGIN; SET TimeZone = 'Europe/Warsaw'; SELECT nme FROM t", "CCEZ"),
+        ("ROLLBACK", "CZ"),
+        ("BEGIN; SAVEPOINT a; SET TimeZone = 'Europe/Warsaw'; SELECT nme FROM t", "CCCEZ"),
+        ("ROLLBACK TO a", "CZ"),
+        ("COMMIT", "CZ"),
+        // What the client was told before the block failed is taken back.
+        ("BEGIN; SET TimeZone = 'Europe/Warsaw'", "CCSZ"),
+        ("SELECT nme FROM t", "EZ"),
+        ("ROLLBACK", "CSZ"),
+    ] {
+        assert_eq!(kinds(&wire.query(sql).await), expected, "{sql}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn errors_have_a_position_and_end_their_text() {
     let harness = Harness::start().await;
     let mut wire = harness.wire().await;

@@ -140,9 +140,36 @@ pub(super) fn shows_chosen(plan: &LogicalPlan) -> bool {
 }
 
 /// The same where rows are looked for among those of the plan: an aggregate of all rows has one where there are none, and what
-/// leaves rows out may have none where there are some.
+/// leaves rows out, or looks at some of them alone, may have none where there are some.
 pub(in crate::query::postgres) fn asks_chosen(plan: &LogicalPlan) -> bool {
-    counts_chosen(plan) || holds(plan, |node| is_of_all(node) || leaves_out(node))
+    counts_chosen(plan)
+        || holds(plan, |node| is_of_all(node) || leaves_out(node) || asks_limited(node))
+}
+
+/// Tells whether a limit keeps some of the rows that the row around a plan chooses.
+pub(in crate::query::postgres) fn limits_chosen(plan: &LogicalPlan) -> bool {
+    holds(plan, |node| matches!(node, LogicalPlan::Limit(_)) && !taken(node).is_empty())
+}
+
+/// Tells whether a node asks something of the rows that such a limit keeps.
+fn asks_limited(node: &LogicalPlan) -> bool {
+    match node {
+        LogicalPlan::Filter(filter) => limits_chosen(&filter.input),
+        LogicalPlan::Join(join) => limits_chosen(&join.left) || limits_chosen(&join.right),
+        _ => false,
+    }
+}
+
+/// Tells whether a plan asks something of groups of the rows that the row around it chooses.
+pub(super) fn asks_groups(plan: &LogicalPlan) -> bool {
+    let is_of_groups = |node: &LogicalPlan| {
+        matches!(node, LogicalPlan::Aggregate(aggregate) if !aggregate.aggr_expr.is_empty())
+            && !taken(node).is_empty()
+    };
+    holds(plan, |node| match node {
+        LogicalPlan::Filter(filter) => holds(&filter.input, is_of_groups),
+        _ => false,
+    })
 }
 
 /// Tells whether a node leaves out the first of the rows that the row around it chooses.

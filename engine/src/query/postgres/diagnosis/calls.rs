@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use datafusion::sql::sqlparser::ast::{
     Expr, Function, FunctionArguments, ObjectName, Query, Spanned, UnaryOperator, Value,
-    ValueWithSpan, Visit, Visitor, WindowFrameBound, WindowSpec, WindowType,
+    ValueWithSpan, Visit, Visitor, WindowFrame, WindowFrameBound, WindowSpec, WindowType,
 };
 use datafusion::sql::sqlparser::tokenizer::Span as TextSpan;
 
@@ -264,6 +264,11 @@ fn check_frame(function: &Function) -> Result<()> {
     else {
         return Ok(());
     };
+    let (hint, nowhere) =
+        ("PRECEDING and FOLLOWING say on which side of the row a bound lies.", TextSpan::empty());
+    if let Some(message) = crossed(frame) {
+        return Err(Fault::new("42P20", message, hint).at(nowhere));
+    }
     for (bound, which) in
         [(Some(&frame.start_bound), "starting"), (frame.end_bound.as_ref(), "ending")]
     {
@@ -275,9 +280,22 @@ fn check_frame(function: &Function) -> Result<()> {
         if matches!(by.as_ref(), Expr::UnaryOp { op: UnaryOperator::Minus, expr } if matches!(expr.as_ref(), Expr::Value(_)))
         {
             let message = format!("frame {which} offset must not be negative");
-            let hint = "PRECEDING and FOLLOWING say on which side of the row a bound lies.";
             // Where a sign stands is not known.
-            return Err(Fault::new("22013", message, hint).at(TextSpan::empty()));
+            return Err(Fault::new("22013", message, hint).at(nowhere));
+        }
+        if matches!(by.as_ref(), Expr::Value(value) if matches!(value.value, Value::Null)) {
+            let message = format!("frame {which} offset must not be null");
+            let hint = "Write a number of rows, or UNBOUNDED.";
+            return Err(Fault::new("22004", message, hint).at(nowhere));
+        }
+        let column = outside::see(by, |part| match part {
+            Expr::Identifier(_) | Expr::CompoundIdentifier(_) => ControlFlow::Break(part.span()),
+            _ => ControlFlow::Continue(()),
+        });
+        if let ControlFlow::Break(span) = column {
+            let message = format!("argument of {} must not contain variables", frame.units);
+            let hint = "A frame is as large for each row: write a number.";
+            return Err(Fault::new("42P10", message, hint).at(span));
         }
         let parameter = outside::see(by, |part| match part {
             Expr::Value(ValueWithSpan { value: Value::Placeholder(_), .. }) => {
@@ -292,6 +310,23 @@ fn check_frame(function: &Function) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// What is wrong with a frame that ends before it begins, whatever its bounds are.
+fn crossed(frame: &WindowFrame) -> Option<&'static str> {
+    use WindowFrameBound::{CurrentRow, Following, Preceding};
+    Some(match (&frame.start_bound, frame.end_bound.as_ref()) {
+        (Following(None), _) => "frame start cannot be UNBOUNDED FOLLOWING",
+        (_, Some(Preceding(None))) => "frame end cannot be UNBOUNDED PRECEDING",
+        (CurrentRow, Some(Preceding(_))) => {
+            "frame starting from current row cannot have preceding rows"
+        }
+        (Following(_), Some(Preceding(_) | CurrentRow)) => {
+            "frame starting from following row cannot have preceding rows"
+        }
+        (Following(_), None) => "frame starting from following row cannot end with current row",
+        _ => return None,
+    })
 }
 
 /// Tells whether there is a subquery in a part of a statement.

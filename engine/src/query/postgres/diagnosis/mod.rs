@@ -89,17 +89,22 @@ impl Fault {
     /// Makes an error of it, with a place; an empty span is none.
     fn at(self, span: TextSpan) -> Error {
         let Fault { sqlstate, message, hint, .. } = self;
-        let error = Error::Standard { sqlstate, message, hint };
-        let error = DataFusionError::External(Box::new(error));
-        match Span::try_from_sqlparser_span(span) {
-            Some(span) => error.with_diagnostic(Diagnostic::new_error("", Some(span))).into(),
-            None => error.into(),
-        }
+        at_span(Error::Standard { sqlstate, message, hint }, span)
     }
 
     /// Makes an error of the planner of it, for [`explain`] to find the place of.
     pub(super) fn unlocated(self) -> DataFusionError {
         DataFusionError::External(Box::new(self))
+    }
+}
+
+/// Adds to an error where in the statement it is; an empty span is no place.
+pub(crate) fn at_span(error: Error, span: TextSpan) -> Error {
+    match Span::try_from_sqlparser_span(span) {
+        Some(span) => DataFusionError::External(Box::new(error))
+            .with_diagnostic(Diagnostic::new_error("", Some(span)))
+            .into(),
+        None => error,
     }
 }
 

@@ -24,7 +24,7 @@ use crate::query::postgres::types::RANGE_TYPES;
 const NAMES_MAX: usize = 12;
 
 /// What a function is called elsewhere, or where one can be called, and what stands for it here.
-const ELSEWHERE: [(&str, &str); 30] = [
+const ELSEWHERE: [(&str, &str); 26] = [
     ("nvl", "Use coalesce(a, b)."),
     ("ifnull", "Use coalesce(a, b)."),
     ("isnull", "Use coalesce(a, b), or value IS NULL."),
@@ -51,10 +51,6 @@ const ELSEWHERE: [(&str, &str); 30] = [
     ("listagg", "Use string_agg(value, ',')."),
     ("countif", "Use count(*) FILTER (WHERE condition)."),
     ("safe_cast", "Use CAST(value AS type)."),
-    ("json_each", "Call it in FROM: SELECT key, value FROM json_each(...)."),
-    ("json_each_text", "Call it in FROM: SELECT key, value FROM json_each_text(...)."),
-    ("jsonb_each", "Call it in FROM: SELECT key, value FROM jsonb_each(...)."),
-    ("jsonb_each_text", "Call it in FROM: SELECT key, value FROM jsonb_each_text(...)."),
 ];
 
 /// The answer to a name that means two columns.

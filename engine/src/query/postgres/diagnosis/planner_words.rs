@@ -192,6 +192,11 @@ const CONDITION: &str = "Write a condition: compare it, as in value <> 0 or valu
 fn clauses(message: &str, statement: &Statement) -> Option<Said> {
     if message.contains("must appear in the GROUP BY clause") {
         let column = between(message, "column \"", "\" must appear").unwrap_or("*");
+        // PostgreSQL leaves the schema of a relation out, whether it is written or found by the path.
+        let column = match column.split_once('.') {
+            Some((_, rest)) if rest.contains('.') => rest,
+            _ => column,
+        };
         let star = first_in_selects(statement, |select| {
             let grouped =
                 matches!(&select.group_by, GroupByExpr::Expressions(by, _) if !by.is_empty());
@@ -214,9 +219,29 @@ fn clauses(message: &str, statement: &Statement) -> Option<Said> {
     if message.contains("For SELECT DISTINCT, ORDER BY expressions") {
         return Some(distinct_order(statement));
     }
+    let of_order = [
+        ("GROUPS requires an ORDER BY clause", "GROUPS mode requires an ORDER BY clause"),
+        (
+            "RANGE requires exactly one ORDER BY column",
+            "RANGE with offset PRECEDING/FOLLOWING requires exactly one ORDER BY column",
+        ),
+    ];
+    if let Some((_, said)) = of_order.into_iter().find(|(words, _)| message.contains(words)) {
+        let hint = "Say in which order the rows of the window are: OVER (ORDER BY column ...).";
+        return Some((Fault::new("42P20", said, hint), None));
+    }
     if message.contains("Inconsistent metadata across values list") {
         let hint = "Cast the values of one column to one type.";
         return Some((Fault::new("42804", "VALUES types cannot be matched", hint), None));
+    }
+    if let Some((_, types)) = message.split_once("Inconsistent data type across values list at row")
+        && let Some((was, found)) =
+            types.split_once(". Was ").and_then(|(_, types)| types.split_once(" but found "))
+    {
+        let hint = "Cast the values of one column to one type.";
+        let (was, found) = (postgres_types(was), postgres_types(found));
+        let message = format!("VALUES types {was} and {found} cannot be matched");
+        return Some((Fault::new("42804", message, hint), None));
     }
     None
 }

@@ -11,16 +11,22 @@ fn check_all(cases: &[(&str, &str)]) {
         let sql = marked.replace('¦', "");
         let place = marked.chars().position(|letter| letter == '¦').map(|at| at as u64 + 1);
         let error = check(&parse_one(&sql).unwrap()).unwrap_err();
-        let Error::Query(error) = &error else { panic!("{sql}: {error}") };
-        let found = error.diagnostic().and_then(|diagnostic| diagnostic.span);
+        let (found, inner) = match &error {
+            Error::Query(error) => {
+                let DataFusionError::External(inner) = error.find_root() else {
+                    panic!("{sql}: {error}")
+                };
+                let found = error.diagnostic().and_then(|diagnostic| diagnostic.span);
+                (found, inner.downcast_ref().unwrap())
+            }
+            other => (None, other),
+        };
         // What stands behind something begins at the space before it.
         let found = found.map(|span| match sql.as_bytes()[span.start.column as usize - 1] {
             b' ' => span.start.column + 1,
             _ => span.start.column,
         });
         assert_eq!(found, place, "{sql}");
-        let DataFusionError::External(inner) = error.find_root() else { panic!("{sql}: {error}") };
-        let inner: &Error = inner.downcast_ref().unwrap();
         assert_eq!(inner.sqlstate(), *sqlstate, "{sql}");
         assert!(inner.hint().is_some_and(|hint| hint.len() > 10), "{sql}");
     }

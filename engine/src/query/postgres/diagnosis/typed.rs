@@ -17,6 +17,7 @@ use super::{About, Fault, levels};
 use crate::query::postgres::comparisons::compares;
 use crate::query::postgres::subqueries::has_subquery;
 use crate::query::postgres::types::{self, TYPE_KEY};
+use crate::query::postgres::unknown::is_bytes;
 
 const CAST_ONE: &str = "Cast one of the two to the type of the other: CAST(value AS type).";
 
@@ -171,6 +172,16 @@ fn part_fault(part: &Expr, schema: &Columns<'_>) -> Option<Fault> {
             if list.iter().any(|item| unknown(item).is_some()) =>
         {
             list.iter().find_map(|item| text_fault(item, expr, schema))
+        }
+        // DataFusion would take bytes for letters.
+        Expr::AggregateFunction(call)
+            if call.func.name() == "string_agg"
+                && call.params.args.first().is_some_and(|given| {
+                    given.get_type(&**schema).is_ok_and(|found| is_bytes(&found))
+                }) =>
+        {
+            let hint = "Aggregate digits: decode(string_agg(encode(data, 'hex'), ''), 'hex').";
+            Some(Fault::new("0A000", "string_agg() of bytea is not supported", hint))
         }
         // One that was written into the statement gathers rows of its subquery.
         Expr::AggregateFunction(call)

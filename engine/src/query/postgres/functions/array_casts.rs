@@ -24,17 +24,18 @@ use crate::Error;
 use crate::query::postgres::input::{self, Refusal};
 use crate::query::postgres::rewrite::{ArrayText, malformed_array};
 use crate::query::postgres::types::{is_blank_padded, is_text_of_uuid, pg_type_of};
-use crate::query::postgres::zone::Zone;
+use crate::query::postgres::zone::{DateOrder, Zone};
 use crate::query::stop::check_current;
 
 /// The name of the function that casts arrays.
 pub(in crate::query::postgres) const NAME: &str = "array_cast";
 
 /// Casts an array, or the text of one, to one whose elements are what `leaf` says, in a zone.
-pub(in crate::query::postgres) fn array_cast(array: Expr, leaf: &FieldRef, zone: &str) -> Expr {
+pub(in crate::query::postgres) fn array_cast(array: Expr, leaf: &FieldRef, zone: &Zone) -> Expr {
     let signature = Signature::any(1, Volatility::Immutable);
-    let (leaf, zone) = (Arc::new(leaf.as_ref().clone().with_name("item")), zone.to_owned());
-    ScalarUDF::from(ArrayCast { leaf, zone, signature }).call(vec![array])
+    let leaf = Arc::new(leaf.as_ref().clone().with_name("item"));
+    let (order, zone) = (zone.order(), zone.name().to_owned());
+    ScalarUDF::from(ArrayCast { leaf, zone, order, signature }).call(vec![array])
 }
 
 /// The type of an array of such elements, with as many dimensions as another has; a text has one.
@@ -123,7 +124,8 @@ pub(crate) fn assigned_arrays(
         return None;
     }
     let signature = Signature::any(1, Volatility::Immutable);
-    let cast = ArrayCast { leaf: Arc::clone(leaf), zone: zone.name().to_owned(), signature };
+    let (leaf, order, name) = (Arc::clone(leaf), zone.order(), zone.name().to_owned());
+    let cast = ArrayCast { leaf, zone: name, order, signature };
     let lists = cast.cast(arrays.as_list::<i32>(), zone);
     Some(lists.and_then(|lists| converted(&(Arc::new(lists) as ArrayRef), to)))
 }
@@ -132,6 +134,7 @@ pub(crate) fn assigned_arrays(
 struct ArrayCast {
     leaf: FieldRef,
     zone: String,
+    order: DateOrder,
     signature: Signature,
 }
 
@@ -160,7 +163,7 @@ impl ScalarUDFImpl for ArrayCast {
         };
         let is_constant = matches!(argument, ColumnarValue::Scalar(_));
         let array = argument.to_array(if is_constant { 1 } else { args.number_rows })?;
-        let zone = Zone::parse(&self.zone).unwrap_or_else(Zone::utc);
+        let zone = Zone::parse(&self.zone).unwrap_or_else(Zone::utc).with_order(self.order);
         let list = match array.as_list_opt::<i32>() {
             Some(lists) => self.cast(lists, &zone)?,
             None => self.read(converted(&array, &DataType::Utf8)?.as_string::<i32>(), &zone)?,
@@ -293,7 +296,8 @@ mod tests {
 
     fn cast_of(leaf: Field) -> ArrayCast {
         let signature = Signature::any(1, Volatility::Immutable);
-        ArrayCast { leaf: Arc::new(leaf.with_name("item")), zone: "UTC".to_owned(), signature }
+        let (leaf, zone) = (Arc::new(leaf.with_name("item")), "UTC".to_owned());
+        ArrayCast { leaf, zone, order: DateOrder::default(), signature }
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Functions over bytes: how they are written as text and read back, and how many there are.
 
 mod bits;
+mod convert;
+mod cut;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -19,19 +21,28 @@ use super::bounded::{BATCH_BYTES_MAX, too_large};
 use super::{Body, Call, Function, Kind, failure};
 use crate::Error;
 use crate::query::postgres::input;
-use crate::query::postgres::zone::Zone;
+use crate::query::postgres::unknown::is_bytes;
 
 pub(super) use bits::FUNCTIONS as BITS;
+pub(in crate::query::postgres) use cut::call as cut_call;
+pub(super) use cut::functions as cuts;
 
 pub(super) const FUNCTIONS: &[Function] = &[
     Function::new("encode", &[Kind::Any, Kind::Text], "text", Body::Write(encode))
         .with(Volatility::Immutable),
     Function::new("decode", &[Kind::Text, Kind::Text], "bytea", Body::Column(decode))
         .with(Volatility::Immutable),
-    Function::new("convert_from", &[Kind::Any, Kind::Text], "text", Body::Write(convert_from))
+    Function::new("convert_from", &[Kind::Any, Kind::Text], "text", Body::Write(convert::from))
         .with(Volatility::Immutable),
-    Function::new("convert_to", &[Kind::Text, Kind::Text], "bytea", Body::Column(convert_to))
+    Function::new("convert_to", &[Kind::Text, Kind::Text], "bytea", Body::Column(convert::to))
         .with(Volatility::Immutable),
+    Function::new(
+        "convert",
+        &[Kind::Any, Kind::Text, Kind::Text],
+        "bytea",
+        Body::Column(convert::between),
+    )
+    .with(Volatility::Immutable),
     Function::new("get_byte", &[Kind::Any, Kind::Int], "int4", Body::Int(get_byte))
         .with(Volatility::Immutable),
 ];
@@ -41,21 +52,26 @@ const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz
 /// Letters in a line of base64.
 const LINE: usize = 76;
 
-/// The bytes of an argument. A text is read as a literal of them is.
+/// The bytes of the first argument.
 fn bytes<'a>(call: &'a Call<'_>, row: usize) -> Result<Option<Cow<'a, [u8]>>> {
-    let Some(array) = call.arguments.first().filter(|array| array.is_valid(row)) else {
+    call.arguments.first().map_or(Ok(None), |array| bytes_at(array.as_ref(), row))
+}
+
+/// The bytes of a row. A text is read as a literal of them is.
+fn bytes_at(array: &dyn Array, row: usize) -> Result<Option<Cow<'_, [u8]>>> {
+    if array.is_null(row) {
         return Ok(None);
-    };
-    Ok(Some(Cow::Borrowed(match array.data_type() {
-        DataType::Binary => array.as_binary::<i32>().value(row),
-        DataType::LargeBinary => array.as_binary::<i64>().value(row),
-        DataType::BinaryView => array.as_binary_view().value(row),
-        text if text.is_string() => {
-            return call.text(0, row).map(of_text).transpose();
-        }
+    }
+    Ok(Some(match array.data_type() {
+        DataType::Binary => Cow::Borrowed(array.as_binary::<i32>().value(row)),
+        DataType::LargeBinary => Cow::Borrowed(array.as_binary::<i64>().value(row)),
+        DataType::BinaryView => Cow::Borrowed(array.as_binary_view().value(row)),
+        DataType::Utf8 => of_text(array.as_string::<i32>().value(row))?,
+        DataType::LargeUtf8 => of_text(array.as_string::<i64>().value(row))?,
+        DataType::Utf8View => of_text(array.as_string_view().value(row))?,
         DataType::Null => return Ok(None),
         _ => return plan_err!("a function over bytes takes values of type bytea"),
-    })))
+    }))
 }
 
 fn of_text(text: &str) -> Result<Cow<'_, [u8]>> {
@@ -67,10 +83,7 @@ fn of_text(text: &str) -> Result<Cow<'_, [u8]>> {
 
 /// Reads bytes as they are written in a literal.
 fn read(text: &str) -> Result<Vec<u8>> {
-    match input::read(text, "bytea", &Zone::utc()) {
-        Some(Ok(ScalarValue::Binary(Some(bytes)))) => Ok(bytes),
-        _ => Err(invalid("invalid input syntax for type bytea")),
-    }
+    input::bytea(text).map_err(|refusal| failure(refusal.error("bytea")))
 }
 
 fn encode(call: &Call<'_>, row: usize, out: &mut String) -> Result<bool> {
@@ -116,100 +129,44 @@ fn to_escapes(bytes: &[u8], out: &mut String) {
 
 fn decode(call: &Call<'_>) -> Result<ArrayRef> {
     written(call, "decode", |text, form| match form.to_ascii_lowercase().as_str() {
-        "hex" => {
-            let digits: String = text.split_ascii_whitespace().collect();
-            hex::decode(digits).map_err(|_| invalid("invalid hexadecimal data"))
-        }
-        "base64" => from_base64(text).ok_or_else(|| invalid("invalid base64 data")),
-        "escape" => read(text),
+        "hex" => input::hexadecimal(text).map_err(|refusal| failure(refusal.error("bytea"))),
+        "base64" => from_base64(text).map_err(|message| {
+            let hint = "Input data is missing padding, is truncated, or is otherwise corrupted.";
+            let (message, hint) = (message.to_owned(), hint.to_owned());
+            failure(Error::Standard { sqlstate: "22023", message, hint })
+        }),
+        "escape" => input::escaped(text).map_err(|refusal| failure(refusal.error("bytea"))),
         _ => Err(unknown_form(form)),
     })
 }
 
-fn from_base64(text: &str) -> Option<Vec<u8>> {
+/// Reads base64 as PostgreSQL does, which goes on behind what was filled up.
+fn from_base64(text: &str) -> std::result::Result<Vec<u8>, &'static str> {
     let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
-    let (mut bits, mut count, mut padding) = (0_u32, 0, 0);
-    for letter in text.bytes().filter(|letter| !letter.is_ascii_whitespace()) {
-        if letter == b'=' {
-            padding += 1;
-            continue;
-        }
-        let digit = DIGITS.iter().position(|digit| *digit == letter)?;
-        if padding > 0 {
-            return None;
-        }
-        bits = (bits << 6) | u32::try_from(digit).ok()?;
+    let (mut bits, mut count) = (0_u32, 0);
+    // How many bytes a group has.
+    let mut whole = 3;
+    for letter in text.bytes().filter(|letter| !b" \n\t\r".contains(letter)) {
+        let digit = match DIGITS.iter().position(|digit| *digit == letter) {
+            Some(digit) => digit as u32,
+            None if letter != b'=' => {
+                return Err("invalid symbol found while decoding base64 sequence");
+            }
+            None if whole < 3 => 0,
+            None if count >= 2 => {
+                whole = count - 1;
+                0
+            }
+            None => return Err("unexpected \"=\" while decoding base64 sequence"),
+        };
+        bits = (bits << 6) | digit;
         count += 1;
         if count == 4 {
-            bytes.extend_from_slice(&bits.to_be_bytes()[1..]);
+            bytes.extend_from_slice(&bits.to_be_bytes()[1..=whole]);
             (bits, count) = (0, 0);
         }
     }
-    match (count, padding) {
-        (0, 0) => {}
-        (2, 2) => bytes.push((bits >> 4).to_be_bytes()[3]),
-        (3, 1) => bytes.extend_from_slice(&(bits >> 2).to_be_bytes()[2..]),
-        _ => return None,
-    }
-    Some(bytes)
-}
-
-fn convert_from(call: &Call<'_>, row: usize, out: &mut String) -> Result<bool> {
-    let (Some(bytes), Some(encoding)) = (bytes(call, row)?, call.text(1, row)) else {
-        return Ok(false);
-    };
-    match Encoding::of(encoding)? {
-        Encoding::Utf8 => match std::str::from_utf8(&bytes) {
-            Ok(text) if !text.contains('\0') => out.push_str(text),
-            _ => {
-                return Err(failure(Error::Standard {
-                    sqlstate: "22021",
-                    message: "invalid byte sequence for encoding \"UTF8\"".to_owned(),
-                    hint: "Name the encoding that the bytes have, such as LATIN1.".to_owned(),
-                }));
-            }
-        },
-        Encoding::Latin1 => out.extend(bytes.iter().map(|byte| char::from(*byte))),
-    }
-    Ok(true)
-}
-
-fn convert_to(call: &Call<'_>) -> Result<ArrayRef> {
-    written(call, "convert_to", |text, encoding| match Encoding::of(encoding)? {
-        Encoding::Utf8 => Ok(text.as_bytes().to_vec()),
-        Encoding::Latin1 => {
-            let bytes = text.chars().map(|letter| u8::try_from(u32::from(letter)));
-            bytes.collect::<std::result::Result<_, _>>().map_err(|_| {
-                failure(Error::Standard {
-                    sqlstate: "22P05",
-                    message: "a character has no equivalent in encoding \"LATIN1\"".to_owned(),
-                    hint: "Use UTF8, which has all of them.".to_owned(),
-                })
-            })
-        }
-    })
-}
-
-/// How letters become bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Encoding {
-    Utf8,
-    Latin1,
-}
-
-impl Encoding {
-    fn of(name: &str) -> Result<Self> {
-        let plain: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
-        match plain.to_ascii_lowercase().as_str() {
-            "utf8" | "unicode" => Ok(Encoding::Utf8),
-            "latin1" | "iso88591" => Ok(Encoding::Latin1),
-            _ => Err(failure(Error::Standard {
-                sqlstate: "0A000",
-                message: format!("encoding \"{name}\" is not supported"),
-                hint: "There are UTF8 and LATIN1.".to_owned(),
-            })),
-        }
-    }
+    if count == 0 { Ok(bytes) } else { Err("invalid base64 end sequence") }
 }
 
 fn get_byte(call: &Call<'_>, row: usize) -> Result<Option<i64>> {
@@ -244,13 +201,9 @@ fn written(
 }
 
 fn unknown_form(form: &str) -> DataFusionError {
-    invalid(&format!("unrecognized encoding: \"{form}\""))
-}
-
-fn invalid(message: &str) -> DataFusionError {
     failure(Error::Standard {
         sqlstate: "22023",
-        message: message.to_owned(),
+        message: format!("unrecognized encoding: \"{form}\""),
         hint: "Bytes are written in hex, base64 or escape.".to_owned(),
     })
 }
@@ -282,10 +235,6 @@ struct Length {
     signature: Signature,
 }
 
-fn is_bytes(data_type: &DataType) -> bool {
-    matches!(data_type, DataType::Binary | DataType::LargeBinary | DataType::BinaryView)
-}
-
 impl ScalarUDFImpl for Length {
     fn name(&self) -> &str {
         self.inner.name()
@@ -301,14 +250,14 @@ impl ScalarUDFImpl for Length {
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
         match types {
-            [one] if is_bytes(one) => Ok(DataType::Int32),
+            [one, ..] if is_bytes(one) => Ok(DataType::Int32),
             _ => self.inner.return_type(types),
         }
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
         match args.arg_fields {
-            [one] if is_bytes(one.data_type()) => {
+            [one, ..] if is_bytes(one.data_type()) => {
                 let length = one.as_ref().clone().with_name(self.name());
                 let length = length.with_data_type(DataType::Int32).with_metadata(HashMap::new());
                 Ok(Arc::new(length))
@@ -322,6 +271,14 @@ impl ScalarUDFImpl for Length {
             // Of large texts DataFusion's is a bigint.
             [DataType::LargeUtf8] => Ok(vec![DataType::Utf8View]),
             [one] if one.is_string() || is_bytes(one) => Ok(vec![one.clone()]),
+            // In an encoding bytes are letters.
+            [one, encoding]
+                if self.name() == LETTERS
+                    && is_bytes(one)
+                    && (encoding.is_string() || encoding.is_null()) =>
+            {
+                Ok(vec![one.clone(), DataType::Utf8])
+            }
             [DataType::Null] => Ok(vec![DataType::Utf8]),
             [_] if self.name() == LETTERS => Ok(vec![DataType::Utf8]),
             [other] => plan_err!("Function '{}' does not take {other}", self.name()),
@@ -330,6 +287,9 @@ impl ScalarUDFImpl for Length {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        if let [bytes, encoding] = args.args.as_slice() {
+            return letters(bytes, encoding, args.number_rows);
+        }
         let [one] = args.args.as_slice() else {
             return internal_err!("length takes one argument");
         };
@@ -348,6 +308,28 @@ impl ScalarUDFImpl for Length {
         }
         Ok(ColumnarValue::Array(Arc::new(lengths)))
     }
+}
+
+/// Counts the letters of bytes in an encoding.
+fn letters(bytes: &ColumnarValue, encoding: &ColumnarValue, rows: usize) -> Result<ColumnarValue> {
+    let is_constant =
+        [bytes, encoding].into_iter().all(|value| matches!(value, ColumnarValue::Scalar(_)));
+    let rows = if is_constant { 1 } else { rows };
+    let (bytes, encodings) = (bytes.to_array(rows)?, encoding.to_array(rows)?);
+    let encodings = encodings.as_string::<i32>();
+    let mut counts = Int32Array::builder(rows);
+    for row in 0..rows {
+        let encoding = encodings.is_valid(row).then(|| encodings.value(row));
+        counts.append_option(match bytes_at(bytes.as_ref(), row)?.zip(encoding) {
+            Some((bytes, encoding)) => convert::letters(&bytes, encoding)?,
+            None => None,
+        });
+    }
+    let counts = counts.finish();
+    Ok(match is_constant {
+        true => ColumnarValue::Scalar(ScalarValue::try_from_array(&counts, 0)?),
+        false => ColumnarValue::Array(Arc::new(counts)),
+    })
 }
 
 fn counted<'a>(all: impl Iterator<Item = Option<&'a [u8]>>, each: i32) -> Int32Array {
@@ -371,9 +353,10 @@ mod tests {
         to_base64(&[0; 60], &mut long);
         assert_eq!(long.find('\n'), Some(76));
         assert_eq!(from_base64(&long).unwrap(), [0; 60]);
-        for wrong in ["YQ", "YQ=", "Y===", "YQ==YQ==", "*"] {
-            assert_eq!(from_base64(wrong), None, "{wrong}");
+        for wrong in ["YQ", "YQ=", "Y===", "=", "*"] {
+            assert!(from_base64(wrong).is_err(), "{wrong}");
         }
+        assert_eq!(from_base64("YQ==YWJj").unwrap(), b"aa");
         let mut escaped = String::new();
         to_escapes(b"a\\\0\xff", &mut escaped);
         assert_eq!(escaped, "a\\\\\\000\\377");

@@ -1,6 +1,8 @@
 //! Functions that describe objects of the catalog.
 
-use datafusion::common::Result;
+use datafusion::arrow::array::AsArray;
+use datafusion::arrow::datatypes::Int64Type;
+use datafusion::common::{Result, plan_err};
 
 use super::{Body, Call, Function, Kind, definitions_of, names};
 use crate::query::postgres::catalog::{
@@ -22,6 +24,7 @@ const ANY_CHANGE: i64 = 8 | 4 | 16;
 pub(super) const FUNCTIONS: &[Function] = &[
     Function::new("format_type", &[Kind::Int, Kind::Int], "text", Body::Text(format_type))
         .with_nulls(),
+    Function::new("oidvectortypes", &[Kind::Any], "text", Body::Text(listed_types)),
     Function::new("pg_get_userbyid", OID, "name", Body::Text(user_name)),
     Function::new(
         "pg_get_expr",
@@ -127,6 +130,23 @@ fn format_type(call: &Call<'_>, row: usize) -> Result<Option<String>> {
         )));
     }
     Ok(Some(types::format_type(oid, call.int(1, row).unwrap_or(-1))))
+}
+
+/// The types of a list of them, as of the parameters of a function.
+fn listed_types(call: &Call<'_>, row: usize) -> Result<Option<String>> {
+    let Some(given) = call.arguments.first() else { return Ok(None) };
+    if given.data_type().is_null() {
+        return Ok(None);
+    }
+    let Some(lists) = given.as_list_opt::<i32>() else {
+        return plan_err!("function oidvectortypes does not take {}", given.data_type());
+    };
+    let list = lists.value(row);
+    let Some(oids) = list.as_primitive_opt::<Int64Type>() else {
+        return plan_err!("function oidvectortypes does not take {}", given.data_type());
+    };
+    let names = oids.iter().map(|oid| types::format_type(oid.unwrap_or_default(), -1));
+    Ok(Some(names.collect::<Vec<_>>().join(", ")))
 }
 
 fn user_name(call: &Call<'_>, row: usize) -> Result<Option<String>> {

@@ -28,7 +28,7 @@ use self::measure::{bytes, compacted, elements};
 use super::arrays::check_parts;
 use super::{array_keys, failure};
 use crate::Error;
-use crate::query::postgres::types::TYPE_KEY;
+use crate::query::postgres::types::{TYPE_KEY, array_of_documents};
 use crate::query::stop::check_current;
 
 /// Bytes that are held for one value at most: by each partition of its rows, and once more for all of them.
@@ -151,7 +151,15 @@ impl AggregateUDFImpl for Holding {
     }
 
     fn return_field(&self, fields: &[FieldRef]) -> Result<FieldRef> {
-        self.inner.inner().return_field(fields)
+        let field = self.inner.inner().return_field(fields)?;
+        let logical = fields.first().and_then(|element| array_of_documents(element));
+        Ok(match logical.filter(|_| self.name == "array_agg") {
+            Some(logical) => {
+                let metadata = [(TYPE_KEY.to_owned(), logical.to_owned())].into();
+                Arc::new(Arc::unwrap_or_clone(field).with_metadata(metadata))
+            }
+            None => field,
+        })
     }
 
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {

@@ -2,12 +2,17 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::arrow::array::{Array, AsArray};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Int64Type};
 use datafusion::common::Result;
 use datafusion::logical_expr::type_coercion::functions::fields_with_udf;
 use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
+
+use super::failure;
+use crate::Error;
 
 /// Puts the function around that which counts in bigints.
 pub(super) fn of(inner: ScalarUDF) -> ScalarUDF {
@@ -28,6 +33,29 @@ fn are_integers(types: &[DataType]) -> bool {
     };
     types.iter().any(is_integer)
         && types.iter().all(|data_type| is_integer(data_type) || data_type.is_null())
+}
+
+/// Fails if a step is zero, which leads nowhere. There is no series where an argument is null.
+fn refuse_zero(args: &ScalarFunctionArgs) -> Result<()> {
+    let [start, stop, step] = args.args.as_slice() else { return Ok(()) };
+    if !step.data_type().is_integer() {
+        return Ok(());
+    }
+    let rows = args.number_rows;
+    let (start, stop) = (start.to_array(rows)?, stop.to_array(rows)?);
+    let steps = cast(&step.to_array(rows)?, &DataType::Int64)?;
+    let steps = steps.as_primitive::<Int64Type>();
+    let leads_nowhere = |(row, step): (usize, Option<i64>)| {
+        step == Some(0) && start.is_valid(row) && stop.is_valid(row)
+    };
+    match steps.iter().enumerate().any(leads_nowhere) {
+        true => Err(failure(Error::Standard {
+            sqlstate: "22023",
+            message: "step size cannot equal zero".to_owned(),
+            hint: "Take a step that leads from the start to the stop.".to_owned(),
+        })),
+        false => Ok(()),
+    }
 }
 
 fn list_of(element: DataType) -> DataType {
@@ -61,6 +89,7 @@ impl ScalarUDFImpl for IntegerSeries {
     }
 
     fn invoke_with_args(&self, mut args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        refuse_zero(&args)?;
         let to = args.return_field.data_type().clone();
         if to != list_of(DataType::Int32) {
             return self.inner.invoke_with_args(args);

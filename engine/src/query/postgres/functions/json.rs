@@ -3,6 +3,7 @@
 //! The text is written as PostgreSQL writes it: `json` keeps keys as they come, `jsonb` sorts them by length and keeps the
 //! last of equal ones. The rewriting of statements makes the aggregates `array_agg` of texts that are put together here.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringArray};
@@ -17,7 +18,8 @@ use super::jsonb::steps;
 use super::text_of::texts;
 use super::{Body, Call, Function, Kind, failure};
 use crate::Error;
-use crate::query::postgres::types::TYPE_KEY;
+use crate::query::postgres::rewrite::ArrayText;
+use crate::query::postgres::types::{TYPE_KEY, document_in};
 use crate::query::postgres::zone::Zone;
 use crate::query::postgres::zone_of;
 use crate::query::stop::check_current;
@@ -97,8 +99,11 @@ fn object(call: &Call<'_>, style: Style) -> Result<ArrayRef> {
             let (key, value) = (&columns[2 * at], &columns[2 * at + 1]);
             if key.array.is_null(row) {
                 return Err(failure(Error::Standard {
-                    sqlstate: "22004",
-                    message: format!("argument {} cannot be null", 2 * at + 1),
+                    sqlstate: "22023",
+                    message: match style {
+                        Style::Json => format!("argument {} cannot be null", 2 * at + 1),
+                        Style::Jsonb => format!("argument {}: key must not be null", 2 * at + 1),
+                    },
                     hint: "Object keys should be text.".to_string(),
                 }));
             }
@@ -129,7 +134,18 @@ fn of_texts(call: &Call<'_>, row: usize, style: Style, out: &mut String) -> Resu
         let hint = "Give names and values in turn: json_object('{name,value}').".to_owned();
         failure(Error::Standard { sqlstate, message: message.to_owned(), hint })
     };
-    let Some(names) = steps(call, 0, row)? else { return Ok(false) };
+    // Pairs may be arrays of their own.
+    let written = call.text(0, row).filter(|_| call.arguments.len() == 1).and_then(ArrayText::read);
+    let names = match written.filter(|array| array.lengths.len() == 2) {
+        Some(ArrayText { lengths, .. }) if lengths[1] != 2 => {
+            return Err(refused("2202E", "array must have two columns"));
+        }
+        Some(ArrayText { elements, .. }) => {
+            Some(elements.into_iter().map(|element| element.map(Cow::Owned)).collect())
+        }
+        None => steps(call, 0, row)?,
+    };
+    let Some(names) = names else { return Ok(false) };
     let pairs: Vec<_> = if call.arguments.len() > 1 {
         let Some(values) = steps(call, 1, row)? else { return Ok(false) };
         if names.len() != values.len() {
@@ -325,7 +341,14 @@ impl Column {
             }
             number if number.is_numeric() => Column { array: text(array)?, form: Form::Plain },
             DataType::List(item) => {
-                let elements = of(array.as_list::<i32>().values(), item)?;
+                let item = match document_in(field, item) {
+                    Some(logical) => {
+                        let metadata = [(TYPE_KEY.to_owned(), logical.to_owned())].into();
+                        Arc::new(item.as_ref().clone().with_metadata(metadata))
+                    }
+                    None => Arc::clone(item),
+                };
+                let elements = of(array.as_list::<i32>().values(), &item)?;
                 Column { array: array.clone(), form: Form::List(Box::new(elements)) }
             }
             DataType::Struct(fields) => {

@@ -12,6 +12,7 @@ mod array_casts;
 mod array_keys;
 mod arrays;
 mod average;
+mod binned;
 pub(super) mod bounded;
 mod bytes;
 mod call;
@@ -57,6 +58,7 @@ mod part;
 mod patterns;
 mod privileges;
 mod record;
+mod records_of;
 mod regexp;
 mod rounded;
 mod sequences;
@@ -97,6 +99,7 @@ pub(super) use array_casts::{
     NAME as ARRAY_CAST, array_cast, array_of, is_cut, is_other_cast, leaf_of, reads_uuids,
 };
 pub(super) use array_keys::array_order;
+pub(super) use bytes::cut_call;
 pub(super) use call::{Body, Call, Function, Kind};
 pub(super) use chosen::NAMES as CHOOSING;
 pub(in crate::query) use compared::own;
@@ -127,6 +130,7 @@ pub(super) use overlaps::NAME as OVERLAPS;
 pub(super) use part::{EXTRACT, WHOLE_PRECISION, extract};
 pub(super) use patterns::{Matching, matching};
 pub(super) use record::{FOUND as RECORD_FOUND, NAME as RECORD};
+pub(super) use records_of::NAME as RECORDS_OF;
 pub(super) use rounded::rounded;
 pub(super) use server::TRANSACTION_AGE;
 pub(super) use set_parts::set_part;
@@ -189,6 +193,7 @@ pub fn functions(facts: &Arc<SessionFacts>) -> Vec<ScalarUDF> {
         .chain([
             type_of::type_of(),
             expand::expand(),
+            records_of::records_of(),
             flat::function(),
             date_trunc::date_trunc(),
             moment_series::moment_series(facts),
@@ -198,10 +203,12 @@ pub fn functions(facts: &Arc<SessionFacts>) -> Vec<ScalarUDF> {
         .chain(record::records())
         .chain(now::functions(facts))
         .chain(part::parts())
+        .chain(binned::functions())
         .chain(bounded::functions())
         .chain(subscripts::functions())
         .chain(patterns::functions())
         .chain(bytes::lengths())
+        .chain(bytes::cuts())
         .chain([Arc::unwrap_or_clone(contains())])
         .chain(chosen::functions())
         .chain(compared::functions())

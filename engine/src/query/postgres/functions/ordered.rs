@@ -2,8 +2,10 @@
 //!
 //! They hold all values of a group and sort them once. What `percentile_cont` holds are numbers, of which there may be many;
 //! the others hold no more than an array may. DataFusion's `percentile_cont` knows six digits of where it is between two values.
+//! Intervals are ordered by how long they are, and `percentile_cont` lies between them, too.
 
 mod numbers;
+mod spans;
 
 use std::sync::Arc;
 
@@ -11,7 +13,9 @@ use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, new_empty_
 use datafusion::arrow::compute::{
     SortOptions, concat, filter, is_not_null, partition, sort_to_indices, take,
 };
-use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Float64Type, Schema};
+use datafusion::arrow::datatypes::{
+    DataType, Field, FieldRef, Float64Type, IntervalMonthDayNanoType, Schema,
+};
 use datafusion::common::utils::SingleRowListArrayBuilder;
 use datafusion::common::{DataFusionError, Result, ScalarValue, internal_err, plan_err};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
@@ -21,6 +25,7 @@ use datafusion::logical_expr::{
     Volatility,
 };
 
+use super::elapsed::INTERVAL;
 use super::failure;
 use super::held::HELD_BYTES_MAX;
 use super::held::measure::{bytes, compacted};
@@ -71,7 +76,7 @@ impl AggregateUDFImpl for Ordered {
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
         match types {
-            [_, ..] if self.of == Of::Between => Ok(DataType::Float64),
+            [one, ..] if self.of == Of::Between && *one != INTERVAL => Ok(DataType::Float64),
             [one, ..] => Ok(one.clone()),
             [] => internal_err!("{} takes what it is ordered by", self.name()),
         }
@@ -79,7 +84,7 @@ impl AggregateUDFImpl for Ordered {
 
     fn return_field(&self, fields: &[FieldRef]) -> Result<FieldRef> {
         match fields {
-            [_, ..] if self.of == Of::Between => {
+            [one, ..] if self.of == Of::Between && *one.data_type() != INTERVAL => {
                 Ok(Arc::new(Field::new(self.name(), DataType::Float64, true)))
             }
             [one, ..] => {
@@ -94,6 +99,9 @@ impl AggregateUDFImpl for Ordered {
             (Of::Share, [one, _]) => Ok(vec![one.clone(), DataType::Float64]),
             (Of::Between, [one, _]) if one.is_numeric() || one.is_null() => {
                 Ok(vec![DataType::Float64; 2])
+            }
+            (Of::Between, [DataType::Interval(_) | DataType::Duration(_), _]) => {
+                Ok(vec![INTERVAL, DataType::Float64])
             }
             (Of::Between, [one, _]) => plan_err!("Function 'percentile_cont' does not take {one}"),
             (Of::Mode, [one]) => Ok(vec![one.clone()]),
@@ -131,7 +139,10 @@ impl AggregateUDFImpl for Ordered {
     }
 
     fn groups_accumulator_supported(&self, args: AccumulatorArgs) -> bool {
-        self.of == Of::Between && !args.is_distinct
+        let is_number = |field: &FieldRef| *field.data_type() == DataType::Float64;
+        self.of == Of::Between
+            && !args.is_distinct
+            && args.expr_fields.first().is_some_and(is_number)
     }
 
     fn create_groups_accumulator(
@@ -260,10 +271,16 @@ impl Accumulator for Values {
         check_current()?;
         let none = || ScalarValue::try_from(&self.data_type);
         let Some(all) = self.all()? else { return none() };
-        let order = || sort_to_indices(&all, Some(self.options), None);
+        let lengths = spans::lengths(&all);
+        let keys = lengths.as_ref().unwrap_or(&all);
+        let order = || sort_to_indices(keys, Some(self.options), None);
         let at = match self.wanted {
             Wanted::Nothing => return none(),
             Wanted::Between(share) => {
+                if let Some(intervals) = all.as_primitive_opt::<IntervalMonthDayNanoType>() {
+                    let found = spans::between(intervals, &order()?, share)?;
+                    return Ok(ScalarValue::IntervalMonthDayNano(Some(found)));
+                }
                 let Some(numbers) = all.as_primitive_opt::<Float64Type>() else {
                     return internal_err!("{} holds numbers", self.function);
                 };
@@ -278,7 +295,7 @@ impl Accumulator for Values {
             }
             Wanted::Mode => {
                 let order = order()?;
-                let sorted = take(&all, &order, None)?;
+                let sorted = take(keys, &order, None)?;
                 let runs = partition(&[sorted])?.ranges();
                 // Of several that are as frequent, the first one.
                 let longest = runs.into_iter().rev().max_by_key(|run| run.len());

@@ -26,7 +26,7 @@ use super::failure;
 use super::flat::has_dimensions;
 use crate::Error;
 use crate::query::postgres::input::Refusal;
-use crate::query::postgres::types::pg_type_of;
+use crate::query::postgres::types::{TYPE_KEY, document_in, pg_type_of};
 
 /// The element that subscripts name.
 pub(in crate::query::postgres) const ELEMENT: &str = "array_at";
@@ -205,7 +205,12 @@ impl ScalarUDFImpl for Subscripts {
                 field = item.as_ref();
             }
         }
-        Ok(Arc::new(field.clone().with_name(self.name()).with_nullable(true)))
+        let logical = document_in(array, field).filter(|_| self.of == Of::Element);
+        let mut field = field.clone().with_name(self.name()).with_nullable(true);
+        if let Some(logical) = logical {
+            field.set_metadata([(TYPE_KEY.to_owned(), logical.to_owned())].into());
+        }
+        Ok(Arc::new(field))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {

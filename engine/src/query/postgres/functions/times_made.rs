@@ -1,12 +1,12 @@
-//! Times and spans made of numbers or of others: `make_timestamp`, `make_interval`, `justify_days` and their like, times
-//! with fewer digits, and the clock as it is now.
+//! Times and spans made of numbers or of others: `make_date`, `make_timestamp`, `make_interval`, `justify_days` and their
+//! like, times with fewer digits, and the clock as it is now.
 
 use std::sync::Arc;
 
 use chrono::{NaiveDate, Utc};
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, IntervalMonthDayNanoBuilder, ListArray, PrimitiveArray,
-    TimestampMicrosecondArray, TimestampMicrosecondBuilder,
+    Array, ArrayRef, AsArray, BooleanArray, Date32Builder, IntervalMonthDayNanoBuilder, ListArray,
+    PrimitiveArray, TimestampMicrosecondArray, TimestampMicrosecondBuilder,
 };
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{
@@ -32,6 +32,8 @@ const CLOCK_AND_ZONE: &[Kind] = &[Int, Int, Int, Int, Int, Float, Text];
 const UNITS: &[Kind] = &[Int, Int, Int, Int, Int, Int, Float];
 
 pub(super) const FUNCTIONS: &[Function] = &[
+    Function::new("make_date", &[Int, Int, Int], "date", Body::Column(make_date))
+        .with(Volatility::Immutable),
     Function::new("make_timestamp", CLOCK, "timestamp", Body::Column(make_timestamp))
         .with(Volatility::Immutable),
     Function::new("make_timestamptz", CLOCK_AND_ZONE, "timestamptz", Body::Column(make_moment))
@@ -114,6 +116,21 @@ fn clock(day: (i64, i64, i64), time: (i64, i64, f64)) -> Option<i64> {
         && (0.0..=MINUTE_US as f64).contains(&micros);
     let time = fits.then(|| (hour * 60 + minute) * MINUTE_US + micros as i64)?;
     (time <= DAY_US).then(|| date.checked_add(time)).flatten()
+}
+
+fn make_date(call: &Call<'_>) -> Result<ArrayRef> {
+    let mut days = Date32Builder::with_capacity(call.rows);
+    for row in 0..call.rows {
+        let day = call.int(0, row).zip(call.int(1, row)).zip(call.int(2, row));
+        let Some(((year, month), day)) = day else {
+            days.append_null();
+            continue;
+        };
+        let micros = clock((year, month, day), (0, 0, 0.0));
+        let found = micros.and_then(|micros| i32::try_from(micros.div_euclid(DAY_US)).ok());
+        days.append_value(found.ok_or_else(|| out_of_range("date field value"))?);
+    }
+    Ok(Arc::new(days.finish()))
 }
 
 fn make_timestamp(call: &Call<'_>) -> Result<ArrayRef> {

@@ -14,7 +14,7 @@ use datafusion::logical_expr::{
 use super::failure;
 use crate::query::postgres::input;
 use crate::query::postgres::moments::{WALL_CLOCK, moment_type};
-use crate::query::postgres::zone::Zone;
+use crate::query::postgres::zone::{DateOrder, Zone};
 
 /// The type that texts are read as where they are cast to a type; `None` for types of other values than times.
 pub(in crate::query::postgres) fn read_as(to: &DataType) -> Option<DataType> {
@@ -29,15 +29,17 @@ pub(in crate::query::postgres) fn read_as(to: &DataType) -> Option<DataType> {
 }
 
 /// Reads an expression of texts as times of a type that [`read_as`] gave, in a zone.
-pub(in crate::query::postgres) fn read_times(texts: Expr, to: DataType, zone: &str) -> Expr {
+pub(in crate::query::postgres) fn read_times(texts: Expr, to: DataType, zone: &Zone) -> Expr {
     let signature = Signature::any(1, Volatility::Immutable);
-    ScalarUDF::from(ReadTimes { to, zone: zone.to_owned(), signature }).call(vec![texts])
+    let (order, zone) = (zone.order(), zone.name().to_owned());
+    ScalarUDF::from(ReadTimes { to, zone, order, signature }).call(vec![texts])
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct ReadTimes {
     to: DataType,
     zone: String,
+    order: DateOrder,
     signature: Signature,
 }
 
@@ -61,7 +63,7 @@ impl ScalarUDFImpl for ReadTimes {
         let is_constant = matches!(texts, ColumnarValue::Scalar(_));
         let texts = texts.to_array(if is_constant { 1 } else { args.number_rows })?;
         let texts = cast(&texts, &DataType::Utf8)?;
-        let zone = Zone::parse(&self.zone).unwrap_or_else(Zone::utc);
+        let zone = Zone::parse(&self.zone).unwrap_or_else(Zone::utc).with_order(self.order);
         let Some(times) = input::times(texts.as_string::<i32>(), &self.to, &zone) else {
             return internal_err!("times are read, and not {}", self.to);
         };
@@ -86,8 +88,8 @@ mod tests {
 
     fn read(texts: &[Option<&str>], to: &DataType) -> Result<Vec<String>> {
         let Some(to) = read_as(to) else { return internal_err!("times are read") };
-        let Expr::ScalarFunction(call) = read_times(Expr::default(), to.clone(), "Europe/Berlin")
-        else {
+        let zone = Zone::parse("Europe/Berlin").unwrap().with_order(DateOrder::DayMonth);
+        let Expr::ScalarFunction(call) = read_times(Expr::default(), to.clone(), &zone) else {
             return internal_err!("a function is called");
         };
         let texts: ArrayRef = Arc::new(StringViewArray::from(texts.to_vec()));
@@ -120,6 +122,7 @@ mod tests {
             &["2024-05-31T22:30:00Z", "2024-06-01T08:00:00Z"],
         );
         check(&[zoned, Some(" 20240203 ")], &DataType::Date32, &["2024-06-01", "2024-02-03"]);
+        check(&[Some("3/2/2024")], &DataType::Date32, &["2024-02-03"]);
         assert!(read(&[Some("x")], &DataType::Date32).is_err());
         assert!(read_as(&DataType::Int32).is_none());
     }

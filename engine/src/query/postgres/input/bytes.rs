@@ -3,31 +3,56 @@
 use super::Refusal;
 
 /// Reads bytes in hexadecimal digits behind `\x`, or with backslashes before octal ones.
-pub(super) fn bytea(text: &str) -> Result<Vec<u8>, Refusal> {
-    if let Some(digits) = text.strip_prefix("\\x") {
-        let digits: String = digits.split_ascii_whitespace().collect();
-        return hex::decode(digits).map_err(|_| Refusal::Digits);
+pub(in crate::query::postgres) fn bytea(text: &str) -> Result<Vec<u8>, Refusal> {
+    match text.strip_prefix("\\x") {
+        Some(digits) => hexadecimal(digits),
+        None => escaped(text),
     }
-    escaped(text).ok_or(Refusal::Form)
 }
 
-fn escaped(text: &str) -> Option<Vec<u8>> {
+/// Reads pairs of hexadecimal digits, between which there may be blanks.
+pub(in crate::query::postgres) fn hexadecimal(text: &str) -> Result<Vec<u8>, Refusal> {
+    let digit = |letter: u8| match letter {
+        b'0'..=b'9' => Ok(letter - b'0'),
+        b'a'..=b'f' => Ok(letter - b'a' + 10),
+        b'A'..=b'F' => Ok(letter - b'A' + 10),
+        _ => Err(Refusal::Digits),
+    };
+    let mut bytes = Vec::with_capacity(text.len() / 2);
+    let mut letters = text.bytes();
+    while let Some(first) = letters.next() {
+        if matches!(first, b' ' | b'\n' | b'\t' | b'\r') {
+            continue;
+        }
+        let high = digit(first)?;
+        let low = digit(letters.next().ok_or(Refusal::OddDigits)?)?;
+        bytes.push((high << 4) | low);
+    }
+    Ok(bytes)
+}
+
+/// Reads bytes with backslashes before octal digits and before themselves.
+pub(in crate::query::postgres) fn escaped(text: &str) -> Result<Vec<u8>, Refusal> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
-    while let Some((first, behind)) = rest.split_first() {
-        rest = behind;
-        if *first != b'\\' {
-            bytes.push(*first);
-        } else if let Some(behind) = rest.strip_prefix(b"\\") {
-            bytes.push(b'\\');
-            rest = behind;
-        } else {
-            let octal = std::str::from_utf8(rest.get(..3)?).ok()?;
-            bytes.push(u8::from_str_radix(octal, 8).ok()?);
-            rest = &rest[3..];
-        }
+    loop {
+        rest = match rest {
+            [] => return Ok(bytes),
+            [b'\\', b'\\', behind @ ..] => {
+                bytes.push(b'\\');
+                behind
+            }
+            [b'\\', a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', behind @ ..] => {
+                bytes.push(((a - b'0') << 6) | ((b - b'0') << 3) | (c - b'0'));
+                behind
+            }
+            [b'\\', ..] => return Err(Refusal::Form),
+            [byte, behind @ ..] => {
+                bytes.push(*byte);
+                behind
+            }
+        };
     }
-    Some(bytes)
 }
 
 /// Reads a uuid: 32 hexadecimal digits, of which a hyphen may follow any four, in braces or without.

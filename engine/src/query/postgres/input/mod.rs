@@ -22,6 +22,7 @@ use uuid::Uuid;
 use uuid::fmt::Hyphenated;
 
 pub use self::bytes::uuid;
+pub(in crate::query::postgres) use self::bytes::{bytea, escaped, hexadecimal};
 pub(crate) use self::documents::{JSON_HINT, Kept, NO_JSON, documents, order_of, orders};
 pub(in crate::query::postgres) use self::moment::{ABBREVIATIONS, abbreviated};
 pub use self::span::Span;
@@ -43,8 +44,10 @@ pub enum Refusal {
     Displacement,
     /// It is a number that does not fit.
     Range,
-    /// Hexadecimal digits that are none, or one too few.
+    /// Hexadecimal digits that are none.
     Digits,
+    /// One hexadecimal digit too few.
+    OddDigits,
     /// It is no number, or an infinite one.
     Infinite,
     /// It escapes a letter that no text has.
@@ -60,7 +63,7 @@ impl Refusal {
             Refusal::Moment => "22008",
             Refusal::Displacement => "22009",
             Refusal::Range => "22003",
-            Refusal::Digits => "22023",
+            Refusal::Digits | Refusal::OddDigits => "22023",
             Refusal::Infinite => "0A000",
             Refusal::Letter => "22P05",
         }
@@ -78,7 +81,8 @@ impl Refusal {
             Refusal::Moment => "date/time field value out of range".to_owned(),
             Refusal::Displacement => "time zone displacement out of range".to_owned(),
             Refusal::Range => format!("value out of range for type {name}"),
-            Refusal::Digits => "invalid hexadecimal data".to_owned(),
+            Refusal::Digits => "invalid hexadecimal digit".to_owned(),
+            Refusal::OddDigits => "invalid hexadecimal data: odd number of digits".to_owned(),
             Refusal::Letter => "unsupported Unicode escape sequence".to_owned(),
             Refusal::Infinite => {
                 format!("values of type {name} that are infinite or no number are not supported")
@@ -127,9 +131,9 @@ pub fn read(text: &str, pg_type: &str, zone: &Zone) -> Option<Result<ScalarValue
         "uuid" => {
             uuid(text).map(|bytes| ScalarValue::Utf8(Some(Uuid::from_bytes(bytes).to_string())))
         }
-        "date" => moment::date(trimmed).map(|days| ScalarValue::Date32(Some(days))),
+        "date" => moment::date(trimmed, zone.order()).map(|days| ScalarValue::Date32(Some(days))),
         "time" => moment::time(trimmed).map(|micros| ScalarValue::Time64Microsecond(Some(micros))),
-        "timestamp" => moment::timestamp(trimmed)
+        "timestamp" => moment::timestamp(trimmed, zone.order())
             .map(|micros| ScalarValue::TimestampMicrosecond(Some(micros), None)),
         "timestamptz" => moment::timestamptz(trimmed, zone)
             .map(|micros| ScalarValue::TimestampMicrosecond(Some(micros), Some(Arc::from(UTC)))),
@@ -152,13 +156,13 @@ pub fn times(texts: &StringArray, to: &DataType, zone: &Zone) -> Option<Result<A
         _ => return None,
     };
     let texts = texts.iter().map(|text| text.map(str::trim));
+    let order = zone.order();
     let read = match to {
-        Date32 => {
-            all(texts, moment::date).map(|days| Arc::new(days.collect::<Date32Array>()) as ArrayRef)
-        }
+        Date32 => all(texts, |text| moment::date(text, order))
+            .map(|days| Arc::new(days.collect::<Date32Array>()) as ArrayRef),
         Time64(_) => all(texts, moment::time)
             .map(|micros| Arc::new(micros.collect::<Time64MicrosecondArray>()) as ArrayRef),
-        Timestamp(_, None) => all(texts, moment::timestamp)
+        Timestamp(_, None) => all(texts, |text| moment::timestamp(text, order))
             .map(|micros| Arc::new(micros.collect::<TimestampMicrosecondArray>()) as ArrayRef),
         Timestamp(_, _) => all(texts, |text| moment::timestamptz(text, zone)).map(|micros| {
             let micros: TimestampMicrosecondArray = micros.collect();

@@ -1,6 +1,7 @@
 //! Dates, times and points in time.
 //!
-//! A date is `2026-01-31`, `20260131`, `2026/1/31`, `2026.1.31`, `1/31/2026`, `Jan 31, 2026` or `31-Jan-2026`, a time `23:59`,
+//! A date is `2026-01-31`, `20260131`, `2026/1/31`, `2026.1.31`, `1/31/2026` or `1/31/26` in the order of the session,
+//! `Jan 31, 2026` or `31-Jan-2026`, a time `23:59`,
 //! `23:59:59.5`, `11:59 pm` or `235959`; between them stands a blank or a `T`, and behind them the zone, as an offset, by
 //! its name or by its abbreviation, and `BC`. The name of a day of the week says nothing.
 
@@ -10,7 +11,7 @@ use self::words::Words;
 pub(in crate::query::postgres) use self::words::{ABBREVIATIONS, abbreviated};
 use super::Refusal;
 use crate::query::postgres::functions::{is_endless_day, is_endless_time};
-use crate::query::postgres::zone::Zone;
+use crate::query::postgres::zone::{DateOrder, Zone};
 
 const SECOND_US: i64 = 1_000_000;
 const HOUR_US: i64 = 3600 * SECOND_US;
@@ -24,11 +25,11 @@ const ERA_BEGIN: i64 = -719_468;
 const ERA_DAYS: i64 = 146_097;
 
 /// Reads a date, which may have a time behind it; returns days since 1970, of which the greatest and the least are infinite.
-pub(super) fn date(text: &str) -> Result<i32, Refusal> {
+pub(super) fn date(text: &str, order: DateOrder) -> Result<i32, Refusal> {
     if let Some(is_later) = end(text) {
         return Ok(if is_later { i32::MAX } else { i32::MIN });
     }
-    let parts = Parts::of(text)?;
+    let parts = Parts::of(text, order)?;
     let days = i32::try_from(parts.days).ok().filter(|days| !is_endless_day(*days));
     days.ok_or(Refusal::Moment)
 }
@@ -52,8 +53,8 @@ pub(super) fn time(text: &str) -> Result<i64, Refusal> {
 }
 
 /// Reads a point in time of no zone; returns microseconds since 1970. A zone that is written is passed over.
-pub(super) fn timestamp(text: &str) -> Result<i64, Refusal> {
-    endless(text).map_or_else(|| Parts::of(text)?.local(), Ok)
+pub(super) fn timestamp(text: &str, order: DateOrder) -> Result<i64, Refusal> {
+    endless(text).map_or_else(|| Parts::of(text, order)?.local(), Ok)
 }
 
 /// Reads a point in time, of the zone that is written or of the session's; returns microseconds since 1970.
@@ -61,7 +62,7 @@ pub(super) fn timestamptz(text: &str, zone: &Zone) -> Result<i64, Refusal> {
     if let Some(micros) = endless(text) {
         return Ok(micros);
     }
-    let parts = Parts::of(text)?;
+    let parts = Parts::of(text, zone.order())?;
     let local = parts.local()?;
     match parts.zone {
         Some(Written::Offset(seconds)) => {
@@ -94,7 +95,7 @@ struct Parts {
 }
 
 impl Parts {
-    fn of(text: &str) -> Result<Parts, Refusal> {
+    fn of(text: &str, order: DateOrder) -> Result<Parts, Refusal> {
         if let Some(parts) = Parts::plain(text) {
             return parts;
         }
@@ -120,7 +121,7 @@ impl Parts {
             Some(at) => (&text[..at], text[at + 1..].trim_start()),
             None => (text, ""),
         };
-        let days = day_of(day, is_before_christ)?;
+        let days = day_of(day, order, is_before_christ)?;
         if rest.is_empty() {
             return Ok(Parts { days, micros: 0, zone: None });
         }
@@ -193,19 +194,22 @@ impl Parts {
     }
 }
 
-/// Reads a day; returns days since 1970.
-fn day_of(text: &str, is_before_christ: bool) -> Result<i64, Refusal> {
+/// Reads a day; returns days since 1970. A year of two digits is one from 1970 to 2069.
+fn day_of(text: &str, order: DateOrder, is_before_christ: bool) -> Result<i64, Refusal> {
     let (year, month, day) = if text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_digit()) {
         (&text[..4], &text[4..6], &text[6..])
     } else {
         let mark = ['/', '.'].into_iter().find(|mark| text.contains(*mark)).unwrap_or('-');
         let mut parts = text.splitn(3, mark);
-        let is_year = |part: &str| part.len() > 2;
-        let (first, second, third) = (parts.next(), parts.next(), parts.next());
-        match (first, second, third) {
-            (Some(year), Some(month), Some(day)) if is_year(year) => (year, month, day),
-            (Some(month), Some(day), Some(year)) if is_year(year) => (year, month, day),
-            _ => return Err(Refusal::MomentForm),
+        let (Some(first), Some(second), Some(third)) = (parts.next(), parts.next(), parts.next())
+        else {
+            return Err(Refusal::MomentForm);
+        };
+        match order {
+            _ if first.len() > 2 => (first, second, third),
+            DateOrder::Year => (first, second, third),
+            DateOrder::DayMonth => (third, second, first),
+            DateOrder::MonthDay => (third, first, second),
         }
     };
     let number = |text: &str| -> Result<i64, Refusal> {
@@ -214,7 +218,13 @@ fn day_of(text: &str, is_before_christ: bool) -> Result<i64, Refusal> {
         }
         text.parse().map_err(|_| Refusal::Moment)
     };
-    day_number(number(year)?, number(month)?, number(day)?, is_before_christ)
+    let is_short = year.len() <= 2 && !is_before_christ;
+    let since = match number(year)? {
+        year if !is_short => year,
+        year if year < 70 => year + 2000,
+        year => year + 1900,
+    };
+    day_number(since, number(month)?, number(day)?, is_before_christ)
 }
 
 /// The days from 1970 to a day that there is.

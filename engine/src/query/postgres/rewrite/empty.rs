@@ -121,15 +121,20 @@ pub(super) fn value(query: &Query, facts: &SessionFacts) -> Option<Expr> {
     if has_rows || columns.visit(&mut FindAggregate).is_break() {
         return None;
     }
-    match select.projection.as_slice() {
-        [SelectItem::UnnamedExpr(expr)] | [SelectItem::ExprWithAlias { expr, .. }] => {
-            Some(match type_of(expr, select) {
-                Some(data_type) => cast(null(), data_type),
-                None => null(),
-            })
-        }
-        _ => None,
-    }
+    null_of(select)
+}
+
+/// Null of the type of the one column of a select; `None` if it has several.
+fn null_of(select: &Select) -> Option<Expr> {
+    let [SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }] =
+        select.projection.as_slice()
+    else {
+        return None;
+    };
+    Some(match type_of(expr, select) {
+        Some(data_type) => cast(null(), data_type),
+        None => null(),
+    })
 }
 
 /// The walk from a domain to the type under it, `WITH RECURSIVE ... SELECT typbasetype FROM pg_type WHERE oid = t.oid`: no
@@ -239,6 +244,7 @@ fn type_of(expr: &Expr, select: &Select) -> Option<DataType> {
         Expr::Cast { data_type, .. } => return Some(data_type.clone()),
         Expr::Function(function) => {
             return match function_name(&function.name)?.as_str() {
+                "count" => Some(DataType::BigInt(None)),
                 "json_build_object" | "json_build_array" => Some(DataType::JSON),
                 "pg_get_expr" => Some(DataType::Text),
                 "array_agg" => {
@@ -248,6 +254,7 @@ fn type_of(expr: &Expr, select: &Select) -> Option<DataType> {
                 _ => None,
             };
         }
+        Expr::BinaryOp { op: BinaryOperator::StringConcat, .. } => return Some(DataType::Text),
         Expr::CompoundIdentifier(parts) => normal(parts.last()?),
         Expr::Identifier(ident) => normal(ident),
         _ => return None,
@@ -311,8 +318,13 @@ impl VisitorMut for Replace {
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         match expr {
-            Expr::Subquery(_) | Expr::InSubquery { .. } | Expr::Exists { .. } => {
-                *expr = Expr::Value(Value::Null.into());
+            Expr::Subquery(query) => {
+                let select = query.body.as_select();
+                let nothing = select.and_then(null_of).unwrap_or_else(null);
+                *expr = nothing;
+            }
+            Expr::InSubquery { .. } | Expr::Exists { .. } => {
+                *expr = cast(null(), DataType::Boolean);
             }
             // Where an array is expected, an empty one.
             Expr::Function(f) if matches!(f.args, FunctionArguments::Subquery(_)) => {

@@ -12,7 +12,8 @@ use super::arrays::{array_literal, array_of};
 use super::{
     arguments, arrays, call, conditions, distinct, domains, elements, empty, function_name,
     gathered, hypothetical, json, lengths, matches, normal, null, numbered, object_arrays, one_row,
-    overlapping, parts, removed::removed, row_in, rows, times, true_types, unpivoted, windows,
+    overlapping, parts, removed::removed, row_in, rows, spelled, times, true_types, unpivoted,
+    windows,
 };
 use crate::query::postgres::facts::SessionFacts;
 use crate::query::postgres::functions::{EXPAND_ARRAY, REG_TYPES, TYPE_OF};
@@ -24,6 +25,7 @@ pub(super) fn take(expr: &mut Expr) -> Expr {
 
 /// Rewrites that must come before the parts of an expression are visited.
 pub(super) fn before(expr: &mut Expr, facts: &SessionFacts) {
+    spelled::replace(expr);
     domains::cast(expr);
     true_types::replace(expr);
     within(expr);
@@ -236,8 +238,13 @@ pub(super) fn after(expr: &mut Expr) {
                 let (left, right) = (nested(left), nested(right));
                 let remainder = Expr::BinaryOp { left, op: BinaryOperator::Modulo, right };
                 *expr = Expr::Nested(Box::new(remainder));
+            } else if name == "substring"
+                && let [text, pattern] = arguments(&function.args).as_slice()
+                && is_text(pattern)
+            {
+                *expr = matches::first(text.clone(), pattern.clone());
             } else if json::parts_of(&name).is_some()
-                && let Some(rows) = json::rows(&name, arguments(&function.args))
+                && let Some(rows) = json::rows(&name, &arguments(&function.args))
             {
                 *expr = rows;
             } else {
@@ -254,9 +261,7 @@ pub(super) fn after(expr: &mut Expr) {
         Expr::Substring { expr: text, substring_from: Some(from), substring_for: None, .. }
             if is_text(from) =>
         {
-            let found = call("regexp_match", vec![take(text), take(from)]);
-            let first = Expr::Value(Value::Number("1".into(), false).into());
-            *expr = call("array_element", vec![found, first]);
+            *expr = matches::first(take(text), take(from));
         }
         Expr::Interval(interval) => written_out(interval),
         Expr::AtTimeZone { timestamp, time_zone } => {
@@ -348,7 +353,9 @@ pub(super) fn niladic(name: &str) -> Option<Expr> {
 /// A call with a cast where DataFusion counts in numbers without a sign, which PostgreSQL does not have.
 fn of_type_of_postgres(name: &str, function: Expr) -> Expr {
     let data_type = match name {
-        "row_number" | "rank" | "dense_rank" | "approx_distinct" => DataType::BigInt(None),
+        "row_number" | "rank" | "dense_rank" | "approx_distinct" | "regr_count" => {
+            DataType::BigInt(None)
+        }
         "ntile" | "array_ndims" | "array_position" | "cardinality" => DataType::Integer(None),
         "array_positions" => {
             let integer = Box::new(DataType::Integer(None));

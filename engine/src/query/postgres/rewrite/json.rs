@@ -4,10 +4,11 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident,
-    ObjectName, Select, SelectItem, TableFactor, VisitMut, VisitorMut,
+    ObjectName, Select, SelectItem, TableFactor, Value, VisitMut, VisitorMut,
 };
 
 use super::{arguments, call, function_name, normal};
+use crate::query::postgres::functions::RECORDS_OF;
 
 /// The column of the functions that give elements.
 const VALUE: &str = "value";
@@ -95,11 +96,19 @@ pub(super) fn member(root: &Expr, field: &Ident) -> Option<Expr> {
     Some(of_type(rows, part.of))
 }
 
-/// The rows of a function in a select list; `None` for other functions, and for rows of several columns.
-pub(super) fn rows(name: &str, arguments: Vec<Expr>) -> Option<Expr> {
-    let [part] = <[Part; 1]>::try_from(parts_of(name)?).ok()?;
-    let rows = call("unnest", vec![call(part.list, arguments)]);
-    Some(of_type(rows, part.of))
+/// The rows of a function in a select list, which are records where they have several columns; `None` for other functions.
+pub(super) fn rows(name: &str, arguments: &[Expr]) -> Option<Expr> {
+    let parts = parts_of(name)?;
+    if let [part] = parts.as_slice() {
+        let rows = call("unnest", vec![call(part.list, arguments.to_vec())]);
+        return Some(of_type(rows, part.of.clone()));
+    }
+    let columns = parts.iter().flat_map(|part| {
+        let column = part.column.unwrap_or(name).to_owned();
+        let column = Expr::Value(Value::SingleQuotedString(column).into());
+        [column, call(part.list, arguments.to_vec())]
+    });
+    Some(call("unnest", vec![call(RECORDS_OF, columns.collect())]))
 }
 
 /// An expression with the type that it has, which is lost where lists become rows.

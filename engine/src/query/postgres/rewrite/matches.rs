@@ -7,7 +7,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::call;
-use super::expressions::take;
+use super::expressions::{number, take};
 use super::made::nested;
 use super::relations::cast;
 use crate::query::postgres::functions::HAS;
@@ -26,6 +26,11 @@ pub(super) fn similar(expr: &mut Expr) {
     };
     let right = Box::new(call("similar_to_escape", arguments));
     *expr = Expr::BinaryOp { left: Box::new(take(text)), op, right };
+}
+
+/// `substring(text, pattern)`: what the first group of a pattern finds, or all of it if it has none.
+pub(super) fn first(text: Expr, pattern: Expr) -> Expr {
+    call("array_element", vec![call("regexp_match", vec![text, pattern]), number(1)])
 }
 
 /// `x LIKE ANY (patterns)` asks whether any of the patterns matches, `x LIKE ALL (patterns)` whether none does not.

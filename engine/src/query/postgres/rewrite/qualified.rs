@@ -17,9 +17,9 @@ pub fn qualify(statement: &mut Statement, facts: &SessionFacts) {
     let _ = statement.visit(&mut Qualifier { facts, ctes: Vec::new() });
 }
 
-/// Lets a view, whose relations have their schemas, read a relation that is called `to` now. Its columns are named as before,
-/// so that it goes by its former name in there.
-pub fn follow(statement: &mut Statement, (schema, from): (&str, &str), to: &str) {
+/// Lets a view, whose relations have their schemas, read a relation that has another schema or name now. Its columns are named
+/// as before, so that it goes by its former name in there.
+pub fn follow(statement: &mut Statement, (schema, from): (&str, &str), to: (&str, &str)) {
     // The visitor never breaks off.
     let _ = statement.visit(&mut Follower { schema, from, to });
 }
@@ -31,7 +31,7 @@ fn quoted(part: &str) -> Ident {
 struct Follower<'a> {
     schema: &'a str,
     from: &'a str,
-    to: &'a str,
+    to: (&'a str, &'a str),
 }
 
 impl Follower<'_> {
@@ -61,7 +61,7 @@ impl VisitorMut for Follower<'_> {
         if let TableFactor::Table { name, alias, args: None, .. } = factor
             && self.is_meant(&parts(name))
         {
-            *name = ObjectName::from(vec![quoted(self.schema), quoted(self.to)]);
+            *name = ObjectName::from(vec![quoted(self.to.0), quoted(self.to.1)]);
             let (name, columns) = (quoted(self.from), vec![]);
             alias.get_or_insert(TableAlias { explicit: true, name, columns, at: None });
         }
@@ -137,7 +137,7 @@ mod tests {
             ),
         ] {
             let mut statement = parse_one(sql).unwrap();
-            follow(&mut statement, ("s", "t"), "u");
+            follow(&mut statement, ("s", "t"), ("s", "u"));
             assert_eq!(statement.to_string(), expected);
         }
     }

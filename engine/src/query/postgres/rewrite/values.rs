@@ -61,8 +61,10 @@ fn cast_alike(cells: Vec<&mut Expr>) {
         }
         _ => None,
     });
-    let as_array = || cells.iter().find_map(|cell| element_of(cell)).map(cast_to_array);
-    let Some(cast) = cast.or_else(as_array) else { return without_lengths(cells) };
+    let array = || cells.iter().find_map(|cell| array_of(cell));
+    let Some(cast) = cast.or_else(|| array().map(|array| relations::cast(null(), array))) else {
+        return without_lengths(cells);
+    };
     // Beside floats decimals are floats.
     let float = matches!(&cast, Expr::Cast { data_type, .. } if is_float(data_type));
     for cell in cells {
@@ -117,22 +119,17 @@ fn without_lengths(cells: Vec<&mut Expr>) {
     }
 }
 
-/// The type of the elements of an array that is written; `None` where they do not say it.
-fn element_of(expr: &Expr) -> Option<DataType> {
+/// The type of an array that is written, of as many dimensions as it has; `None` where its elements do not say it.
+fn array_of(expr: &Expr) -> Option<DataType> {
     let Expr::Array(array) = expr else { return None };
-    array.elem.iter().find_map(|element| match element {
+    let element = array.elem.iter().find_map(|element| match element {
         Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(_), .. }) => {
             Some(DataType::Text)
         }
         number if literals::is_integer(number) => Some(literals::INTEGER),
-        inner => element_of(inner),
-    })
-}
-
-/// A cast of null to an array.
-fn cast_to_array(element: DataType) -> Expr {
-    let array = ArrayElemTypeDef::SquareBracket(Box::new(element), None);
-    relations::cast(null(), DataType::Array(array))
+        inner => array_of(inner),
+    })?;
+    Some(DataType::Array(ArrayElemTypeDef::SquareBracket(Box::new(element), None)))
 }
 
 /// What stands behind a sign.

@@ -1,4 +1,5 @@
-//! The name of a relation where a value is expected: its row, as in `SELECT row_to_json(t) FROM t`.
+//! The name of a relation where a value is expected: its row, as in `SELECT row_to_json(t) FROM t`, and so is `t.*` but within a
+//! row, as in `ROW(t.*, 1)`, where it is written out.
 //!
 //! It is written out with the columns of the relation, which are those that the role sees, or those that a query in `FROM`
 //! gives. Where a column has that name, the column is meant, and where groups are told, what the select list gives that name to.
@@ -9,26 +10,17 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, Distinct, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
-    GroupByExpr, Ident, JoinOperator, ObjectNamePart, Select, SelectItem, TableFactor,
-    visit_expressions_mut,
+    GroupByExpr, Ident, JoinOperator, ObjectName, ObjectNamePart, OrderBy, OrderByKind, Query,
+    Select, SelectItem, SetExpr, TableFactor, visit_expressions_mut,
 };
 
 use super::scope::{Given, Scope};
-use super::{function_name, kept_order, normal, rows};
+use super::{columns, function_name, kept_order, normal, parts, rows};
 use crate::query::syntax::outside;
-
-/// Functions that make a document of a row, for which `t.*` is the row of `t`.
-const OF_ROWS: [&str; 5] = ["row_to_json", "to_json", "to_jsonb", "json_agg", "jsonb_agg"];
 
 /// Replaces the names of relations that stand for their rows.
 pub(super) fn replace(select: &mut Select, scope: &Scope<'_>) {
-    let Some(relations) = relations(select, scope) else { return };
-    let columns: HashSet<&String> = relations.iter().flat_map(|known| &known.columns).collect();
-    let rows = relations.iter().filter(|row| !columns.contains(&row.name)).cloned().collect();
-    let found = Rows { rows };
-    if found.rows.is_empty() {
-        return;
-    }
+    let Some(found) = Rows::of(select, scope) else { return };
     set_results_apart(select);
     for item in &mut select.projection {
         if let SelectItem::UnnamedExpr(Expr::Identifier(ident)) = item
@@ -39,10 +31,52 @@ pub(super) fn replace(select: &mut Select, scope: &Scope<'_>) {
         }
     }
     // The visitors never break off.
+    let _: ControlFlow<()> = outside::change(select, |expr| found.spread(expr));
     let _: ControlFlow<()> = visit_expressions_mut(select, |expr| found.set_apart(expr));
     let _: ControlFlow<()> = outside::change(select, |expr| found.replace(expr));
     let _: ControlFlow<()> = visit_expressions_mut(select, name_fields);
     groups(select).for_each(name_again);
+}
+
+/// Replaces the names of relations by whose rows a query is ordered, but for those that are names of what it shows.
+pub(super) fn replace_in_order(query: &mut Query, scope: &Scope<'_>) {
+    let SetExpr::Select(select) = query.body.as_ref() else { return };
+    let Some(OrderBy { kind: OrderByKind::Expressions(order), .. }) = &mut query.order_by else {
+        return;
+    };
+    if !order.iter().any(|by| names_relation(&by.expr, select)) {
+        return;
+    }
+    let Some(found) = Rows::of(select, scope) else { return };
+    let shown: HashSet<String> = select.projection.iter().filter_map(columns::name_of).collect();
+    for by in order {
+        found.name_row(&mut by.expr);
+        let is_shown =
+            matches!(&by.expr, Expr::Identifier(ident) if shown.contains(&normal(ident)));
+        if !is_shown {
+            // It never breaks off.
+            let _: ControlFlow<()> = found.replace(&mut by.expr);
+        }
+    }
+}
+
+/// Tells whether an expression is the name of a relation in `FROM`, as far as its text tells it.
+fn names_relation(expr: &Expr, select: &Select) -> bool {
+    let name = match expr {
+        Expr::Identifier(ident) => Some(normal(ident)),
+        Expr::QualifiedWildcard(name, _) => parts(name).pop(),
+        _ => None,
+    };
+    let Some(name) = name else { return false };
+    let is_named = |factor: &TableFactor| match factor {
+        TableFactor::Table { alias: Some(alias), .. }
+        | TableFactor::Derived { alias: Some(alias), .. } => normal(&alias.name) == name,
+        TableFactor::Table { name: relation, .. } => parts(relation).last() == Some(&name),
+        _ => false,
+    };
+    select.from.iter().any(|from| {
+        is_named(&from.relation) || from.joins.iter().any(|join| is_named(&join.relation))
+    })
 }
 
 /// Writes the names of what the select list shows, where groups are told by them, in a way that no relation is written in.
@@ -92,6 +126,14 @@ struct Row {
     may_miss: bool,
 }
 
+impl Row {
+    fn values(&self) -> Vec<Expr> {
+        let quoted = |part: &String| Ident::with_quote('"', part);
+        let value = |column| Expr::CompoundIdentifier(vec![quoted(&self.name), quoted(column)]);
+        self.columns.iter().map(value).collect()
+    }
+}
+
 /// The relations and queries of a select by name, with their columns; `None` where those of one are not known, and where
 /// something else is among them.
 fn relations(select: &Select, scope: &Scope<'_>) -> Option<Vec<Row>> {
@@ -137,6 +179,15 @@ struct Rows {
 }
 
 impl Rows {
+    /// The relations of a select whose names are those of no column; `None` where there are none.
+    fn of(select: &Select, scope: &Scope<'_>) -> Option<Rows> {
+        let relations = relations(select, scope)?;
+        let columns: HashSet<&String> = relations.iter().flat_map(|known| &known.columns).collect();
+        let rows = relations.iter().filter(|row| !columns.contains(&row.name)).cloned();
+        let rows: Vec<Row> = rows.collect();
+        (!rows.is_empty()).then_some(Rows { rows })
+    }
+
     fn row(&self, ident: &Ident) -> Option<&Row> {
         let name = normal(ident);
         self.rows.iter().find(|known| known.name == name)
@@ -145,6 +196,7 @@ impl Rows {
     /// Writes what has the name of a relation and is no row of it in a way that nothing else is written in, and rows that are
     /// given to functions as `t.*` by their names.
     fn set_apart(&self, expr: &mut Expr) -> ControlFlow<()> {
+        self.name_row(expr);
         if let Expr::Function(function) = expr {
             self.name_rows(function);
         }
@@ -167,18 +219,26 @@ impl Rows {
         ControlFlow::Continue(())
     }
 
-    fn name_rows(&self, function: &mut Function) {
-        let is_one =
-            function_name(&function.name).is_some_and(|name| OF_ROWS.contains(&name.as_str()));
-        let FunctionArguments::List(list) = &mut function.args else { return };
-        if !is_one {
-            return;
+    /// Writes `t.*` that is a value of its own as the name of the relation.
+    fn name_row(&self, expr: &mut Expr) {
+        if let Expr::QualifiedWildcard(row, _) = &*expr
+            && let Some((ident, _)) = self.named(row)
+        {
+            *expr = Expr::Identifier(ident.clone());
         }
+    }
+
+    /// The same of what a function is given.
+    fn name_rows(&self, function: &mut Function) {
+        let Some(name) = function_name(&function.name) else { return };
+        let FunctionArguments::List(list) = &mut function.args else { return };
+        // Where no row is missing all are counted, whatever they hold.
+        let counts_all = name == "count" && list.duplicate_treatment.is_none();
         for argument in &mut list.args {
             if let FunctionArg::Unnamed(given) = argument
                 && let FunctionArgExpr::QualifiedWildcard(row) = &*given
-                && let [ObjectNamePart::Identifier(ident)] = row.0.as_slice()
-                && self.row(ident).is_some()
+                && let Some((ident, known)) = self.named(row)
+                && (known.may_miss || !counts_all)
             {
                 let row = Expr::Identifier(ident.clone());
                 *given = FunctionArgExpr::Expr(row);
@@ -186,17 +246,56 @@ impl Rows {
         }
     }
 
+    /// The relation of `t.*`, with its name as it is written.
+    fn named<'a>(&self, row: &'a ObjectName) -> Option<(&'a Ident, &Row)> {
+        let [ObjectNamePart::Identifier(ident)] = row.0.as_slice() else { return None };
+        Some((ident, self.row(ident)?))
+    }
+
+    /// Writes out the columns of `t.*` where it is a part of a row, as in `ROW(t.*, 1)`.
+    fn spread(&self, expr: &mut Expr) -> ControlFlow<()> {
+        match expr {
+            Expr::Tuple(values) => {
+                let written = std::mem::take(values).into_iter().flat_map(|value| {
+                    let known = match &value {
+                        Expr::QualifiedWildcard(row, _) => self.named(row).map(|found| found.1),
+                        _ => None,
+                    };
+                    known.map_or_else(|| vec![value], Row::values)
+                });
+                *values = written.collect();
+            }
+            Expr::Function(function)
+                if function_name(&function.name).is_some_and(|name| name == "row") =>
+            {
+                let FunctionArguments::List(list) = &mut function.args else {
+                    return ControlFlow::Continue(());
+                };
+                let written = std::mem::take(&mut list.args).into_iter().flat_map(|argument| {
+                    let known = match &argument {
+                        FunctionArg::Unnamed(FunctionArgExpr::QualifiedWildcard(row)) => {
+                            self.named(row).map(|found| found.1)
+                        }
+                        _ => None,
+                    };
+                    let Some(known) = known else { return vec![argument] };
+                    let given = known.values().into_iter().map(FunctionArgExpr::Expr);
+                    given.map(FunctionArg::Unnamed).collect()
+                });
+                list.args = written.collect();
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+
     /// Replaces the name of a relation.
     fn replace(&self, expr: &mut Expr) -> ControlFlow<()> {
         if let Expr::Identifier(ident) = &*expr
-            && let Some(Row { name, columns, may_miss }) = self.row(ident)
+            && let Some(row) = self.row(ident)
         {
-            let quoted = |part: &String| Ident::with_quote('"', part);
-            let fields = columns.iter().map(|column| {
-                let parts = vec![quoted(name), quoted(column)];
-                (column.clone(), Expr::CompoundIdentifier(parts))
-            });
-            *expr = match may_miss {
+            let fields = row.columns.iter().cloned().zip(row.values());
+            *expr = match row.may_miss {
                 true => rows::record_found(fields),
                 false => rows::named_record(fields),
             };

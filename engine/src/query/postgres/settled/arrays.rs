@@ -48,7 +48,7 @@ impl Types {
             field = Arc::new(field.as_ref().clone().with_data_type(to));
         }
         let expr = match is_other {
-            true => Box::new(array_cast(*cast.expr, &leaf, self.zone.name())),
+            true => Box::new(array_cast(*cast.expr, &leaf, &self.zone)),
             false => cast.expr,
         };
         Expr::Cast(Cast { expr, field })

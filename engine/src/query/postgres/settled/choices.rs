@@ -8,6 +8,7 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::{
     DataType, Decimal128Type, Decimal256Type, DecimalType, Field, FieldRef,
 };
+use datafusion::common::metadata::FieldMetadata;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::binary::type_union_coercion;
@@ -16,6 +17,7 @@ use datafusion::logical_expr::{
     BinaryExpr, Expr, ExprSchemable, LogicalPlan, Projection, Subquery, Union,
 };
 
+use super::documents::WRITING;
 use super::{Types, compares};
 use crate::Error;
 use crate::query::postgres::functions::{CHOOSING, HAS, contains, failure};
@@ -34,7 +36,8 @@ pub(super) fn concern(node: &LogicalPlan) -> Result<bool> {
                     Expr::BinaryExpr(BinaryExpr { op, .. }) => compares(*op),
                     Expr::Between(_) | Expr::InList(_) => true,
                     Expr::ScalarFunction(call) => {
-                        call.name() == HAS || CHOOSING.contains(&call.name())
+                        let name = call.name();
+                        name == HAS || CHOOSING.contains(&name) || WRITING.contains(&name)
                     }
                     Expr::WindowFunction(call) => SHIFTING.contains(&call.fun.name()),
                     _ => false,
@@ -123,6 +126,11 @@ impl Types {
                 let mut chosen: Vec<&mut Expr> = call.args.iter_mut().collect();
                 self.choose(&mut chosen, schema)?;
                 refuse_texts(&call.args, schema)?;
+            }
+            Expr::ScalarFunction(call) if WRITING.contains(&call.name()) => {
+                for given in &mut call.args {
+                    self.name_documents(given, schema)?;
+                }
             }
             Expr::WindowFunction(call) if SHIFTING.contains(&call.fun.name()) => {
                 self.choose_shifted(call, schema)?;
@@ -270,17 +278,32 @@ impl Types {
     ) -> Result<()> {
         let LogicalPlan::Projection(projection) = input.as_ref() else { return Ok(()) };
         let Some(column) = projection.expr.get(at) else { return Ok(()) };
-        if open_column(column).is_none() {
+        let mut value = column.clone().unalias();
+        if let Some(null) = null_of(&value, field)? {
+            value = null;
+            self.changed = true;
+        } else if open(&value).is_some() {
+            self.read_as(&mut value, field)?;
+        } else {
             return Ok(());
         }
-        let mut value = column.clone().unalias();
-        self.read_as(&mut value, field)?;
         let mut exprs = projection.expr.clone();
         exprs[at] = value.alias(projection.schema.field(at).name());
         let below = Arc::clone(&projection.input);
         *input = Arc::new(LogicalPlan::Projection(Projection::try_new(exprs, below)?));
         Ok(())
     }
+}
+
+/// A null without a type as one of a type that values alone do not say, such as `oid`; `None` for all else.
+fn null_of(value: &Expr, field: &Field) -> Result<Option<Expr>> {
+    if !matches!(value, Expr::Literal(ScalarValue::Null, None))
+        || !field.metadata().contains_key(TYPE_KEY)
+    {
+        return Ok(None);
+    }
+    let null = ScalarValue::try_from(field.data_type())?;
+    Ok(Some(Expr::Literal(null, Some(FieldMetadata::from(field)))))
 }
 
 /// The text of a literal without a type.
@@ -299,7 +322,7 @@ fn open_column(expr: &Expr) -> Option<&str> {
 }
 
 /// What is known of the type of a value: nothing of literals without one, of null and of parameters.
-fn known(value: &Expr, schema: &DFSchema) -> Option<FieldRef> {
+pub(super) fn known(value: &Expr, schema: &DFSchema) -> Option<FieldRef> {
     if open(value).is_some() {
         return None;
     }
@@ -326,7 +349,7 @@ fn floats_among<'a>(types: impl Iterator<Item = &'a DataType> + Clone) -> Option
 }
 
 /// What literals are read as among these types: the one that they have in common, with its logical type if they all have it.
-fn common<'a>(
+pub(super) fn common<'a>(
     mut fields: impl Iterator<Item = &'a FieldRef>,
     float: Option<&DataType>,
 ) -> Option<Field> {
@@ -360,23 +383,6 @@ fn refuse_texts(values: &[Expr], schema: &DFSchema) -> Result<()> {
         message: "COALESCE types record[] and text cannot be matched".to_owned(),
         hint: "Choose among values of one type.".to_owned(),
     }))
-}
-
-/// The type of a choice among documents. To DataFusion that is a text, which functions of JSON would put in quotes.
-pub(super) fn document_of(expr: &Expr, schema: &DFSchema) -> Option<FieldRef> {
-    let chosen: Vec<&Expr> = match expr {
-        Expr::Case(case) => {
-            let thens = case.when_then_expr.iter().map(|(_, then)| then.as_ref());
-            thens.chain(case.else_expr.as_deref()).collect()
-        }
-        Expr::ScalarFunction(call) if call.name() == "coalesce" => call.args.iter().collect(),
-        _ => return None,
-    };
-    let fields: Vec<FieldRef> =
-        chosen.into_iter().filter_map(|value| known(value, schema)).collect();
-    let field = common(fields.iter(), None)?;
-    let logical = field.metadata().get(TYPE_KEY).map(String::as_str);
-    matches!(logical, Some("json" | "jsonb")).then(|| Arc::new(field))
 }
 
 /// Casts columns of a plan to floats.

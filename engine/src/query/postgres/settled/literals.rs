@@ -26,7 +26,10 @@ use crate::query::postgres::rewrite::{ArrayText, LISTS, malformed_array};
 use crate::query::postgres::types::{
     TYPE_KEY, arrow_type, is_blank_padded, is_text_of_uuid, pg_type_of,
 };
-use crate::query::postgres::unknown::uuid_text;
+use crate::query::postgres::unknown::{as_array, is_bytes, uuid_text};
+
+/// Digits behind the point that are looked at where a number of a document is rounded: those before it suffice for any integer.
+const JSON_SCALE: i8 = 18;
 
 impl Types {
     /// Makes a literal of a cast of one, and rounds what is cast to an integer.
@@ -56,6 +59,12 @@ impl Types {
                     Expr::Cast(Cast::new(cast.expr, to))
                 }
                 Ok(found) if found.is_floating() => rounded(*cast.expr),
+                // A number of a document may have digits behind the point.
+                Ok(found) if found.is_string() && is_jsonb(&cast.expr, schema) => {
+                    let number = from_float(*cast.expr, DECIMAL128_MAX_PRECISION, JSON_SCALE);
+                    let to = DataType::Decimal128(DECIMAL128_MAX_PRECISION, 0);
+                    Expr::Cast(Cast::new(Box::new(number), to))
+                }
                 _ => return Ok(Expr::Cast(cast)),
             };
             return Ok(Expr::Cast(Cast { expr: Box::new(whole), field: cast.field }));
@@ -67,7 +76,7 @@ impl Types {
             && cast.expr.get_type(schema).is_ok_and(|found| found.is_string())
         {
             let is_whole = metadata.is_empty() && *to == read;
-            let times = read_times(*cast.expr, read, self.zone.name());
+            let times = read_times(*cast.expr, read, &self.zone);
             return Ok(match is_whole {
                 true => times,
                 false => Expr::Cast(Cast { expr: Box::new(times), field: cast.field }),
@@ -113,7 +122,7 @@ impl Types {
     pub(super) fn read(&mut self, text: &str, field: &Field) -> Result<Option<Expr>> {
         let name = pg_type_of(field).0.name.as_str();
         if let DataType::List(item) = field.data_type() {
-            return self.read_list(text, item, field).map(Some);
+            return self.read_list(&as_array(text, Some(name)), item, field).map(Some);
         }
         if field.data_type().is_nested() {
             return Ok(None);
@@ -185,8 +194,8 @@ impl Types {
         Ok(Expr::Literal(ScalarValue::List(Arc::new(list)), metadata))
     }
 
-    /// A literal in the type of what it stands beside: an integer as a bigint, a text that is compared as a date, a time or an
-    /// array.
+    /// A literal in the type of what it stands beside: an integer as a bigint, a text that is compared as a date, a time, bytes or
+    /// an array.
     pub(super) fn beside(
         &mut self,
         literal: Expr,
@@ -195,6 +204,7 @@ impl Types {
     ) -> Result<Expr> {
         let is_read = |other: &DataType| {
             matches!(other, DataType::List(_))
+                || is_bytes(other)
                 || other.is_temporal() && !matches!(other, DataType::Duration(_))
         };
         match (literal, other) {
@@ -271,6 +281,10 @@ fn cut<'a>(text: &'a str, field: &Field) -> &'a str {
     let end = most.and_then(|most| text.char_indices().nth(most));
     let text = end.map_or(text, |(at, _)| &text[..at]);
     if is_padded { text.trim_end_matches(' ') } else { text }
+}
+
+fn is_jsonb(expr: &Expr, schema: &DFSchema) -> bool {
+    expr.to_field(schema).is_ok_and(|(_, field)| pg_type_of(&field).0.name == "jsonb")
 }
 
 fn is_json(field: &Field) -> bool {

@@ -2,6 +2,7 @@
 //! `@@`.
 
 mod items;
+mod node;
 mod pattern;
 mod syntax;
 #[cfg(test)]
@@ -13,8 +14,8 @@ use datafusion::arrow::array::{Array, ArrayRef, BooleanBuilder, StringBuilder};
 use datafusion::common::Result;
 use udfs::{Json, Keeping, Spacing, TooLong, Value, View, quote_json};
 
-use self::items::{Fault, Item, Looking};
-use self::syntax::Path;
+use self::items::{Fault, Item, Looking, written};
+use self::node::Path;
 use super::parts::Parts;
 use super::{Call, document, refused};
 use crate::query::postgres::functions::bounded::{BATCH_BYTES_MAX, VALUE_BYTES_MAX, too_large};
@@ -185,6 +186,7 @@ fn write(item: Item<'_>, out: &mut String) -> Result<()> {
         Item::Bool(flag) => out.push_str(if flag { "true" } else { "false" }),
         Item::Text(text) => quote_json(text, out),
         Item::Count(count) => out.push_str(&count.to_string()),
+        Item::Made(number) => out.push_str(&written(number)),
     }
     // A path may lead to one long text many times.
     if out.len() as u64 > VALUE_BYTES_MAX { Err(too_large("jsonb_path_query")) } else { Ok(()) }

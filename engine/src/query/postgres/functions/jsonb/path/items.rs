@@ -3,14 +3,20 @@
 //! In lax mode an array stands for its elements where a member or a condition is asked of it, and what is not there is
 //! nothing; in strict mode both are errors. An error within a condition makes it unknown.
 
+mod compared;
+mod numbers;
+
 use std::cell::{Cell, RefCell};
-use std::cmp::Ordering;
 
 use datafusion::common::DataFusionError;
-use udfs::{Elements, Value, View, number_order};
+use udfs::{Elements, Value, View};
 
-use super::syntax::{Comparison, DEEPEST, Node, Path, Place, Step};
+use self::compared::{compare, starts_with};
+pub(super) use self::numbers::written;
+use super::node::{DEEPEST, Node, Path, Place, Step};
+use super::refused;
 use crate::query::postgres::functions::bounded::too_large;
+use crate::query::postgres::functions::numeric::Number;
 use crate::query::stop::check_current;
 
 /// Items that may be looked at for one row.
@@ -32,6 +38,8 @@ pub(super) enum Item<'a> {
     Number(&'a str),
     Text(&'a str),
     Count(usize),
+    /// A number that was worked out.
+    Made(Number),
 }
 
 /// Why a path finds nothing.
@@ -63,6 +71,7 @@ impl<'a> Item<'a> {
             Item::Number(number) => Scalar::Number(number),
             Item::Text(text) => Scalar::Text(text),
             Item::Count(count) => Scalar::Count(count.to_string()),
+            Item::Made(number) => Scalar::Count(written(number)),
             Item::Json(value) => match value.view() {
                 View::Null => Scalar::Null,
                 View::Bool(flag) => Scalar::Bool(flag),
@@ -109,11 +118,13 @@ pub(super) struct Looking<'a> {
     root: Value<'a>,
     variables: Option<Value<'a>>,
     looked: Cell<u64>,
+    /// The last place of the array that a place is looked for in.
+    last: Cell<i64>,
 }
 
 impl<'a> Looking<'a> {
     pub(super) fn new(path: &'a Path, root: Value<'a>, variables: Option<Value<'a>>) -> Self {
-        Looking { path, root, variables, looked: Cell::new(0) }
+        Looking { path, root, variables, looked: Cell::new(0), last: Cell::new(0) }
     }
 
     /// Returns all that the path leads to.
@@ -130,6 +141,8 @@ impl<'a> Looking<'a> {
             Node::Bool(flag) => Item::Bool(*flag),
             Node::Number(number) => Item::Number(number),
             Node::Text(text) => Item::Text(text),
+            Node::Last => Item::Made(Number { value: self.last.get().into(), scale: 0 }),
+            Node::Math(..) | Node::Sign(..) => return self.computed(node, current),
             Node::Steps(from, steps) => {
                 let mut items = self.of(from, current)?;
                 // Behind `**` it is no error, in strict mode either, that most of what was found has no such parts.
@@ -161,8 +174,10 @@ impl<'a> Looking<'a> {
             Some(View::Object(members)) => members.named(name),
             _ => None,
         };
+        // It is missing whatever the document is like, and said so where faults of documents are passed over, too.
         found.ok_or_else(|| {
-            Fault::Path("42704", format!("could not find jsonpath variable \"{name}\""))
+            let message = format!("could not find jsonpath variable \"{name}\"");
+            Fault::Stop(refused("42704", message))
         })
     }
 
@@ -194,15 +209,17 @@ impl<'a> Looking<'a> {
                 _ if self.path.strict => return Err(no_array("jsonpath item method .size()")),
                 _ => next.push(Item::Count(1)),
             },
-            Step::Member(_) | Step::AnyMember | Step::Filter(_) => match item.view() {
-                Some(View::Array(elements)) if !self.path.strict => {
-                    for element in elements {
-                        self.look()?;
-                        self.apply(step, Item::Json(element), next)?;
+            Step::Member(_) | Step::AnyMember | Step::Filter(_) | Step::Of(_) => {
+                match item.view() {
+                    Some(View::Array(elements)) if !self.path.strict => {
+                        for element in elements {
+                            self.look()?;
+                            self.apply(step, Item::Json(element), next)?;
+                        }
                     }
+                    _ => self.apply(step, item, next)?,
                 }
-                _ => self.apply(step, item, next)?,
-            },
+            }
         }
         Ok(())
     }
@@ -220,6 +237,7 @@ impl<'a> Looking<'a> {
                     next.push(item);
                 }
             }
+            (Step::Of(method), _) => next.push(numbers::applied(*method, item)?),
             (Step::Member(name), Some(members)) => match members.named(name) {
                 Some(value) => next.push(Item::Json(value)),
                 None if strict => {
@@ -278,7 +296,7 @@ impl<'a> Looking<'a> {
 
     fn elements(
         &self,
-        places: &[(Place, Place)],
+        places: &'a [(Place, Place)],
         item: Item<'a>,
         next: &mut Vec<Item<'a>>,
     ) -> Found<()> {
@@ -289,12 +307,15 @@ impl<'a> Looking<'a> {
             _ => vec![item],
         };
         let count = i64::try_from(items.len()).unwrap_or(i64::MAX);
-        let at = |place: Place| match place {
-            Place::At(at) => at,
-            Place::BeforeLast(before) => count - 1 - before,
+        let at = |place: &'a Place| match place {
+            Place::At(at) => Ok(*at),
+            Place::BeforeLast(before) => Ok(count - 1 - before),
+            Place::Of(node) => self.place(node, count),
+            Place::Same => Ok(0),
         };
-        for (from, to) in places {
-            let (from, to) = (at(*from), at(*to));
+        for (start, end) in places {
+            let from = at(start)?;
+            let to = if *end == Place::Same { from } else { at(end)? };
             if strict && (from < 0 || from > to || to >= count) {
                 let message = "jsonpath array subscript is out of bounds".to_owned();
                 return Err(Fault::Path("22033", message));
@@ -395,9 +416,13 @@ impl<'a> Looking<'a> {
 
     /// The items of one side of a comparison; `None` if there is an error in it.
     fn compared(&self, node: &'a Node, current: Item<'a>) -> Found<Option<Vec<Item<'a>>>> {
-        let Some(items) = known(self.of(node, current))? else { return Ok(None) };
+        known(self.of(node, current))?.map(|items| self.unwrapped(items)).transpose()
+    }
+
+    /// The elements of arrays in the place of these, in lax mode.
+    fn unwrapped(&self, items: Vec<Item<'a>>) -> Found<Vec<Item<'a>>> {
         if self.path.strict {
-            return Ok(Some(items));
+            return Ok(items);
         }
         let mut unwrapped = Vec::with_capacity(items.len());
         for item in items {
@@ -412,7 +437,7 @@ impl<'a> Looking<'a> {
             }
             check_found(&unwrapped)?;
         }
-        Ok(Some(unwrapped))
+        Ok(unwrapped)
     }
 
     fn look(&self) -> Found<()> {
@@ -446,41 +471,5 @@ fn known<T>(found: Found<T>) -> Found<Option<T>> {
         Ok(found) => Ok(Some(found)),
         Err(Fault::Path(..)) => Ok(None),
         Err(stop @ Fault::Stop(_)) => Err(stop),
-    }
-}
-
-fn compare(comparison: Comparison, one: Item<'_>, other: Item<'_>) -> Option<bool> {
-    use Scalar as S;
-    let order = match (one.scalar(), other.scalar()) {
-        (S::Compound, S::Compound) => return None,
-        (S::Null, S::Null) => Ordering::Equal,
-        // Null is unlike all others, and stands in no order to them.
-        (S::Null, _) | (_, S::Null) => return Some(comparison == Comparison::NotEqual),
-        (S::Bool(one), S::Bool(other)) => one.cmp(&other),
-        (S::Text(one), S::Text(other)) => one.cmp(other),
-        (one, other) => number_order(number(&one)?, number(&other)?),
-    };
-    Some(match comparison {
-        Comparison::Equal => order.is_eq(),
-        Comparison::NotEqual => order.is_ne(),
-        Comparison::Less => order.is_lt(),
-        Comparison::LessOrEqual => order.is_le(),
-        Comparison::Greater => order.is_gt(),
-        Comparison::GreaterOrEqual => order.is_ge(),
-    })
-}
-
-fn number<'s>(scalar: &'s Scalar<'_>) -> Option<&'s str> {
-    match scalar {
-        Scalar::Number(number) => Some(number),
-        Scalar::Count(count) => Some(count),
-        _ => None,
-    }
-}
-
-fn starts_with(text: Item<'_>, start: Item<'_>) -> Option<bool> {
-    match (text.scalar(), start.scalar()) {
-        (Scalar::Text(text), Scalar::Text(start)) => Some(text.starts_with(start)),
-        _ => None,
     }
 }

@@ -3,6 +3,7 @@
 use datafusion::common::{DataFusionError, Result};
 use udfs::{Json, Keeping, View};
 
+use super::node::{Comparison, DEEPEST, Method, Node, Operator, Path, Place, Step};
 use super::pattern::Pattern;
 use crate::Error;
 use crate::query::postgres::functions::failure;
@@ -11,91 +12,8 @@ use crate::query::postgres::functions::failure;
 const DEPTH_MAX: usize = 64;
 /// How many conditions may be joined: each is one level of a tree.
 const JOINED_MAX: usize = 256;
-/// The depth of what has nothing within it.
-pub(super) const DEEPEST: u32 = u32::MAX;
 /// What ends a name that is not in quotes.
 const SPECIAL: &str = "?%$.[]{}()|&!=<>@#,*:-+/\"\\";
-
-/// A path that was read.
-#[derive(Debug)]
-pub(super) struct Path {
-    /// Whether what is not there is an error.
-    pub(super) strict: bool,
-    pub(super) top: Node,
-}
-
-/// A part of a path that gives items, or tells what is true.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Node {
-    /// `$`
-    Root,
-    /// `@`
-    Current,
-    /// `$name`
-    Variable(String),
-    Null,
-    Bool(bool),
-    Number(String),
-    Text(String),
-    Steps(Box<Node>, Vec<Step>),
-    Compare(Comparison, Box<Node>, Box<Node>),
-    And(Box<Node>, Box<Node>),
-    Or(Box<Node>, Box<Node>),
-    Not(Box<Node>),
-    IsUnknown(Box<Node>),
-    Exists(Box<Node>),
-    StartsWith(Box<Node>, Box<Node>),
-    Like(Box<Node>, Pattern),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Comparison {
-    Equal,
-    NotEqual,
-    Less,
-    LessOrEqual,
-    Greater,
-    GreaterOrEqual,
-}
-
-/// What leads from an item to others.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Step {
-    Member(String),
-    AnyMember,
-    /// What lies within an item from one depth to another; the item itself has the depth 0.
-    Within(u32, u32),
-    /// From one place to another.
-    Elements(Vec<(Place, Place)>),
-    AnyElement,
-    Filter(Node),
-    Type,
-    Size,
-}
-
-/// A place in an array.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
-    At(i64),
-    /// So many before the last.
-    BeforeLast(i64),
-}
-
-impl Node {
-    fn is_predicate(&self) -> bool {
-        matches!(
-            self,
-            Node::Compare(..)
-                | Node::And(..)
-                | Node::Or(..)
-                | Node::Not(_)
-                | Node::IsUnknown(_)
-                | Node::Exists(_)
-                | Node::StartsWith(..)
-                | Node::Like(..)
-        )
-    }
-}
 
 impl Path {
     /// Reads a path.
@@ -103,7 +21,7 @@ impl Path {
     /// # Errors
     /// SQLSTATE 42601 if it is none, 0A000 for what is not built of it.
     pub(super) fn parse(text: &str) -> Result<Path> {
-        let mut reader = Reader { rest: text, depth: 0, joined: 0, filters: 0 };
+        let mut reader = Reader { rest: text, depth: 0, joined: 0, filters: 0, brackets: 0 };
         let strict = reader.word("strict");
         if !strict {
             reader.word("lax");
@@ -122,6 +40,8 @@ struct Reader<'a> {
     joined: usize,
     /// Filters that are open: what `@` is.
     filters: usize,
+    /// Brackets around places that are open: what `last` is.
+    brackets: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -168,11 +88,13 @@ impl<'a> Reader<'a> {
         found
     }
 
-    fn or(&mut self) -> Result<Node> {
+    fn deepen(&mut self) -> Result<()> {
         self.depth += 1;
-        if self.depth > DEPTH_MAX {
-            return Err(unsupported("nesting this deep"));
-        }
+        if self.depth > DEPTH_MAX { Err(unsupported("nesting this deep")) } else { Ok(()) }
+    }
+
+    fn or(&mut self) -> Result<Node> {
+        self.deepen()?;
         let mut left = self.and()?;
         while self.take("||") {
             let right = self.and()?;
@@ -192,11 +114,51 @@ impl<'a> Reader<'a> {
     }
 
     fn truth(&mut self, node: Node) -> Result<Box<Node>> {
+        self.part(node, true)
+    }
+
+    /// A part of what is joined by operators, which is a condition or is none.
+    fn part(&mut self, node: Node, is_predicate: bool) -> Result<Box<Node>> {
         self.joined += 1;
         if self.joined > 2 * JOINED_MAX {
             return Err(unsupported("so many conditions"));
         }
-        if node.is_predicate() { Ok(Box::new(node)) } else { Err(self.refused()) }
+        if node.is_predicate() == is_predicate { Ok(Box::new(node)) } else { Err(self.refused()) }
+    }
+
+    fn sum(&mut self) -> Result<Node> {
+        let mut left = self.product()?;
+        while let Some(operator) = self.one_of(&Operator::ADDING) {
+            let right = self.product()?;
+            left = Node::Math(operator, self.part(left, false)?, self.part(right, false)?);
+        }
+        Ok(left)
+    }
+
+    fn product(&mut self) -> Result<Node> {
+        let mut left = self.signed()?;
+        while let Some(operator) = self.one_of(&Operator::MULTIPLYING) {
+            let right = self.signed()?;
+            left = Node::Math(operator, self.part(left, false)?, self.part(right, false)?);
+        }
+        Ok(left)
+    }
+
+    fn one_of(&mut self, operators: &[Operator]) -> Option<Operator> {
+        operators.iter().copied().find(|operator| self.take(operator.symbol()))
+    }
+
+    fn signed(&mut self) -> Result<Node> {
+        let Some(sign) = self.one_of(&Operator::ADDING) else { return self.operand() };
+        let is_minus = sign == Operator::Minus;
+        self.deepen()?;
+        let inner = self.signed()?;
+        self.depth -= 1;
+        Ok(match inner {
+            Node::Number(number) if !is_minus => Node::Number(number),
+            Node::Number(number) if !number.starts_with('-') => Node::Number(format!("-{number}")),
+            inner => Node::Sign(is_minus, self.part(inner, false)?),
+        })
     }
 
     fn comparison(&mut self) -> Result<Node> {
@@ -205,7 +167,7 @@ impl<'a> Reader<'a> {
             let inner = self.operand()?;
             return Ok(Node::Not(self.truth(inner)?));
         }
-        let left = self.operand()?;
+        let left = self.sum()?;
         if left.is_predicate() {
             if !self.word("is") {
                 return Ok(left);
@@ -232,15 +194,15 @@ impl<'a> Reader<'a> {
             let flags = if self.word("flag") { self.text()? } else { String::new() };
             return Ok(Node::Like(Box::new(left), Pattern::new(written, flags)?));
         }
-        let Some(comparison) = self.operator()? else { return Ok(left) };
-        let right = self.operand()?;
+        let Some(comparison) = self.operator() else { return Ok(left) };
+        let right = self.sum()?;
         if right.is_predicate() {
             return Err(self.refused());
         }
         Ok(Node::Compare(comparison, Box::new(left), Box::new(right)))
     }
 
-    fn operator(&mut self) -> Result<Option<Comparison>> {
+    fn operator(&mut self) -> Option<Comparison> {
         const OPERATORS: [(&str, Comparison); 7] = [
             ("==", Comparison::Equal),
             ("!=", Comparison::NotEqual),
@@ -250,10 +212,7 @@ impl<'a> Reader<'a> {
             ("<", Comparison::Less),
             (">", Comparison::Greater),
         ];
-        if matches!(self.peek(), Some('+' | '-' | '*' | '/' | '%')) {
-            return Err(unsupported("arithmetic"));
-        }
-        Ok(OPERATORS.into_iter().find(|(symbol, _)| self.take(symbol)).map(|(_, found)| found))
+        OPERATORS.into_iter().find(|(symbol, _)| self.take(symbol)).map(|(_, found)| found)
     }
 
     /// What is compared, or a predicate in brackets.
@@ -262,6 +221,9 @@ impl<'a> Reader<'a> {
             Some('$') => {
                 self.take("$");
                 self.variable()?
+            }
+            Some('@') if self.filters > 0 && self.brackets > 0 => {
+                return Err(unsupported("@ between brackets"));
             }
             Some('@') if self.filters > 0 => {
                 self.take("@");
@@ -275,7 +237,7 @@ impl<'a> Reader<'a> {
                 inner
             }
             Some('"') => Node::Text(self.quoted()?),
-            Some('-' | '+' | '0'..='9') => Node::Number(self.number()?),
+            Some('0'..='9') => Node::Number(self.number()?),
             _ => self.named()?,
         };
         let steps = self.steps()?;
@@ -303,6 +265,12 @@ impl<'a> Reader<'a> {
             if self.word(word) {
                 return Ok(node);
             }
+        }
+        if self.word("last") {
+            return match self.brackets {
+                0 => Err(syntax("LAST is allowed only in array subscripts".to_owned())),
+                _ => Ok(Node::Last),
+            };
         }
         if !self.word("exists") {
             return Err(self.refused());
@@ -345,13 +313,6 @@ impl<'a> Reader<'a> {
     }
 
     fn number(&mut self) -> Result<String> {
-        let minus = self.take("-");
-        if !minus {
-            self.take("+");
-        }
-        if !self.peek().is_some_and(|next| next.is_ascii_digit()) {
-            return Err(unsupported("arithmetic"));
-        }
         let mut before = ' ';
         let ends = self.rest.find(|letter: char| {
             let sign = matches!(letter, '+' | '-') && matches!(before, 'e' | 'E');
@@ -360,12 +321,11 @@ impl<'a> Reader<'a> {
             !within
         });
         let (digits, rest) = self.rest.split_at(ends.unwrap_or(self.rest.len()));
-        let number = format!("{}{digits}", if minus { "-" } else { "" });
-        if Json::parse(&number, Keeping::Values).is_none() {
+        if Json::parse(digits, Keeping::Values).is_none() {
             return Err(self.refused());
         }
         self.rest = rest;
-        Ok(number)
+        Ok(digits.to_owned())
     }
 
     fn steps(&mut self) -> Result<Vec<Step>> {
@@ -406,10 +366,11 @@ impl<'a> Reader<'a> {
         if !self.take("(") {
             return Ok(Step::Member(name.to_owned()));
         }
-        let method = match name {
-            "type" => Step::Type,
-            "size" => Step::Size,
-            other => return Err(unsupported(&format!("method .{other}()"))),
+        let method = match (name, Method::ALL.into_iter().find(|method| method.name() == name)) {
+            (_, Some(method)) => Step::Of(method),
+            ("type", _) => Step::Type,
+            ("size", _) => Step::Size,
+            (other, _) => return Err(unsupported(&format!("method .{other}()"))),
         };
         self.expect(")")?;
         Ok(method)
@@ -442,34 +403,38 @@ impl<'a> Reader<'a> {
             return Ok(Step::AnyElement);
         }
         let mut places = Vec::new();
+        self.brackets += 1;
         loop {
             let from = self.place()?;
-            let to = if self.word("to") { self.place()? } else { from };
+            let to = if self.word("to") { self.place()? } else { from.alone() };
             places.push((from, to));
             if !self.take(",") {
                 self.expect("]")?;
+                self.brackets -= 1;
                 return Ok(Step::Elements(places));
             }
         }
     }
 
     fn place(&mut self) -> Result<Place> {
-        let last = self.word("last");
-        if last && !self.take("-") {
-            return Ok(Place::BeforeLast(0));
-        }
-        let sign = if !last && self.take("-") { -1 } else { 1 };
-        let number = self.next_word();
-        let Ok(at) = number.parse::<i32>() else { return Err(self.unknown_place()) };
-        self.rest = &self.rest[number.len()..];
-        let at = sign * i64::from(at);
-        Ok(if last { Place::BeforeLast(at) } else { Place::At(at) })
-    }
-
-    fn unknown_place(&mut self) -> DataFusionError {
-        match self.peek() {
-            Some('$' | '@' | '(') => unsupported("a subscript that is no number"),
-            _ => self.refused(),
+        self.deepen()?;
+        let node = self.sum()?;
+        self.depth -= 1;
+        let number = |node: &Node| match node {
+            Node::Number(number) => number.parse::<i32>().ok().map(i64::from),
+            _ => None,
+        };
+        let known = match &node {
+            Node::Last => Some(Place::BeforeLast(0)),
+            Node::Math(Operator::Minus, left, right) if **left == Node::Last => {
+                number(right).map(Place::BeforeLast)
+            }
+            node => number(node).map(Place::At),
+        };
+        match known {
+            Some(place) => Ok(place),
+            None if node.is_predicate() => Err(self.refused()),
+            None => Ok(Place::Of(node)),
         }
     }
 }
@@ -480,6 +445,6 @@ pub(super) fn syntax(message: String) -> DataFusionError {
 }
 
 pub(super) fn unsupported(what: &str) -> DataFusionError {
-    let hint = "Paths have members, elements, filters of comparisons, exists(), starts with and like_regex, .**, .type() and .size(); take the rest with jsonb_array_elements() and SQL.".to_owned();
+    let hint = "Paths have members, elements, arithmetic, filters of comparisons, exists(), starts with and like_regex, .**, .type(), .size(), .double(), .abs(), .floor() and .ceiling(); take the rest with jsonb_array_elements() and SQL.".to_owned();
     failure(Error::Unsupported { what: format!("{what} in a jsonpath"), hint })
 }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use udfs::{Json, Keeping};
 
 use super::items::{Fault, Looking};
-use super::syntax::{Comparison, Node, Path, Place, Step};
+use super::node::{Comparison, Node, Path, Place, Step};
 use super::write;
 use crate::Error;
 
@@ -47,10 +47,14 @@ fn what_is_no_path_is_refused() {
         ("$.a && $.b", "42601"),
         ("$.\"a", "42601"),
         ("$ $", "42601"),
-        ("$.a + 1", "0A000"),
+        ("$.a +", "42601"),
+        ("$ + (1 == 1)", "42601"),
+        ("last", "42601"),
+        ("$[1 == 1]", "42601"),
+        ("$ ? (@.a[@.b] == 1)", "0A000"),
         ("$.**{", "42601"),
         ("$.**{x}", "42601"),
-        ("$.a.double()", "0A000"),
+        ("$.a.datetime()", "0A000"),
         ("$ ? (@ like_regex $x)", "42601"),
         ("$ ? (@ like_regex \"a\" flag \"z\")", "42601"),
         ("$ ? (@ like_regex \"a\" flag \"x\")", "0A000"),
@@ -61,6 +65,9 @@ fn what_is_no_path_is_refused() {
         assert_eq!(error.downcast_ref::<Error>().unwrap().sqlstate(), sqlstate, "{text}");
     }
     assert!(Path::parse(&"(".repeat(100_000)).is_err());
+    assert!(Path::parse(&format!("{}1", "-".repeat(100_000))).is_err());
+    assert!(Path::parse(&format!("1{}", " + 1".repeat(100_000))).is_err());
+    assert!(Path::parse(&"$[".repeat(100_000)).is_err());
     assert!(Path::parse(&format!("{}1 == 1", "1 == 1 && ".repeat(100_000))).is_err());
     assert!(Path::parse(&format!("$ ? ({}", "@ ? (".repeat(100_000))).is_err());
 }
@@ -121,7 +128,6 @@ fn paths_lead_where_they_do_in_postgres() {
         (shop, "strict $.open[*]", vec!["22039"]),
         (shop, "strict $.items[7]", vec!["22033"]),
         (shop, "strict $.items[*] ? (@.price > 10).sku", vec![r#""b2""#]),
-        (shop, "$unknown", vec!["42704"]),
         (shop, "$.** ? (@ == \"x\")", vec![r#""x""#, r#""x""#]),
         (shop, "strict $.** ? (@ == \"x\")", vec![r#""x""#]),
         (shop, "strict $.**.sku", vec![r#""a1""#, r#""b2""#, r#""b3""#]),
@@ -132,8 +138,44 @@ fn paths_lead_where_they_do_in_postgres() {
         (shop, r#"$.items[*].sku ? (@ like_regex "^B[2]" flag "i")"#, vec![r#""b2""#]),
         (shop, r#"$.items[*].sku ? (@ like_regex "b." flag "q")"#, vec![]),
         (shop, r#"$.items[*].price like_regex "5""#, vec!["null"]),
+        (shop, "$.items[*].price + 1", vec!["22038"]),
+        (shop, "$.items[0].price * 2 - 1", vec!["9"]),
+        (shop, "-$.items[*].price", vec!["-5", "-12.50"]),
+        (shop, "-$.items[*].sku", vec!["2203B"]),
+        (shop, "$.items[1].price / 2", vec!["6.2500000000000000"]),
+        (shop, "$.items[1].price % 5", vec!["2.50"]),
+        (shop, "$.items[0].price / 0", vec!["22012"]),
+        (shop, "$.items[*] ? (@.price * 2 > 10).sku", vec![r#""b2""#]),
+        (shop, "$.items[*].price.floor()", vec!["5", "12"]),
+        (shop, "$.items[$.items.size() - 1].sku", vec![r#""b3""#]),
+        ("[1, 2, 3, 4]", "$[last / 2 to last]", vec!["2", "3", "4"]),
+        ("[1, 2, 3, 4]", "$[$[0]]", vec!["2"]),
+        ("[1, 2, 3, 4]", "$[$[*]]", vec!["22033"]),
+        ("[1, 2, 3, 4]", "$[1e10]", vec!["22033"]),
+        ("[1, 2, 3, 4]", "$[*] ? (@ % 2 == 0)", vec!["2", "4"]),
+        ("[-1.50, -0.5, 2.1, 1e2]", "$.ceiling()", vec!["-1", "0", "3", "100"]),
+        ("[-1.50, -0.5, 2.1]", "$.floor()", vec!["-2", "-1", "2"]),
+        ("[-1.50, -0.5, 2.1]", "strict $.abs()", vec!["22036"]),
+        (r#"["1.25e2", 3, "0.1"]"#, "$.double()", vec!["125", "3", "0.1"]),
+        (r#"["x"]"#, "$.double()", vec!["22036"]),
+        ("1", "2 + 3 * 4 - -(1 - 2)", vec!["13"]),
+        ("1", "$ + 1 == 2", vec!["true"]),
     ] {
         assert_eq!(found(json, path, r#"{"sku": "b2"}"#), expected, "{path}");
+    }
+}
+
+#[test]
+fn a_variable_that_is_missing_is_missing_in_filters_too() {
+    let json = Json::parse("[1]", Keeping::Values).unwrap();
+    for path in ["$unknown", "$[*] ? (@ > $unknown)"] {
+        let path = Path::parse(path).unwrap();
+        let Err(Fault::Stop(DataFusionError::External(error))) =
+            Looking::new(&path, json.root(), None).items()
+        else {
+            panic!("{path:?} fails with a code")
+        };
+        assert_eq!(error.downcast_ref::<Error>().unwrap().sqlstate(), "42704", "{path:?}");
     }
 }
 
