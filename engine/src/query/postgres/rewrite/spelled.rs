@@ -118,35 +118,36 @@ fn by_place(function: &mut Function) {
     let FunctionArguments::List(list) = &mut function.args else { return };
     let is_placed = |argument: &FunctionArg| matches!(argument, FunctionArg::Unnamed(_));
     if !list.args.iter().all(is_placed)
-        && let Some(placed) = placed(names, &list.args)
+        && let Some(placed) = filled(names, &list.args)
     {
         let unnamed = |value| FunctionArg::Unnamed(FunctionArgExpr::Expr(value));
         list.args = placed.into_iter().map(unnamed).collect();
     }
 }
 
-fn placed(names: &[&str], given: &[FunctionArg]) -> Option<Vec<Expr>> {
+/// The arguments of a call up to the last that is given, those that are left out between them as they are without it.
+fn filled(names: &[&str], given: &[FunctionArg]) -> Option<Vec<Expr>> {
+    let values = placed(names, given)?;
+    let count = values.iter().rposition(Option::is_some)? + 1;
+    let values = values.into_iter().zip(names).take(count);
+    values.map(|(value, name)| value.or_else(|| default(name))).collect()
+}
+
+/// The values of parameters, given by place or by name; `None` if one has no such place, or is given twice.
+pub(super) fn placed(names: &[&str], given: &[FunctionArg]) -> Option<Vec<Option<Expr>>> {
     let mut values: Vec<Option<Expr>> = names.iter().map(|_| None).collect();
     for (at, argument) in given.iter().enumerate() {
         let (at, value) = match argument {
             FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) => (at, value),
-            FunctionArg::Named { name, arg: FunctionArgExpr::Expr(value), .. }
-            | FunctionArg::ExprNamed {
-                name: Expr::Identifier(name),
-                arg: FunctionArgExpr::Expr(value),
-                ..
-            } => {
+            FunctionArg::Named { name, arg: FunctionArgExpr::Expr(value), .. } => {
                 let name = normal(name);
                 (names.iter().position(|known| *known == name)?, value)
             }
             _ => return None,
         };
-        let place = values.get_mut(at)?;
-        if place.replace(value.clone()).is_some() {
+        if values.get_mut(at)?.replace(value.clone()).is_some() {
             return None;
         }
     }
-    let count = values.iter().rposition(Option::is_some)? + 1;
-    let values = values.into_iter().zip(names).take(count);
-    values.map(|(value, name)| value.or_else(|| default(name))).collect()
+    Some(values)
 }

@@ -7,8 +7,9 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::expressions::{is_text, niladic, number, take};
+use super::spelled::placed;
 use super::system_columns::is_transaction;
-use super::{arguments, call, function_name, normal};
+use super::{arguments, call, function_name};
 use crate::query::postgres::functions::{MOMENT_SERIES, TIME_ROUNDED, TRANSACTION_AGE};
 use crate::query::postgres::input::Span;
 
@@ -82,25 +83,9 @@ fn of_function(function: &mut Function) -> Option<Expr> {
 
 /// The arguments of `make_interval`, by place or by name; those that are not given are nothing.
 fn units(given: &FunctionArguments) -> Option<Vec<Expr>> {
-    let mut units: Vec<Expr> = UNITS.iter().map(|_| number(0)).collect();
     let FunctionArguments::List(list) = given else { return None };
-    for (at, argument) in list.args.iter().enumerate() {
-        let (at, value) = match argument {
-            FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) => (at, value),
-            FunctionArg::Named { name, arg: FunctionArgExpr::Expr(value), .. }
-            | FunctionArg::ExprNamed {
-                name: Expr::Identifier(name),
-                arg: FunctionArgExpr::Expr(value),
-                ..
-            } => {
-                let name = normal(name);
-                (UNITS.iter().position(|unit| *unit == name)?, value)
-            }
-            _ => return None,
-        };
-        *units.get_mut(at)? = value.clone();
-    }
-    Some(units)
+    let units = placed(&UNITS, &list.args)?;
+    Some(units.into_iter().map(|unit| unit.unwrap_or_else(|| number(0))).collect())
 }
 
 /// Tells whether the arguments of a series are times: its step is an interval, or a text and its start says so.
